@@ -1,0 +1,44 @@
+import { messageOf } from '../errors.ts';
+import { answer, settingMessage } from './answer.ts';
+import type { ApiEnv, Known, SourceHealth } from './forms.ts';
+import { enabledSources } from './sources.ts';
+import { withoutSecrets } from './token.ts';
+
+/** A source that has not answered by then counts as not answering. */
+const HEALTH_MS_MAX = 5_000;
+
+/** 200 only when every enabled source is well, else 503; the answer says why. */
+export async function showHealth(env: ApiEnv, known: Known): Promise<Response> {
+  const healths = await Promise.all(enabledSources(env, known).map(id => healthOf(env, known, id)));
+  const ok = healths.every(health => health.ok);
+  const sources = healths.map(({ id, state, reason }) => ({ id, state, reason }));
+  return answer({ ok, sources }, ok ? 200 : 503);
+}
+
+/** Calls the watchdog of every enabled source; one that fails does not keep the others from being called. */
+export async function watchSources(env: ApiEnv, known: Known): Promise<void> {
+  const watches = enabledSources(env, known).map(async id => {
+    try {
+      await env.SOURCES_NS.getByName(id).watch();
+    } catch (error) {
+      known.log('watch_failed', { source: id, message: withoutSecrets(messageOf(error), env) });
+    }
+  });
+  await Promise.all(watches);
+}
+
+async function healthOf(env: ApiEnv, { log }: Known, id: string): Promise<SourceHealth> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    const message = `health: expected an answer within ${HEALTH_MS_MAX} ms, got none`;
+    timer = setTimeout(() => reject(new Error(message)), HEALTH_MS_MAX);
+  });
+  try {
+    return await Promise.race([env.SOURCES_NS.getByName(id).health(), late]);
+  } catch (error) {
+    log('health_failed', { source: id, message: withoutSecrets(messageOf(error), env) });
+    return { id, state: null, ok: false, reason: settingMessage(error) ?? 'The source did not answer.' };
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,92 @@
+import { type IRequest, Router } from 'itty-router';
+import { messageOf } from '../errors.ts';
+import { ApiError, errorAnswer, settingMessage } from './answer.ts';
+import type { ApiEnv, ControlAction, Known } from './forms.ts';
+import { showHealth } from './health.ts';
+import { controlSource, listSources, showSource } from './sources.ts';
+import { listTables, showTable } from './tables.ts';
+import { requireToken, withoutSecrets } from './token.ts';
+
+type Handler = (request: IRequest, env: ApiEnv, known: Known) => Promise<Response>;
+
+/** Every route. Those that change something need the token; reading is open. */
+const ROUTES: readonly (readonly [method: 'GET' | 'POST', path: string, handler: Handler])[] = [
+  ['GET', '/healthz', (_, env, known) => showHealth(env, known)],
+  ['GET', '/v1/sources', (_, env, known) => listSources(env, known)],
+  ['GET', '/v1/sources/:id', (request, env, known) => showSource(env, known, param(request, 'id'))],
+  ['POST', '/v1/sources/:id/start', control('start')],
+  ['POST', '/v1/sources/:id/pause', control('pause')],
+  ['POST', '/v1/sources/:id/flush', control('flush')],
+  ['GET', '/v1/tables', (_, env, known) => listTables(env, known)],
+  [
+    'GET',
+    '/v1/tables/:table',
+    (request, env, known) => showTable(env, known, { name: param(request, 'table'), query: request.query }),
+  ],
+];
+
+/** The HTTP API: answers every request, with JSON, and never throws. */
+export function createApi(known: Known): { fetch(request: Request, env: ApiEnv): Promise<Response> } {
+  const router = Router<IRequest, [ApiEnv], Response>({
+    catch: (error: unknown, request, env) => errorAnswer(apiErrorOf(error, { request, env, known })),
+  });
+  for (const [method, path, handler] of ROUTES) {
+    const add = method === 'GET' ? router.get : router.post;
+    add(path, (request, env) => handler(request, env, known));
+  }
+  // Behind all routes: what comes this far has the path of one, and another method.
+  for (const path of new Set(ROUTES.map(route => route[1]))) router.all(path, () => refuseMethod(path));
+  router.all('*', refusePath);
+  return { fetch: (request, env) => router.fetch(request, env) };
+}
+
+function control(action: ControlAction): Handler {
+  return async (request, env, known) => {
+    await requireToken(request, env);
+    return controlSource(env, known, { id: param(request, 'id'), action, request });
+  };
+}
+
+/** A path's parameter, decoded; what cannot be decoded names nothing. */
+function param(request: IRequest, name: string): string {
+  try {
+    return decodeURIComponent(request.params[name] ?? '');
+  } catch {
+    return '';
+  }
+}
+
+function refuseMethod(path: string): never {
+  const allow = ROUTES.filter(route => route[1] === path).map(route => route[0]);
+  const message = 'This path does not take this method.';
+  throw new ApiError('method_not_allowed', message, `Use ${allow.join(', ')}.`, { allow: allow.join(', ') });
+}
+
+function refusePath(): never {
+  const paths = [...new Set(ROUTES.map(route => route[1]))];
+  throw new ApiError('not_found', 'There is nothing at this path.', `Known paths: ${paths.join(', ')}.`);
+}
+
+function apiErrorOf(
+  error: unknown,
+  { request, env, known }: { request: IRequest; env: ApiEnv; known: Known },
+): ApiError {
+  if (error instanceof ApiError) return error;
+  const setting = settingMessage(error);
+  if (setting !== null) {
+    return new ApiError('invalid_setting', setting, 'Correct this setting of the worker; nothing runs until then.');
+  }
+  const { method, route } = request;
+  known.log('request_failed', {
+    method,
+    path: route ?? null,
+    status: 500,
+    message: withoutSecrets(messageOf(error), env),
+  });
+  // The log has the message; who asks may be anyone.
+  return new ApiError(
+    'internal',
+    'The request could not be answered.',
+    'The log of the worker says why: request_failed.',
+  );
+}

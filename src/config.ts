@@ -1,0 +1,151 @@
+import { z } from 'zod';
+import { SettingError } from './errors.ts';
+
+const KiB = 1024;
+const MiB = 1024 * KiB;
+const SECOND = 1000;
+const MINUTE = 60 * SECOND;
+
+/** Every fixed limit, with its unit in its name and its reason beside it. */
+export const LIMITS = {
+  /** Pages are worked off in slices: one append, one SQLite transaction, one unit of lost work. */
+  sliceChangesMax: 200,
+  sliceRowBytesMax: 8 * MiB,
+  sliceLoadMsMax: 60 * SECOND,
+  /** Permits of one slice are spread over no more than this, so that a run stays short at a slow pace. */
+  slicePermitMsMax: 20 * SECOND,
+  /** Loaded documents under way at once; with rows and copies this stays below half an isolate of 128 MB. */
+  loadBytesMax: 48 * MiB,
+  /** A document of unknown size is counted as this. */
+  documentBytesUnknown: 8 * MiB,
+  /** A document over this is loaded by a call of its own, one at a time. */
+  documentBytesLarge: 4 * MiB,
+  /** A larger document is not parsed. */
+  documentBytesMax: 32 * MiB,
+  /** Loader calls under way at once: they share the byte budget. */
+  loadCallsAtOnce: 3,
+  /** The platform allows 32 invocations a request. */
+  loadCallsPerRun: 30,
+  /** A call that died three times with one change alone is the document's doing. */
+  loaderDeathsMax: 3,
+  /** A throttled document is asked for this often before it is parked on its own. */
+  throttledMax: 3,
+  /** Encoded size of one row; SQLite refuses values over 2 MB. */
+  rowBytesMax: 1 * MiB,
+  /** Compressed size of one journal entry, below SQLite's 2 MB a value. */
+  entryBytesMax: 1_500_000,
+  /** Rows of one journal entry, so that a range can be cut near a file's row limit. */
+  entryRowsMax: 20_000,
+  /** Past this pulling stops; 5 % of an object's 10 GB. */
+  journalBytesMax: 512 * MiB,
+  /** A data file is held in memory whole before its put. */
+  fileBytesMax: 24 * MiB,
+  fileRowsMax: 200_000,
+  /** Row data of one row group. */
+  rowGroupBytes: 8 * MiB,
+  flushAttemptsMax: 3,
+  /** R2's limit on a key. */
+  keyBytesMax: 1024,
+  /** The run's own time, after which it starts nothing new. */
+  runWorkMs: 30 * SECOND,
+  /** A run that is still going then is given up and starts again. */
+  runMsMax: 5 * MINUTE,
+  /** The alarm is set this far ahead while work goes on: it is the recovery time after a kill. */
+  recoveryMs: 10 * SECOND,
+  bucketCallMsMax: 60 * SECOND,
+  databaseCallMsMax: 20 * SECOND,
+  pullMsMax: 30 * SECOND,
+  /** Upstream back-off: doubling from the first to the last. */
+  backoffMsMin: 1 * SECOND,
+  backoffMsMax: 5 * MINUTE,
+  /** `Retry-After` is believed up to a day. */
+  retryAfterMsMax: 24 * 60 * MINUTE,
+  /** Parked changes: the delay doubles from the first to the last, for ever. */
+  parkedMsMin: 10 * SECOND,
+  parkedMsMax: 60 * MINUTE,
+  parkedPerRun: 50,
+  /** When a lagging revision is asked for again after each look. */
+  recheckMs: [10 * SECOND, 1 * MINUTE, 10 * MINUTE, 60 * MINUTE],
+  /** A stalled source probes this often. */
+  probeMs: 5 * MINUTE,
+  /** A sequence reset is believed after this many readings, this long apart in all. */
+  resetReadings: 3,
+  resetMs: 15 * MINUTE,
+  /** Files projected to the operational database in one batch. */
+  projectFilesMax: 50,
+} as const;
+
+/** A setting that is a whole number between two bounds, with a default. */
+export function integerSetting(fallback: number, min: number, max: number) {
+  return z
+    .union([z.string().regex(/^\d+$/), z.number().int()])
+    .default(fallback)
+    .transform(Number)
+    .pipe(z.number().int().min(min).max(max))
+    .describe(`a whole number from ${min} to ${max}`);
+}
+
+/** A setting that is an http(s) URL; given without a trailing slash. */
+export function urlSetting(fallback?: string) {
+  const url = z.url({ protocol: /^https?$/ }).transform(text => text.replace(/\/+$/, ''));
+  return (fallback === undefined ? url : url.default(fallback)).describe('an http or https URL');
+}
+
+const common = z.object({
+  SOURCES: z
+    .string()
+    .default('npm')
+    .transform(text =>
+      text
+        .split(',')
+        .map(id => id.trim())
+        .filter(Boolean),
+    )
+    .describe('source ids separated by commas'),
+  FLUSH_AGE_MS: integerSetting(30 * SECOND, 100, 60 * MINUTE),
+  FLUSH_BYTES_MAX: integerSetting(16 * MiB, 1, 64 * MiB),
+  STALLED_AFTER_MS: integerSetting(15 * MINUTE, 1 * SECOND, 24 * 60 * MINUTE),
+  CONTACT: z.string().min(1).max(200).default('unset').describe('who an upstream can write to: a URL or an address'),
+  ADMIN_TOKEN: z.string().min(1).max(500).optional().describe('a secret of 1 to 500 characters'),
+});
+
+export interface Settings {
+  sources: string[];
+  flushAgeMs: number;
+  flushBytesMax: number;
+  stalledAfterMs: number;
+  contact: string;
+  adminToken: string | null;
+}
+
+/** The settings all sources share, from the worker's environment. Throws `SettingError`. */
+export function readSettings(env: Record<string, unknown>): Settings {
+  const read = parseSettings(common, env);
+  return {
+    sources: read.SOURCES,
+    flushAgeMs: read.FLUSH_AGE_MS,
+    flushBytesMax: read.FLUSH_BYTES_MAX,
+    stalledAfterMs: read.STALLED_AFTER_MS,
+    contact: read.CONTACT,
+    adminToken: read.ADMIN_TOKEN ?? null,
+  };
+}
+
+/** Reads the settings a shape names; the first wrong one is a `SettingError` with its name and what was expected. */
+export function parseSettings<S extends z.ZodRawShape>(
+  shape: z.ZodObject<S>,
+  env: Record<string, unknown>,
+): z.output<z.ZodObject<S>> {
+  const given = Object.fromEntries(
+    Object.keys(shape.shape).map(name => [name, env[name] === '' ? undefined : env[name]]),
+  );
+  const read = shape.safeParse(given);
+  if (read.success) return read.data;
+  const name = String(read.error.issues[0]?.path[0]);
+  const expected = (shape.shape[name] as z.ZodType | undefined)?.description ?? 'another value';
+  const actual = name.endsWith('TOKEN') || name.endsWith('SECRET') ? '(hidden)' : JSON.stringify(given[name] ?? null);
+  throw new SettingError(`${name}: expected ${expected}, got ${actual}`);
+}
+
+/** Names of the settings all sources share. */
+export const COMMON_SETTINGS = Object.keys(common.shape);

@@ -1,0 +1,106 @@
+import { LIMITS } from '../config.ts';
+import type { HostPace } from '../sources/source.ts';
+import type { HostState, JournalState } from './journal-state.ts';
+import type { HostTally, Permit } from './ports.ts';
+
+/** A host that refuses is asked at no less than this pace again, in requests a second. */
+const RATE_MIN = 0.05;
+/** A clean answer gives back this share of the pace that a refusal halved. */
+const RATE_STEP = 0.1;
+/** A timeline further ahead than this comes from a clock that jumped. */
+const AHEAD_MS_MAX = 10 * 60_000;
+
+/**
+ * Permits to ask hosts: each host has a timeline of slots, kept across restarts. A refusal (429) halves its pace and
+ * blocks it for a while; clean answers raise the pace again step by step.
+ */
+export class Admission {
+  readonly #state: JournalState;
+  readonly #paces: Record<string, HostPace>;
+
+  constructor(state: JournalState, paces: Record<string, HostPace>) {
+    this.#state = state;
+    this.#paces = paces;
+  }
+
+  /** How many requests a host would take within the window, at most `want`; and from when, where none. */
+  room({ host, want, nowMs, windowMs }: { host: string; want: number; nowMs: number; windowMs: number }): {
+    count: number;
+    atMs: number;
+  } {
+    const { startAtMs, intervalMs, blockedUntilMs } = this.#timeline(host, nowMs);
+    if (blockedUntilMs > nowMs) return { count: 0, atMs: blockedUntilMs };
+    const count = Math.min(want, Math.floor((nowMs + windowMs - startAtMs) / intervalMs) + 1);
+    return count > 0 ? { count, atMs: nowMs } : { count: 0, atMs: Math.ceil(startAtMs - windowMs) };
+  }
+
+  /** How long the longest-blocked of some hosts stays so. */
+  blockedMs(requests: Record<string, number>, nowMs: number): number {
+    const waits = Object.keys(requests).map(host => this.#timeline(host, nowMs).blockedUntilMs - nowMs);
+    return Math.max(0, ...waits);
+  }
+
+  /** Takes slots on the host's timeline; ask `room` first. */
+  take({ host, count, nowMs }: { host: string; count: number; nowMs: number }): Permit {
+    const { state, startAtMs, intervalMs } = this.#timeline(host, nowMs);
+    this.#state.saveHost({ ...state, next_slot_ms: startAtMs + count * intervalMs });
+    return { host, count, startAtMs, intervalMs };
+  }
+
+  /** Learns from what hosts answered. */
+  learn(tallies: HostTally[], nowMs: number): void {
+    for (const tally of tallies) {
+      this.#state.countRequests(tally);
+      const pace = this.#paces[tally.host];
+      if (!pace) continue;
+      const { state } = this.#timeline(tally.host, nowMs);
+      if (tally.throttled > 0) this.#state.saveHost(throttledHost(state, tally, nowMs));
+      else if (tally.requests > tally.errors && (state.rate < pace.requestsPerSecond || state.strikes > 0)) {
+        const rate = Math.min(pace.requestsPerSecond, state.rate + RATE_STEP * pace.requestsPerSecond);
+        this.#state.saveHost({ ...state, rate, strikes: 0 });
+      }
+    }
+  }
+
+  #timeline(
+    host: string,
+    nowMs: number,
+  ): { state: HostState; startAtMs: number; intervalMs: number; blockedUntilMs: number } {
+    const pace = this.#paces[host];
+    if (!pace) throw new Error(`admission: expected a host the source declares, got ${host}`);
+    const state = this.#state.host(host) ?? {
+      host,
+      rate: pace.requestsPerSecond,
+      next_slot_ms: 0,
+      blocked_until_ms: 0,
+      strikes: 0,
+    };
+    state.rate = Math.min(state.rate, pace.requestsPerSecond);
+    const intervalMs = 1000 / state.rate;
+    const nextSlotMs = state.next_slot_ms > nowMs + AHEAD_MS_MAX ? nowMs : state.next_slot_ms;
+    // After a pause up to `burst` slots lie in the past: those requests go out at once.
+    const startAtMs = Math.max(nowMs - (pace.burst - 1) * intervalMs, nextSlotMs);
+    return {
+      state,
+      startAtMs,
+      intervalMs,
+      blockedUntilMs: waitingUntil(state.blocked_until_ms, nowMs, LIMITS.retryAfterMsMax),
+    };
+  }
+}
+
+function throttledHost(state: HostState, tally: HostTally, nowMs: number): HostState {
+  const strikes = state.strikes + 1;
+  const waitMs = Math.max(backoffMs(strikes), Math.min(tally.retryAfterMs ?? 0, LIMITS.retryAfterMsMax));
+  return { ...state, strikes, rate: Math.max(RATE_MIN, state.rate / 2), blocked_until_ms: nowMs + waitMs };
+}
+
+/** Doubling from a second to five minutes. */
+export function backoffMs(failures: number): number {
+  return Math.min(LIMITS.backoffMsMin * 2 ** Math.min(failures - 1, 20), LIMITS.backoffMsMax);
+}
+
+/** A stored time to wait for; one further ahead than it can have been set comes from a clock that jumped, and is over. */
+export function waitingUntil(untilMs: number, nowMs: number, maxMs: number): number {
+  return untilMs > nowMs + maxMs * 2 ? 0 : untilMs;
+}

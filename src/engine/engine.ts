@@ -1,0 +1,298 @@
+import { LIMITS } from '../config.ts';
+import { hintFor, messageOf, OwnError } from '../errors.ts';
+import { partitionsPrefix } from '../lake/keys.ts';
+import { Admission, backoffMs, waitingUntil } from './admission.ts';
+import { project } from './checkpoint.ts';
+import { flush } from './flush.ts';
+import { Journal, TAIL } from './journal.ts';
+import { JournalFiles } from './journal-files.ts';
+import { openJournal } from './journal-schema.ts';
+import type { EngineSource, Ports } from './ports.ts';
+import { retryParked } from './retry.ts';
+import { RowBuffer } from './row-buffer.ts';
+import { Run } from './run.ts';
+import { SliceLoader } from './slice.ts';
+import { Tail } from './tail.ts';
+
+/** Thresholds of a source, from its settings. `enabled`: the settings name the source. */
+export interface EngineOptions {
+  enabled: boolean;
+  flushAgeMs: number;
+  flushBytesMax: number;
+  stalledAfterMs: number;
+}
+
+/** Kinds of failure that no waiting ends: the source probes until its cause does. */
+const STALLING = new Set(['cursor-refused', 'sequence-reset', 'foreign-object', 'lake-not-empty', 'flush-failed']);
+
+/**
+ * One source's engine: what happens each time its object wakes. Everything it knows is in the journal; the buffers
+ * and the page at hand are only quicker ways to it, and may be lost at every await.
+ */
+export class Engine {
+  readonly journal: Journal;
+  readonly files: JournalFiles;
+  readonly source: EngineSource;
+  readonly ports: Ports;
+  readonly options: EngineOptions;
+  readonly #buffers: RowBuffer[];
+  readonly #slices: SliceLoader;
+  readonly #tail: Tail;
+  #running: Promise<void> | null = null;
+  /** Somebody asked for a run while one was going on. */
+  #noted = false;
+
+  constructor({ ports, source, options }: { ports: Ports; source: EngineSource; options: EngineOptions }) {
+    openJournal(
+      ports.sql,
+      source.id,
+      source.tables.map(table => table.name),
+    );
+    this.ports = ports;
+    this.source = source;
+    this.options = options;
+    this.journal = new Journal(ports.sql, ports.encode);
+    this.files = new JournalFiles(ports.sql, ports.encode);
+    const { journal, files } = this;
+    this.#buffers = source.tables.map(
+      table => new RowBuffer({ table, source: source.id, files, encode: ports.encode }),
+    );
+    const admission = new Admission(journal.state, source.hosts);
+    this.#slices = new SliceLoader({ ports, source, journal, admission });
+    this.#tail = new Tail({ ports, source, journal, admission, slices: this.#slices });
+  }
+
+  get paused(): boolean {
+    return !this.options.enabled || this.journal.state.source().paused === 1;
+  }
+
+  /** The one way in. A second entry during a run leaves a note and an alarm; never throws but when the alarm cannot be set. */
+  async wake(): Promise<void> {
+    if (this.#running) {
+      this.#noted = true;
+      // The alarm that brought us here is spent, and the run may still be killed.
+      await this.ports.wake.set(this.ports.clock.now() + LIMITS.recoveryMs);
+      return;
+    }
+    this.#running = this.#run();
+    try {
+      await this.#running;
+    } finally {
+      this.#running = null;
+    }
+  }
+
+  /** Asks for a run as soon as possible. */
+  async poke(): Promise<void> {
+    if (this.#running) this.#noted = true;
+    await this.ports.wake.set(this.ports.clock.now());
+  }
+
+  async #run(): Promise<void> {
+    const run = new Run(this.ports.clock, this.ports.wake);
+    // Armed, and awaited, before any work: should the run be killed, this is when the next one starts.
+    await run.keepArmed();
+    this.#noted = false;
+    try {
+      await this.ports.clock.within(this.#work(run), LIMITS.runMsMax, 'run');
+    } catch (error) {
+      this.#fail('run', error);
+    } finally {
+      const nextMs = this.#noted ? this.ports.clock.now() : this.nextWakeMs();
+      if (nextMs !== null) await this.ports.wake.set(nextMs);
+    }
+  }
+
+  async #work(run: Run): Promise<void> {
+    if (!this.paused) {
+      await this.#step('lake', () => this.#checkLake());
+      if (!this.journal.state.fault('lake')) {
+        await this.#step('retry', () => retryParked({ ...this, slices: this.#slices, run }));
+        await this.#step('follow', () => this.#follow(run));
+      }
+    }
+    await run.keepArmed();
+    for (const buffer of this.#buffers) await this.#step(flushStep(buffer), () => this.#flush(buffer));
+    if (this.files.backlog().rows === 0) this.journal.state.updateSource({ flush_requested: 0 });
+    await run.keepArmed();
+    if (this.#isUnprojected()) await this.#step('project', () => this.#project());
+    this.journal.state.clearFault('run');
+    if (this.journal.state.faults().length === 0)
+      this.journal.state.updateSource({ ended_well_ms: this.ports.clock.now() });
+  }
+
+  async #follow(run: Run): Promise<void> {
+    const bytes = this.journal.packedBytes();
+    if (bytes > LIMITS.journalBytesMax)
+      throw new OwnError('journal-full', `journal: expected at most ${LIMITS.journalBytesMax} bytes, got ${bytes}`);
+    // At most one flush a table and run: once one is due, the rest of the page waits for the next run.
+    await this.#tail.follow(run, () => this.#buffers.some(buffer => this.#isDue(buffer)));
+  }
+
+  /** An object that lost its journal must not number from 1 beside the files of its former self. */
+  async #checkLake(): Promise<void> {
+    if (this.journal.state.source().lake_checked === 1) return;
+    for (const table of this.source.tables) {
+      const prefix = partitionsPrefix(table);
+      const listed = await this.ports.clock.within(
+        this.ports.bucket.list(prefix, 1),
+        LIMITS.bucketCallMsMax,
+        `list of ${prefix}`,
+      );
+      if (listed.length > 0)
+        throw new OwnError('lake-not-empty', `${prefix}: expected no data file before the first row, got ${listed[0]}`);
+    }
+    this.journal.state.updateSource({ lake_checked: 1 });
+  }
+
+  async #flush(buffer: RowBuffer): Promise<void> {
+    if (!this.#isDue(buffer)) return;
+    const { name } = buffer.table;
+    const attempts = this.files.intent(name)?.attempts ?? 0;
+    // Attempts that killed the object left no failure behind; their count did. A stalled table goes on probing.
+    if (attempts >= LIMITS.flushAttemptsMax && !this.journal.state.fault(flushStep(buffer))) {
+      throw new OwnError('flush-failed', `${name}: ${attempts} attempts at ${buffer.bytes} bytes did not end`);
+    }
+    const startedMs = this.ports.clock.now();
+    try {
+      const file = await flush({ ports: this.ports, files: this.files, buffer });
+      if (!file) return;
+      const duration_ms = Math.max(0, this.ports.clock.now() - startedMs);
+      const { key, rows, bytes, settled_ms } = file;
+      this.journal.state.updateSource({
+        last_flush: JSON.stringify({ at: new Date(settled_ms).toISOString(), rows, bytes, key, duration_ms }),
+      });
+      this.ports.log('flush_settled', { source: this.source.id, table: name, key, rows, bytes, duration_ms });
+    } catch (error) {
+      const spent = this.files.intent(name)?.attempts ?? 0;
+      const isForeign = error instanceof OwnError && error.kind === 'foreign-object';
+      if (spent < LIMITS.flushAttemptsMax || isForeign) throw error;
+      throw new OwnError(
+        'flush-failed',
+        `${name}: ${spent} attempts, the last took ${this.ports.clock.now() - startedMs} ms: ${messageOf(error)}`,
+      );
+    } finally {
+      buffer.drop();
+    }
+  }
+
+  async #project(): Promise<void> {
+    const cursor = this.files.durableCursor();
+    this.journal.state.updateSource({ durable_cursor: cursor });
+    await project({ ports: this.ports, files: this.files, source: this.source.id, cursor });
+  }
+
+  #isUnprojected(): boolean {
+    return (
+      this.files.unprojected(1).length > 0 ||
+      this.files.durableCursor() !== this.journal.state.source().projected_cursor
+    );
+  }
+
+  /** Size, age, a control, or an intent that waits to be settled. Reads the journal into the buffer on the way. */
+  #isDue(buffer: RowBuffer): boolean {
+    if (this.files.intent(buffer.table.name)) return true;
+    buffer.fill();
+    if (!buffer.range) return false;
+    if (buffer.full || buffer.bytes >= this.options.flushBytesMax || this.journal.state.source().flush_requested === 1)
+      return true;
+    return this.ports.clock.now() >= this.#flushMs(buffer.range.stampMs);
+  }
+
+  /** When rows of this stamp are old enough; a stamp far ahead comes from a clock that jumped back, and is old enough. */
+  #flushMs(stampMs: number): number {
+    return waitingUntil(stampMs + this.options.flushAgeMs, this.ports.clock.now(), this.options.flushAgeMs);
+  }
+
+  /** Runs one step unless it waits out a failure; notes how it ended. No step's failure keeps the next from running. */
+  async #step(step: string, work: () => Promise<void>): Promise<void> {
+    if (this.#retryMs(step) > this.ports.clock.now()) return;
+    try {
+      await work();
+      this.journal.state.clearFault(step);
+    } catch (error) {
+      this.#fail(step, error);
+    }
+  }
+
+  #retryMs(step: string): number {
+    const fault = this.journal.state.fault(step);
+    return fault ? waitingUntil(fault.retry_ms, this.ports.clock.now(), LIMITS.retryAfterMsMax) : 0;
+  }
+
+  #fail(step: string, error: unknown): void {
+    const nowMs = this.ports.clock.now();
+    const { kind, retryAfterMs } =
+      error instanceof OwnError ? error : { kind: 'internal' as const, retryAfterMs: null };
+    const failures = (this.journal.state.fault(step)?.failures ?? 0) + 1;
+    const stalls = STALLING.has(kind);
+    const waitMs = Math.max(
+      stalls ? LIMITS.probeMs : backoffMs(failures),
+      Math.min(retryAfterMs ?? 0, LIMITS.retryAfterMsMax),
+    );
+    const reason = messageOf(error);
+    this.journal.state.setFault({
+      step,
+      kind,
+      reason,
+      stalls: stalls ? 1 : 0,
+      failures,
+      retry_ms: nowMs + waitMs,
+      at_ms: nowMs,
+    });
+    this.ports.log('step_failed', {
+      source: this.source.id,
+      step,
+      kind,
+      reason,
+      hint: hintFor(kind),
+      retry_after_ms: waitMs,
+    });
+  }
+
+  /** The earliest time at which some step has something to do; null when a paused source has nothing left. */
+  nextWakeMs(): number | null {
+    const nowMs = this.ports.clock.now();
+    const times: number[] = [];
+    const want = (step: string, atMs: number | null) =>
+      atMs !== null && times.push(Math.max(nowMs, atMs, this.#retryMs(step)));
+    if (!this.paused) {
+      want('follow', this.#retryMs('lake') || this.#tail.nextMs(nowMs));
+      want('retry', this.#retryMs('lake') || this.journal.parked.nextDueMs());
+    }
+    for (const buffer of this.#buffers) {
+      const oldest = this.files.firstEntry(buffer.table.name);
+      if (oldest) want(flushStep(buffer), this.#isDue(buffer) ? nowMs : this.#flushMs(oldest.stamp_ms));
+    }
+    if (this.#isUnprojected()) want('project', nowMs);
+    return times.length > 0 ? Math.min(...times) : null;
+  }
+
+  /** The watchdog's look: a source the settings name is started the first time, and a source that went silent is armed. */
+  async watch(): Promise<void> {
+    const source = this.journal.state.source();
+    if (this.options.enabled && source.started === 0) this.journal.state.updateSource({ started: 1, paused: 0 });
+    this.journal.state.lane(TAIL);
+    const wantedMs = this.nextWakeMs();
+    const armedMs = await this.ports.wake.get();
+    const nowMs = this.ports.clock.now();
+    const isSilent =
+      armedMs === null || armedMs < nowMs - LIMITS.recoveryMs || armedMs > nowMs + LIMITS.retryAfterMsMax * 2;
+    if (wantedMs !== null && isSilent) await this.poke();
+  }
+
+  /** Starts, pauses or flushes; `changed` is false when it was so already. */
+  async control(action: 'start' | 'pause' | 'flush'): Promise<boolean> {
+    const { state } = this.journal;
+    const source = state.source();
+    const changed = action === 'flush' ? this.files.backlog().rows > 0 : source.paused !== (action === 'pause' ? 1 : 0);
+    if (action === 'flush') state.updateSource({ flush_requested: changed ? 1 : 0 });
+    else state.updateSource({ started: 1, paused: action === 'pause' ? 1 : 0 });
+    await this.poke();
+    return changed;
+  }
+}
+
+function flushStep(buffer: RowBuffer): string {
+  return `flush:${buffer.table.name}`;
+}

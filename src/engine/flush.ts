@@ -1,0 +1,67 @@
+import { LIMITS } from '../config.ts';
+import { OwnError } from '../errors.ts';
+import { dataFileKey } from '../lake/keys.ts';
+import type { DataFile, Intent, JournalFiles } from './journal-files.ts';
+import type { ObjectHead, Ports } from './ports.ts';
+import type { RowBuffer } from './row-buffer.ts';
+
+/**
+ * Moves the range a buffer holds into one data file. Each step is safe to repeat: the range and its digest are
+ * written down first, the put replaces nothing, and settling is one transaction.
+ *
+ * Throws `OwnError`: `foreign-object` when something else stands under the key, `flush-failed` after too many
+ * attempts, `bucket-failed` or `deadline` when the bucket does not answer. Nothing is settled then.
+ */
+export async function flush({
+  ports,
+  files,
+  buffer,
+}: {
+  ports: Ports;
+  files: JournalFiles;
+  buffer: RowBuffer;
+}): Promise<DataFile | null> {
+  const { table } = buffer;
+  const earlier = files.intent(table.name);
+  // An intent that is written down keeps its range: its object may be in the bucket already.
+  if (earlier && buffer.range?.lastLsn !== earlier.last_lsn) {
+    buffer.drop();
+    buffer.fill(earlier.last_lsn);
+  }
+  const range = buffer.range;
+  if (!range) return null;
+  const key = earlier?.key ?? dataFileKey(table, range);
+  const intent = files.intend({ ...range, table, key, nowMs: ports.clock.now() });
+  const chunks = buffer.finish();
+  const head = await put({ ports, intent, chunks });
+  return files.settle({ intent, head, nowMs: ports.clock.now() });
+}
+
+async function put({
+  ports,
+  intent,
+  chunks,
+}: {
+  ports: Ports;
+  intent: Intent;
+  chunks: Uint8Array[];
+}): Promise<ObjectHead> {
+  const bytes = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
+  const written = ports.bucket.put(intent.key, chunks, {
+    onlyIf: { absent: true },
+    metadata: { digest: intent.digest, rows: String(intent.last_lsn - intent.first_lsn + 1) },
+    contentType: 'application/vnd.apache.parquet',
+  });
+  const head =
+    (await ports.clock.within(written, LIMITS.bucketCallMsMax, `put of ${bytes} bytes to ${intent.key}`)) ??
+    (await ports.clock.within(ports.bucket.head(intent.key), LIMITS.bucketCallMsMax, `head of ${intent.key}`));
+  if (!head) throw new OwnError('bucket-failed', `${intent.key}: expected the object that refused a put, got none`);
+  // The first object under a key stands, whichever version of us wrote it, when it holds the same journal range.
+  if (head.metadata.digest !== intent.digest) {
+    throw new OwnError(
+      'foreign-object',
+      `${intent.key}: expected digest ${intent.digest}, got ${head.metadata.digest ?? 'none'}`,
+    );
+  }
+  return head;
+}

@@ -1,0 +1,169 @@
+import type { SqlPort } from './ports.ts';
+
+/** Version of the object's own tables; an object of a later version is refused rather than misread. */
+const LAYOUT_VERSION = 1;
+
+const STATEMENTS = [
+  `CREATE TABLE source (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    layout INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    started INTEGER NOT NULL DEFAULT 0,
+    paused INTEGER NOT NULL DEFAULT 1,
+    lake_checked INTEGER NOT NULL DEFAULT 0,
+    flush_requested INTEGER NOT NULL DEFAULT 0,
+    change_number INTEGER NOT NULL DEFAULT 0,
+    append_number INTEGER NOT NULL DEFAULT 0,
+    retry_run INTEGER NOT NULL DEFAULT 0,
+    stamp_ms INTEGER NOT NULL DEFAULT 0,
+    loose_changes INTEGER NOT NULL DEFAULT 0,
+    loose_parked INTEGER NOT NULL DEFAULT 0,
+    durable_cursor TEXT,
+    projected_cursor TEXT,
+    projected_ms INTEGER NOT NULL DEFAULT 0,
+    ended_well_ms INTEGER,
+    last_flush TEXT,
+    requests INTEGER NOT NULL DEFAULT 0,
+    not_modified INTEGER NOT NULL DEFAULT 0,
+    throttled INTEGER NOT NULL DEFAULT 0,
+    errors INTEGER NOT NULL DEFAULT 0
+  )`,
+  `CREATE TABLE lanes (
+    lane TEXT PRIMARY KEY,
+    cursor TEXT,
+    head TEXT,
+    at_head INTEGER NOT NULL DEFAULT 0,
+    polls INTEGER NOT NULL DEFAULT 0,
+    next_pull_ms INTEGER NOT NULL DEFAULT 0,
+    settled_through TEXT,
+    lag_changes INTEGER,
+    reached_head_ms INTEGER,
+    page_accepted_ms INTEGER,
+    reset_readings INTEGER NOT NULL DEFAULT 0,
+    reset_first_ms INTEGER,
+    page_done INTEGER NOT NULL DEFAULT 0,
+    page BLOB
+  )`,
+  // Slices of a page whose changes are no resume points, until its last slice lets them in together.
+  `CREATE TABLE staged (lane TEXT NOT NULL, slice INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (lane, slice))`,
+  `CREATE TABLE tables (
+    name TEXT PRIMARY KEY,
+    last_lsn INTEGER NOT NULL DEFAULT 0,
+    rows INTEGER NOT NULL DEFAULT 0,
+    files INTEGER NOT NULL DEFAULT 0,
+    bytes INTEGER NOT NULL DEFAULT 0
+  )`,
+  // One row per at most 1.5 MB of rows. The body comes last, so that reading the facts does not read it.
+  `CREATE TABLE entries (
+    table_name TEXT NOT NULL,
+    first_lsn INTEGER NOT NULL,
+    last_lsn INTEGER NOT NULL,
+    append_number INTEGER NOT NULL,
+    cursor_before TEXT,
+    cursor_after TEXT NOT NULL,
+    stamp_ms INTEGER NOT NULL,
+    schema_version INTEGER NOT NULL,
+    run_type TEXT NOT NULL,
+    changes INTEGER NOT NULL,
+    parked INTEGER NOT NULL,
+    raw_bytes INTEGER NOT NULL,
+    packed_bytes INTEGER NOT NULL,
+    digest TEXT NOT NULL,
+    body BLOB NOT NULL,
+    PRIMARY KEY (table_name, first_lsn)
+  )`,
+  `CREATE INDEX entries_append ON entries (append_number)`,
+  `CREATE TABLE keys (
+    table_name TEXT NOT NULL,
+    key TEXT NOT NULL,
+    last_lsn INTEGER NOT NULL,
+    revision INTEGER,
+    document_bytes INTEGER,
+    PRIMARY KEY (table_name, key)
+  ) WITHOUT ROWID`,
+  `CREATE TABLE intents (
+    table_name TEXT PRIMARY KEY,
+    first_lsn INTEGER NOT NULL,
+    last_lsn INTEGER NOT NULL,
+    key TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    started_ms INTEGER NOT NULL
+  )`,
+  `CREATE TABLE files (
+    table_name TEXT NOT NULL,
+    first_lsn INTEGER NOT NULL,
+    last_lsn INTEGER NOT NULL,
+    key TEXT NOT NULL,
+    rows INTEGER NOT NULL,
+    bytes INTEGER NOT NULL,
+    etag TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    cursor TEXT NOT NULL,
+    run_type TEXT NOT NULL,
+    changes INTEGER NOT NULL,
+    parked INTEGER NOT NULL,
+    started_ms INTEGER NOT NULL,
+    settled_ms INTEGER NOT NULL,
+    projected INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (table_name, first_lsn)
+  )`,
+  `CREATE INDEX files_unprojected ON files (settled_ms) WHERE projected = 0`,
+  `CREATE TABLE parked (
+    change_number INTEGER PRIMARY KEY,
+    key TEXT NOT NULL,
+    place TEXT NOT NULL,
+    deleted INTEGER NOT NULL,
+    revision INTEGER,
+    reason TEXT NOT NULL,
+    detail TEXT NOT NULL,
+    attempts INTEGER NOT NULL,
+    parked_ms INTEGER NOT NULL,
+    due_ms INTEGER NOT NULL
+  )`,
+  `CREATE INDEX parked_key ON parked (key)`,
+  `CREATE INDEX parked_due ON parked (due_ms)`,
+  `CREATE TABLE outcomes (outcome TEXT PRIMARY KEY, changes INTEGER NOT NULL)`,
+  // Changes whose load went wrong before it could be judged: how often their Loader died, or their host said wait.
+  `CREATE TABLE suspects (place TEXT PRIMARY KEY, deaths INTEGER NOT NULL, throttled INTEGER NOT NULL)`,
+  `CREATE TABLE hosts (
+    host TEXT PRIMARY KEY,
+    rate REAL NOT NULL,
+    next_slot_ms REAL NOT NULL,
+    blocked_until_ms INTEGER NOT NULL,
+    strikes INTEGER NOT NULL
+  )`,
+  `CREATE TABLE faults (
+    step TEXT PRIMARY KEY,
+    kind TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    stalls INTEGER NOT NULL,
+    failures INTEGER NOT NULL,
+    retry_ms INTEGER NOT NULL,
+    at_ms INTEGER NOT NULL
+  )`,
+  `CREATE TABLE minutes (minute INTEGER PRIMARY KEY, rows INTEGER NOT NULL)`,
+];
+
+/** Makes the object's tables, or checks that they are of this version. */
+export function openJournal(sql: SqlPort, source: string, tables: string[]): void {
+  sql.transaction(() => {
+    const [exists] = sql.exec("SELECT name FROM sqlite_master WHERE type = 'table' AND name = 'source'");
+    if (!exists) {
+      for (const statement of STATEMENTS) sql.exec(statement);
+      sql.exec('INSERT INTO source (id, layout, name) VALUES (1, ?, ?)', LAYOUT_VERSION, source);
+    }
+    const [found] = sql.exec<{ layout: number; name: string }>('SELECT layout, name FROM source');
+    if (found?.layout !== LAYOUT_VERSION)
+      throw new Error(`journal: expected layout ${LAYOUT_VERSION}, got ${found?.layout}`);
+    if (found.name !== source) throw new Error(`journal: expected source ${source}, got ${found.name}`);
+    for (const table of tables) sql.exec('INSERT INTO tables (name) VALUES (?) ON CONFLICT DO NOTHING', table);
+  });
+}
+
+/** The source an object has a journal of, or null: an alarm wakes an object without telling its name. */
+export function journalSource(sql: SqlPort): string | null {
+  const [exists] = sql.exec("SELECT name FROM sqlite_master WHERE type = 'table' AND name = 'source'");
+  if (!exists) return null;
+  return sql.exec<{ name: string }>('SELECT name FROM source')[0]?.name ?? null;
+}

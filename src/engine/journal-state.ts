@@ -1,0 +1,181 @@
+import type { ErrorKind } from '../errors.ts';
+import type { HostTally, SqlPort, SqlValue } from './ports.ts';
+
+/** The source's own row: what is true of it across restarts. Times are milliseconds since 1970. */
+export interface SourceRow {
+  /** A source named in the settings is started once by itself; afterwards only controls change `paused`. */
+  started: number;
+  paused: number;
+  lake_checked: number;
+  flush_requested: number;
+  change_number: number;
+  append_number: number;
+  retry_run: number;
+  stamp_ms: number;
+  /** Changes accepted, and parked, since the last append that made a journal entry. */
+  loose_changes: number;
+  loose_parked: number;
+  durable_cursor: string | null;
+  projected_cursor: string | null;
+  projected_ms: number;
+  ended_well_ms: number | null;
+  last_flush: string | null;
+  requests: number;
+  not_modified: number;
+  throttled: number;
+  errors: number;
+}
+
+/** A puller and its place. */
+export interface Lane {
+  lane: string;
+  cursor: string | null;
+  head: string | null;
+  at_head: number;
+  polls: number;
+  next_pull_ms: number;
+  /** Changes up to here were seen long enough ago to be asked for. */
+  settled_through: string | null;
+  lag_changes: number | null;
+  reached_head_ms: number | null;
+  page_accepted_ms: number | null;
+  reset_readings: number;
+  reset_first_ms: number | null;
+  /** Changes of the kept page that are staged already. */
+  page_done: number;
+  /** The page being staged, packed; null when there is none. */
+  page: Uint8Array | null;
+}
+
+/** The last failure of one step that has not ended well since. */
+export interface Fault {
+  step: string;
+  kind: ErrorKind;
+  reason: string;
+  stalls: number;
+  failures: number;
+  retry_ms: number;
+  at_ms: number;
+}
+
+export interface HostState {
+  host: string;
+  rate: number;
+  next_slot_ms: number;
+  blocked_until_ms: number;
+  strikes: number;
+}
+
+/** The object's small state: source, lanes, faults, hosts, suspects. */
+export class JournalState {
+  readonly #sql: SqlPort;
+
+  constructor(sql: SqlPort) {
+    this.#sql = sql;
+  }
+
+  source(): SourceRow {
+    return this.#sql.exec<SourceRow>('SELECT * FROM source')[0]!;
+  }
+
+  updateSource(patch: Partial<SourceRow>): void {
+    const { assignments, values } = assign(patch);
+    this.#sql.exec(`UPDATE source SET ${assignments}`, ...values);
+  }
+
+  lane(lane: string): Lane {
+    this.#sql.exec('INSERT INTO lanes (lane) VALUES (?) ON CONFLICT DO NOTHING', lane);
+    return this.#sql.exec<Lane & Record<string, SqlValue>>('SELECT * FROM lanes WHERE lane = ?', lane)[0]!;
+  }
+
+  updateLane(lane: string, patch: Partial<Omit<Lane, 'lane'>>): void {
+    const { assignments, values } = assign(patch);
+    this.#sql.exec(`UPDATE lanes SET ${assignments} WHERE lane = ?`, ...values, lane);
+  }
+
+  faults(): Fault[] {
+    return this.#sql.exec<Fault>('SELECT * FROM faults ORDER BY at_ms DESC, step');
+  }
+
+  fault(step: string): Fault | null {
+    return this.#sql.exec<Fault>('SELECT * FROM faults WHERE step = ?', step)[0] ?? null;
+  }
+
+  setFault({ step, kind, reason, stalls, failures, retry_ms, at_ms }: Fault): void {
+    this.#sql.exec(
+      `INSERT INTO faults (step, kind, reason, stalls, failures, retry_ms, at_ms) VALUES (?, ?, ?, ?, ?, ?, ?)
+       ON CONFLICT (step) DO UPDATE SET kind = excluded.kind, reason = excluded.reason, stalls = excluded.stalls,
+         failures = excluded.failures, retry_ms = excluded.retry_ms, at_ms = excluded.at_ms`,
+      ...[step, kind, reason, stalls, failures, retry_ms, at_ms],
+    );
+  }
+
+  clearFault(step: string): void {
+    this.#sql.exec('DELETE FROM faults WHERE step = ?', step);
+  }
+
+  host(host: string): HostState | null {
+    return this.#sql.exec<HostState>('SELECT * FROM hosts WHERE host = ?', host)[0] ?? null;
+  }
+
+  saveHost({ host, rate, next_slot_ms, blocked_until_ms, strikes }: HostState): void {
+    this.#sql.exec(
+      `INSERT INTO hosts (host, rate, next_slot_ms, blocked_until_ms, strikes) VALUES (?, ?, ?, ?, ?)
+       ON CONFLICT (host) DO UPDATE SET rate = excluded.rate, next_slot_ms = excluded.next_slot_ms,
+         blocked_until_ms = excluded.blocked_until_ms, strikes = excluded.strikes`,
+      ...[host, rate, next_slot_ms, blocked_until_ms, strikes],
+    );
+  }
+
+  countRequests({ requests, notModified, throttled, errors }: HostTally): void {
+    this.#sql.exec(
+      `UPDATE source SET requests = requests + ?, not_modified = not_modified + ?, throttled = throttled + ?,
+         errors = errors + ?`,
+      ...[requests, notModified, throttled, errors],
+    );
+  }
+
+  suspect(place: string): { deaths: number; throttled: number } | null {
+    return (
+      this.#sql.exec<{ deaths: number; throttled: number }>(
+        'SELECT deaths, throttled FROM suspects WHERE place = ?',
+        place,
+      )[0] ?? null
+    );
+  }
+
+  /** Adds to what is held against a change; zero of both only marks it, so that it is loaded alone. */
+  suspectChange(place: string, { deaths, throttled }: { deaths: number; throttled: number }): void {
+    this.#sql.exec(
+      `INSERT INTO suspects (place, deaths, throttled) VALUES (?, ?, ?)
+       ON CONFLICT (place) DO UPDATE SET deaths = deaths + excluded.deaths, throttled = throttled + excluded.throttled`,
+      ...[place, deaths, throttled],
+    );
+  }
+
+  /** Rows accepted in the last `minutes` whole minutes and the running one. */
+  rowsSince(minute: number): number {
+    return this.#sql.exec<{ rows: number }>(
+      'SELECT coalesce(sum(rows), 0) AS rows FROM minutes WHERE minute >= ?',
+      minute,
+    )[0]!.rows;
+  }
+
+  outcomes(): { outcome: string; changes: number }[] {
+    return this.#sql.exec<{ outcome: string; changes: number }>(
+      'SELECT outcome, changes FROM outcomes ORDER BY outcome',
+    );
+  }
+
+  tables(): { name: string; last_lsn: number; rows: number; files: number; bytes: number }[] {
+    return this.#sql.exec('SELECT name, last_lsn, rows, files, bytes FROM tables ORDER BY name');
+  }
+}
+
+function assign(patch: Record<string, SqlValue | undefined>): { assignments: string; values: SqlValue[] } {
+  const columns = Object.entries(patch).filter((entry): entry is [string, SqlValue] => entry[1] !== undefined);
+  return {
+    assignments: columns.map(([column]) => `${column} = ?`).join(', '),
+    values: columns.map(([, value]) => value),
+  };
+}

@@ -1,0 +1,164 @@
+import type { Table, Value } from '../../schemas/table.ts';
+import type { ParkReason, SkipReason } from '../errors.ts';
+import type { Change, HostPace, LoadedRow, Page, PullRequest } from '../sources/source.ts';
+
+/** What SQLite is given and gives back. Numbers are safe integers or floats; larger integers are text. */
+export type SqlValue = null | number | string | Uint8Array;
+
+/** The object's own SQLite. Every statement is read to its end at once. */
+export interface SqlPort {
+  /** Runs one statement and returns all its rows. Throws `RangeError` on a value over 2 MB or an unsafe integer. */
+  exec<R = Record<string, SqlValue>>(statement: string, ...params: SqlValue[]): R[];
+  /** Runs `work` in one transaction: all of it or, when it throws, nothing. Refuses a promise. */
+  transaction<T>(work: () => T): T;
+}
+
+export interface ObjectHead {
+  key: string;
+  bytes: number;
+  etag: string;
+  metadata: Record<string, string>;
+}
+
+/** Put only when the object is absent, or still has this etag. */
+export type PutCondition = { absent: true } | { etag: string };
+
+export interface BucketPort {
+  head(key: string): Promise<ObjectHead | null>;
+  /** Null when the condition does not hold. The chunks are the body, in order. */
+  put(
+    key: string,
+    chunks: Uint8Array[],
+    options: { onlyIf: PutCondition; metadata: Record<string, string>; contentType: string },
+  ): Promise<ObjectHead | null>;
+  /** The first keys under a prefix. */
+  list(prefix: string, limit: number): Promise<string[]>;
+}
+
+/** The operational database: statements run as one transaction. */
+export interface D1Port {
+  batch(statements: { sql: string; params: SqlValue[] }[]): Promise<void>;
+}
+
+/** Slots on a host's timeline: request `i` goes out no earlier than `startAtMs + i * intervalMs`. */
+export interface Permit {
+  host: string;
+  count: number;
+  startAtMs: number;
+  intervalMs: number;
+}
+
+/** What was asked of one host during a call. `retryAfterMs` is the longest wait it asked for, null when it did not. */
+export interface HostTally {
+  host: string;
+  requests: number;
+  notModified: number;
+  throttled: number;
+  errors: number;
+  retryAfterMs: number | null;
+}
+
+export interface LoadRequest {
+  changes: Change[];
+  prepared: unknown;
+  permits: Permit[];
+  /** Decoded bytes of documents this call may hold at once. */
+  budgetBytes: number;
+  /** Size of each change's last document, where one is known. */
+  knownBytes: (number | null)[];
+  /** The call hands changes back once its rows exceed this. */
+  rowBytesMax: number;
+  deadlineAtMs: number;
+  /** A document over the size that needs a call of its own may be loaded. */
+  large: boolean;
+  afresh: boolean;
+}
+
+/** What came of one change of a Loader call. */
+export type LoadOutcome =
+  | { kind: 'rows'; rows: LoadedRow[]; documentBytes: number; revision: number | null }
+  | { kind: 'skip'; reason: SkipReason }
+  | { kind: 'park'; reason: ParkReason; detail: string; retryAfterMs: number | null }
+  /** No answer, or none worth the name (5xx): the document's doing only if its host answers others. */
+  | { kind: 'unanswered'; reason: ParkReason; detail: string; retryAfterMs: number | null }
+  | { kind: 'deferred'; reason: 'throttled' | 'deadline' | 'full' | 'large' };
+
+/** Answer of a Loader step. `failure` is one of our own parts failing: nothing of the step counts then. */
+export type Answer<T> =
+  | { ok: true; value: T; hosts: HostTally[] }
+  | { ok: false; failure: LoadFailure; hosts: HostTally[] };
+
+/** `upstream` failures are the upstream's; `own` ones ours. */
+export interface LoadFailure {
+  kind: 'unreachable' | 'throttled' | 'status' | 'shape' | 'cursor' | 'own';
+  message: string;
+  retryAfterMs: number | null;
+}
+
+/** The stateless Loader, bound to one source. A call that rejects has died; the upstream's failures are answers. */
+export interface LoadPort {
+  start(permits: Permit[]): Promise<Answer<string>>;
+  pull(request: PullRequest, permits: Permit[]): Promise<Answer<Page>>;
+  prepare(changes: Change[], permits: Permit[]): Promise<Answer<unknown>>;
+  load(request: LoadRequest): Promise<Answer<LoadOutcome[]>>;
+  /** Answers when Loaders run at all. */
+  ping(): Promise<void>;
+}
+
+/** One data file being encoded, rows in LSN order. What it gives is a function of the rows alone. */
+export interface DataFileEncoder {
+  /** Adds one row: values in the order of `table.columns`, lineage included. Seals a row group when it is full. */
+  append(values: Value[]): void;
+  readonly rows: number;
+  /** Bytes of sealed row groups. */
+  readonly encodedBytes: number;
+  /** Bytes of row data not yet in a row group. */
+  readonly openBytes: number;
+  /** Seals the rest, writes indexes and footer, and gives the file in chunks. The encoder is done then. */
+  finish(facts: { lastLsn: number; cursor: string }): Uint8Array[];
+}
+
+export interface EncodePort {
+  open(options: { source: string; table: Table; firstLsn: number }): DataFileEncoder;
+  /** Compresses one journal entry's text, and back. */
+  pack(text: string): Uint8Array;
+  unpack(bytes: Uint8Array): string;
+}
+
+export interface ClockPort {
+  now(): number;
+  /** The promise's outcome, or an `OwnError` of kind `deadline` after `ms`; what was begun may still end later. */
+  within<T>(work: Promise<T>, ms: number, subject: string): Promise<T>;
+}
+
+/** The object's one alarm. */
+export interface WakePort {
+  get(): Promise<number | null>;
+  set(atMs: number): Promise<void>;
+}
+
+export type LogPort = (event: string, fields: Record<string, string | number | boolean | null>) => void;
+
+export interface Ports {
+  sql: SqlPort;
+  bucket: BucketPort;
+  d1: D1Port;
+  load: LoadPort;
+  encode: EncodePort;
+  clock: ClockPort;
+  wake: WakePort;
+  log: LogPort;
+}
+
+/** What the engine knows of its source: the pure parts, and its pace. */
+export interface EngineSource {
+  id: string;
+  tables: Table[];
+  resumable: boolean;
+  pollMs: number;
+  settleMs: number;
+  hosts: Record<string, HostPace>;
+  compare(a: string, b: string): number;
+  requests(step: 'pull' | 'prepare' | 'load', changes: Change[]): Record<string, number>;
+  prepares: boolean;
+}

@@ -1,0 +1,115 @@
+import type { Table, Value } from '../../schemas/table.ts';
+import { LIMITS } from '../config.ts';
+import type { JournalRow } from './journal.ts';
+import type { Entry, JournalFiles } from './journal-files.ts';
+import type { DataFileEncoder, EncodePort } from './ports.ts';
+
+/**
+ * The rows of one table's journal tail on their way into the next data file. Only ever filled from the journal, so
+ * it can be thrown away at any moment. Where it is cut depends on the rows alone, never on when they came.
+ */
+export class RowBuffer {
+  readonly table: Table;
+  readonly #source: string;
+  readonly #files: JournalFiles;
+  readonly #encode: EncodePort;
+  #encoder: DataFileEncoder | null = null;
+  #first: Entry | null = null;
+  #last: Entry | null = null;
+  #full = false;
+
+  constructor({
+    table,
+    source,
+    files,
+    encode,
+  }: { table: Table; source: string; files: JournalFiles; encode: EncodePort }) {
+    this.table = table;
+    this.#source = source;
+    this.#files = files;
+    this.#encode = encode;
+  }
+
+  /** The range held, or null. */
+  get range(): { firstLsn: number; lastLsn: number; stampMs: number; cursor: string } | null {
+    if (!this.#first || !this.#last) return null;
+    const { first_lsn: firstLsn, stamp_ms: stampMs } = this.#first;
+    return { firstLsn, lastLsn: this.#last.last_lsn, stampMs, cursor: this.#last.cursor_after };
+  }
+
+  get bytes(): number {
+    return this.#encoder ? this.#encoder.encodedBytes + this.#encoder.openBytes : 0;
+  }
+
+  /** The next entry of the journal belongs to another file. */
+  get full(): boolean {
+    return this.#full;
+  }
+
+  /** Reads on in the journal, up to the end, the file's limits, or the given LSN. */
+  fill(lastLsn = Number.MAX_SAFE_INTEGER): void {
+    while (!this.#full) {
+      const entry = this.#last
+        ? this.#files.entryAt(this.table.name, this.#last.last_lsn + 1)
+        : this.#files.firstEntry(this.table.name);
+      if (!entry || entry.last_lsn > lastLsn) return;
+      if (this.#fits(entry)) this.#take(entry);
+      else this.#full = true;
+    }
+  }
+
+  /** The file's chunks for the range held; the buffer is empty after it. */
+  finish(): Uint8Array[] {
+    const range = this.range;
+    if (!this.#encoder || !range) throw new Error('row buffer: expected rows to finish, got none');
+    const chunks = this.#encoder.finish(range);
+    this.drop();
+    return chunks;
+  }
+
+  /** Forgets everything; the next fill starts at the journal's first row. */
+  drop(): void {
+    this.#encoder = null;
+    this.#first = null;
+    this.#last = null;
+    this.#full = false;
+  }
+
+  #fits(entry: Entry): boolean {
+    if (!this.#encoder || !this.#first) return true;
+    const rows = this.#encoder.rows + entry.last_lsn - entry.first_lsn + 1;
+    const isSameMonth = monthOf(entry.stamp_ms) === monthOf(this.#first.stamp_ms);
+    return isSameMonth && rows <= LIMITS.fileRowsMax && this.bytes + entry.raw_bytes <= LIMITS.fileBytesMax;
+  }
+
+  #take(entry: Entry): void {
+    this.#first ??= entry;
+    this.#encoder ??= this.#encode.open({ source: this.#source, table: this.table, firstLsn: entry.first_lsn });
+    let lsn = entry.first_lsn;
+    for (const row of this.#files.rowsOf(entry))
+      this.#encoder.append(lakeRow(this.table, row, { lsn: lsn++, stampMs: entry.stamp_ms }));
+    this.#last = entry;
+  }
+}
+
+/** The month a row is partitioned by, `YYYY-MM` in UTC. */
+function monthOf(stampMs: number): string {
+  return new Date(stampMs).toISOString().slice(0, 7);
+}
+
+/**
+ * A journaled row as the lake has it: columns added since it was accepted are null, `updated_at` is the append's
+ * stamp, lineage stands last.
+ */
+function lakeRow(
+  table: Table,
+  [op, cursor, ...values]: JournalRow,
+  { lsn, stampMs }: { lsn: number; stampMs: number },
+): Value[] {
+  const row = table.columns.map((column, index) => {
+    if (column.name === 'updated_at') return new Date(stampMs).toISOString();
+    return values[index] ?? null;
+  });
+  row.splice(-3, 3, lsn, op, cursor);
+  return row;
+}

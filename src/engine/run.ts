@@ -1,0 +1,57 @@
+import { LIMITS } from '../config.ts';
+import { type ErrorKind, OwnError } from '../errors.ts';
+import type { ClockPort, LoadFailure, WakePort } from './ports.ts';
+
+/** What one run may still do: its time, its Loader calls, and the alarm that stands in for it when it dies. */
+export class Run {
+  readonly startedMs: number;
+  readonly #clock: ClockPort;
+  readonly #wake: WakePort;
+  #calls = 0;
+  #armedMs = 0;
+
+  constructor(clock: ClockPort, wake: WakePort) {
+    this.#clock = clock;
+    this.#wake = wake;
+    this.startedMs = clock.now();
+  }
+
+  /** Nothing new is begun any more. A clock that jumped back ends the run too. */
+  get over(): boolean {
+    const elapsedMs = this.#clock.now() - this.startedMs;
+    return elapsedMs >= LIMITS.runWorkMs || elapsedMs < 0 || this.callsLeft <= 0;
+  }
+
+  get callsLeft(): number {
+    return LIMITS.loadCallsPerRun - this.#calls;
+  }
+
+  /** Counts a Loader call and keeps the alarm ahead of it. */
+  async call<T>(begin: () => Promise<T>, { ms, subject }: { ms: number; subject: string }): Promise<T> {
+    this.#calls += 1;
+    await this.keepArmed();
+    return this.#clock.within(begin(), ms, subject);
+  }
+
+  /** Sets the alarm for the time this run counts as dead, unless it is far enough ahead already. */
+  async keepArmed(): Promise<void> {
+    const nowMs = this.#clock.now();
+    if (this.#armedMs - nowMs > LIMITS.recoveryMs / 2 && this.#armedMs - nowMs <= LIMITS.recoveryMs) return;
+    this.#armedMs = nowMs + LIMITS.recoveryMs;
+    await this.#wake.set(this.#armedMs);
+  }
+}
+
+const KIND_OF_FAILURE: Record<LoadFailure['kind'], ErrorKind> = {
+  unreachable: 'upstream-unreachable',
+  throttled: 'upstream-throttled',
+  status: 'upstream-status',
+  shape: 'upstream-shape',
+  cursor: 'cursor-refused',
+  own: 'loader-failed',
+};
+
+/** A Loader step's failure as the error that ends this step of the run. */
+export function failureError({ kind, message, retryAfterMs }: LoadFailure): OwnError {
+  return new OwnError(KIND_OF_FAILURE[kind], message, retryAfterMs);
+}

@@ -1,0 +1,243 @@
+import { LIMITS } from '../config.ts';
+import { messageOf, OwnError } from '../errors.ts';
+import type { Change } from '../sources/source.ts';
+import type { Admission } from './admission.ts';
+import type { Journal, Outcome } from './journal.ts';
+import type { EngineSource, LoadOutcome, Permit, Ports } from './ports.ts';
+import { failureError, type Run } from './run.ts';
+
+/** What came of a slice: an outcome a change, null where it was not looked at, and when more can be asked for. */
+export interface LoadedSlice {
+  outcomes: (Outcome | null)[];
+  waitUntilMs: number | null;
+}
+
+interface Call {
+  indexes: number[];
+  alone: boolean;
+}
+
+interface Slice {
+  changes: Change[];
+  afresh: boolean;
+  run: Run;
+  prepared: unknown;
+  outcomes: (Outcome | null)[];
+  unanswered: { index: number; park: Extract<Outcome, { kind: 'park' }> }[];
+}
+
+/** Loads the changes of a slice: takes permits, splits them over Loader calls, and judges calls that die. */
+export class SliceLoader {
+  readonly #ports: Ports;
+  readonly #source: EngineSource;
+  readonly #journal: Journal;
+  readonly #admission: Admission;
+
+  constructor({
+    ports,
+    source,
+    journal,
+    admission,
+  }: { ports: Ports; source: EngineSource; journal: Journal; admission: Admission }) {
+    this.#ports = ports;
+    this.#source = source;
+    this.#journal = journal;
+    this.#admission = admission;
+  }
+
+  /** Throws `OwnError` when one of our own parts failed: nothing of the slice counts then. */
+  async load(changes: Change[], { run, afresh }: { run: Run; afresh: boolean }): Promise<LoadedSlice> {
+    const outcomes = changes.map((change): Outcome | null =>
+      change.skip ? { kind: 'skip', reason: change.skip } : null,
+    );
+    const wanted = changes.flatMap((change, index) => (change.skip ? [] : [index]));
+    const { admitted, waitUntilMs } = this.#admit(changes, { wanted, afresh });
+    if (admitted.length === 0) return { outcomes, waitUntilMs };
+    const prepared = await this.#prepare(
+      admitted.map(index => changes[index]!),
+      run,
+    );
+    const slice: Slice = { changes, afresh, run, prepared, outcomes, unanswered: [] };
+    const { together, alone } = this.#plan(changes, admitted);
+    const large = (
+      await Promise.all(together.map((call, lane) => this.#call(slice, call, { lane, lanes: together.length })))
+    ).flat();
+    // Alone and one at a time: a document of this size, or of this suspicion, gets the whole budget.
+    for (const index of [...alone, ...large]) {
+      if (run.callsLeft <= 0) break;
+      await this.#call(slice, { indexes: [index], alone: true }, { lane: 0, lanes: 1 });
+    }
+    this.#judgeUnanswered(slice, admitted);
+    return { outcomes, waitUntilMs };
+  }
+
+  /**
+   * Where others were answered, no answer is the document's doing and parks it. Where nobody was, the upstream is
+   * down: nothing is parked, but for one change that got no answer three times, so that it alone cannot hold us up.
+   * A change that is parked already only waits longer.
+   */
+  #judgeUnanswered({ changes, outcomes, unanswered, afresh }: Slice, admitted: number[]): void {
+    const [first] = unanswered;
+    if (!first) return;
+    if (afresh || admitted.some(index => outcomes[index] !== null)) {
+      for (const { index, park } of unanswered) outcomes[index] = park;
+      return;
+    }
+    const { place } = changes[first.index]!;
+    this.#journal.state.suspectChange(place, { deaths: 0, throttled: 1 });
+    if (this.#journal.state.suspect(place)!.throttled >= LIMITS.throttledMax) outcomes[first.index] = first.park;
+    else throw new OwnError('upstream-unreachable', first.park.detail, first.park.retryAfterMs);
+  }
+
+  /** As many of the wanted changes, in order, as their hosts have room for in this slice. */
+  #admit(
+    changes: Change[],
+    { wanted, afresh }: { wanted: number[]; afresh: boolean },
+  ): { admitted: number[]; waitUntilMs: number | null } {
+    const nowMs = this.#ports.clock.now();
+    const left = new Map<string, number>();
+    const admitted: number[] = [];
+    for (const index of wanted) {
+      const requests = Object.entries(this.#requests([changes[index]!], afresh));
+      for (const [host] of requests) {
+        if (left.has(host)) continue;
+        const { count, atMs } = this.#admission.room({
+          host,
+          want: wanted.length,
+          nowMs,
+          windowMs: LIMITS.slicePermitMsMax,
+        });
+        if (count === 0 && admitted.length === 0) return { admitted, waitUntilMs: atMs };
+        left.set(host, count);
+      }
+      if (requests.some(([host, count]) => left.get(host)! < count)) break;
+      for (const [host, count] of requests) left.set(host, left.get(host)! - count);
+      admitted.push(index);
+    }
+    return { admitted, waitUntilMs: null };
+  }
+
+  /** What is fetched in bulk for the slice. Its failure fails nothing: `load` does without. */
+  async #prepare(changes: Change[], run: Run): Promise<unknown> {
+    if (!this.#source.prepares) return null;
+    const permits: Permit[] = [];
+    const nowMs = this.#ports.clock.now();
+    for (const [host, count] of Object.entries(this.#source.requests('prepare', changes))) {
+      const room = this.#admission.room({ host, want: count, nowMs, windowMs: LIMITS.slicePermitMsMax });
+      if (room.count > 0) permits.push(this.#admission.take({ host, count: room.count, nowMs }));
+    }
+    if (permits.length === 0) return null;
+    try {
+      const call = { ms: LIMITS.sliceLoadMsMax, subject: `prepare of ${changes.length} changes` };
+      const answer = await run.call(() => this.#ports.load.prepare(changes, permits), call);
+      this.#admission.learn(answer.hosts, this.#ports.clock.now());
+      if (answer.ok) return answer.value;
+      this.#ports.log('prepare_failed', { source: this.#source.id, reason: answer.failure.message });
+    } catch (error) {
+      this.#ports.log('prepare_failed', { source: this.#source.id, reason: messageOf(error) });
+    }
+    return null;
+  }
+
+  /** Spreads changes over calls, those of one key together and in order; suspects and large documents go alone. */
+  #plan(changes: Change[], admitted: number[]): { together: Call[]; alone: number[] } {
+    const alone: number[] = [];
+    const lanes: number[][] = Array.from({ length: LIMITS.loadCallsAtOnce }, () => []);
+    const laneOf = new Map<string, number[]>();
+    for (const index of admitted) {
+      const { key, place } = changes[index]!;
+      const isLarge = (this.#journal.documentBytesOf(key) ?? 0) > LIMITS.documentBytesLarge;
+      if (isLarge || this.#journal.state.suspect(place)) {
+        alone.push(index);
+        continue;
+      }
+      const lane = laneOf.get(key) ?? lanes[laneOf.size % lanes.length]!;
+      laneOf.set(key, lane);
+      lane.push(index);
+    }
+    const together = lanes.filter(indexes => indexes.length > 0).map(indexes => ({ indexes, alone: false }));
+    return { together, alone };
+  }
+
+  /** Makes one call and writes its outcomes into the slice; returns what must be loaded alone because of its size. */
+  async #call(slice: Slice, call: Call, { lane, lanes }: { lane: number; lanes: number }): Promise<number[]> {
+    const changes = call.indexes.map(index => slice.changes[index]!);
+    const nowMs = this.#ports.clock.now();
+    const permits = this.#permits(changes, { afresh: slice.afresh, nowMs });
+    if (!permits) return [];
+    const request = {
+      ...{ changes, prepared: slice.prepared, permits, afresh: slice.afresh, large: call.alone },
+      budgetBytes: call.alone ? LIMITS.loadBytesMax : LIMITS.loadBytesMax / LIMITS.loadCallsAtOnce,
+      knownBytes: changes.map(change => this.#journal.documentBytesOf(change.key)),
+      rowBytesMax: LIMITS.sliceRowBytesMax / LIMITS.loadCallsAtOnce,
+      deadlineAtMs: nowMs + LIMITS.sliceLoadMsMax,
+    };
+    const limits = {
+      ms: LIMITS.sliceLoadMsMax + LIMITS.recoveryMs,
+      subject: `load of ${changes.length} changes (call ${lane + 1} of ${lanes})`,
+    };
+    const answer = await slice.run
+      .call(() => this.#ports.load.load(request), limits)
+      .catch(error => this.#died(changes, call, error));
+    if (answer === null) {
+      slice.outcomes[call.indexes[0]!] = {
+        kind: 'park',
+        reason: 'document-kills-loader',
+        detail: `its Loader died ${LIMITS.loaderDeathsMax} times`,
+        retryAfterMs: null,
+      };
+      return [];
+    }
+    this.#admission.learn(answer.hosts, this.#ports.clock.now());
+    if (!answer.ok) throw failureError(answer.failure);
+    return call.indexes.filter((index, position) => {
+      const outcome = answer.value[position]!;
+      if (outcome.kind === 'unanswered') slice.unanswered.push({ index, park: { ...outcome, kind: 'park' } });
+      else slice.outcomes[index] = this.#judge(slice.changes[index]!, outcome);
+      return outcome.kind === 'deferred' && outcome.reason === 'large';
+    });
+  }
+
+  #judge(change: Change, outcome: Exclude<LoadOutcome, { kind: 'unanswered' }>): Outcome | null {
+    if (outcome.kind !== 'deferred') return outcome;
+    if (outcome.reason !== 'throttled') return null;
+    this.#journal.state.suspectChange(change.place, { deaths: 0, throttled: 1 });
+    const { throttled } = this.#journal.state.suspect(change.place)!;
+    // Told to wait again and again about one document only, the others must not wait with it.
+    if (throttled < LIMITS.throttledMax) return null;
+    return { kind: 'park', reason: 'http-429', detail: `throttled ${throttled} times`, retryAfterMs: null };
+  }
+
+  /** Null when the one change of a lone call has killed its Loader often enough; throws otherwise. */
+  async #died(changes: Change[], { alone }: Call, error: unknown): Promise<null> {
+    const message = `Loader call of ${changes.length} changes: ${messageOf(error)}`;
+    if (!alone) {
+      for (const { place } of changes) this.#journal.state.suspectChange(place, { deaths: 0, throttled: 0 });
+      throw new OwnError('loader-failed', message);
+    }
+    // Only a death among Loaders that live is the document's doing.
+    await this.#ports.clock.within(this.#ports.load.ping(), LIMITS.pullMsMax, 'Loader').catch(cause => {
+      throw new OwnError('loader-failed', messageOf(cause));
+    });
+    const { place } = changes[0]!;
+    this.#journal.state.suspectChange(place, { deaths: 1, throttled: 0 });
+    if (this.#journal.state.suspect(place)!.deaths < LIMITS.loaderDeathsMax)
+      throw new OwnError('loader-failed', message);
+    return null;
+  }
+
+  /** Slots for a call's requests, or null when a host has none left. */
+  #permits(changes: Change[], { afresh, nowMs }: { afresh: boolean; nowMs: number }): Permit[] | null {
+    const requests = Object.entries(this.#requests(changes, afresh));
+    const windowMs = LIMITS.sliceLoadMsMax;
+    const hasRoom = requests.every(
+      ([host, count]) => this.#admission.room({ host, want: count, nowMs, windowMs }).count >= count,
+    );
+    return hasRoom ? requests.map(([host, count]) => this.#admission.take({ host, count, nowMs })) : null;
+  }
+
+  /** Another look asks for deleted items as well. */
+  #requests(changes: Change[], afresh: boolean): Record<string, number> {
+    return this.#source.requests('load', afresh ? changes.map(change => ({ ...change, deleted: false })) : changes);
+  }
+}

@@ -1,0 +1,156 @@
+import type { SqlPort, SqlValue } from './ports.ts';
+
+/** SQLite under a Durable Object refuses a value, or a row, over 2 MB; locally nothing does. */
+export const SQL_VALUE_BYTES_MAX = 2_000_000;
+/** The platform's limit on bound values of one statement. */
+export const SQL_PARAMS_MAX = 100;
+/** The platform's limit on the text of one statement: 100 KB. */
+export const SQL_STATEMENT_LENGTH_MAX = 100_000;
+/** Statements remembered as checked; a program has fewer, unless it builds them from values. */
+const CHECKED_MAX = 1_000;
+
+const CONTROL = /^\s*(?:BEGIN|COMMIT|END|ROLLBACK|SAVEPOINT|RELEASE)\b/i;
+/** String literals, quoted names and comments: what looks like SQL inside them is none. */
+const QUOTED = /'(?:[^']|'')*'|"(?:[^"]|"")*"|`[^`]*`|\[[^\]]*\]|--[^\n]*|\/\*[\s\S]*?\*\//g;
+const UTF8 = new TextEncoder();
+
+/** A SQLite without rules of its own. */
+export interface RawSql {
+  exec(statement: string, params: SqlValue[]): Iterable<Record<string, unknown>>;
+  transaction<T>(work: () => T): T;
+}
+
+/** What is used of `DurableObjectStorage`. */
+export interface ObjectStorage {
+  sql: { exec(statement: string, ...params: SqlValue[]): { toArray(): Record<string, unknown>[] } };
+  transactionSync<T>(work: () => T): T;
+}
+
+/**
+ * Puts the rules of `SqlPort` before any SQLite, so that a statement is taken, or refused, alike everywhere. Throws
+ * `RangeError` for a value of a right type that is too large, `TypeError` for a wrong one.
+ */
+export function guardSql(raw: RawSql): SqlPort {
+  const checked = new Map<string, number>();
+  let open = false;
+
+  function checkStatement(statement: string, given: number): void {
+    let expected = checked.get(statement);
+    if (expected === undefined) {
+      expected = paramsOf(statement);
+      if (checked.size >= CHECKED_MAX) checked.clear();
+      checked.set(statement, expected);
+    }
+    if (given !== expected) throw new TypeError(`sql statement: expected ${expected} values, got ${given}`);
+  }
+
+  return {
+    exec<R>(statement: string, ...params: SqlValue[]): R[] {
+      checkStatement(statement, params.length);
+      checkParams(params);
+      // Read to its end at once: an unread RETURNING would break the commit.
+      const rows = [...raw.exec(statement, params)];
+      for (const row of rows) readRow(row);
+      return rows as R[];
+    },
+
+    transaction(work) {
+      if (open) throw new Error('sql transaction: expected no other to be open, got one inside another');
+      open = true;
+      try {
+        return raw.transaction(() => refusePromise(work()));
+      } finally {
+        open = false;
+      }
+    },
+  };
+}
+
+/** The SQLite of a Durable Object. */
+export function objectSql(storage: ObjectStorage): SqlPort {
+  return guardSql({
+    exec: (statement, params) => storage.sql.exec(statement, ...params).toArray(),
+    transaction: work => storage.transactionSync(work),
+  });
+}
+
+/** Checks a statement's text and counts the values it takes. */
+function paramsOf(statement: string): number {
+  if (statement.length > SQL_STATEMENT_LENGTH_MAX) {
+    throw new RangeError(`sql statement: expected at most ${SQL_STATEMENT_LENGTH_MAX} bytes, got ${statement.length}`);
+  }
+  const bare = statement.replace(QUOTED, ' ');
+  if (CONTROL.test(bare)) throw new TypeError('sql statement: expected transaction() to begin and end transactions');
+  if (/;\s*\S/.test(bare) && !/^\s*CREATE\s+(?:TEMP\w*\s+)?TRIGGER\b/i.test(bare)) {
+    throw new TypeError('sql statement: expected one statement, got several');
+  }
+  let highest = 0;
+  for (const [, number] of bare.matchAll(/\?(\d*)/g))
+    highest = number ? Math.max(highest, Number(number)) : highest + 1;
+  if (highest > SQL_PARAMS_MAX) {
+    throw new RangeError(`sql statement: expected at most ${SQL_PARAMS_MAX} values, got ${highest}`);
+  }
+  return highest;
+}
+
+function checkParams(params: unknown[]): void {
+  let bytesMost = 0;
+  for (const [index, value] of params.entries()) bytesMost += checkValue(value, index + 1);
+  if (bytesMost <= SQL_VALUE_BYTES_MAX) return;
+  // All values of a statement may be one row, and a row has the limit of a value.
+  const bytes = params.reduce((sum: number, value) => sum + bytesOf(value), 0);
+  if (bytes > SQL_VALUE_BYTES_MAX) {
+    throw new RangeError(`sql values: expected at most ${SQL_VALUE_BYTES_MAX} bytes in one statement, got ${bytes}`);
+  }
+}
+
+/** Refuses a wrong value, and gives the bytes it has at most: a UTF-16 unit becomes three bytes or fewer. */
+function checkValue(value: unknown, place: number): number {
+  const subject = `sql value ${place}`;
+  if (value === null) return 0;
+  if (typeof value === 'number') {
+    checkNumber(value, subject);
+    return 8;
+  }
+  if (typeof value === 'string') {
+    // SQLite stores UTF-8, where half a surrogate pair would come back as another character.
+    if (!value.isWellFormed()) throw new TypeError(`${subject}: expected well-formed text, got half a character`);
+    return value.length * 3;
+  }
+  if (value instanceof Uint8Array) return value.byteLength;
+  throw new TypeError(`${subject}: expected null, number, string or Uint8Array, got ${kindOf(value)}`);
+}
+
+function bytesOf(value: unknown): number {
+  if (typeof value === 'string') return UTF8.encode(value).byteLength;
+  return value instanceof Uint8Array ? value.byteLength : 8;
+}
+
+function readRow(row: Record<string, unknown>): void {
+  for (const column in row) {
+    const value = row[column];
+    if (value === null || typeof value === 'string' || value instanceof Uint8Array) continue;
+    if (value instanceof ArrayBuffer) row[column] = new Uint8Array(value);
+    else if (typeof value === 'number') checkNumber(value, `sql column ${column}`);
+    else throw new TypeError(`sql column ${column}: expected null, number, string or bytes, got ${kindOf(value)}`);
+  }
+}
+
+function checkNumber(value: number, subject: string): void {
+  if (!Number.isFinite(value))
+    throw new RangeError(`${subject}: expected a finite number, got an infinite one or none`);
+  if (Number.isInteger(value) && !Number.isSafeInteger(value)) {
+    throw new RangeError(`${subject}: expected integers up to 2^53 - 1 (larger ones as text), got a larger one`);
+  }
+}
+
+function refusePromise<T>(result: T): T {
+  if (typeof (result as { then?: unknown } | null | undefined)?.then !== 'function') return result;
+  // Its own failure has been dealt with by refusing it.
+  if (result instanceof Promise) result.catch(() => undefined);
+  throw new TypeError('sql transaction: expected work that ends at once, got a promise');
+}
+
+function kindOf(value: unknown): string {
+  return typeof value === 'object' ? (value?.constructor?.name ?? 'object') : typeof value;
+}

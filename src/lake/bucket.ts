@@ -1,0 +1,127 @@
+import type { BucketPort, ObjectHead, PutCondition } from '../engine/ports.ts';
+import { OwnError } from '../errors.ts';
+
+/** Custom metadata of what is replaced by newer versions of itself. Times are milliseconds as text. */
+export const FETCHED_AT = 'fetched-at';
+export const REVISION = 'revision';
+
+/** Readings of the head before a put that keeps losing its race is given up. */
+const PUT_NEWEST_ATTEMPTS_MAX = 5;
+/** R2 lists no more than this in one answer. */
+const LIST_KEYS_MAX = 1000;
+
+/** An object that newer versions of itself replace; `revision` is null where the upstream counts none. */
+export interface Newest {
+  fetchedAtMs: number;
+  revision: number | null;
+  contentType: string;
+}
+
+/** Binds an R2 bucket. Every failure is an `OwnError` of kind `bucket-failed`. */
+export function bucketPort(r2: R2Bucket): BucketPort {
+  return {
+    async head(key) {
+      const object = await ours('head', () => r2.head(key));
+      return object === null ? null : headOf(object);
+    },
+
+    async put(key, chunks, { onlyIf, metadata, contentType }) {
+      const options = { onlyIf: conditionOf(onlyIf), customMetadata: metadata, httpMetadata: { contentType } };
+      const object = await ours('put', () => putChunks(r2, key, chunks, options));
+      return object === null ? null : headOf(object);
+    },
+
+    async list(prefix, limit) {
+      const keys: string[] = [];
+      let cursor: string | undefined;
+      while (keys.length < limit) {
+        const wanted = Math.min(limit - keys.length, LIST_KEYS_MAX);
+        const page = await ours('list', () => r2.list({ prefix, limit: wanted, ...(cursor && { cursor }) }));
+        keys.push(...page.objects.map(object => object.key));
+        if (!page.truncated) break;
+        cursor = page.cursor;
+      }
+      return keys;
+    },
+  };
+}
+
+/**
+ * Puts an object unless the one under its key was fetched later or has a higher revision. Harmless to repeat, and to
+ * run twice at once. Throws `OwnError` `bucket-failed`.
+ */
+export async function putNewest(
+  bucket: BucketPort,
+  key: string,
+  bytes: Uint8Array,
+  { fetchedAtMs, revision, contentType }: Newest,
+): Promise<'put' | 'kept-newer'> {
+  const metadata = { [FETCHED_AT]: String(fetchedAtMs), ...(revision !== null && { [REVISION]: String(revision) }) };
+  for (let attempt = 1; attempt <= PUT_NEWEST_ATTEMPTS_MAX; attempt++) {
+    const head = await bucket.head(key);
+    if (head !== null && isNewer(head, { fetchedAtMs, revision })) return 'kept-newer';
+    // The condition is on the head just read: whoever put in between is looked at again, never overwritten.
+    const onlyIf: PutCondition = head === null ? { absent: true } : { etag: head.etag };
+    if ((await bucket.put(key, [bytes], { onlyIf, metadata, contentType })) !== null) return 'put';
+  }
+  throw new OwnError(
+    'bucket-failed',
+    `bucket put: expected to win within ${PUT_NEWEST_ATTEMPTS_MAX} attempts, lost each to another writer`,
+  );
+}
+
+function isNewer(head: ObjectHead, { fetchedAtMs, revision }: Omit<Newest, 'contentType'>): boolean {
+  // What an object does not say makes it no newer: every comparison with NaN is false.
+  const laterFetched = Number(head.metadata[FETCHED_AT]) > fetchedAtMs;
+  const higherRevision = revision !== null && Number(head.metadata[REVISION]) > revision;
+  return laterFetched || higherRevision;
+}
+
+async function putChunks(
+  r2: R2Bucket,
+  key: string,
+  chunks: Uint8Array[],
+  options: R2PutOptions,
+): Promise<R2Object | null> {
+  if (chunks.length <= 1) return r2.put(key, chunks[0] ?? new Uint8Array(0), options);
+  const bytes = chunks.reduce((sum, chunk) => sum + chunk.byteLength, 0);
+  const { readable, writable } = new FixedLengthStream(bytes);
+  const writer = writable.getWriter();
+  // Both sides report to one place: the put says what went wrong, and the writer's own error repeats it.
+  const written = writeAll(writer, chunks).catch(() => undefined);
+  const closed = writer.closed.catch(() => undefined);
+  try {
+    return await r2.put(key, readable, options);
+  } finally {
+    // A refused put may leave the body unread, and the write would wait for a reader for ever.
+    await writer.abort().catch(() => undefined);
+    await Promise.all([written, closed]);
+  }
+}
+
+async function writeAll(writer: WritableStreamDefaultWriter<Uint8Array>, chunks: Uint8Array[]): Promise<void> {
+  for (const chunk of chunks) await writer.write(chunk);
+  await writer.close();
+}
+
+function conditionOf(onlyIf: PutCondition): R2Conditional {
+  return 'absent' in onlyIf ? { etagDoesNotMatch: '*' } : { etagMatches: onlyIf.etag };
+}
+
+function headOf(object: R2Object): ObjectHead {
+  return { key: object.key, bytes: object.size, etag: object.etag, metadata: object.customMetadata ?? {} };
+}
+
+async function ours<T>(operation: string, call: () => Promise<T>): Promise<T> {
+  try {
+    return await call();
+  } catch (error) {
+    throw new OwnError('bucket-failed', `bucket ${operation}: expected an answer, got ${fixedText(error)}`);
+  }
+}
+
+/** R2's own messages are fixed texts with a code, `put: … (10001)`; any other might hold a key or a value. */
+function fixedText(error: unknown): string {
+  if (!(error instanceof Error)) return 'something thrown that is no error';
+  return /^\w+: [^\n]{1,200} \(\d+\)$/.test(error.message) ? error.message : error.name;
+}

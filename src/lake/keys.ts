@@ -1,0 +1,111 @@
+import type { Table } from '../../schemas/table.ts';
+import { LIMITS } from '../config.ts';
+import { UpstreamError } from '../errors.ts';
+
+/** LSNs are as wide as the largest safe integer, so that keys sort like numbers. */
+const LSN_DIGITS = 16;
+const PARTITIONS = 'partitions.parquet';
+const DATA_FILE = /^(.+)\/partitions\.parquet\/year=(\d{4})\/month=(\d{2})\/data-(\d{16})-(\d{16})\.parquet$/s;
+
+/** Stands for the empty name; every other `%` in a segment has digits after it. */
+const EMPTY_SEGMENT = '%';
+/** `%`, the two separators, control characters, and halves of surrogate pairs. */
+const UNSAFE = /[%/\\\p{Cc}\p{Cs}]/gu;
+const ESCAPES = /(?:%[0-9A-F]{2})+|%u([0-9A-F]{4})/g;
+
+type Prefixed = Pick<Table, 'prefix'>;
+
+/** What the key of a data file says. */
+export interface DataFileName {
+  prefix: string;
+  year: number;
+  month: number;
+  firstLsn: number;
+  lastLsn: number;
+}
+
+/**
+ * The one path segment a name becomes: different names give different segments. Case, `@`, spaces and all other
+ * Unicode stay as they are.
+ */
+export function segmentOf(name: string): string {
+  if (name === '') return EMPTY_SEGMENT;
+  if (name === '.' || name === '..') return name.replaceAll('.', '%2E');
+  return name.replace(UNSAFE, escaped);
+}
+
+/** The name a segment was made of. */
+export function nameFromSegment(segment: string): string {
+  if (segment === EMPTY_SEGMENT) return '';
+  return segment.replace(ESCAPES, (bytes, half: string | undefined) =>
+    half === undefined ? decodeURIComponent(bytes) : String.fromCharCode(Number.parseInt(half, 16)),
+  );
+}
+
+/** Where the raw document of an item is; one object an item, the newest. Throws `UpstreamError` `key-too-long`. */
+export function rawKey(prefix: string, name: string): string {
+  return checkLength(`${prefix}/raw/${segmentOf(name)}/latest.json`);
+}
+
+/**
+ * Where the metadata JSON of the day of a load is, by UTC date. `name` holds the table's key columns in order, each a
+ * segment of its own. Throws `UpstreamError` `key-too-long`.
+ */
+export function metadataKey(table: Prefixed, dateMs: number, name: string | readonly string[]): string {
+  const { year, month, day } = dateOf(dateMs);
+  const segments = [name].flat().map(segmentOf).join('/');
+  return checkLength(`${table.prefix}/${year}/${month}/${day}/${segments}.json`);
+}
+
+/** Where all data files of a table are; ends with a slash. */
+export function partitionsPrefix(table: Prefixed): string {
+  return `${table.prefix}/${PARTITIONS}/`;
+}
+
+/** Where the data file of an LSN range is: its month is that of the rows' stamp, in UTC. */
+export function dataFileKey(
+  table: Prefixed,
+  { stampMs, firstLsn, lastLsn }: { stampMs: number; firstLsn: number; lastLsn: number },
+): string {
+  if (!isRange(firstLsn, lastLsn)) {
+    throw new RangeError(`data file: expected LSNs 1 <= first <= last, got ${firstLsn} and ${lastLsn}`);
+  }
+  const { year, month } = dateOf(stampMs);
+  return `${partitionsPrefix(table)}year=${year}/month=${month}/data-${lsnText(firstLsn)}-${lsnText(lastLsn)}.parquet`;
+}
+
+/** Reads the key of a data file back; null when it is none. */
+export function parseDataFileKey(key: string): DataFileName | null {
+  const match = DATA_FILE.exec(key);
+  if (match === null) return null;
+  const [year = 0, month = 0, firstLsn = 0, lastLsn = 0] = match.slice(2).map(Number);
+  if (month < 1 || month > 12 || !isRange(firstLsn, lastLsn)) return null;
+  return { prefix: match[1] ?? '', year, month, firstLsn, lastLsn };
+}
+
+function escaped(character: string): string {
+  // The bytes of half a pair are those of U+FFFD: they would not tell two names apart.
+  if (!character.isWellFormed()) return `%u${character.charCodeAt(0).toString(16).toUpperCase()}`;
+  return encodeURIComponent(character);
+}
+
+function isRange(firstLsn: number, lastLsn: number): boolean {
+  return Number.isSafeInteger(firstLsn) && Number.isSafeInteger(lastLsn) && firstLsn >= 1 && firstLsn <= lastLsn;
+}
+
+function lsnText(lsn: number): string {
+  return String(lsn).padStart(LSN_DIGITS, '0');
+}
+
+function dateOf(atMs: number): { year: string; month: string; day: string } {
+  const match = /^(\d{4})-(\d{2})-(\d{2})T/.exec(new Date(atMs).toISOString());
+  if (match === null) throw new RangeError(`lake key: expected a date of the years 0 to 9999, got ${atMs} ms`);
+  const [, year = '', month = '', day = ''] = match;
+  return { year, month, day };
+}
+
+function checkLength(key: string): string {
+  const bytes = new TextEncoder().encode(key).byteLength;
+  if (bytes <= LIMITS.keyBytesMax) return key;
+  throw new UpstreamError('key-too-long', `lake key: expected at most ${LIMITS.keyBytesMax} bytes, got ${bytes}`);
+}

@@ -1,0 +1,40 @@
+import { WorkerEntrypoint } from 'cloudflare:workers';
+import { readSettings } from './config.ts';
+import type { Answer, LoadOutcome, LoadRequest, Permit } from './engine/ports.ts';
+import { bucketPort } from './lake/bucket.ts';
+import { type Loading, loadStep, prepareStep, pullStep, startStep } from './loading.ts';
+import { sourceNamed } from './sources/registry.ts';
+import type { Change, Page, PullRequest } from './sources/source.ts';
+
+/** The stateless entrypoint a source's object fans out to: fetches, parses, and puts documents into the bucket. */
+export class Loader extends WorkerEntrypoint<Env> {
+  start(source: string, permits: Permit[]): Promise<Answer<string>> {
+    return startStep(this.#loading(source), permits);
+  }
+
+  pull(source: string, request: PullRequest, permits: Permit[]): Promise<Answer<Page>> {
+    return pullStep(this.#loading(source), { request, permits });
+  }
+
+  prepare(source: string, changes: Change[], permits: Permit[]): Promise<Answer<unknown>> {
+    return prepareStep(this.#loading(source), { changes, permits });
+  }
+
+  load(source: string, request: LoadRequest): Promise<Answer<LoadOutcome[]>> {
+    return loadStep(this.#loading(source), request);
+  }
+
+  ping(): void {}
+
+  #loading(id: string): Loading {
+    const env = this.env as unknown as Record<string, unknown>;
+    const source = sourceNamed(id);
+    return {
+      source,
+      settings: source.settings(env),
+      contact: readSettings(env).contact,
+      bucket: bucketPort(this.env.LAKE),
+      now: Date.now,
+    };
+  }
+}

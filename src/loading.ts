@@ -1,0 +1,214 @@
+import { keyOf, tableNamed } from '../schemas/index.ts';
+import { LIMITS } from './config.ts';
+import type { Answer, BucketPort, HostTally, LoadFailure, LoadOutcome, LoadRequest, Permit } from './engine/ports.ts';
+import { CursorError, messageOf, OwnError, UpstreamError } from './errors.ts';
+import { putNewest } from './lake/bucket.ts';
+import { metadataKey, rawKey } from './lake/keys.ts';
+import { fitRow } from './lake/row-size.ts';
+import { createFetcher, type Fetcher, LargeDocument } from './sources/http.ts';
+import type { Change, Loaded, Page, PullRequest, Source } from './sources/source.ts';
+
+/** One source's Loader: what every step needs. `settings` are the source's own. */
+export interface Loading {
+  source: Source;
+  settings: unknown;
+  contact: string;
+  bucket: BucketPort;
+  now(): number;
+}
+
+/** Requests of one call that wait for an answer at once: the platform's own limit on connections. */
+const REQUESTS_AT_ONCE = 6;
+
+/** The first cursor of a source. */
+export function startStep(loading: Loading, permits: Permit[]): Promise<Answer<string>> {
+  return step(loading, { permits, ms: LIMITS.pullMsMax }, fetcher => loading.source.start(contextOf(loading, fetcher)));
+}
+
+/** One page of the feed. */
+export function pullStep(
+  loading: Loading,
+  { request, permits }: { request: PullRequest; permits: Permit[] },
+): Promise<Answer<Page>> {
+  return step(loading, { permits, ms: LIMITS.pullMsMax }, fetcher =>
+    loading.source.pull(request, contextOf(loading, fetcher)),
+  );
+}
+
+/** What a slice's loads share. */
+export function prepareStep(
+  loading: Loading,
+  { changes, permits }: { changes: Change[]; permits: Permit[] },
+): Promise<Answer<unknown>> {
+  const { source } = loading;
+  const work = async (fetcher: Fetcher) => source.prepare?.(changes, contextOf(loading, fetcher)) ?? null;
+  return step(loading, { permits, ms: LIMITS.sliceLoadMsMax }, work);
+}
+
+/** Documents into the bucket and rows back, change by change; the changes of one key in order. */
+export function loadStep(loading: Loading, request: LoadRequest): Promise<Answer<LoadOutcome[]>> {
+  const { permits, deadlineAtMs, large } = request;
+  return step(loading, { permits, ms: deadlineAtMs - loading.now(), large }, fetcher =>
+    new Load(loading, request, fetcher).run(),
+  );
+}
+
+/** Runs one step; what the upstream or one of our parts did wrong becomes an answer, anything else is thrown. */
+async function step<T>(
+  loading: Loading,
+  limits: { permits: Permit[]; ms: number; large?: boolean },
+  work: (fetcher: Fetcher) => Promise<T>,
+): Promise<Answer<T>> {
+  const { permits, ms, large = true } = limits;
+  const fetcher = createFetcher({
+    contact: loading.contact,
+    permits,
+    deadlineAtMs: loading.now() + ms,
+    large,
+    now: loading.now,
+  });
+  const hosts = (): HostTally[] => fetcher.tallies();
+  try {
+    return { ok: true, value: await work(fetcher), hosts: hosts() };
+  } catch (error) {
+    const failure = failureOf(error);
+    if (!failure) throw error;
+    return { ok: false, failure, hosts: hosts() };
+  }
+}
+
+function failureOf(error: unknown): LoadFailure | null {
+  const message = messageOf(error);
+  if (error instanceof CursorError) return { kind: 'cursor', message, retryAfterMs: null };
+  if (error instanceof OwnError) return { kind: 'own', message, retryAfterMs: error.retryAfterMs };
+  if (!(error instanceof UpstreamError)) return null;
+  const { reason, retryAfterMs } = error;
+  if (isThrottled(error)) return { kind: 'throttled', message, retryAfterMs };
+  if (reason === 'unreachable' || reason === 'timeout' || reason === 'truncated')
+    return { kind: 'unreachable', message, retryAfterMs };
+  return { kind: error.status === null ? 'shape' : 'status', message, retryAfterMs };
+}
+
+function contextOf({ settings, now }: Loading, fetcher: Fetcher) {
+  return { settings, nowMs: now(), fetchJson: fetcher.fetchJson, fetchRaw: fetcher.fetchRaw };
+}
+
+/** One Loader call at work: shares its byte budget among the changes under way. */
+class Load {
+  readonly #loading: Loading;
+  readonly #request: LoadRequest;
+  readonly #fetcher: Fetcher;
+  readonly #outcomes: LoadOutcome[];
+  readonly #waiting: (() => void)[] = [];
+  #freeBytes: number;
+  #rowBytes = 0;
+  #throttled = false;
+
+  constructor(loading: Loading, request: LoadRequest, fetcher: Fetcher) {
+    this.#loading = loading;
+    this.#request = request;
+    this.#fetcher = fetcher;
+    this.#freeBytes = request.budgetBytes;
+    this.#outcomes = request.changes.map(() => ({ kind: 'deferred', reason: 'deadline' }));
+  }
+
+  async run(): Promise<LoadOutcome[]> {
+    const chains = [...Map.groupBy(this.#request.changes.keys(), index => this.#request.changes[index]!.key).values()];
+    const next = chains.values();
+    const worker = async () => {
+      for (const chain of next) for (const index of chain) await this.#loadAt(index);
+    };
+    await Promise.all(Array.from({ length: REQUESTS_AT_ONCE }, worker));
+    return this.#outcomes;
+  }
+
+  async #loadAt(index: number): Promise<void> {
+    const known = this.#request.knownBytes[index] ?? null;
+    const bytes = Math.min(known ?? LIMITS.documentBytesUnknown, this.#request.budgetBytes);
+    while (this.#freeBytes < bytes) await new Promise<void>(resolve => this.#waiting.push(resolve));
+    // A change before it said "wait", or the call's rows are enough for one slice: handed back untouched.
+    if (this.#throttled) return;
+    if (this.#rowBytes > this.#request.rowBytesMax) {
+      this.#outcomes[index] = { kind: 'deferred', reason: 'full' };
+      return;
+    }
+    this.#freeBytes -= bytes;
+    try {
+      this.#outcomes[index] = await this.#load(this.#request.changes[index]!);
+    } finally {
+      this.#freeBytes += bytes;
+      for (const resume of this.#waiting.splice(0)) resume();
+    }
+  }
+
+  async #load(change: Change): Promise<LoadOutcome> {
+    try {
+      const { prepared, afresh } = this.#request;
+      const loaded = await this.#loading.source.load(change, {
+        ...contextOf(this.#loading, this.#fetcher),
+        prepared,
+        afresh,
+      });
+      return await this.#keep(loaded);
+    } catch (error) {
+      return this.#refusal(error);
+    }
+  }
+
+  /** Checks the rows, and puts the documents and the day's metadata before the rows are handed over. */
+  async #keep({ documents, rows, revision }: Loaded): Promise<LoadOutcome> {
+    const { source, bucket, now } = this.#loading;
+    const fetchedAtMs = now();
+    const fitted = rows.map(({ table, op, row }) => ({
+      table,
+      op,
+      row: fitRow(tableNamed(table), checkRow(table, row)),
+    }));
+    const put = (key: string, bytes: Uint8Array) =>
+      putNewest(bucket, key, bytes, { fetchedAtMs, revision, contentType: 'application/json' });
+    // Keys are made before the first put: a name too long for one has no document either.
+    const raws = documents.map(document => ({ key: rawKey(source.prefix, document.name), bytes: document.bytes }));
+    const metadata = fitted
+      .filter(({ op }) => op === 'upsert')
+      .map(({ table, row }) => {
+        const { updated_at: _, ...rest } = row;
+        const key = metadataKey(tableNamed(table), fetchedAtMs, keyOf(tableNamed(table), row));
+        return { key, bytes: new TextEncoder().encode(JSON.stringify(rest)) };
+      });
+    for (const { key, bytes } of [...raws, ...metadata]) await put(key, bytes);
+    this.#rowBytes += fitted.reduce((sum, { row }) => sum + JSON.stringify(row).length, 0);
+    const documentBytes = documents.reduce((sum, { bytes }) => sum + bytes.length, 0);
+    return { kind: 'rows', rows: fitted, documentBytes, revision };
+  }
+
+  #refusal(error: unknown): LoadOutcome {
+    if (error instanceof LargeDocument) return { kind: 'deferred', reason: 'large' };
+    if (error instanceof OwnError && error.kind === 'deadline') return { kind: 'deferred', reason: 'deadline' };
+    if (!(error instanceof UpstreamError)) throw error;
+    if (isThrottled(error)) {
+      this.#throttled = true;
+      return { kind: 'deferred', reason: 'throttled' };
+    }
+    const { reason, message: detail, retryAfterMs, status } = error;
+    const isUnanswered = (status !== null && status >= 500) || ['unreachable', 'timeout', 'truncated'].includes(reason);
+    // The closed list of reasons has no word for "no connection": what a person sees is that nothing came in time.
+    return {
+      kind: isUnanswered ? 'unanswered' : 'park',
+      reason: reason === 'unreachable' ? 'timeout' : reason,
+      detail,
+      retryAfterMs,
+    };
+  }
+}
+
+function isThrottled({ status, retryAfterMs }: UpstreamError): boolean {
+  return status === 429 || (status === 503 && retryAfterMs !== null);
+}
+
+/** The row as its table wants it, or `wrong-shape` with the column and what was expected of it. */
+function checkRow(table: string, row: Loaded['rows'][number]['row']) {
+  const checked = tableNamed(table).validator.safeParse(row);
+  if (checked.success) return checked.data;
+  const [issue] = checked.error.issues;
+  throw new UpstreamError('wrong-shape', `${table} row: ${issue?.path.join('.')}: ${issue?.message}`);
+}

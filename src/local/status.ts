@@ -1,0 +1,48 @@
+import type { SourceStatus } from '../api/forms.ts';
+
+const CALL_MS_MAX = 10_000;
+
+/** The status of every source, from a worker's API. */
+export async function fetchStatuses(url: string): Promise<SourceStatus[]> {
+  return (await fetchJson<{ sources: SourceStatus[] }>(`${url}/v1/sources`)).sources;
+}
+
+/** The status of one source, from a worker's API. */
+export async function fetchStatus(url: string, source: string): Promise<SourceStatus> {
+  return fetchJson<SourceStatus>(`${url}/v1/sources/${source}`);
+}
+
+/** A status as one line: state, changes, rows, files, lag and pace. */
+export function statusLine(status: SourceStatus): string {
+  const { source, state, balance, tables, lag, rate } = status;
+  const { rows, files } = tableSums(status);
+  const parts = [
+    `${source}  ${state.padEnd('catching-up'.length)}`,
+    `${count(balance.changes)} changes`,
+    `${count(rows)} rows`,
+    `${count(files)} ${Object.keys(tables).length === 0 ? '' : 'files'}`.trimEnd(),
+    `lag ${lag.changes === null ? '?' : count(lag.changes)} changes, ${lag.seconds === null ? '?' : count(lag.seconds)} s`,
+    `${count(rate.rows_per_second_1m ?? 0)} rows/s`,
+    ...(balance.parked > 0 ? [`${count(balance.parked)} parked`] : []),
+  ];
+  return parts.join('  ');
+}
+
+/** Rows and files of all tables of a source. */
+export function tableSums({ tables }: SourceStatus): { rows: number; files: number } {
+  const facts = Object.values(tables);
+  const sum = (values: number[]) => values.reduce((total, value) => total + value, 0);
+  return { rows: sum(facts.map(({ rows }) => rows)), files: sum(facts.map(({ files }) => files)) };
+}
+
+/** A number as a person reads it. */
+export function count(value: number): string {
+  return value.toLocaleString('en', { maximumFractionDigits: 1 });
+}
+
+async function fetchJson<T>(url: string): Promise<T> {
+  const response = await fetch(url, { signal: AbortSignal.timeout(CALL_MS_MAX) });
+  const text = await response.text();
+  if (!response.ok) throw new Error(`${url}: expected status 200, got ${response.status}: ${text.slice(0, 500)}`);
+  return JSON.parse(text) as T;
+}

@@ -1,0 +1,23 @@
+import { constants, zstdCompressSync } from 'node:zlib';
+
+/** Level 6 takes half as long again for 4 % less. */
+const LEVEL = 3;
+/** An empty, last, raw block: what ends a frame (RFC 8878, 3.1.1.2). */
+const LAST_BLOCK = new Uint8Array([1, 0, 0]);
+
+/**
+ * One zstd frame of the bytes, the same in Node and in the worker.
+ *
+ * The worker's runtime takes output that is still pending at the end of a frame for a truncated input, and throws
+ * (cloudflare/workerd#6769). So the bytes are flushed instead of ended, and the block that ends the frame is ours.
+ */
+export function zstdFrame(bytes: Uint8Array): Uint8Array {
+  const params = { [constants.ZSTD_c_compressionLevel]: LEVEL };
+  // Nothing to flush gives no frame at all; one that small is never pending.
+  if (bytes.length === 0) return zstdCompressSync(bytes, { params });
+  const blocks = zstdCompressSync(bytes, { params, finishFlush: constants.ZSTD_e_flush });
+  const frame = new Uint8Array(blocks.length + LAST_BLOCK.length);
+  frame.set(blocks);
+  frame.set(LAST_BLOCK, blocks.length);
+  return frame;
+}

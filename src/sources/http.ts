@@ -1,0 +1,280 @@
+import pRetry from 'p-retry';
+import about from '../../package.json' with { type: 'json' };
+import { LIMITS } from '../config.ts';
+import type { HostTally, Permit } from '../engine/ports.ts';
+import { messageOf, OwnError, UpstreamError } from '../errors.ts';
+import { checkShape, parseJson } from './json.ts';
+import type { Fetched, SourceContext } from './source.ts';
+
+/** One request with its body, from sending to the last byte: the largest packument known takes 8 s at 5 Mbit/s. */
+const REQUEST_MS_MAX = 20_000;
+
+/** A fault of the connection is tried again at once; whatever lasts longer is the object's to wait for. */
+const RETRIES_MAX = 2;
+const RETRY_MS_MIN = 250;
+
+/** The document is over `LIMITS.documentBytesLarge` and this call may not load such: hand its change back. */
+export class LargeDocument extends Error {
+  override readonly name = 'LargeDocument';
+}
+
+export interface FetcherOptions {
+  /** Who an upstream can write to. */
+  contact: string;
+  permits: Permit[];
+  /** Nothing is begun or waited for past this. */
+  deadlineAtMs: number;
+  /** Whether an answer over `LIMITS.documentBytesLarge` may be read. */
+  large?: boolean;
+  retryMsMin?: number;
+  fetch?: typeof fetch;
+  now?: () => number;
+  sleep?: (ms: number) => Promise<void>;
+  /** Calls `due` after `ms` and gives what calls it off. */
+  timer?: (ms: number, due: () => void) => () => void;
+}
+
+export interface Fetcher extends Pick<SourceContext<unknown>, 'fetchJson' | 'fetchRaw'> {
+  /** What was asked of each host so far, retries included. */
+  tallies(): HostTally[];
+}
+
+interface Asked {
+  url: string;
+  subject: string;
+  headers: Record<string, string>;
+}
+
+type Received = Fetched & { contentType: string | null; encoded: boolean };
+
+/**
+ * The only way to an upstream, for the length of one call. Throws `UpstreamError` for what the upstream did,
+ * `LargeDocument`, `OwnError` of kind `deadline` when the call's own time is up, and a plain Error for a request nobody
+ * took a permit for.
+ */
+export function createFetcher(options: FetcherOptions): Fetcher {
+  const { permits, deadlineAtMs, now = Date.now, sleep = pause, retryMsMin = RETRY_MS_MIN } = options;
+  const tallies = new Map<string, HostTally>();
+  const waitForSlot = createPacer({ permits, deadlineAtMs, now, sleep });
+
+  /** One request in its slot; `read` belongs to each try, so that a body that only looks whole is asked for again. */
+  async function ask<T>(asked: Asked, read: (received: Received) => T): Promise<T> {
+    const { host } = new URL(asked.url);
+    await waitForSlot(host, asked.subject);
+    const tally = tallyOf(tallies, host);
+    let fault: UpstreamError | null = null;
+    const attempt = async () => {
+      try {
+        return read(await request(asked, { ...options, now, tally }));
+      } catch (error) {
+        // A try that our deadline cut short says nothing: what the upstream did before is the reason to give.
+        if (fault && error instanceof OwnError && error.kind === 'deadline') throw fault;
+        if (isConnectionFault(error)) fault = error;
+        throw error;
+      }
+    };
+    return pRetry(attempt, {
+      retries: RETRIES_MAX,
+      minTimeout: retryMsMin,
+      randomize: true,
+      maxRetryTime: Math.max(0, deadlineAtMs - now()),
+      shouldRetry: ({ error }) => isConnectionFault(error) && now() < deadlineAtMs,
+    });
+  }
+
+  return {
+    async fetchRaw(url, { subject, headers = {} }) {
+      return ask({ url, subject, headers }, ({ bytes, etag }) => ({ bytes, etag }));
+    },
+    async fetchJson(url, { subject, shape, headers }) {
+      const asked = { url, subject, headers: { accept: 'application/json', ...headers } };
+      const { bytes, etag, json } = await ask(asked, received => ({ ...received, json: parseJson(subject, received) }));
+      return { bytes, etag, json: checkShape(subject, shape, json) };
+    },
+    tallies: () => [...tallies.values()].map(tally => ({ ...tally })),
+  };
+}
+
+/** Lets each request of a host go in the next slot of its permits. A retry goes in the slot of its request. */
+function createPacer({
+  permits,
+  deadlineAtMs,
+  now,
+  sleep,
+}: Pick<FetcherOptions, 'permits' | 'deadlineAtMs'> & Required<Pick<FetcherOptions, 'now' | 'sleep'>>) {
+  const used = new Map<Permit, number>();
+  return async (host: string, subject: string) => {
+    const permit = permits.find(candidate => candidate.host === host && (used.get(candidate) ?? 0) < candidate.count);
+    if (!permit) throw new Error(`${subject}: expected a permit for ${host}, got none left`);
+    const slot = used.get(permit) ?? 0;
+    const atMs = permit.startAtMs + slot * permit.intervalMs;
+    if (atMs >= deadlineAtMs) throw pastDeadline(subject);
+    used.set(permit, slot + 1);
+    const waitMs = atMs - now();
+    if (waitMs > 0) await sleep(waitMs);
+  };
+}
+
+/** One try: status, headers and body, within the request's time and the call's deadline. */
+async function request(
+  { url, subject, headers }: Asked,
+  {
+    contact,
+    deadlineAtMs,
+    large = true,
+    now,
+    tally,
+    ...ports
+  }: FetcherOptions & { now: () => number; tally: HostTally },
+): Promise<Received> {
+  const { fetch: send = fetch, timer = startTimer } = ports;
+  const leftMs = deadlineAtMs - now();
+  if (leftMs <= 0) throw pastDeadline(subject);
+  const cut = new AbortController();
+  const stop = timer(Math.min(REQUEST_MS_MAX, leftMs), () => cut.abort());
+  const failed = (reason: 'unreachable' | 'truncated', error: unknown) => {
+    if (cut.signal.aborted && leftMs < REQUEST_MS_MAX) return pastDeadline(subject);
+    tally.errors += 1;
+    if (cut.signal.aborted)
+      return new UpstreamError('timeout', `${subject}: expected an answer within ${REQUEST_MS_MAX} ms`);
+    return connectionError(subject, reason, error);
+  };
+  try {
+    tally.requests += 1;
+    // Without `no-store` the platform's edge caches by extension, which is how many packages are named (`chart.js`).
+    const init = {
+      headers: { ...headers, 'user-agent': userAgent(contact) },
+      cache: 'no-store' as const,
+      signal: cut.signal,
+    };
+    const response = await send(url, init).catch(error => Promise.reject(failed('unreachable', error)));
+    if (response.status !== 200) throw await statusError(response, { subject, tally, nowMs: now() });
+    return await readBody(response, { subject, large, failed });
+  } finally {
+    stop();
+  }
+}
+
+/** Reads a body to its end; `failed` makes the error of a connection that broke on the way. */
+async function readBody(
+  response: Response,
+  { subject, large, failed }: { subject: string; large: boolean; failed(reason: 'truncated', error: unknown): Error },
+): Promise<Received> {
+  const encoding = response.headers.get('content-encoding');
+  const encoded = encoding !== null && encoding !== 'identity';
+  // The length is that of the bytes on the wire, so it says something about an answer that was not encoded.
+  const length = response.headers.get('content-length');
+  const expected = !encoded && length !== null && /^\d+$/.test(length) ? Number(length) : null;
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  const reader = response.body?.getReader();
+  try {
+    checkSize(subject, expected ?? 0, large);
+    while (reader) {
+      const { done, value } = await reader.read().catch(error => Promise.reject(failed('truncated', error)));
+      if (done) break;
+      chunks.push(value);
+      size += value.length;
+      checkSize(subject, size, large);
+    }
+  } catch (error) {
+    await reader?.cancel().catch(() => {});
+    throw error;
+  }
+  if (expected !== null && size !== expected) throw failed('truncated', `${size} of ${expected} bytes`);
+  const { headers } = response;
+  return { bytes: join(chunks, size), etag: headers.get('etag'), contentType: headers.get('content-type'), encoded };
+}
+
+function checkSize(subject: string, size: number, large: boolean): void {
+  if (size > LIMITS.documentBytesMax) {
+    throw new UpstreamError('too-large', `${subject}: expected at most ${LIMITS.documentBytesMax} bytes, got more`);
+  }
+  if (!large && size > LIMITS.documentBytesLarge) {
+    throw new LargeDocument(`${subject}: expected at most ${LIMITS.documentBytesLarge} bytes in this call, got more`);
+  }
+}
+
+function join(chunks: Uint8Array[], size: number): Uint8Array {
+  const bytes = new Uint8Array(size);
+  let at = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, at);
+    at += chunk.length;
+  }
+  return bytes;
+}
+
+/** Counts an answer that is not 200 and makes its error. 429, and 503 with a time to wait, are throttling. */
+async function statusError(
+  response: Response,
+  { subject, tally, nowMs }: { subject: string; tally: HostTally; nowMs: number },
+): Promise<UpstreamError> {
+  await response.body?.cancel().catch(() => {});
+  const { status } = response;
+  const waitMs = retryAfterMs(response.headers.get('retry-after'), nowMs);
+  if (waitMs !== null) tally.retryAfterMs = Math.max(tally.retryAfterMs ?? 0, waitMs);
+  if (status === 304) tally.notModified += 1;
+  else if (status === 429 || (status === 503 && waitMs !== null)) tally.throttled += 1;
+  else tally.errors += 1;
+  return new UpstreamError(`http-${status}`, `${subject}: expected status 200, got ${status}`, {
+    status,
+    retryAfterMs: waitMs,
+  });
+}
+
+/** `Retry-After`, seconds or an HTTP date, as a wait of at most a day; null when absent or neither (RFC 9110, 10.2.3). */
+export function retryAfterMs(header: string | null, nowMs: number): number | null {
+  const text = header?.trim() ?? '';
+  const waitMs = /^\d+$/.test(text)
+    ? Number(text) * 1000
+    : /^[a-z]{3,9},? /i.test(text)
+      ? Date.parse(text) - nowMs
+      : NaN;
+  return Number.isNaN(waitMs) ? null : Math.min(Math.max(0, waitMs), LIMITS.retryAfterMsMax);
+}
+
+/** Whether asking again at once may help: no connection, or one that broke. */
+function isConnectionFault(error: unknown): error is UpstreamError {
+  return error instanceof UpstreamError && ['unreachable', 'truncated', 'timeout'].includes(error.reason);
+}
+
+/** What a runtime throws for a broken connection, in our own words; p-retry would not retry its `TypeError`. */
+function connectionError(subject: string, reason: 'unreachable' | 'truncated', error: unknown): Error {
+  const text = messageOf(error);
+  // The platform's limit on requests is a limit of ours, and no news about the upstream.
+  if (/too many subrequests/i.test(text)) return new OwnError('loader-failed', `${subject}: ${text}`);
+  const code = error instanceof Error ? (error.cause as { code?: unknown } | undefined)?.code : undefined;
+  const detail = typeof code === 'string' ? `${text} (${code})` : text;
+  return new UpstreamError(
+    reason,
+    reason === 'unreachable'
+      ? `${subject}: expected an answer, got no connection: ${detail}`
+      : `${subject}: expected a whole body, got a part of it: ${detail}`,
+  );
+}
+
+function pastDeadline(subject: string): OwnError {
+  return new OwnError('deadline', `${subject}: expected to be answered before the deadline of the call`);
+}
+
+function userAgent(contact: string): string {
+  return `Tributary/${about.version} (+${contact.replace(/[^\x20-\x7e]/g, '?')})`;
+}
+
+function tallyOf(tallies: Map<string, HostTally>, host: string): HostTally {
+  const known = tallies.get(host);
+  if (known) return known;
+  const tally = { host, requests: 0, notModified: 0, throttled: 0, errors: 0, retryAfterMs: null };
+  tallies.set(host, tally);
+  return tally;
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise(resolve => setTimeout(resolve, ms));
+}
+
+function startTimer(ms: number, due: () => void): () => void {
+  const timer = setTimeout(due, ms);
+  return () => clearTimeout(timer);
+}

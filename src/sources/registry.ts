@@ -1,0 +1,12 @@
+import { npm } from './npm.ts';
+import type { Source } from './source.ts';
+
+/** Every source, one line each. */
+export const SOURCES: readonly Source[] = [npm];
+
+/** The source of this id; throws when there is none. */
+export function sourceNamed(id: string): Source {
+  const source = SOURCES.find(candidate => candidate.id === id);
+  if (!source) throw new Error(`source: expected one of ${SOURCES.map(known => known.id).join(', ')}, got "${id}"`);
+  return source;
+}

@@ -1,0 +1,124 @@
+import type { ZodType } from 'zod';
+import type { Row, Table } from '../../schemas/table.ts';
+import type { SkipReason } from '../errors.ts';
+
+/** One upstream item to load. `place` is its own resume point in the feed, as text. */
+export interface Change {
+  key: string;
+  place: string;
+  /** The feed says the item was deleted. */
+  deleted: boolean;
+  /** The revision the feed announced, as a count that rises; null where the feed has none. */
+  revision: number | null;
+  /** The change is known to carry nothing to load. */
+  skip: SkipReason | null;
+}
+
+/** One answer of a source: changes and the cursor after them, in feed order. */
+export interface Page {
+  changes: Change[];
+  /** The cursor after the last change; a page without changes may move it too. */
+  cursor: string;
+  /** The upstream's newest cursor, where it tells; else null. */
+  head: string | null;
+  /** The page came back short of its limit: nothing more to read now. */
+  atHead: boolean;
+  /** The upstream's newest cursor lies below ours by more than its usual jitter. */
+  belowCursor: boolean;
+}
+
+/** What a source is asked for a page with. `poll` counts the pulls of this lane, so that two need not look alike. */
+export interface PullRequest {
+  cursor: string;
+  poll: number;
+}
+
+/** The raw JSON (or text) of a change, as upstream sent it. */
+export interface Document {
+  /** The item's name; the lake's key is made of it. */
+  name: string;
+  bytes: Uint8Array;
+  revision: number | null;
+}
+
+export interface LoadedRow {
+  table: string;
+  op: 'upsert' | 'delete';
+  row: Row;
+}
+
+/** What a change came to. `revision` is that of the document; below the change's own it is lagging. */
+export interface Loaded {
+  documents: Document[];
+  rows: LoadedRow[];
+  revision: number | null;
+}
+
+/** The raw answer to a fetch that ended with status 200. */
+export interface Fetched {
+  bytes: Uint8Array;
+  etag: string | null;
+}
+
+/** The same, and what the bytes say; `json` is what the shape made of it. */
+export interface FetchedJson<T> extends Fetched {
+  json: T;
+}
+
+/**
+ * How a source reaches its upstream. Both throw `UpstreamError`; `subject` names the thing asked for in messages.
+ */
+export interface SourceContext<S> {
+  settings: S;
+  nowMs: number;
+  fetchJson<T>(
+    url: string,
+    options: { subject: string; shape: ZodType<T>; headers?: Record<string, string> },
+  ): Promise<FetchedJson<T>>;
+  fetchRaw(url: string, options: { subject: string; headers?: Record<string, string> }): Promise<Fetched>;
+}
+
+/** Extra facts for `load`. `afresh`: not the tail's first look, so deletions are fetched as well. */
+export interface LoadContext<S, P> extends SourceContext<S> {
+  prepared: P | null;
+  afresh: boolean;
+}
+
+/** Which hosts a step will ask, and how often at most: what permits are taken for. */
+export type HostRequests = Record<string, number>;
+
+/** How fast a host may be asked: requests a second, and how many at once after a pause. */
+export interface HostPace {
+  requestsPerSecond: number;
+  burst: number;
+}
+
+/**
+ * One upstream: where to begin, what changed, and what a change says. Holds no retry, clock, bucket, log or cursor
+ * saving; `parse…` and `compare` are pure. `S` is its settings, `P` what `prepare` hands to `load` (plain JSON).
+ */
+export interface Source<S = unknown, P = unknown> {
+  id: string;
+  /** The first segment of its keys in the lake. */
+  prefix: string;
+  tables: Table[];
+  /** Names of its settings: what a local program hands on from its environment. */
+  settingNames: string[];
+  /** Reads the source's settings; throws `SettingError`. */
+  settings(env: Record<string, unknown>): S;
+  /** The time between two pulls at the head, and how long a change settles before its document is asked for. */
+  pace(settings: S): { pollMs: number; settleMs: number; hosts: Record<string, HostPace> };
+  /** Whether each change's place is a place to resume from. */
+  resumable: boolean;
+  /** The first cursor. */
+  start(ctx: SourceContext<S>): Promise<string>;
+  /** Order of two cursors; negative when `a` is earlier. */
+  compare(a: string, b: string): number;
+  /** The cursor in its one form; throws `CursorError` when it is none. */
+  parse(cursor: string): string;
+  pull(request: PullRequest, ctx: SourceContext<S>): Promise<Page>;
+  requests(step: 'pull' | 'prepare' | 'load', changes: Change[], settings: S): HostRequests;
+  /** What is fetched in bulk for a slice; must be plain JSON. Its failure fails no row. */
+  prepare?(changes: Change[], ctx: SourceContext<S>): Promise<P>;
+  load(change: Change, ctx: LoadContext<S, P>): Promise<Loaded>;
+}

@@ -1,0 +1,146 @@
+import type { Table } from '../../schemas/table.ts';
+import type { ApiEnv, LiveFile, SourceStatus, SourceStub, TableFacts } from '../../src/api/forms.ts';
+import { createApi } from '../../src/api/router.ts';
+import type { LogFields } from '../../src/log.ts';
+
+export const TOKEN = 'correct horse';
+
+/** What a test asks the API with: objects that answer as they are told, and what was logged and called. */
+export interface FakeApi {
+  fetch(method: string, path: string, options?: { token?: string; body?: string }): Promise<Response>;
+  env: ApiEnv & Record<string, unknown>;
+  known: { sources: { id: string; tables: Table[] }[]; tables: Table[]; log: FakeLog };
+  stubs: Record<string, SourceStub>;
+  logged: ({ event: string } & LogFields)[];
+  calls: string[];
+}
+
+type FakeLog = (event: string, fields: LogFields) => void;
+
+/** Two sources, `npm` and `pypi`, and three tables, the third without a source. */
+export function fakeApi(settings: Record<string, unknown> = {}): FakeApi {
+  const logged: FakeApi['logged'] = [];
+  const calls: string[] = [];
+  const tables = ['npm_package', 'pypi_package', 'domain'].map(tableOf);
+  const known = {
+    sources: [
+      { id: 'npm', tables: tables.slice(0, 1) },
+      { id: 'pypi', tables: tables.slice(1, 2) },
+    ],
+    tables,
+    log: (event: string, fields: LogFields) => void logged.push({ event, ...fields }),
+  };
+  const stubs: Record<string, SourceStub> = Object.fromEntries(
+    known.sources.map(source => [source.id, stubOf(source, calls)]),
+  );
+  const env = {
+    SOURCES_NS: {
+      getByName(id: string) {
+        const stub = stubs[id];
+        if (stub === undefined) throw new Error(`no object ${id}`);
+        return stub;
+      },
+    },
+    ADMIN_TOKEN: TOKEN,
+    ...settings,
+  };
+  const api = createApi(known);
+  return {
+    env,
+    known,
+    stubs,
+    logged,
+    calls,
+    fetch(method, path, { token, body } = {}) {
+      const headers: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` };
+      return api.fetch(
+        new Request(`http://lake.test${path}`, { method, headers, ...(body !== undefined && { body }) }),
+        env,
+      );
+    },
+  };
+}
+
+/** The status of a source that has just been made. */
+export function statusOf(source: string): SourceStatus {
+  return {
+    source,
+    state: 'paused',
+    cursor: { accepted: null, durable: null, head: null },
+    lag: { changes: null, seconds: null },
+    rate: { rows_per_second_1m: 0, rows_per_second_1h: 0 },
+    buffer: { rows: 0, bytes: 0, oldest_age_seconds: null },
+    balance: {
+      changes: 0,
+      rows: 0,
+      tombstones: 0,
+      parked: 0,
+      dead: 0,
+      skipped: {
+        'internal-document': 0,
+        'no-rows': 0,
+        superseded: 0,
+        unchanged: 0,
+        'revision-never-served': 0,
+        dismissed: 0,
+        unwatched: 0,
+      },
+      balanced: true,
+    },
+    tables: {},
+    last_flush: { at: null, rows: null, bytes: null, key: null, duration_ms: null },
+    upstream: { requests: 0, not_modified: 0, throttled: 0, errors: 0 },
+    next_wake_at: null,
+    last_error: { kind: null, reason: null, hint: null, retry: null, at: null },
+  };
+}
+
+function stubOf({ id, tables }: { id: string; tables: Table[] }, calls: string[]): SourceStub {
+  const facts = tables.map(({ name, prefix }) => ({ name, prefix, rows: 30, files: 3, bytes: 300, last_lsn: 30 }));
+  return {
+    status: async () => statusOf(id),
+    async control(action) {
+      calls.push(`${id} ${action}`);
+      return { source: id, action, changed: true, state: action === 'pause' ? 'paused' : 'catching-up' };
+    },
+    tables: async () => facts,
+    liveFiles: async (table, after, limit) =>
+      liveFiles(facts, table)
+        .filter(file => file.first_lsn > after)
+        .slice(0, limit),
+    health: async () => ({ id, state: 'following', ok: true, reason: null }),
+    async watch() {
+      calls.push(`${id} watch`);
+    },
+  };
+}
+
+function liveFiles(facts: TableFacts[], table: string): LiveFile[] {
+  const { prefix = '' } = facts.find(({ name }) => name === table) ?? {};
+  return [1, 11, 21].map(first_lsn => ({
+    key: `${prefix}/partitions.parquet/year=2026/month=11/data-${first_lsn}-${first_lsn + 9}.parquet`,
+    first_lsn,
+    last_lsn: first_lsn + 9,
+    rows: 10,
+    bytes: 100,
+    etag: `etag ${first_lsn}`,
+    year: 2026,
+    month: 11,
+  }));
+}
+
+function tableOf(name: string): Table {
+  return {
+    name,
+    prefix: `${name.split('_')[0]}/metadata`,
+    description: `Rows of ${name}.`,
+    version: 1,
+    key: ['name'],
+    columns: [
+      { name: 'name', type: 'utf8', required: true, description: 'Its name.', fieldId: 1 },
+      { name: '_lsn', type: 'int64', required: true, description: 'Its number.', fieldId: 2 },
+    ],
+    // No row passes through the API.
+    validator: undefined as unknown as Table['validator'],
+  };
+}

@@ -1,0 +1,302 @@
+import { createHash } from 'node:crypto';
+import { parquetMetadata } from 'hyparquet';
+import { describe, expect, it } from 'vitest';
+import { TABLES, tableNamed } from '../../schemas/index.ts';
+import type { Table, Value } from '../../schemas/table.ts';
+import { LIMITS } from '../../src/config.ts';
+import { compareText, openDataFile, WRITER_VERSION } from '../../src/parquet/encode.ts';
+import { queryWithDuckdb, readWithDuckdb, readWithHyparquet } from './readers.ts';
+import { encode, joined, randomFrom, rowsOf, sparseRow } from './rows.ts';
+
+const npm = tableNamed('npm_package');
+const commits = tableNamed('github_commit');
+
+/** Enough rows for several row groups: few keys, so that each group has rows of one key. */
+function manyRows(table: Table, count: number, textLength: number): Value[][] {
+  const random = randomFrom(7);
+  const word = () => random().toString(36).slice(2);
+  const text = () =>
+    Array.from({ length: textLength / 8 }, word)
+      .join('')
+      .slice(0, textLength);
+  return Array.from({ length: count }, (_, i) => {
+    const values = Object.fromEntries(table.key.map(name => [name, `${Math.floor(random() * 40)}-${'k'.repeat(40)}`]));
+    return sparseRow(table, i + 1, { ...values, data: text(), _cursor: String(i) });
+  });
+}
+
+const several = manyRows(npm, 2500, 12_000);
+const severalBytes = encode(npm, several);
+
+function metadataOf(bytes: Uint8Array) {
+  return parquetMetadata(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength) as ArrayBuffer);
+}
+
+describe('row groups', () => {
+  it('are sealed when they are full, and their bytes leave the open ones', () => {
+    const file = openDataFile({ source: 'npm', table: npm, firstLsn: 1 });
+    const empty = file.encodedBytes;
+    expect([file.rows, file.openBytes]).toEqual([0, 0]);
+    let largest = 0;
+    let sealed = 0;
+    for (const [i, row] of several.entries()) {
+      const before = file.encodedBytes;
+      file.append(row);
+      expect(file.rows).toBe(i + 1);
+      largest = Math.max(largest, file.openBytes);
+      if (file.encodedBytes > before) {
+        sealed += 1;
+        expect(file.openBytes).toBe(0);
+      }
+    }
+    expect(sealed).toBe(3);
+    expect(largest).toBeLessThan(LIMITS.rowGroupBytes);
+    expect(largest).toBeGreaterThan(LIMITS.rowGroupBytes - 20_000);
+    expect(file.encodedBytes).toBeGreaterThan(empty);
+    const chunks = file.finish({ lastLsn: several.length, cursor: '1' });
+    expect(joined(chunks).length).toBe(file.encodedBytes);
+  });
+
+  it('hold every row once, sorted by key and then LSN', async () => {
+    const groups = await queryWithDuckdb(
+      severalBytes,
+      'SELECT row_group_num_rows AS rows FROM parquet_metadata($file) WHERE column_id = 0 ORDER BY row_group_id',
+    );
+    expect(groups).toHaveLength(4);
+    const read = await readWithDuckdb(npm, severalBytes);
+    expect(await readWithHyparquet(npm, severalBytes)).toEqual(read);
+    expect(read).toHaveLength(several.length);
+    const lsnAt = npm.columns.findIndex(column => column.name === '_lsn');
+    let start = 0;
+    let lastLsn = 0;
+    for (const { rows } of groups) {
+      const group = read.slice(start, start + (rows as number));
+      const expected = several
+        .slice(start, start + (rows as number))
+        .sort((a, b) => compareText(a[0] as string, b[0] as string) || (a[lsnAt] as number) - (b[lsnAt] as number));
+      expect(group).toEqual(expected);
+      expect(new Set(group.map(row => row[0])).size).toBeLessThan(group.length);
+      start += rows as number;
+      lastLsn += rows as number;
+    }
+    expect(lastLsn).toBe(several.length);
+  });
+
+  it('are sorted by all columns of the key, in its order', async () => {
+    const read = await readWithDuckdb(commits, encode(commits, manyRows(commits, 500, 64)));
+    const keys = read.map(row => [row[1], row[0]] as [string, string]);
+    expect(keys).toEqual(keys.toSorted((a, b) => compareText(a[0], b[0]) || compareText(a[1], b[1])));
+  });
+
+  it('say how they are sorted', () => {
+    const order = (table: Table, bytes: Uint8Array) =>
+      metadataOf(bytes).row_groups.map(group =>
+        group.sorting_columns?.map(({ column_idx, ...rest }) => ({ name: table.columns[column_idx]!.name, ...rest })),
+      );
+    const up = { descending: false, nulls_first: false };
+    const npmOrder = [
+      { name: 'name', ...up },
+      { name: '_lsn', ...up },
+    ];
+    expect(order(npm, severalBytes)).toEqual([npmOrder, npmOrder, npmOrder, npmOrder]);
+    expect(order(commits, encode(commits, rowsOf(commits, 3)))).toEqual([
+      [
+        { name: 'repo', ...up },
+        { name: 'sha', ...up },
+        { name: '_lsn', ...up },
+      ],
+    ]);
+  });
+
+  it('of rows with nothing in them are sealed too', () => {
+    const file = openDataFile({ source: 'npm', table: npm, firstLsn: 1 });
+    let rows = 0;
+    const empty = file.encodedBytes;
+    while (file.encodedBytes === empty) file.append(sparseRow(npm, ++rows, { name: '' }));
+    expect(rows * npm.columns.length * 8).toBeGreaterThan(LIMITS.rowGroupBytes / 2);
+    expect(rows).toBeLessThan(LIMITS.fileRowsMax);
+  });
+});
+
+describe('the footer', () => {
+  it('tells where the rows are from', async () => {
+    const file = openDataFile({ source: 'npm', table: npm, firstLsn: 41 });
+    file.append(sparseRow(npm, 41, {}));
+    file.append(sparseRow(npm, 42, {}));
+    const bytes = joined(file.finish({ lastLsn: 42, cursor: '113-é#run' }));
+    const found = await queryWithDuckdb(
+      bytes,
+      'SELECT decode(key) AS k, decode(value) AS v FROM parquet_kv_metadata($file)',
+    );
+    expect(Object.fromEntries(found.map(({ k, v }) => [k, v]))).toEqual({
+      'tributary.source': 'npm',
+      'tributary.table': 'npm_package',
+      'tributary.first_lsn': '41',
+      'tributary.last_lsn': '42',
+      'tributary.cursor': '113-é#run',
+      'tributary.schema_version': '1',
+      'tributary.writer_version': String(WRITER_VERSION),
+    });
+    const [facts] = await queryWithDuckdb(bytes, 'SELECT created_by, num_rows FROM parquet_file_metadata($file)');
+    expect(facts).toEqual({ created_by: `tributary version ${WRITER_VERSION}`, num_rows: 2 });
+  });
+
+  it.each(TABLES.map(table => [table.name, table] as const))(
+    'gives %s its names, ids, types and nullability',
+    async (_, table) => {
+      const found = await queryWithDuckdb(
+        encode(table, rowsOf(table, 3)),
+        'SELECT name, field_id, type, repetition_type, converted_type, logical_type FROM parquet_schema($file)',
+      );
+      const types = { utf8: 'BYTE_ARRAY', int32: 'INT32', int64: 'INT64', float: 'FLOAT', boolean: 'BOOLEAN' };
+      expect(found[0]).toMatchObject({ name: table.name, type: null });
+      expect(found.slice(1)).toEqual(
+        table.columns.map(({ name, fieldId, type, required }) => ({
+          name,
+          field_id: fieldId,
+          type: types[type],
+          repetition_type: required ? 'REQUIRED' : 'OPTIONAL',
+          converted_type: type === 'utf8' ? 'UTF8' : null,
+          logical_type: type === 'utf8' ? 'StringType()' : null,
+        })),
+      );
+    },
+  );
+
+  it('has zstd everywhere, and bloom filters on key columns only', async () => {
+    const found = await queryWithDuckdb(
+      encode(commits, rowsOf(commits, 500)),
+      'SELECT path_in_schema AS name, compression, bloom_filter_offset AS bloom FROM parquet_metadata($file)',
+    );
+    expect(new Set(found.map(chunk => chunk.compression))).toEqual(new Set(['ZSTD']));
+    expect(found.filter(chunk => chunk.bloom !== null).map(chunk => chunk.name)).toEqual(['sha', 'repo']);
+  });
+
+  it('has bloom filters that exclude what is absent and nothing that is present', async () => {
+    const names = [...new Set(several.map(row => row[0] as string))];
+    const probe = (name: string) =>
+      queryWithDuckdb(
+        severalBytes,
+        `SELECT bloom_filter_excludes AS excludes FROM parquet_bloom_probe($file, 'name', '${name}')`,
+      );
+    for (const name of names) expect((await probe(name)).some(group => !group.excludes)).toBe(true);
+    expect(await probe('not there')).toEqual(Array(4).fill({ excludes: true }));
+  });
+
+  it('has page indexes for columns of several pages', () => {
+    const dataAt = npm.columns.findIndex(column => column.name === 'data');
+    for (const group of metadataOf(severalBytes).row_groups) {
+      expect(group.columns[dataAt]!.column_index_offset).toBeGreaterThan(0n);
+      expect(group.columns[dataAt]!.offset_index_offset).toBeGreaterThan(0n);
+    }
+  });
+});
+
+describe('the bytes', () => {
+  it('are the same for the same rows, whenever they were sealed', () => {
+    // The second file grows beside others, as after an eviction in the middle of the first one's rows.
+    const file = openDataFile({ source: 'test', table: npm, firstLsn: 1 });
+    const other = openDataFile({ source: 'test', table: npm, firstLsn: 1 });
+    for (const row of several) {
+      file.append([...row]);
+      if ((row[npm.columns.length - 3] as number) < 700) other.append(row);
+    }
+    other.finish({ lastLsn: 699, cursor: '1' });
+    const bytes = joined(file.finish({ lastLsn: several.length, cursor: '42' }));
+    expect(Buffer.compare(bytes, severalBytes)).toBe(0);
+  });
+
+  it('are those of this writer version', () => {
+    // Fails when other rows are encoded here, or when the writer, its library or zstd gives other bytes for the same
+    // ones: then raise WRITER_VERSION with the digest.
+    const digest = createHash('sha256')
+      .update(encode(npm, rowsOf(npm, 300)))
+      .digest('hex');
+    expect([WRITER_VERSION, digest]).toEqual([1, '9563a6ca23c6cb3019f2ab342a65d3e369481f73acad9c05ce89fd64591ea304']);
+  });
+
+  it('differ with any fact', () => {
+    const rows = rowsOf(npm, 5);
+    const one = encode(npm, rows);
+    expect(Buffer.compare(one, encode(npm, rows))).toBe(0);
+    expect(Buffer.compare(one, encode(npm, rows, { cursor: '43' }))).not.toBe(0);
+    expect(Buffer.compare(one, encode(npm, rows, { source: 'other' }))).not.toBe(0);
+    expect(Buffer.compare(one, encode(npm, rowsOf(npm, 5, { seed: 2 })))).not.toBe(0);
+  });
+
+  it('come in chunks, none of which grows with the file', () => {
+    const file = openDataFile({ source: 'npm', table: npm, firstLsn: 1 });
+    for (const row of several) file.append(row);
+    const chunks = file.finish({ lastLsn: several.length, cursor: '1' });
+    expect(chunks.length).toBeGreaterThan(10);
+    for (const chunk of chunks) {
+      expect(chunk.length).toBeLessThan(1024 * 1024);
+      // A chunk keeps no buffer alive that is larger than itself.
+      expect(chunk.buffer.byteLength).toBe(chunk.length);
+    }
+  });
+});
+
+describe('misuse', () => {
+  const opened = (table = npm) => openDataFile({ source: 'npm', table, firstLsn: 5 });
+  const row = (change: Record<string, Value>, table = npm) =>
+    sparseRow(table, 5, {}).map((value, i) => {
+      const name = table.columns[i]!.name;
+      return name in change ? change[name]! : value;
+    });
+
+  it('of the order of rows is refused', () => {
+    const file = opened();
+    for (const _lsn of [4, 6, '5', null]) {
+      expect(() => file.append(row({ _lsn }))).toThrow(
+        `npm_package data file from LSN 5: expected _lsn 5, got ${_lsn}`,
+      );
+    }
+    file.append(row({}));
+    expect(() => file.append(row({}))).toThrow('expected _lsn 6, got 5');
+    for (const firstLsn of [0, -1, 1.5, Number.NaN]) {
+      expect(() => openDataFile({ source: 'npm', table: npm, firstLsn })).toThrow('expected a first LSN of 1 or more');
+    }
+  });
+
+  it('of a finished file is refused', () => {
+    const file = opened();
+    file.append(row({}));
+    file.finish({ lastLsn: 5, cursor: '1' });
+    expect(() => file.append(row({ _lsn: 6 }))).toThrow('expected an open file, got an append after finish');
+    expect(() => file.finish({ lastLsn: 5, cursor: '1' })).toThrow('expected an open file, got a second finish');
+  });
+
+  it('of facts that contradict the rows is refused', () => {
+    const file = opened();
+    expect(() => file.finish({ lastLsn: 4, cursor: '1' })).toThrow('expected at least one row, got none');
+    file.append(row({}));
+    expect(() => file.finish({ lastLsn: 6, cursor: '1' })).toThrow('expected last LSN 5, got 6');
+    expect(file.finish({ lastLsn: 5, cursor: '1' }).length).toBeGreaterThan(0);
+  });
+
+  it('of values is refused without telling them, and leaves the file as it was', () => {
+    const table = tableNamed('email_pattern');
+    const file = opened(table);
+    const refuses = (change: Record<string, Value>, message: string) => {
+      const before = [file.rows, file.openBytes];
+      expect(() => file.append(row(change, table))).toThrow(
+        new Error(`email_pattern data file from LSN 5: ${message}`),
+      );
+      expect([file.rows, file.openBytes]).toEqual(before);
+    };
+    expect(() => file.append(row({}, table).slice(1))).toThrow('expected 16 values, got 15');
+    expect(() => file.append([...row({}, table), null])).toThrow('expected 16 values, got 17');
+    refuses({ domain: null }, 'expected text in domain, got null');
+    refuses({ domain: 1 }, 'expected text in domain, got number');
+    refuses({ employee_count: 2 ** 31 }, 'expected a 32-bit integer in employee_count, got number');
+    refuses({ employee_count: '7' }, 'expected a 32-bit integer in employee_count, got string');
+    refuses({ confidence: 1e39 }, 'expected a number of 32-bit range in confidence, got number');
+    refuses({ confidence: Number.NaN }, 'expected a number of 32-bit range in confidence, got number');
+    refuses({ verified: 1 }, 'expected true or false in verified, got number');
+    refuses({ verified: undefined as unknown as Value }, 'expected true or false in verified, got undefined');
+    expect(() => opened().append(row({ stars: 2 ** 53 }))).toThrow('expected a safe integer in stars, got number');
+    file.append(row({}, table));
+    expect(file.finish({ lastLsn: 5, cursor: '1' }).length).toBeGreaterThan(0);
+  });
+});

@@ -1,0 +1,50 @@
+import { describe, expect, it } from 'vitest';
+import { icebergSchema } from '../../schemas/iceberg.ts';
+import { TABLES, tableNamed } from '../../schemas/index.ts';
+import { streamSchema } from '../../schemas/stream.ts';
+
+const pattern = tableNamed('email_pattern');
+
+describe('icebergSchema', () => {
+  it('has a field per column with its permanent id', () => {
+    const schema = icebergSchema(pattern);
+    expect(schema).toMatchObject({ type: 'struct', 'schema-id': 0 });
+    expect(schema.fields.map(field => `${field.id} ${field.name} ${field.type} ${field.required}`)).toEqual([
+      '1 domain string true',
+      '2 pattern string true',
+      '3 confidence float false',
+      '4 verified boolean false',
+      '5 verified_at string false',
+      '6 verified_by string false',
+      '7 sources string false',
+      '8 sample_emails string false',
+      '9 organization_id string false',
+      '10 employee_count int false',
+      '11 data string false',
+      '12 created_at string false',
+      '13 updated_at string false',
+      '14 _lsn long true',
+      '15 _op string true',
+      '16 _cursor string false',
+    ]);
+  });
+
+  it('documents every field', () => {
+    for (const table of TABLES) {
+      const docs = icebergSchema(table).fields.map(field => field.doc);
+      expect(docs).toEqual(table.columns.map(column => column.description));
+    }
+  });
+});
+
+describe('streamSchema', () => {
+  it('has a field per column in the words of a stream', () => {
+    const { fields } = streamSchema(pattern);
+    expect(fields).toHaveLength(pattern.columns.length);
+    expect(fields).toContainEqual({ name: 'domain', type: 'string', required: true });
+    expect(fields).toContainEqual({ name: 'confidence', type: 'float32', required: false });
+    expect(fields).toContainEqual({ name: 'verified', type: 'bool', required: false });
+    expect(fields).toContainEqual({ name: 'employee_count', type: 'int32', required: false });
+    expect(fields).toContainEqual({ name: '_lsn', type: 'int64', required: true });
+  });
+});

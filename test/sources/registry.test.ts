@@ -1,0 +1,257 @@
+import { createHash } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { CursorError, SettingError, UpstreamError } from '../../src/errors.ts';
+import { type Answer, startReplay } from '../../src/local/replay.ts';
+import { SOURCES, sourceNamed } from '../../src/sources/registry.ts';
+import type { Change, LoadContext, Loaded, Source } from '../../src/sources/source.ts';
+import { load, pull, pullAll, runStep } from './step.ts';
+
+const FIXTURES = path.resolve(import.meta.dirname, '../fixtures');
+
+/** What stands in for a source's upstream, serving its fixture folder. */
+interface StandIn {
+  origin: string;
+  /** The source's settings, with pages of so many changes. */
+  env(pageChanges: number): Record<string, unknown>;
+  /** Lets the next request for a page or a change's document be answered so. */
+  failPage(answer: Answer): void;
+  failDocument(key: string, answer: Answer): void;
+  /** An answer that is not a page, and the field a person must be told of. */
+  wrongPage: { body: string; field: string };
+  wrongDocument: { body(key: string): string; field: string };
+  close(): Promise<void>;
+}
+
+/** One for each source. */
+const STAND_INS: Record<string, (folder: string) => Promise<StandIn>> = {
+  async npm(folder) {
+    const replay = await startReplay({ folder });
+    return {
+      origin: replay.origin,
+      env: pageChanges => ({
+        NPM_FEED_URL: replay.feedUrl,
+        NPM_REGISTRY_URL: replay.registryUrl,
+        NPM_DOWNLOADS_URL: replay.downloadsUrl,
+        NPM_START: '0',
+        NPM_PAGE_CHANGES: pageChanges,
+      }),
+      failPage: answer => replay.fault(new URL(replay.feedUrl).pathname, [answer]),
+      failDocument: (key, answer) => replay.fault(key, [answer]),
+      wrongPage: { body: '{"results":{},"last_seq":1}', field: 'results' },
+      wrongDocument: { body: key => JSON.stringify({ name: key, versions: 7 }), field: 'versions' },
+      close: replay.close,
+    };
+  },
+};
+
+const EVERYTHING = 5000;
+
+/** Items whose connection breaks: their requests are made again in the same slot. */
+const RETRIED = ['truncated-gzip', 'cut-connection'];
+
+type Work = (ctx: LoadContext<unknown, unknown>) => Promise<unknown>;
+
+it.each(SOURCES.map(source => source.id))('%s has a stand-in and is found by its id', id => {
+  expect(Object.hasOwn(STAND_INS, id)).toBe(true);
+  expect(sourceNamed(id).id).toBe(id);
+});
+
+it('an unknown source is refused by name', () => {
+  expect(() => sourceNamed('constructor')).toThrow(/^source: expected one of npm.*, got "constructor"$/);
+});
+
+describe.each(SOURCES)('source $id', source => {
+  let standIn: StandIn;
+  let settings: unknown;
+  let changes: Change[] = [];
+  const start = async () => (await runStep(source, { settings, step: 'pull' }, ctx => source.start(ctx))).value;
+
+  beforeAll(async () => {
+    standIn = await STAND_INS[source.id]!(path.join(FIXTURES, source.id));
+    settings = source.settings(standIn.env(EVERYTHING));
+    changes = await pullAll(source, settings, await start());
+  });
+  afterAll(() => standIn.close());
+
+  /** The first changes of plain items: those that load alike twice. */
+  async function plain(count: number): Promise<{ change: Change; loaded: Loaded }[]> {
+    const found: { change: Change; loaded: Loaded }[] = [];
+    for (const change of changes.filter(({ deleted, skip }) => !deleted && skip === null)) {
+      if (found.length === count) break;
+      const loaded = await load(source, settings, change).catch(() => null);
+      if (loaded && loaded.documents.length > 0) found.push({ change, loaded });
+    }
+    expect(found).toHaveLength(count);
+    return found;
+  }
+
+  it('gives the rows of its fixture folder', async () => {
+    const fresh = await STAND_INS[source.id]!(path.join(FIXTURES, source.id));
+    try {
+      const own = source.settings(fresh.env(EVERYTHING));
+      const text = JSON.stringify(await outcomesOf(source, own, changes)).replaceAll(fresh.origin, UPSTREAM);
+      compareRows(path.join(FIXTURES, source.id, 'rows.json'), text);
+    } finally {
+      await fresh.close();
+    }
+  });
+
+  it('gives only rows that fit its tables, and names documents by their keys', async () => {
+    for (const { change, loaded } of await plain(20)) {
+      for (const { table, row } of loaded.rows) {
+        const declared = source.tables.find(({ name }) => name === table)!;
+        expect(declared.validator.safeParse(row).error).toBeUndefined();
+      }
+      expect(loaded.documents.map(({ name }) => name)).toContain(change.key);
+    }
+  });
+
+  it('gives pages whose cursors are places to go on from, whatever their size', async () => {
+    for (const size of [1, 2, 3, 7, changes.length - 1, changes.length, changes.length + 1]) {
+      const sized = source.settings(standIn.env(size));
+      expect(await pullAll(source, sized, await start())).toEqual(changes);
+    }
+  });
+
+  it.runIf(source.resumable)('can go on from the place of any change', async () => {
+    for (const [i, change] of changes.entries()) {
+      const page = await pull(source, settings, source.parse(change.place));
+      expect(page.changes).toEqual(changes.slice(i + 1));
+      expect(source.compare(page.cursor, change.place)).toBeGreaterThanOrEqual(0);
+    }
+  });
+
+  it('orders and reads its own cursors, and refuses others', async () => {
+    const places = [await start(), ...changes.map(change => change.place)];
+    for (const [i, place] of places.entries()) {
+      expect(source.parse(place)).toBe(place);
+      expect(source.compare(place, place)).toBe(0);
+      if (i > 0) {
+        expect(source.compare(places[i - 1]!, place)).toBeLessThan(0);
+        expect(source.compare(place, places[i - 1]!)).toBeGreaterThan(0);
+      }
+    }
+    for (const text of ['', 'no cursor', '-1', '1e3', '99999999999999999999']) {
+      expect(() => source.parse(text)).toThrow(CursorError);
+    }
+  });
+
+  it.each([429, 500, 503])('loses only time to status %i', async status => {
+    const cursor = await start();
+    standIn.failPage({ status, headers: { 'retry-after': '7' } });
+    const failure = await pull(source, settings, cursor).catch((error: unknown) => error);
+    expect(failure).toBeInstanceOf(UpstreamError);
+    expect(failure).toMatchObject({ status, retryAfterMs: 7000 });
+    expect((await pull(source, settings, cursor)).changes).toEqual(changes);
+    for (const { change, loaded } of await plain(5)) {
+      standIn.failDocument(change.key, { status });
+      await expect(load(source, settings, change)).rejects.toMatchObject({ reason: `http-${status}`, status });
+      expect(await load(source, settings, change)).toEqual(loaded);
+    }
+  });
+
+  it('names itself and the field when an answer has another shape', async () => {
+    const { wrongPage, wrongDocument } = standIn;
+    standIn.failPage({ status: 200, body: wrongPage.body });
+    const { change } = (await plain(1))[0]!;
+    const answers = [await pull(source, settings, await start()).catch((error: unknown) => error)];
+    standIn.failDocument(change.key, { status: 200, body: wrongDocument.body(change.key) });
+    answers.push(await load(source, settings, change).catch((error: unknown) => error));
+    for (const [i, { field }] of [wrongPage, wrongDocument].entries()) {
+      expect(answers[i]).toBeInstanceOf(UpstreamError);
+      expect(answers[i]).toMatchObject({
+        reason: 'wrong-shape',
+        message: expect.stringMatching(new RegExp(`^${source.id} [a-z]+: expected ${field} to be .+, got .+`)),
+      });
+    }
+  });
+
+  it('asks no more than it says, of no other host', async () => {
+    const asks = async (step: 'pull' | 'prepare' | 'load', some: Change[], work: Work, afresh = false) => {
+      const { tallies } = await runStep(source, { settings, step, changes: some, afresh }, ctx =>
+        work(ctx).catch(onlyUpstream),
+      );
+      const allowed = source.requests(step, some, settings);
+      for (const { host, requests } of tallies) expect(requests).toBeLessThanOrEqual(allowed[host] ?? 0);
+      return tallies.length;
+    };
+    const cursor = await start();
+    expect(await asks('pull', [], ctx => source.pull({ cursor, poll: 0 }, ctx))).toBeGreaterThan(0);
+    const whole = changes.filter(({ key }) => !RETRIED.includes(key));
+    for (const some of [whole, whole.slice(0, 1), whole.filter(change => change.deleted), []]) {
+      await asks('prepare', some, async ctx => source.prepare?.(some, ctx));
+    }
+    for (const change of whole.filter(({ skip }) => skip === null)) {
+      for (const afresh of [false, true]) await asks('load', [change], ctx => source.load(change, ctx), afresh);
+    }
+  });
+
+  it('refuses a wrong setting by its name', () => {
+    const env = standIn.env(10);
+    for (const name of source.settingNames) {
+      expect(name).toMatch(new RegExp(`^${source.id.toUpperCase()}_[A-Z_]+$`));
+      const read = () => source.settings({ ...env, [name]: '\u0001' });
+      expect(read).toThrow(SettingError);
+      expect(read).toThrow(new RegExp(`^${name}: expected [^,]+.*, got `));
+    }
+    expect(source.settingNames).toEqual(expect.arrayContaining(Object.keys(env)));
+  });
+
+  it('has a pace for every host it asks', () => {
+    const { pollMs, settleMs, hosts } = source.pace(settings);
+    expect(pollMs).toBeGreaterThan(0);
+    expect(settleMs).toBeGreaterThanOrEqual(0);
+    for (const step of ['pull', 'prepare', 'load'] as const) {
+      for (const host of Object.keys(source.requests(step, changes, settings))) {
+        expect(hosts[host]).toMatchObject({ requestsPerSecond: expect.any(Number), burst: expect.any(Number) });
+      }
+    }
+  });
+});
+
+/** Stands in rows.json where the stand-in's own address was. */
+const UPSTREAM = 'http://upstream.invalid';
+
+/** What the first look at each change came to: its rows, or why there are none. */
+async function outcomesOf(source: Source, settings: unknown, changes: Change[]): Promise<unknown[]> {
+  const preparing = { settings, step: 'prepare', changes } as const;
+  const prepared = source.prepare
+    ? (await runStep(source, { ...preparing, changes: [...changes] }, ctx => source.prepare!(changes, ctx))).value
+    : null;
+  const outcomes: unknown[] = [];
+  for (const change of changes) {
+    const { key, place, skip } = change;
+    const outcome = skip ? { skip } : await load(source, settings, change, { prepared }).catch(parked);
+    outcomes.push({
+      key,
+      place,
+      ...('rows' in outcome ? { revision: outcome.revision, rows: outcome.rows } : outcome),
+    });
+  }
+  return outcomes;
+}
+
+function parked(error: unknown): { parked: string } {
+  if (error instanceof UpstreamError) return { parked: error.reason };
+  throw error;
+}
+
+function onlyUpstream(error: unknown): void {
+  if (!(error instanceof UpstreamError)) throw error;
+}
+
+/** Compares with the file, or, told by the environment that the rows are meant to change, writes it. */
+function compareRows(file: string, text: string): void {
+  const outcomes = JSON.parse(text, shorten) as unknown[];
+  const lines = `[\n${outcomes.map(outcome => JSON.stringify(outcome)).join(',\n')}\n]\n`;
+  if (process.env.WRITE_ROWS) writeFileSync(file, lines);
+  expect(outcomes).toEqual(JSON.parse(readFileSync(file, 'utf8')));
+}
+
+/** Long texts are kept as their length and digest: what they hold is in the fixture's documents already. */
+function shorten(_key: string, value: unknown): unknown {
+  if (typeof value !== 'string' || value.length <= 1000) return value;
+  return `${value.length} characters, sha256 ${createHash('sha256').update(value).digest('hex')}`;
+}

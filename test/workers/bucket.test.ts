@@ -1,0 +1,125 @@
+import { env } from 'cloudflare:workers';
+import { describe, expect, it } from 'vitest';
+import { OwnError } from '../../src/errors.ts';
+import { bucketPort, putNewest } from '../../src/lake/bucket.ts';
+
+const bucket = bucketPort(env.LAKE);
+const absent = { onlyIf: { absent: true }, metadata: { digest: 'abc' }, contentType: 'application/json' } as const;
+const chunk = (length: number, byte: number) => new Uint8Array(length).fill(byte);
+
+async function stored(key: string): Promise<Uint8Array> {
+  const object = await env.LAKE.get(key);
+  return new Uint8Array((await object?.arrayBuffer()) ?? []);
+}
+
+describe('the bucket port', () => {
+  it('has no head of what is not there', async () => {
+    expect(await bucket.head('nothing')).toBeNull();
+  });
+
+  it('puts one chunk, and tells its facts then and later', async () => {
+    const head = await bucket.put('one', [new Uint8Array([0, 1, 2, 3]).subarray(1)], absent);
+    expect(head).toEqual({ key: 'one', bytes: 3, etag: expect.any(String), metadata: { digest: 'abc' } });
+    expect(await bucket.head('one')).toEqual(head);
+    expect(await stored('one')).toEqual(new Uint8Array([1, 2, 3]));
+    expect((await env.LAKE.head('one'))?.httpMetadata?.contentType).toBe('application/json');
+  });
+
+  it('puts an empty body', async () => {
+    expect(await bucket.put('no chunk', [], absent)).toMatchObject({ bytes: 0 });
+    expect(await bucket.put('empty chunk', [new Uint8Array(0)], absent)).toMatchObject({ bytes: 0 });
+    expect(await bucket.put('empty chunks', [new Uint8Array(0), new Uint8Array(0)], absent)).toMatchObject({
+      bytes: 0,
+    });
+  });
+
+  it('puts many chunks in order, and leaves them as they were', async () => {
+    const chunks = [chunk(3_000_000, 1), new Uint8Array(0), chunk(1, 2), chunk(2_000_000, 3), chunk(7, 4)];
+    const head = await bucket.put('many', chunks, absent);
+    expect(head?.bytes).toBe(5_000_008);
+    const whole = await stored('many');
+    expect([whole[0], whole[2_999_999], whole[3_000_000], whole[3_000_001], whole.at(-1)]).toEqual([1, 1, 2, 3, 4]);
+    expect(chunks.map(part => part.byteLength)).toEqual([3_000_000, 0, 1, 2_000_000, 7]);
+    // The same chunks once more: nothing of them was handed away.
+    expect(await bucket.put('many again', chunks, absent)).toMatchObject({ bytes: 5_000_008, etag: head?.etag });
+  });
+
+  it('gives null when an object that should be absent is there, with one chunk and with many', async () => {
+    await bucket.put('taken', [chunk(1, 1)], absent);
+    expect(await bucket.put('taken', [chunk(1, 2)], absent)).toBeNull();
+    expect(await bucket.put('taken', [chunk(3_000_000, 2), chunk(3_000_000, 2)], absent)).toBeNull();
+    expect(await stored('taken')).toEqual(chunk(1, 1));
+  });
+
+  it('replaces the object that has the etag, and none that has another', async () => {
+    const first = await bucket.put('replaced', [chunk(1, 1)], absent);
+    const onlyIf = { etag: first?.etag ?? '' };
+    const chunks = [chunk(2, 2), chunk(2, 2)];
+    expect(await bucket.put('replaced', chunks, { ...absent, onlyIf })).toMatchObject({ bytes: 4 });
+    expect(await bucket.put('replaced', chunks, { ...absent, onlyIf })).toBeNull();
+    expect(await bucket.put('not there', chunks, { ...absent, onlyIf })).toBeNull();
+  });
+
+  it('lists the first keys under a prefix', async () => {
+    for (const key of ['list/b', 'list/a', 'list/c', 'list', 'lister/d']) await bucket.put(key, [chunk(1, 1)], absent);
+    expect(await bucket.list('list/', 10)).toEqual(['list/a', 'list/b', 'list/c']);
+    expect(await bucket.list('list/', 2)).toEqual(['list/a', 'list/b']);
+    expect(await bucket.list('list/', 0)).toEqual([]);
+    expect(await bucket.list('none/', 10)).toEqual([]);
+  });
+
+  it('lists over more than one page', async () => {
+    const keys = Array.from({ length: 1_100 }, (_, n) => `pages/${String(n).padStart(4, '0')}`);
+    for (let n = 0; n < keys.length; n += 100) {
+      await Promise.all(keys.slice(n, n + 100).map(key => bucket.put(key, [chunk(1, 1)], absent)));
+    }
+    expect(await bucket.list('pages/', 1_050)).toEqual(keys.slice(0, 1_050));
+    expect(await bucket.list('pages/', 5_000)).toEqual(keys);
+  });
+
+  it.each([1, 2])('rejects once, with our own error and no value, when R2 refuses a put of %i chunks', async parts => {
+    const key = `secret-${'x'.repeat(1_100)}`;
+    const chunks = Array.from({ length: parts }, () => chunk(1_000_000, 1));
+    const error = await bucket.put(key, chunks, absent).catch(caught => caught);
+    expect(error).toBeInstanceOf(OwnError);
+    expect(error.kind).toBe('bucket-failed');
+    expect(error.message).toMatch(/^bucket put: /);
+    expect(error.message).not.toContain('secret');
+  });
+
+  it('rejects once when the put fails before, amid or after its body', async () => {
+    for (const readBytes of [0, 1, 2_500_000, 4_000_000]) {
+      const failing = { put: (_: string, body: ReadableStream) => readThenFail(body, readBytes) };
+      const port = bucketPort(failing as unknown as R2Bucket);
+      const given = port.put('failing', [chunk(2_000_000, 1), chunk(2_000_000, 1)], absent);
+      await expect(given).rejects.toThrow('bucket put: expected an answer, got put: Internal error. (10001)');
+    }
+  });
+
+  it('puts the newest, and keeps it', async () => {
+    const json = { contentType: 'application/json' };
+    expect(await putNewest(bucket, 'newest', chunk(1, 1), { fetchedAtMs: 5, revision: 2, ...json })).toBe('put');
+    expect(await putNewest(bucket, 'newest', chunk(1, 2), { fetchedAtMs: 6, revision: 1, ...json })).toBe('kept-newer');
+    expect(await putNewest(bucket, 'newest', chunk(1, 3), { fetchedAtMs: 6, revision: 3, ...json })).toBe('put');
+    expect(await stored('newest')).toEqual(chunk(1, 3));
+    expect((await bucket.head('newest'))?.metadata).toEqual({ 'fetched-at': '6', revision: '3' });
+  });
+
+  it('puts the newest of many writers at once', async () => {
+    const writers = Array.from({ length: 4 }, (_, n) =>
+      putNewest(bucket, 'raced', chunk(1, n), { fetchedAtMs: n, revision: n, contentType: 'application/json' }),
+    );
+    await Promise.all(writers);
+    expect(await stored('raced')).toEqual(chunk(1, 3));
+  });
+});
+
+async function readThenFail(body: ReadableStream<Uint8Array>, bytes: number): Promise<never> {
+  const reader = body.getReader();
+  for (let read = 0; read < bytes; ) {
+    const { value, done } = await reader.read();
+    if (done) break;
+    read += value.byteLength;
+  }
+  throw new Error('put: Internal error. (10001)');
+}

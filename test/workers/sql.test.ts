@@ -1,0 +1,13 @@
+/// <reference types="@cloudflare/vitest-plugin/types" />
+import { runInDurableObject } from 'cloudflare:test';
+import { env } from 'cloudflare:workers';
+import { objectSql } from '../../src/engine/sql.ts';
+import { sqlConformance } from '../engine/sql-conformance.ts';
+
+sqlConformance('the SQLite of a Durable Object', async work => {
+  await runInDurableObject(env.SOURCES_NS.getByName('npm'), async (_, state) => {
+    // Each begins with an empty database: what the object itself keeps there is gone.
+    await state.storage.deleteAll();
+    work(objectSql(state.storage));
+  });
+});
