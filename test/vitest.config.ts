@@ -24,7 +24,11 @@ export default defineConfig({
           cloudflareTest(async () => ({
             wrangler: { configPath: path.join(root, 'wrangler.jsonc') },
             miniflare: {
-              bindings: { MIGRATIONS: await readD1Migrations(path.join(root, 'migrations')), ADMIN_TOKEN: 'test' },
+              bindings: {
+                MIGRATIONS: await readD1Migrations(path.join(root, 'migrations')),
+                ADMIN_TOKEN: 'test',
+                NPM_REGISTRY_URL: 'http://127.0.0.1:9',
+              },
             },
           })),
         ],

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Table } from '../../schemas/table.ts';
-import { type JournalRow, TAIL } from './journal.ts';
+import { TAIL } from './journal.ts';
+import type { JournalRow } from './journal-rows.ts';
 import { JournalState } from './journal-state.ts';
 import type { EncodePort, ObjectHead, SqlPort } from './ports.ts';
 

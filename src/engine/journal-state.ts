@@ -153,7 +153,17 @@ export class JournalState {
     );
   }
 
-  /** Rows accepted in the last `minutes` whole minutes and the running one. */
+  countRows(rows: number, nowMs: number): void {
+    const minute = Math.floor(nowMs / 60_000);
+    this.#sql.exec(
+      'INSERT INTO minutes (minute, rows) VALUES (?, ?) ON CONFLICT DO UPDATE SET rows = rows + excluded.rows',
+      ...[minute, rows],
+    );
+    // The longest span anyone asks for is an hour.
+    this.#sql.exec('DELETE FROM minutes WHERE minute < ?', minute - 60);
+  }
+
+  /** Rows accepted since the start of a minute (minutes since 1970). */
   rowsSince(minute: number): number {
     return this.#sql.exec<{ rows: number }>(
       'SELECT coalesce(sum(rows), 0) AS rows FROM minutes WHERE minute >= ?',

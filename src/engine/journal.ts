@@ -1,12 +1,9 @@
-import { createHash } from 'node:crypto';
-import { tableNamed } from '../../schemas/index.ts';
-import type { Table, Value } from '../../schemas/table.ts';
 import { LIMITS } from '../config.ts';
 import type { ParkReason, SkipReason } from '../errors.ts';
 import { type ParkedChange, ParkedChanges, recheckDelayMs, retryDelayMs } from '../failures/parked.ts';
 import type { Change, LoadedRow } from '../sources/source.ts';
-import type { SourceRow } from './journal-state.ts';
-import { JournalState } from './journal-state.ts';
+import { AppendedRows, type EntryFacts } from './journal-rows.ts';
+import { JournalState, type SourceRow } from './journal-state.ts';
 import type { EncodePort, SqlPort } from './ports.ts';
 
 /** The lane that follows the feed's newest end. */
@@ -31,9 +28,6 @@ export interface Append {
   accepted: Accepted[];
   nowMs: number;
 }
-
-/** A journaled row: operation, place, then the table's values in column order. */
-export type JournalRow = [op: string, cursor: string, ...values: Value[]];
 
 /** Accepts changes: rows, parked changes and the cursor in one transaction. */
 export class Journal {
@@ -130,12 +124,12 @@ export class Journal {
       const source = this.state.source();
       const run = source.retry_run + 1;
       const change: Change = { ...parked, deleted: parked.deleted === 1, skip: null };
-      const writer = new RowWriter();
-      this.#settleChange(parked.change_number, { change, outcome: settled }, { writer, source, run, nowMs });
+      const rows = new AppendedRows();
+      this.#settleChange(parked.change_number, { change, outcome: settled }, { rows, source, run, nowMs });
       source.retry_run = run;
       // No cursor before: a change that comes back late never holds the durable cursor up.
       const cursorAfter = this.state.lane(TAIL).cursor ?? '';
-      this.#writeEntries(writer, { source, cursorBefore: null, cursorAfter, changes: 0, parked: 0, nowMs });
+      this.#write(rows, { source, cursorBefore: null, cursorAfter, changes: 0, parked: 0, nowMs });
       return true;
     });
   }
@@ -164,15 +158,15 @@ export class Journal {
 
   #accept({ lane, cursorBefore, cursorAfter, accepted, nowMs }: Append): void {
     const source = this.state.source();
-    const writer = new RowWriter();
+    const rows = new AppendedRows();
     let parked = 0;
     for (const one of accepted) {
       // What waits for the same key is older than this change, whatever this change came to.
       this.#countOutcome('skipped:superseded', this.parked.supersede(one.change.key));
-      parked += this.#settleChange(++source.change_number, one, { writer, source, run: null, nowMs });
+      parked += this.#settleChange(++source.change_number, one, { rows, source, run: null, nowMs });
       this.#sql.exec('DELETE FROM suspects WHERE place = ?', one.change.place);
     }
-    this.#writeEntries(writer, { source, cursorBefore, cursorAfter, changes: accepted.length, parked, nowMs });
+    this.#write(rows, { source, cursorBefore, cursorAfter, changes: accepted.length, parked, nowMs });
     this.state.updateLane(lane, { cursor: cursorAfter });
   }
 
@@ -180,7 +174,7 @@ export class Journal {
   #settleChange(
     number: number,
     { change, outcome }: Accepted,
-    ctx: { writer: RowWriter; source: SourceRow; run: number | null; nowMs: number },
+    ctx: { rows: AppendedRows; source: SourceRow; run: number | null; nowMs: number },
   ): number {
     if (outcome.kind === 'park') {
       const dueMs = ctx.nowMs + retryDelayMs({ changeNumber: number, attempts: 0, retryAfterMs: outcome.retryAfterMs });
@@ -192,7 +186,7 @@ export class Journal {
       return 0;
     }
     const cursor = ctx.run === null ? change.place : `${change.place}#${ctx.run}`;
-    for (const row of outcome.rows) ctx.writer.add({ row, change, cursor, outcome });
+    for (const row of outcome.rows) ctx.rows.add(change, { ...outcome, row, cursor });
     this.#countOutcome(outcome.rows.every(row => row.op === 'delete') ? 'tombstones' : 'rows', 1);
     if (change.revision !== null && outcome.revision !== null && outcome.revision < change.revision) {
       const detail = `expected revision ${change.revision}, got ${outcome.revision}`;
@@ -233,123 +227,17 @@ export class Journal {
     );
   }
 
-  /** Numbers the rows and writes them as entries; saves the source's counters in any case. */
-  #writeEntries(
-    writer: RowWriter,
-    append: {
-      source: SourceRow;
-      cursorBefore: string | null;
-      cursorAfter: string;
-      changes: number;
-      parked: number;
-      nowMs: number;
-    },
-  ): void {
+  /** Stamps and numbers the rows and writes them as entries; saves the source's counters in any case. */
+  #write(rows: AppendedRows, append: EntryFacts & { changes: number; parked: number; nowMs: number }): void {
     const { source, nowMs } = append;
     // Time never runs backwards from one LSN to the next, whatever the clock does.
     source.stamp_ms = Math.max(nowMs, source.stamp_ms);
     source.append_number += 1;
     source.loose_changes += append.changes;
     source.loose_parked += append.parked;
-    for (const [name, rows] of writer.tables) {
-      this.#writeTable(tableNamed(name), rows, append);
-      const minute = Math.floor(nowMs / 60_000);
-      this.#sql.exec(
-        'INSERT INTO minutes (minute, rows) VALUES (?, ?) ON CONFLICT DO UPDATE SET rows = rows + excluded.rows',
-        minute,
-        rows.length,
-      );
-      this.#sql.exec('DELETE FROM minutes WHERE minute < ?', minute - 60);
-    }
+    const written = rows.write(this.#sql, this.#encode, append);
+    if (written > 0) this.state.countRows(written, nowMs);
     const { change_number, append_number, retry_run, stamp_ms, loose_changes, loose_parked } = source;
     this.state.updateSource({ change_number, append_number, retry_run, stamp_ms, loose_changes, loose_parked });
   }
-
-  #writeTable(
-    table: Table,
-    rows: PendingRow[],
-    append: { source: SourceRow; cursorBefore: string | null; cursorAfter: string },
-  ): void {
-    const { source, cursorBefore, cursorAfter } = append;
-    let [{ last_lsn: lsn }] = this.#sql.exec<{ last_lsn: number }>(
-      'SELECT last_lsn FROM tables WHERE name = ?',
-      table.name,
-    ) as [{ last_lsn: number }];
-    for (const chunk of chunksOf(rows)) {
-      const text = `[${chunk.map(({ text }) => text).join(',')}]`;
-      const body = this.#encode.pack(text);
-      const digest = createHash('sha256').update(body).digest('hex');
-      this.#sql.exec(
-        `INSERT INTO entries (table_name, first_lsn, last_lsn, append_number, cursor_before, cursor_after, stamp_ms,
-           schema_version, run_type, changes, parked, raw_bytes, packed_bytes, digest, body)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-        ...[table.name, lsn + 1, lsn + chunk.length, source.append_number, cursorBefore, cursorAfter, source.stamp_ms],
-        ...[table.version, 'follow', source.loose_changes, source.loose_parked, text.length, body.length, digest, body],
-      );
-      // Counted once, with the first entry that can carry them.
-      source.loose_changes = 0;
-      source.loose_parked = 0;
-      for (const { key, revision, documentBytes } of chunk) {
-        this.#sql.exec(
-          `INSERT INTO keys (table_name, key, last_lsn, revision, document_bytes) VALUES (?, ?, ?, ?, ?)
-           ON CONFLICT DO UPDATE SET last_lsn = excluded.last_lsn, revision = excluded.revision,
-             document_bytes = coalesce(excluded.document_bytes, document_bytes)`,
-          ...[table.name, key, ++lsn, revision, documentBytes],
-        );
-      }
-    }
-    this.#sql.exec('UPDATE tables SET last_lsn = ? WHERE name = ?', lsn, table.name);
-  }
-}
-
-interface PendingRow {
-  key: string;
-  text: string;
-  bytes: number;
-  revision: number | null;
-  documentBytes: number | null;
-}
-
-/** Gathers the rows of one append by table, in order, as they will stand in the journal. */
-class RowWriter {
-  readonly tables = new Map<string, PendingRow[]>();
-
-  add({
-    row,
-    change,
-    cursor,
-    outcome,
-  }: {
-    row: LoadedRow;
-    change: Change;
-    cursor: string;
-    outcome: Extract<Outcome, { kind: 'rows' }>;
-  }): void {
-    const table = tableNamed(row.table);
-    const values = table.columns.slice(0, -LINEAGE_COLUMNS).map(column => row.row[column.name] ?? null);
-    const text = JSON.stringify([row.op, cursor, ...values] satisfies JournalRow);
-    const rows = this.tables.get(row.table) ?? [];
-    if (rows.length === 0) this.tables.set(row.table, rows);
-    const documentBytes = outcome.documentBytes > 0 ? outcome.documentBytes : null;
-    rows.push({ key: change.key, text, bytes: Buffer.byteLength(text), revision: outcome.revision, documentBytes });
-  }
-}
-
-/** `_lsn`, `_op` and `_cursor` stand last in every table. */
-export const LINEAGE_COLUMNS = 3;
-
-/** Cuts rows so that each part stays below the size and the row count of one entry. */
-function* chunksOf(rows: PendingRow[]): Generator<PendingRow[]> {
-  let chunk: PendingRow[] = [];
-  let bytes = 0;
-  for (const row of rows) {
-    if (chunk.length > 0 && (bytes + row.bytes > LIMITS.entryBytesMax || chunk.length >= LIMITS.entryRowsMax)) {
-      yield chunk;
-      chunk = [];
-      bytes = 0;
-    }
-    chunk.push(row);
-    bytes += row.bytes + 1;
-  }
-  if (chunk.length > 0) yield chunk;
 }

@@ -1,5 +1,6 @@
 import type { Table, Value } from '../../schemas/table.ts';
 import type { ParkReason, SkipReason } from '../errors.ts';
+import type { LogFields } from '../log.ts';
 import type { Change, HostPace, LoadedRow, Page, PullRequest } from '../sources/source.ts';
 
 /** What SQLite is given and gives back. Numbers are safe integers or floats; larger integers are text. */
@@ -137,7 +138,7 @@ export interface WakePort {
   set(atMs: number): Promise<void>;
 }
 
-export type LogPort = (event: string, fields: Record<string, string | number | boolean | null>) => void;
+export type LogPort = (event: string, fields: LogFields) => void;
 
 export interface Ports {
   sql: SqlPort;

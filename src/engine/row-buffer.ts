@@ -1,7 +1,7 @@
 import type { Table, Value } from '../../schemas/table.ts';
 import { LIMITS } from '../config.ts';
-import type { JournalRow } from './journal.ts';
 import type { Entry, JournalFiles } from './journal-files.ts';
+import { type JournalRow, LINEAGE_COLUMNS } from './journal-rows.ts';
 import type { DataFileEncoder, EncodePort } from './ports.ts';
 
 /**
@@ -110,6 +110,6 @@ function lakeRow(
     if (column.name === 'updated_at') return new Date(stampMs).toISOString();
     return values[index] ?? null;
   });
-  row.splice(-3, 3, lsn, op, cursor);
+  row.splice(-LINEAGE_COLUMNS, LINEAGE_COLUMNS, lsn, op, cursor);
   return row;
 }

@@ -1,0 +1,226 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { groupOf, listProcesses, sendSignal, treeOf } from '../../src/local/processes.ts';
+import { freePort, queryDatabase, startRuntime } from '../../src/local/runtime.ts';
+import { enabledSources, readLocalSettings, workerSettings } from '../../src/local/settings.ts';
+import { holderOf, lockState } from '../../src/local/state-lock.ts';
+
+const ROOT = path.resolve(import.meta.dirname, '../..');
+let folder: string;
+let project: string;
+
+/** A worker as small as can be, so that what is tested here is the starting and ending. */
+beforeAll(async () => {
+  folder = mkdtempSync(path.join(tmpdir(), 'runtime-'));
+  project = path.join(folder, 'project');
+  await mkdir(path.join(project, 'migrations'), { recursive: true });
+  writeFileSync(path.join(project, 'migrations/0001_marks.sql'), 'CREATE TABLE marks (name TEXT PRIMARY KEY);');
+  writeFileSync(path.join(project, 'index.js'), WORKER);
+  const binding = { binding: 'DB', database_name: 'small', migrations_dir: 'migrations' };
+  const config = { name: 'small', main: 'index.js', compatibility_date: '2026-11-01', d1_databases: [binding] };
+  writeFileSync(
+    path.join(project, 'wrangler.jsonc'),
+    JSON.stringify({ ...config, triggers: { crons: ['* * * * *'] } }),
+  );
+  writeFileSync(path.join(folder, 'holder.ts'), HOLDER);
+});
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const WORKER = `
+export default {
+  async fetch(request, env) {
+    const settings = Object.fromEntries(Object.entries(env).filter(([, value]) => typeof value === 'string'));
+    const { results } = await env.DB.prepare('SELECT name FROM marks').all();
+    return Response.json({ settings, marks: results.map(({ name }) => name) });
+  },
+  scheduled: (_, env) => env.DB.prepare("INSERT INTO marks VALUES ('scheduled') ON CONFLICT DO NOTHING").run(),
+};`;
+
+/** A program that runs a runtime until it is asked to end, as \`npm start\` does. */
+const HOLDER = `
+import { runProgram } from '${ROOT}/src/local/program.ts';
+import { startRuntime } from '${ROOT}/src/local/runtime.ts';
+const [stateDir, project] = process.argv.slice(2);
+await runProgram(async signal => {
+  const runtime = await startRuntime({ stateDir, project, port: 0, settings: {}, signal });
+  process.stdout.write(JSON.stringify({ pid: runtime.pid, url: runtime.url }) + '\\n');
+  // A signal aborts; the timer keeps the program running until then.
+  const timer = setInterval(() => {}, 1000);
+  await new Promise(resolve => signal.addEventListener('abort', resolve));
+  clearInterval(timer);
+  await runtime.stop();
+  return 0;
+});`;
+
+interface Holding {
+  program: ChildProcess;
+  pid: number;
+  url: string;
+}
+
+async function hold(stateDir: string): Promise<Holding> {
+  const program = spawn(process.execPath, [path.join(folder, 'holder.ts'), stateDir, project], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const [line] = (await once(program.stdout!, 'data')) as [Buffer];
+  return { program, ...JSON.parse(line.toString()) };
+}
+
+async function gone(group: number): Promise<void> {
+  await expect.poll(() => groupOf(group).length, { timeout: 15_000, interval: 50 }).toBe(0);
+}
+
+describe('a runtime', () => {
+  test('gets its settings, migrations and a first schedule, and leaves nothing behind when stopped', async () => {
+    const stateDir = path.join(folder, 'first');
+    const settings = { PLAIN: 'a b', QUOTED: `it's "$HOME" #1`, SOURCES: 'npm' };
+    const runtime = await startRuntime({ stateDir, project, port: 0, settings, paused: true });
+    const file = statSync(path.join(stateDir, 'settings.env'));
+    expect(file.mode & 0o777).toBe(0o600);
+    expect(treeOf(runtime.pid).length).toBeGreaterThan(2);
+    expect(
+      treeOf(runtime.pid)
+        .map(({ command }) => command)
+        .join(),
+    ).not.toContain("it's");
+    const ask = async () => (await fetch(runtime.url)).json();
+    expect(await ask()).toMatchObject({ settings: { ...settings, SOURCES: ',' } });
+    await expect.poll(ask, { timeout: 10_000 }).toMatchObject({ marks: ['scheduled'] });
+    expect(await queryDatabase(stateDir, 'SELECT name FROM marks', project)).toEqual([{ name: 'scheduled' }]);
+    expect(holderOf(stateDir)).toMatchObject({ pid: process.pid, port: runtime.port, group: runtime.pid });
+    await runtime.stop();
+    await runtime.stop();
+    expect(groupOf(runtime.pid)).toEqual([]);
+    expect(holderOf(stateDir)).toBeNull();
+    expect(readdirSync(stateDir)).not.toContain('settings.env');
+    expect(await freePort(runtime.port)).toBe(runtime.port);
+  });
+
+  test('is refused on a port that is taken, before anything starts', async () => {
+    const server = createServer().listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as { port: number };
+    const stateDir = path.join(folder, 'taken');
+    const start = startRuntime({ stateDir, project, port, settings: {} });
+    await expect(start).rejects.toThrow(`PORT: expected a free port, got ${port}`);
+    expect(existsSync(path.join(stateDir, 'v3'))).toBe(false);
+    server.close();
+  });
+
+  test('that cannot start shows the end of its log and leaves nothing behind', async () => {
+    const broken = path.join(folder, 'broken');
+    await mkdir(path.join(broken, 'migrations'), { recursive: true });
+    writeFileSync(path.join(broken, 'wrangler.jsonc'), readFileSync(path.join(project, 'wrangler.jsonc')));
+    writeFileSync(path.join(broken, 'index.js'), 'throw new Error("broken worker");');
+    const stateDir = path.join(folder, 'broken-state');
+    const start = startRuntime({
+      stateDir,
+      project: broken,
+      port: 0,
+      settings: {},
+      signal: AbortSignal.timeout(60_000),
+    });
+    await expect(start).rejects.toThrow(/ended instead of starting|broken worker|aborted/);
+    expect(holderOf(stateDir)).toBeNull();
+    expect(listProcesses().filter(({ command }) => command.includes(stateDir))).toEqual([]);
+  });
+});
+
+describe('a program with a runtime', () => {
+  let held: Holding | null = null;
+
+  afterEach(async () => {
+    if (held === null) return;
+    for (const { pid } of [...treeOf(held.program.pid!), ...groupOf(held.pid)]) sendSignal(pid, 'SIGKILL');
+    held = null;
+  });
+
+  test.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)('ends the whole tree on %s, with code 0', async signal => {
+    held = await hold(path.join(folder, 'asked'));
+    held.program.kill(signal);
+    // A second one, as npm passes it on beside the terminal's own, changes nothing.
+    held.program.kill(signal);
+    const [code] = await once(held.program, 'exit');
+    expect(code).toBe(0);
+    expect(groupOf(held.pid)).toEqual([]);
+  });
+
+  test('keeps a second one off its state folder', async () => {
+    const stateDir = path.join(folder, 'shared');
+    held = await hold(stateDir);
+    await expect(startRuntime({ stateDir, project, port: 0, settings: {} })).rejects.toThrow(
+      `state folder ${stateDir}: expected to be free, got process ${held.program.pid} running on it`,
+    );
+    expect((await fetch(held.url)).status).toBe(200);
+  });
+
+  test('that was killed is no obstacle: the next start ends what it left and goes on', async () => {
+    const stateDir = path.join(folder, 'killed');
+    held = await hold(stateDir);
+    held.program.kill('SIGKILL');
+    await once(held.program, 'exit');
+    expect(groupOf(held.pid).length).toBeGreaterThan(0);
+    expect(holderOf(stateDir)).toBeNull();
+    const runtime = await startRuntime({ stateDir, project, port: 0, settings: {} });
+    await gone(held.pid);
+    expect((await fetch(runtime.url)).status).toBe(200);
+    await runtime.stop();
+  });
+});
+
+test('a note of another process with the same id does not hold a folder', () => {
+  const stateDir = mkdtempSync(path.join(folder, 'note-'));
+  const note = { pid: process.pid, started: 'long ago', port: 1, group: null };
+  writeFileSync(path.join(stateDir, 'runtime.json'), JSON.stringify(note));
+  expect(holderOf(stateDir)).toBeNull();
+  const lock = lockState(stateDir, 2);
+  expect(() => lockState(stateDir, 3)).toThrow('expected to be free');
+  lock.release();
+  expect(readdirSync(stateDir)).toEqual([]);
+});
+
+describe('settings', () => {
+  test('are those declared and found, with the local token and the registry of the npm client', () => {
+    const env = { npm_config_registry: 'http://127.0.0.1:1/', NPM_TOKEN: 'secret', HOME: '/', NPM_POLL_MS: '500' };
+    const found = workerSettings(env);
+    expect(found).toEqual({ ADMIN_TOKEN: 'local', NPM_REGISTRY_URL: 'http://127.0.0.1:1/', NPM_POLL_MS: '500' });
+    expect(enabledSources(found).map(({ id }) => id)).toEqual(['npm']);
+    expect(workerSettings({ ...env, NPM_REGISTRY_URL: 'http://127.0.0.1:2' }).NPM_REGISTRY_URL).toBe(
+      'http://127.0.0.1:2',
+    );
+  });
+
+  test('that are wrong stop the start with their name and what was expected', () => {
+    const wrong = (env: Record<string, string>) => () => enabledSources(workerSettings(env));
+    const registry = { NPM_REGISTRY_URL: 'http://127.0.0.1:1' };
+    expect(wrong({})).toThrow(/^NPM_REGISTRY_URL: expected an http or https URL.*, got null$/);
+    expect(wrong({ ...registry, SOURCES: 'npm,nope' })).toThrow('SOURCES: expected ids of npm, got "nope"');
+    expect(wrong({ ...registry, NPM_POLL_MS: 'often' })).toThrow(
+      /^NPM_POLL_MS: expected a whole number .* got "often"$/,
+    );
+    expect(() => readLocalSettings({ PORT: '99999' })).toThrow(
+      'PORT: expected a whole number from 1 to 65535, got "99999"',
+    );
+  });
+
+  test('that are wrong are told by the program, with code 1', async () => {
+    const env = { ...process.env, NPM_FEED_URL: 'nowhere', NPM_REGISTRY_URL: 'http://127.0.0.1:1', STATE_DIR: folder };
+    const program = spawn(process.execPath, [path.join(ROOT, 'src/local/start.ts')], { env });
+    let errors = '';
+    program.stderr.on('data', text => {
+      errors += text;
+    });
+    const [code] = await once(program, 'close');
+    expect({ code, errors }).toEqual({
+      code: 1,
+      errors: 'NPM_FEED_URL: expected an http or https URL, got "nowhere"\n',
+    });
+  });
+});
