@@ -116,5 +116,8 @@ function loadPort(ctx: DurableObjectState, source: string): LoadPort {
 }
 
 function wakePort(storage: DurableObjectStorage): WakePort {
-  return { get: () => storage.getAlarm(), set: atMs => storage.setAlarm(atMs) };
+  return {
+    get: () => storage.getAlarm(),
+    set: atMs => (atMs === null ? storage.deleteAlarm() : storage.setAlarm(atMs)),
+  };
 }

@@ -32,6 +32,9 @@ export async function controlSource(
 ): Promise<Response> {
   const stub = stubOf(env, known, id);
   checkControlBody(await request.text());
+  if (action === 'start' && !enabledSources(env, known).includes(id)) {
+    throw new ApiError('conflict', `${id} is not enabled, so it stays paused.`, 'Name it in the setting SOURCES.');
+  }
   return answer(await stub.control(action));
 }
 

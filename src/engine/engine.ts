@@ -1,10 +1,10 @@
 import { LIMITS } from '../config.ts';
-import { hintFor, messageOf, OwnError } from '../errors.ts';
+import { messageOf, OwnError } from '../errors.ts';
 import { partitionsPrefix } from '../lake/keys.ts';
-import { Admission, backoffMs, waitingUntil } from './admission.ts';
+import { Admission, waitingUntil } from './admission.ts';
 import { project } from './checkpoint.ts';
 import { flush } from './flush.ts';
-import { Journal, TAIL } from './journal.ts';
+import { Journal } from './journal.ts';
 import { JournalFiles } from './journal-files.ts';
 import { openJournal } from './journal-schema.ts';
 import type { EngineSource, Ports } from './ports.ts';
@@ -12,6 +12,7 @@ import { retryParked } from './retry.ts';
 import { RowBuffer } from './row-buffer.ts';
 import { Run } from './run.ts';
 import { SliceLoader } from './slice.ts';
+import { Steps } from './steps.ts';
 import { Tail } from './tail.ts';
 
 /** Thresholds of a source, from its settings. `enabled`: the settings name the source. */
@@ -21,9 +22,6 @@ export interface EngineOptions {
   flushBytesMax: number;
   stalledAfterMs: number;
 }
-
-/** Kinds of failure that no waiting ends: the source probes until its cause does. */
-const STALLING = new Set(['cursor-refused', 'sequence-reset', 'foreign-object', 'lake-not-empty', 'flush-failed']);
 
 /**
  * One source's engine: what happens each time its object wakes. Everything it knows is in the journal; the buffers
@@ -36,6 +34,7 @@ export class Engine {
   readonly ports: Ports;
   readonly options: EngineOptions;
   readonly #buffers: RowBuffer[];
+  readonly #steps: Steps;
   readonly #slices: SliceLoader;
   readonly #tail: Tail;
   #running: Promise<void> | null = null;
@@ -57,6 +56,7 @@ export class Engine {
     this.#buffers = source.tables.map(
       table => new RowBuffer({ table, source: source.id, files, encode: ports.encode }),
     );
+    this.#steps = new Steps({ source: source.id, state: journal.state, clock: ports.clock, log: ports.log });
     const admission = new Admission(journal.state, source.hosts);
     this.#slices = new SliceLoader({ ports, source, journal, admission });
     this.#tail = new Tail({ ports, source, journal, admission, slices: this.#slices });
@@ -96,26 +96,26 @@ export class Engine {
     try {
       await this.ports.clock.within(this.#work(run), LIMITS.runMsMax, 'run');
     } catch (error) {
-      this.#fail('run', error);
+      run.abandon();
+      this.#steps.fail('run', error);
     } finally {
-      const nextMs = this.#noted ? this.ports.clock.now() : this.nextWakeMs();
-      if (nextMs !== null) await this.ports.wake.set(nextMs);
+      await this.ports.wake.set(this.#noted ? this.ports.clock.now() : this.nextWakeMs());
     }
   }
 
   async #work(run: Run): Promise<void> {
     if (!this.paused) {
-      await this.#step('lake', () => this.#checkLake());
+      await this.#steps.run('lake', () => this.#checkLake());
       if (!this.journal.state.fault('lake')) {
-        await this.#step('retry', () => retryParked({ ...this, slices: this.#slices, run }));
-        await this.#step('follow', () => this.#follow(run));
+        await this.#steps.run('retry', () => retryParked({ ...this, slices: this.#slices, run }));
+        await this.#steps.run('follow', () => this.#follow(run));
       }
     }
     await run.keepArmed();
-    for (const buffer of this.#buffers) await this.#step(flushStep(buffer), () => this.#flush(buffer));
+    for (const buffer of this.#buffers) await this.#steps.run(flushStep(buffer), () => this.#flush(buffer));
     if (this.files.backlog().rows === 0) this.journal.state.updateSource({ flush_requested: 0 });
     await run.keepArmed();
-    if (this.#isUnprojected()) await this.#step('project', () => this.#project());
+    if (this.#isUnprojected()) await this.#steps.run('project', () => this.#project());
     this.journal.state.clearFault('run');
     if (this.journal.state.faults().length === 0)
       this.journal.state.updateSource({ ended_well_ms: this.ports.clock.now() });
@@ -126,7 +126,10 @@ export class Engine {
     if (bytes > LIMITS.journalBytesMax)
       throw new OwnError('journal-full', `journal: expected at most ${LIMITS.journalBytesMax} bytes, got ${bytes}`);
     // At most one flush a table and run: once one is due, the rest of the page waits for the next run.
-    await this.#tail.follow(run, () => this.#buffers.some(buffer => this.#isDue(buffer)));
+    // A flush that waits out a failure holds nothing up.
+    const nowMs = this.ports.clock.now();
+    const ready = this.#buffers.filter(buffer => this.#steps.retryMs(flushStep(buffer)) <= nowMs);
+    await this.#tail.follow(run, () => ready.some(buffer => this.#isDue(buffer)));
   }
 
   /** An object that lost its journal must not number from 1 beside the files of its former self. */
@@ -204,61 +207,15 @@ export class Engine {
     return waitingUntil(stampMs + this.options.flushAgeMs, this.ports.clock.now(), this.options.flushAgeMs);
   }
 
-  /** Runs one step unless it waits out a failure; notes how it ended. No step's failure keeps the next from running. */
-  async #step(step: string, work: () => Promise<void>): Promise<void> {
-    if (this.#retryMs(step) > this.ports.clock.now()) return;
-    try {
-      await work();
-      this.journal.state.clearFault(step);
-    } catch (error) {
-      this.#fail(step, error);
-    }
-  }
-
-  #retryMs(step: string): number {
-    const fault = this.journal.state.fault(step);
-    return fault ? waitingUntil(fault.retry_ms, this.ports.clock.now(), LIMITS.retryAfterMsMax) : 0;
-  }
-
-  #fail(step: string, error: unknown): void {
-    const nowMs = this.ports.clock.now();
-    const { kind, retryAfterMs } =
-      error instanceof OwnError ? error : { kind: 'internal' as const, retryAfterMs: null };
-    const failures = (this.journal.state.fault(step)?.failures ?? 0) + 1;
-    const stalls = STALLING.has(kind);
-    const waitMs = Math.max(
-      stalls ? LIMITS.probeMs : backoffMs(failures),
-      Math.min(retryAfterMs ?? 0, LIMITS.retryAfterMsMax),
-    );
-    const reason = messageOf(error);
-    this.journal.state.setFault({
-      step,
-      kind,
-      reason,
-      stalls: stalls ? 1 : 0,
-      failures,
-      retry_ms: nowMs + waitMs,
-      at_ms: nowMs,
-    });
-    this.ports.log('step_failed', {
-      source: this.source.id,
-      step,
-      kind,
-      reason,
-      hint: hintFor(kind),
-      retry_after_ms: waitMs,
-    });
-  }
-
   /** The earliest time at which some step has something to do; null when a paused source has nothing left. */
   nextWakeMs(): number | null {
     const nowMs = this.ports.clock.now();
     const times: number[] = [];
     const want = (step: string, atMs: number | null) =>
-      atMs !== null && times.push(Math.max(nowMs, atMs, this.#retryMs(step)));
+      atMs !== null && times.push(Math.max(nowMs, atMs, this.#steps.retryMs(step)));
     if (!this.paused) {
-      want('follow', this.#retryMs('lake') || this.#tail.nextMs(nowMs));
-      want('retry', this.#retryMs('lake') || this.journal.parked.nextDueMs());
+      want('follow', this.#steps.retryMs('lake') || this.#tail.nextMs(nowMs));
+      want('retry', this.#steps.retryMs('lake') || this.journal.parked.nextDueMs());
     }
     for (const buffer of this.#buffers) {
       const oldest = this.files.firstEntry(buffer.table.name);
@@ -272,7 +229,6 @@ export class Engine {
   async watch(): Promise<void> {
     const source = this.journal.state.source();
     if (this.options.enabled && source.started === 0) this.journal.state.updateSource({ started: 1, paused: 0 });
-    this.journal.state.lane(TAIL);
     const wantedMs = this.nextWakeMs();
     const armedMs = await this.ports.wake.get();
     const nowMs = this.ports.clock.now();

@@ -135,7 +135,8 @@ export interface ClockPort {
 /** The object's one alarm. */
 export interface WakePort {
   get(): Promise<number | null>;
-  set(atMs: number): Promise<void>;
+  /** Null takes the alarm away. */
+  set(atMs: number | null): Promise<void>;
 }
 
 export type LogPort = (event: string, fields: LogFields) => void;

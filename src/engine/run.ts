@@ -8,6 +8,7 @@ export class Run {
   readonly #clock: ClockPort;
   readonly #wake: WakePort;
   #calls = 0;
+  #abandoned = false;
   #armedMs = 0;
 
   constructor(clock: ClockPort, wake: WakePort) {
@@ -19,7 +20,12 @@ export class Run {
   /** Nothing new is begun any more. A clock that jumped back ends the run too. */
   get over(): boolean {
     const elapsedMs = this.#clock.now() - this.startedMs;
-    return elapsedMs >= LIMITS.runWorkMs || elapsedMs < 0 || this.callsLeft <= 0;
+    return this.#abandoned || elapsedMs >= LIMITS.runWorkMs || elapsedMs < 0 || this.callsLeft <= 0;
+  }
+
+  /** The run is given up; whatever of it is still going ends at its next step. */
+  abandon(): void {
+    this.#abandoned = true;
   }
 
   get callsLeft(): number {
@@ -35,6 +41,7 @@ export class Run {
 
   /** Sets the alarm for the time this run counts as dead, unless it is far enough ahead already. */
   async keepArmed(): Promise<void> {
+    if (this.#abandoned) throw new OwnError('deadline', `run: expected an end within ${LIMITS.runMsMax} ms`);
     const nowMs = this.#clock.now();
     if (this.#armedMs - nowMs > LIMITS.recoveryMs / 2 && this.#armedMs - nowMs <= LIMITS.recoveryMs) return;
     this.#armedMs = nowMs + LIMITS.recoveryMs;

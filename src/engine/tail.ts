@@ -67,7 +67,7 @@ export class Tail {
   nextMs(nowMs: number): number {
     const lane = this.#lane();
     if (this.#pending || lane.cursor === null || lane.page) return nowMs;
-    return waitingUntil(lane.next_pull_ms, nowMs, LIMITS.resetMs);
+    return waitingUntil(lane.next_pull_ms, nowMs, Math.max(this.#source.pollMs, this.#source.settleMs));
   }
 
   #lane(): Lane {
@@ -81,7 +81,7 @@ export class Tail {
       subject: 'start cursor',
     });
     const cursor = this.#valueOf(answer);
-    this.#journal.state.updateLane(TAIL, { cursor });
+    this.#journal.state.updateLane(TAIL, { cursor, page_accepted_ms: this.#ports.clock.now() });
   }
 
   async #nextPage(run: Run): Promise<Pending | null> {

@@ -4,6 +4,7 @@ import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, 
 import { type AddressInfo, createServer } from 'node:net';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { stripVTControlCharacters } from 'node:util';
 import { messageOf } from '../errors.ts';
 import { groupOf, killRuntimeGroup, sendSignal } from './processes.ts';
 import { lockState, type StateLock } from './state-lock.ts';
@@ -57,7 +58,7 @@ const CRON_MS = 60_000;
 /** The tree has this long to end by itself. */
 const STOP_MS_MAX = 8_000;
 /** What of a log is shown with a failure. */
-const LOG_LINES = 20;
+const LOG_LINES = 30;
 
 /**
  * Starts the worker on a state folder and waits until it answers. Throws, and leaves nothing behind, when the port is
@@ -170,6 +171,8 @@ async function ready(options: {
   while (Date.now() < deadline) {
     signal?.throwIfAborted();
     if (gone) throw new Error(`the runtime ended instead of starting; the end of ${logFile}:\n${tailOf(logFile)}`);
+    // The development server waits for the code to be corrected; nobody is going to here.
+    if (tailOf(logFile).includes('Build failed')) throw new Error(`the worker cannot be built:\n${tailOf(logFile)}`);
     try {
       const response = await fetch(`${url}${READY_PATH}`, { signal: AbortSignal.timeout(5_000) });
       await response.arrayBuffer();
@@ -297,5 +300,5 @@ function quote(name: string, value: string): string {
 }
 
 function tailOf(logFile: string): string {
-  return readFileSync(logFile, 'utf8').trimEnd().split('\n').slice(-LOG_LINES).join('\n');
+  return stripVTControlCharacters(readFileSync(logFile, 'utf8')).trimEnd().split('\n').slice(-LOG_LINES).join('\n');
 }

@@ -1,4 +1,5 @@
 import { ByteWriter, ParquetWriter } from 'hyparquet-writer';
+import { unconvertStatistics } from 'hyparquet-writer/src/unconvert.js';
 import type { Column, ColumnType } from '../../schemas/column.ts';
 import type { Table, Value } from '../../schemas/table.ts';
 import { LIMITS } from '../config.ts';
@@ -113,12 +114,31 @@ class DataFile implements DataFileEncoder {
       return { name, data: CODERS[type].encode(sorted), columnIndex: true, bloomFilter: key.includes(name) };
     });
     this.#parquet.write({ columnData, rowGroupSize: order.length, pageSize: PAGE_BYTES });
+    this.#cutBounds();
     this.#parquet.row_groups.at(-1)!.sorting_columns = [...key, '_lsn'].map(name => ({
       column_idx: this.#columns.findIndex(column => column.name === name),
       descending: false,
       nulls_first: false,
     }));
     this.openBytes = 0;
+  }
+
+  /**
+   * Cuts the bounds of the group just written as the footer will have them. The writer itself does so at the end and
+   * keeps the whole texts until then: of documents of a megabyte, that is more than the file.
+   */
+  #cutBounds(): void {
+    for (const [i, { meta_data: chunk }] of this.#parquet.row_groups.at(-1)!.columns.entries()) {
+      if (!chunk?.statistics || this.#columns[i]!.type !== 'utf8') continue;
+      const cut = unconvertStatistics(chunk.statistics, this.#parquet.schema[i + 1]!, BOUND_BYTES);
+      chunk.statistics = {
+        ...chunk.statistics,
+        max_value: cut.field_5 as Uint8Array | undefined,
+        min_value: cut.field_6 as Uint8Array | undefined,
+        is_max_value_exact: cut.field_7 as boolean | undefined,
+        is_min_value_exact: cut.field_8 as boolean | undefined,
+      };
+    }
   }
 
   #keyOrder(): number[] {

@@ -78,7 +78,7 @@ export function createFetcher(options: FetcherOptions): Fetcher {
       minTimeout: retryMsMin,
       randomize: true,
       maxRetryTime: Math.max(0, deadlineAtMs - now()),
-      shouldRetry: ({ error }) => isConnectionFault(error) && now() < deadlineAtMs,
+      shouldRetry: ({ error }) => isConnectionFault(error),
     });
   }
 

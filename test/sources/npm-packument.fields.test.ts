@@ -73,7 +73,7 @@ describe('one string', () => {
 });
 
 describe('the version', () => {
-  const versions = { '1.0.0': {}, '2.0.0-beta': {}, '1.0.1': {} };
+  const versions = { '1.0.0': {}, '1.0.1': {}, '2.0.0-beta': {} };
   const time = {
     created: '2030-01-01T00:00:00Z',
     modified: '2030-01-01T00:00:00Z',
@@ -106,7 +106,7 @@ describe('the version', () => {
   it('is the last one listed when nothing says when', () => {
     const row = rowOf(documentWith({ versions, time: null, 'dist-tags': null }));
     expect(row).toMatchObject({
-      version: '1.0.1',
+      version: '2.0.0-beta',
       published_at: null,
       created_at: null,
       last_updated: null,

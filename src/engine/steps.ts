@@ -1,0 +1,67 @@
+import { LIMITS } from '../config.ts';
+import { type ErrorKind, hintFor, messageOf, OwnError } from '../errors.ts';
+import { backoffMs } from './admission.ts';
+import type { JournalState } from './journal-state.ts';
+import type { ClockPort, LogPort } from './ports.ts';
+
+/** Kinds of failure that no waiting ends: the source is stalled, and probes until the cause is gone. */
+const STALLING: ReadonlySet<ErrorKind> = new Set([
+  'cursor-refused',
+  'sequence-reset',
+  'foreign-object',
+  'lake-not-empty',
+  'flush-failed',
+] as const);
+
+/** The steps of a run, each with its own failures and its own wait: none keeps another from running. */
+export class Steps {
+  readonly #source: string;
+  readonly #state: JournalState;
+  readonly #clock: ClockPort;
+  readonly #log: LogPort;
+
+  constructor({ source, state, clock, log }: { source: string; state: JournalState; clock: ClockPort; log: LogPort }) {
+    this.#source = source;
+    this.#state = state;
+    this.#clock = clock;
+    this.#log = log;
+  }
+
+  /** Runs one step unless it waits out a failure; notes how it ended. */
+  async run(step: string, work: () => Promise<void>): Promise<void> {
+    const nowMs = this.#clock.now();
+    if (this.retryMs(step) > nowMs) return;
+    // A probe that kills the object must not be the first thing the next run does.
+    const fault = this.#state.fault(step);
+    if (fault?.stalls) this.#state.setFault({ ...fault, retry_ms: nowMs + LIMITS.probeMs });
+    try {
+      await work();
+      this.#state.clearFault(step);
+    } catch (error) {
+      this.fail(step, error);
+    }
+  }
+
+  /** When a step may run again; 0 when it has not failed. */
+  retryMs(step: string): number {
+    const fault = this.#state.fault(step);
+    // A failure from the future is one of a clock that jumped back since.
+    return fault && fault.at_ms <= this.#clock.now() ? fault.retry_ms : 0;
+  }
+
+  /** Notes a failure: back-off that doubles, or a probe's interval, but never less than was asked of us. */
+  fail(step: string, error: unknown): void {
+    const nowMs = this.#clock.now();
+    const { kind, retryAfterMs } =
+      error instanceof OwnError ? error : { kind: 'internal' as const, retryAfterMs: null };
+    const failures = (this.#state.fault(step)?.failures ?? 0) + 1;
+    const stalls = STALLING.has(kind);
+    const ownMs = stalls ? LIMITS.probeMs : backoffMs(failures);
+    const waitMs = Math.max(ownMs, Math.min(retryAfterMs ?? 0, LIMITS.retryAfterMsMax));
+    const reason = messageOf(error);
+    const times = { failures, retry_ms: nowMs + waitMs, at_ms: nowMs };
+    this.#state.setFault({ step, kind, reason, stalls: stalls ? 1 : 0, ...times });
+    const told = { source: this.#source, step, kind, reason, hint: hintFor(kind), retry_after_ms: waitMs };
+    this.#log('step_failed', told);
+  }
+}

@@ -1,0 +1,149 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { TABLES, tableNamed } from '../../schemas/index.ts';
+import type { SourceStatus } from '../../src/api/forms.ts';
+import { rawKey } from '../../src/lake/keys.ts';
+import { replaySettings } from '../../src/local/demo.ts';
+import { cacheTables, localAddress, openLake } from '../../src/local/lake.ts';
+import { groupOf, type Process, sendSignal, treeOf } from '../../src/local/processes.ts';
+import { type Replay, startReplay } from '../../src/local/replay.ts';
+import { queryDatabase, type Runtime, startRuntime } from '../../src/local/runtime.ts';
+import { fetchStatus } from '../../src/local/status.ts';
+import { openTables, type Tables } from '../../src/local/tables.ts';
+import { verify } from '../../src/local/verify.ts';
+
+const SEED = Number(process.env.E2E_SEED ?? Date.now() % 1_000_000);
+const CHANGES = 300;
+/** Some names change twice, so that a key's newest row has older ones to be newer than. */
+const NAMES = 240;
+const EVENT = { timeout: 60_000, interval: 20 };
+
+const random = makeRandom(SEED);
+let stateDir: string;
+let replay: Replay;
+let runtime: Runtime;
+
+beforeAll(async () => {
+  console.log(`E2E_SEED=${SEED}`);
+  stateDir = mkdtempSync(path.join(tmpdir(), 'e2e-'));
+  // A connection closed after the answer leaves nothing in flight to a runtime that was killed.
+  replay = await startReplay({ changes: CHANGES, names: NAMES, handMade: false, only: [], rows: 0 });
+  runtime = await start();
+});
+
+afterAll(async () => {
+  await runtime?.stop();
+  await replay?.close();
+  rmSync(stateDir, { recursive: true, force: true });
+});
+
+function start(): Promise<Runtime> {
+  return startRuntime({ stateDir, port: 0, settings: { ...replaySettings(replay), NPM_PAGE_CHANGES: '20' } });
+}
+
+/** Three kills of the runtime and one of the whole tree, in any order, each at some point of its share of the feed. */
+test(`three kills of the runtime and one of everything lose and double nothing (seed ${SEED})`, async () => {
+  const kills = shuffled(['runtime', 'runtime', 'runtime', 'tree'] as const);
+  const released = new Map<string, string>();
+  const release = (count: number) => {
+    for (const { seq, id } of replay.release(count)) released.set(String(seq), id);
+  };
+  for (const [i, kill] of kills.entries()) {
+    const before = (await status()).balance.changes;
+    const share = Math.floor(replay.waiting() / (kills.length + 1 - i));
+    release(share);
+    const moment = before + Math.floor(random() * share);
+    await expect.poll(async () => (await status()).balance.changes, EVENT).toBeGreaterThanOrEqual(moment);
+    if (kill === 'runtime') await killRuntime();
+    else await killTree();
+  }
+  release(replay.waiting());
+  const feedLast = String(replay.updateSeq());
+  await expect.poll(async () => (await status()).cursor.durable, EVENT).toBe(feedLast);
+  await expect.poll(lastSequence, EVENT).toBe(feedLast);
+
+  const lake = openLake(localAddress(runtime.port));
+  const files = await cacheTables(lake, { folder: path.join(stateDir, 'cache'), tables: TABLES });
+  const tables = await openTables({ bucket: lake.bucket, tables: TABLES, files });
+  try {
+    const evidence = { status: await status(), tables, lastSequence: await lastSequence(), feedLast };
+    const verdicts = await verify({ ...evidence, table: tableNamed('npm_package') });
+    expect(verdicts.filter(verdict => !verdict.ok)).toEqual([]);
+    await checkRows(tables, released);
+  } finally {
+    tables.close();
+  }
+  for (const { id } of replay.rows()) {
+    const stored = await lake.get(rawKey('npm', id));
+    expect(stored !== null && Buffer.from(stored).equals(Buffer.from(replay.documentOf(id)!)), id).toBe(true);
+  }
+});
+
+/** What the feed shows in the end is there, every row is of a released change, and every name is current once. */
+async function checkRows(tables: Tables, released: Map<string, string>): Promise<void> {
+  const history = (await tables.query('SELECT _cursor, name FROM npm_package_history')).rows as [string, string][];
+  const shown = replay.rows();
+  expect(
+    shown.filter(({ seq, id }) => !history.some(([cursor, name]) => cursor === String(seq) && name === id)),
+  ).toEqual([]);
+  expect(history.filter(([cursor, name]) => released.get(cursor) !== name)).toEqual([]);
+  const current = (await tables.query('SELECT name FROM npm_package ORDER BY name')).rows.flat();
+  expect(current).toEqual(shown.map(({ id }) => id).sort());
+}
+
+async function status(): Promise<SourceStatus> {
+  // Whoever was just killed is on its way back; nothing else may keep the API from answering.
+  for (let tries = 0; ; tries++) {
+    try {
+      return await fetchStatus(runtime.url, 'npm');
+    } catch (error) {
+      if (tries > 20) throw error;
+    }
+  }
+}
+
+async function lastSequence(): Promise<string | null> {
+  const statement = "SELECT last_sequence FROM sync_state WHERE source = 'npm'";
+  const [row] = await queryDatabase<{ last_sequence: string }>(stateDir, statement);
+  return row?.last_sequence ?? null;
+}
+
+/** The runtime is the workerd whose arguments do not hold the port: that one is the front door. */
+function findRuntime(): Process | undefined {
+  const servers = treeOf(runtime.pid).filter(({ command }) => /\bworkerd serve\b/.test(command));
+  return servers.find(({ command }) => !command.includes(`:${runtime.port} `));
+}
+
+async function killRuntime(): Promise<void> {
+  const killed = findRuntime()!;
+  sendSignal(killed.pid, 'SIGKILL');
+  await expect.poll(() => findRuntime()?.pid ?? killed.pid, EVENT).not.toBe(killed.pid);
+}
+
+async function killTree(): Promise<void> {
+  const { pid } = runtime;
+  for (const member of treeOf(pid)) sendSignal(member.pid, 'SIGKILL');
+  await expect.poll(() => groupOf(pid).length, EVENT).toBe(0);
+  await runtime.stop();
+  runtime = await start();
+}
+
+function shuffled<T>(items: readonly T[]): T[] {
+  return items
+    .map(item => ({ item, at: random() }))
+    .sort((a, b) => a.at - b.at)
+    .map(({ item }) => item);
+}
+
+/** A small generator of numbers from 0 to 1 (mulberry32): the same seed gives the same moments. */
+function makeRandom(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
+  };
+}

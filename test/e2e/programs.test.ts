@@ -1,0 +1,116 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { replaySettings } from '../../src/local/demo.ts';
+import { listProcesses, sendSignal, treeOf } from '../../src/local/processes.ts';
+import { startReplay } from '../../src/local/replay.ts';
+import { freePort } from '../../src/local/runtime.ts';
+
+const PROGRAMS = path.resolve(import.meta.dirname, '../../src/local');
+const running = new Set<ChildProcess>();
+let folder: string;
+
+beforeAll(() => {
+  folder = mkdtempSync(path.join(tmpdir(), 'programs-'));
+});
+
+afterAll(() => {
+  for (const program of running) for (const { pid } of treeOf(program.pid!)) sendSignal(pid, 'SIGKILL');
+  rmSync(folder, { recursive: true, force: true });
+});
+
+interface Program {
+  program: ChildProcess;
+  output: () => string;
+  ended: Promise<number | null>;
+}
+
+/** Starts a local program in the test's folder; what it keeps is kept there. */
+function startProgram(name: string, args: string[] = [], settings: Record<string, string> = {}): Program {
+  const env = { ...process.env, ...settings };
+  const program = spawn(process.execPath, [path.join(PROGRAMS, `${name}.ts`), ...args], { cwd: folder, env });
+  running.add(program);
+  let output = '';
+  for (const stream of [program.stdout, program.stderr]) {
+    stream.setEncoding('utf8').on('data', text => {
+      output += text;
+    });
+  }
+  const ended = once(program, 'close').then(([code]) => {
+    running.delete(program);
+    return code as number | null;
+  });
+  return { program, output: () => output, ended };
+}
+
+async function runProgram(name: string, args: string[] = [], settings: Record<string, string> = {}): Promise<string> {
+  const { output, ended } = startProgram(name, args, settings);
+  const code = await ended;
+  expect(code, output()).toBe(0);
+  return output();
+}
+
+function processesHere(): string[] {
+  return listProcesses()
+    .filter(({ command }) => command.includes(folder))
+    .map(({ command }) => command);
+}
+
+test('the demo ends by itself with its proof, in a minute, and its lake can be queried afterwards', async () => {
+  const startedAt = Date.now();
+  const output = await runProgram('demo');
+  expect(Date.now() - startedAt).toBeLessThan(60_000);
+  expect(output).toContain('All of it holds.');
+  expect(output).toMatch(/holds {2}Every change has one outcome: \d+ changes = .* [1-9]\d* parked/);
+  expect(output).not.toContain('FAILS');
+  expect(processesHere()).toEqual([]);
+
+  const query = `SELECT count(*) AS rows, count(DISTINCT _lsn) AS lsns, max(_lsn) AS last,
+    count(DISTINCT (name, _cursor)) AS changes FROM npm_package_history`;
+  const [{ rows, lsns, last, changes }] = JSON.parse(await runProgram('sql', ['--demo', '--json', query]));
+  expect([lsns, last, changes]).toEqual([rows, rows, rows]);
+  expect(rows).toBeGreaterThan(300);
+  expect(processesHere()).toEqual([]);
+});
+
+test('a start follows its feed, is queried while it runs, and ends on Ctrl-C', async () => {
+  const replay = await startReplay({ changes: 5, handMade: false, only: [] });
+  const port = await freePort(0);
+  const settings = { ...replaySettings(replay), PORT: String(port), STATE_DIR: path.join(folder, 'state') };
+  const start = startProgram('start', [], settings);
+  await expect.poll(start.output, { timeout: 60_000 }).toMatch(/npm {2}following .* 5 changes/);
+  const query = 'SELECT name FROM npm_package ORDER BY name';
+  const names = replay
+    .rows()
+    .map(({ id }) => id)
+    .sort();
+  const ask = async () => JSON.parse(await runProgram('sql', ['--json', query], settings));
+  await expect.poll(ask, { timeout: 60_000 }).toEqual(names.map(name => ({ name })));
+  start.program.kill('SIGINT');
+  expect(await start.ended).toBe(0);
+  expect(processesHere()).toEqual([]);
+  // Nothing runs now: the query starts the runtime itself, and nothing is polled meanwhile.
+  const polls = replay.requests.total;
+  expect(await ask()).toHaveLength(5);
+  expect(replay.requests.total).toBe(polls);
+  await replay.close();
+});
+
+test('a start that cannot reach its upstream says which one, and that the demo needs none', async () => {
+  const nobody = await freePort(0);
+  const feed = `http://127.0.0.1:${nobody}/registry`;
+  const settings = {
+    NPM_FEED_URL: feed,
+    NPM_REGISTRY_URL: feed,
+    NPM_DOWNLOADS_URL: feed,
+    PORT: String(await freePort(0)),
+  };
+  const start = startProgram('start', [], { ...settings, STATE_DIR: path.join(folder, 'unreachable') });
+  await expect.poll(start.output, { timeout: 60_000 }).toContain(`cannot reach ${feed}`);
+  expect(start.output()).toContain('npm run demo needs no network');
+  start.program.kill('SIGTERM');
+  expect(await start.ended).toBe(0);
+});

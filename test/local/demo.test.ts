@@ -1,0 +1,96 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { tableNamed } from '../../schemas/index.ts';
+import type { SourceStatus } from '../../src/api/forms.ts';
+import { verdictText } from '../../src/local/demo.ts';
+import { cacheTables, openLake } from '../../src/local/lake.ts';
+import { openTables } from '../../src/local/tables.ts';
+import { type Verdict, verify } from '../../src/local/verify.ts';
+import { type LakeServer, putDataFile, startLakeServer } from './lake-server.ts';
+
+const table = tableNamed('npm_package');
+let server: LakeServer;
+let folder: string;
+
+beforeEach(async () => {
+  server = await startLakeServer();
+  folder = mkdtempSync(path.join(tmpdir(), 'demo-'));
+  putDataFile(server, { table: table.name, firstLsn: 1, rows: rowsOf(['a', 'b', 'c'], 1) });
+  putDataFile(server, { table: table.name, firstLsn: 4, rows: rowsOf(['a', 'd'], 4) });
+});
+
+afterEach(async () => {
+  await server.close();
+  rmSync(folder, { recursive: true });
+});
+
+function rowsOf(names: string[], firstCursor: number) {
+  return names.map((name, i) => ({ row: { name }, cursor: String(firstCursor + i) }));
+}
+
+/** A status of five rows and a parked change, all of it durable. */
+function statusOf(balance: Partial<SourceStatus['balance']> = {}): SourceStatus {
+  const facts = { rows: 5, files: 2, bytes: 1, last_lsn: 5 };
+  const sum = { changes: 6, rows: 5, tombstones: 0, parked: 1, dead: 0, skipped: {}, balanced: true, ...balance };
+  return { cursor: { durable: '5' }, balance: sum, tables: { npm_package: facts } } as unknown as SourceStatus;
+}
+
+async function verdicts({ status = statusOf(), lastSequence = '5' as string | null } = {}): Promise<Verdict[]> {
+  const lake = openLake(server.address);
+  const files = await cacheTables(lake, { folder, tables: [table] });
+  const tables = await openTables({ bucket: lake.bucket, tables: [table], files });
+  try {
+    return await verify({ status, tables, table, lastSequence, feedLast: '5' });
+  } finally {
+    tables.close();
+  }
+}
+
+function failing(found: Verdict[]): string[] {
+  return found.filter(verdict => !verdict.ok).map(verdict => verdict.check.split(':')[0]!);
+}
+
+test('a sound lake passes', async () => {
+  const found = await verdicts();
+  expect(failing(found)).toEqual([]);
+  expect(verdictText(found)).toContain('6 changes = 5 rows + 0 tombstones + 1 parked + 0 dead + 0 skipped');
+  expect(verdictText(found)).toMatch(/All of it holds\.\n$/);
+});
+
+test('a data file that is gone fails the numbering and the count', async () => {
+  server.objects.delete([...server.objects.keys()][0]!);
+  expect(failing(await verdicts())).toEqual([
+    'Every row number is there once',
+    'The files hold the rows that the status counts',
+  ]);
+});
+
+test('a data file that is there twice fails both halves of the proof', async () => {
+  const [key, bytes] = [...server.objects][1]!;
+  server.objects.set(key.replace('month=11', 'month=12'), bytes);
+  const found = await verdicts();
+  expect(failing(found)).toEqual([
+    'Every row number is there once',
+    'Every change is there once',
+    'The files hold the rows that the status counts',
+    'Every name is current at most once',
+  ]);
+  expect(verdictText(found)).toContain('FAILS  Every row number is there once');
+  expect(verdictText(found)).toMatch(/4 of 7 do not hold\.\n$/);
+});
+
+test('a change that is there under two row numbers fails the second half only', async () => {
+  putDataFile(server, { table: table.name, firstLsn: 4, rows: rowsOf(['a', 'a'], 1) });
+  expect(failing(await verdicts())).toEqual(['Every change is there once']);
+});
+
+test('books that are off fail, each by its own line', async () => {
+  expect(failing(await verdicts({ status: statusOf({ balanced: false, changes: 7 }) }))).toEqual([
+    'Every change has one outcome',
+  ]);
+  expect(failing(await verdicts({ lastSequence: null }))).toEqual(['sync_state.last_sequence is the last of the feed']);
+  const behind = { ...statusOf(), cursor: { accepted: '5', durable: '4', head: '5' } };
+  expect(failing(await verdicts({ status: behind }))).toEqual(['The feed is durable to its last change']);
+});
