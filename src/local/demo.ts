@@ -11,7 +11,7 @@ import { DEMO_STATE_DIR } from './settings.ts';
 import { asTable, cacheDirOf } from './sql.ts';
 import { lockState } from './state-lock.ts';
 import { count, fetchStatus, tableSums } from './status.ts';
-import { openTables } from './tables.ts';
+import { openTables, type Tables } from './tables.ts';
 import { type Verdict, verify } from './verify.ts';
 
 export interface DemoOptions {
@@ -65,8 +65,8 @@ export async function runDemo(options: DemoOptions): Promise<number> {
     const runtime = await startRuntime({ stateDir, port: 0, settings: replaySettings(replay), signal });
     try {
       const feedLast = String(replay.updateSeq());
-      const status = await follow(runtime, { ...options, feedLast, total: replay.rows().length });
-      return await show(runtime, { status, feedLast, write });
+      await follow(runtime, { ...options, feedLast, total: replay.rows().length });
+      return await show(runtime, { feedLast, write });
     } finally {
       await runtime.stop();
     }
@@ -82,11 +82,11 @@ function emptyState(stateDir: string): void {
   rmSync(stateDir, { recursive: true });
 }
 
-/** Shows progress until the feed's last change is durable; gives the status then. */
+/** Shows progress until the feed's last change is durable. */
 async function follow(
   { url, logFile }: Runtime,
   { feedLast, total, signal, write, isTerminal }: DemoOptions & { feedLast: string; total: number },
-): Promise<SourceStatus> {
+): Promise<void> {
   const startedAt = Date.now();
   let lineAt = 0;
   let line = '';
@@ -105,7 +105,7 @@ async function follow(
       }
       if (isDone) {
         if (isTerminal) write('\n');
-        return status;
+        return;
       }
     } catch (error) {
       trouble = messageOf(error);
@@ -128,14 +128,11 @@ function progressLine(status: SourceStatus, { total, seconds }: { total: number;
 /** Prints the proof and the first query's answer; 1 when any of it is off. */
 async function show(
   runtime: Runtime,
-  options: { status: SourceStatus; feedLast: string; write(text: string): void },
+  { feedLast, write }: { feedLast: string; write(text: string): void },
 ): Promise<number> {
-  const { status, feedLast, write } = options;
-  const lake = openLake(localAddress(runtime.port));
-  const files = await cacheTables(lake, { folder: cacheDirOf(runtime.stateDir), tables: TABLES });
-  const tables = await openTables({ bucket: lake.bucket, tables: TABLES, files });
+  const lastSequence = await projectedSequence(runtime, feedLast);
+  const { status, tables } = await openAtRest(runtime);
   try {
-    const lastSequence = await projectedSequence(runtime, feedLast);
     const verdicts = await verify({ status, tables, table: tableNamed('npm_package'), lastSequence, feedLast });
     const answer = await tables.query(FIRST_QUERY);
     verdicts.push({
@@ -149,6 +146,21 @@ async function show(
     return 0;
   } finally {
     tables.close();
+  }
+}
+
+/** The lake and the status of one moment: a parked change that is retried adds a file at any time. */
+async function openAtRest({ url, port, stateDir }: Runtime): Promise<{ status: SourceStatus; tables: Tables }> {
+  const lake = openLake(localAddress(port));
+  let before = await fetchStatus(url, 'npm');
+  while (true) {
+    const files = await cacheTables(lake, { folder: cacheDirOf(stateDir), tables: TABLES });
+    const status = await fetchStatus(url, 'npm');
+    if (status.buffer.rows === 0 && status.tables.npm_package?.last_lsn === before.tables.npm_package?.last_lsn) {
+      return { status, tables: await openTables({ bucket: lake.bucket, tables: TABLES, files }) };
+    }
+    before = status;
+    await sleep(LOOK_MS);
   }
 }
 
