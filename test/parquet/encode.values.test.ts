@@ -41,6 +41,12 @@ describe('values', () => {
     ]);
   });
 
+  it('are sorted as the text that is written', async () => {
+    const rows = ['a\uffff', 'a\ud800'].map((name, i) => sparseRow(npm, i + 1, { name }));
+    const read = await readWithDuckdb(npm, encode(npm, rows));
+    expect(read.map(row => row[0])).toEqual(['a\ufffd', 'a\uffff']);
+  });
+
   it('keep a leading byte order mark, which both readers take away from what they show', async () => {
     const bytes = encode(npm, [sparseRow(npm, 1, { name: '\ufeffa' })]);
     expect(await queryWithDuckdb(bytes, 'SELECT hex(name) AS name FROM $file')).toEqual([{ name: 'EFBBBF61' }]);
