@@ -29,7 +29,10 @@ export const npmPackage = defineTable({
     dependencies: optional('utf8', 'Dependencies of `version`: a JSON object of name to range.'),
     dev_dependencies: optional('utf8', 'Development dependencies of `version`: a JSON object of name to range.'),
     peer_dependencies: optional('utf8', 'Peer dependencies of `version`: a JSON object of name to range.'),
-    data: optional('utf8', 'The document as JSON; says instead what was left out when the row would grow over 1 MiB.'),
+    data: optional(
+      'utf8',
+      'The document as JSON, without readmes and with the versions cut to the one of this row; over 256 KiB a note that names the raw document.',
+    ),
     created_at: optional('utf8', 'When the package was created in the registry, ISO 8601.'),
     updated_at: optional('utf8', 'When this row was accepted, ISO 8601. The month of it is the partition.'),
   },
