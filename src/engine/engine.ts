@@ -107,7 +107,7 @@ export class Engine {
     if (!this.paused) {
       await this.#steps.run('lake', () => this.#checkLake());
       if (!this.journal.state.fault('lake')) {
-        await this.#steps.run('retry', () => retryParked({ ...this, slices: this.#slices, run }));
+        await this.#steps.run('retry', () => this.#retry(run));
         await this.#steps.run('follow', () => this.#follow(run));
       }
     }
@@ -119,6 +119,10 @@ export class Engine {
     this.journal.state.clearFault('run');
     if (this.journal.state.faults().length === 0)
       this.journal.state.updateSource({ ended_well_ms: this.ports.clock.now() });
+  }
+
+  async #retry(run: Run): Promise<void> {
+    this.#tail.forget(await retryParked({ ports: this.ports, journal: this.journal, slices: this.#slices, run }));
   }
 
   async #follow(run: Run): Promise<void> {

@@ -7,7 +7,7 @@ import type { SliceLoader } from './slice.ts';
 
 /**
  * Looks again at parked changes that are due, always asking afresh. What comes back goes into the journal only while
- * the change is parked as it was handed out and nothing newer came for its key.
+ * the change is parked as it was handed out and nothing newer came for its key. Returns the keys that were looked at.
  */
 export async function retryParked({
   ports,
@@ -19,9 +19,9 @@ export async function retryParked({
   journal: Journal;
   slices: SliceLoader;
   run: Run;
-}): Promise<void> {
+}): Promise<Set<string>> {
   const due = journal.parked.due(ports.clock.now(), LIMITS.parkedPerRun);
-  if (due.length === 0) return;
+  if (due.length === 0) return new Set();
   const handedOut = due.map(parked => ({ parked, lastLsn: journal.lastLsnOf(parked.key) }));
   const changes = due.map(({ key, place, deleted, revision }) => ({
     key,
@@ -37,7 +37,7 @@ export async function retryParked({
     judged += 1;
     journal.acceptRetry({ ...handedOut[index]!, outcome, nowMs: ports.clock.now() });
   }
-  if (judged > 0) return;
+  if (judged > 0) return new Set(due.map(parked => parked.key));
   const waitMs = waitUntilMs === null ? 0 : waitUntilMs - ports.clock.now();
   throw new OwnError(
     'upstream-throttled',

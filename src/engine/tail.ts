@@ -58,9 +58,16 @@ export class Tail {
         await this.#workOff(this.#pending, run, enough);
       }
     } catch (error) {
-      this.#pending = null;
+      // What was loaded before its host said "wait" is not asked for again.
+      if (!(error instanceof OwnError && error.kind === 'upstream-throttled')) this.#pending = null;
       throw error;
     }
+  }
+
+  /** Forgets what was loaded of these keys and is not accepted yet: a later look at them came in between. */
+  forget(keys: Set<string>): void {
+    const { page, ahead } = this.#pending ?? {};
+    for (const index of ahead?.keys() ?? []) if (keys.has(page!.changes[index]!.key)) ahead!.delete(index);
   }
 
   /** When there is something to do again: now while a page is being worked off. */

@@ -6,13 +6,14 @@ import { messageOf } from '../errors.ts';
 import { cacheTables, localAddress, openLake } from './lake.ts';
 import { runProgram } from './program.ts';
 import { type Replay, startReplay } from './replay.ts';
-import { queryDatabase, type Runtime, startRuntime } from './runtime.ts';
+import { type Runtime, startRuntime } from './runtime.ts';
 import { DEMO_STATE_DIR } from './settings.ts';
 import { asTable, cacheDirOf } from './sql.ts';
 import { lockState } from './state-lock.ts';
 import { count, fetchStatus, tableSums } from './status.ts';
 import { openTables, type Tables } from './tables.ts';
 import { type Verdict, verify } from './verify.ts';
+import { queryDatabase } from './wrangler.ts';
 
 export interface DemoOptions {
   stateDir: string;

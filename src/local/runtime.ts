@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -8,9 +8,7 @@ import { stripVTControlCharacters } from 'node:util';
 import { messageOf } from '../errors.ts';
 import { groupOf, killRuntimeGroup, sendSignal } from './processes.ts';
 import { lockState, type StateLock } from './state-lock.ts';
-
-/** The folder of this project: the worker's configuration and its packages are there. */
-export const PROJECT = path.resolve(import.meta.dirname, '../..');
+import { applyMigrations, PROJECT, wranglerEnv, wranglerProgram } from './wrangler.ts';
 
 export interface RuntimeOptions {
   /** Everything the runtime keeps: objects, databases, buckets, its log. Made when absent. */
@@ -76,19 +74,12 @@ export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
   try {
     // The development server does not apply migrations; before it starts nobody else has the database open.
     await applyMigrations({ stateDir, project, ...(signal && { signal }) });
-    return await launch({ stateDir, port, project, envFile, lock, ...(signal && { signal }) });
+    return await launch({ stateDir, port, project, envFile, lock, paused, ...(signal && { signal }) });
   } catch (error) {
     rmSync(envFile, { force: true });
     lock.release();
     throw error;
   }
-}
-
-/** Answers of the worker's operational database to one statement. */
-export async function queryDatabase<R>(stateDir: string, statement: string, project = PROJECT): Promise<R[]> {
-  const words = ['d1', 'execute', 'DB', '--local', '--json', '--persist-to', path.resolve(stateDir)];
-  const output = await runWrangler([...words, '--command', statement], { stateDir, project });
-  return (JSON.parse(output.slice(output.indexOf('['))) as [{ results: R[] }])[0].results;
 }
 
 /** The port itself when nothing listens on it, a free one for 0. Throws when it is taken. */
@@ -112,10 +103,11 @@ interface Launch {
   project: string;
   envFile: string;
   lock: StateLock;
+  paused: boolean;
   signal?: AbortSignal;
 }
 
-async function launch({ stateDir, port, project, envFile, lock, signal }: Launch): Promise<Runtime> {
+async function launch({ stateDir, port, project, envFile, lock, paused, signal }: Launch): Promise<Runtime> {
   const logFile = path.join(stateDir, 'runtime.log');
   const flags = [...['--port', String(port)], ...['--ip', HOST], ...['--inspector-port', '0']];
   const files = [...['--persist-to', stateDir], ...['--env-file', envFile]];
@@ -145,7 +137,7 @@ async function launch({ stateDir, port, project, envFile, lock, signal }: Launch
     return stopping;
   };
   try {
-    await ready({ url, ended, logFile, ...(signal && { signal }) });
+    await ready({ url, ended, logFile, paused, ...(signal && { signal }) });
   } catch (error) {
     await stop();
     throw error;
@@ -159,9 +151,10 @@ async function ready(options: {
   url: string;
   ended: Promise<End>;
   logFile: string;
+  paused: boolean;
   signal?: AbortSignal;
 }): Promise<void> {
-  const { url, ended, logFile, signal } = options;
+  const { url, ended, logFile, paused, signal } = options;
   const deadline = Date.now() + READY_MS_MAX;
   let gone = false;
   void ended.then(() => {
@@ -176,7 +169,8 @@ async function ready(options: {
     try {
       const response = await fetch(`${url}${READY_PATH}`, { signal: AbortSignal.timeout(5_000) });
       await response.arrayBuffer();
-      if (response.ok) return;
+      // The lake can be read whatever is wrong with a setting of a source that does not run.
+      if (response.ok || paused) return;
       seen = `status ${response.status}`;
     } catch {
       // Nobody listens yet.
@@ -222,63 +216,6 @@ async function endGroup(launcher: ChildProcess): Promise<void> {
     if (Date.now() > deadline) killRuntimeGroup(group);
     await sleep(POLL_MS);
   }
-}
-
-/** Applies migrations that the state folder has not seen; a note of them saves wrangler's start. */
-async function applyMigrations(options: { stateDir: string; project: string; signal?: AbortSignal }): Promise<void> {
-  const { stateDir, project } = options;
-  const note = path.join(stateDir, 'migrations.json');
-  const names = JSON.stringify(readdirSync(path.join(project, 'migrations')).sort());
-  const applied = existsSync(note) && readFileSync(note, 'utf8') === names;
-  if (applied && existsSync(path.join(stateDir, 'v3/d1'))) return;
-  await runWrangler(['d1', 'migrations', 'apply', 'DB', '--local', '--persist-to', stateDir], options);
-  writeFileSync(note, names);
-}
-
-/** Runs one wrangler command to its end and gives what it wrote; throws with all of it when it fails. */
-async function runWrangler(
-  words: string[],
-  { stateDir, project, signal }: { stateDir: string; project: string; signal?: AbortSignal },
-): Promise<string> {
-  const env = { ...wranglerEnv(stateDir), CI: 'true' };
-  const child = spawn(process.execPath, [wranglerProgram(), ...words], {
-    cwd: project,
-    env,
-    stdio: ['ignore', 'pipe', 'pipe'],
-    ...(signal && { signal }),
-  });
-  let output = '';
-  let errors = '';
-  child.stdout.setEncoding('utf8').on('data', text => {
-    output += text;
-  });
-  child.stderr.setEncoding('utf8').on('data', text => {
-    errors += text;
-  });
-  const [code] = (await once(child, 'close')) as [number | null];
-  if (code !== 0) throw new Error(`wrangler ${words.slice(0, 3).join(' ')} failed:\n${output}${errors}`.trimEnd());
-  return output;
-}
-
-function wranglerProgram(): string {
-  return path.join(PROJECT, 'node_modules/wrangler/bin/wrangler.js');
-}
-
-/** This process's environment without what would change wrangler, and without its calls home. */
-function wranglerEnv(stateDir: string): NodeJS.ProcessEnv {
-  const foreign = /^(?:CLOUDFLARE_|CF_|WRANGLER_|MINIFLARE_|VITEST|NODE_ENV$|NODE_OPTIONS$|npm_)/;
-  const kept = Object.entries(process.env).filter(([name]) => !foreign.test(name));
-  return {
-    ...Object.fromEntries(kept),
-    NO_COLOR: '1',
-    CLOUDFLARE_CF_FETCH_ENABLED: 'false',
-    WRANGLER_SEND_METRICS: 'false',
-    WRANGLER_SEND_ERROR_REPORTS: 'false',
-    // The banner is what asks for the newest version.
-    WRANGLER_HIDE_BANNER: 'true',
-    WRANGLER_LOG_PATH: path.join(stateDir, 'wrangler'),
-    WRANGLER_REGISTRY_PATH: path.join(stateDir, 'wrangler/registry'),
-  };
 }
 
 /** Settings go through a file that only the owner can read: a process list shows arguments. */

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { z } from 'zod';
 import { COMMON_SETTINGS, integerSetting, parseSettings, readSettings } from '../config.ts';
 import { SettingError } from '../errors.ts';
@@ -32,6 +33,23 @@ export function workerSettings(env: Environment, sources: readonly Source[] = SO
   const names = [...COMMON_SETTINGS, ...sources.flatMap(source => source.settingNames)];
   const found = names.map(name => [name, env[name] || defaults[name]] as const);
   return Object.fromEntries(found.filter((entry): entry is [string, string] => Boolean(entry[1])));
+}
+
+/**
+ * An environment that says which package registry the npm client uses. npm tells its scripts only when that is not its
+ * own default, so npm is asked where neither it nor the setting says.
+ */
+export function withRegistry(env: Environment): Environment {
+  if (env.NPM_REGISTRY_URL || env.npm_config_registry) return env;
+  const [command, ...words] = env.npm_execpath ? [process.execPath, env.npm_execpath] : ['npm'];
+  try {
+    const stdio: ('ignore' | 'pipe')[] = ['ignore', 'pipe', 'ignore'];
+    const answer = execFileSync(command, [...words, 'config', 'get', 'registry'], { encoding: 'utf8', stdio });
+    return { ...env, npm_config_registry: answer.trim() };
+  } catch {
+    // Without npm the setting is missing, and is told as such.
+    return env;
+  }
 }
 
 /** The sources that settings enable, each with its settings checked. Throws `SettingError` with the first wrong one. */

@@ -4,7 +4,14 @@ import { messageOf } from '../errors.ts';
 import type { Source } from '../sources/source.ts';
 import { plainText, runProgram } from './program.ts';
 import { type Runtime, startRuntime } from './runtime.ts';
-import { type Environment, enabledSources, readLocalSettings, upstreamUrls, workerSettings } from './settings.ts';
+import {
+  type Environment,
+  enabledSources,
+  readLocalSettings,
+  upstreamUrls,
+  withRegistry,
+  workerSettings,
+} from './settings.ts';
 import { fetchStatuses, statusLine } from './status.ts';
 
 const LOOK_MS = 1_000;
@@ -21,7 +28,7 @@ export async function runStart(
   { signal, write }: { signal: AbortSignal; write: (line: string) => void },
 ): Promise<number> {
   const { port, stateDir } = readLocalSettings(env);
-  const settings = workerSettings(env);
+  const settings = workerSettings(withRegistry(env));
   const sources = enabledSources(settings);
   write(`Starting ${sources.map(source => source.id).join(', ') || 'without a source'} …`);
   const runtime = await startRuntime({ stateDir, port, settings, signal });
@@ -80,7 +87,9 @@ function makeTeller(options: {
       silence = null;
       const { source: id, state, last_error: error } = status;
       const before = last.get(id);
-      const seen = JSON.stringify([state, error.kind, error.reason]);
+      // Between two attempts the state goes back and forth; the failure is the same.
+      const isRetrying = error.kind !== null && state !== 'stalled' && state !== 'paused';
+      const seen = JSON.stringify([isRetrying ? 'retrying' : state, error.kind, error.reason]);
       const isNew = before?.seen !== seen;
       if (!isNew && Date.now() - before.toldAt < LINE_MS) return;
       const source = sources.find(candidate => candidate.id === id);
