@@ -36,6 +36,8 @@ export const LIMITS = {
   entryBytesMax: 1_500_000,
   /** Rows of one journal entry, so that a range can be cut near a file's row limit. */
   entryRowsMax: 20_000,
+  /** Characters of a change's key that are kept: more than a key in the lake may have, less than a value in SQLite. */
+  changeKeyLengthMax: 8_192,
   /** Past this pulling stops; 5 % of an object's 10 GB. */
   journalBytesMax: 512 * MiB,
   /** A data file is held in memory whole before its put. */

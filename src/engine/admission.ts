@@ -90,6 +90,11 @@ export class Admission {
 }
 
 function throttledHost(state: HostState, tally: HostTally, nowMs: number): HostState {
+  // Requests that were under way when the host first said "wait" repeat what it said; only the longest wait counts.
+  if (state.blocked_until_ms > nowMs) {
+    const untilMs = nowMs + Math.min(tally.retryAfterMs ?? 0, LIMITS.retryAfterMsMax);
+    return { ...state, blocked_until_ms: Math.max(state.blocked_until_ms, untilMs) };
+  }
   const strikes = state.strikes + 1;
   const waitMs = Math.max(backoffMs(strikes), Math.min(tally.retryAfterMs ?? 0, LIMITS.retryAfterMsMax));
   return { ...state, strikes, rate: Math.max(RATE_MIN, state.rate / 2), blocked_until_ms: nowMs + waitMs };

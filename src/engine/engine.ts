@@ -97,6 +97,7 @@ export class Engine {
       await this.ports.clock.within(this.#work(run), LIMITS.runMsMax, 'run');
     } catch (error) {
       run.abandon();
+      this.#tail.drop();
       this.#steps.fail('run', error);
     } finally {
       await this.ports.wake.set(this.#noted ? this.ports.clock.now() : this.nextWakeMs());
@@ -236,9 +237,9 @@ export class Engine {
     const wantedMs = this.nextWakeMs();
     const armedMs = await this.ports.wake.get();
     const nowMs = this.ports.clock.now();
-    const isSilent =
-      armedMs === null || armedMs < nowMs - LIMITS.recoveryMs || armedMs > nowMs + LIMITS.retryAfterMsMax * 2;
-    if (wantedMs !== null && isSilent) await this.poke();
+    if (wantedMs === null) return;
+    const isSilent = armedMs === null || armedMs < nowMs - LIMITS.recoveryMs || armedMs > wantedMs + LIMITS.recoveryMs;
+    if (isSilent) await this.poke();
   }
 
   /** Starts, pauses or flushes; `changed` is false when it was so already. */

@@ -107,7 +107,7 @@ export class Journal {
       const recheck = parked.reason === 'lagging-revision';
       const settled = recheck ? this.#judgeRecheck(parked, outcome) : outcome;
       if (settled === null) {
-        this.#postponeRecheck(parked, nowMs);
+        this.#postponeRecheck(parked, outcome, nowMs);
         return true;
       }
       if (settled.kind === 'park') {
@@ -210,10 +210,17 @@ export class Journal {
     return isReached ? { kind: 'skip', reason: 'unchanged' } : null;
   }
 
-  #postponeRecheck(parked: ParkedChange, nowMs: number): void {
-    const delayMs = recheckDelayMs(parked.attempts + 1);
+  #postponeRecheck(parked: ParkedChange, outcome: Outcome, nowMs: number): void {
+    const { reason, detail, attempts } = parked;
+    if (outcome.kind === 'park') {
+      // Nobody answered: that was no look.
+      const waitMs = Math.max(recheckDelayMs(attempts) ?? LIMITS.parkedMsMax, outcome.retryAfterMs ?? 0);
+      this.parked.postpone(parked, { reason, detail, dueMs: nowMs + waitMs, attempts: 0 });
+      return;
+    }
+    const delayMs = recheckDelayMs(attempts + 1);
     if (delayMs !== null) {
-      this.parked.postpone(parked, { reason: parked.reason, detail: parked.detail, dueMs: nowMs + delayMs });
+      this.parked.postpone(parked, { reason, detail, dueMs: nowMs + delayMs });
     } else if (this.parked.take(parked)) {
       this.#countOutcome('skipped:revision-never-served', 1);
     }

@@ -1,6 +1,6 @@
 import { LIMITS } from '../config.ts';
-import { OwnError } from '../errors.ts';
-import type { Journal } from './journal.ts';
+import { messageOf, OwnError } from '../errors.ts';
+import type { Journal, Outcome } from './journal.ts';
 import type { Ports } from './ports.ts';
 import type { Run } from './run.ts';
 import type { SliceLoader } from './slice.ts';
@@ -35,7 +35,7 @@ export async function retryParked({
   for (const [index, outcome] of outcomes.entries()) {
     if (!outcome) continue;
     judged += 1;
-    journal.acceptRetry({ ...handedOut[index]!, outcome, nowMs: ports.clock.now() });
+    accept(journal, { ...handedOut[index]!, outcome, nowMs: ports.clock.now() });
   }
   if (judged > 0) return new Set(due.map(parked => parked.key));
   const waitMs = waitUntilMs === null ? 0 : waitUntilMs - ports.clock.now();
@@ -44,4 +44,15 @@ export async function retryParked({
     `${due.length} parked changes: expected room to ask, got none yet`,
     Math.max(0, waitMs),
   );
+}
+
+/** Rows that SQLite refuses leave the change parked, and the others of the retry as they are. */
+function accept(journal: Journal, retry: Parameters<Journal['acceptRetry']>[0]): void {
+  try {
+    journal.acceptRetry(retry);
+  } catch (error) {
+    if (retry.outcome.kind !== 'rows') throw error;
+    const outcome: Outcome = { kind: 'park', reason: 'row-too-large', detail: messageOf(error), retryAfterMs: null };
+    journal.acceptRetry({ ...retry, outcome });
+  }
 }

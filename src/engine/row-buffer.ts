@@ -46,14 +46,14 @@ export class RowBuffer {
     return this.#full;
   }
 
-  /** Reads on in the journal, up to the end, the file's limits, or the given LSN. */
-  fill(lastLsn = Number.MAX_SAFE_INTEGER): void {
+  /** Reads on in the journal up to its end or the file's limits; or, whatever the limits are, up to the LSN of an intent. */
+  fill(lastLsn: number | null = null): void {
     while (!this.#full) {
       const entry = this.#last
         ? this.#files.entryAt(this.table.name, this.#last.last_lsn + 1)
         : this.#files.firstEntry(this.table.name);
-      if (!entry || entry.last_lsn > lastLsn) return;
-      if (this.#fits(entry)) this.#take(entry);
+      if (!entry || (lastLsn !== null && entry.last_lsn > lastLsn)) return;
+      if (lastLsn !== null || this.#fits(entry)) this.#take(entry);
       else this.#full = true;
     }
   }

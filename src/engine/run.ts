@@ -36,16 +36,23 @@ export class Run {
   async call<T>(begin: () => Promise<T>, { ms, subject }: { ms: number; subject: string }): Promise<T> {
     this.#calls += 1;
     await this.keepArmed();
-    return this.#clock.within(begin(), ms, subject);
+    const answer = await this.#clock.within(begin(), ms, subject);
+    // An answer to a run that was given up meanwhile is nobody's: the next run has asked again.
+    this.#checkAbandoned();
+    return answer;
   }
 
   /** Sets the alarm for the time this run counts as dead, unless it is far enough ahead already. */
   async keepArmed(): Promise<void> {
-    if (this.#abandoned) throw new OwnError('deadline', `run: expected an end within ${LIMITS.runMsMax} ms`);
+    this.#checkAbandoned();
     const nowMs = this.#clock.now();
     if (this.#armedMs - nowMs > LIMITS.recoveryMs / 2 && this.#armedMs - nowMs <= LIMITS.recoveryMs) return;
     this.#armedMs = nowMs + LIMITS.recoveryMs;
     await this.#wake.set(this.#armedMs);
+  }
+
+  #checkAbandoned(): void {
+    if (this.#abandoned) throw new OwnError('deadline', `run: expected an end within ${LIMITS.runMsMax} ms`);
   }
 }
 

@@ -3,7 +3,7 @@ import { messageOf, OwnError } from '../errors.ts';
 import type { Change } from '../sources/source.ts';
 import type { Admission } from './admission.ts';
 import type { Journal, Outcome } from './journal.ts';
-import type { EngineSource, LoadOutcome, Permit, Ports } from './ports.ts';
+import type { EngineSource, Permit, Ports } from './ports.ts';
 import { failureError, type Run } from './run.ts';
 
 /** What came of a slice: an outcome a change, null where it was not looked at, and when more can be asked for. */
@@ -23,6 +23,7 @@ interface Slice {
   run: Run;
   prepared: unknown;
   outcomes: (Outcome | null)[];
+  throttled: number[];
   unanswered: { index: number; park: Extract<Outcome, { kind: 'park' }> }[];
 }
 
@@ -57,7 +58,7 @@ export class SliceLoader {
       admitted.map(index => changes[index]!),
       run,
     );
-    const slice: Slice = { changes, afresh, run, prepared, outcomes, unanswered: [] };
+    const slice: Slice = { changes, afresh, run, prepared, outcomes, throttled: [], unanswered: [] };
     const { together, alone } = this.#plan(changes, admitted);
     const large = (
       await Promise.all(together.map((call, lane) => this.#call(slice, call, { lane, lanes: together.length })))
@@ -67,6 +68,7 @@ export class SliceLoader {
       if (run.callsLeft <= 0) break;
       await this.#call(slice, { indexes: [index], alone: true }, { lane: 0, lanes: 1 });
     }
+    this.#judgeThrottled(slice, admitted);
     this.#judgeUnanswered(slice, admitted);
     return { outcomes, waitUntilMs };
   }
@@ -87,6 +89,23 @@ export class SliceLoader {
     this.#journal.state.suspectChange(place, { deaths: 0, throttled: 1 });
     if (this.#journal.state.suspect(place)!.throttled >= LIMITS.throttledMax) outcomes[first.index] = first.park;
     else throw new OwnError('upstream-unreachable', first.park.detail, first.park.retryAfterMs);
+  }
+
+  /**
+   * A host that says "wait" to all is only waited for. Who is told so again and again while others are answered, or
+   * is all that is left, is parked, so that the others need not wait with it.
+   */
+  #judgeThrottled({ changes, outcomes, throttled }: Slice, admitted: number[]): void {
+    const { state } = this.#journal;
+    const isKnown = (index: number) => state.suspect(changes[index]!.place) !== null;
+    if (admitted.length > 1 && admitted.every(index => outcomes[index] === null) && !admitted.every(isKnown)) return;
+    for (const index of throttled) {
+      const { place } = changes[index]!;
+      state.suspectChange(place, { deaths: 0, throttled: 1 });
+      const times = state.suspect(place)!.throttled;
+      if (times < LIMITS.throttledMax) continue;
+      outcomes[index] = { kind: 'park', reason: 'http-429', detail: `throttled ${times} times`, retryAfterMs: null };
+    }
   }
 
   /** As many of the wanted changes, in order, as their hosts have room for in this slice. */
@@ -193,19 +212,10 @@ export class SliceLoader {
     return call.indexes.filter((index, position) => {
       const outcome = answer.value[position]!;
       if (outcome.kind === 'unanswered') slice.unanswered.push({ index, park: { ...outcome, kind: 'park' } });
-      else slice.outcomes[index] = this.#judge(slice.changes[index]!, outcome);
+      else if (outcome.kind !== 'deferred') slice.outcomes[index] = outcome;
+      else if (outcome.reason === 'throttled') slice.throttled.push(index);
       return outcome.kind === 'deferred' && outcome.reason === 'large';
     });
-  }
-
-  #judge(change: Change, outcome: Exclude<LoadOutcome, { kind: 'unanswered' }>): Outcome | null {
-    if (outcome.kind !== 'deferred') return outcome;
-    if (outcome.reason !== 'throttled') return null;
-    this.#journal.state.suspectChange(change.place, { deaths: 0, throttled: 1 });
-    const { throttled } = this.#journal.state.suspect(change.place)!;
-    // Told to wait again and again about one document only, the others must not wait with it.
-    if (throttled < LIMITS.throttledMax) return null;
-    return { kind: 'park', reason: 'http-429', detail: `throttled ${throttled} times`, retryAfterMs: null };
   }
 
   /** Null when the one change of a lone call has killed its Loader often enough; throws otherwise. */

@@ -64,6 +64,11 @@ export class Tail {
     }
   }
 
+  /** Forgets the page at hand; it is pulled, or read back, again. */
+  drop(): void {
+    this.#pending = null;
+  }
+
   /** Forgets what was loaded of these keys and is not accepted yet: a later look at them came in between. */
   forget(keys: Set<string>): void {
     const { page, ahead } = this.#pending ?? {};
@@ -107,7 +112,8 @@ export class Tail {
       ms: LIMITS.pullMsMax,
       subject: 'page',
     });
-    const page = this.#valueOf(answer);
+    const pulled = this.#valueOf(answer);
+    const page = { ...pulled, changes: pulled.changes.map(change => ({ ...change, key: storableKey(change.key) })) };
     this.#checkReset(lane, page);
     const reached = page.atHead && (page.changes.length > 0 || !this.#isHeadAhead(page));
     this.#journal.state.updateLane(TAIL, {
@@ -283,4 +289,9 @@ export class Tail {
     if (!answer.ok) throw failureError(answer.failure);
     return answer.value;
   }
+}
+
+/** A key that SQLite takes, whatever the feed says: no half characters, no megabytes. What is cut names nothing. */
+function storableKey(key: string): string {
+  return key.slice(0, LIMITS.changeKeyLengthMax).toWellFormed();
 }

@@ -49,14 +49,14 @@ export class ParkedChanges {
     return this.#sql.exec(statement, change_number, attempts).length === 1;
   }
 
-  /** Notes a failed attempt; nothing happens when the change is no longer parked as it was. */
+  /** Notes when to look again, and whether this look counts; nothing happens when the change is no longer parked as it was. */
   postpone(
     { change_number, attempts }: ParkedChange,
-    why: { reason: ParkReason; detail: string; dueMs: number },
+    why: { reason: ParkReason; detail: string; dueMs: number; attempts?: number },
   ): void {
     this.#sql.exec(
-      'UPDATE parked SET attempts = attempts + 1, reason = ?, detail = ?, due_ms = ? WHERE change_number = ? AND attempts = ?',
-      ...[why.reason, why.detail, why.dueMs, change_number, attempts],
+      'UPDATE parked SET attempts = attempts + ?, reason = ?, detail = ?, due_ms = ? WHERE change_number = ? AND attempts = ?',
+      ...[why.attempts ?? 1, why.reason, why.detail, why.dueMs, change_number, attempts],
     );
   }
 
