@@ -127,6 +127,10 @@ export class JournalFiles {
   /** The file stands: it joins `files`, its rows leave the journal, and the durable cursor is computed anew. */
   settle({ intent, head, nowMs }: { intent: Intent; head: ObjectHead; nowMs: number }): DataFile {
     return this.#sql.transaction(() => {
+      // A run that was given up may hear of its put after its successor has settled the same range.
+      const { table_name: table, first_lsn } = intent;
+      const [settled] = this.files({ table, afterLsn: first_lsn - 1, limit: 1 });
+      if (settled?.first_lsn === first_lsn) return settled;
       const file = this.#fileOf(intent, head, nowMs);
       this.#sql.exec(
         `INSERT INTO files (${FILE_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
