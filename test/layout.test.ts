@@ -108,7 +108,13 @@ const RULES: Rule[] = [
   { files: /^src\/lake\//, may: [anywhere.plain], types: [anywhere.schemas, /^src\/engine\/ports\.ts$/] },
   {
     files: /^src\/parquet\//,
-    may: [anywhere.schemas, anywhere.plain, /^src\/parquet\//, /^hyparquet-writer(\/src\/unconvert\.js)?$/, /^node:zlib$/],
+    may: [
+      anywhere.schemas,
+      anywhere.plain,
+      /^src\/parquet\//,
+      /^hyparquet-writer(\/src\/unconvert\.js)?$/,
+      /^node:zlib$/,
+    ],
     types: [/^src\/engine\/ports\.ts$/, /^hyparquet$/],
   },
   {

@@ -7,6 +7,8 @@ const root = path.resolve(import.meta.dirname, '..');
 export default defineConfig({
   root,
   test: {
+    // Tributary logs a line for each unit of work: shown only where a test failed.
+    silent: 'passed-only',
     reporters: process.env.CI ? ['default', ['json', { outputFile: path.join(root, '.ci/report.json') }]] : ['default'],
     projects: [
       {
@@ -32,7 +34,13 @@ export default defineConfig({
             },
           })),
         ],
-        test: { name: 'workers', include: ['test/workers/**/*.test.ts'], testTimeout: 60_000 },
+        test: {
+          name: 'workers',
+          include: ['test/workers/**/*.test.ts'],
+          globalSetup: [path.join(root, 'test/workers/upstreams.setup.ts')],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+        },
       },
     ],
   },

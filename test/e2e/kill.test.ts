@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { TABLES, tableNamed } from '../../schemas/index.ts';
 import type { SourceStatus } from '../../src/api/forms.ts';
 import { rawKey } from '../../src/lake/keys.ts';
@@ -9,10 +9,11 @@ import { replaySettings } from '../../src/local/demo.ts';
 import { cacheTables, localAddress, openLake } from '../../src/local/lake.ts';
 import { groupOf, type Process, sendSignal, treeOf } from '../../src/local/processes.ts';
 import { type Replay, startReplay } from '../../src/local/replay.ts';
-import { queryDatabase, type Runtime, startRuntime } from '../../src/local/runtime.ts';
+import { type Runtime, startRuntime } from '../../src/local/runtime.ts';
 import { fetchStatus } from '../../src/local/status.ts';
 import { openTables, type Tables } from '../../src/local/tables.ts';
 import { verify } from '../../src/local/verify.ts';
+import { queryDatabase } from '../../src/local/wrangler.ts';
 
 const SEED = Number(process.env.E2E_SEED ?? Date.now() % 1_000_000);
 const CHANGES = 300;
@@ -28,7 +29,6 @@ let runtime: Runtime;
 beforeAll(async () => {
   console.log(`E2E_SEED=${SEED}`);
   stateDir = mkdtempSync(path.join(tmpdir(), 'e2e-'));
-  // A connection closed after the answer leaves nothing in flight to a runtime that was killed.
   replay = await startReplay({ changes: CHANGES, names: NAMES, handMade: false, only: [], rows: 0 });
   runtime = await start();
 });
@@ -94,14 +94,8 @@ async function checkRows(tables: Tables, released: Map<string, string>): Promise
 }
 
 async function status(): Promise<SourceStatus> {
-  // Whoever was just killed is on its way back; nothing else may keep the API from answering.
-  for (let tries = 0; ; tries++) {
-    try {
-      return await fetchStatus(runtime.url, 'npm');
-    } catch (error) {
-      if (tries > 20) throw error;
-    }
-  }
+  // Whoever was just killed is on its way back; until then the API answers with an error, or not at all.
+  return vi.waitFor(() => fetchStatus(runtime.url, 'npm'), EVENT);
 }
 
 async function lastSequence(): Promise<string | null> {

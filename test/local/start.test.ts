@@ -7,9 +7,10 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { groupOf, listProcesses, sendSignal, treeOf } from '../../src/local/processes.ts';
-import { freePort, queryDatabase, startRuntime } from '../../src/local/runtime.ts';
-import { enabledSources, readLocalSettings, workerSettings } from '../../src/local/settings.ts';
+import { freePort, startRuntime } from '../../src/local/runtime.ts';
+import { enabledSources, readLocalSettings, withRegistry, workerSettings } from '../../src/local/settings.ts';
 import { holderOf, lockState } from '../../src/local/state-lock.ts';
+import { queryDatabase } from '../../src/local/wrangler.ts';
 
 const ROOT = path.resolve(import.meta.dirname, '../..');
 let folder: string;
@@ -153,7 +154,7 @@ describe('a program with a runtime', () => {
   });
 
   test('keeps a second one off its state folder', async () => {
-    const stateDir = path.join(folder, 'shared');
+    const stateDir = path.join(folder, 'held');
     held = await hold(stateDir);
     await expect(startRuntime({ stateDir, project, port: 0, settings: {} })).rejects.toThrow(
       `state folder ${stateDir}: expected to be free, got process ${held.program.pid} running on it`,
@@ -208,6 +209,15 @@ describe('settings', () => {
     expect(() => readLocalSettings({ PORT: '99999' })).toThrow(
       'PORT: expected a whole number from 1 to 65535, got "99999"',
     );
+  });
+
+  test('take the registry from the npm client where nothing names it', () => {
+    const { npm_config_registry } = withRegistry({ ...process.env, NPM_REGISTRY_URL: '', npm_config_registry: '' });
+    expect(npm_config_registry).toMatch(/^https?:/);
+    expect(withRegistry({ NPM_REGISTRY_URL: 'http://127.0.0.1:1' })).toEqual({
+      NPM_REGISTRY_URL: 'http://127.0.0.1:1',
+    });
+    expect(withRegistry({ npm_execpath: '/none' })).toEqual({ npm_execpath: '/none' });
   });
 
   test('that are wrong are told by the program, with code 1', async () => {

@@ -1,0 +1,59 @@
+import { deflateRawSync, inflateRawSync } from 'node:zlib';
+import type { Table, Value } from '../../schemas/table.ts';
+import type { DataFileEncoder, EncodePort } from '../../src/engine/ports.ts';
+import { openDataFile } from '../../src/parquet/encode.ts';
+import { readWithHyparquet } from '../parquet/readers.ts';
+
+/** An encoder and what reads its files back: rows in file order, values in column order. */
+export interface Encoding {
+  port: EncodePort;
+  decode(table: Table, bytes: Uint8Array): Promise<Value[][]>;
+}
+
+class JsonFile implements DataFileEncoder {
+  rows = 0;
+  readonly encodedBytes = 0;
+  openBytes = 0;
+  readonly #options: { source: string; table: string; firstLsn: number };
+  readonly #lines: string[] = [];
+
+  constructor({ source, table, firstLsn }: { source: string; table: Table; firstLsn: number }) {
+    this.#options = { source, table: table.name, firstLsn };
+  }
+
+  append(values: Value[]): void {
+    const line = JSON.stringify(values);
+    this.#lines.push(line);
+    this.rows += 1;
+    this.openBytes += line.length;
+  }
+
+  finish(facts: { lastLsn: number; cursor: string }): Uint8Array[] {
+    const { lastLsn, cursor } = facts;
+    const head = JSON.stringify({ ...this.#options, lastLsn, cursor });
+    return [head, ...this.#lines].map(line => Buffer.from(`${line}\n`));
+  }
+}
+
+/** Files of JSON lines: cheap, for many runs. */
+export const JSON_LINES: Encoding = {
+  port: {
+    open: options => new JsonFile(options),
+    pack: text => Buffer.from(text),
+    unpack: bytes => Buffer.from(bytes).toString(),
+  },
+  async decode(_, bytes) {
+    const [, ...lines] = Buffer.from(bytes).toString().trimEnd().split('\n');
+    return lines.map(line => JSON.parse(line) as Value[]);
+  },
+};
+
+/** The real files. */
+export const PARQUET: Encoding = {
+  port: {
+    open: openDataFile,
+    pack: text => deflateRawSync(text, { level: 1 }),
+    unpack: bytes => inflateRawSync(bytes).toString(),
+  },
+  decode: readWithHyparquet,
+};

@@ -1,0 +1,101 @@
+import type { Answer, LoadPort, Permit, Ports } from '../../src/engine/ports.ts';
+import { messageOf, OwnError } from '../../src/errors.ts';
+import { type Loading, loadStep, pullStep, startStep } from '../../src/loading.ts';
+import type { Visit } from './upstream.ts';
+import type { World } from './world.ts';
+
+/** Answers nobody is there to hear. */
+const NEVER = new Promise<never>(() => undefined);
+
+/**
+ * The ports of one instance of the engine. Each call waits until what was written before it is safe. A dead instance
+ * makes no more calls and hears no more answers, but calls it made have their effect whenever they land.
+ */
+export function instancePorts(world: World, isAlive: () => boolean): Ports {
+  const { storage, clock, bucket, database } = world;
+  const heard = <T>(answer: Promise<T>): Promise<T> =>
+    answer.then(
+      value => (isAlive() ? value : NEVER),
+      error => {
+        if (isAlive()) throw error;
+        return NEVER;
+      },
+    );
+  const made = <T>(call: string, effect: () => T | Promise<T>): Promise<T> => {
+    if (!isAlive()) return NEVER;
+    storage.flush();
+    return heard(world.calls.make(call, effect));
+  };
+  const ours = <T>(kind: 'bucket-failed' | 'database-failed', answer: Promise<T>): Promise<T> =>
+    answer.catch(error => {
+      throw new OwnError(kind, messageOf(error));
+    });
+  return {
+    sql: storage.sql,
+    encode: world.encoding.port,
+    clock: { now: () => clock.now(), within: (work, ms, subject) => heard(clock.within(work, ms, subject)) },
+    bucket: {
+      head: key =>
+        ours(
+          'bucket-failed',
+          made(`bucket.head ${key}`, () => bucket.head(key)),
+        ),
+      put: (key, chunks, options) =>
+        ours(
+          'bucket-failed',
+          made(`bucket.put ${key}`, () => bucket.put(key, chunks, options)),
+        ),
+      list: (prefix, limit) =>
+        ours(
+          'bucket-failed',
+          made(`bucket.list ${prefix}`, () => bucket.list(prefix, limit)),
+        ),
+    },
+    d1: {
+      batch: statements =>
+        ours(
+          'database-failed',
+          made('d1.batch', () => database.batch(statements)),
+        ),
+    },
+    load: loadPort(world, made),
+    wake: {
+      get: () => made('wake.get', () => storage.alarmMs),
+      set: atMs =>
+        made(`wake.set ${atMs}`, () => {
+          // The alarm is part of the object: what was not safe before it died never is.
+          if (isAlive()) storage.alarmMs = atMs;
+        }),
+    },
+    log: (event, fields) => void world.log.push({ event, ...fields }),
+  };
+}
+
+/** The real Loader steps over the simulated source. */
+function loadPort(world: World, made: <T>(call: string, effect: () => T | Promise<T>) => Promise<T>): LoadPort {
+  async function visiting<T>(
+    limits: { permits: Permit[]; deadlineAtMs?: number },
+    step: (loading: Loading) => Promise<Answer<T>>,
+  ): Promise<Answer<T>> {
+    const { permits, deadlineAtMs = Number.POSITIVE_INFINITY } = limits;
+    const visit: Visit = { permits, deadlineAtMs, tallies: new Map(), slotsUsed: new Map() };
+    const { settings, bucket, clock } = world;
+    const source = world.kind(world.upstream, visit) as Loading['source'];
+    const answer = await step({ source, settings, contact: 'test', bucket, now: () => clock.now() });
+    // What crosses between two isolates is a copy.
+    return structuredClone({ ...answer, hosts: [...visit.tallies.values()] });
+  }
+  return {
+    start: permits => made('load.start', () => visiting({ permits }, loading => startStep(loading, permits))),
+    pull: (request, permits) =>
+      made(`load.pull ${request.cursor}`, () =>
+        visiting({ permits }, loading => pullStep(loading, { request, permits })),
+      ),
+    prepare: async () => ({ ok: true, value: null, hosts: [] }),
+    load: request =>
+      made(`load.load ${request.changes.map(change => change.key).join(' ')}`, () =>
+        visiting(request, loading => loadStep(loading, request)),
+      ),
+    ping: () => made('load.ping', () => undefined),
+  };
+}

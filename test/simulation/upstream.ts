@@ -1,0 +1,139 @@
+import type { HostTally, Permit } from '../../src/engine/ports.ts';
+import { OwnError, type ParkReason, UpstreamError } from '../../src/errors.ts';
+import type { VirtualClock } from './clock.ts';
+
+export const FEED_HOST = 'feed.test';
+export const DOCUMENT_HOST = 'documents.test';
+
+/** What an upstream does instead of answering. `kills` ends the Loader call that asks. */
+export type Fault =
+  | { reason: ParkReason | 'unreachable'; status?: number; retryAfterMs?: number }
+  | { kills: true }
+  | { status: number; retryAfterMs?: number };
+
+interface Item {
+  key: string;
+  seq: number;
+  revision: number;
+  deleted: boolean;
+  text: string;
+}
+
+export interface FeedPage {
+  results: Item[];
+  lastSeq: number;
+  head: number;
+}
+
+/** One call's way to the upstream: its permits, its end, and its tally. */
+export interface Visit {
+  permits: Permit[];
+  deadlineAtMs: number;
+  tallies: Map<string, HostTally>;
+  slotsUsed: Map<string, number>;
+}
+
+/**
+ * An upstream in memory: a feed that shows each item once, at the sequence of its newest change (npm's kind), and a
+ * document per item. What goes wrong is set by whoever runs it.
+ */
+export class Upstream {
+  readonly items = new Map<string, Item>();
+  seq = 0;
+  /** Faults by document, of all documents, and of the feed. */
+  readonly faults = new Map<string, Fault>();
+  documentsFault: Fault | null = null;
+  feedFault: Fault | null = null;
+  /** Revisions that are still served though the feed has announced later ones. */
+  readonly lagging = new Map<string, number>();
+  /** How long an answer takes. */
+  latencyMs: (key: string) => number = () => 0;
+  /** Changes a page on its way. */
+  alter: (page: FeedPage) => FeedPage = page => page;
+  /** Keys of whole pages, for a source that is not the coalescing feed's. */
+  readonly pages: string[][] = [];
+  readonly requests: { host: string; subject: string; atMs: number }[] = [];
+  readonly #clock: VirtualClock;
+
+  constructor(clock: VirtualClock) {
+    this.#clock = clock;
+  }
+
+  publish(keys: string | string[], text = ''): void {
+    for (const key of [keys].flat()) this.#change(key, { deleted: false, text });
+  }
+
+  remove(key: string): void {
+    this.#change(key, { deleted: true, text: '' });
+  }
+
+  async page(since: number, { limit, visit }: { limit: number; visit: Visit }): Promise<FeedPage> {
+    await this.#ask(FEED_HOST, `since ${since}`, { fault: () => this.feedFault, visit });
+    const later = [...this.items.values()].filter(item => item.seq > since).sort((a, b) => a.seq - b.seq);
+    const results = later.slice(0, limit).map(item => ({ ...item }));
+    return this.alter({ results, lastSeq: results.at(-1)?.seq ?? this.seq, head: this.seq });
+  }
+
+  async wholePage(index: number, visit: Visit): Promise<string[] | null> {
+    await this.#ask(FEED_HOST, `page ${index}`, { fault: () => this.feedFault, visit });
+    return this.pages[index] ?? null;
+  }
+
+  /** An item's document. Throws as the only fetch of an upstream does. */
+  async document(key: string, visit: Visit): Promise<{ bytes: Uint8Array; revision: number; text: string }> {
+    await this.#ask(DOCUMENT_HOST, key, { fault: () => this.faults.get(key) ?? this.documentsFault, visit });
+    const item = this.items.get(key);
+    const lagging = this.lagging.get(key);
+    if (!item || (item.deleted && lagging === undefined))
+      throw new UpstreamError('http-404', `${key}: expected status 200, got 404`, { status: 404 });
+    const document = { key, revision: lagging ?? item.revision, text: item.text };
+    return { ...document, bytes: Buffer.from(JSON.stringify(document)) };
+  }
+
+  #change(key: string, { deleted, text }: { deleted: boolean; text: string }): void {
+    this.seq += 1 + (this.seq % 3);
+    const revision = (this.items.get(key)?.revision ?? 0) + 1;
+    this.items.set(key, { key, seq: this.seq, revision, deleted, text });
+  }
+
+  async #ask(
+    host: string,
+    subject: string,
+    { fault, visit }: { fault: () => Fault | null; visit: Visit },
+  ): Promise<void> {
+    await this.#slot(host, visit);
+    const latencyMs = this.latencyMs(subject);
+    const leftMs = visit.deadlineAtMs - this.#clock.now();
+    if (latencyMs > 0) await this.#clock.sleep(Math.min(latencyMs, leftMs));
+    if (latencyMs > leftMs) throw new OwnError('deadline', `${subject}: expected an answer before the call's end`);
+    const tally = visit.tallies.get(host) ?? { ...EMPTY_TALLY, host };
+    visit.tallies.set(host, tally);
+    tally.requests += 1;
+    this.requests.push({ host, subject, atMs: this.#clock.now() });
+    const wrong = fault();
+    if (!wrong) return;
+    throw faultError(subject, wrong, tally);
+  }
+
+  /** Waits for the next slot of the call's permits, as an asker must. */
+  async #slot(host: string, { permits, slotsUsed }: Visit): Promise<void> {
+    const permit = permits.find(candidate => candidate.host === host);
+    const index = slotsUsed.get(host) ?? 0;
+    slotsUsed.set(host, index + 1);
+    if (!permit || index >= permit.count) throw new Error(`${host}: expected a permit, got none left`);
+    const waitMs = permit.startAtMs + index * permit.intervalMs - this.#clock.now();
+    if (waitMs > 0) await this.#clock.sleep(waitMs);
+  }
+}
+
+const EMPTY_TALLY = { requests: 0, notModified: 0, throttled: 0, errors: 0, retryAfterMs: null };
+
+function faultError(subject: string, fault: Fault, tally: HostTally): Error {
+  if ('kills' in fault) return new Error(`${subject}: the Loader ran out of memory`);
+  const { status = null, retryAfterMs = null } = fault;
+  if (retryAfterMs !== null) tally.retryAfterMs = Math.max(tally.retryAfterMs ?? 0, retryAfterMs);
+  if (status === 429) tally.throttled += 1;
+  else tally.errors += 1;
+  const reason = 'reason' in fault ? fault.reason : (`http-${fault.status}` as const);
+  return new UpstreamError(reason, `${subject}: expected an answer, got ${reason}`, { status, retryAfterMs });
+}

@@ -1,0 +1,201 @@
+import { Engine, type EngineOptions } from '../../src/engine/engine.ts';
+import { TAIL } from '../../src/engine/journal.ts';
+import type { EngineSource } from '../../src/engine/ports.ts';
+import { balanceOf, stateOf } from '../../src/engine/status.ts';
+import type { LogFields } from '../../src/log.ts';
+import { MemoryBucket } from './bucket.ts';
+import { Calls } from './calls.ts';
+import { drained, VirtualClock } from './clock.ts';
+import { SimulatedDatabase } from './database.ts';
+import { type Encoding, JSON_LINES } from './encode.ts';
+import { instancePorts } from './ports.ts';
+import { coalescing, DEFAULT_SETTINGS, type SourceKind, type SourceSettings } from './sources.ts';
+import { SimulatedStorage } from './storage.ts';
+import { Upstream } from './upstream.ts';
+
+/** After this the platform runs an alarm again whose handler failed. */
+const ALARM_RETRY_MS = 2_000;
+
+export interface WorldOptions extends Partial<SourceSettings>, Partial<EngineOptions> {
+  kind?: SourceKind;
+  encoding?: Encoding;
+  startMs?: number;
+}
+
+/** One source's object with everything around it. Instances of its engine come and go; the rest stays. */
+export class World {
+  readonly clock: VirtualClock;
+  readonly calls = new Calls();
+  readonly storage = new SimulatedStorage();
+  readonly bucket = new MemoryBucket();
+  readonly database = new SimulatedDatabase();
+  readonly upstream: Upstream;
+  readonly log: (LogFields & { event: string })[] = [];
+  readonly kind: SourceKind;
+  readonly settings: SourceSettings;
+  readonly options: EngineOptions;
+  encoding: Encoding;
+  engine!: Engine;
+  /** Runs that ended. */
+  runs = 0;
+  #running = false;
+  #instance = 0;
+
+  constructor({ kind = coalescing, encoding = JSON_LINES, startMs, ...given }: WorldOptions = {}) {
+    this.clock = new VirtualClock(startMs);
+    this.upstream = new Upstream(this.clock);
+    this.kind = kind;
+    this.encoding = encoding;
+    const own = { enabled: true, flushAgeMs: 30_000, flushBytesMax: 16 * 1024 * 1024, stalledAfterMs: 15 * 60_000 };
+    this.settings = { ...DEFAULT_SETTINGS, ...pick(given, DEFAULT_SETTINGS) };
+    this.options = { ...own, ...pick(given, own) };
+    this.#begin();
+  }
+
+  get running(): boolean {
+    return this.#running;
+  }
+
+  get lane() {
+    return this.engine.journal.state.lane(TAIL);
+  }
+
+  get balance() {
+    return balanceOf(this.engine);
+  }
+
+  get state() {
+    return stateOf(this.engine);
+  }
+
+  /** The first table's live files. */
+  get files() {
+    const [table] = this.engine.source.tables;
+    return this.engine.files.files({ table: table!.name, afterLsn: 0, limit: 1_000 });
+  }
+
+  get parked() {
+    return this.engine.journal.parked.due(Number.MAX_SAFE_INTEGER, 1_000);
+  }
+
+  fault(step: string) {
+    return this.engine.journal.state.fault(step);
+  }
+
+  /** Everything the feed has shown is in files, and the operational database knows it. Parked changes may be left. */
+  get isFollowed(): boolean {
+    const { files, journal } = this.engine;
+    const head = String(this.kind === coalescing ? this.upstream.seq : this.upstream.pages.length);
+    const isAtHead = this.lane.cursor === head && files.backlog().rows === 0;
+    return isAtHead && files.unprojected(1).length === 0 && journal.state.source().projected_cursor === head;
+  }
+
+  /** Starts a run as the platform does: by an alarm that is spent with it. */
+  fire(): void {
+    this.storage.alarmMs = null;
+    // Noted first: the run may be killed by its first call.
+    this.#running = true;
+    const instance = this.#instance;
+    const ended = () => {
+      if (instance !== this.#instance) return;
+      this.#running = false;
+      this.runs += 1;
+    };
+    this.engine.wake().then(ended, () => {
+      if (instance !== this.#instance) return;
+      ended();
+      // An alarm whose handler throws is run again.
+      this.storage.alarmMs ??= this.clock.now() + ALARM_RETRY_MS;
+    });
+  }
+
+  /** Ends the instance at once. What it wrote since its last call out is lost, or not; another instance takes over. */
+  kill({ lose = true } = {}): void {
+    if (lose) this.storage.lose();
+    else this.storage.flush();
+    // An alarm whose handler dies before it has set the next is run again.
+    if (this.#running) this.storage.alarmMs ??= this.clock.now() + ALARM_RETRY_MS;
+    this.#running = false;
+    this.#begin();
+  }
+
+  #begin(): void {
+    this.#instance += 1;
+    const instance = this.#instance;
+    const ports = instancePorts(this, () => instance === this.#instance);
+    this.engine = new Engine({ ports, source: this.#source(), options: this.options });
+  }
+
+  #source(): EngineSource {
+    const visit = { permits: [], deadlineAtMs: 0, tallies: new Map(), slotsUsed: new Map() };
+    const source = this.kind(this.upstream, visit);
+    const { id, tables, resumable, compare } = source;
+    const requests: EngineSource['requests'] = (step, changes) => source.requests(step, changes, this.settings);
+    return { id, tables, resumable, compare, requests, ...source.pace(this.settings), prepares: false };
+  }
+}
+
+/** A world whose source has been started, but has not run yet. */
+export async function startedWorld(options: WorldOptions = {}): Promise<World> {
+  const world = new World(options);
+  await world.engine.watch();
+  return world;
+}
+
+/** Fires alarms, and lets time pass from one to the next, until something holds between two runs. */
+export async function settle(
+  world: World,
+  { until, withinMs = 24 * 3_600_000 }: { until: () => boolean; withinMs?: number },
+): Promise<void> {
+  const endMs = world.clock.elapsedMs + withinMs;
+  for (;;) {
+    await drained();
+    if (!world.running && until()) return;
+    if (fireDue(world)) continue;
+    const waitMs = nextEventMs(world);
+    if (waitMs === null) throw new Error('simulation: expected something to wait for, got neither alarm nor timer');
+    if (world.clock.elapsedMs + waitMs > endMs) throw new Error(`simulation: expected an end within ${withinMs} ms`);
+    await world.clock.advance(waitMs);
+  }
+}
+
+/** Waits until everything the feed shows is in files. */
+export function followed(world: World): Promise<void> {
+  return settle(world, { until: () => world.isFollowed });
+}
+
+/** Lets time pass and fires the alarms that come due in it. */
+export async function pass(world: World, ms: number): Promise<void> {
+  const endMs = world.clock.elapsedMs + ms;
+  for (;;) {
+    await drained();
+    if (fireDue(world)) continue;
+    const waitMs = nextEventMs(world);
+    const leftMs = endMs - world.clock.elapsedMs;
+    if (waitMs === null || waitMs > leftMs) return world.clock.advance(leftMs);
+    await world.clock.advance(waitMs);
+  }
+}
+
+/** Waits for the alarm and for the end of the run it starts. */
+export async function nextRun(world: World): Promise<void> {
+  const { runs } = world;
+  await settle(world, { until: () => world.runs > runs });
+}
+
+function fireDue(world: World): boolean {
+  const { alarmMs } = world.storage;
+  if (world.running || alarmMs === null || alarmMs > world.clock.now()) return false;
+  world.fire();
+  return true;
+}
+
+function nextEventMs({ clock, storage, running }: World): number | null {
+  const alarmMs = running || storage.alarmMs === null ? null : Math.max(0, storage.alarmMs - clock.now());
+  const waits = [alarmMs, clock.nextTimerMs()].filter(ms => ms !== null);
+  return waits.length === 0 ? null : Math.min(...waits);
+}
+
+function pick<T extends object>(given: Partial<T>, names: T): Partial<T> {
+  return Object.fromEntries(Object.entries(given).filter(([name]) => name in names)) as Partial<T>;
+}

@@ -1,0 +1,268 @@
+import { env, exports } from 'cloudflare:workers';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { TABLES } from '../../schemas/index.ts';
+import type { SourceStatus, TableDetail } from '../../src/api/forms.ts';
+import { api, flushed, prepare, restart, set, source, sql, until, untilAccepted } from './source.ts';
+import { openUpstream, type Upstream } from './upstream.ts';
+
+let upstream: Upstream;
+
+beforeAll(async () => {
+  upstream = await openUpstream({ only: [], changes: 100, rows: 4 });
+  await prepare(upstream);
+});
+
+interface Answer {
+  status: number;
+  headers: Headers;
+  body: Record<string, unknown>;
+}
+
+async function ask(path: string, init: RequestInit = {}): Promise<Answer> {
+  const response = await exports.default.fetch(`http://worker${path}`, init);
+  expect(response.headers.get('content-type')).toContain('application/json');
+  expect(response.headers.get('cache-control')).toBe('no-store');
+  return { status: response.status, headers: response.headers, body: await response.json() };
+}
+
+const post = (path: string, token?: string, body?: string) =>
+  ask(path, { method: 'POST', ...(token && { headers: { authorization: `Bearer ${token}` } }), ...(body && { body }) });
+
+const control = (action: string) => post(`/v1/sources/npm/${action}`, 'test').then(({ body }) => body);
+
+/** Status fields that no source has before it ran are null, and there. */
+const STATUS_AT_FIRST: SourceStatus = {
+  ...{ source: 'npm', state: 'paused', cursor: { accepted: null, durable: null, head: null } },
+  ...{ lag: { changes: null, seconds: null }, rate: { rows_per_second_1m: 0, rows_per_second_1h: 0 } },
+  buffer: { rows: 0, bytes: 0, oldest_age_seconds: null },
+  balance: {
+    ...{ changes: 0, rows: 0, tombstones: 0, parked: 0, dead: 0, balanced: true },
+    skipped: {
+      ...{ 'internal-document': 0, 'no-rows': 0, superseded: 0, unchanged: 0 },
+      ...{ 'revision-never-served': 0, dismissed: 0, unwatched: 0 },
+    },
+  },
+  tables: { npm_package: { rows: 0, files: 0, bytes: 0, last_lsn: 0 } },
+  last_flush: { at: null, rows: null, bytes: null, key: null, duration_ms: null },
+  upstream: { requests: 0, not_modified: 0, throttled: 0, errors: 0 },
+  next_wake_at: null,
+  last_error: { kind: null, reason: null, hint: null, retry: null, at: null },
+};
+
+const time = expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
+const number = expect.any(Number);
+
+describe('before a source was started', () => {
+  it('has a status with every field', async () => {
+    const { status, body } = await ask('/v1/sources/npm');
+    expect(status).toBe(200);
+    expect(body).toEqual(STATUS_AT_FIRST);
+    expect((await ask('/v1/sources')).body).toEqual({ sources: [STATUS_AT_FIRST] });
+  });
+
+  it('is healthy: it is paused', async () => {
+    const { status, body } = await ask('/healthz');
+    expect(status).toBe(200);
+    expect(body).toEqual({ ok: true, sources: [{ id: 'npm', state: 'paused', reason: null }] });
+  });
+
+  it('has all tables, empty', async () => {
+    const empty = { rows: 0, files: 0, bytes: 0, last_lsn: 0 };
+    const tables = TABLES.map(({ name, prefix }) => ({ name, prefix, ...empty }));
+    expect(await ask('/v1/tables')).toMatchObject({ status: 200, body: { tables } });
+    for (const { name, prefix } of TABLES) {
+      const { status, body } = await ask(`/v1/tables/${name}`);
+      expect(status).toBe(200);
+      expect(body).toEqual({ name, prefix, ...empty, columns: expect.any(Array), live_files: [] });
+    }
+  });
+
+  it('pulls nothing, and no alarm is set', async () => {
+    expect(await upstream.requests()).toEqual([]);
+    expect((await source().status()).next_wake_at).toBeNull();
+  });
+});
+
+describe('controls', () => {
+  it.each(['start', 'pause', 'flush'])('refuse %s without the token, or with another', async action => {
+    const before = await source().status();
+    for (const token of [undefined, 'wrong', 'tes', 'testt', '']) {
+      const { status, headers, body } = await post(`/v1/sources/npm/${action}`, token);
+      expect(status).toBe(401);
+      expect(headers.get('www-authenticate')).toBe('Bearer');
+      const error = { code: 'unauthorized', message: expect.any(String), hint: expect.any(String) };
+      expect(body).toEqual({ error });
+    }
+    const basic = await ask(`/v1/sources/npm/${action}`, { method: 'POST', headers: { authorization: 'Basic test' } });
+    expect(basic.status).toBe(401);
+    expect(await source().status()).toEqual(before);
+  });
+
+  it('refuse a body with a field, and a source that is not there', async () => {
+    expect(await post('/v1/sources/npm/pause', 'test', '{}')).toMatchObject({ status: 200 });
+    for (const body of ['{"force":true}', '[]', 'pause', '"x"', '1']) {
+      const refused = await post('/v1/sources/npm/pause', 'test', body);
+      expect(refused).toMatchObject({ status: 400, body: { error: { code: 'invalid_body' } } });
+    }
+    const unknown = await post('/v1/sources/nothing/pause', 'test');
+    expect(unknown).toMatchObject({ status: 404, body: { error: { code: 'not_found' } } });
+  });
+
+  it('start, and say whether that changed anything', async () => {
+    const started = await control('start');
+    expect(started).toEqual({ source: 'npm', action: 'start', changed: true, state: expect.any(String) });
+    expect(started.state).not.toBe('paused');
+    expect(await control('start')).toMatchObject({ changed: false });
+    await untilAccepted(upstream);
+    expect(await control('start')).toMatchObject({ changed: false, state: 'following' });
+  });
+
+  it('flush, and say whether there was anything to flush', async () => {
+    expect(await control('flush')).toEqual({ source: 'npm', action: 'flush', changed: true, state: 'following' });
+    const status = await flushed();
+    expect(status.tables.npm_package).toEqual({ rows: 4, files: 1, bytes: number, last_lsn: 4 });
+    for (let i = 0; i < 3; i++) expect(await control('flush')).toMatchObject({ changed: false });
+    expect(await flushed()).toMatchObject({ tables: status.tables });
+    // A flush of nothing is not owed to rows that come later.
+    await upstream.release(1);
+    expect((await untilAccepted(upstream)).buffer.rows).toBe(1);
+  });
+
+  it('pause: nothing is pulled, what is there is still flushed', async () => {
+    expect(await control('pause')).toEqual({ source: 'npm', action: 'pause', changed: true, state: 'paused' });
+    expect(await control('pause')).toMatchObject({ changed: false, state: 'paused' });
+    const { cursor } = await source().status();
+    await upstream.release(2);
+    expect(await control('flush')).toMatchObject({ changed: true, state: 'paused' });
+    const status = await flushed();
+    expect(status).toMatchObject({
+      state: 'paused',
+      cursor: { accepted: cursor.accepted },
+      tables: { npm_package: { rows: 5, files: 2 } },
+    });
+    await restart();
+    const { state, cursor: kept } = await until(({ next_wake_at }) => next_wake_at === null);
+    expect([state, kept.accepted]).toEqual(['paused', cursor.accepted]);
+    await control('start');
+    expect((await untilAccepted(upstream)).buffer.rows).toBe(2);
+    await flushed();
+  });
+});
+
+describe('after rows and files', () => {
+  it('has a status with every field, known', async () => {
+    const { body } = await ask('/v1/sources/npm');
+    const cursor = String(await upstream.updateSeq());
+    expect(body).toEqual({
+      ...STATUS_AT_FIRST,
+      ...{ state: 'following', cursor: { accepted: cursor, durable: cursor, head: cursor } },
+      ...{ lag: { changes: 0, seconds: number }, rate: { rows_per_second_1m: number, rows_per_second_1h: number } },
+      balance: { ...STATUS_AT_FIRST.balance, changes: 7, rows: 7 },
+      tables: { npm_package: { rows: 7, files: 3, bytes: number, last_lsn: 7 } },
+      last_flush: { at: time, rows: 2, bytes: number, key: expect.any(String), duration_ms: number },
+      upstream: { requests: number, not_modified: 0, throttled: 0, errors: number },
+      next_wake_at: time,
+    });
+  });
+
+  it('has a table with its columns', async () => {
+    const { body } = await ask('/v1/tables/npm_package');
+    const columns = TABLES.find(({ name }) => name === 'npm_package')!.columns;
+    expect(body.columns).toEqual(
+      columns.map(({ name, type, required, description, fieldId }) => {
+        return { name, type, required, description, field_id: fieldId };
+      }),
+    );
+  });
+
+  it('gives live files after an LSN, and no more than asked for', async () => {
+    const all = (await api<TableDetail>('/v1/tables/npm_package')).live_files;
+    expect(all.map(({ first_lsn, last_lsn, rows }) => [first_lsn, last_lsn, rows])).toEqual([
+      [1, 4, 4],
+      [5, 5, 1],
+      [6, 7, 2],
+    ]);
+    const part = async (query: string) => (await api<TableDetail>(`/v1/tables/npm_package?${query}`)).live_files;
+    expect(await part('limit=2')).toEqual(all.slice(0, 2));
+    expect(await part('after=4')).toEqual(all.slice(1));
+    expect(await part('after=4&limit=1')).toEqual(all.slice(1, 2));
+    expect(await part('after=7')).toEqual([]);
+    for (const query of ['after=-1', 'after=x', 'limit=0', 'limit=1001', 'limit=1.5', 'limit=1&limit=2']) {
+      const refused = await ask(`/v1/tables/npm_package?${query}`);
+      expect(refused, query).toMatchObject({ status: 400, body: { error: { code: 'invalid_setting' } } });
+    }
+  });
+
+  it('is healthy while runs end well, and says what is wrong when none did for long', async () => {
+    const healthy = { status: 200, body: { ok: true, sources: [{ id: 'npm', state: 'following', reason: null }] } };
+    expect(await ask('/healthz')).toMatchObject(healthy);
+    await upstream.fault('/registry/', [{ status: 500 }], { repeat: true });
+    await until(({ last_error }) => last_error.kind === 'upstream-status');
+    expect(await ask('/healthz')).toMatchObject({ status: 200, body: { ok: true } });
+    await sql('UPDATE source SET ended_well_ms = 0');
+    const { status, body } = await ask('/healthz');
+    expect(status).toBe(503);
+    const reason = expect.stringContaining('expected status 200, got 500');
+    expect(body).toEqual({ ok: false, sources: [{ id: 'npm', state: 'backing-off', reason }] });
+    await upstream.clearFaults();
+    await until(({ last_error }) => last_error.kind === null);
+    expect(await ask('/healthz')).toMatchObject(healthy);
+  });
+});
+
+describe('paths and methods', () => {
+  it.each(['/', '/v1', '/v1/sources/nothing', '/v1/tables/nothing', '/v1/sources/npm/stop', '/v1/sources/%E0%A4%A'])(
+    'there is nothing at %s',
+    async path => {
+      const { status, body } = await ask(path);
+      expect(status).toBe(404);
+      expect(body).toEqual({
+        error: { code: 'not_found', message: expect.any(String), hint: expect.any(String) },
+      });
+    },
+  );
+
+  it.each([
+    ['POST', '/healthz', 'GET'],
+    ['DELETE', '/v1/sources', 'GET'],
+    ['PUT', '/v1/sources/npm', 'GET'],
+    ['GET', '/v1/sources/npm/start', 'POST'],
+    ['POST', '/v1/tables', 'GET'],
+    ['PATCH', '/v1/tables/npm_package', 'GET'],
+  ])('%s is not taken at %s', async (method, path, allow) => {
+    const { status, headers, body } = await ask(path, { method });
+    expect(status).toBe(405);
+    expect(headers.get('allow')).toBe(allow);
+    expect(body).toMatchObject({ error: { code: 'method_not_allowed' } });
+  });
+});
+
+// Last: an object that cannot be made any more cannot be asked for anything.
+describe('a wrong setting', () => {
+  it.each([
+    ['FLUSH_AGE_MS', 'soon'],
+    ['NPM_POLL_MS', '1'],
+    ['NPM_REGISTRY_URL', 'ftp://mirror'],
+  ])('%s=%s is named instead of an answer', async (name, value) => {
+    const right = Reflect.get(env, name);
+    await restart({ [name]: value });
+    for (const path of ['/v1/sources', '/v1/sources/npm', '/v1/tables', '/v1/tables/npm_package']) {
+      const { status, body } = await ask(path);
+      expect(status).toBe(400);
+      expect(body).toMatchObject({ error: { code: 'invalid_setting', message: expect.stringContaining(name) } });
+    }
+    const { status, body } = await ask('/healthz');
+    expect(status === 400 || status === 503).toBe(true);
+    expect(JSON.stringify(body)).toContain(name);
+    set({ [name]: right });
+    expect(await ask('/v1/sources/npm')).toMatchObject({ status: 200 });
+  });
+
+  it('SOURCES with a source that is not there is named by the health', async () => {
+    set({ SOURCES: 'npm,nothing' });
+    const { status, body } = await ask('/healthz');
+    expect(status).toBe(400);
+    expect(body).toMatchObject({ error: { code: 'invalid_setting', message: expect.stringContaining('nothing') } });
+    set({ SOURCES: 'npm' });
+  });
+});

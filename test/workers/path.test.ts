@@ -1,0 +1,127 @@
+import { env } from 'cloudflare:workers';
+import { beforeAll, expect, it } from 'vitest';
+import { npmPackage } from '../../schemas/npm_package.ts';
+import type { TableDetail } from '../../src/api/forms.ts';
+import { api, flushed, prepare, readDataFile, source, sql, untilAccepted } from './source.ts';
+import { openUpstream, type Upstream } from './upstream.ts';
+
+// One change, from the feed to a row read back out of the bucket. Each test looks at the next step of its path.
+
+let upstream: Upstream;
+let place = '';
+const seenAt = Date.now();
+
+beforeAll(async () => {
+  upstream = await openUpstream({ only: ['ms'] });
+  place = String((await upstream.rows())[0]!.seq);
+  await prepare(upstream);
+  await source().control('start');
+  await untilAccepted(upstream);
+});
+
+/** The UTC dates since the tests began, as `YYYY/MM/DD`: a test may run at midnight. */
+function daysSince(ms: number): string[] {
+  return [ms, Date.now()].map(at => new Date(at).toISOString().slice(0, 10).replaceAll('-', '/'));
+}
+
+it('asks the feed, the document and its downloads', async () => {
+  const asked = new Set(await upstream.requests());
+  const counts = ['/downloads/point/last-month/,ms', '/downloads/point/last-year/,ms'];
+  expect([...asked].sort()).toEqual(['/', ...counts, '/ms', '/registry/_changes']);
+});
+
+it('keeps the document byte for byte', async () => {
+  const object = await env.LAKE.get('npm/raw/ms/latest.json');
+  expect(new Uint8Array(await object!.arrayBuffer())).toEqual(await upstream.documentOf('ms'));
+  expect(object!.httpMetadata?.contentType).toBe('application/json');
+  expect(Object.keys(object!.customMetadata!).sort()).toEqual(['fetched-at', 'revision']);
+  expect(Number(object!.customMetadata!['fetched-at'])).toBeGreaterThanOrEqual(seenAt);
+  const document = JSON.parse(new TextDecoder().decode(await upstream.documentOf('ms')));
+  expect(object!.customMetadata!.revision).toBe(document._rev.split('-')[0]);
+});
+
+it('keeps the row as the metadata JSON of the day', async () => {
+  const keys = daysSince(seenAt).map(day => `npm/metadata/${day}/ms.json`);
+  const found = (await Promise.all(keys.map(key => env.LAKE.get(key)))).find(object => object !== null);
+  const metadata = await found!.json<Record<string, unknown>>();
+  const columns = npmPackage.columns.map(column => column.name).filter(name => !/^_|^updated_at$/.test(name));
+  expect(Object.keys(metadata).sort()).toEqual(columns.sort());
+  const document = JSON.parse(new TextDecoder().decode(await upstream.documentOf('ms')));
+  expect(metadata).toMatchObject({ name: 'ms', version: document['dist-tags'].latest });
+});
+
+it('has the row in the journal, with the cursor, and not yet in a file', async () => {
+  const entries = await sql('SELECT table_name, first_lsn, last_lsn, cursor_before, cursor_after FROM entries');
+  expect(entries).toEqual([
+    { table_name: 'npm_package', first_lsn: 1, last_lsn: 1, cursor_before: '0', cursor_after: place },
+  ]);
+  const status = await source().status();
+  expect(status.cursor).toEqual({ accepted: place, durable: '0', head: place });
+  expect(status.buffer).toMatchObject({ rows: 1, bytes: expect.any(Number) });
+  expect(status.tables).toEqual({ npm_package: { rows: 0, files: 0, bytes: 0, last_lsn: 1 } });
+  expect((await env.LAKE.list({ prefix: 'npm/metadata/partitions.parquet/' })).objects).toEqual([]);
+});
+
+it('moves the row into a data file under its key', async () => {
+  const status = await flushed();
+  const { objects } = await env.LAKE.list({ prefix: 'npm/metadata/partitions.parquet/' });
+  expect(objects).toHaveLength(1);
+  const [{ key, size }] = objects as [R2Object];
+  const [row] = await readDataFile(key);
+  const [year, month] = String(row!.updated_at).split('-');
+  const lsn = '1'.padStart(16, '0');
+  expect(key).toBe(`npm/metadata/partitions.parquet/year=${year}/month=${month}/data-${lsn}-${lsn}.parquet`);
+  expect(status.last_flush).toMatchObject({ key, rows: 1, bytes: size });
+  expect(status.cursor).toEqual({ accepted: place, durable: place, head: place });
+  expect(status.buffer).toEqual({ rows: 0, bytes: 0, oldest_age_seconds: null });
+  expect(await sql('SELECT * FROM entries')).toEqual([]);
+});
+
+it('reads the row back out of the bucket', async () => {
+  const { live_files } = await api<TableDetail>('/v1/tables/npm_package');
+  const rows = await readDataFile(live_files[0]!.key);
+  expect(rows).toHaveLength(1);
+  const [row] = rows as [Record<string, unknown>];
+  expect(Object.keys(row)).toEqual(npmPackage.columns.map(column => column.name));
+  expect(row).toMatchObject({ name: 'ms', _lsn: 1, _op: 'upsert', _cursor: place });
+  expect(Date.parse(String(row.updated_at))).toBeGreaterThanOrEqual(seenAt);
+  // Without lineage and the lake's own time it is the metadata JSON.
+  const day = String((await env.LAKE.head('npm/raw/ms/latest.json'))!.customMetadata!['fetched-at']);
+  const metadata = await env.LAKE.get(`npm/metadata/${daysSince(Number(day))[0]}/ms.json`);
+  const { updated_at: _, _lsn, _op, _cursor, ...rest } = row;
+  expect(rest).toEqual(await metadata!.json());
+});
+
+it('projects the file and the cursor to the operational database', async () => {
+  const [file] = (await api<TableDetail>('/v1/tables/npm_package')).live_files;
+  const state = await env.DB.prepare('SELECT * FROM sync_state').all();
+  expect(state.results).toMatchObject([{ source: 'npm', last_sequence: place }]);
+  expect(Date.parse(String(state.results[0]!.last_sync_time))).toBeGreaterThanOrEqual(seenAt);
+  const runs = await env.DB.prepare('SELECT * FROM ingestion_runs').all();
+  expect(runs.results).toMatchObject([
+    {
+      ...{ source: 'npm', run_type: 'follow', status: 'completed', cursor: place, error_message: null },
+      ...{ records_processed: 1, records_inserted: 1, records_failed: 0 },
+    },
+  ]);
+  const { started_at, completed_at, duration_ms, data } = runs.results[0] as Record<string, string>;
+  expect(Date.parse(completed_at!) - Date.parse(started_at!)).toBe(duration_ms);
+  const { key, bytes } = file!;
+  expect(JSON.parse(data!)).toMatchObject({ key, bytes, table: 'npm_package', first_lsn: 1, last_lsn: 1 });
+});
+
+it('tells of it over HTTP', async () => {
+  expect(await api('/v1/sources/npm')).toMatchObject({
+    ...{ source: 'npm', state: 'following', lag: { changes: 0 } },
+    balance: { changes: 1, rows: 1, tombstones: 0, parked: 0, dead: 0, balanced: true },
+    tables: { npm_package: { rows: 1, files: 1, last_lsn: 1 } },
+  });
+  const { live_files, ...facts } = await api<TableDetail>('/v1/tables/npm_package');
+  expect(facts).toMatchObject({ name: 'npm_package', prefix: 'npm/metadata', rows: 1, files: 1, last_lsn: 1 });
+  const head = await env.LAKE.head(live_files[0]!.key);
+  expect(live_files).toMatchObject([{ first_lsn: 1, last_lsn: 1, rows: 1, bytes: head!.size, etag: head!.etag }]);
+  expect(facts.bytes).toBe(head!.size);
+  const { tables } = await api<{ tables: object[] }>('/v1/tables');
+  const { columns: _, ...listed } = facts;
+  expect(tables).toContainEqual(listed);
+});

@@ -1,0 +1,142 @@
+/// <reference types="@cloudflare/vitest-plugin/types" />
+import { applyD1Migrations, evictDurableObject, runInDurableObject } from 'cloudflare:test';
+import { env, exports } from 'cloudflare:workers';
+import { constants, zstdDecompressSync } from 'node:zlib';
+import { parquetReadObjects } from 'hyparquet';
+import { expect, vi } from 'vitest';
+import type { SourceStatus, TableDetail } from '../../src/api/forms.ts';
+import type { SqlValue } from '../../src/engine/ports.ts';
+import type { Upstream } from './upstream.ts';
+
+type Migrations = Parameters<typeof applyD1Migrations>[1];
+
+/** The one object under test. A stub does not outlive the abortion of its object, so it is asked for each time. */
+export function source() {
+  return env.SOURCES_NS.getByName('npm');
+}
+
+/** Pulls at once and as often as it may; nothing flushes by itself. */
+const DEFAULTS = {
+  ...{ NPM_START: '0', NPM_POLL_MS: '100', NPM_SETTLE_MS: '0', NPM_REQUESTS_PER_SECOND: '1000' },
+  ...{ FLUSH_AGE_MS: '3600000', FLUSH_BYTES_MAX: '16777216' },
+};
+
+/** Sets settings of the worker. An object reads them when it is made: see `restart`. */
+export function set(settings: Record<string, unknown>): void {
+  Object.assign(env, settings);
+}
+
+/** Points the worker at an upstream, and makes the operational tables. */
+export async function prepare(upstream: Upstream, settings: Record<string, unknown> = {}): Promise<void> {
+  await applyD1Migrations(env.DB, (env as typeof env & { MIGRATIONS: Migrations }).MIGRATIONS);
+  const { origin } = upstream;
+  const urls = { NPM_FEED_URL: `${origin}/registry`, NPM_REGISTRY_URL: origin, NPM_DOWNLOADS_URL: origin };
+  set({ ...DEFAULTS, ...urls, ...settings });
+}
+
+/** Drops the object from memory once it is idle; what it knows then is what it wrote down. */
+export async function restart(settings: Record<string, unknown> = {}): Promise<void> {
+  set(settings);
+  await source().status();
+  await evictDurableObject(source());
+}
+
+/** Asks the worker over HTTP, with the token. */
+export async function api<T = Record<string, unknown>>(path: string, method = 'GET'): Promise<T> {
+  const init = { method, headers: { authorization: 'Bearer test' } };
+  return (await exports.default.fetch(`http://worker${path}`, init)).json();
+}
+
+/** Waits until the source's status is as wanted, and gives it. */
+export function until(wanted: (status: SourceStatus) => boolean): Promise<SourceStatus> {
+  return vi.waitFor(
+    async () => {
+      const status = await source().status();
+      if (!wanted(status)) throw new Error(`status: ${JSON.stringify(status)}`);
+      return status;
+    },
+    { timeout: 30_000, interval: 20 },
+  );
+}
+
+/** Waits until all the upstream shows is accepted. */
+export async function untilAccepted(upstream: Upstream): Promise<SourceStatus> {
+  const head = String((await upstream.rows()).at(-1)?.seq);
+  return until(({ cursor }) => cursor.accepted === head);
+}
+
+/** Flushes, and waits until all that was accepted is in a file and in the operational database. */
+export async function flushed(): Promise<SourceStatus> {
+  await source().control('flush');
+  const status = await until(({ buffer, cursor }) => buffer.rows === 0 && cursor.durable === cursor.accepted);
+  await vi.waitFor(
+    async () => {
+      const state = await env.DB.prepare("SELECT last_sequence FROM sync_state WHERE source = 'npm'").first();
+      expect(state?.last_sequence).toBe(status.cursor.durable);
+      const runs = await env.DB.prepare('SELECT count(*) AS runs FROM ingestion_runs').first();
+      expect(runs?.runs).toBe(status.tables.npm_package?.files);
+    },
+    { timeout: 30_000, interval: 20 },
+  );
+  return status;
+}
+
+/** Runs a statement in the object's own SQLite. */
+export function sql<R = Record<string, SqlValue>>(statement: string): Promise<R[]> {
+  return runInDurableObject(source(), (_, state) => state.storage.sql.exec(statement).toArray() as R[]);
+}
+
+/** A row of a data file; 64-bit integers as numbers. */
+export type LakeRow = Record<string, string | number | boolean | null>;
+
+/** The rows of one data file, in file order. */
+export async function readDataFile(key: string): Promise<LakeRow[]> {
+  const object = await env.LAKE.get(key);
+  if (!object) throw new Error(`${key}: expected an object, got none`);
+  const file = await object.arrayBuffer();
+  const rows = await parquetReadObjects({ file, compressors: { ZSTD: unzstd } });
+  return rows.map(
+    row =>
+      Object.fromEntries(
+        Object.entries(row).map(([name, value]) => [name, typeof value === 'bigint' ? Number(value) : value]),
+      ) as LakeRow,
+  );
+}
+
+/** The runtime takes a page that just fills its output for a truncated one: asked to flush, it does not judge. */
+function unzstd(page: Uint8Array): Uint8Array {
+  return zstdDecompressSync(page, { finishFlush: constants.ZSTD_e_flush });
+}
+
+/** All rows of all data files, read out of the bucket, by LSN. */
+export async function lakeRows(): Promise<LakeRow[]> {
+  const { live_files } = await api<TableDetail>('/v1/tables/npm_package');
+  const rows = await Promise.all(live_files.map(({ key }) => readDataFile(key)));
+  return rows.flat().sort((a, b) => Number(a._lsn) - Number(b._lsn));
+}
+
+/**
+ * The promise, checked: each change the upstream shows is in exactly one place, files are what the table says they
+ * are, and the operational database has a run for each. `changes` is how many were shown in all, hidden ones included.
+ */
+export async function prove(upstream: Upstream): Promise<LakeRow[]> {
+  await untilAccepted(upstream);
+  const status = await flushed();
+  const rows = await lakeRows();
+  // Dense, each once, in the order of the feed.
+  expect(rows.map(row => row._lsn)).toEqual(rows.map((_, index) => index + 1));
+  const shown = await upstream.rows();
+  expect(rows.map(row => [row._cursor, row.name])).toEqual(shown.map(row => [String(row.seq), row.id]));
+  expect(status.balance).toMatchObject({ changes: shown.length, rows: shown.length, balanced: true });
+  // No object but those of the table, and a run for each.
+  const { live_files } = await api<TableDetail>('/v1/tables/npm_package');
+  const { objects } = await env.LAKE.list({ prefix: 'npm/metadata/partitions.parquet/' });
+  expect(objects.map(({ key, etag, size }) => [key, etag, size])).toEqual(
+    live_files.map(({ key, etag, bytes }) => [key, etag, bytes]),
+  );
+  const runs = await env.DB.prepare(
+    'SELECT sum(records_inserted) AS rows, count(*) AS runs FROM ingestion_runs',
+  ).first();
+  expect(runs).toEqual({ rows: rows.length, runs: live_files.length });
+  return rows;
+}

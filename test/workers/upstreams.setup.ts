@@ -1,0 +1,56 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { json } from 'node:stream/consumers';
+import type { TestProject } from 'vitest/node';
+import { type Replay, type ReplayOptions, startReplay } from '../../src/local/replay.ts';
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    /** Where the worker's tests open upstreams of their own: see `upstream.ts`. */
+    upstreams: string;
+  }
+}
+
+/** What a test may ask of its upstream. */
+const METHODS = [
+  ...(['release', 'waiting', 'pushChange', 'fault', 'clearFaults'] as const),
+  ...(['rows', 'updateSeq', 'documentOf', 'close'] as const),
+];
+type Method = (typeof METHODS)[number];
+
+/**
+ * A replay needs Node, and the tests run in the worker's runtime: this server opens one for each that asks.
+ * `POST /` with options opens one and names its address; `POST /<port>/<method>` with arguments calls it.
+ */
+export default async function setup({ provide }: TestProject): Promise<() => Promise<void>> {
+  const replays = new Map<string, Replay>();
+  const server = createServer(async (request, response) => {
+    try {
+      const result = await answerTo(replays, request.url ?? '/', await json(request));
+      response.end(result instanceof Uint8Array ? result : JSON.stringify(result ?? null));
+    } catch (error) {
+      response.writeHead(500).end(String(error));
+    }
+  });
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
+  provide('upstreams', `http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+  return async () => {
+    await Promise.all([...replays.values()].map(replay => replay.close()));
+    server.closeAllConnections();
+    await new Promise(resolve => server.close(resolve));
+  };
+}
+
+async function answerTo(replays: Map<string, Replay>, path: string, args: unknown): Promise<unknown> {
+  if (path === '/') {
+    const replay = await startReplay(args as ReplayOptions);
+    replays.set(new URL(replay.origin).port, replay);
+    return replay.origin;
+  }
+  const [, port, method] = path.split('/');
+  const replay = replays.get(port ?? '');
+  if (!replay) throw new Error(`upstream: expected an open one, got port ${port}`);
+  if (method === 'requests') return replay.requests.recent.map(({ path }) => path);
+  if (!METHODS.includes(method as Method)) throw new Error(`upstream: expected one of ${METHODS}, got ${method}`);
+  return (replay[method as Method] as (...given: unknown[]) => unknown)(...(args as unknown[]));
+}
