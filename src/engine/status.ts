@@ -109,7 +109,10 @@ export function liveFilesOf(
 /** Healthy: paused, or a run ended well within three of its intervals. A run may take a slice's time, so an interval is never shorter. */
 export function healthOf(engine: Engine): SourceHealth {
   const state = stateOf(engine);
-  const endedWellMs = engine.journal.state.source().ended_well_ms;
+  const { started, ended_well_ms: endedWellMs } = engine.journal.state.source();
+  if (engine.options.enabled && started === 0) {
+    return { id: engine.source.id, state, ok: false, reason: 'not started yet: the watchdog has not looked' };
+  }
   const windowMs = 3 * Math.max(engine.source.pollMs, LIMITS.sliceLoadMsMax);
   const isRecent = endedWellMs !== null && engine.ports.clock.now() - endedWellMs <= windowMs;
   if (state === 'paused' || isRecent) return { id: engine.source.id, state, ok: true, reason: null };

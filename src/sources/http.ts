@@ -205,7 +205,7 @@ function join(chunks: Uint8Array[], size: number): Uint8Array {
   return bytes;
 }
 
-/** Counts an answer that is not 200 and makes its error. 429, and 503 with a time to wait, are throttling. */
+/** Counts an answer that is not 200 and makes its error. 429, and 503 with a time to wait, are throttling; a 404 is an answer. */
 async function statusError(
   response: Response,
   { subject, tally, nowMs }: { subject: string; tally: HostTally; nowMs: number },
@@ -216,7 +216,7 @@ async function statusError(
   if (waitMs !== null) tally.retryAfterMs = Math.max(tally.retryAfterMs ?? 0, waitMs);
   if (status === 304) tally.notModified += 1;
   else if (status === 429 || (status === 503 && waitMs !== null)) tally.throttled += 1;
-  else tally.errors += 1;
+  else if (status >= 500) tally.errors += 1;
   return new UpstreamError(`http-${status}`, `${subject}: expected status 200, got ${status}`, {
     status,
     retryAfterMs: waitMs,

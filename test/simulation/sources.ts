@@ -19,7 +19,7 @@ export type SourceKind = (upstream: Upstream, visit: Visit) => Source<SourceSett
 
 /** Follows the upstream's coalescing feed: each change is a place to resume from; a change of `internal:…` is skipped. */
 export const coalescing: SourceKind = (upstream, visit) => ({
-  ...SHARED,
+  ...COMMON,
   id: 'coalescing',
   prefix: 'npm',
   tables: [npmPackage],
@@ -66,7 +66,7 @@ export const coalescing: SourceKind = (upstream, visit) => ({
  * a row of one table, and a key that ends in `+` one of each.
  */
 export const pages: SourceKind = (upstream, visit) => ({
-  ...SHARED,
+  ...COMMON,
   id: 'pages',
   prefix: 'github',
   tables: [githubProfile, githubRepo],
@@ -99,7 +99,7 @@ export const pages: SourceKind = (upstream, visit) => ({
   },
 });
 
-const SHARED = {
+const COMMON = {
   settingNames: [],
   settings: () => DEFAULT_SETTINGS,
   pace: ({ pollMs, settleMs, requestsPerSecond }: SourceSettings) => {

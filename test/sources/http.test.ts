@@ -51,7 +51,7 @@ describe('a status', () => {
         requests: 1,
         notModified: status === 304 ? 1 : 0,
         throttled: 0,
-        errors: status === 304 ? 0 : 1,
+        errors: status >= 500 ? 1 : 0,
         retryAfterMs: null,
       },
     ]);

@@ -60,10 +60,11 @@ describe('before a source was started', () => {
     expect((await ask('/v1/sources')).body).toEqual({ sources: [STATUS_AT_FIRST] });
   });
 
-  it('is healthy: it is paused', async () => {
+  it('is not healthy: the settings name it, and nothing has started it', async () => {
     const { status, body } = await ask('/healthz');
-    expect(status).toBe(200);
-    expect(body).toEqual({ ok: true, sources: [{ id: 'npm', state: 'paused', reason: null }] });
+    expect(status).toBe(503);
+    const reason = expect.stringContaining('not started yet');
+    expect(body).toEqual({ ok: false, sources: [{ id: 'npm', state: 'paused', reason }] });
   });
 
   it('has all tables, empty', async () => {
@@ -160,7 +161,7 @@ describe('after rows and files', () => {
       balance: { ...STATUS_AT_FIRST.balance, changes: 7, rows: 7 },
       tables: { npm_package: { rows: 7, files: 3, bytes: number, last_lsn: 7 } },
       last_flush: { at: time, rows: 2, bytes: number, key: expect.any(String), duration_ms: number },
-      upstream: { requests: number, not_modified: 0, throttled: 0, errors: number },
+      upstream: { requests: number, not_modified: 0, throttled: 0, errors: 0 },
       next_wake_at: time,
     });
   });
