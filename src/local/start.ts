@@ -89,7 +89,7 @@ function makeTeller(options: {
       const before = last.get(id);
       // Between two attempts the state goes back and forth; the failure is the same.
       const isRetrying = error.kind !== null && state !== 'stalled' && state !== 'paused';
-      const seen = JSON.stringify([isRetrying ? 'retrying' : state, error.kind, error.reason]);
+      const seen = JSON.stringify([isRetrying ? 'retrying' : state, error.kind, withoutReference(error.reason)]);
       const isNew = before?.seen !== seen;
       if (!isNew && Date.now() - before.toldAt < LINE_MS) return;
       const source = sources.find(candidate => candidate.id === id);
@@ -135,6 +135,11 @@ async function probe(url: string): Promise<string | null> {
   } catch (error) {
     return messageOf((error as Error).cause ?? error);
   }
+}
+
+/** The runtime gives each of its internal errors a reference of its own, which makes the same failure no news. */
+function withoutReference(reason: string | null): string | null {
+  return reason?.replace(/; reference = \w+/, '') ?? null;
 }
 
 function clock(): string {
