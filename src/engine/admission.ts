@@ -95,7 +95,8 @@ function throttledHost(state: HostState, tally: HostTally, nowMs: number): HostS
     const untilMs = nowMs + Math.min(tally.retryAfterMs ?? 0, LIMITS.retryAfterMsMax);
     return { ...state, blocked_until_ms: Math.max(state.blocked_until_ms, untilMs) };
   }
-  const strikes = state.strikes + 1;
+  // Waits grow while nothing but refusals comes; an answer among them shows that waiting as before is enough.
+  const strikes = tally.requests > tally.throttled ? 1 : state.strikes + 1;
   const waitMs = Math.max(backoffMs(strikes), Math.min(tally.retryAfterMs ?? 0, LIMITS.retryAfterMsMax));
   return { ...state, strikes, rate: Math.max(RATE_MIN, state.rate / 2), blocked_until_ms: nowMs + waitMs };
 }
