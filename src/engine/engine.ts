@@ -220,7 +220,7 @@ export class Engine {
       atMs !== null && times.push(Math.max(nowMs, atMs, this.#steps.retryMs(step)));
     if (!this.paused) {
       want('follow', this.#steps.retryMs('lake') || this.#tail.nextMs(nowMs));
-      want('retry', this.#steps.retryMs('lake') || this.journal.parked.nextDueMs());
+      want('retry', this.#steps.retryMs('lake') || this.journal.parked.nextDueMs(nowMs));
     }
     for (const buffer of this.#buffers) {
       const oldest = this.files.firstEntry(buffer.table.name);

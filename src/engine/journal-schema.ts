@@ -35,7 +35,7 @@ const STATEMENTS = [
     at_head INTEGER NOT NULL DEFAULT 0,
     polls INTEGER NOT NULL DEFAULT 0,
     next_pull_ms INTEGER NOT NULL DEFAULT 0,
-    settled_through TEXT,
+    held TEXT,
     lag_changes INTEGER,
     reached_head_ms INTEGER,
     page_accepted_ms INTEGER,
@@ -119,6 +119,7 @@ const STATEMENTS = [
     detail TEXT NOT NULL,
     attempts INTEGER NOT NULL,
     parked_ms INTEGER NOT NULL,
+    looked_ms INTEGER NOT NULL,
     due_ms INTEGER NOT NULL
   )`,
   `CREATE INDEX parked_key ON parked (key)`,

@@ -34,8 +34,8 @@ export interface Lane {
   at_head: number;
   polls: number;
   next_pull_ms: number;
-  /** Changes up to here were seen long enough ago to be asked for. */
-  settled_through: string | null;
+  /** Changes that were seen and have not settled yet: a JSON list of `Held`. */
+  held: string | null;
   lag_changes: number | null;
   reached_head_ms: number | null;
   page_accepted_ms: number | null;

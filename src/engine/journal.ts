@@ -54,6 +54,8 @@ export class Journal {
 
   /** Keeps a slice of a page whose changes are no resume points, until `appendStaged`. */
   stage({ slice, done, append }: { slice: number; done: number; append: Append }): boolean {
+    // What SQLite refuses must be known now: once staged, a slice can only be let in whole.
+    this.#rehearse(append);
     return this.#sql.transaction(() => {
       if (this.state.lane(append.lane).cursor !== append.cursorBefore) return false;
       const body = this.#encode.pack(JSON.stringify(append.accepted));
@@ -116,7 +118,7 @@ export class Journal {
           attempts: parked.attempts + 1,
           retryAfterMs: settled.retryAfterMs,
         });
-        this.parked.postpone(parked, { ...settled, dueMs: nowMs + delayMs });
+        this.parked.postpone(parked, { ...settled, nowMs, dueMs: nowMs + delayMs });
         return true;
       }
       if (!this.parked.take(parked)) return false;
@@ -154,6 +156,19 @@ export class Journal {
     const [entries] = this.#sql.exec<{ bytes: number }>('SELECT coalesce(sum(packed_bytes), 0) AS bytes FROM entries');
     const [staged] = this.#sql.exec<{ bytes: number }>('SELECT coalesce(sum(length(body)), 0) AS bytes FROM staged');
     return entries!.bytes + staged!.bytes;
+  }
+
+  /** Lets a slice in and takes it back; throws what SQLite throws. */
+  #rehearse(append: Append): void {
+    const rehearsed = new Error('rehearsed');
+    try {
+      this.#sql.transaction(() => {
+        this.#accept(append);
+        throw rehearsed;
+      });
+    } catch (error) {
+      if (error !== rehearsed) throw error;
+    }
   }
 
   #accept({ lane, cursorBefore, cursorAfter, accepted, nowMs }: Append): void {
@@ -215,12 +230,12 @@ export class Journal {
     if (outcome.kind === 'park') {
       // Nobody answered: that was no look.
       const waitMs = Math.max(recheckDelayMs(attempts) ?? LIMITS.parkedMsMax, outcome.retryAfterMs ?? 0);
-      this.parked.postpone(parked, { reason, detail, dueMs: nowMs + waitMs, attempts: 0 });
+      this.parked.postpone(parked, { reason, detail, nowMs, dueMs: nowMs + waitMs, attempts: 0 });
       return;
     }
     const delayMs = recheckDelayMs(attempts + 1);
     if (delayMs !== null) {
-      this.parked.postpone(parked, { reason, detail, dueMs: nowMs + delayMs });
+      this.parked.postpone(parked, { reason, detail, nowMs, dueMs: nowMs + delayMs });
     } else if (this.parked.take(parked)) {
       this.#countOutcome('skipped:revision-never-served', 1);
     }

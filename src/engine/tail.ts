@@ -7,6 +7,7 @@ import { type Accepted, type Append, type Journal, type Outcome, TAIL } from './
 import type { Lane } from './journal-state.ts';
 import type { Answer, EncodePort, EngineSource, Permit, Ports } from './ports.ts';
 import { failureError, type Run } from './run.ts';
+import { type Held, partPage } from './settling.ts';
 import type { SliceLoader } from './slice.ts';
 
 /** A page being worked off. Lives in memory only: pulled again after an eviction, or read back where it is kept. */
@@ -17,8 +18,8 @@ interface Pending {
   done: number;
   /** Outcomes of changes loaded before an earlier one was. */
   ahead: Map<number, Outcome>;
-  /** When the changes the page did not let through yet may be asked for. */
-  rest: { cursor: string; changes: number } | null;
+  /** The changes that have not settled yet, and when the first of them has. */
+  rest: { changes: number; ripeMs: number } | null;
 }
 
 interface Parts {
@@ -123,26 +124,27 @@ export class Tail {
     return this.#settling(lane, page, cursorBefore);
   }
 
-  /** At the head, lets through only what was seen a settle time ago; the rest is asked for later. */
+  /** At the head, lets through only what has settled; null when that is nothing. */
   #settling(lane: Lane, page: Page, cursorBefore: string): Pending | null {
-    const pending = { page, cursorBefore, done: 0, ahead: new Map(), rest: null };
-    if (this.#source.settleMs === 0 || !page.atHead || page.changes.length === 0) return this.#keep(pending);
+    const pending: Pending = { page, cursorBefore, done: 0, ahead: new Map(), rest: null };
+    const { settleMs, resumable } = this.#source;
+    if (settleMs === 0 || !resumable || !page.atHead) return this.#keep(pending);
     const nowMs = this.#ports.clock.now();
-    const seen = lane.settled_through;
-    if (seen === null || this.#source.compare(seen, cursorBefore) <= 0) {
-      this.#journal.state.updateLane(TAIL, {
-        ...{
-          settled_through: page.cursor,
-          lag_changes: page.changes.length,
-          next_pull_ms: nowMs + this.#source.settleMs,
-        },
-      });
-      return null;
+    const before = JSON.parse(lane.held ?? '[]') as Held[];
+    const { through, held, ripeMs } = partPage(page.changes, { held: before, nowMs, settleMs });
+    this.#journal.state.updateLane(TAIL, { held: held.length > 0 ? JSON.stringify(held) : null });
+    if (ripeMs === null) return pending;
+    const rest = { changes: held.length, ripeMs };
+    if (through.length > 0) {
+      return { ...pending, page: { ...page, changes: through, cursor: through.at(-1)!.place }, rest };
     }
-    const changes = page.changes.filter(change => this.#source.compare(change.place, seen) <= 0);
-    if (changes.length === page.changes.length) return this.#keep(pending);
-    const rest = { cursor: page.cursor, changes: page.changes.length - changes.length };
-    return this.#keep({ ...pending, page: { ...page, changes, cursor: seen }, rest });
+    this.#waitForRest(rest);
+    return null;
+  }
+
+  #waitForRest({ changes, ripeMs }: NonNullable<Pending['rest']>): void {
+    const nextPollMs = this.#ports.clock.now() + this.#source.pollMs;
+    this.#journal.state.updateLane(TAIL, { lag_changes: changes, next_pull_ms: Math.min(ripeMs, nextPollMs) });
   }
 
   /** A page of several slices that is no chain of resume points is kept until its last slice: it must not be pulled anew. */
@@ -243,10 +245,10 @@ export class Tail {
     const isAccepted = hasMoved || !this.#isHeadAhead(page);
     this.#journal.state.updateLane(TAIL, {
       ...(isAccepted ? { page_accepted_ms: nowMs } : {}),
-      settled_through: rest ? rest.cursor : null,
-      lag_changes: rest ? rest.changes : page.atHead && isAccepted ? 0 : null,
-      next_pull_ms: rest ? nowMs + this.#source.settleMs : page.atHead ? nowMs + this.#source.pollMs : 0,
+      lag_changes: page.atHead && isAccepted ? 0 : null,
+      next_pull_ms: page.atHead ? nowMs + this.#source.pollMs : 0,
     });
+    if (rest) this.#waitForRest(rest);
   }
 
   #isHeadAhead({ head, cursor }: Page): boolean {

@@ -14,6 +14,8 @@ export interface ParkedChange {
   detail: string;
   attempts: number;
   parked_ms: number;
+  /** When it was last looked at, or parked. */
+  looked_ms: number;
   due_ms: number;
 }
 
@@ -31,10 +33,10 @@ export class ParkedChanges {
     why: { reason: ParkReason; detail: string; nowMs: number; dueMs: number },
   ): void {
     this.#sql.exec(
-      `INSERT INTO parked (change_number, key, place, deleted, revision, reason, detail, attempts, parked_ms, due_ms)
-       VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, ?)`,
+      `INSERT INTO parked (change_number, key, place, deleted, revision, reason, detail, attempts, parked_ms, looked_ms, due_ms)
+       VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?)`,
       ...[changeNumber, change.key, change.place, change.deleted ? 1 : 0, change.revision],
-      ...[why.reason, why.detail, why.nowMs, why.dueMs],
+      ...[why.reason, why.detail, why.nowMs, why.nowMs, why.dueMs],
     );
   }
 
@@ -52,23 +54,27 @@ export class ParkedChanges {
   /** Notes when to look again, and whether this look counts; nothing happens when the change is no longer parked as it was. */
   postpone(
     { change_number, attempts }: ParkedChange,
-    why: { reason: ParkReason; detail: string; dueMs: number; attempts?: number },
+    why: { reason: ParkReason; detail: string; nowMs: number; dueMs: number; attempts?: number },
   ): void {
     this.#sql.exec(
-      'UPDATE parked SET attempts = attempts + ?, reason = ?, detail = ?, due_ms = ? WHERE change_number = ? AND attempts = ?',
-      ...[why.attempts ?? 1, why.reason, why.detail, why.dueMs, change_number, attempts],
+      'UPDATE parked SET attempts = attempts + ?, reason = ?, detail = ?, looked_ms = ?, due_ms = ? WHERE change_number = ? AND attempts = ?',
+      ...[why.attempts ?? 1, why.reason, why.detail, why.nowMs, why.dueMs, change_number, attempts],
     );
   }
 
+  /** Those whose time has come; a look that lies ahead was one by a clock that jumped back since. */
   due(nowMs: number, limit: number): ParkedChange[] {
     return this.#sql.exec<ParkedChange & Record<string, never>>(
-      'SELECT * FROM parked WHERE due_ms <= ? ORDER BY due_ms, change_number LIMIT ?',
-      ...[nowMs, limit],
+      'SELECT * FROM parked WHERE due_ms <= ? OR looked_ms > ? ORDER BY due_ms, change_number LIMIT ?',
+      ...[nowMs, nowMs, limit],
     );
   }
 
-  nextDueMs(): number | null {
-    return this.#sql.exec<{ due: number | null }>('SELECT min(due_ms) AS due FROM parked')[0]!.due;
+  nextDueMs(nowMs: number): number | null {
+    return this.#sql.exec<{ due: number | null }>(
+      'SELECT min(iif(looked_ms > ?, 0, due_ms)) AS due FROM parked',
+      nowMs,
+    )[0]!.due;
   }
 
   count(): number {

@@ -74,6 +74,20 @@ describe('a parked change', () => {
     expect(runs).toEqual(['1', '2', '3', '4']);
   });
 
+  it('is looked at again in time though the clock was far ahead when it was parked', async () => {
+    const world = await startedWorld();
+    world.upstream.faults.set('a', { status: 403 });
+    world.upstream.publish('a');
+    const month = 30 * 24 * 3_600_000;
+    world.clock.jump(month);
+    await settle(world, { until: () => world.parked.length === 1 });
+    world.clock.jump(-month);
+    world.upstream.faults.clear();
+    await world.engine.watch();
+    await settle(world, { until: () => world.isFollowed && world.parked.length === 0, withinMs: 2 * 3_600_000 });
+    await expectProof(world);
+  });
+
   it('gives a tombstone when its item was deleted meanwhile and the feed says so', async () => {
     const world = await startedWorld();
     world.upstream.publish('a');

@@ -102,6 +102,19 @@ describe('a page whose changes are no resume points', () => {
     await expectProof(world);
   });
 
+  it.each([5, 205, 449])('parks what SQLite refuses of it (change %i), and lets the rest in', async index => {
+    const world = await pagedWorld();
+    const [page] = world.upstream.pages;
+    page![index] = 'poison';
+    world.upstream.publish('poison');
+    world.storage.refuses = (statement, params) =>
+      /INSERT INTO entries/.test(statement) && Buffer.from(params.at(-1) as Uint8Array).includes('"poison"');
+    await settle(world, { until: () => world.isFollowed, withinMs: 3_600_000 });
+    expect(world.parked).toMatchObject([{ key: 'poison', reason: 'row-too-large' }]);
+    expect(world.balance).toMatchObject({ changes: 450, rows: 449, parked: 1 });
+    await expectProof(world);
+  });
+
   it('is followed by the next', async () => {
     const world = await pagedWorld();
     world.upstream.publish(['x', 'y+']);

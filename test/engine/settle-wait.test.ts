@@ -77,4 +77,16 @@ describe('a change at the head', () => {
     await followed(world);
     expect(askedMs(world, 'a')).toBe(SETTLE);
   });
+
+  it('is let in in the end though its item changes again before it has settled, each time', async () => {
+    const world = await settling();
+    for (let change = 0; change < 40; change++) {
+      world.upstream.publish('a');
+      await pass(world, SETTLE - 3_000);
+    }
+    expect(world.balance.rows).toBeGreaterThan(0);
+    await followed(world);
+    await expectProof(world);
+    await expectNewest(world);
+  });
 });
