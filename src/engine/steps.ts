@@ -34,10 +34,13 @@ export class Steps {
     // A probe that kills the object must not be the first thing the next run does.
     const fault = this.#state.fault(step);
     if (fault?.stalls) this.#state.setFault({ ...fault, retry_ms: nowMs + LIMITS.probeMs });
+    const appends = this.#state.source().append_number;
     try {
       await work();
       this.#state.clearFault(step);
     } catch (error) {
+      // What failed after it had let something in begins to wait anew.
+      if (this.#state.source().append_number > appends) this.#state.clearFault(step);
       this.fail(step, error);
     }
   }
@@ -56,7 +59,9 @@ export class Steps {
       error instanceof OwnError ? error : { kind: 'internal' as const, retryAfterMs: null };
     const failures = (this.#state.fault(step)?.failures ?? 0) + 1;
     const stalls = STALLING.has(kind);
-    const ownMs = stalls ? LIMITS.probeMs : backoffMs(failures);
+    // A host that says "wait" has a back-off of its own, and it is in what was asked of us.
+    const isHostWait = kind === 'upstream-throttled' && retryAfterMs !== null;
+    const ownMs = stalls ? LIMITS.probeMs : isHostWait ? 0 : backoffMs(failures);
     const waitMs = Math.max(ownMs, Math.min(retryAfterMs ?? 0, LIMITS.retryAfterMsMax));
     const reason = messageOf(error);
     const times = { failures, retry_ms: nowMs + waitMs, at_ms: nowMs };

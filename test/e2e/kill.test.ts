@@ -60,6 +60,7 @@ function start(): Promise<Runtime> {
 test(`${RUNTIME_KILLS} kills of the runtime and ${TREE_KILLS} of everything lose and double nothing (seed ${SEED})`, {
   timeout: TEST_MS_MAX,
 }, async () => {
+  const end = { ...EVENT, timeout: TEST_MS_MAX };
   const kills = shuffled([...Array(RUNTIME_KILLS).fill('runtime'), ...Array(TREE_KILLS).fill('tree')]);
   const released = new Map<string, string>();
   const release = (count: number) => {
@@ -70,13 +71,12 @@ test(`${RUNTIME_KILLS} kills of the runtime and ${TREE_KILLS} of everything lose
     const share = Math.floor(replay.waiting() / (kills.length + 1 - i));
     release(share);
     const moment = before + Math.floor(random() * share);
-    await expect.poll(async () => (await status()).balance.changes, EVENT).toBeGreaterThanOrEqual(moment);
+    await expect.poll(async () => (await status()).balance.changes, end).toBeGreaterThanOrEqual(moment);
     if (kill === 'runtime') await killRuntime();
     else await killTree();
   }
   release(replay.waiting());
   const feedLast = String(replay.updateSeq());
-  const end = { ...EVENT, timeout: TEST_MS_MAX };
   await expect.poll(async () => (await status()).cursor.durable, end).toBe(feedLast);
   await expect.poll(async () => (await status()).balance.parked, end).toBe(0);
   await expect.poll(async () => (await status()).buffer.rows, end).toBe(0);
