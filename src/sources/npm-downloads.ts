@@ -31,16 +31,16 @@ export function scopedOf(names: string[]): string[] {
 
 /**
  * The counts of the last month and the last year. What is not known, or was not answered, is null; once the API asks
- * for less, nothing more is asked.
+ * for less, or is out of reach, nothing more is asked.
  */
 export async function fetchDownloads(
   names: string[],
   { url, fetchJson }: { url: string; fetchJson: SourceContext<unknown>['fetchJson'] },
 ): Promise<Downloads> {
   const counts = new Map<string, DownloadCounts>();
-  let throttled = false;
+  let refused = false;
   const ask = async (period: keyof DownloadCounts, asked: string[]) => {
-    if (throttled) return;
+    if (refused) return;
     try {
       const path = asked.map(name => encodeURIComponent(name)).join(',');
       // A leading comma makes the answer to one name have the form of the others.
@@ -54,7 +54,7 @@ export async function fetchDownloads(
         counts.set(name, { ...known, [period]: countIn(json, name) });
       }
     } catch (error) {
-      throttled = isRefusal(error);
+      refused = isRefusal(error);
     }
   };
   for (const asked of [...chunksOf(names), ...scopedOf(names).map(name => [name])]) {
@@ -80,9 +80,11 @@ function countIn(answer: JsonObject, name: string): number | null {
   return typeof count === 'number' && Number.isSafeInteger(count) && count >= 0 ? count : null;
 }
 
-/** Whether asking on is of no use: throttled, or the call's time is up. Faults of ours are thrown. */
+/** Whether asking on is of no use: throttled, out of reach, or the call's time is up. Faults of ours are thrown. */
 function isRefusal(error: unknown): boolean {
-  if (error instanceof UpstreamError) return error.status === 429 || error.status === 503;
+  if (error instanceof UpstreamError) {
+    return error.status === 429 || error.status === 503 || error.reason === 'unreachable' || error.reason === 'timeout';
+  }
   if (error instanceof OwnError && error.kind === 'deadline') return true;
   throw error;
 }
