@@ -18,10 +18,14 @@ export const LIMITS = {
   loadBytesMax: 48 * MiB,
   /** A document of unknown size is counted as this. */
   documentBytesUnknown: 8 * MiB,
-  /** A document over this is loaded by a call of its own, one at a time. */
+  /** A document over this is loaded by a call of its own, one at a time, and never becomes a whole tree in memory. */
   documentBytesLarge: 4 * MiB,
-  /** A larger document is not parsed. */
-  documentBytesMax: 32 * MiB,
+  /** A document over this is not parsed: its bytes alone are a quarter of an isolate. Stored, and parked `too-large`. */
+  documentBytesParsedMax: 32 * MiB,
+  /** A document over this is not stored either. Nothing known comes near. */
+  documentBytesStoredMax: 256 * MiB,
+  /** Such documents are stored in parts of this size. R2 wants at least 5 MiB, and all but the last equal. */
+  documentPartBytes: 8 * MiB,
   /** Loader calls under way at once: they share the byte budget. */
   loadCallsAtOnce: 3,
   /** The platform allows 32 invocations a request. */

@@ -2,7 +2,7 @@ import { keyOf, tableNamed } from '../schemas/index.ts';
 import { LIMITS } from './config.ts';
 import type { Answer, BucketPort, HostTally, LoadFailure, LoadOutcome, LoadRequest, Permit } from './engine/ports.ts';
 import { CursorError, messageOf, OwnError, UpstreamError } from './errors.ts';
-import { putNewest } from './lake/bucket.ts';
+import { putNewest, type UploadPort, uploadNewest } from './lake/bucket.ts';
 import { metadataKey, rawKey } from './lake/keys.ts';
 import { fitRow } from './lake/row-size.ts';
 import { createFetcher, type Fetcher, LargeDocument } from './sources/http.ts';
@@ -13,12 +13,16 @@ export interface Loading {
   source: Source;
   settings: unknown;
   contact: string;
-  bucket: BucketPort;
+  /** One without `upload` has no place for what is too large to be parsed. */
+  bucket: BucketPort & Partial<UploadPort>;
   now(): number;
 }
 
 /** Requests of one call that wait for an answer at once: the platform's own limit on connections. */
 const REQUESTS_AT_ONCE = 6;
+
+/** Of documents and metadata alike. */
+const CONTENT_TYPE = 'application/json';
 
 /** The first cursor of a source. */
 export function startStep(loading: Loading, permits: Permit[]): Promise<Answer<string>> {
@@ -65,6 +69,7 @@ async function step<T>(
     permits,
     deadlineAtMs: loading.now() + ms,
     large,
+    store: storeOf(loading),
     now: loading.now,
   });
   const hosts = (): HostTally[] => fetcher.tallies();
@@ -89,8 +94,19 @@ function failureOf(error: unknown): LoadFailure | null {
   return { kind: error.status === null ? 'shape' : 'status', message, retryAfterMs };
 }
 
-function contextOf({ settings, now }: Loading, fetcher: Fetcher) {
-  return { settings, nowMs: now(), fetchJson: fetcher.fetchJson, fetchRaw: fetcher.fetchRaw };
+/** Where documents go that are stored without being parsed; what revision one has, nobody has read. */
+function storeOf({ source, bucket, now }: Loading) {
+  const upload = bucket.upload?.bind(bucket);
+  if (!upload) return undefined;
+  const place = { head: (key: string) => bucket.head(key), upload };
+  return (name: string) => {
+    const newest = { fetchedAtMs: now(), revision: null, contentType: CONTENT_TYPE };
+    return uploadNewest(place, rawKey(source.prefix, name), newest);
+  };
+}
+
+function contextOf({ settings, now }: Loading, { fetchJson, fetchRaw, fetchDocument }: Fetcher) {
+  return { settings, nowMs: now(), fetchJson, fetchRaw, fetchDocument };
 }
 
 /** One Loader call at work: shares its byte budget among the changes under way. */
@@ -165,7 +181,7 @@ class Load {
       row: fitRow(tableNamed(table), checkRow(table, row)),
     }));
     const put = (key: string, bytes: Uint8Array) =>
-      putNewest(bucket, key, bytes, { fetchedAtMs, revision, contentType: 'application/json' });
+      putNewest(bucket, key, bytes, { fetchedAtMs, revision, contentType: CONTENT_TYPE });
     // Keys are made before the first put: a name too long for one has no document either.
     const raws = documents.map(document => ({ key: rawKey(source.prefix, document.name), bytes: document.bytes }));
     const metadata = fitted

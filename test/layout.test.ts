@@ -83,9 +83,9 @@ const RULES: Rule[] = [
   { files: /^src\/sources\/registry\.ts$/, may: [/^src\/sources\//] },
   { files: /^src\/sources\/source\.ts$/, may: [], types: [anywhere.schemas, /^src\/errors\.ts$/, anywhere.zod] },
   {
-    files: /^src\/sources\/(http|json)\.ts$/,
+    files: /^src\/sources\/(http|json)(-[a-z]+)?\.ts$/,
     may: [
-      /^src\/sources\/(http|json)\.ts$/,
+      /^src\/sources\/(http|json)(-[a-z]+)?\.ts$/,
       /^src\/(errors|config)\.ts$/,
       /^package\.json$/,
       /^p-retry$/,

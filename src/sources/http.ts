@@ -3,20 +3,22 @@ import about from '../../package.json' with { type: 'json' };
 import { LIMITS } from '../config.ts';
 import type { HostTally, Permit } from '../engine/ports.ts';
 import { messageOf, OwnError, UpstreamError } from '../errors.ts';
+import { LargeDocument, type Received, readBody, type Upload } from './http-body.ts';
 import { checkShape, parseJson } from './json.ts';
-import type { Fetched, SourceContext } from './source.ts';
+import { parseLarge } from './json-large.ts';
+import type { SourceContext } from './source.ts';
+
+export { LargeDocument };
 
 /** One request with its body, from sending to the last byte: the largest packument known takes 8 s at 5 Mbit/s. */
 const REQUEST_MS_MAX = 20_000;
 
+/** A body that is stored in parts has this long from the first on: the largest, at 7 MB a second. */
+const STORE_MS_MAX = 40_000;
+
 /** A fault of the connection is tried again at once; whatever lasts longer is the object's to wait for. */
 const RETRIES_MAX = 2;
 const RETRY_MS_MIN = 250;
-
-/** The document is over `LIMITS.documentBytesLarge` and this call may not load such: hand its change back. */
-export class LargeDocument extends Error {
-  override readonly name = 'LargeDocument';
-}
 
 export interface FetcherOptions {
   /** Who an upstream can write to. */
@@ -26,6 +28,8 @@ export interface FetcherOptions {
   deadlineAtMs: number;
   /** Whether an answer over `LIMITS.documentBytesLarge` may be read. */
   large?: boolean;
+  /** Opens the place for a document too large to be parsed, by its name; without this such a one is only refused. */
+  store?: (name: string) => Promise<Upload>;
   retryMsMin?: number;
   fetch?: typeof fetch;
   now?: () => number;
@@ -34,7 +38,7 @@ export interface FetcherOptions {
   timer?: (ms: number, due: () => void) => () => void;
 }
 
-export interface Fetcher extends Pick<SourceContext<unknown>, 'fetchJson' | 'fetchRaw'> {
+export interface Fetcher extends Pick<SourceContext<unknown>, 'fetchJson' | 'fetchRaw' | 'fetchDocument'> {
   /** What was asked of each host so far, retries included. */
   tallies(): HostTally[];
 }
@@ -43,9 +47,9 @@ interface Asked {
   url: string;
   subject: string;
   headers: Record<string, string>;
+  /** The name of the document asked for, where it is one. */
+  name?: string;
 }
-
-type Received = Fetched & { contentType: string | null; encoded: boolean };
 
 /**
  * The only way to an upstream, for the length of one call. Throws `UpstreamError` for what the upstream did,
@@ -91,6 +95,15 @@ export function createFetcher(options: FetcherOptions): Fetcher {
       const { bytes, etag, json } = await ask(asked, received => ({ ...received, json: parseJson(subject, received) }));
       return { bytes, etag, json: checkShape(subject, shape, json) };
     },
+    async fetchDocument(url, { subject, name, unread, headers }) {
+      const parse = (received: Received) =>
+        received.bytes.length > LIMITS.documentBytesLarge
+          ? parseLarge(subject, received, unread)
+          : parseJson(subject, received);
+      const asked = { url, subject, name, headers: { accept: 'application/json', ...headers } };
+      const { bytes, etag, json } = await ask(asked, received => ({ ...received, json: parse(received) }));
+      return { bytes, etag, json };
+    },
     tallies: () => [...tallies.values()].map(tally => ({ ...tally })),
   };
 }
@@ -117,11 +130,12 @@ function createPacer({
 
 /** One try: status, headers and body, within the request's time and the call's deadline. */
 async function request(
-  { url, subject, headers }: Asked,
+  { url, subject, headers, name }: Asked,
   {
     contact,
     deadlineAtMs,
     large = true,
+    store,
     now,
     tally,
     ...ports
@@ -131,13 +145,20 @@ async function request(
   const leftMs = deadlineAtMs - now();
   if (leftMs <= 0) throw pastDeadline(subject);
   const cut = new AbortController();
-  const stop = timer(Math.min(REQUEST_MS_MAX, leftMs), () => cut.abort());
+  let allowedMs = REQUEST_MS_MAX;
+  let stop = timer(Math.min(allowedMs, leftMs), () => cut.abort());
   const failed = (reason: 'unreachable' | 'truncated', error: unknown) => {
     if (cut.signal.aborted && leftMs < REQUEST_MS_MAX) return pastDeadline(subject);
     tally.errors += 1;
     if (cut.signal.aborted)
-      return new UpstreamError('timeout', `${subject}: expected an answer within ${REQUEST_MS_MAX} ms`);
+      return new UpstreamError('timeout', `${subject}: expected a whole answer within ${allowedMs} ms`);
     return connectionError(subject, reason, error);
+  };
+  const openStore = async (document: string) => {
+    stop();
+    allowedMs = STORE_MS_MAX;
+    stop = timer(Math.min(allowedMs, deadlineAtMs - now()), () => cut.abort());
+    return store!(document);
   };
   try {
     tally.requests += 1;
@@ -149,60 +170,15 @@ async function request(
     };
     const response = await send(url, init).catch(error => Promise.reject(failed('unreachable', error)));
     if (response.status !== 200) throw await statusError(response, { subject, tally, nowMs: now() });
-    return await readBody(response, { subject, large, failed });
+    return await readBody(response, {
+      ...{ subject, large, failed, store: store && name !== undefined ? () => openStore(name) : null },
+      checkTime: () => {
+        if (cut.signal.aborted) throw failed('truncated', null);
+      },
+    });
   } finally {
     stop();
   }
-}
-
-/** Reads a body to its end; `failed` makes the error of a connection that broke on the way. */
-async function readBody(
-  response: Response,
-  { subject, large, failed }: { subject: string; large: boolean; failed(reason: 'truncated', error: unknown): Error },
-): Promise<Received> {
-  const encoding = response.headers.get('content-encoding');
-  const encoded = encoding !== null && encoding !== 'identity';
-  // The length is that of the bytes on the wire, so it says something about an answer that was not encoded.
-  const length = response.headers.get('content-length');
-  const expected = !encoded && length !== null && /^\d+$/.test(length) ? Number(length) : null;
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  const reader = response.body?.getReader();
-  try {
-    checkSize(subject, expected ?? 0, large);
-    while (reader) {
-      const { done, value } = await reader.read().catch(error => Promise.reject(failed('truncated', error)));
-      if (done) break;
-      chunks.push(value);
-      size += value.length;
-      checkSize(subject, size, large);
-    }
-  } catch (error) {
-    await reader?.cancel().catch(() => {});
-    throw error;
-  }
-  if (expected !== null && size !== expected) throw failed('truncated', `${size} of ${expected} bytes`);
-  const { headers } = response;
-  return { bytes: join(chunks, size), etag: headers.get('etag'), contentType: headers.get('content-type'), encoded };
-}
-
-function checkSize(subject: string, size: number, large: boolean): void {
-  if (size > LIMITS.documentBytesMax) {
-    throw new UpstreamError('too-large', `${subject}: expected at most ${LIMITS.documentBytesMax} bytes, got more`);
-  }
-  if (!large && size > LIMITS.documentBytesLarge) {
-    throw new LargeDocument(`${subject}: expected at most ${LIMITS.documentBytesLarge} bytes in this call, got more`);
-  }
-}
-
-function join(chunks: Uint8Array[], size: number): Uint8Array {
-  const bytes = new Uint8Array(size);
-  let at = 0;
-  for (const chunk of chunks) {
-    bytes.set(chunk, at);
-    at += chunk.length;
-  }
-  return bytes;
 }
 
 /** Counts an answer that is not 200 and makes its error. 429, and 503 with a time to wait, are throttling; a 404 is an answer. */

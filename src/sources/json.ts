@@ -1,8 +1,11 @@
 import type { core, ZodType } from 'zod';
 import { UpstreamError } from '../errors.ts';
 
+/** As much of an answer as tells what it is; nobody begins with more white space. */
+const HEAD_BYTES = 1024;
+
 /** The bytes of an answer, and what its headers say about them. */
-interface JsonAnswer {
+export interface JsonAnswer {
   bytes: Uint8Array;
   contentType: string | null;
   /** The body came compressed: a decoder may pass over its end being missing. */
@@ -10,26 +13,39 @@ interface JsonAnswer {
 }
 
 /** The value of an answer that should be JSON; throws `UpstreamError`. */
-export function parseJson(subject: string, { bytes, contentType, encoded }: JsonAnswer): unknown {
+export function parseJson(subject: string, answer: JsonAnswer): unknown {
   let text = '';
   try {
-    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: false }).decode(bytes, { stream: encoded });
+    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: false }).decode(answer.bytes, { stream: answer.encoded });
     return JSON.parse(text);
   } catch (error) {
-    const first = text.trimStart().slice(0, 1);
-    if (
-      first === '<' ||
-      (first !== '' && contentType !== null && !/json/i.test(contentType) && !'{['.includes(first))
-    ) {
-      throw new UpstreamError('not-json', `${subject}: expected JSON, got ${first === '<' ? 'markup' : 'other text'}`);
-    }
-    const ended = error instanceof SyntaxError && endsEarly(error.message, text.length);
-    if (ended && encoded) throw new UpstreamError('truncated', `${subject}: expected JSON, got its beginning`);
-    // The parser's own message quotes the text, which may be anybody's data.
-    const actual =
-      error instanceof SyntaxError ? `a syntax error${ended ? ' at its end' : ''}` : 'bytes that are not UTF-8';
-    throw new UpstreamError('malformed-json', `${subject}: expected JSON, got ${actual}`);
+    if (!(error instanceof SyntaxError)) throw jsonFault(subject, answer, 'bytes');
+    throw jsonFault(subject, answer, endsEarly(error.message, text.length) ? 'end' : 'syntax');
   }
+}
+
+/** The error for an answer that is no JSON; `fault` is what a parser found: no UTF-8, a wrong place, or an early end. */
+export function jsonFault(subject: string, answer: JsonAnswer, fault: 'bytes' | 'syntax' | 'end'): UpstreamError {
+  const notJson = notJsonFault(subject, answer);
+  if (notJson) return notJson;
+  if (fault === 'end' && answer.encoded)
+    return new UpstreamError('truncated', `${subject}: expected JSON, got its beginning`);
+  // The parser's own message quotes the text, which may be anybody's data.
+  const actual = { bytes: 'bytes that are not UTF-8', syntax: 'a syntax error', end: 'a syntax error at its end' }[
+    fault
+  ];
+  return new UpstreamError('malformed-json', `${subject}: expected JSON, got ${actual}`);
+}
+
+/** The error for an answer that does not even begin like JSON, null for one that does. */
+export function notJsonFault(
+  subject: string,
+  { bytes, contentType }: Pick<JsonAnswer, 'bytes' | 'contentType'>,
+): UpstreamError | null {
+  const first = new TextDecoder().decode(bytes.subarray(0, HEAD_BYTES)).trimStart().slice(0, 1);
+  if (first === '<') return new UpstreamError('not-json', `${subject}: expected JSON, got markup`);
+  const isOther = first !== '' && contentType !== null && !/json/i.test(contentType) && !'{['.includes(first);
+  return isOther ? new UpstreamError('not-json', `${subject}: expected JSON, got other text`) : null;
 }
 
 /** Whether the parser's complaint is that the text stopped, going by its words or the place it names. */
@@ -58,6 +74,23 @@ export function wrongShape(
     'wrong-shape',
     `${subject}: expected ${placeOf(path)} to be ${expected}, got ${kindOf(actual)}`,
   );
+}
+
+/** A list or object of a large document that was passed over: where its bytes are, to be read when they are wanted. */
+export class Unread {
+  readonly #whole: Uint8Array;
+  readonly #start: number;
+  readonly #end: number;
+
+  constructor(whole: Uint8Array, start: number, end: number) {
+    this.#whole = whole;
+    this.#start = start;
+    this.#end = end;
+  }
+
+  read(): unknown {
+    return JSON.parse(new TextDecoder().decode(this.#whole.subarray(this.#start, this.#end)));
+  }
 }
 
 export type JsonObject = Record<string, unknown>;

@@ -1,6 +1,6 @@
 import type { NpmPackage } from '../../schemas/npm_package.ts';
 import { UpstreamError } from '../errors.ts';
-import { isObject, type JsonObject, wrongShape } from './json.ts';
+import { isObject, type JsonObject, Unread, wrongShape } from './json.ts';
 
 /** Larger documents stay out of the `data` column: a row may have 1 MiB, and the raw document is in the lake anyway. */
 const DATA_BYTES_MAX = 256 * 1024;
@@ -13,7 +13,10 @@ export interface DownloadCounts {
   year: number | null;
 }
 
-/** A packument with the three maps everything else hangs on; null where the document has none. */
+/** The map that makes a packument large; only one of its members is needed. */
+export const VERSIONS = 'versions';
+
+/** A packument with the three maps everything else hangs on; null where the document has none. Versions may be unread. */
 export interface Packument {
   name: string;
   document: JsonObject;
@@ -57,11 +60,11 @@ export function revisionOf(rev: unknown): number | null {
 export function packumentRow(packument: Packument, { downloads }: { downloads: DownloadCounts | null }): NpmPackage {
   const { name, document, versions, time, tags } = packument;
   const version = chosenVersion(packument);
-  const published = versions !== null && version !== null ? own(versions, version) : undefined;
+  const published = versions !== null && version !== null ? read(own(versions, version)) : undefined;
   const manifest = isObject(published) ? published : {};
   // The registry hoists these fields from `latest` to the package; some documents have them in one place only.
-  const either = <T>(field: string, read: (value: unknown) => T | null): T | null =>
-    read(own(document, field)) ?? read(own(manifest, field));
+  const either = <T>(field: string, give: (value: unknown) => T | null): T | null =>
+    give(own(document, field)) ?? give(own(manifest, field));
   const timeOf = (key: string | null) => (time === null || key === null ? null : isoDate(own(time, key)));
   return {
     name,
@@ -82,7 +85,7 @@ export function packumentRow(packument: Packument, { downloads }: { downloads: D
     dependencies: dependenciesOf(manifest, 'dependencies'),
     dev_dependencies: dependenciesOf(manifest, 'devDependencies'),
     peer_dependencies: dependenciesOf(manifest, 'peerDependencies'),
-    data: dataOf(packument, version),
+    data: dataOf(packument, version === null || published === undefined ? [] : [[version, published]]),
     created_at: timeOf('created'),
     updated_at: null,
   };
@@ -109,10 +112,8 @@ function chosenVersion({ versions, time, tags }: Packument): string | null {
   return newest ?? Object.keys(versions ?? {}).at(-1) ?? latest;
 }
 
-/** The document as JSON, without readmes and with the chosen version only; a note instead when that is too large. */
-function dataOf({ name, document, versions }: Packument, version: string | null): string {
-  const kept =
-    version !== null && versions !== null && Object.hasOwn(versions, version) ? [[version, versions[version]]] : [];
+/** The document as JSON, without readmes and with the kept versions only; a note instead when that is too large. */
+function dataOf({ name, document }: Packument, kept: [string, unknown][]): string {
   const cut = kept.map(([key, manifest]) => [key, isObject(manifest) ? without(manifest, 'readme') : manifest]);
   const fields = Object.entries(without(document, 'readme'));
   const short = fields.map(([key, value]) => [
@@ -213,6 +214,11 @@ function jsonOf(value: unknown): string | null {
   } catch {
     return null;
   }
+}
+
+/** A part of a large document is read here and nowhere else. */
+function read(value: unknown): unknown {
+  return value instanceof Unread ? value.read() : value;
 }
 
 /** Keys are an upstream's: what a prototype has is not the document's. */

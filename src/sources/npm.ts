@@ -3,7 +3,7 @@ import { npmPackage } from '../../schemas/npm_package.ts';
 import { integerSetting, parseSettings, urlSetting } from '../config.ts';
 import { CursorError, OwnError, UpstreamError } from '../errors.ts';
 import { chunksOf, countsFor, type Downloads, fetchDownloads, scopedOf } from './npm-downloads.ts';
-import { deletedRow, isTombstone, packumentRow, readPackument, revisionOf } from './npm-packument.ts';
+import { deletedRow, isTombstone, packumentRow, readPackument, revisionOf, VERSIONS } from './npm-packument.ts';
 import type { Change, HostPace, Loaded, LoadedRow, Page, Source, SourceContext } from './source.ts';
 
 /** The feed's public address: its root document is at the origin's `/`, its pages at `/_changes` below this. */
@@ -131,7 +131,7 @@ export const npm: Source<NpmSettings, Downloads> = {
     const url = `${ctx.settings.registryUrl}/${encodeName(change.key)}`;
     let answer: { bytes: Uint8Array; json: unknown };
     try {
-      answer = await ctx.fetchJson(url, { subject: 'npm package', shape: z.unknown() });
+      answer = await ctx.fetchDocument(url, { subject: 'npm package', name: change.key, unread: VERSIONS });
     } catch (error) {
       if (change.deleted && error instanceof UpstreamError && error.status === 404)
         return gone(change.key, change.revision);

@@ -66,7 +66,7 @@ export interface FetchedJson<T> extends Fetched {
 }
 
 /**
- * How a source reaches its upstream. Both throw `UpstreamError`; `subject` names the thing asked for in messages.
+ * How a source reaches its upstream. All throw `UpstreamError`; `subject` names the thing asked for in messages.
  */
 export interface SourceContext<S> {
   settings: S;
@@ -76,6 +76,15 @@ export interface SourceContext<S> {
     options: { subject: string; shape: ZodType<T>; headers?: Record<string, string> },
   ): Promise<FetchedJson<T>>;
   fetchRaw(url: string, options: { subject: string; headers?: Record<string, string> }): Promise<Fetched>;
+  /**
+   * The JSON of a change, which may be large. Over `LIMITS.documentBytesLarge` the lists and objects in its map
+   * `unread` (`versions`) come as `Unread`; over `LIMITS.documentBytesParsedMax` the document is stored as it is under
+   * its name, and then refused as `too-large`.
+   */
+  fetchDocument(
+    url: string,
+    options: { subject: string; name: string; unread: string; headers?: Record<string, string> },
+  ): Promise<FetchedJson<unknown>>;
 }
 
 /** Extra facts for `load`. `afresh`: not the tail's first look, so deletions are fetched as well. */

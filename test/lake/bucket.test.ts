@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { BucketPort, ObjectHead } from '../../src/engine/ports.ts';
 import { OwnError } from '../../src/errors.ts';
-import { putNewest } from '../../src/lake/bucket.ts';
+import { putNewest, type UploadPort, uploadNewest } from '../../src/lake/bucket.ts';
 
 const key = 'npm/raw/express/latest.json';
 const bytes = (text: string) => new TextEncoder().encode(text);
@@ -94,7 +94,46 @@ describe('putNewest', () => {
   });
 });
 
-interface MemoryBucket extends BucketPort {
+describe('uploadNewest', () => {
+  it('has nothing under the key until it is complete, and then all of it and its facts', async () => {
+    const bucket = memoryBucket();
+    const upload = await uploadNewest(bucket, key, newest(100, 3));
+    await upload.part(bytes('one '));
+    await upload.part(bytes('two'));
+    expect(bucket.text(key)).toBeUndefined();
+    expect(await upload.complete()).toBe('put');
+    expect(bucket.text(key)).toBe('one two');
+    expect((await bucket.head(key))?.metadata).toEqual({ 'fetched-at': '100', revision: '3' });
+  });
+
+  it.each([
+    ['one fetched later', { 'fetched-at': '101' }, 'kept-newer'],
+    ['one of a higher revision', { 'fetched-at': '1', revision: '4' }, 'kept-newer'],
+    ['one fetched before', { 'fetched-at': '99', revision: '3' }, 'put'],
+    ['one that does not say how new it is', {}, 'put'],
+  ])('that began before %s was put → %s', async (_name, metadata, expected) => {
+    const bucket = memoryBucket();
+    const upload = await uploadNewest(bucket, key, newest(100, 3));
+    await upload.part(bytes('given'));
+    bucket.set(key, 'other', metadata as Record<string, string>);
+    expect(await upload.complete()).toBe(expected);
+    expect(bucket.text(key)).toBe(expected === 'put' ? 'given' : 'other');
+    expect(bucket.open()).toBe(0);
+  });
+
+  it('leaves nothing when it is aborted', async () => {
+    const bucket = memoryBucket();
+    const upload = await uploadNewest(bucket, key, newest(100, null));
+    await upload.part(bytes('given'));
+    await upload.abort();
+    expect(bucket.text(key)).toBeUndefined();
+    expect(bucket.open()).toBe(0);
+  });
+});
+
+interface MemoryBucket extends BucketPort, UploadPort {
+  /** Uploads that were neither completed nor aborted. */
+  open(): number;
   beforePut(): void;
   set(key: string, text: string, metadata: Record<string, string>): ObjectHead;
   text(key: string): string | undefined;
@@ -103,8 +142,24 @@ interface MemoryBucket extends BucketPort {
 function memoryBucket(): MemoryBucket {
   const objects = new Map<string, { head: ObjectHead; text: string }>();
   let puts = 0;
+  let open = 0;
   return {
     beforePut: () => undefined,
+    open: () => open,
+    async upload(key, { metadata }) {
+      open++;
+      let text = '';
+      return {
+        part: async part => {
+          text += new TextDecoder().decode(part);
+        },
+        complete: async () => {
+          open--;
+          this.set(key, text, metadata);
+        },
+        abort: async () => void open--,
+      };
+    },
     set(key, text, metadata) {
       const head = { key, bytes: text.length, etag: `etag ${++puts}`, metadata };
       objects.set(key, { head, text });

@@ -1,8 +1,7 @@
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { LIMITS } from '../../src/config.ts';
-import { LargeDocument, retryAfterMs } from '../../src/sources/http.ts';
+import { retryAfterMs } from '../../src/sources/http.ts';
 import { failureOf, fetcherFor, json, NOW, raw, serve } from './fetcher.ts';
 
 const DAY = 24 * 3_600_000;
@@ -94,35 +93,6 @@ describe('a status', () => {
     ['', null],
   ])('Retry-After %j asks for %j ms', (header, expected) => {
     expect(retryAfterMs(header, NOW)).toBe(expected);
-  });
-});
-
-describe('size', () => {
-  it.each(['declared', 'met on the way'])('over the limit for documents, %s, is too-large', async how => {
-    const chunk = Buffer.alloc(4 << 20, ' ');
-    const server = await serve((_request, response) => {
-      response.on('error', () => {});
-      if (how === 'declared') response.setHeader('content-length', LIMITS.documentBytesMax + 1);
-      const more = (): void => {
-        if (!response.destroyed) response.write(chunk, more);
-      };
-      more();
-    });
-    expect(await failureOf(fetcherFor(server).fetchRaw(server.url, raw))).toMatchObject({ reason: 'too-large' });
-    expect(server.requests).toHaveLength(1);
-  });
-
-  it('over that of a large document needs a call that may load such', async () => {
-    const body = JSON.stringify('x'.repeat(LIMITS.documentBytesLarge));
-    const gzipped = gzipSync(body);
-    const server = await serve((_request, response) =>
-      response.writeHead(200, { 'content-encoding': 'gzip' }).end(gzipped),
-    );
-    await expect(fetcherFor(server, { large: false }).fetchJson(server.url, json)).rejects.toBeInstanceOf(
-      LargeDocument,
-    );
-    expect(server.requests).toHaveLength(1);
-    expect((await fetcherFor(server, { large: true }).fetchJson(server.url, json)).bytes).toHaveLength(body.length);
   });
 });
 

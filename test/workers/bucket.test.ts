@@ -1,7 +1,7 @@
 import { env } from 'cloudflare:workers';
 import { describe, expect, it } from 'vitest';
 import { OwnError } from '../../src/errors.ts';
-import { bucketPort, putNewest } from '../../src/lake/bucket.ts';
+import { bucketPort, putNewest, uploadNewest } from '../../src/lake/bucket.ts';
 
 const bucket = bucketPort(env.LAKE);
 const absent = { onlyIf: { absent: true }, metadata: { digest: 'abc' }, contentType: 'application/json' } as const;
@@ -103,6 +103,49 @@ describe('the bucket port', () => {
     expect(await putNewest(bucket, 'newest', chunk(1, 3), { fetchedAtMs: 6, revision: 3, ...json })).toBe('put');
     expect(await stored('newest')).toEqual(chunk(1, 3));
     expect((await bucket.head('newest'))?.metadata).toEqual({ 'fetched-at': '6', revision: '3' });
+  });
+
+  it('puts an object in equal parts, from bytes that are used again', async () => {
+    const part = chunk(5 * 1024 * 1024, 0);
+    const newest = { fetchedAtMs: 5, revision: null, contentType: 'application/json' };
+    const upload = await uploadNewest(bucket, 'parts', newest);
+    for (const byte of [1, 2]) await upload.part(part.fill(byte));
+    await upload.part(part.fill(3).subarray(0, 7));
+    expect(await bucket.head('parts')).toBeNull();
+    expect(await upload.complete()).toBe('put');
+    const whole = await stored('parts');
+    const at = [0, part.length - 1, part.length, 2 * part.length - 1, 2 * part.length, 2 * part.length + 6];
+    expect(at.map(place => whole[place])).toEqual([1, 1, 2, 2, 3, 3]);
+    expect(whole).toHaveLength(2 * part.length + 7);
+    const object = await env.LAKE.head('parts');
+    expect(object?.customMetadata).toEqual({ 'fetched-at': '5' });
+    expect(object?.httpMetadata?.contentType).toBe('application/json');
+  });
+
+  it('leaves nothing of parts that are aborted, or older than what is there', async () => {
+    const newest = { fetchedAtMs: 5, revision: null, contentType: 'application/json' };
+    const aborted = await uploadNewest(bucket, 'aborted', newest);
+    await aborted.part(chunk(10, 1));
+    await aborted.abort();
+    expect(await bucket.head('aborted')).toBeNull();
+    const older = await uploadNewest(bucket, 'older', newest);
+    await older.part(chunk(10, 1));
+    await putNewest(bucket, 'older', chunk(1, 2), { ...newest, fetchedAtMs: 6 });
+    expect(await older.complete()).toBe('kept-newer');
+    expect(await stored('older')).toEqual(chunk(1, 2));
+  });
+
+  it('rejects with our own error when R2 refuses a part, or their end', async () => {
+    const newest = { fetchedAtMs: 5, revision: null, contentType: 'application/json' };
+    const upload = await uploadNewest(bucket, 'uneven', newest);
+    await upload.part(chunk(10, 1));
+    await upload.part(chunk(10, 1));
+    await expect(upload.complete()).rejects.toMatchObject({
+      kind: 'bucket-failed',
+      message: expect.stringMatching(/^bucket upload end: /),
+    });
+    await upload.abort();
+    await expect(upload.part(chunk(10, 1))).rejects.toMatchObject({ name: 'OwnError', kind: 'bucket-failed' });
   });
 
   it('puts the newest of many writers at once', async () => {

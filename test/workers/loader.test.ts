@@ -129,6 +129,7 @@ describe('size', () => {
   const grow = async (bytes: number, gzip = true) => {
     const body = JSON.stringify({ name: 'grown', _rev: '1-a', readme: 'x'.repeat(bytes) });
     await upstream.fault('grown', [{ status: 200, body, gzip }], { repeat: true });
+    return body;
   };
 
   it('over 4 MiB is handed back by a call that may not load such, and loaded by one that may', async () => {
@@ -141,14 +142,27 @@ describe('size', () => {
     expect((await env.LAKE.head('npm/raw/grown/latest.json'))?.size).toBeGreaterThan(4 * MiB);
   });
 
-  it('over 32 MiB is not parsed', async () => {
+  it.each([true, false])('over 32 MiB is stored as it is and not parsed (compressed: %s)', async gzip => {
     const before = await env.LAKE.head('npm/raw/grown/latest.json');
-    await grow(32 * MiB);
+    const text = await grow(40 * MiB, gzip);
     expect(await only('grown', { large: false })).toEqual({ kind: 'deferred', reason: 'large' });
-    expect(await only('grown')).toMatchObject({ kind: 'park', reason: 'too-large' });
-    await grow(32 * MiB, false);
-    expect(await only('grown', { large: false })).toMatchObject({ kind: 'park', reason: 'too-large' });
     expect((await env.LAKE.head('npm/raw/grown/latest.json'))?.etag).toBe(before?.etag);
+    expect(await only('grown')).toMatchObject({ kind: 'park', reason: 'too-large' });
+    expect((await stored('grown')) === text).toBe(true);
+    const object = await env.LAKE.head('npm/raw/grown/latest.json');
+    expect(object?.customMetadata).toEqual({ 'fetched-at': expect.stringMatching(/^\d{13}$/) });
+    // What comes after it is newer, whatever its revision.
+    await grow(4 * MiB);
+    expect(await only('grown')).toMatchObject({ kind: 'rows' });
+    expect((await env.LAKE.head('npm/raw/grown/latest.json'))?.size).toBeLessThan(5 * MiB);
+  });
+
+  it('over 32 MiB under a name no key takes is stored nowhere', async () => {
+    const name = 'l'.repeat(LIMITS.keyBytesMax);
+    await upstream.fault(name, [{ status: 200, body: `{"name":"${'x'.repeat(33 * MiB)}"}` }], { repeat: true });
+    const { objects } = await env.LAKE.list();
+    expect(await only(name)).toMatchObject({ kind: 'park', reason: 'key-too-long' });
+    expect((await env.LAKE.list()).objects).toHaveLength(objects.length);
   });
 
   it('of the rows ends a call that has enough of them', async () => {
