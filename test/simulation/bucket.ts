@@ -5,11 +5,22 @@ interface StoredObject {
   bytes: Uint8Array;
 }
 
+/** An object that was put, and the metadata of the one it replaced. */
+export interface Put {
+  key: string;
+  bytes: Uint8Array;
+  metadata: Record<string, string>;
+  replaced: Record<string, string> | null;
+}
+
 /** A bucket in memory: an etag per put, conditions, custom metadata. */
 export class MemoryBucket implements BucketPort {
   readonly objects = new Map<string, StoredObject>();
   /** Keys put to, refused puts included, in order. */
   readonly puts: string[] = [];
+  /** Told of each object put, and of each try, refused or not. */
+  onPut: (put: Put) => void = () => undefined;
+  onTry: (tried: { key: string; bytes: Uint8Array; digest: string }) => void = () => undefined;
   #etags = 0;
 
   async head(key: string): Promise<ObjectHead | null> {
@@ -23,8 +34,10 @@ export class MemoryBucket implements BucketPort {
   ): Promise<ObjectHead | null> {
     this.puts.push(key);
     const stands = this.objects.get(key);
-    if ('absent' in onlyIf ? stands : stands?.head.etag !== onlyIf.etag) return null;
-    return this.place(key, Buffer.concat(chunks), metadata);
+    const bytes = Buffer.concat(chunks);
+    if (metadata.digest !== undefined) this.onTry({ key, bytes, digest: metadata.digest });
+    if (isRefused(onlyIf, stands)) return null;
+    return this.place(key, bytes, metadata);
   }
 
   async list(prefix: string, limit: number): Promise<string[]> {
@@ -39,7 +52,15 @@ export class MemoryBucket implements BucketPort {
   place(key: string, bytes: Uint8Array, metadata: Record<string, string> = {}): ObjectHead {
     this.#etags += 1;
     const head = { key, bytes: bytes.length, etag: `etag-${this.#etags}`, metadata: { ...metadata } };
+    const replaced = this.objects.get(key)?.head.metadata ?? null;
     this.objects.set(key, { head, bytes: new Uint8Array(bytes) });
+    this.onPut({ key, bytes, metadata, replaced });
     return head;
   }
+}
+
+/** A put without a condition is never refused. */
+function isRefused(onlyIf: PutCondition | undefined, stands: StoredObject | undefined): boolean {
+  if (onlyIf === undefined) return false;
+  return 'absent' in onlyIf ? stands !== undefined : stands?.head.etag !== onlyIf.etag;
 }

@@ -1,33 +1,35 @@
 import fs from 'node:fs';
 import path from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
+import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import type { D1Port, SqlValue } from '../../src/engine/ports.ts';
 
 const MIGRATIONS = path.resolve(import.meta.dirname, '../../migrations');
 
+interface Prepared {
+  database: DatabaseSync;
+  statements: Map<string, StatementSync>;
+}
+
+const spare: Prepared[] = [];
+
 /** The operational database, with its real migrations. */
 export class SimulatedDatabase implements D1Port {
-  readonly #database = new DatabaseSync(':memory:');
-
-  constructor() {
-    for (const file of fs.readdirSync(MIGRATIONS).sort())
-      this.#database.exec(fs.readFileSync(path.join(MIGRATIONS, file), 'utf8'));
-  }
+  readonly #prepared = spare.pop() ?? migrated();
 
   async batch(statements: { sql: string; params: SqlValue[] }[]): Promise<void> {
-    this.#database.exec('BEGIN');
+    this.#prepare('BEGIN').run();
     try {
-      for (const { sql, params } of statements) this.#database.prepare(sql).run(...params);
-      this.#database.exec('COMMIT');
+      for (const { sql, params } of statements) this.#prepare(sql).run(...params);
+      this.#prepare('COMMIT').run();
     } catch (error) {
-      this.#database.exec('ROLLBACK');
+      this.#prepare('ROLLBACK').run();
       throw error;
     }
   }
 
   /** The rows of a query. */
   rows(sql: string, ...params: SqlValue[]): Record<string, SqlValue>[] {
-    return this.#database.prepare(sql).all(...params) as Record<string, SqlValue>[];
+    return this.#prepare(sql).all(...params) as Record<string, SqlValue>[];
   }
 
   lastSequence(source: string): SqlValue {
@@ -37,4 +39,25 @@ export class SimulatedDatabase implements D1Port {
   runs(): Record<string, SqlValue>[] {
     return this.rows('SELECT * FROM ingestion_runs ORDER BY id');
   }
+
+  /** Gives its database, emptied, to the next one. Nothing may use this one afterwards. */
+  recycle(): void {
+    for (const { name } of this.rows("SELECT name FROM sqlite_master WHERE type = 'table'"))
+      this.#prepare(`DELETE FROM ${name}`).run();
+    spare.push(this.#prepared);
+  }
+
+  #prepare(statement: string): StatementSync {
+    const { database, statements } = this.#prepared;
+    const prepared = statements.get(statement) ?? database.prepare(statement);
+    statements.set(statement, prepared);
+    return prepared;
+  }
+}
+
+function migrated(): Prepared {
+  const database = new DatabaseSync(':memory:');
+  for (const file of fs.readdirSync(MIGRATIONS).sort())
+    database.exec(fs.readFileSync(path.join(MIGRATIONS, file), 'utf8'));
+  return { database, statements: new Map() };
 }

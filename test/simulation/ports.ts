@@ -1,4 +1,4 @@
-import type { Answer, LoadPort, Permit, Ports } from '../../src/engine/ports.ts';
+import type { Answer, BucketPort, LoadPort, Permit, Ports } from '../../src/engine/ports.ts';
 import { messageOf, OwnError } from '../../src/errors.ts';
 import { type Loading, loadStep, pullStep, startStep } from '../../src/loading.ts';
 import type { Visit } from './upstream.ts';
@@ -79,7 +79,8 @@ function loadPort(world: World, made: <T>(call: string, effect: () => T | Promis
   ): Promise<Answer<T>> {
     const { permits, deadlineAtMs = Number.POSITIVE_INFINITY } = limits;
     const visit: Visit = { permits, deadlineAtMs, tallies: new Map(), slotsUsed: new Map() };
-    const { settings, bucket, clock } = world;
+    const { settings, clock } = world;
+    const bucket = loaderBucket(world);
     const source = world.kind(world.upstream, visit) as Loading['source'];
     const answer = await step({ source, settings, contact: 'test', bucket, now: () => clock.now() });
     // What crosses between two isolates is a copy.
@@ -97,5 +98,18 @@ function loadPort(world: World, made: <T>(call: string, effect: () => T | Promis
         visiting(request, loading => loadStep(loading, request)),
       ),
     ping: () => made('load.ping', () => undefined),
+  };
+}
+
+/** The bucket as a Loader call sees it: it lives on when the object that made the call is dead. */
+function loaderBucket({ calls, bucket }: World): BucketPort {
+  const ours = <T>(answer: Promise<T>): Promise<T> =>
+    answer.catch(error => {
+      throw new OwnError('bucket-failed', messageOf(error));
+    });
+  return {
+    head: key => ours(calls.make(`loader.head ${key}`, () => bucket.head(key))),
+    put: (key, chunks, options) => ours(calls.make(`loader.put ${key}`, () => bucket.put(key, chunks, options))),
+    list: (prefix, limit) => bucket.list(prefix, limit),
   };
 }

@@ -1,7 +1,7 @@
-import { expect } from 'vitest';
+import assert from 'node:assert/strict';
 import type { Row, Table } from '../../schemas/table.ts';
 import { keyOf } from '../../schemas/table.ts';
-import { partitionsPrefix } from '../../src/lake/keys.ts';
+import { parseDataFileKey, partitionsPrefix } from '../../src/lake/keys.ts';
 import type { World } from './world.ts';
 
 /** All rows of a table, as a reader of the bucket finds them, in LSN order. */
@@ -15,29 +15,53 @@ export async function lakeRows(world: World, table: Table = world.engine.source.
   return rows.sort((a, b) => Number(a._lsn) - Number(b._lsn));
 }
 
+/** Nothing in the bucket is there twice or out of order, and each file holds one month: true also of a stalled source. */
+export async function expectOnce(world: World): Promise<void> {
+  for (const table of world.engine.source.tables) {
+    const rows = await lakeRows(world, table);
+    assert.deepEqual(
+      rows.map(row => row._lsn),
+      rows.map((_, index) => index + 1),
+      `${table.name}: expected each LSN once`,
+    );
+    const places = rows.map(row => JSON.stringify([keyOf(table, row), row._cursor]));
+    assert.equal(new Set(places).size, places.length, `${table.name}: expected each key and place once`);
+    const times = rows.map(row => String(row.updated_at));
+    assert.deepEqual(times, [...times].sort(), `${table.name}: expected LSN order to be time order`);
+    for (const key of world.bucket.keys(partitionsPrefix(table))) {
+      const { firstLsn, lastLsn, year, month } = parseDataFileKey(key)!;
+      const months = new Set(times.slice(firstLsn - 1, lastLsn).map(time => time.slice(0, 7)));
+      const expected = new Date(Date.UTC(year, month - 1)).toISOString().slice(0, 7);
+      assert.deepEqual([...months], [expected], `${key}: expected rows of its month`);
+    }
+  }
+}
+
 /** Both halves of the proof on what is in the bucket, and that journal, database and balance agree with it. */
 export async function expectProof(world: World): Promise<void> {
-  const { engine, database } = world;
-  const files: string[] = [];
-  for (const table of engine.source.tables) {
-    const rows = await lakeRows(world, table);
-    expect(rows.map(row => row._lsn)).toEqual(rows.map((_, index) => index + 1));
-    const places = rows.map(row => JSON.stringify([keyOf(table, row), row._cursor]));
-    expect(places.length - new Set(places).size, `rows of ${table.name} that are there twice`).toBe(0);
-    const times = rows.map(row => String(row.updated_at));
-    expect(times).toEqual([...times].sort());
-    files.push(...world.bucket.keys(partitionsPrefix(table)));
-  }
-  expect(engine.files.backlog().rows).toBe(0);
-  expect(
-    database
-      .runs()
-      .map(run => JSON.parse(String(run.data)).key)
-      .sort(),
-  ).toEqual(files.sort());
-  expect(database.lastSequence(engine.source.id)).toBe(world.lane.cursor);
-  expect(engine.files.durableCursor()).toBe(world.lane.cursor);
-  expect(world.balance).toMatchObject({ balanced: true });
+  const { engine, database, bucket, lane, balance } = world;
+  await expectOnce(world);
+  const files = engine.source.tables.flatMap(table => bucket.keys(partitionsPrefix(table)));
+  assert.equal(engine.files.backlog().rows, 0, 'journal: expected no row left');
+  const runs = database.runs().map(run => String(JSON.parse(String(run.data)).key));
+  assert.deepEqual(runs.sort(), files.sort(), 'ingestion_runs: expected one a file');
+  assert.equal(database.lastSequence(engine.source.id), lane.cursor, 'sync_state: expected the accepted cursor');
+  assert.equal(engine.files.durableCursor(), lane.cursor, 'durable: expected the accepted cursor');
+  assert.ok(balance.balanced, `balance: expected each change once, got ${JSON.stringify(balance)}`);
+}
+
+/** The balance counts what is in the lake, and each row stands at a place the feed showed. */
+export async function expectAccounted(world: World, shown: ReadonlySet<string>): Promise<void> {
+  const rows: Row[] = [];
+  for (const table of world.engine.source.tables)
+    for (const row of await lakeRows(world, table)) {
+      const place = String(row._cursor).replace(/#.*$/, '');
+      assert.ok(shown.has(`${keyOf(table, row)}@${place}`), `${row._cursor}: expected a place the feed showed`);
+      rows.push(row);
+    }
+  const changesOf = (op: string) => new Set(rows.filter(row => row._op === op).map(row => row._cursor)).size;
+  const { rows: upserts, tombstones } = world.balance;
+  assert.deepEqual({ upserts, tombstones }, { upserts: changesOf('upsert'), tombstones: changesOf('delete') });
 }
 
 /** The newest row of every key says what the upstream says now. */
@@ -47,5 +71,33 @@ export async function expectNewest(world: World): Promise<void> {
     newest.set(String(row.name), row._op === 'delete' ? 'deleted' : `revision ${row.version}`);
   const items = [...world.upstream.items.values()].filter(({ key }) => !key.startsWith('internal:'));
   const expected = items.map(({ key, deleted, revision }) => [key, deleted ? 'deleted' : `revision ${revision}`]);
-  expect(Object.fromEntries(newest)).toEqual(Object.fromEntries(expected));
+  const byKey = (entries: string[][]) => Object.fromEntries(entries.sort(([a], [b]) => (a! < b! ? -1 : 1)));
+  assert.deepEqual(byKey([...newest]), byKey(expected as string[][]), 'newest rows: expected what the upstream says');
+}
+
+/** Every key of every page has its row in each table it is of. */
+export async function expectPages(world: World): Promise<void> {
+  const { tables } = world.engine.source;
+  const shown = [...new Set(world.upstream.pages.flat())].sort();
+  for (const [index, table] of tables.entries()) {
+    const keys = new Set((await lakeRows(world, table)).map(row => String(row[table.key[0]!])));
+    const expected = index === 0 ? shown : shown.filter(key => key.endsWith('+'));
+    assert.deepEqual([...keys].sort(), expected, `${table.name}: expected the keys of all pages`);
+  }
+}
+
+/** A file encoded again of the rows it holds has the same bytes. */
+export async function expectSameBytes(world: World): Promise<void> {
+  const { engine, bucket, encoding } = world;
+  for (const table of engine.source.tables)
+    for (const file of engine.files.files({ table: table.name, afterLsn: 0, limit: 1_000 })) {
+      const { first_lsn: firstLsn, last_lsn: lastLsn, cursor } = file;
+      const { bytes } = bucket.objects.get(file.key)!;
+      const lsnAt = table.columns.findIndex(({ name }) => name === '_lsn');
+      const rows = await encoding.decode(table, bytes);
+      const again = encoding.port.open({ source: engine.source.id, table, firstLsn });
+      for (const values of rows.sort((a, b) => Number(a[lsnAt]) - Number(b[lsnAt]))) again.append(values);
+      const encoded = Buffer.concat(again.finish({ lastLsn, cursor }));
+      assert.equal(Buffer.compare(encoded, bytes), 0, `${file.key}: expected the same bytes again`);
+    }
 }

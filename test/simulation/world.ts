@@ -26,7 +26,7 @@ export interface WorldOptions extends Partial<SourceSettings>, Partial<EngineOpt
 export class World {
   readonly clock: VirtualClock;
   readonly calls = new Calls();
-  readonly storage = new SimulatedStorage();
+  readonly storage: SimulatedStorage;
   readonly bucket = new MemoryBucket();
   readonly database = new SimulatedDatabase();
   readonly upstream: Upstream;
@@ -38,6 +38,8 @@ export class World {
   engine!: Engine;
   /** Runs that ended. */
   runs = 0;
+  /** Told of each run of the present instance that ended, and how long it took. */
+  onRunEnd: (run: { ms: number; failed: boolean }) => void = () => undefined;
   #running = false;
   #instance = 0;
 
@@ -45,6 +47,7 @@ export class World {
     this.clock = new VirtualClock(startMs);
     this.upstream = new Upstream(this.clock);
     this.kind = kind;
+    this.storage = new SimulatedStorage(kind.name);
     this.encoding = encoding;
     const own = { enabled: true, flushAgeMs: 30_000, flushBytesMax: 16 * 1024 * 1024, stalledAfterMs: 15 * 60_000 };
     this.settings = { ...DEFAULT_SETTINGS, ...pick(given, DEFAULT_SETTINGS) };
@@ -96,17 +99,19 @@ export class World {
     // Noted first: the run may be killed by its first call.
     this.#running = true;
     const instance = this.#instance;
-    const ended = () => {
+    const startedMs = this.clock.elapsedMs;
+    const ended = (failed: boolean) => {
       if (instance !== this.#instance) return;
       this.#running = false;
       this.runs += 1;
-    };
-    this.engine.wake().then(ended, () => {
-      if (instance !== this.#instance) return;
-      ended();
       // An alarm whose handler throws is run again.
-      this.storage.alarmMs ??= this.clock.now() + ALARM_RETRY_MS;
-    });
+      if (failed) this.storage.alarmMs ??= this.clock.now() + ALARM_RETRY_MS;
+      this.onRunEnd({ ms: this.clock.elapsedMs - startedMs, failed });
+    };
+    this.engine.wake().then(
+      () => ended(false),
+      () => ended(true),
+    );
   }
 
   /** Ends the instance at once. What it wrote since its last call out is lost, or not; another instance takes over. */
@@ -119,11 +124,20 @@ export class World {
     this.#begin();
   }
 
+  /** Gives what is dear to make to the next world. Nothing of this one may be under way, or used afterwards. */
+  async recycle(): Promise<void> {
+    this.#instance += 1;
+    await drained();
+    this.storage.recycle();
+    this.database.recycle();
+  }
+
   #begin(): void {
     this.#instance += 1;
     const instance = this.#instance;
     const ports = instancePorts(this, () => instance === this.#instance);
     this.engine = new Engine({ ports, source: this.#source(), options: this.options });
+    this.storage.opened();
   }
 
   #source(): EngineSource {

@@ -50,7 +50,8 @@ describe('an object evicted', () => {
     expect((await source().status()).cursor.accepted).toBe(cursor.accepted);
     const asked = (await upstream.requests()).map(nameOf);
     expect(rows.filter(({ id }) => asked.includes(id))).toEqual([]);
-    // The settle time runs on from when the page was first seen: it is over, so all of it is let in at once.
+    // The settle time runs on from when each change was first seen: once that is over, all of it is let in.
+    await sql(`UPDATE lanes SET held = (SELECT json_group_array(json_set(value, '$.seenMs', 0)) FROM json_each(held))`);
     await resume();
     await untilAccepted(upstream);
   });

@@ -1,0 +1,25 @@
+import { availableParallelism } from 'node:os';
+import { describe, expect, it } from 'vitest';
+import { BROKEN } from './broken.ts';
+import { inProcess } from './seeds.ts';
+
+describe.concurrent('the oracle', { timeout: 120_000 }, () => {
+  it('sees nothing wrong with an engine that has no mistake', async () => {
+    const { failed } = await inProcess({ first: 1, seeds: 20 });
+    expect(failed).toEqual([]);
+  });
+
+  it('sees each mistake an engine could have', async () => {
+    const left = [...BROKEN];
+    const unseen: string[] = [];
+    const lane = async () => {
+      for (let broken = left.shift(); broken; broken = left.shift()) {
+        const { name, breaks, firstSeed, seeds } = broken;
+        const { failed } = await inProcess({ first: firstSeed, seeds, failuresMax: 1 }, name);
+        if (failed.length === 0) unseen.push(`${name} (${breaks}), in ${seeds} seeds from ${firstSeed}`);
+      }
+    };
+    await Promise.all(Array.from({ length: Math.min(2, availableParallelism()) }, lane));
+    expect(unseen).toEqual([]);
+  });
+});

@@ -1,0 +1,157 @@
+/** A mistake that an engine could have: exact texts of its source and what stands there instead. */
+export interface Broken {
+  name: string;
+  /** What is no longer true of it. */
+  breaks: string;
+  edits: { file: string; text: string; instead: string }[];
+  /** The oracle must see it within so many seeds from the first. */
+  firstSeed: number;
+  seeds: number;
+}
+
+const LOST = 'nothing is lost';
+const DOUBLED = 'nothing is doubled';
+const DURABLE = 'durable never runs ahead';
+const SAME = 'files are deterministic';
+const ALIVE = 'the loop cannot die';
+const NEWEST = 'newest means newest';
+
+const JOURNAL = 'src/engine/journal.ts';
+const FILES = 'src/engine/journal-files.ts';
+const FLUSH = 'src/engine/flush.ts';
+const ENGINE = 'src/engine/engine.ts';
+const RUN = 'src/engine/run.ts';
+
+/** Answers to a run that was given up are heard: what else holds them off is seen only then. */
+const ANSWERS_TO_NOBODY = {
+  file: RUN,
+  text: '    this.#checkAbandoned();\n    return answer;',
+  instead: '    return answer;',
+};
+
+const one = (name: string, breaks: string, edit: Broken['edits'][number], seeds = 300, firstSeed = 1): Broken => ({
+  ...{ name, breaks, edits: [edit], firstSeed, seeds },
+});
+
+export const BROKEN: Broken[] = [
+  {
+    ...{ name: 'append without the cursor check', breaks: DOUBLED, firstSeed: 1, seeds: 300 },
+    edits: [
+      {
+        file: JOURNAL,
+        text: 'if (this.state.lane(append.lane).cursor !== append.cursorBefore) return false;\n      this.#accept(append);',
+        instead: 'this.#accept(append);',
+      },
+      ANSWERS_TO_NOBODY,
+    ],
+  },
+  one('settled before its put', LOST, {
+    file: FLUSH,
+    text: `  const head = await put({ ports, intent, chunks });
+  return files.settle({ intent, head, nowMs: ports.clock.now() });`,
+    instead: `  const head = { key: intent.key, bytes: 0, etag: '', metadata: {} };
+  const file = files.settle({ intent, head, nowMs: ports.clock.now() });
+  await put({ ports, intent, chunks });
+  return file;`,
+  }),
+  one('intent not written down', DOUBLED, {
+    file: FILES,
+    text: `      this.#sql.exec('UPDATE intents SET attempts = attempts + 1 WHERE table_name = ?', table.name);
+      return this.intent(table.name)!;`,
+    instead: `      this.#sql.exec('DELETE FROM intents WHERE table_name = ?', table.name);
+      return { table_name: table.name, first_lsn: firstLsn, last_lsn: lastLsn, key, digest, attempts: 0, started_ms: nowMs };`,
+  }),
+  one('digest not compared', LOST, {
+    file: FLUSH,
+    text: 'if (head.metadata.digest !== intent.digest) {',
+    instead: 'if (false) {',
+  }),
+  one('put over what stands there', SAME, { file: FLUSH, text: 'onlyIf: { absent: true },', instead: '' }),
+  one('durable cursor of one table', DURABLE, {
+    file: FILES,
+    text: 'FROM entries WHERE cursor_before IS NOT NULL ORDER BY',
+    instead: 'FROM entries WHERE cursor_before IS NOT NULL AND table_name = (SELECT min(name) FROM tables) ORDER BY',
+  }),
+  one('durable cursor is the accepted one', DURABLE, {
+    file: FILES,
+    text: 'return oldest ? oldest.cursor_before : this.#state.lane(TAIL).cursor;',
+    instead: 'return oldest === null ? null : this.#state.lane(TAIL).cursor;',
+  }),
+  one('lake not looked at', DOUBLED, {
+    file: ENGINE,
+    text: 'if (this.journal.state.source().lake_checked === 1) return;',
+    instead: 'return;',
+  }),
+  {
+    ...{ name: 'late result taken over a newer row', breaks: NEWEST, firstSeed: 251, seeds: 40 },
+    edits: [
+      { file: JOURNAL, text: 'if (this.lastLsnOf(parked.key) !== lastLsn) return false;', instead: '' },
+      {
+        file: JOURNAL,
+        text: 'if (!this.parked.take(parked)) return false;',
+        instead: 'this.parked.take(parked);',
+      },
+      ANSWERS_TO_NOBODY,
+    ],
+  },
+  one('raw document put over a newer one', NEWEST, {
+    file: 'src/lake/bucket.ts',
+    text: "if (head !== null && isNewer(head, { fetchedAtMs, revision })) return 'kept-newer';",
+    instead: '',
+  }),
+  one('run without an end', ALIVE, {
+    file: ENGINE,
+    text: "await this.ports.clock.within(this.#work(run), LIMITS.runMsMax, 'run');",
+    instead: 'await this.#work(run);',
+  }),
+  one('nothing superseded', NEWEST, {
+    file: JOURNAL,
+    text: "this.#countOutcome('skipped:superseded', this.parked.supersede(one.change.key));",
+    instead: '',
+  }),
+  one('stamps follow the clock', SAME, {
+    file: JOURNAL,
+    text: 'source.stamp_ms = Math.max(nowMs, source.stamp_ms);',
+    instead: 'source.stamp_ms = nowMs;',
+  }),
+  one('months mixed in a file', SAME, {
+    file: 'src/engine/row-buffer.ts',
+    text: 'return isSameMonth && rows',
+    instead: 'return (isSameMonth || true) && rows',
+  }),
+  one('alarm not armed before the work', ALIVE, {
+    file: RUN,
+    text: 'await this.#wake.set(this.#armedMs);',
+    instead: '',
+  }),
+  one('alarm not armed after the work', ALIVE, {
+    file: ENGINE,
+    text: 'await this.ports.wake.set(this.#noted ? this.ports.clock.now() : this.nextWakeMs());',
+    instead: '',
+  }),
+  one('projection without its guard', DURABLE, {
+    file: 'src/engine/checkpoint.ts',
+    text: 'WHERE excluded.last_sync_time > sync_state.last_sync_time`',
+    instead: '`',
+  }),
+  one('journal keeps what is settled', DOUBLED, {
+    file: FILES,
+    text: "this.#sql.exec('DELETE FROM entries WHERE table_name = ? AND first_lsn >= ? AND last_lsn <= ?', ...range);",
+    instead: 'void range;',
+  }),
+  one('lagging revision not looked at again', NEWEST, {
+    file: JOURNAL,
+    text: 'if (change.revision !== null && outcome.revision !== null && outcome.revision < change.revision) {',
+    instead: 'if (change.revision === -1) {',
+  }),
+  one('staged slices let in one by one', DURABLE, {
+    file: JOURNAL,
+    text: "this.#sql.exec('INSERT INTO staged (lane, slice, body) VALUES (?, ?, ?)', append.lane, slice, body);",
+    instead: 'void [slice, body];\n      this.#accept({ ...append, cursorAfter: append.cursorBefore });',
+  }),
+  one('page of many slices not kept', DOUBLED, {
+    file: 'src/engine/tail.ts',
+    text: 'if (!this.#source.resumable && pending.page.changes.length > 0) {',
+    instead: 'if (pending.page.changes.length < 0) {',
+  }),
+];

@@ -1,0 +1,128 @@
+import { LIMITS } from '../../src/config.ts';
+import { type Faults, pick, type Random } from './faults.ts';
+import type { World } from './world.ts';
+
+const MINUTE = 60_000;
+const KILLS_MAX = 12;
+const DATA_FILE = /^bucket\.put .*\/data-/;
+
+/** What goes wrong with every call for a while. */
+export interface Weather {
+  database: boolean;
+  bucket: 'failing' | 'slow' | null;
+  loaders: boolean;
+}
+
+interface Disturbed {
+  world: World;
+  faults: Faults;
+  weather: Weather;
+  kills: number;
+}
+
+type Effect = () => void | Promise<void>;
+
+/** Kills, fails, delays and doubles calls, each as its draw says. Returns the weather, which is clear. */
+export function disturb(world: World, faults: Faults): Weather {
+  const weather: Weather = { database: false, bucket: null, loaders: false };
+  const disturbed: Disturbed = { world, faults, weather, kills: 0 };
+  world.calls.before(call => {
+    if (faults.calm) return;
+    const name = call.slice(0, call.indexOf(' ') >>> 0);
+    const { id, random } = faults.draw(name);
+    const drawn = beforeFault(disturbed, { call, random });
+    if (drawn && faults.happens({ id, kind: drawn.kind, atMs: world.clock.elapsedMs, call })) return drawn.effect();
+    return underWeather(disturbed, call, random);
+  });
+  world.calls.after(call => {
+    if (faults.calm) return;
+    const { id, random } = faults.draw(`after:${call.slice(0, call.indexOf(' ') >>> 0)}`);
+    const drawn = afterFault(disturbed, random);
+    if (drawn && faults.happens({ id, kind: drawn.kind, atMs: world.clock.elapsedMs, call })) return drawn.effect();
+  });
+  return weather;
+}
+
+function beforeFault(
+  disturbed: Disturbed,
+  { call, random }: { call: string; random: Random },
+): { kind: string; effect: Effect } | null {
+  const { world } = disturbed;
+  const chance = random();
+  const lateMs = random() * 2 * MINUTE;
+  const lose = random() < 0.5;
+  const sleep = (kind: string, ms: number) => ({ kind, effect: () => world.clock.sleep(ms) });
+  if (chance < 0.02) {
+    if (disturbed.kills >= KILLS_MAX) return null;
+    const kill = () => {
+      disturbed.kills += 1;
+      world.kill({ lose });
+    };
+    if (random() < 0.5) return { kind: 'killed before', effect: () => die(kill) };
+    return {
+      kind: 'killed, lands late',
+      effect: () => {
+        kill();
+        return world.clock.sleep(lateMs);
+      },
+    };
+  }
+  if (chance < 0.03) return { kind: 'failed', effect: () => die(() => undefined) };
+  if (chance < 0.06) return sleep('delayed', random() * 10_000);
+  if (chance < 0.07) return sleep('held', lateMs);
+  // Renewed alarms are few, and the only calls that can outlast a run.
+  if (chance < (call.startsWith('wake') ? 0.12 : 0.072) && mayHang(disturbed, call))
+    return sleep('hung', (6 + random() * 9) * MINUTE);
+  if (chance < 0.09 && !call.startsWith('wake') && world.running)
+    return { kind: 'woken', effect: () => void world.engine.wake().catch(() => undefined) };
+  if (chance < 0.12 && DATA_FILE.test(call) && !world.bucket.objects.has(keyOf(call)))
+    return {
+      kind: 'foreign object',
+      effect: () => void world.bucket.place(keyOf(call), Buffer.from('foreign'), { digest: 'foreign' }),
+    };
+  return null;
+}
+
+/** An alarm is set within moments, but for the one that is only renewed: that one may hang, for the run's end to be seen. */
+function mayHang({ world, faults }: Disturbed, call: string): boolean {
+  if (!call.startsWith('wake')) return true;
+  // A second entry may be the one that begins a run: its first alarm has no end.
+  const sinceMs = world.clock.elapsedMs - 5 * MINUTE;
+  if (faults.happened.some(({ kind, atMs }) => kind === 'woken' && atMs > sinceMs)) return false;
+  const isRenewed = world.running && world.storage.alarmMs !== null;
+  const renewedMs = world.clock.now() + LIMITS.recoveryMs;
+  // The one that ends a run may ask for the same time.
+  return isRenewed && call === `wake.set ${renewedMs}` && world.engine.nextWakeMs() !== renewedMs;
+}
+
+function afterFault(disturbed: Disturbed, random: Random): { kind: string; effect: Effect } | null {
+  const chance = random();
+  const lose = random() < 0.5;
+  if (chance < 0.02 && disturbed.kills < KILLS_MAX)
+    return {
+      kind: 'killed after',
+      effect: () => {
+        disturbed.kills += 1;
+        disturbed.world.kill({ lose });
+      },
+    };
+  if (chance < 0.03) return { kind: 'answer lost', effect: () => die(() => undefined) };
+  return null;
+}
+
+function underWeather({ world, weather }: Disturbed, call: string, random: Random): void | Promise<void> {
+  if (weather.database && call.startsWith('d1.')) throw new Error('the database is down');
+  if (weather.loaders && call.startsWith('load.load')) throw new Error('the Loader died');
+  if (!/^(bucket|loader)\./.test(call)) return;
+  if (weather.bucket === 'failing') throw new Error('the bucket is down');
+  if (weather.bucket === 'slow') return world.clock.sleep(pick(random, [1_000, 5_000, 30_000]));
+}
+
+function die(before: () => void): never {
+  before();
+  throw new Error('it failed');
+}
+
+function keyOf(call: string): string {
+  return call.slice(call.indexOf(' ') + 1);
+}

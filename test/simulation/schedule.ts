@@ -1,0 +1,223 @@
+import { partitionsPrefix } from '../../src/lake/keys.ts';
+import { disturb, type Weather } from './disturb.ts';
+import { JSON_LINES, PARQUET } from './encode.ts';
+import { type Fault, Faults, pick } from './faults.ts';
+import { Oracle } from './oracle.ts';
+import { expectAccounted, expectNewest, expectOnce, expectPages, expectProof, expectSameBytes } from './proof.ts';
+import { coalescing, pages } from './sources.ts';
+import { pass, settle, startedWorld, type World } from './world.ts';
+
+const MINUTE = 60_000;
+const DAY = 24 * 60 * MINUTE;
+const ROUNDS = 5;
+/** The real encoder costs more than all the rest: one seed in so many has it. */
+const SEEDS_PER_PARQUET = 50;
+/** No call is held up longer. */
+const HELD_MS_MAX = 16 * MINUTE;
+
+export interface Simulated {
+  faults: Fault[];
+  error: Error | null;
+  /** Runs the engine made. */
+  runs: number;
+  trace: string[];
+}
+
+interface Options {
+  /** The only faults that happen, by id; null for all that are drawn. */
+  only?: ReadonlySet<string> | null;
+  trace?: boolean;
+  /** Storage may also come back as it was some time ago. */
+  restore?: boolean;
+}
+
+interface Scene {
+  world: World;
+  faults: Faults;
+  oracle: Oracle;
+  weather: Weather;
+  restore: boolean;
+  earlier: ReturnType<World['storage']['copy']> | null;
+  /** Data files stood when the storage was lost or put back: to be stalled is right then. */
+  mayStall: boolean;
+}
+
+/** Runs the schedule of a seed and checks all promises on the way and at its end. Never throws. */
+export async function simulate(
+  seed: number,
+  { only = null, trace = false, restore = false }: Options = {},
+): Promise<Simulated> {
+  const faults = new Faults(seed, only);
+  const lines: string[] = [];
+  const world = await startedWorld(optionsOf(seed, faults));
+  const oracle = new Oracle(world);
+  if (trace) traceInto(lines, { world, faults });
+  const weather = disturb(world, faults);
+  const scene: Scene = { world, faults, oracle, weather, restore, earlier: null, mayStall: false };
+  try {
+    for (let round = 0; round < ROUNDS; round++) await playRound(scene);
+    await calmDown(scene);
+    await expectAll(scene, seed);
+    await world.recycle();
+    return { faults: faults.happened, error: null, runs: world.runs, trace: lines };
+  } catch (error) {
+    // What the oracle saw first is the cause of what came later.
+    return { faults: faults.happened, error: oracle.violation ?? (error as Error), runs: world.runs, trace: lines };
+  }
+}
+
+function optionsOf(seed: number, faults: Faults) {
+  const { random } = faults.draw('options');
+  return {
+    kind: seed % 4 === 3 ? pages : coalescing,
+    encoding: seed % SEEDS_PER_PARQUET === 0 ? PARQUET : JSON_LINES,
+    pollMs: pick(random, [15_000, 60_000, 120_000]),
+    settleMs: pick(random, [0, 0, 10_000]),
+    pageChanges: pick(random, [1, 3, 7, 100]),
+    flushBytesMax: pick(random, [1, 2_000, 1_000_000]),
+    flushAgeMs: pick(random, [1_000, 30_000]),
+    requestsPerSecond: pick(random, [0.2, 3, 1_000, 1_000]),
+    startMs: pick(random, [Date.UTC(2026, 10, 10), Date.UTC(2026, 11, 31, 23, 57)]),
+  };
+}
+
+async function playRound(scene: Scene): Promise<void> {
+  const { world, faults, oracle } = scene;
+  const { random } = faults.draw('round');
+  if (world.kind === pages) publishPage(scene);
+  else publish(scene);
+  changeWeather(scene);
+  await loseStorage(scene);
+  if (random() < 0.5) scene.earlier ??= world.storage.copy();
+  // The watchdog looks about once a minute.
+  oracle.unclear(2 * MINUTE);
+  void world.engine.watch().catch(() => undefined);
+  await pass(world, random() * 2 * MINUTE);
+  oracle.check();
+}
+
+/** Publishes, removes and breaks documents. */
+function publish({ world, faults }: Scene): void {
+  const { id, random } = faults.draw('changes');
+  if (!faults.happens({ id, kind: 'changes', atMs: world.clock.elapsedMs, call: '' })) return;
+  const { upstream } = world;
+  for (let count = Math.floor(random() * 12); count > 0; count--) {
+    const key = `package-${Math.floor(random() * 30)}`;
+    const chance = random();
+    if (chance < 0.15 && upstream.items.has(key)) upstream.remove(key);
+    else if (chance < 0.2) upstream.publish(`internal:${key}`);
+    else upstream.publish(key, 'x'.repeat(Math.floor(random() * 200)));
+    const fault = pick(random, [{ status: 500 }, { status: 404 }, { status: 429 }, { kills: true }] as const);
+    if (random() < 0.1) upstream.faults.set(key, fault);
+    const { revision } = upstream.items.get(key) ?? { revision: 0 };
+    if (random() < 0.08 && revision > 1) upstream.lagging.set(key, revision - 1);
+  }
+}
+
+function publishPage({ world, faults, oracle }: Scene): void {
+  const { id, random } = faults.draw('changes');
+  if (!faults.happens({ id, kind: 'changes', atMs: world.clock.elapsedMs, call: '' })) return;
+  const length = Math.floor(random() * 12);
+  const names = Array.from({ length }, () => `user-${Math.floor(random() * 200)}${pick(random, ['', '+'])}`);
+  const page = [...new Set(names)];
+  world.upstream.publish(page);
+  if (random() < 0.2 && page[0]) world.upstream.faults.set(page[0], { status: 404 });
+  for (const [index, key] of page.entries()) oracle.shown.add(`${key}@${world.upstream.pages.length}:${index}`);
+  world.upstream.pages.push(page);
+}
+
+/** What goes wrong until the next round: each thing by a draw of its own. */
+function changeWeather({ world, faults, oracle, weather }: Scene): void {
+  const { upstream, clock } = world;
+  const drawn = (name: string, share: number) => {
+    const { id, random } = faults.draw(name);
+    const happens = random() < share && faults.happens({ id, kind: name, atMs: clock.elapsedMs, call: '' });
+    return happens ? random : null;
+  };
+  weather.database = drawn('database down', 0.05) !== null;
+  weather.loaders = drawn('loaders dying', 0.03) !== null;
+  const bucket = drawn('bucket down or slow', 0.05);
+  weather.bucket = bucket ? pick(bucket, ['failing', 'slow'] as const) : null;
+  upstream.feedFault = drawn('feed down', 0.05) ? { reason: 'unreachable' } : null;
+  const documents = drawn('documents down', 0.05);
+  upstream.documentsFault = documents
+    ? pick(documents, [{ status: 503 }, { status: 429, retryAfterMs: 30_000 }] as const)
+    : null;
+  const jump = drawn('clock jumps', 0.12);
+  if (!jump) return;
+  oracle.unclear();
+  const toMonthEndMs = nextMonthMs(clock.now()) - clock.now() - 30_000;
+  clock.jump(pick(jump, [-3 * DAY, -20 * MINUTE, -5_000, 5_000, 20 * MINUTE, 2 * DAY, toMonthEndMs]));
+}
+
+/** The object comes back without its storage or, where asked for, with that of an earlier time; the bucket stays. */
+async function loseStorage(scene: Scene): Promise<void> {
+  const { world, faults, oracle } = scene;
+  const { id, random } = faults.draw('storage lost');
+  if (random() >= (scene.restore ? 0.2 : 0.01)) return;
+  if (scene.restore && !scene.earlier) return;
+  if (!faults.happens({ id, kind: 'storage lost', atMs: world.clock.elapsedMs, call: '' })) return;
+  oracle.forget();
+  world.kill();
+  world.storage.alarmMs = null;
+  // What the lost instance began lands before anybody brings it back.
+  await pass(world, HELD_MS_MAX);
+  if (scene.restore) world.storage.restore(scene.earlier!);
+  else world.storage.wipe();
+  world.kill();
+  scene.mayStall ||= world.engine.source.tables.some(table => world.bucket.keys(partitionsPrefix(table)).length > 0);
+}
+
+async function calmDown({ world, faults, oracle, weather, mayStall }: Scene): Promise<void> {
+  const { upstream, bucket } = world;
+  faults.calm = true;
+  Object.assign(weather, { database: false, bucket: null, loaders: false });
+  upstream.faults.clear();
+  upstream.lagging.clear();
+  upstream.feedFault = null;
+  upstream.documentsFault = null;
+  const isLong = faults.happened.some(({ kind }) => kind === 'hung');
+  await pass(world, isLong ? HELD_MS_MAX : 3 * MINUTE);
+  for (const [key, { head }] of bucket.objects) if (head.metadata.digest === 'foreign') bucket.objects.delete(key);
+  oracle.check();
+  await world.engine.watch();
+  const isDone = () => oracle.violation !== null || (world.isFollowed && world.parked.length === 0);
+  const isStalled = () => mayStall && world.state === 'stalled';
+  await settle(world, { until: () => isDone() || isStalled(), withinMs: 12 * 60 * MINUTE });
+  oracle.check();
+}
+
+async function expectAll({ world, oracle, mayStall }: Scene, seed: number): Promise<void> {
+  if (mayStall && world.state === 'stalled') return expectOnce(world);
+  await expectProof(world);
+  if (world.kind === pages) await expectPages(world);
+  else await expectNewest(world);
+  if (!mayStall) await expectAccounted(world, oracle.shown);
+  if (seed % SEEDS_PER_PARQUET === 0) await expectSameBytes(world);
+}
+
+/** Calls, log lines and faults, in order, each with its time. */
+function traceInto(lines: string[], { world, faults }: { world: World; faults: Faults }): void {
+  const time = () => `${(world.clock.elapsedMs / 1000).toFixed(3).padStart(10)}s`;
+  let told = 0;
+  let logged = 0;
+  const flush = () => {
+    for (const { id, kind, call } of faults.happened.slice(told)) lines.push(`${time()} FAULT ${kind} (${id}) ${call}`);
+    told = faults.happened.length;
+    for (const line of world.log.slice(logged)) lines.push(`${time()} log   ${JSON.stringify(line)}`);
+    logged = world.log.length;
+  };
+  world.calls.before(call => {
+    flush();
+    lines.push(`${time()} call  ${call}`);
+  });
+  world.calls.after(call => {
+    flush();
+    lines.push(`${time()} made  ${call}`);
+  });
+}
+
+function nextMonthMs(nowMs: number): number {
+  const now = new Date(nowMs);
+  return Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + 1);
+}

@@ -1,0 +1,86 @@
+import { fork } from 'node:child_process';
+import path from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { shrink } from './faults.ts';
+import { type Simulated, simulate } from './schedule.ts';
+
+/** Fewer seeds than this are not worth a process of their own. */
+const SEEDS_PER_PROCESS_MIN = 500;
+
+/** What came of many seeds. */
+export interface Tally {
+  seeds: number;
+  runs: number;
+  faults: Record<string, number>;
+  failed: { seed: number; message: string }[];
+}
+
+export interface SeedRange {
+  first: number;
+  seeds: number;
+  restore?: boolean;
+  /** How many may fail before the rest is left. */
+  failuresMax?: number;
+}
+
+/** Tries one seed after the other, until enough have failed. */
+export async function trySeeds({ first, seeds, restore = false, failuresMax = 3 }: SeedRange): Promise<Tally> {
+  const tally: Tally = { seeds: 0, runs: 0, faults: {}, failed: [] };
+  for (let seed = first; seed < first + seeds && tally.failed.length < failuresMax; seed++) {
+    const { faults, error, runs } = await simulate(seed, { restore });
+    tally.seeds += 1;
+    tally.runs += runs;
+    for (const { kind } of faults) tally.faults[kind] = (tally.faults[kind] ?? 0) + 1;
+    if (error) tally.failed.push({ seed, message: error.message });
+  }
+  return tally;
+}
+
+/** Tries seeds in as many processes as given, each with its share. */
+export async function trySeedsIn(processes: number, { first, seeds, restore = false }: SeedRange): Promise<Tally> {
+  if (processes < 2 || seeds < SEEDS_PER_PROCESS_MIN) return trySeeds({ first, seeds, restore });
+  const share = Math.ceil(seeds / processes);
+  const shares = Array.from({ length: processes }, (_, index) => {
+    const from = first + index * share;
+    return inProcess({ first: from, seeds: Math.min(share, first + seeds - from), restore });
+  });
+  const tallies = await Promise.all(shares);
+  const sum: Tally = { seeds: 0, runs: 0, faults: {}, failed: [] };
+  for (const tally of tallies) {
+    sum.seeds += tally.seeds;
+    sum.runs += tally.runs;
+    sum.failed.push(...tally.failed);
+    for (const [kind, count] of Object.entries(tally.faults)) sum.faults[kind] = (sum.faults[kind] ?? 0) + count;
+  }
+  return sum;
+}
+
+/** Tries seeds in a process of their own; with `broken`, on an engine that has that mistake. */
+export function inProcess(range: SeedRange, broken: string | null = null): Promise<Tally> {
+  return new Promise((resolve, reject) => {
+    const hook = pathToFileURL(path.join(import.meta.dirname, 'broken-hook.ts')).href;
+    const child = fork(path.join(import.meta.dirname, 'seeds-process.ts'), [JSON.stringify(range)], {
+      execArgv: broken === null ? [] : ['--import', hook],
+      env: { ...process.env, ...(broken !== null && { SIM_BROKEN: broken }) },
+    });
+    let tally: Tally | null = null;
+    child.once('message', answer => {
+      tally = answer as Tally;
+    });
+    child.once('exit', code => {
+      if (tally) resolve(tally);
+      else reject(new Error(`seeds from ${range.first}: expected a tally, got exit code ${code}`));
+    });
+  });
+}
+
+/** The fewest faults with which a seed still fails, and the trace of that run. */
+export async function shrinkSeed(seed: number, { restore = false } = {}): Promise<Simulated> {
+  const { faults } = await simulate(seed, { restore });
+  const fails = async (ids: string[]) => (await simulate(seed, { only: new Set(ids), restore })).error !== null;
+  const fewest = await shrink(
+    faults.map(({ id }) => id),
+    fails,
+  );
+  return simulate(seed, { only: new Set(fewest), trace: true, restore });
+}
