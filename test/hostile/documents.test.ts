@@ -1,0 +1,146 @@
+import { gzipSync } from 'node:zlib';
+import { describe, expect, it } from 'vitest';
+import { LIMITS } from '../../src/config.ts';
+import { type Answerer, documentOf, HostileWorld } from './hostile-world.ts';
+
+const JSON_TYPE = { 'content-type': 'application/json' };
+const HOSTILE = 'hostile';
+
+/** Answers with this body, whatever it is. */
+function body(content: string | Uint8Array, headers: Record<string, string> = JSON_TYPE): Answerer {
+  return (_, response) => void response.writeHead(200, headers).end(content);
+}
+
+const whole = Buffer.from(JSON.stringify({ _id: HOSTILE, name: HOSTILE, ...documentOf(HOSTILE) }));
+const packed = gzipSync(whole);
+
+/** Ends the connection in the middle of the body it announced. */
+const cut: Answerer = (_, response) => {
+  response.writeHead(200, { ...JSON_TYPE, 'content-length': whole.length });
+  response.write(whole.subarray(0, whole.length >> 1), () => response.socket?.destroy());
+};
+
+const HOSTILE_ANSWERS: [string, string, Answerer][] = [
+  ['malformed JSON', 'malformed-json', body('{"name": hostile}')],
+  ['JSON that stops', 'malformed-json', body(whole.subarray(0, -10))],
+  ['no byte', 'malformed-json', body('')],
+  ['bytes that are not UTF-8', 'malformed-json', body(Buffer.from([0x22, 0xff, 0xfe, 0x22]))],
+  ['HTML with status 200', 'not-json', body('<!doctype html><p>Be right back', { 'content-type': 'text/html' })],
+  ['HTML that calls itself JSON', 'not-json', body('<html></html>')],
+  ['a list', 'wrong-shape', body('[]')],
+  ['null', 'wrong-shape', body('null')],
+  ['a document of another name', 'name-mismatch', body(JSON.stringify({ ...documentOf('x'), _id: 'x', name: 'x' }))],
+  ['a document of no name', 'name-mismatch', body('{}')],
+  ['gzip that stops', 'truncated', body(packed.subarray(0, -30), { ...JSON_TYPE, 'content-encoding': 'gzip' })],
+  ['gzip that is none', 'truncated', body('not gzip at all', { ...JSON_TYPE, 'content-encoding': 'gzip' })],
+  ['a connection that is cut', 'truncated', cut],
+  ['a connection that is closed', 'timeout', (_, response) => void response.socket?.destroy()],
+  ['status 500', 'http-500', (_, response) => void response.writeHead(500).end()],
+  ['status 404', 'http-404', (_, response) => void response.writeHead(404).end('{}')],
+];
+
+describe('a document that is answered with', () => {
+  it.each(HOSTILE_ANSWERS)(
+    '%s is parked as %s among others, and comes in when it is good',
+    async (_, reason, answer) => {
+      const hostile = await HostileWorld.start();
+      hostile.answers.set(HOSTILE, answer);
+      hostile.publish(['a', HOSTILE, 'b']);
+      await hostile.followed();
+      expect(hostile.parked).toEqual([{ key: HOSTILE, reason }]);
+      expect(hostile.world.balance).toMatchObject({ changes: 3, rows: 2, parked: 1, balanced: true });
+      expect(hostile.bucket.keys('npm/raw/')).toEqual(['a', 'b'].map(name => `npm/raw/${name}/latest.json`));
+      hostile.answers.clear();
+      await hostile.settle(() => hostile.parked.length === 0);
+      await hostile.expectGoesOn({ rows: 3 });
+      const late = (await hostile.rows()).filter(({ name }) => name === HOSTILE);
+      expect(late).toMatchObject([{ _op: 'upsert', version: '1.0.0', _cursor: expect.stringMatching(/^\d+#1$/) }]);
+    },
+  );
+
+  it('malformed JSON for ever holds nothing up, and is superseded by the next change of its name', async () => {
+    const hostile = await HostileWorld.start();
+    hostile.answers.set(HOSTILE, body('{'));
+    hostile.publish(['a', HOSTILE]);
+    await hostile.followed();
+    await hostile.pass(3_600_000);
+    expect(hostile.parked).toEqual([{ key: HOSTILE, reason: 'malformed-json' }]);
+    // Growing waits: about eight looks in the first hour.
+    expect(hostile.asked.get(HOSTILE)!.length).toBeGreaterThan(5);
+    expect(hostile.asked.get(HOSTILE)!.length).toBeLessThan(12);
+    hostile.answers.clear();
+    hostile.publish(HOSTILE);
+    await hostile.expectGoesOn({ rows: 2, superseded: 1 });
+  });
+});
+
+describe('a row of 3 MB', () => {
+  const MB = 1_000_000;
+
+  it('loses its largest optional columns, and says so', async () => {
+    const hostile = await HostileWorld.start();
+    const fields = {
+      description: 'd'.repeat(1.6 * MB),
+      keywords: 'k'.repeat(1.2 * MB),
+      homepage: 'h'.repeat(0.2 * MB),
+    };
+    hostile.publish('large-row', { document: documentOf('large-row', fields) });
+    await hostile.expectGoesOn({ rows: 1 });
+    const [row] = (await hostile.rows()).filter(({ name }) => name === 'large-row');
+    expect(row).toMatchObject({ description: null, keywords: null, homepage: fields.homepage, version: '1.0.0' });
+    expect(JSON.parse(String(row!.data))).toEqual({
+      omitted: ['description', 'keywords'],
+      reason: `the row was over ${LIMITS.rowBytesMax} bytes`,
+    });
+    // The document itself is whole in the lake.
+    const raw = hostile.bucket.objects.get('npm/raw/large-row/latest.json')!;
+    expect(JSON.parse(Buffer.from(raw.bytes).toString()).description).toHaveLength(1.6 * MB);
+  });
+
+  it('is one of many: a slice of them stays within its bytes', async () => {
+    const hostile = await HostileWorld.start();
+    const names = Array.from({ length: 12 }, (_, index) => `large-${index}`);
+    for (const name of names)
+      hostile.publish(name, { document: documentOf(name, { description: name.repeat(90_000) }) });
+    await hostile.expectGoesOn({ rows: 12 });
+    expect(new Set((await hostile.rows()).map(({ name }) => name)).size).toBe(13);
+  });
+});
+
+describe('a name', () => {
+  it.each([
+    ['of 2,000 bytes', 'x'.repeat(2_000)],
+    ['of 700 characters in 2,100 bytes', '漢'.repeat(700)],
+  ])('%s is parked as key-too-long for good, and has no document in the lake', async (_, name) => {
+    const hostile = await HostileWorld.start();
+    hostile.publish(['a', name, 'b']);
+    await hostile.followed();
+    await hostile.pass(600_000);
+    expect(hostile.parked).toEqual([{ key: name, reason: 'key-too-long' }]);
+    expect(hostile.bucket.keys('npm/raw/')).toHaveLength(2);
+    await hostile.expectGoesOn({ rows: 2, parked: 1 });
+  });
+
+  it('that is hostile is kept apart from every other', async () => {
+    const names = [
+      '__proto__',
+      'constructor',
+      'a/b',
+      '@a/b',
+      'a%2Fb',
+      'A',
+      'a',
+      ' ',
+      '\u0000',
+      '😀',
+      'e\u0301',
+      'é',
+      "'",
+    ];
+    const hostile = await HostileWorld.start();
+    hostile.publish(names);
+    await hostile.expectGoesOn({ rows: names.length });
+    expect((await hostile.rows()).map(({ name }) => name).sort()).toEqual([...names, 'comes-after'].sort());
+    expect(new Set(hostile.bucket.keys('npm/raw/')).size).toBe(names.length + 1);
+  });
+});

@@ -1,0 +1,176 @@
+import { expect, vi } from 'vitest';
+import { npmPackage } from '../../schemas/npm_package.ts';
+import type { Row } from '../../schemas/table.ts';
+import { LIMITS } from '../../src/config.ts';
+import { Journal, TAIL } from '../../src/engine/journal.ts';
+import { JournalFiles } from '../../src/engine/journal-files.ts';
+import { openJournal } from '../../src/engine/journal-schema.ts';
+import type { LoadOutcome, Permit } from '../../src/engine/ports.ts';
+import { RowBuffer } from '../../src/engine/row-buffer.ts';
+import { rawKey } from '../../src/lake/keys.ts';
+import { loadStep, pullStep } from '../../src/loading.ts';
+import { npm } from '../../src/sources/npm.ts';
+import type { Change, Page, Source } from '../../src/sources/source.ts';
+import { PARQUET } from '../simulation/encode.ts';
+import { nodeSql } from '../simulation/node-sql.ts';
+import { LoaderBucket } from './loader-bucket.ts';
+
+const ORIGIN = 'http://upstream.test';
+const NOW_MS = Date.UTC(2026, 10, 24);
+
+/** A change, and the body its document is asked for and answered with. */
+export interface Case {
+  change: Change;
+  body: Uint8Array;
+}
+
+const settings = npm.settings({
+  NPM_FEED_URL: `${ORIGIN}/registry`,
+  NPM_REGISTRY_URL: ORIGIN,
+  NPM_DOWNLOADS_URL: ORIGIN,
+});
+
+const source = npm as unknown as Source;
+const host = new URL(ORIGIN).host;
+
+/** Answers every request with the next body for its URL; the rest of the way to the source is the real one. */
+function answering(bodies: Map<string, Uint8Array[]>): void {
+  const headers = { 'content-type': 'application/json' };
+  vi.stubGlobal('fetch', async (url: string) => {
+    const { origin, pathname } = new URL(url);
+    if (origin !== ORIGIN) throw new Error(`expected a request to ${ORIGIN}, got one to ${origin}`);
+    const body = bodies.get(pathname)?.shift();
+    return new Response(body as Uint8Array<ArrayBuffer> | undefined, { status: body ? 200 : 404, headers });
+  });
+}
+
+function permits(count: number): Permit[] {
+  return [{ host, count, startAtMs: 0, intervalMs: 0 }];
+}
+
+/** Pulls a page that is this body; the failure's kind when it is none. */
+export async function pullBody(body: Uint8Array, cursor: string): Promise<Page | string> {
+  const head = Buffer.from('{"update_seq":99999}');
+  answering(
+    new Map([
+      ['/', [head]],
+      ['/registry/_changes', [body]],
+    ]),
+  );
+  const loading = { source, settings, contact: 'tests', bucket: new LoaderBucket(), now: () => NOW_MS };
+  const answer = await pullStep(loading, { request: { cursor, poll: 0 }, permits: permits(2) });
+  return answer.ok ? answer.value : answer.failure.kind;
+}
+
+/** Loads, journals and files rows as the engine does, with everything it keeps in memory. */
+export class Journey {
+  readonly bucket = new LoaderBucket();
+  readonly parked = new Map<string, number>();
+  rows = 0;
+  deletes = 0;
+  filed = 0;
+  readonly #sql = nodeSql();
+  readonly #journal: Journal;
+  readonly #files: JournalFiles;
+  #changes = 0;
+
+  constructor() {
+    openJournal(this.#sql, npm.id, [npmPackage.name]);
+    this.#journal = new Journal(this.#sql, PARQUET.port);
+    this.#files = new JournalFiles(this.#sql, PARQUET.port);
+    this.#journal.state.updateLane(TAIL, { cursor: '0' });
+  }
+
+  /** Loads the cases in one call and lets what came of them in. Rejects with what nobody named. */
+  async load(cases: Case[]): Promise<LoadOutcome[]> {
+    const bodies = new Map<string, Uint8Array[]>();
+    for (const { change, body } of cases.filter(one => !one.change.deleted)) {
+      const path = pathOf(change.key);
+      bodies.set(path, [...(bodies.get(path) ?? []), body]);
+    }
+    answering(bodies);
+    this.bucket.objects.clear();
+    const loading = { source, settings, contact: 'tests', bucket: this.bucket, now: () => NOW_MS };
+    const answer = await loadStep(loading, {
+      ...{ changes: cases.map(({ change }) => change), prepared: null, afresh: false, large: true },
+      ...{ budgetBytes: LIMITS.loadBytesMax, rowBytesMax: Number.POSITIVE_INFINITY, deadlineAtMs: NOW_MS + 60_000 },
+      knownBytes: cases.map(({ body }) => body.length),
+      permits: permits(cases.length),
+    });
+    if (!answer.ok) throw new Error(`the call failed: ${answer.failure.kind}: ${answer.failure.message}`);
+    // What crosses between two isolates is a copy.
+    const outcomes = structuredClone(answer.value);
+    this.#accept(cases, outcomes);
+    return outcomes;
+  }
+
+  close(): void {
+    this.#sql.close();
+  }
+
+  #accept(cases: Case[], outcomes: LoadOutcome[]): void {
+    const accepted = cases.map(({ change }, index) => {
+      const outcome = outcomes[index]!;
+      if (outcome.kind !== 'rows' && outcome.kind !== 'park')
+        throw new Error(`expected rows or a parked change, got ${JSON.stringify(outcome)}`);
+      if (outcome.kind === 'park') this.parked.set(outcome.reason, (this.parked.get(outcome.reason) ?? 0) + 1);
+      else if (outcome.rows[0]!.op === 'delete') this.deletes += 1;
+      else this.rows += 1;
+      return { change, outcome };
+    });
+    const cursorBefore = this.#journal.state.lane(TAIL).cursor!;
+    const cursorAfter = cases.at(-1)!.change.place;
+    expect(this.#journal.append({ lane: TAIL, cursorBefore, cursorAfter, accepted, nowMs: NOW_MS })).toBe(true);
+    this.#changes += cases.length;
+  }
+
+  /** Files what is journaled and reads it back: every row is there once, and says what was loaded. */
+  async file(): Promise<Row[]> {
+    const buffer = new RowBuffer({ table: npmPackage, source: npm.id, files: this.#files, encode: PARQUET.port });
+    const read: Row[] = [];
+    for (;;) {
+      buffer.fill();
+      const { range } = buffer;
+      if (!range) break;
+      const bytes = Buffer.concat(buffer.finish());
+      for (const values of await PARQUET.decode(npmPackage, bytes))
+        read.push(Object.fromEntries(npmPackage.columns.map(({ name }, index) => [name, values[index] ?? null])));
+      const { firstLsn, lastLsn } = range;
+      const key = `data-${firstLsn}-${lastLsn}`;
+      const intent = this.#files.intend({ table: npmPackage, key, firstLsn, lastLsn, nowMs: NOW_MS });
+      this.#files.settle({ intent, head: this.bucket.place(key, bytes), nowMs: NOW_MS });
+    }
+    read.sort((a, b) => Number(a._lsn) - Number(b._lsn));
+    expect(read.map(row => row._lsn)).toEqual(read.map((_, index) => this.filed + index + 1));
+    this.filed += read.length;
+    return read;
+  }
+
+  /** Every change has one outcome, and every row is in a file. */
+  expectBalance(): void {
+    const { state, parked } = this.#journal;
+    const counted = Object.fromEntries(state.outcomes().map(({ outcome, changes }) => [outcome, changes]));
+    // A document of a lower revision than its change owes another look: a change of its own.
+    const lagging = state.source().change_number - this.#changes;
+    const sum = Object.values(counted).reduce((total, changes) => total + changes, 0) + parked.count();
+    expect(sum).toBe(this.#changes + lagging);
+    expect([counted.rows ?? 0, counted.tombstones ?? 0]).toEqual([this.rows, this.deletes]);
+    expect(this.filed).toBe(this.rows + this.deletes);
+  }
+}
+
+/** The one segment a name's document is asked for at; a URL reads nothing but itself in it. */
+function pathOf(name: string): string {
+  const path = new URL(`${ORIGIN}/${encodeURIComponent(name).replace(/^%40/, '@')}`).pathname;
+  if (path.lastIndexOf('/') !== 0) throw new Error(`expected one segment, got ${path}`);
+  return path;
+}
+
+/** Where the raw document of a name is, or why there is none. */
+export function placeOfRaw(name: string): string | null {
+  try {
+    return rawKey(npm.prefix, name);
+  } catch {
+    return null;
+  }
+}

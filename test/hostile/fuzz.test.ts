@@ -1,0 +1,283 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { expect, test } from 'vitest';
+import { npmPackage } from '../../schemas/npm_package.ts';
+import type { Row } from '../../schemas/table.ts';
+import { LIMITS } from '../../src/config.ts';
+import type { LoadOutcome } from '../../src/engine/ports.ts';
+import { UpstreamError } from '../../src/errors.ts';
+import { makeCoin } from '../../src/local/replay-faults.ts';
+import { NPM_RECORDINGS, readRecordings, readPackument as recordedText } from '../../src/local/replay-recordings.ts';
+import { parseJson } from '../../src/sources/json.ts';
+import { parseLarge } from '../../src/sources/json-large.ts';
+import { npm } from '../../src/sources/npm.ts';
+import { packumentRow, readPackument, VERSIONS } from '../../src/sources/npm-packument.ts';
+import type { Change, Page } from '../../src/sources/source.ts';
+import { type Case, Journey, placeOfRaw, pullBody } from './fuzz-journey.ts';
+import { type Coin, hostileText, mutateBytes, mutateStructure, pick } from './fuzz-mutations.ts';
+
+const DOCUMENTS = Number(process.env.FUZZ_DOCUMENTS ?? 20_000);
+const SEED = Number(process.env.FUZZ_SEED ?? 1);
+/** A call's documents, one append; and after how many calls the rows are put in a file and read back. */
+const CALL_DOCUMENTS = 50;
+const FILE_CALLS = 40;
+const RECORDING_BYTES_MAX = 8_000;
+/** Every so often a document is one of the source's own feed pages' names. */
+const PAGE_EVERY = 20;
+
+/** And every so often one is also read as a large one is. */
+const READINGS_EVERY = 5;
+
+const ISO_DATE = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$/;
+const DATES = ['published_at', 'last_updated', 'created_at'];
+const MAPS = ['tags', 'dependencies', 'dev_dependencies', 'peer_dependencies', 'data'];
+const PARK_REASONS = ['malformed-json', 'not-json', 'wrong-shape', 'name-mismatch', 'key-too-long', 'row-too-large'];
+
+const recordings = readRecordings(NPM_RECORDINGS);
+const recorded = [...recordings.packuments.values()]
+  .filter(({ bytes }) => bytes <= RECORDING_BYTES_MAX)
+  .map(recording => ({ name: recording.name, text: recordedText(NPM_RECORDINGS, recording) }));
+const handMade = [...recordings.handMade.values()].flatMap(({ name, faults }) => {
+  const file = faults.at(-1)?.bodyFile;
+  const text = file?.endsWith('.json') ? readFileSync(path.join(NPM_RECORDINGS, 'hand-made', file), 'utf8') : '';
+  return text !== '' && text.length <= RECORDING_BYTES_MAX ? [{ name, text }] : [];
+});
+const bases = [...recorded, ...handMade].map(base => ({ ...base, bytes: new TextEncoder().encode(base.text) }));
+const FEED_ROWS = 8;
+
+/** The coin of one document: it can be made again without those before it. */
+function coinOf(index: number): Coin {
+  return makeCoin(Math.imul(SEED, 2654435761) ^ Math.imul(index + 1, 40503));
+}
+
+function mutated(base: { text: string; bytes: Uint8Array }, coin: Coin): Uint8Array {
+  const structural = coin() < 0.85;
+  const text = structural ? new TextEncoder().encode(mutateStructure(base.text, coin)) : base.bytes;
+  return structural && coin() < 0.9 ? text : mutateBytes(text, coin);
+}
+
+function caseOf(index: number, key: string | null): Case {
+  const coin = coinOf(index);
+  const base = pick(coin, bases);
+  const name = key ?? base.name;
+  const own = key === null ? base : renamed(base.text, key);
+  const revision = coin() < 0.5 ? 1 : null;
+  const change: Change = { key: name, place: String(index + 1), deleted: coin() < 0.02, revision, skip: null };
+  return { change, body: key === null ? mutated(own, coin) : own.bytes };
+}
+
+/** A good document of another name. */
+function renamed(text: string, name: string): { text: string; bytes: Uint8Array } {
+  const document = JSON.parse(text) as Record<string, unknown>;
+  const other = JSON.stringify({ ...document, _id: name, name });
+  return { text: other, bytes: new TextEncoder().encode(other) };
+}
+
+/** A page of the recorded feed: mutated anywhere, or with hostile names in what is else a good page. */
+function pageOf(coin: Coin): Uint8Array {
+  const from = Math.floor(coin() * (recordings.feed.length - FEED_ROWS));
+  const results = recordings.feed.slice(from, from + FEED_ROWS);
+  const page = { results, last_seq: results.at(-1)!.seq };
+  if (coin() < 0.5) page.results = results.map(row => ({ ...row, id: hostileText(coin) }));
+  const text = JSON.stringify(page);
+  const bytes = new TextEncoder().encode(text);
+  return coin() < 0.4 ? bytes : mutated({ text, bytes }, coin);
+}
+
+/** A key as the engine keeps it. */
+function kept(key: string): string {
+  return key.slice(0, LIMITS.changeKeyLengthMax).toWellFormed();
+}
+
+/** As `expect`, at a tenth of its cost. */
+function ensure(holds: boolean, expected: string): void {
+  if (!holds) throw new Error(`expected ${expected}`);
+}
+
+function checkPage(page: Page, cursor: string): void {
+  let last = Number(cursor);
+  for (const { key, place, deleted, revision, skip } of page.changes) {
+    expect(Number(npm.parse(place))).toBeGreaterThan(last);
+    last = Number(place);
+    expect([typeof key, typeof deleted]).toEqual(['string', 'boolean']);
+    expect(revision === null || Number.isSafeInteger(revision)).toBe(true);
+    expect([null, 'internal-document']).toContain(skip);
+  }
+  expect(Number(npm.parse(page.cursor))).toBeGreaterThanOrEqual(last);
+  if (page.changes.length > 0) expect(page.cursor).toBe(page.changes.at(-1)!.place);
+  if (page.head !== null) npm.parse(page.head);
+}
+
+function checkOutcome({ change, body }: Case, outcome: LoadOutcome) {
+  if (outcome.kind === 'park') {
+    ensure(PARK_REASONS.includes(outcome.reason), `a reason that is expected, got ${outcome.reason}`);
+    // A reason names places and kinds, never what an upstream wrote.
+    ensure(outcome.detail.length < 300, 'a detail that quotes nothing');
+    return;
+  }
+  if (outcome.kind !== 'rows') throw new Error(`expected rows or a parked change, got ${outcome.kind}`);
+  ensure(outcome.rows.length === 1, 'one row');
+  const { op, row } = outcome.rows[0]!;
+  if (op === 'upsert') checkRow(row, JSON.parse(new TextDecoder().decode(body)) as Record<string, unknown>);
+  checkStorable(row, change.key);
+}
+
+/** A large document is read otherwise than a small one, and says the same. */
+function checkReadings({ change: { key }, body: bytes }: Case): void {
+  const reading = (parse: () => unknown) => {
+    try {
+      return JSON.stringify(packumentRow(readPackument(parse(), key), { downloads: null }));
+    } catch (error) {
+      if (error instanceof UpstreamError) return error.reason;
+      throw error;
+    }
+  };
+  const answer = { bytes, contentType: null, encoded: false };
+  const [small, large] = [() => parseJson('it', answer), () => parseLarge('it', answer, VERSIONS)].map(reading);
+  if (small === large) return;
+  const at = [...small!].findIndex((character, index) => character !== large![index]);
+  const [expected, actual] = [small, large].map(text => text!.slice(Math.max(0, at - 60), at + 60));
+  throw new Error(`read as a large one: expected …${expected}…, got …${actual}…`);
+}
+
+/** The raw document of a name is stored as one of its cases had it. */
+function checkRaw({ bucket }: Journey, cases: Case[], name: string): void {
+  const stored = bucket.objects.get(placeOfRaw(name)!)?.bytes;
+  const sent = cases.filter(({ change }) => change.key === name).map(({ body }) => body);
+  ensure(stored !== undefined && sent.some(body => Buffer.compare(body, stored) === 0), 'a document stored as it came');
+}
+
+/** The row is one its table takes, and the journal's text and SQLite give it back as it is. */
+function checkStorable(row: Row, name: string): void {
+  ensure(row.name === name, 'the name asked for');
+  const read = npmPackage.validator.safeParse(row);
+  if (!read.success) throw read.error;
+  const text = JSON.stringify(row);
+  ensure(Buffer.byteLength(text) <= LIMITS.rowBytesMax, 'a row within its limit');
+  ensure(text.isWellFormed(), 'well-formed text');
+  const back = JSON.parse(text) as Row;
+  for (const { name: column, type } of npmPackage.columns.slice(0, -3)) {
+    const value = row[column] ?? null;
+    if (!Object.is(back[column], value)) throw new Error(`${column}: not the same after JSON`);
+    if (value === null) continue;
+    if (typeof value !== (type === 'utf8' ? 'string' : 'number')) throw new Error(`${column}: a ${typeof value}`);
+    if (typeof value === 'string' && !value.isWellFormed()) throw new Error(`${column}: half a character`);
+  }
+}
+
+/** The row of a file is the row that was loaded. */
+function checkReadBack({ _lsn, ...read }: Row, row: Row): void {
+  for (const [column, value] of Object.entries(row)) {
+    // The file has a byte order mark at a text's beginning; readers whose decoder drops it do not show it.
+    const shownAs = typeof value === 'string' ? value.replace(/^\ufeff/, '') : value;
+    if (column === 'updated_at' || [value, shownAs].includes(read[column]!)) continue;
+    const [expected, actual] = [value, read[column]].map(shown => JSON.stringify(shown)?.slice(0, 80));
+    throw new Error(`row ${String(_lsn)}, ${column}: expected ${expected}, got ${actual}`);
+  }
+}
+
+/** The row says what its document says, where it says anything. */
+function checkRow(row: Row, document: Record<string, unknown>): void {
+  for (const column of DATES) {
+    const date = row[column] as string | null;
+    if (date !== null && !(ISO_DATE.test(date) && new Date(date).toISOString() === date))
+      throw new Error(`${column}: no date: ${date}`);
+  }
+  for (const column of MAPS) {
+    const text = row[column] as string | null;
+    const value: unknown = text === null ? {} : JSON.parse(text);
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new Error(`${column}: no object`);
+  }
+  checkVersion(row, document);
+}
+
+function checkVersion({ version, published_at }: Row, document: Record<string, unknown>): void {
+  const { versions, time, 'dist-tags': tags } = document as Record<string, Record<string, unknown> | null | undefined>;
+  const names = Object.keys(versions ?? {});
+  const wellFormed = names.map(name => name.toWellFormed());
+  ensure(names.length === 0 || wellFormed.includes(String(version)), 'a version that is there');
+  const latest = tags && Object.hasOwn(tags, 'latest') ? tags.latest : null;
+  if (typeof latest === 'string' && latest.trim() !== '' && names.includes(latest))
+    ensure(version === latest, 'the version latest names');
+  if (published_at === null) return;
+  const dates = Object.entries(time ?? {}).filter(([name]) => name.toWellFormed() === version);
+  ensure(
+    dates.some(([, date]) => typeof date === 'string'),
+    'a date of publication that is there',
+  );
+}
+
+const timeoutMs = 120_000 + DOCUMENTS * 5;
+
+test(`${DOCUMENTS} mutated documents and ${DOCUMENTS / PAGE_EVERY} pages (seed ${SEED}) end as rows, or for a reason that has a name`, {
+  timeout: timeoutMs,
+}, async () => {
+  const startedMs = performance.now();
+  let journey = new Journey();
+  const counts = new Map<string, number>();
+  const count = (what: string, by = 1) => counts.set(what, (counts.get(what) ?? 0) + by);
+  const keys: string[] = [];
+  let index = 0;
+  let loaded: Row[] = [];
+
+  const readBack = async () => {
+    const read = await journey.file();
+    for (const [at, row] of loaded.entries()) {
+      checkReadBack(read[at]!, row);
+    }
+    expect(read).toHaveLength(loaded.length);
+    journey.expectBalance();
+    count('rows', journey.rows);
+    count('deletes', journey.deletes);
+    for (const [reason, parked] of journey.parked) count(reason, parked);
+    loaded = [];
+    journey.close();
+    journey = new Journey();
+  };
+
+  for (let call = 0; index < DOCUMENTS; call++) {
+    const cases: Case[] = [];
+    while (cases.length < CALL_DOCUMENTS && index < DOCUMENTS) {
+      if (index % PAGE_EVERY === 0) {
+        const page = await pullBody(pageOf(coinOf(~index)), '0').catch(error =>
+          Promise.reject(told(error, `page ${index}`)),
+        );
+        count(typeof page === 'string' ? `page: ${page}` : 'page: good');
+        if (typeof page === 'string') expect(page).toBe('shape');
+        else {
+          checkPage(page, '0');
+          keys.push(...page.changes.map(change => kept(change.key)).filter(key => !recordings.packuments.has(key)));
+        }
+      }
+      cases.push(caseOf(index, keys.pop() ?? null));
+      index += 1;
+    }
+    const outcomes = await journey.load(cases).catch(error => Promise.reject(told(error, `documents before ${index}`)));
+    for (const [at, outcome] of outcomes.entries()) {
+      try {
+        checkOutcome(cases[at]!, outcome);
+        if (at % READINGS_EVERY === 0) checkReadings(cases[at]!);
+        if (outcome.kind === 'rows' && outcome.documentBytes > 0) checkRaw(journey, cases, cases[at]!.change.key);
+      } catch (error) {
+        throw told(error, `document ${cases[at]!.change.place}`);
+      }
+      if (outcome.kind === 'rows') loaded.push(outcome.rows[0]!.row);
+    }
+    if (call % FILE_CALLS === FILE_CALLS - 1) await readBack();
+  }
+  await readBack();
+  const seconds = ((performance.now() - startedMs) / 1000).toFixed(1);
+  process.stdout.write(
+    `fuzz: seed ${SEED}, ${DOCUMENTS} documents in ${seconds} s: ${JSON.stringify(Object.fromEntries(counts))}\n`,
+  );
+  // A fuzzer that meets one kind of outcome only tests nothing.
+  for (const outcome of ['rows', 'malformed-json', 'wrong-shape', 'name-mismatch', 'page: good', 'page: shape'])
+    expect(counts.get(outcome) ?? 0, outcome).toBeGreaterThan(DOCUMENTS / 2000);
+});
+
+/** The error with what makes it happen again. */
+function told(error: unknown, subject: string): Error {
+  return new Error(`FUZZ_SEED=${SEED}, ${subject}: ${error instanceof Error ? error.message : String(error)}`, {
+    cause: error,
+  });
+}

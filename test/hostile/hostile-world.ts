@@ -1,0 +1,292 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { afterEach, expect, vi } from 'vitest';
+import { Engine } from '../../src/engine/engine.ts';
+import type { LoadPort } from '../../src/engine/ports.ts';
+import { type Loading, loadStep, prepareStep, pullStep, startStep } from '../../src/loading.ts';
+import { type PushedChange, type Replay, startReplay } from '../../src/local/replay.ts';
+import type { createFetcher } from '../../src/sources/http.ts';
+import { npm } from '../../src/sources/npm.ts';
+import type { Source } from '../../src/sources/source.ts';
+import { drained } from '../simulation/clock.ts';
+import { instancePorts } from '../simulation/ports.ts';
+import { expectProof, lakeRows } from '../simulation/proof.ts';
+import type { SourceSettings } from '../simulation/sources.ts';
+import { World } from '../simulation/world.ts';
+import { type Loopback, startLoopback } from '../sources/loopback.ts';
+import { LoaderBucket } from './loader-bucket.ts';
+
+/** Answers one request of a document; how often it was asked for before comes last. */
+export type Answerer = (request: IncomingMessage, response: ServerResponse, before: number) => void;
+
+// Requests go over the loopback interface, but what they wait for is the world's time.
+const time = vi.hoisted(() => ({ options: {} as Partial<Parameters<typeof createFetcher>[0]> }));
+vi.mock('../../src/sources/http.ts', async importOriginal => {
+  const http = await importOriginal<typeof import('../../src/sources/http.ts')>();
+  return {
+    ...http,
+    createFetcher: (options: Parameters<typeof createFetcher>[0]) =>
+      http.createFetcher({ ...options, ...time.options }),
+  };
+});
+
+/** Where in an upstream's address the feed is. */
+export const FEED = '/registry/_changes';
+
+const open: HostileWorld[] = [];
+afterEach(async () => {
+  for (const { replay, feed, documents } of open.splice(0))
+    for (const server of [replay, feed, documents]) await server.close();
+});
+
+/** The whole engine with the real source and the real HTTP, on storage, bucket, database and time of the simulation. */
+export class HostileWorld {
+  readonly world: World;
+  readonly bucket = new LoaderBucket();
+  readonly replay: Replay;
+  /** Stand before the replay: the feed's host, and the documents'. */
+  readonly feed: Loopback;
+  readonly documents: Loopback;
+  /** What answers for a name instead of its good document, or for the feed's two paths. */
+  readonly answers: Map<string, Answerer>;
+  /** When each name, or path of the feed, was asked for. */
+  readonly asked: ReadonlyMap<string, number[]>;
+  readonly #loading: Loading;
+  /** Loader calls, requests and waits under way; `held` requests wait for the server, and it for time. */
+  #calls = 0;
+  #requests = 0;
+  #sleeping = 0;
+  #held = 0;
+
+  private constructor(
+    replay: Replay,
+    { feed, documents }: { feed: Loopback; documents: Loopback },
+    { answers, asked }: Pick<HostileWorld, 'answers' | 'asked'>,
+    env: Record<string, string>,
+  ) {
+    this.asked = asked;
+    this.feed = feed;
+    this.replay = replay;
+    this.documents = documents;
+    this.answers = answers;
+    const settings = npm.settings({
+      ...{
+        NPM_FEED_URL: `${feed.url}/registry`,
+        NPM_REGISTRY_URL: documents.url,
+        NPM_DOWNLOADS_URL: replay.downloadsUrl,
+      },
+      ...{ NPM_START: '0', NPM_SETTLE_MS: '0', NPM_REQUESTS_PER_SECOND: '1000', ...env },
+    });
+    const source = {
+      ...npm,
+      pace: () => npm.pace(settings),
+      requests: (step, changes) => npm.requests(step, changes, settings),
+    } as Source<SourceSettings>;
+    this.world = new World({ kind: () => source });
+    Object.assign(this.world, { bucket: this.bucket });
+    const { clock } = this.world;
+    const bucket = this.bucket;
+    this.#loading = { source: npm as unknown as Source, settings, contact: 'tests', bucket, now: () => clock.now() };
+    time.options = {
+      retryMsMin: 1,
+      sleep: ms => this.#during('sleep', clock.sleep(ms)),
+      timer: (ms, due) => this.#timer(ms, due),
+    };
+    const ports = { ...instancePorts(this.world, () => true), load: this.#loadPort() };
+    this.world.engine = new Engine({
+      ports,
+      source: { ...this.world.engine.source, prepares: true },
+      options: this.world.options,
+    });
+  }
+
+  static async start(env: Record<string, string> = {}): Promise<HostileWorld> {
+    const replay = await startReplay({ only: [] });
+    const answers = new Map<string, Answerer>();
+    const asked = new Map<string, number[]>();
+    const now = () => hostile.world.clock.elapsedMs;
+    const answerTo: Answerer = (request, response) => {
+      const { pathname } = new URL(request.url!, replay.origin);
+      const target = pathname === '/' || pathname === FEED ? pathname : decodeURIComponent(pathname.slice(1));
+      const before = asked.get(target) ?? [];
+      asked.set(target, [...before, now()]);
+      // A body that is refused on its way is cut off.
+      response.on('error', () => undefined);
+      const usual = target === pathname ? relayed : good;
+      (answers.get(target) ?? usual(replay, target))(request, response, before.length);
+    };
+    const servers = { feed: await startLoopback(answerTo), documents: await startLoopback(answerTo) };
+    const hostile: HostileWorld = new HostileWorld(replay, servers, { answers, asked }, env);
+    open.push(hostile);
+    await hostile.world.engine.watch();
+    return hostile;
+  }
+
+  /** Publishes a change of each of these names; their documents are good. */
+  publish(names: string | string[], change: Omit<PushedChange, 'id'> = {}): void {
+    for (const id of [names].flat()) this.replay.pushChange({ id, document: documentOf(id), ...change });
+  }
+
+  /** Keeps a request for ever, or until the world's time has passed; then it is answered if somebody still waits. */
+  hold(response: ServerResponse, later?: { ms: number; answer: () => void }): void {
+    this.#held += 1;
+    let isOver = false;
+    const over = () => {
+      if (!isOver) this.#held -= 1;
+      isOver = true;
+    };
+    response.on('close', over);
+    if (!later) return;
+    this.world.clock.sleep(later.ms).then(() => {
+      if (isOver) return;
+      over();
+      later.answer();
+    });
+  }
+
+  get isFollowed(): boolean {
+    const { lane, engine } = this.world;
+    const { files, journal } = engine;
+    const head = String(this.replay.updateSeq());
+    const isProjected = files.unprojected(1).length === 0 && journal.state.source().projected_cursor === head;
+    return lane.cursor === head && files.backlog().rows === 0 && isProjected;
+  }
+
+  followed(): Promise<void> {
+    return this.settle(() => this.isFollowed);
+  }
+
+  /** Lets time pass until something holds between two runs, but never while an answer is on its way. */
+  async settle(until: () => boolean, withinMs = 48 * 3_600_000): Promise<void> {
+    const { world } = this;
+    const { clock, storage } = world;
+    const endMs = clock.elapsedMs + withinMs;
+    for (;;) {
+      await drained();
+      if (!world.running && until()) return;
+      if (this.#isBusy) continue;
+      const isArmed = !world.running && storage.alarmMs !== null;
+      const alarmMs = isArmed ? storage.alarmMs! - clock.now() : Number.POSITIVE_INFINITY;
+      if (alarmMs <= 0) {
+        world.fire();
+        continue;
+      }
+      const waitMs = Math.min(alarmMs, clock.nextTimerMs() ?? Number.POSITIVE_INFINITY);
+      if (clock.elapsedMs + waitMs > endMs) throw new Error(`hostile world: expected an end within ${withinMs} ms`);
+      await clock.advance(waitMs);
+    }
+  }
+
+  /** Lets so much time pass. */
+  async pass(ms: number): Promise<void> {
+    let isOver = false;
+    this.world.clock.sleep(ms).then(() => {
+      isOver = true;
+    });
+    await this.settle(() => isOver, ms + 3_600_000);
+  }
+
+  rows() {
+    return lakeRows(this.world);
+  }
+
+  get parked() {
+    return this.world.parked.map(({ key, reason }) => ({ key, reason }));
+  }
+
+  /** A good change comes in, every change number is accounted for, and every row is in the lake once. */
+  async expectGoesOn(balance: {
+    rows: number;
+    parked?: number;
+    tombstones?: number;
+    superseded?: number;
+  }): Promise<void> {
+    const { rows, parked = 0, tombstones = 0, superseded = 0 } = balance;
+    this.publish('comes-after');
+    await this.settle(() => this.isFollowed && this.world.parked.length === parked);
+    expect(this.world.balance).toMatchObject({
+      ...{ changes: rows + 1 + parked + tombstones + superseded, rows: rows + 1, parked, tombstones, balanced: true },
+      skipped: { superseded, 'no-rows': 0, unchanged: 0 },
+    });
+    const names = (await this.rows()).map(({ name }) => name);
+    expect(names).toHaveLength(rows + 1 + tombstones);
+    expect(names.filter(name => name === 'comes-after')).toHaveLength(1);
+    await expectProof(this.world);
+    expect(this.world.state).toBe('following');
+  }
+
+  get #isBusy(): boolean {
+    const waitsForTime = this.#sleeping + this.#held > 0 && this.#requests === this.#held;
+    return this.#calls > 0 && !waitsForTime;
+  }
+
+  #timer(ms: number, due: () => void): () => void {
+    const ended = Promise.withResolvers<void>();
+    let isOver = false;
+    this.#requests += 1;
+    this.world.clock.within(ended.promise, ms, 'request').catch(due);
+    return () => {
+      if (!isOver) this.#requests -= 1;
+      isOver = true;
+      ended.resolve();
+    };
+  }
+
+  async #during<T>(kind: 'sleep' | 'call', work: Promise<T>): Promise<T> {
+    const count = (by: number) => {
+      if (kind === 'sleep') this.#sleeping += by;
+      else this.#calls += by;
+    };
+    count(1);
+    try {
+      return await work;
+    } finally {
+      count(-1);
+    }
+  }
+
+  #loadPort(): LoadPort {
+    const loading = this.#loading;
+    // What crosses between two isolates is a copy; the call waits until what was written before it is safe.
+    const call = async <T>(work: () => Promise<T>): Promise<T> => {
+      this.world.storage.flush();
+      return structuredClone(await this.#during('call', work()));
+    };
+    return {
+      start: permits => call(() => startStep(loading, permits)),
+      pull: (request, permits) => call(() => pullStep(loading, { request, permits })),
+      prepare: (changes, permits) => call(() => prepareStep(loading, { changes, permits })),
+      load: request => call(() => loadStep(loading, request)),
+      ping: async () => undefined,
+    };
+  }
+}
+
+/** A small good document of a name, without what the replay adds. */
+export function documentOf(name: string, fields: Record<string, unknown> = {}): Record<string, unknown> {
+  const times = {
+    created: '2020-01-01T00:00:00.000Z',
+    modified: '2021-01-01T00:00:00.000Z',
+    '1.0.0': '2020-01-01T00:00:00.000Z',
+  };
+  return {
+    ...{ 'dist-tags': { latest: '1.0.0' }, versions: { '1.0.0': { name, version: '1.0.0' } }, time: times },
+    ...fields,
+  };
+}
+
+/** The document the replay has for a name. */
+function good(replay: Replay, name: string): Answerer {
+  return (_, response) => {
+    const body = replay.documentOf(name);
+    response.writeHead(body ? 200 : 404, { 'content-type': 'application/json' }).end(body ?? '{}');
+  };
+}
+
+/** What the replay answers to the same request. */
+function relayed({ origin }: Replay): Answerer {
+  return async (request, response) => {
+    const answer = await fetch(`${origin}${request.url}`);
+    const body = await answer.text();
+    response.writeHead(answer.status, { 'content-type': 'application/json' }).end(body);
+  };
+}

@@ -1,0 +1,29 @@
+import type { LakeBucket, PartsUpload } from '../../src/lake/bucket.ts';
+import { MemoryBucket } from '../simulation/bucket.ts';
+
+/** R2 refuses a part under this, but for the last. */
+const PART_BYTES_MIN = 5 * 1024 * 1024;
+
+/** A bucket in memory that takes objects in parts, with R2's rules for them. */
+export class LoaderBucket extends MemoryBucket implements LakeBucket {
+  /** Uploads begun, completed and aborted. */
+  readonly uploads = { begun: 0, completed: 0, aborted: 0 };
+
+  async upload(key: string, { metadata }: { metadata: Record<string, string> }): Promise<PartsUpload> {
+    this.uploads.begun += 1;
+    const parts: Uint8Array[] = [];
+    return {
+      part: async bytes => void parts.push(bytes.slice()),
+      complete: async () => {
+        const [first] = parts;
+        const isRefused = parts.slice(0, -1).some(({ length }) => length < PART_BYTES_MIN || length !== first!.length);
+        if (isRefused) throw new Error('bucket: expected equal parts of at least 5 MiB before the last');
+        this.uploads.completed += 1;
+        this.place(key, Buffer.concat(parts), metadata);
+      },
+      abort: async () => {
+        this.uploads.aborted += 1;
+      },
+    };
+  }
+}
