@@ -73,13 +73,14 @@ const STATEMENTS = [
     PRIMARY KEY (table_name, first_lsn)
   )`,
   `CREATE INDEX entries_append ON entries (append_number)`,
+  // By key first: every change asks for its key over all tables.
   `CREATE TABLE keys (
     table_name TEXT NOT NULL,
     key TEXT NOT NULL,
     last_lsn INTEGER NOT NULL,
     revision INTEGER,
     document_bytes INTEGER,
-    PRIMARY KEY (table_name, key)
+    PRIMARY KEY (key, table_name)
   ) WITHOUT ROWID`,
   `CREATE TABLE intents (
     table_name TEXT PRIMARY KEY,

@@ -1,0 +1,108 @@
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import type { SqlValue } from '../../src/engine/ports.ts';
+import { type Runtime, startRuntime } from '../../src/local/runtime.ts';
+
+const MIGRATIONS = path.resolve(import.meta.dirname, '../../migrations');
+/** Statements sent to the runtime in one request. */
+const BATCH = 500;
+
+export interface Statement {
+  sql: string;
+  params: SqlValue[];
+}
+
+/** Rows that statements read and write as the platform counts them, indexes included. */
+export interface Rows {
+  statements: number;
+  written: number;
+  read: number;
+}
+
+/** Values that JSON has no word for cross as base64. */
+const SCRIPT = `
+import { DurableObject } from 'cloudflare:workers';
+const value = given => given?.base64 === undefined ? given : Uint8Array.from(atob(given.base64), c => c.charCodeAt(0));
+export class Counter extends DurableObject {
+  async fetch(request) {
+    const sum = { written: 0, read: 0 };
+    for (const { sql, params } of await request.json()) {
+      const cursor = this.ctx.storage.sql.exec(sql, ...params.map(value));
+      cursor.toArray();
+      sum.written += cursor.rowsWritten;
+      sum.read += cursor.rowsRead;
+    }
+    return Response.json(sum);
+  }
+}
+export default {
+  async fetch(request, env) {
+    if (request.url.endsWith('/object')) return env.COUNTER.get(env.COUNTER.idFromName('one')).fetch(request);
+    const sum = { written: 0, read: 0 };
+    if (!request.url.endsWith('/database')) return Response.json(sum);
+    for (const { sql, params } of await request.json()) {
+      const { meta } = await env.DB.prepare(sql).bind(...params).run();
+      sum.written += meta.rows_written;
+      sum.read += meta.rows_read;
+    }
+    return Response.json(sum);
+  }
+};`;
+
+const CONFIG = {
+  name: 'counter',
+  main: 'worker.js',
+  compatibility_date: '2026-11-01',
+  exports: { Counter: { type: 'durable-object', storage: 'sqlite' } },
+  durable_objects: { bindings: [{ name: 'COUNTER', class_name: 'Counter' }] },
+  d1_databases: [{ binding: 'DB', database_name: 'counter', migrations_dir: 'migrations' }],
+};
+
+/** Repeats statements on the SQLite of a Durable Object and on a database of the platform, and counts what they do. */
+export class WrittenRows {
+  readonly #runtime: Runtime;
+
+  private constructor(runtime: Runtime) {
+    this.#runtime = runtime;
+  }
+
+  /** Starts a worker of its own that does nothing else; the database has its tables then. */
+  static async start(): Promise<WrittenRows> {
+    const stateDir = mkdtempSync(path.join(tmpdir(), 'bench-written-'));
+    cpSync(MIGRATIONS, path.join(stateDir, 'migrations'), { recursive: true });
+    writeFileSync(path.join(stateDir, 'wrangler.jsonc'), JSON.stringify(CONFIG));
+    writeFileSync(path.join(stateDir, 'worker.js'), SCRIPT);
+    return new WrittenRows(await startRuntime({ stateDir, port: 0, settings: {}, project: stateDir }));
+  }
+
+  object(statements: Statement[]): Promise<Rows> {
+    return this.#count('object', statements);
+  }
+
+  database(statements: Statement[]): Promise<Rows> {
+    return this.#count('database', statements);
+  }
+
+  async stop(): Promise<void> {
+    await this.#runtime.stop();
+    rmSync(this.#runtime.stateDir, { recursive: true, force: true });
+  }
+
+  async #count(where: string, statements: Statement[]): Promise<Rows> {
+    const sum = { statements: statements.length, written: 0, read: 0 };
+    for (let done = 0; done < statements.length; done += BATCH) {
+      const body = JSON.stringify(statements.slice(done, done + BATCH), (_, value) => portable(value));
+      const response = await fetch(`${this.#runtime.url}/${where}`, { method: 'POST', body });
+      if (!response.ok) throw new Error(`statements: expected status 200, got ${await response.text()}`);
+      const { written, read } = (await response.json()) as Rows;
+      sum.written += written;
+      sum.read += read;
+    }
+    return sum;
+  }
+}
+
+function portable(value: unknown): unknown {
+  return value instanceof Uint8Array ? { base64: Buffer.from(value).toString('base64') } : value;
+}
