@@ -185,9 +185,7 @@ export class Engine {
   }
 
   async #project(): Promise<void> {
-    const cursor = this.files.durableCursor();
-    this.journal.state.updateSource({ durable_cursor: cursor });
-    await project({ ports: this.ports, files: this.files, source: this.source.id, cursor });
+    await project({ ports: this.ports, files: this.files, source: this.source.id, cursor: this.files.durableCursor() });
   }
 
   #isUnprojected(): boolean {

@@ -124,7 +124,7 @@ export class JournalFiles {
     });
   }
 
-  /** The file stands: it joins `files`, its rows leave the journal, and the durable cursor is computed anew. */
+  /** The file stands: it joins `files` and its rows leave the journal; the durable cursor moves with them. */
   settle({ intent, head, nowMs }: { intent: Intent; head: ObjectHead; nowMs: number }): DataFile {
     return this.#sql.transaction(() => {
       // A run that was given up may hear of its put after its successor has settled the same range.
@@ -144,7 +144,6 @@ export class JournalFiles {
         'UPDATE tables SET rows = rows + ?, files = files + 1, bytes = bytes + ? WHERE name = ?',
         ...[file.rows, file.bytes, file.table_name],
       );
-      this.#state.updateSource({ durable_cursor: this.durableCursor() });
       return file;
     });
   }

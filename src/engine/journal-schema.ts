@@ -18,7 +18,6 @@ const STATEMENTS = [
     stamp_ms INTEGER NOT NULL DEFAULT 0,
     loose_changes INTEGER NOT NULL DEFAULT 0,
     loose_parked INTEGER NOT NULL DEFAULT 0,
-    durable_cursor TEXT,
     projected_cursor TEXT,
     projected_ms INTEGER NOT NULL DEFAULT 0,
     ended_well_ms INTEGER,

@@ -15,7 +15,6 @@ export interface SourceRow {
   /** Changes accepted, and parked, since the last append that made a journal entry. */
   loose_changes: number;
   loose_parked: number;
-  durable_cursor: string | null;
   projected_cursor: string | null;
   projected_ms: number;
   ended_well_ms: number | null;

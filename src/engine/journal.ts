@@ -1,5 +1,5 @@
 import { LIMITS } from '../config.ts';
-import type { ParkReason, SkipReason } from '../errors.ts';
+import { messageOf, type ParkReason, type SkipReason } from '../errors.ts';
 import { type ParkedChange, ParkedChanges, recheckDelayMs, retryDelayMs } from '../failures/parked.ts';
 import type { Change, LoadedRow } from '../sources/source.ts';
 import { AppendedRows, type EntryFacts } from './journal-rows.ts';
@@ -14,6 +14,11 @@ export type Outcome =
   | { kind: 'rows'; rows: LoadedRow[]; revision: number | null; documentBytes: number }
   | { kind: 'skip'; reason: SkipReason }
   | { kind: 'park'; reason: ParkReason; detail: string; retryAfterMs: number | null };
+
+/** The outcome of a change whose rows SQLite refuses. */
+export function refusedRows(error: unknown): Outcome {
+  return { kind: 'park', reason: 'row-too-large', detail: messageOf(error), retryAfterMs: null };
+}
 
 export interface Accepted {
   change: Change;

@@ -1,6 +1,6 @@
 import { LIMITS } from '../config.ts';
-import { messageOf, OwnError } from '../errors.ts';
-import type { Journal, Outcome } from './journal.ts';
+import { OwnError } from '../errors.ts';
+import { type Journal, refusedRows } from './journal.ts';
 import type { Ports } from './ports.ts';
 import type { Run } from './run.ts';
 import type { SliceLoader } from './slice.ts';
@@ -52,7 +52,6 @@ function accept(journal: Journal, retry: Parameters<Journal['acceptRetry']>[0]):
     journal.acceptRetry(retry);
   } catch (error) {
     if (retry.outcome.kind !== 'rows') throw error;
-    const outcome: Outcome = { kind: 'park', reason: 'row-too-large', detail: messageOf(error), retryAfterMs: null };
-    journal.acceptRetry({ ...retry, outcome });
+    journal.acceptRetry({ ...retry, outcome: refusedRows(error) });
   }
 }

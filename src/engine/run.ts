@@ -32,11 +32,14 @@ export class Run {
     return LIMITS.loadCallsPerRun - this.#calls;
   }
 
-  /** Counts a Loader call and keeps the alarm ahead of it. */
+  /**
+   * Counts a Loader call and keeps the alarm ahead of it. `ms` is the Loader's own deadline; it is given a little
+   * longer, so that its answer says what went wrong and not our timer.
+   */
   async call<T>(begin: () => Promise<T>, { ms, subject }: { ms: number; subject: string }): Promise<T> {
     this.#calls += 1;
     await this.keepArmed();
-    const answer = await this.#clock.within(begin(), ms, subject);
+    const answer = await this.#clock.within(begin(), ms + LIMITS.recoveryMs, subject);
     // An answer to a run that was given up meanwhile is nobody's: the next run has asked again.
     this.#checkAbandoned();
     return answer;

@@ -192,7 +192,7 @@ export class SliceLoader {
       deadlineAtMs: nowMs + LIMITS.sliceLoadMsMax,
     };
     const limits = {
-      ms: LIMITS.sliceLoadMsMax + LIMITS.recoveryMs,
+      ms: LIMITS.sliceLoadMsMax,
       subject: `load of ${changes.length} changes (call ${lane + 1} of ${lanes})`,
     };
     const answer = await slice.run

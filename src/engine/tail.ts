@@ -1,9 +1,8 @@
 import { LIMITS } from '../config.ts';
-import { messageOf, OwnError } from '../errors.ts';
+import { OwnError } from '../errors.ts';
 import type { Page } from '../sources/source.ts';
-import type { Admission } from './admission.ts';
-import { waitingUntil } from './admission.ts';
-import { type Accepted, type Append, type Journal, type Outcome, TAIL } from './journal.ts';
+import { type Admission, waitingUntil } from './admission.ts';
+import { type Accepted, type Append, type Journal, type Outcome, refusedRows, TAIL } from './journal.ts';
 import type { Lane } from './journal-state.ts';
 import type { Answer, EncodePort, EngineSource, Permit, Ports } from './ports.ts';
 import { failureError, type Run } from './run.ts';
@@ -207,13 +206,7 @@ export class Tail {
       if (accepted.length === 1) {
         const [{ change, outcome }] = accepted as [Accepted];
         if (outcome.kind === 'park') throw error;
-        const refused: Outcome = {
-          kind: 'park',
-          reason: 'row-too-large',
-          detail: messageOf(error),
-          retryAfterMs: null,
-        };
-        this.#letIn(pending, [{ change, outcome: refused }]);
+        this.#letIn(pending, [{ change, outcome: refusedRows(error) }]);
         return;
       }
       const half = Math.ceil(accepted.length / 2);
