@@ -58,6 +58,8 @@ export const LIMITS = {
   runMsMax: 5 * MINUTE,
   /** The alarm is set this far ahead while work goes on: it is the recovery time after a kill. */
   recoveryMs: 10 * SECOND,
+  /** Setting the alarm is a write of the object's own; one that hangs must not hold the source. */
+  alarmCallMsMax: 10 * SECOND,
   bucketCallMsMax: 60 * SECOND,
   databaseCallMsMax: 20 * SECOND,
   pullMsMax: 30 * SECOND,

@@ -4,7 +4,16 @@ import type { ControlAction, ControlResult, LiveFile, SourceHealth, SourceStatus
 import { readSettings } from './config.ts';
 import { Engine } from './engine/engine.ts';
 import { journalSource } from './engine/journal-schema.ts';
-import type { ClockPort, D1Port, EncodePort, EngineSource, LoadPort, Ports, WakePort } from './engine/ports.ts';
+import type {
+  ClockPort,
+  D1Port,
+  EncodePort,
+  EngineSource,
+  LoadPort,
+  Ports,
+  SqlValue,
+  WakePort,
+} from './engine/ports.ts';
 import { objectSql } from './engine/sql.ts';
 import { healthOf, liveFilesOf, stateOf, statusOf, tablesOf } from './engine/status.ts';
 import { OwnError } from './errors.ts';
@@ -86,13 +95,16 @@ const CLOCK: ClockPort = {
     });
     return Promise.race([work, late]).finally(() => clearTimeout(timer));
   },
+  turn: () => scheduler.wait(0),
 };
 
 function d1Port(db: D1Database): D1Port {
   return {
     async batch(statements) {
       try {
-        await db.batch(statements.map(({ sql, params }) => db.prepare(sql).bind(...params)));
+        const bound = statements.map(({ sql, params }) => db.prepare(sql).bind(...params));
+        const answers = await db.batch<Record<string, SqlValue>>(bound);
+        return answers.map(answer => answer.results);
       } catch (error) {
         throw new OwnError(
           'database-failed',

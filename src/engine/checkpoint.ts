@@ -1,10 +1,11 @@
 import { LIMITS } from '../config.ts';
+import { OwnError } from '../errors.ts';
 import type { DataFile, JournalFiles } from './journal-files.ts';
 import type { Ports, SqlValue } from './ports.ts';
 
 /**
  * Projects settled files and the durable cursor to the operational database, the oldest first. Every statement is
- * guarded so that repeating it, or an older one landing late, changes nothing. Returns whether more is left.
+ * guarded so that repeating it, or an older one landing late, changes nothing.
  */
 export async function project({
   ports,
@@ -16,18 +17,24 @@ export async function project({
   files: JournalFiles;
   source: string;
   cursor: string | null;
-}): Promise<boolean> {
+}): Promise<void> {
   const settled = files.unprojected(LIMITS.projectFilesMax);
   const stampMs = files.nextProjectionMs(ports.clock.now());
   const statements = settled.map(file => runStatement(source, file));
   if (cursor !== null) statements.push(syncStatement({ source, cursor, at: iso(stampMs) }));
-  await ports.clock.within(
+  statements.push({ sql: 'SELECT last_sync_time AS at FROM sync_state WHERE source = ?', params: [source] });
+  const answers = await ports.clock.within(
     ports.d1.batch(statements),
     LIMITS.databaseCallMsMax,
     `projection of ${settled.length} files`,
   );
+  // A newer stamp than ours is that of a former self, whose journal was lost or whose clock was ahead: we go on from it.
+  const stands = answers.at(-1)?.[0]?.at;
+  if (cursor !== null && stands !== iso(stampMs)) {
+    files.raiseProjectionMs(Date.parse(String(stands)));
+    throw new OwnError('database-failed', `sync_state of ${source}: expected stamp ${iso(stampMs)}, got ${stands}`);
+  }
   files.markProjected(settled, cursor);
-  return settled.length === LIMITS.projectFilesMax;
 }
 
 function runStatement(source: string, file: DataFile): { sql: string; params: SqlValue[] } {

@@ -89,18 +89,20 @@ export class Engine {
   }
 
   async #run(): Promise<void> {
-    const run = new Run(this.ports.clock, this.ports.wake);
+    const { clock, wake } = this.ports;
+    const run = new Run(clock, wake);
     // Armed, and awaited, before any work: should the run be killed, this is when the next one starts.
     await run.keepArmed();
     this.#noted = false;
     try {
-      await this.ports.clock.within(this.#work(run), LIMITS.runMsMax, 'run');
+      await clock.within(this.#work(run), LIMITS.runMsMax, 'run');
     } catch (error) {
       run.abandon();
       this.#tail.drop();
       this.#steps.fail('run', error);
     } finally {
-      await this.ports.wake.set(this.#noted ? this.ports.clock.now() : this.nextWakeMs());
+      const nextMs = this.#noted ? clock.now() : this.nextWakeMs();
+      await clock.within(wake.set(nextMs), LIMITS.alarmCallMsMax, 'alarm after the run');
     }
   }
 
@@ -113,7 +115,7 @@ export class Engine {
       }
     }
     await run.keepArmed();
-    for (const buffer of this.#buffers) await this.#steps.run(flushStep(buffer), () => this.#flush(buffer));
+    for (const buffer of this.#buffers) await this.#steps.run(flushStep(buffer), () => this.#flush(buffer, run));
     if (this.files.backlog().rows === 0) this.journal.state.updateSource({ flush_requested: 0 });
     await run.keepArmed();
     if (this.#isUnprojected()) await this.#steps.run('project', () => this.#project());
@@ -134,7 +136,15 @@ export class Engine {
     // A flush that waits out a failure holds nothing up.
     const nowMs = this.ports.clock.now();
     const ready = this.#buffers.filter(buffer => this.#steps.retryMs(flushStep(buffer)) <= nowMs);
-    await this.#tail.follow(run, () => ready.some(buffer => this.#isDue(buffer)));
+    await this.#tail.follow(run, async () => {
+      for (const buffer of ready) await this.#read(buffer, run);
+      return ready.some(buffer => this.#isDue(buffer));
+    });
+  }
+
+  /** Reads the journal on into the buffer. A backlog fills it for seconds: others have their turn in between. */
+  async #read(buffer: RowBuffer, run: Run): Promise<void> {
+    while (buffer.readNext()) await run.turn();
   }
 
   /** An object that lost its journal must not number from 1 beside the files of its former self. */
@@ -143,7 +153,7 @@ export class Engine {
     for (const table of this.source.tables) {
       const prefix = partitionsPrefix(table);
       const listed = await this.ports.clock.within(
-        this.ports.bucket.list(prefix, 1),
+        this.ports.bucket.list(prefix, { limit: 1 }),
         LIMITS.bucketCallMsMax,
         `list of ${prefix}`,
       );
@@ -153,7 +163,8 @@ export class Engine {
     this.journal.state.updateSource({ lake_checked: 1 });
   }
 
-  async #flush(buffer: RowBuffer): Promise<void> {
+  async #flush(buffer: RowBuffer, run: Run): Promise<void> {
+    await this.#read(buffer, run);
     if (!this.#isDue(buffer)) return;
     const { name } = buffer.table;
     const attempts = this.files.intent(name)?.attempts ?? 0;
@@ -163,7 +174,7 @@ export class Engine {
     }
     const startedMs = this.ports.clock.now();
     try {
-      const file = await flush({ ports: this.ports, files: this.files, buffer });
+      const file = await flush({ ports: this.ports, files: this.files, buffer, run });
       if (!file) return;
       const duration_ms = Math.max(0, this.ports.clock.now() - startedMs);
       const { key, rows, bytes, settled_ms } = file;
@@ -195,14 +206,15 @@ export class Engine {
     );
   }
 
-  /** Size, age, a control, or an intent that waits to be settled. Reads the journal into the buffer on the way. */
+  /** An intent that waits to be settled, size, a control, or age. */
   #isDue(buffer: RowBuffer): boolean {
-    if (this.files.intent(buffer.table.name)) return true;
-    buffer.fill();
-    if (!buffer.range) return false;
-    if (buffer.full || buffer.bytes >= this.options.flushBytesMax || this.journal.state.source().flush_requested === 1)
-      return true;
-    return this.ports.clock.now() >= this.#flushMs(buffer.range.stampMs);
+    const { name } = buffer.table;
+    if (this.files.intent(name) || buffer.full || buffer.bytes >= this.options.flushBytesMax) return true;
+    const oldest = this.files.firstEntry(name);
+    if (!oldest) return false;
+    return (
+      this.journal.state.source().flush_requested === 1 || this.ports.clock.now() >= this.#flushMs(oldest.stamp_ms)
+    );
   }
 
   /** When rows of this stamp are old enough; a stamp far ahead comes from a clock that jumped back, and is old enough. */

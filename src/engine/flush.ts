@@ -1,40 +1,74 @@
+import type { Table } from '../../schemas/table.ts';
 import { LIMITS } from '../config.ts';
 import { OwnError } from '../errors.ts';
-import { dataFileKey } from '../lake/keys.ts';
+import { dataFileKey, parseDataFileKey, partitionsPrefix } from '../lake/keys.ts';
 import type { DataFile, Intent, JournalFiles } from './journal-files.ts';
 import type { ObjectHead, Ports } from './ports.ts';
 import type { RowBuffer } from './row-buffer.ts';
+import type { Run } from './run.ts';
+
+/** Keys looked at for files past the last settled one: our own intent's, and whatever else somebody may have left there. */
+const LATER_KEYS_MAX = 10;
 
 /**
  * Moves the range a buffer holds into one data file. Each step is safe to repeat: the range and its digest are
  * written down first, the put replaces nothing, and settling is one transaction.
  *
- * Throws `OwnError`: `foreign-object` when something else stands under the key, `flush-failed` after too many
- * attempts, `bucket-failed` or `deadline` when the bucket does not answer. Nothing is settled then.
+ * Throws `OwnError`: `foreign-object` when something else stands under the key or holds later rows, `bucket-failed` or
+ * `deadline` when the bucket does not answer. Nothing is settled then.
  */
 export async function flush({
   ports,
   files,
   buffer,
+  run,
 }: {
   ports: Ports;
   files: JournalFiles;
   buffer: RowBuffer;
+  run: Run;
 }): Promise<DataFile | null> {
   const { table } = buffer;
+  await checkLaterFiles({ ports, files, table });
   const earlier = files.intent(table.name);
   // An intent that is written down keeps its range: its object may be in the bucket already.
   if (earlier && buffer.range?.lastLsn !== earlier.last_lsn) {
     buffer.drop();
-    buffer.fill(earlier.last_lsn);
+    while (buffer.readNext(earlier.last_lsn)) await run.turn();
   }
   const range = buffer.range;
   if (!range) return null;
+  if (earlier && range.lastLsn !== earlier.last_lsn)
+    throw new OwnError('internal', `${earlier.key}: expected rows up to ${earlier.last_lsn}, got ${range.lastLsn}`);
   const key = earlier?.key ?? dataFileKey(table, range);
   const intent = files.intend({ ...range, table, key, nowMs: ports.clock.now() });
   const chunks = buffer.finish();
   const head = await put({ ports, intent, chunks });
   return files.settle({ intent, head, nowMs: ports.clock.now() });
+}
+
+/**
+ * A journal that was restored to an earlier point numbers rows anew that its former self has put in the lake already,
+ * under keys that another month or another range end make different. Keys sort by LSN, so all such files come right
+ * after the last one settled.
+ */
+async function checkLaterFiles({
+  ports,
+  files,
+  table,
+}: {
+  ports: Ports;
+  files: JournalFiles;
+  table: Table;
+}): Promise<void> {
+  const prefix = partitionsPrefix(table);
+  const after = files.lastFile(table.name)?.key;
+  const listing = ports.bucket.list(prefix, { after, limit: LATER_KEYS_MAX });
+  const listed = await ports.clock.within(listing, LIMITS.bucketCallMsMax, `list of ${prefix}`);
+  const own = files.intent(table.name)?.key;
+  const later = listed.find(key => key !== own && parseDataFileKey(key) !== null);
+  if (later)
+    throw new OwnError('foreign-object', `${prefix}: expected no data file after ${after ?? 'none'}, got ${later}`);
 }
 
 async function put({

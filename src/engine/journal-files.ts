@@ -162,6 +162,12 @@ export class JournalFiles {
     return this.#sql.exec<DataFile>(statement, table, afterLsn, limit);
   }
 
+  /** The newest settled file of a table. */
+  lastFile(table: string): DataFile | null {
+    const statement = `SELECT ${FILE_COLUMNS} FROM files WHERE table_name = ? ORDER BY first_lsn DESC LIMIT 1`;
+    return this.#sql.exec<DataFile>(statement, table)[0] ?? null;
+  }
+
   unprojected(limit: number): DataFile[] {
     const statement = `SELECT ${FILE_COLUMNS} FROM files WHERE projected = 0 ORDER BY settled_ms, table_name, first_lsn LIMIT ?`;
     return this.#sql.exec<DataFile>(statement, limit);
@@ -172,6 +178,11 @@ export class JournalFiles {
     const projected_ms = Math.max(nowMs, this.#state.source().projected_ms + 1);
     this.#state.updateSource({ projected_ms });
     return projected_ms;
+  }
+
+  /** The database has a stamp of ours that we do not know of: the next one is later. */
+  raiseProjectionMs(standsMs: number): void {
+    this.#state.updateSource({ projected_ms: Math.max(standsMs, this.#state.source().projected_ms) });
   }
 
   markProjected(files: DataFile[], cursor: string | null): void {

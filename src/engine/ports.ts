@@ -32,13 +32,13 @@ export interface BucketPort {
     chunks: Uint8Array[],
     options: { onlyIf: PutCondition; metadata: Record<string, string>; contentType: string },
   ): Promise<ObjectHead | null>;
-  /** The first keys under a prefix. */
-  list(prefix: string, limit: number): Promise<string[]>;
+  /** The first keys under a prefix, in order; those after a key, when one is given. */
+  list(prefix: string, options: { limit: number; after?: string | undefined }): Promise<string[]>;
 }
 
-/** The operational database: statements run as one transaction. */
+/** The operational database: statements run as one transaction. Gives each one's rows. */
 export interface D1Port {
-  batch(statements: { sql: string; params: SqlValue[] }[]): Promise<void>;
+  batch(statements: { sql: string; params: SqlValue[] }[]): Promise<Record<string, SqlValue>[][]>;
 }
 
 /** Slots on a host's timeline: request `i` goes out no earlier than `startAtMs + i * intervalMs`. */
@@ -130,6 +130,8 @@ export interface ClockPort {
   now(): number;
   /** The promise's outcome, or an `OwnError` of kind `deadline` after `ms`; what was begun may still end later. */
   within<T>(work: Promise<T>, ms: number, subject: string): Promise<T>;
+  /** Lets whoever waits for this object have a turn. */
+  turn(): Promise<void>;
 }
 
 /** The object's one alarm. */

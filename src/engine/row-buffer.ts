@@ -46,16 +46,25 @@ export class RowBuffer {
     return this.#full;
   }
 
-  /** Reads on in the journal up to its end or the file's limits; or, whatever the limits are, up to the LSN of an intent. */
-  fill(lastLsn: number | null = null): void {
-    while (!this.#full) {
-      const entry = this.#last
-        ? this.#files.entryAt(this.table.name, this.#last.last_lsn + 1)
-        : this.#files.firstEntry(this.table.name);
-      if (!entry || (lastLsn !== null && entry.last_lsn > lastLsn)) return;
-      if (lastLsn !== null || this.#fits(entry)) this.#take(entry);
-      else this.#full = true;
+  /** The journal goes on after the range held, and the file may still take it. */
+  get behind(): boolean {
+    return !this.#full && this.#nextEntry() !== null;
+  }
+
+  /**
+   * Takes the journal's next entry, up to its end or the file's limits; or, whatever the limits are, up to the LSN of
+   * an intent. Returns whether it did. An entry takes up to some tenths of a second: a whole file's must not be read
+   * in one go.
+   */
+  readNext(lastLsn: number | null = null): boolean {
+    const entry = this.#full ? null : this.#nextEntry();
+    if (!entry || (lastLsn !== null && entry.last_lsn > lastLsn)) return false;
+    if (lastLsn === null && !this.#fits(entry)) {
+      this.#full = true;
+      return false;
     }
+    this.#take(entry);
+    return true;
   }
 
   /** The file's chunks for the range held; the buffer is empty after it. */
@@ -67,12 +76,18 @@ export class RowBuffer {
     return chunks;
   }
 
-  /** Forgets everything; the next fill starts at the journal's first row. */
+  /** Forgets everything; the next reading starts at the journal's first row. */
   drop(): void {
     this.#encoder = null;
     this.#first = null;
     this.#last = null;
     this.#full = false;
+  }
+
+  #nextEntry(): Entry | null {
+    return this.#last
+      ? this.#files.entryAt(this.table.name, this.#last.last_lsn + 1)
+      : this.#files.firstEntry(this.table.name);
   }
 
   #fits(entry: Entry): boolean {

@@ -51,7 +51,13 @@ export class Run {
     const nowMs = this.#clock.now();
     if (this.#armedMs - nowMs > LIMITS.recoveryMs / 2 && this.#armedMs - nowMs <= LIMITS.recoveryMs) return;
     this.#armedMs = nowMs + LIMITS.recoveryMs;
-    await this.#wake.set(this.#armedMs);
+    await this.#clock.within(this.#wake.set(this.#armedMs), LIMITS.alarmCallMsMax, 'alarm of the run');
+  }
+
+  /** Lets others have a turn in the middle of long work. */
+  async turn(): Promise<void> {
+    await this.#clock.turn();
+    await this.keepArmed();
   }
 
   #checkAbandoned(): void {

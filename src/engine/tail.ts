@@ -49,10 +49,10 @@ export class Tail {
   }
 
   /** Goes on until the head, the run's end, or `enough`. Throws `OwnError`; the cursor then stands where it stood. */
-  async follow(run: Run, enough: () => boolean): Promise<void> {
+  async follow(run: Run, enough: () => Promise<boolean>): Promise<void> {
     try {
       if (this.#lane().cursor === null) await this.#start(run);
-      while (!run.over && !enough()) {
+      while (!(await enough()) && !run.over) {
         this.#pending ??= await this.#nextPage(run);
         if (!this.#pending) return;
         await this.#workOff(this.#pending, run, enough);
@@ -155,10 +155,10 @@ export class Tail {
     return pending;
   }
 
-  async #workOff(pending: Pending, run: Run, enough: () => boolean): Promise<void> {
+  async #workOff(pending: Pending, run: Run, enough: () => Promise<boolean>): Promise<void> {
     const { page } = pending;
     while (pending.done < page.changes.length) {
-      if (run.over || enough()) return;
+      if ((await enough()) || run.over) return;
       const accepted = await this.#nextSlice(pending, run);
       this.#letIn(pending, accepted);
       await run.keepArmed();

@@ -48,12 +48,13 @@ export function bucketPort(r2: R2Bucket): LakeBucket {
       return object === null ? null : headOf(object);
     },
 
-    async list(prefix, limit) {
+    async list(prefix, { limit, after }) {
       const keys: string[] = [];
       let cursor: string | undefined;
       while (keys.length < limit) {
         const wanted = Math.min(limit - keys.length, LIST_KEYS_MAX);
-        const page = await ours('list', () => r2.list({ prefix, limit: wanted, ...(cursor && { cursor }) }));
+        const from = cursor ? { cursor } : after !== undefined ? { startAfter: after } : {};
+        const page = await ours('list', () => r2.list({ prefix, limit: wanted, ...from }));
         keys.push(...page.objects.map(object => object.key));
         if (!page.truncated) break;
         cursor = page.cursor;

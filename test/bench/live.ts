@@ -19,7 +19,7 @@ const files = new JournalFiles(sql, encode);
 const buffer = new RowBuffer({ table: npmPackage, source: 'npm', files, encode });
 collect();
 const idle = process.memoryUsage();
-buffer.fill();
+while (buffer.readNext());
 const rows = buffer.range!.lastLsn;
 const chunks = buffer.finish();
 collect();

@@ -49,14 +49,47 @@ describe('an object without a journal beside data files', () => {
 });
 
 describe('an object with a journal', () => {
-  it('does not list again after it has looked once', async () => {
+  it('lists before its first pull and before each flush, and not in between', async () => {
     const world = await startedWorld();
     world.upstream.publish('a');
     await followed(world);
     world.kill();
+    await pass(world, 10 * MINUTE);
+    expect(world.calls.count(/^bucket\.list/)).toBe(2);
     world.upstream.publish('b');
     await followed(world);
-    expect(world.calls.count(/^bucket\.list/)).toBe(1);
+    expect(world.calls.count(/^bucket\.list/)).toBe(3);
+  });
+
+  it('that was put back to an earlier time is stalled, and numbers nothing twice', async () => {
+    const world = await startedWorld();
+    world.upstream.publish('a');
+    await followed(world);
+    const earlier = world.storage.copy();
+    world.upstream.publish(['b', 'c']);
+    await followed(world);
+    const files = world.bucket.keys('npm/metadata/partitions.parquet/');
+    world.kill();
+    world.storage.restore(earlier);
+    world.kill();
+    // One more row than before: the range, and with it the key, is another one.
+    world.upstream.publish('d');
+    await pass(world, 10 * MINUTE);
+    expect(world.state).toBe('stalled');
+    expect(world.fault('flush:npm_package')).toMatchObject({ kind: 'foreign-object', stalls: 1 });
+    expect(world.fault('flush:npm_package')!.reason).toMatch(
+      /data file after .*data-0+1-0+1\.parquet, got .*data-0+2-0+3/,
+    );
+    expect(world.bucket.keys('npm/metadata/partitions.parquet/')).toEqual(files);
+  });
+
+  it('flushes beside what is no data file', async () => {
+    const world = await startedWorld();
+    await nextRun(world);
+    world.bucket.place('npm/metadata/partitions.parquet/year=2999/month=01/_SUCCESS', Buffer.from(''));
+    world.upstream.publish('a');
+    await followed(world);
+    expect(world.files).toMatchObject([{ rows: 1 }]);
   });
 
   it('is not begun while the bucket does not answer', async () => {

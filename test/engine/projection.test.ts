@@ -78,6 +78,22 @@ describe('the operational database', () => {
     await expectProof(world);
   });
 
+  it('is told by an object that lost its journal while its clock was ahead', async () => {
+    const world = await startedWorld();
+    world.clock.jump(60 * MINUTE);
+    await followed(world);
+    expect(world.database.lastSequence('coalescing')).toBe('0');
+    world.clock.jump(-60 * MINUTE);
+    world.kill();
+    world.storage.wipe();
+    world.kill();
+    await world.engine.watch();
+    world.upstream.publish('a');
+    await followed(world);
+    expect(world.database.lastSequence('coalescing')).toBe(String(world.upstream.seq));
+    await expectProof(world);
+  });
+
   it('is told of many files in batches', async () => {
     const world = await startedWorld({ flushBytesMax: 1 });
     const repair = world.calls.fail(/^d1/);

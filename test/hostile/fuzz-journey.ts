@@ -129,7 +129,7 @@ export class Journey {
     const buffer = new RowBuffer({ table: npmPackage, source: npm.id, files: this.#files, encode: PARQUET.port });
     const read: Row[] = [];
     for (;;) {
-      buffer.fill();
+      while (buffer.readNext());
       const { range } = buffer;
       if (!range) break;
       const bytes = Buffer.concat(buffer.finish());

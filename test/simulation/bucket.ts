@@ -40,8 +40,10 @@ export class MemoryBucket implements BucketPort {
     return this.place(key, bytes, metadata);
   }
 
-  async list(prefix: string, limit: number): Promise<string[]> {
-    return this.keys(prefix).slice(0, limit);
+  async list(prefix: string, { limit, after = '' }: { limit: number; after?: string | undefined }): Promise<string[]> {
+    return this.keys(prefix)
+      .filter(key => key > after)
+      .slice(0, limit);
   }
 
   keys(prefix = ''): string[] {

@@ -45,6 +45,10 @@ export class VirtualClock implements ClockPort {
     });
   }
 
+  turn(): Promise<void> {
+    return Promise.resolve();
+  }
+
   /** How long until the next timer; null when there is none. */
   nextTimerMs(): number | null {
     return this.#timers[0] ? Math.max(0, this.#timers[0].atMs - this.elapsedMs) : null;

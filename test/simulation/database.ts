@@ -16,11 +16,12 @@ const spare: Prepared[] = [];
 export class SimulatedDatabase implements D1Port {
   readonly #prepared = spare.pop() ?? migrated();
 
-  async batch(statements: { sql: string; params: SqlValue[] }[]): Promise<void> {
+  async batch(statements: { sql: string; params: SqlValue[] }[]): Promise<Record<string, SqlValue>[][]> {
     this.#prepare('BEGIN').run();
     try {
-      for (const { sql, params } of statements) this.#prepare(sql).run(...params);
+      const answers = statements.map(({ sql, params }) => this.rows(sql, ...params));
       this.#prepare('COMMIT').run();
+      return answers;
     } catch (error) {
       this.#prepare('ROLLBACK').run();
       throw error;

@@ -1,4 +1,3 @@
-import { LIMITS } from '../../src/config.ts';
 import { type Faults, pick, type Random } from './faults.ts';
 import type { World } from './world.ts';
 
@@ -71,8 +70,7 @@ function beforeFault(
   if (chance < 0.06) return sleep('delayed', random() * 10_000);
   if (chance < 0.07) return sleep('held', lateMs);
   // Renewed alarms are few, and the only calls that can outlast a run.
-  if (chance < (call.startsWith('wake') ? 0.12 : 0.072) && mayHang(disturbed, call))
-    return sleep('hung', (6 + random() * 9) * MINUTE);
+  if (chance < (call.startsWith('wake') ? 0.08 : 0.072)) return sleep('hung', (6 + random() * 9) * MINUTE);
   if (chance < 0.09 && !call.startsWith('wake') && world.running)
     return { kind: 'woken', effect: () => void world.engine.wake().catch(() => undefined) };
   if (chance < 0.12 && DATA_FILE.test(call) && !world.bucket.objects.has(keyOf(call)))
@@ -81,18 +79,6 @@ function beforeFault(
       effect: () => void world.bucket.place(keyOf(call), Buffer.from('foreign'), { digest: 'foreign' }),
     };
   return null;
-}
-
-/** An alarm is set within moments, but for the one that is only renewed: that one may hang, for the run's end to be seen. */
-function mayHang({ world, faults }: Disturbed, call: string): boolean {
-  if (!call.startsWith('wake')) return true;
-  // A second entry may be the one that begins a run: its first alarm has no end.
-  const sinceMs = world.clock.elapsedMs - 5 * MINUTE;
-  if (faults.happened.some(({ kind, atMs }) => kind === 'woken' && atMs > sinceMs)) return false;
-  const isRenewed = world.running && world.storage.alarmMs !== null;
-  const renewedMs = world.clock.now() + LIMITS.recoveryMs;
-  // The one that ends a run may ask for the same time.
-  return isRenewed && call === `wake.set ${renewedMs}` && world.engine.nextWakeMs() !== renewedMs;
 }
 
 function afterFault(disturbed: Disturbed, random: Random): { kind: string; effect: Effect } | null {

@@ -21,6 +21,8 @@ export class Oracle {
   readonly #world: World;
   readonly #attempts = new Map<string, Attempt>();
   #projected: string | null = null;
+  /** What an object that lost its storage had projected; stands until its next self projects. */
+  #former: string | null = null;
   /** Alarms are not judged before this time: more than one entry was under way, or the clock was moved. */
   #unclearMs = 0;
 
@@ -46,6 +48,8 @@ export class Oracle {
 
   /** The object lost its storage, and with it what it knew of its projections. */
   forget(): void {
+    const { database, engine } = this.#world;
+    this.#former = database.lastSequence(engine.source.id) as string | null;
     this.#projected = null;
     this.unclear();
   }
@@ -90,7 +94,8 @@ export class Oracle {
     const { database, engine, storage, bucket } = this.#world;
     const sequence = database.lastSequence(engine.source.id);
     const before = this.#projected;
-    if (sequence === null) return;
+    if (sequence === null || sequence === this.#former) return;
+    this.#former = null;
     this.#projected = String(sequence);
     this.#expect(
       before === null || engine.source.compare(before, this.#projected) <= 0,

@@ -33,7 +33,11 @@ export function instancePorts(world: World, isAlive: () => boolean): Ports {
   return {
     sql: storage.sql,
     encode: world.encoding.port,
-    clock: { now: () => clock.now(), within: (work, ms, subject) => heard(clock.within(work, ms, subject)) },
+    clock: {
+      now: () => clock.now(),
+      within: (work, ms, subject) => heard(clock.within(work, ms, subject)),
+      turn: () => heard(clock.turn()),
+    },
     bucket: {
       head: key =>
         ours(
@@ -45,10 +49,10 @@ export function instancePorts(world: World, isAlive: () => boolean): Ports {
           'bucket-failed',
           made(`bucket.put ${key}`, () => bucket.put(key, chunks, options)),
         ),
-      list: (prefix, limit) =>
+      list: (prefix, options) =>
         ours(
           'bucket-failed',
-          made(`bucket.list ${prefix}`, () => bucket.list(prefix, limit)),
+          made(`bucket.list ${prefix}`, () => bucket.list(prefix, options)),
         ),
     },
     d1: {
@@ -110,6 +114,6 @@ function loaderBucket({ calls, bucket }: World): BucketPort {
   return {
     head: key => ours(calls.make(`loader.head ${key}`, () => bucket.head(key))),
     put: (key, chunks, options) => ours(calls.make(`loader.put ${key}`, () => bucket.put(key, chunks, options))),
-    list: (prefix, limit) => bucket.list(prefix, limit),
+    list: (prefix, options) => bucket.list(prefix, options),
   };
 }

@@ -27,8 +27,6 @@ interface Options {
   /** The only faults that happen, by id; null for all that are drawn. */
   only?: ReadonlySet<string> | null;
   trace?: boolean;
-  /** Storage may also come back as it was some time ago. */
-  restore?: boolean;
 }
 
 interface Scene {
@@ -36,24 +34,20 @@ interface Scene {
   faults: Faults;
   oracle: Oracle;
   weather: Weather;
-  restore: boolean;
   earlier: ReturnType<World['storage']['copy']> | null;
-  /** Data files stood when the storage was lost or put back: to be stalled is right then. */
+  /** Data files stood that the object no longer knew of when its storage was lost or put back: to be stalled is right then. */
   mayStall: boolean;
 }
 
 /** Runs the schedule of a seed and checks all promises on the way and at its end. Never throws. */
-export async function simulate(
-  seed: number,
-  { only = null, trace = false, restore = false }: Options = {},
-): Promise<Simulated> {
+export async function simulate(seed: number, { only = null, trace = false }: Options = {}): Promise<Simulated> {
   const faults = new Faults(seed, only);
   const lines: string[] = [];
   const world = await startedWorld(optionsOf(seed, faults));
   const oracle = new Oracle(world);
   if (trace) traceInto(lines, { world, faults });
   const weather = disturb(world, faults);
-  const scene: Scene = { world, faults, oracle, weather, restore, earlier: null, mayStall: false };
+  const scene: Scene = { world, faults, oracle, weather, earlier: null, mayStall: false };
   try {
     for (let round = 0; round < ROUNDS; round++) await playRound(scene);
     await calmDown(scene);
@@ -150,22 +144,26 @@ function changeWeather({ world, faults, oracle, weather }: Scene): void {
   clock.jump(pick(jump, [-3 * DAY, -20 * MINUTE, -5_000, 5_000, 20 * MINUTE, 2 * DAY, toMonthEndMs]));
 }
 
-/** The object comes back without its storage or, where asked for, with that of an earlier time; the bucket stays. */
+/** The object comes back without its storage, or with that of an earlier time; the bucket stays. */
 async function loseStorage(scene: Scene): Promise<void> {
   const { world, faults, oracle } = scene;
   const { id, random } = faults.draw('storage lost');
-  if (random() >= (scene.restore ? 0.2 : 0.01)) return;
-  if (scene.restore && !scene.earlier) return;
-  if (!faults.happens({ id, kind: 'storage lost', atMs: world.clock.elapsedMs, call: '' })) return;
+  if (random() >= 0.02) return;
+  const earlier = random() < 0.5 ? scene.earlier : null;
+  const kind = earlier ? 'storage put back' : 'storage lost';
+  if (!faults.happens({ id, kind, atMs: world.clock.elapsedMs, call: '' })) return;
   oracle.forget();
   world.kill();
   world.storage.alarmMs = null;
   // What the lost instance began lands before anybody brings it back.
   await pass(world, HELD_MS_MAX);
-  if (scene.restore) world.storage.restore(scene.earlier!);
+  if (earlier) world.storage.restore(earlier);
   else world.storage.wipe();
   world.kill();
-  scene.mayStall ||= world.engine.source.tables.some(table => world.bucket.keys(partitionsPrefix(table)).length > 0);
+  const known = world.storage.sql.exec<{ key: string }>('SELECT key FROM files UNION SELECT key FROM intents');
+  const knownKeys = new Set(known.map(({ key }) => key));
+  const keys = world.engine.source.tables.flatMap(table => world.bucket.keys(partitionsPrefix(table)));
+  scene.mayStall ||= keys.some(key => !knownKeys.has(key));
 }
 
 async function calmDown({ world, faults, oracle, weather, mayStall }: Scene): Promise<void> {

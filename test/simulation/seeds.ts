@@ -18,16 +18,15 @@ export interface Tally {
 export interface SeedRange {
   first: number;
   seeds: number;
-  restore?: boolean;
   /** How many may fail before the rest is left. */
   failuresMax?: number;
 }
 
 /** Tries one seed after the other, until enough have failed. */
-export async function trySeeds({ first, seeds, restore = false, failuresMax = 3 }: SeedRange): Promise<Tally> {
+export async function trySeeds({ first, seeds, failuresMax = 3 }: SeedRange): Promise<Tally> {
   const tally: Tally = { seeds: 0, runs: 0, faults: {}, failed: [] };
   for (let seed = first; seed < first + seeds && tally.failed.length < failuresMax; seed++) {
-    const { faults, error, runs } = await simulate(seed, { restore });
+    const { faults, error, runs } = await simulate(seed);
     tally.seeds += 1;
     tally.runs += runs;
     for (const { kind } of faults) tally.faults[kind] = (tally.faults[kind] ?? 0) + 1;
@@ -37,12 +36,12 @@ export async function trySeeds({ first, seeds, restore = false, failuresMax = 3 
 }
 
 /** Tries seeds in as many processes as given, each with its share. */
-export async function trySeedsIn(processes: number, { first, seeds, restore = false }: SeedRange): Promise<Tally> {
-  if (processes < 2 || seeds < SEEDS_PER_PROCESS_MIN) return trySeeds({ first, seeds, restore });
+export async function trySeedsIn(processes: number, { first, seeds }: SeedRange): Promise<Tally> {
+  if (processes < 2 || seeds < SEEDS_PER_PROCESS_MIN) return trySeeds({ first, seeds });
   const share = Math.ceil(seeds / processes);
   const shares = Array.from({ length: processes }, (_, index) => {
     const from = first + index * share;
-    return inProcess({ first: from, seeds: Math.min(share, first + seeds - from), restore });
+    return inProcess({ first: from, seeds: Math.min(share, first + seeds - from) });
   });
   const tallies = await Promise.all(shares);
   const sum: Tally = { seeds: 0, runs: 0, faults: {}, failed: [] };
@@ -75,12 +74,12 @@ export function inProcess(range: SeedRange, broken: string | null = null): Promi
 }
 
 /** The fewest faults with which a seed still fails, and the trace of that run. */
-export async function shrinkSeed(seed: number, { restore = false } = {}): Promise<Simulated> {
-  const { faults } = await simulate(seed, { restore });
-  const fails = async (ids: string[]) => (await simulate(seed, { only: new Set(ids), restore })).error !== null;
+export async function shrinkSeed(seed: number): Promise<Simulated> {
+  const { faults } = await simulate(seed);
+  const fails = async (ids: string[]) => (await simulate(seed, { only: new Set(ids) })).error !== null;
   const fewest = await shrink(
     faults.map(({ id }) => id),
     fails,
   );
-  return simulate(seed, { only: new Set(fewest), trace: true, restore });
+  return simulate(seed, { only: new Set(fewest), trace: true });
 }

@@ -12,18 +12,16 @@ const { values } = parseArgs({
     processes: { type: 'string', default: String(availableParallelism()) },
     trace: { type: 'boolean', default: false },
     only: { type: 'string' },
-    restore: { type: 'boolean', default: false },
   },
 });
-const { restore } = values;
 const first = Number(values.from);
 
 if (values.only !== undefined) {
-  const { error, trace } = await simulate(first, { only: new Set(values.only.split(',')), trace: true, restore });
+  const { error, trace } = await simulate(first, { only: new Set(values.only.split(',')), trace: true });
   tell(trace, error);
 } else {
   const startedMs = performance.now();
-  const tally = await trySeedsIn(Number(values.processes), { first, seeds: Number(values.seeds), restore });
+  const tally = await trySeedsIn(Number(values.processes), { first, seeds: Number(values.seeds) });
   const seconds = (performance.now() - startedMs) / 1000;
   console.log(`${tally.seeds} seeds, ${tally.runs} runs, ${(tally.seeds / seconds).toFixed(1)} seeds a second`);
   for (const [kind, count] of Object.entries(tally.faults).sort((a, b) => b[1] - a[1]))
@@ -35,7 +33,7 @@ if (values.only !== undefined) {
 
 /** Prints the fewest faults that make a seed fail; with `--trace`, what happened in that run. */
 async function explain(seed: number): Promise<void> {
-  const { faults, error, trace } = await shrinkSeed(seed, { restore });
+  const { faults, error, trace } = await shrinkSeed(seed);
   console.log(`\nseed ${seed} fails with ${faults.length} faults; again with:`);
   console.log(`node test/simulation/simulate.ts --from ${seed} --only '${faults.map(({ id }) => id).join(',')}'`);
   for (const { id, kind, atMs, call } of faults) console.log(`${(atMs / 1000).toFixed(3)}s\t${kind}\t${id}\t${call}`);

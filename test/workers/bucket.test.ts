@@ -62,10 +62,11 @@ describe('the bucket port', () => {
 
   it('lists the first keys under a prefix', async () => {
     for (const key of ['list/b', 'list/a', 'list/c', 'list', 'lister/d']) await bucket.put(key, [chunk(1, 1)], absent);
-    expect(await bucket.list('list/', 10)).toEqual(['list/a', 'list/b', 'list/c']);
-    expect(await bucket.list('list/', 2)).toEqual(['list/a', 'list/b']);
-    expect(await bucket.list('list/', 0)).toEqual([]);
-    expect(await bucket.list('none/', 10)).toEqual([]);
+    expect(await bucket.list('list/', { limit: 10 })).toEqual(['list/a', 'list/b', 'list/c']);
+    expect(await bucket.list('list/', { limit: 2 })).toEqual(['list/a', 'list/b']);
+    expect(await bucket.list('list/', { limit: 10, after: 'list/a' })).toEqual(['list/b', 'list/c']);
+    expect(await bucket.list('list/', { limit: 0 })).toEqual([]);
+    expect(await bucket.list('none/', { limit: 10 })).toEqual([]);
   });
 
   it('lists over more than one page', async () => {
@@ -73,8 +74,8 @@ describe('the bucket port', () => {
     for (let n = 0; n < keys.length; n += 100) {
       await Promise.all(keys.slice(n, n + 100).map(key => bucket.put(key, [chunk(1, 1)], absent)));
     }
-    expect(await bucket.list('pages/', 1_050)).toEqual(keys.slice(0, 1_050));
-    expect(await bucket.list('pages/', 5_000)).toEqual(keys);
+    expect(await bucket.list('pages/', { limit: 1_050 })).toEqual(keys.slice(0, 1_050));
+    expect(await bucket.list('pages/', { limit: 5_000 })).toEqual(keys);
   });
 
   it.each([1, 2])('rejects once, with our own error and no value, when R2 refuses a put of %i chunks', async parts => {
