@@ -1,9 +1,10 @@
 import { ByteWriter, ParquetWriter } from 'hyparquet-writer';
 import { unconvertStatistics } from 'hyparquet-writer/src/unconvert.js';
-import type { Column, ColumnType } from '../../schemas/column.ts';
+import type { Column } from '../../schemas/column.ts';
 import type { Table, Value } from '../../schemas/table.ts';
 import { LIMITS } from '../config.ts';
 import type { DataFileEncoder } from '../engine/ports.ts';
+import { CODERS, columnData } from './column-data.ts';
 import { parquetSchema } from './schema.ts';
 import { zstdFrame } from './zstd.ts';
 
@@ -72,8 +73,10 @@ class DataFile implements DataFileEncoder {
     const lsn = this.#options.firstLsn + this.rows;
     if (values[this.#lsnAt] !== lsn) throw this.#misuse(`_lsn ${lsn}`, String(values[this.#lsnAt]));
     // All of the row is checked before any of it is kept.
-    const stored = this.#columns.map((column, i) => this.#stored(column, values[i]!));
-    for (const [i, value] of stored.entries()) {
+    for (const [i, column] of this.#columns.entries()) this.#check(column, values[i]!);
+    for (const [i, { type }] of this.#columns.entries()) {
+      const { store } = CODERS[type];
+      const value = store && values[i] !== null ? store(values[i]!) : values[i]!;
       this.#open[i]!.push(value);
       this.openBytes += SLOT_BYTES + (typeof value === 'string' ? value.length : 0);
     }
@@ -107,13 +110,14 @@ class DataFile implements DataFileEncoder {
   #seal(): void {
     const { key } = this.#options.table;
     const order = this.#keyOrder();
-    const columnData = this.#columns.map(({ name, type }, i) => {
-      const sorted = order.map(row => this.#open[i]![row]!);
-      // One column at a time changes hands: the rows are never in memory twice.
-      this.#open[i] = [];
-      return { name, data: CODERS[type].encode(sorted), columnIndex: true, bloomFilter: key.includes(name) };
-    });
-    this.#parquet.write({ columnData, rowGroupSize: order.length, pageSize: PAGE_BYTES });
+    const columns = this.#columns.map((column, i) =>
+      Object.assign(columnData(column, this.#open[i]!, order), {
+        columnIndex: true,
+        bloomFilter: key.includes(column.name),
+      }),
+    );
+    this.#parquet.write({ columnData: columns, rowGroupSize: order.length, pageSize: PAGE_BYTES });
+    this.#open = this.#columns.map(() => []);
     this.#cutBounds();
     this.#parquet.row_groups.at(-1)!.sorting_columns = [...key, '_lsn'].map(name => ({
       column_idx: this.#columns.findIndex(column => column.name === name),
@@ -125,7 +129,8 @@ class DataFile implements DataFileEncoder {
 
   /**
    * Cuts the bounds of the group just written as the footer will have them. The writer itself does so at the end and
-   * keeps the whole texts until then: of documents of a megabyte, that is more than the file.
+   * keeps the whole texts until then: of documents of a megabyte, that is more than the file. All are copied, short
+   * ones are part of a buffer of many texts.
    */
   #cutBounds(): void {
     for (const [i, { meta_data: chunk }] of this.#parquet.row_groups.at(-1)!.columns.entries()) {
@@ -133,11 +138,16 @@ class DataFile implements DataFileEncoder {
       const cut = unconvertStatistics(chunk.statistics, this.#parquet.schema[i + 1]!, BOUND_BYTES);
       chunk.statistics = {
         ...chunk.statistics,
-        max_value: cut.field_5 as Uint8Array | undefined,
-        min_value: cut.field_6 as Uint8Array | undefined,
+        max_value: (cut.field_5 as Uint8Array | undefined)?.slice(),
+        min_value: (cut.field_6 as Uint8Array | undefined)?.slice(),
         is_max_value_exact: cut.field_7 as boolean | undefined,
         is_min_value_exact: cut.field_8 as boolean | undefined,
       };
+    }
+    for (const { columnIndex } of this.#parquet.pendingIndexes.slice(-this.#columns.length)) {
+      if (!columnIndex) continue;
+      columnIndex.max_values = columnIndex.max_values.map(bound => bound.slice());
+      columnIndex.min_values = columnIndex.min_values.map(bound => bound.slice());
     }
   }
 
@@ -155,12 +165,11 @@ class DataFile implements DataFileEncoder {
     });
   }
 
-  #stored(column: Column, value: Value): Value {
-    if (value === null && !column.required) return null;
-    const { expected, accepts, store } = CODERS[column.type];
+  #check(column: Column, value: Value): void {
+    if (value === null && !column.required) return;
+    const { expected, accepts } = CODERS[column.type];
     // Never the value itself: messages end up in logs.
     if (!accepts(value)) throw this.#misuse(`${expected} in ${column.name}`, kindOf(value));
-    return store ? store(value) : value;
   }
 
   #misuse(expected: string, actual: string): Error {
@@ -168,46 +177,6 @@ class DataFile implements DataFileEncoder {
     return new Error(`${table.name} data file from LSN ${firstLsn}: expected ${expected}, got ${actual}`);
   }
 }
-
-/** How values of a column type are checked, kept while their row group is open, and given to the writer. */
-interface Coder {
-  expected: string;
-  accepts(value: Value): boolean;
-  store?(value: Value): Value;
-  encode(values: Value[]): (Value | bigint)[];
-}
-
-const CODERS: Record<ColumnType, Coder> = {
-  utf8: {
-    expected: 'text',
-    accepts: value => typeof value === 'string',
-    // UTF-8 has no half of a surrogate pair; replaced here, order, bounds and bytes speak of the same text.
-    store: value => (value as string).toWellFormed(),
-    encode: values => values,
-  },
-  int32: {
-    expected: 'a 32-bit integer',
-    accepts: value => typeof value === 'number' && (value | 0) === value,
-    encode: values => values,
-  },
-  int64: {
-    expected: 'a safe integer',
-    accepts: value => Number.isSafeInteger(value),
-    encode: values => values.map(value => (value === null ? null : BigInt(value as number))),
-  },
-  float: {
-    expected: 'a number of 32-bit range',
-    accepts: value => typeof value === 'number' && Number.isFinite(Math.fround(value)),
-    // Rounded here, so that the bounds hold for what is written. Zero has one sign: the writer's dictionary knows one.
-    store: value => Math.fround(value as number) + 0,
-    encode: values => values,
-  },
-  boolean: {
-    expected: 'true or false',
-    accepts: value => typeof value === 'boolean',
-    encode: values => values,
-  },
-};
 
 /** Keeps what is written in chunks of its own length, so that no buffer grows with the file. */
 class ChunkWriter extends ByteWriter {
