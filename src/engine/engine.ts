@@ -97,10 +97,11 @@ export class Engine {
     try {
       await clock.within(this.#work(run), LIMITS.runMsMax, 'run');
     } catch (error) {
-      run.abandon();
       this.#tail.drop();
       this.#steps.fail('run', error);
     } finally {
+      // Whatever of it still goes on, beside a call that failed or past its end, begins nothing more.
+      run.abandon();
       const nextMs = this.#noted ? clock.now() : this.nextWakeMs();
       await clock.within(wake.set(nextMs), LIMITS.alarmCallMsMax, 'alarm after the run');
     }

@@ -23,7 +23,7 @@ export class Run {
     return this.#abandoned || elapsedMs >= LIMITS.runWorkMs || elapsedMs < 0 || this.callsLeft <= 0;
   }
 
-  /** The run is given up; whatever of it is still going ends at its next step. */
+  /** The run is over; whatever of it is still going ends at its next step. */
   abandon(): void {
     this.#abandoned = true;
   }
@@ -52,6 +52,7 @@ export class Run {
     if (this.#armedMs - nowMs > LIMITS.recoveryMs / 2 && this.#armedMs - nowMs <= LIMITS.recoveryMs) return;
     this.#armedMs = nowMs + LIMITS.recoveryMs;
     await this.#clock.within(this.#wake.set(this.#armedMs), LIMITS.alarmCallMsMax, 'alarm of the run');
+    this.#checkAbandoned();
   }
 
   /** Lets others have a turn in the middle of long work. */
@@ -61,7 +62,7 @@ export class Run {
   }
 
   #checkAbandoned(): void {
-    if (this.#abandoned) throw new OwnError('deadline', `run: expected an end within ${LIMITS.runMsMax} ms`);
+    if (this.#abandoned) throw new OwnError('deadline', 'run: expected nothing to go on after its end');
   }
 }
 

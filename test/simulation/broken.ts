@@ -15,6 +15,7 @@ const DURABLE = 'durable never runs ahead';
 const SAME = 'files are deterministic';
 const ALIVE = 'the loop cannot die';
 const NEWEST = 'newest means newest';
+const PAUSED = 'paused asks for nothing, and keeps nothing back';
 
 const JOURNAL = 'src/engine/journal.ts';
 const FILES = 'src/engine/journal-files.ts';
@@ -22,12 +23,26 @@ const FLUSH = 'src/engine/flush.ts';
 const ENGINE = 'src/engine/engine.ts';
 const RUN = 'src/engine/run.ts';
 
-/** Answers to a run that was given up are heard: what else holds them off is seen only then. */
-const ANSWERS_TO_NOBODY = {
+/** A Loader call that hangs is waited for until its run is given up. */
+const CALLS_WITHOUT_END = {
   file: RUN,
-  text: '    this.#checkAbandoned();\n    return answer;',
-  instead: '    return answer;',
+  text: 'const answer = await this.#clock.within(begin(), ms + LIMITS.recoveryMs, subject);',
+  instead: 'const answer = await begin();',
 };
+
+/** Answers to a run that was given up are heard: what else holds them off is seen only then. */
+const ANSWERS_TO_NOBODY = [
+  { file: RUN, text: '    this.#checkAbandoned();\n    return answer;', instead: '    return answer;' },
+  CALLS_WITHOUT_END,
+];
+
+const FORMER_STAMP = {
+  file: 'src/engine/checkpoint.ts',
+  text: 'if (cursor !== null && stands !== iso(stampMs)) {',
+  instead: 'if (false) {',
+};
+
+const NO_LATER_FILES = { file: FLUSH, text: 'await checkLaterFiles({ ports, files, table });', instead: '' };
 
 const one = (name: string, breaks: string, edit: Broken['edits'][number], seeds = 300, firstSeed = 1): Broken => ({
   ...{ name, breaks, edits: [edit], firstSeed, seeds },
@@ -42,7 +57,7 @@ export const BROKEN: Broken[] = [
         text: 'if (this.state.lane(append.lane).cursor !== append.cursorBefore) return false;\n      this.#accept(append);',
         instead: 'this.#accept(append);',
       },
-      ANSWERS_TO_NOBODY,
+      ...ANSWERS_TO_NOBODY,
     ],
   },
   one('settled before its put', LOST, {
@@ -77,13 +92,15 @@ export const BROKEN: Broken[] = [
     text: 'return oldest ? oldest.cursor_before : this.#state.lane(TAIL).cursor;',
     instead: 'return oldest === null ? null : this.#state.lane(TAIL).cursor;',
   }),
-  one('lake not looked at', DOUBLED, {
-    file: ENGINE,
-    text: 'if (this.journal.state.source().lake_checked === 1) return;',
-    instead: 'return;',
-  }),
   {
-    ...{ name: 'late result taken over a newer row', breaks: NEWEST, firstSeed: 251, seeds: 40 },
+    ...{ name: 'lake not looked at', breaks: DOUBLED, firstSeed: 41, seeds: 200 },
+    edits: [
+      { file: ENGINE, text: 'if (this.journal.state.source().lake_checked === 1) return;', instead: 'return;' },
+      NO_LATER_FILES,
+    ],
+  },
+  {
+    ...{ name: 'late result taken over a newer row', breaks: NEWEST, firstSeed: 1061, seeds: 140 },
     edits: [
       { file: JOURNAL, text: 'if (this.lastLsnOf(parked.key) !== lastLsn) return false;', instead: '' },
       {
@@ -91,7 +108,7 @@ export const BROKEN: Broken[] = [
         text: 'if (!this.parked.take(parked)) return false;',
         instead: 'this.parked.take(parked);',
       },
-      ANSWERS_TO_NOBODY,
+      ...ANSWERS_TO_NOBODY,
     ],
   },
   one('raw document put over a newer one', NEWEST, {
@@ -99,11 +116,17 @@ export const BROKEN: Broken[] = [
     text: "if (head !== null && isNewer(head, { fetchedAtMs, revision })) return 'kept-newer';",
     instead: '',
   }),
-  one('run without an end', ALIVE, {
-    file: ENGINE,
-    text: "await this.ports.clock.within(this.#work(run), LIMITS.runMsMax, 'run');",
-    instead: 'await this.#work(run);',
-  }),
+  {
+    ...{ name: 'run without an end', breaks: ALIVE, firstSeed: 1, seeds: 300 },
+    edits: [
+      {
+        file: ENGINE,
+        text: "await clock.within(this.#work(run), LIMITS.runMsMax, 'run');",
+        instead: 'await this.#work(run);',
+      },
+      CALLS_WITHOUT_END,
+    ],
+  },
   one('nothing superseded', NEWEST, {
     file: JOURNAL,
     text: "this.#countOutcome('skipped:superseded', this.parked.supersede(one.change.key));",
@@ -121,12 +144,12 @@ export const BROKEN: Broken[] = [
   }),
   one('alarm not armed before the work', ALIVE, {
     file: RUN,
-    text: 'await this.#wake.set(this.#armedMs);',
+    text: "await this.#clock.within(this.#wake.set(this.#armedMs), LIMITS.alarmCallMsMax, 'alarm of the run');",
     instead: '',
   }),
   one('alarm not armed after the work', ALIVE, {
     file: ENGINE,
-    text: 'await this.ports.wake.set(this.#noted ? this.ports.clock.now() : this.nextWakeMs());',
+    text: "await clock.within(wake.set(nextMs), LIMITS.alarmCallMsMax, 'alarm after the run');",
     instead: '',
   }),
   one('projection without its guard', DURABLE, {
@@ -153,5 +176,42 @@ export const BROKEN: Broken[] = [
     file: 'src/engine/tail.ts',
     text: 'if (!this.#source.resumable && pending.page.changes.length > 0) {',
     instead: 'if (pending.page.changes.length < 0) {',
+  }),
+  one('flush without a look for later files', DOUBLED, NO_LATER_FILES, 150, 201),
+  one('stamp of a former self not gone on from', DURABLE, FORMER_STAMP, 200, 101),
+  {
+    ...{ name: 'alarm without a deadline', breaks: ALIVE, firstSeed: 1, seeds: 300 },
+    edits: [
+      {
+        file: RUN,
+        text: "await this.#clock.within(this.#wake.set(this.#armedMs), LIMITS.alarmCallMsMax, 'alarm of the run');",
+        instead: 'await this.#wake.set(this.#armedMs);',
+      },
+      {
+        file: ENGINE,
+        text: "await clock.within(wake.set(nextMs), LIMITS.alarmCallMsMax, 'alarm after the run');",
+        instead: 'await wake.set(nextMs);',
+      },
+    ],
+  },
+  one('paused source follows', PAUSED, {
+    file: ENGINE,
+    text: "if (!this.paused) {\n      await this.#steps.run('lake'",
+    instead: "if (this.paused !== null) {\n      await this.#steps.run('lake'",
+  }),
+  one('paused source keeps what it has', PAUSED, {
+    file: ENGINE,
+    text: 'await run.keepArmed();\n    for (const buffer of this.#buffers)',
+    instead: 'await run.keepArmed();\n    if (this.paused) return;\n    for (const buffer of this.#buffers)',
+  }),
+  one('watchdog that starts but never wakes', ALIVE, {
+    file: ENGINE,
+    text: 'if (isSilent) await this.poke();',
+    instead: 'if (isSilent && source.started === 0) await this.poke();',
+  }),
+  one('superseded and not counted', LOST, {
+    file: JOURNAL,
+    text: "this.#countOutcome('skipped:superseded', this.parked.supersede(one.change.key));",
+    instead: 'this.parked.supersede(one.change.key);',
   }),
 ];

@@ -12,6 +12,8 @@ export interface HeldCall {
 export class Calls {
   /** All calls made so far. */
   readonly made: string[] = [];
+  /** Calls without an answer yet, those of dead instances too. */
+  underWay = 0;
   readonly #before = new Set<Hook>();
   readonly #after = new Set<Hook>();
 
@@ -68,9 +70,21 @@ export class Calls {
 
   async make<T>(call: string, effect: () => T | Promise<T>): Promise<T> {
     this.made.push(call);
-    for (const hook of [...this.#before]) await hook(call);
-    const result = await effect();
-    for (const hook of [...this.#after]) await hook(call);
-    return result;
+    this.underWay += 1;
+    try {
+      for (const hook of [...this.#before]) {
+        const wait = hook(call);
+        // Nothing is waited for in vain: there are more calls than anything else.
+        if (wait) await wait;
+      }
+      const result = await effect();
+      for (const hook of [...this.#after]) {
+        const wait = hook(call);
+        if (wait) await wait;
+      }
+      return result;
+    } finally {
+      this.underWay -= 1;
+    }
   }
 }

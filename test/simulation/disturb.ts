@@ -1,4 +1,5 @@
 import { type Faults, pick, type Random } from './faults.ts';
+import type { Oracle } from './oracle.ts';
 import type { World } from './world.ts';
 
 const MINUTE = 60_000;
@@ -10,11 +11,16 @@ export interface Weather {
   database: boolean;
   bucket: 'failing' | 'slow' | null;
   loaders: boolean;
+  alarms: boolean;
 }
+
+/** A sky without a cloud. */
+export const CLEAR: Weather = { database: false, bucket: null, loaders: false, alarms: false };
 
 interface Disturbed {
   world: World;
   faults: Faults;
+  oracle: Oracle;
   weather: Weather;
   kills: number;
 }
@@ -22,9 +28,9 @@ interface Disturbed {
 type Effect = () => void | Promise<void>;
 
 /** Kills, fails, delays and doubles calls, each as its draw says. Returns the weather, which is clear. */
-export function disturb(world: World, faults: Faults): Weather {
-  const weather: Weather = { database: false, bucket: null, loaders: false };
-  const disturbed: Disturbed = { world, faults, weather, kills: 0 };
+export function disturb({ world, faults, oracle }: { world: World; faults: Faults; oracle: Oracle }): Weather {
+  const weather = { ...CLEAR };
+  const disturbed: Disturbed = { world, faults, oracle, weather, kills: 0 };
   world.calls.before(call => {
     if (faults.calm) return;
     const name = call.slice(0, call.indexOf(' ') >>> 0);
@@ -78,7 +84,22 @@ function beforeFault(
       kind: 'foreign object',
       effect: () => void world.bucket.place(keyOf(call), Buffer.from('foreign'), { digest: 'foreign' }),
     };
-  return null;
+  return visitor(disturbed, call, random);
+}
+
+/** Somebody comes by while a call waits: for the status, or with a control. */
+function visitor({ world, oracle }: Disturbed, call: string, random: Random): { kind: string; effect: Effect } | null {
+  const chance = random();
+  if (chance < 0.02) return { kind: 'status asked', effect: () => oracle.look() };
+  if (chance > 0.03 || call.startsWith('wake')) return null;
+  const action = drawnAction(world, random);
+  return { kind: `told to ${action}`, effect: () => void world.engine.control(action).catch(() => undefined) };
+}
+
+/** What a source is told to do; a paused one is mostly started again. */
+export function drawnAction(world: World, random: Random): 'start' | 'pause' | 'flush' {
+  if (world.engine.paused && random() < 0.7) return 'start';
+  return pick(random, ['start', 'pause', 'flush'] as const);
 }
 
 function afterFault(disturbed: Disturbed, random: Random): { kind: string; effect: Effect } | null {
@@ -97,6 +118,7 @@ function afterFault(disturbed: Disturbed, random: Random): { kind: string; effec
 }
 
 function underWeather({ world, weather }: Disturbed, call: string, random: Random): void | Promise<void> {
+  if (weather.alarms && call.startsWith('wake.set')) throw new Error('no alarm can be set');
   if (weather.database && call.startsWith('d1.')) throw new Error('the database is down');
   if (weather.loaders && call.startsWith('load.load')) throw new Error('the Loader died');
   if (!/^(bucket|loader)\./.test(call)) return;

@@ -20,7 +20,8 @@ export class Faults {
   calm = false;
   readonly #seed: number;
   readonly #only: ReadonlySet<string> | null;
-  readonly #drawn = new Map<string, number>();
+  /** By name: how many were drawn, and the hash of what all their ids begin with. */
+  readonly #drawn = new Map<string, { count: number; hash: number }>();
 
   constructor(seed: number, only: ReadonlySet<string> | null = null) {
     this.#seed = seed;
@@ -29,10 +30,10 @@ export class Faults {
 
   /** The next draw of a name. */
   draw(name: string): { id: string; random: Random } {
-    const count = (this.#drawn.get(name) ?? 0) + 1;
-    this.#drawn.set(name, count);
-    const id = `${name}#${count}`;
-    return { id, random: randomFrom(hashOf(`${this.#seed} ${id}`)) };
+    const drawn = this.#drawn.get(name) ?? { count: 0, hash: hashOf(`${this.#seed} ${name}#`) };
+    this.#drawn.set(name, drawn);
+    drawn.count += 1;
+    return { id: `${name}#${drawn.count}`, random: randomFrom(hashOf(String(drawn.count), drawn.hash)) };
   }
 
   /** Whether a fault that was drawn happens; notes it if so. */
@@ -43,9 +44,9 @@ export class Faults {
   }
 }
 
-/** FNV-1a. */
-function hashOf(text: string): number {
-  let hash = 0x811c9dc5;
+/** FNV-1a, going on from the hash of what stands before. */
+function hashOf(text: string, before = 0x811c9dc5): number {
+  let hash = before;
   for (let at = 0; at < text.length; at++) hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193);
   return hash | 0;
 }

@@ -1,4 +1,5 @@
 import { LIMITS } from '../../src/config.ts';
+import { statusOf } from '../../src/engine/status.ts';
 import { partitionsPrefix } from '../../src/lake/keys.ts';
 import type { Put } from './bucket.ts';
 import { pages } from './sources.ts';
@@ -7,6 +8,9 @@ import type { World } from './world.ts';
 const MINUTE = 60_000;
 /** A run's own time, and what its first and last alarm may be held up. */
 const RUN_MS_MAX = LIMITS.runMsMax + 5 * MINUTE;
+
+/** Calls that ask an upstream for something. */
+const ASKING = /^load\.(?:start|pull|load)/;
 
 interface Attempt {
   digest: string;
@@ -23,6 +27,8 @@ export class Oracle {
   #projected: string | null = null;
   /** What an object that lost its storage had projected; stands until its next self projects. */
   #former: string | null = null;
+  /** The run under way began paused, and nobody has started the source since. */
+  #isPausedRun = false;
   /** Alarms are not judged before this time: more than one entry was under way, or the clock was moved. */
   #unclearMs = 0;
 
@@ -34,6 +40,9 @@ export class Oracle {
     });
     world.bucket.onPut = put => this.#afterPut(put);
     world.bucket.onTry = tried => this.#afterTry(tried);
+    world.onRunStart = () => {
+      this.#isPausedRun = world.engine.paused;
+    };
     world.onRunEnd = run => this.#afterRun(run);
     world.upstream.alter = page => {
       for (const { key, seq } of page.results) this.shown.add(`${key}@${seq}`);
@@ -54,6 +63,20 @@ export class Oracle {
     this.unclear();
   }
 
+  /** Asks for the status, as anybody may at any moment. */
+  look(): void {
+    const { engine, balance } = this.#world;
+    this.#expect(balance.balanced, `balance: expected each change once, got ${JSON.stringify(balance)}`);
+    const { paused } = engine;
+    const judge = ({ state, cursor }: Awaited<ReturnType<typeof statusOf>>) => {
+      this.#expect((state === 'paused') === paused, `status: expected paused ${paused}, got ${state}`);
+      const { accepted, durable } = cursor;
+      const isBehind = accepted === null || durable === null || engine.source.compare(durable, accepted) <= 0;
+      this.#expect(isBehind, `status: expected durable up to ${accepted}, got ${durable}`);
+    };
+    statusOf(engine).then(judge, () => undefined);
+  }
+
   check(): void {
     if (this.violation) throw this.violation;
   }
@@ -67,7 +90,10 @@ export class Oracle {
   }
 
   #beforeCall(call: string): void {
-    const { storage, running } = this.#world;
+    const { storage, running, engine } = this.#world;
+    if (!engine.paused) this.#isPausedRun = false;
+    else if (ASKING.test(call))
+      this.#expect(!this.#isPausedRun, `paused: expected no call in a run that began so, got ${call}`);
     if (/^(load|bucket|d1)\./.test(call) && running && this.#isClear)
       this.#expect(storage.alarmMs !== null, `alarm: expected one to stand in for the run at ${call}, got none`);
     const key = /^bucket\.put (.*\/data-.*)$/.exec(call)?.[1];

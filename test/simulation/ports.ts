@@ -88,7 +88,7 @@ function loadPort(world: World, made: <T>(call: string, effect: () => T | Promis
     const source = world.kind(world.upstream, visit) as Loading['source'];
     const answer = await step({ source, settings, contact: 'test', bucket, now: () => clock.now() });
     // What crosses between two isolates is a copy.
-    return structuredClone({ ...answer, hosts: [...visit.tallies.values()] });
+    return copied({ ...answer, hosts: [...visit.tallies.values()] });
   }
   return {
     start: permits => made('load.start', () => visiting({ permits }, loading => startStep(loading, permits))),
@@ -103,6 +103,15 @@ function loadPort(world: World, made: <T>(call: string, effect: () => T | Promis
       ),
     ping: () => made('load.ping', () => undefined),
   };
+}
+
+/** A deep copy of plain values: structuredClone takes many times as long. */
+function copied<T>(value: T): T {
+  if (Array.isArray(value)) return value.map(copied) as T;
+  if (typeof value !== 'object' || value === null) return value;
+  const copy: Record<string, unknown> = {};
+  for (const name in value) copy[name] = copied(value[name]);
+  return copy as T;
 }
 
 /** The bucket as a Loader call sees it: it lives on when the object that made the call is dead. */

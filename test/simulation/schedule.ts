@@ -1,5 +1,5 @@
 import { partitionsPrefix } from '../../src/lake/keys.ts';
-import { disturb, type Weather } from './disturb.ts';
+import { CLEAR, disturb, drawnAction, type Weather } from './disturb.ts';
 import { JSON_LINES, PARQUET } from './encode.ts';
 import { type Fault, Faults, pick } from './faults.ts';
 import { Oracle } from './oracle.ts';
@@ -46,7 +46,7 @@ export async function simulate(seed: number, { only = null, trace = false }: Opt
   const world = await startedWorld(optionsOf(seed, faults));
   const oracle = new Oracle(world);
   if (trace) traceInto(lines, { world, faults });
-  const weather = disturb(world, faults);
+  const weather = disturb({ world, faults, oracle });
   const scene: Scene = { world, faults, oracle, weather, earlier: null, mayStall: false };
   try {
     for (let round = 0; round < ROUNDS; round++) await playRound(scene);
@@ -82,12 +82,31 @@ async function playRound(scene: Scene): Promise<void> {
   else publish(scene);
   changeWeather(scene);
   await loseStorage(scene);
+  control(scene);
   if (random() < 0.5) scene.earlier ??= world.storage.copy();
   // The watchdog looks about once a minute.
   oracle.unclear(2 * MINUTE);
   void world.engine.watch().catch(() => undefined);
   await pass(world, random() * 2 * MINUTE);
+  giveUpAlarm(scene);
   oracle.check();
+}
+
+/** The platform gives an alarm up that has failed too often: only the watchdog brings the source back. */
+function giveUpAlarm({ world, faults }: Scene): void {
+  const { id, random } = faults.draw('alarm');
+  if (random() >= 0.05 || world.running) return;
+  if (!faults.happens({ id, kind: 'alarm given up', atMs: world.clock.elapsedMs, call: '' })) return;
+  world.storage.alarmMs = null;
+}
+
+/** Between two rounds somebody starts, pauses or flushes the source. */
+function control({ world, faults }: Scene): void {
+  const { id, random } = faults.draw('control');
+  if (random() >= (world.engine.paused ? 0.5 : 0.1)) return;
+  const action = drawnAction(world, random);
+  if (!faults.happens({ id, kind: `told to ${action}`, atMs: world.clock.elapsedMs, call: '' })) return;
+  void world.engine.control(action).catch(() => undefined);
 }
 
 /** Publishes, removes and breaks documents. */
@@ -130,6 +149,7 @@ function changeWeather({ world, faults, oracle, weather }: Scene): void {
   };
   weather.database = drawn('database down', 0.05) !== null;
   weather.loaders = drawn('loaders dying', 0.03) !== null;
+  weather.alarms = drawn('no alarms', 0.04) !== null;
   const bucket = drawn('bucket down or slow', 0.05);
   weather.bucket = bucket ? pick(bucket, ['failing', 'slow'] as const) : null;
   upstream.feedFault = drawn('feed down', 0.05) ? { reason: 'unreachable' } : null;
@@ -166,22 +186,39 @@ async function loseStorage(scene: Scene): Promise<void> {
   scene.mayStall ||= keys.some(key => !knownKeys.has(key));
 }
 
-async function calmDown({ world, faults, oracle, weather, mayStall }: Scene): Promise<void> {
+async function calmDown(scene: Scene): Promise<void> {
+  const { world, faults, oracle, weather, mayStall } = scene;
   const { upstream, bucket } = world;
   faults.calm = true;
-  Object.assign(weather, { database: false, bucket: null, loaders: false });
+  Object.assign(weather, CLEAR);
   upstream.faults.clear();
   upstream.lagging.clear();
   upstream.feedFault = null;
   upstream.documentsFault = null;
-  const isLong = faults.happened.some(({ kind }) => kind === 'hung');
-  await pass(world, isLong ? HELD_MS_MAX : 3 * MINUTE);
+  await world.engine.watch();
+  // What was held up lands first.
+  await pass(world, HELD_MS_MAX, () => world.calls.underWay === 0);
+  // Nothing is published any more: looking for it would only take long.
+  world.pollEvery(60 * MINUTE);
   for (const [key, { head }] of bucket.objects) if (head.metadata.digest === 'foreign') bucket.objects.delete(key);
   oracle.check();
   await world.engine.watch();
+  if (faults.draw('paused at the end').random() < 0.25) await emptyPaused(scene);
+  if (world.engine.paused) await world.engine.control('start');
   const isDone = () => oracle.violation !== null || (world.isFollowed && world.parked.length === 0);
   const isStalled = () => mayStall && world.state === 'stalled';
-  await settle(world, { until: () => isDone() || isStalled(), withinMs: 12 * 60 * MINUTE });
+  // A host's wait is believed up to a day, and up to two where it was noted by a clock that was ahead.
+  await settle(world, { until: () => isDone() || isStalled(), withinMs: 3 * DAY });
+  oracle.check();
+}
+
+/** A paused source brings what it has accepted into files, and the database knows of it. */
+async function emptyPaused({ world, oracle, mayStall }: Scene): Promise<void> {
+  await world.engine.control('pause');
+  const isEmpty = () => world.engine.files.backlog().rows === 0 && world.engine.files.unprojected(1).length === 0;
+  const isStalled = () => mayStall && world.engine.journal.state.faults().some(({ stalls }) => stalls === 1);
+  const until = () => oracle.violation !== null || isEmpty() || isStalled();
+  await settle(world, { until, withinMs: 60 * MINUTE });
   oracle.check();
 }
 

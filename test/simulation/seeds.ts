@@ -4,9 +4,6 @@ import { pathToFileURL } from 'node:url';
 import { shrink } from './faults.ts';
 import { type Simulated, simulate } from './schedule.ts';
 
-/** Fewer seeds than this are not worth a process of their own. */
-const SEEDS_PER_PROCESS_MIN = 500;
-
 /** What came of many seeds. */
 export interface Tally {
   seeds: number;
@@ -37,7 +34,6 @@ export async function trySeeds({ first, seeds, failuresMax = 3 }: SeedRange): Pr
 
 /** Tries seeds in as many processes as given, each with its share. */
 export async function trySeedsIn(processes: number, { first, seeds }: SeedRange): Promise<Tally> {
-  if (processes < 2 || seeds < SEEDS_PER_PROCESS_MIN) return trySeeds({ first, seeds });
   const share = Math.ceil(seeds / processes);
   const shares = Array.from({ length: processes }, (_, index) => {
     const from = first + index * share;

@@ -13,8 +13,11 @@ import { coalescing, DEFAULT_SETTINGS, type SourceKind, type SourceSettings } fr
 import { SimulatedStorage } from './storage.ts';
 import { Upstream } from './upstream.ts';
 
-/** After this the platform runs an alarm again whose handler failed. */
+/** After this, and twice as long each time, the platform runs an alarm again whose handler failed; then it gives up. */
 const ALARM_RETRY_MS = 2_000;
+const ALARM_RETRIES_MAX = 6;
+/** More runs than any schedule needs at one moment: no time would ever pass. */
+const RUNS_AT_ONCE_MAX = 1_000;
 
 export interface WorldOptions extends Partial<SourceSettings>, Partial<EngineOptions> {
   kind?: SourceKind;
@@ -38,16 +41,23 @@ export class World {
   engine!: Engine;
   /** Runs that ended. */
   runs = 0;
+  /** Told of each run that starts. */
+  onRunStart: () => void = () => undefined;
   /** Told of each run of the present instance that ended, and how long it took. */
   onRunEnd: (run: { ms: number; failed: boolean }) => void = () => undefined;
   #running = false;
+  /** Runs in a row that failed or were killed. */
+  #failures = 0;
+  /** Runs that started at one moment. */
+  #moment = { ms: 0, runs: 0 };
   #instance = 0;
 
   constructor({ kind = coalescing, encoding = JSON_LINES, startMs, ...given }: WorldOptions = {}) {
     this.clock = new VirtualClock(startMs);
     this.upstream = new Upstream(this.clock);
     this.kind = kind;
-    this.storage = new SimulatedStorage(kind.name);
+    // With real files SQLite itself answers too: what is remembered must make no difference.
+    this.storage = new SimulatedStorage(kind.name, { remembers: encoding === JSON_LINES });
     this.encoding = encoding;
     const own = { enabled: true, flushAgeMs: 30_000, flushBytesMax: 16 * 1024 * 1024, stalledAfterMs: 15 * 60_000 };
     this.settings = { ...DEFAULT_SETTINGS, ...pick(given, DEFAULT_SETTINGS) };
@@ -93,19 +103,27 @@ export class World {
     return isAtHead && files.unprojected(1).length === 0 && journal.state.source().projected_cursor === head;
   }
 
+  /** From now on the source looks for something new no oftener than this. */
+  pollEvery(ms: number): void {
+    this.settings.pollMs = ms;
+    this.engine.source.pollMs = ms;
+  }
+
   /** Starts a run as the platform does: by an alarm that is spent with it. */
   fire(): void {
     this.storage.alarmMs = null;
+    this.#countAtMoment();
     // Noted first: the run may be killed by its first call.
     this.#running = true;
     const instance = this.#instance;
     const startedMs = this.clock.elapsedMs;
+    this.onRunStart();
     const ended = (failed: boolean) => {
       if (instance !== this.#instance) return;
       this.#running = false;
       this.runs += 1;
-      // An alarm whose handler throws is run again.
-      if (failed) this.storage.alarmMs ??= this.clock.now() + ALARM_RETRY_MS;
+      if (failed) this.#failed();
+      else this.#failures = 0;
       this.onRunEnd({ ms: this.clock.elapsedMs - startedMs, failed });
     };
     this.engine.wake().then(
@@ -118,10 +136,22 @@ export class World {
   kill({ lose = true } = {}): void {
     if (lose) this.storage.lose();
     else this.storage.flush();
-    // An alarm whose handler dies before it has set the next is run again.
-    if (this.#running) this.storage.alarmMs ??= this.clock.now() + ALARM_RETRY_MS;
+    if (this.#running) this.#failed();
     this.#running = false;
     this.#begin();
+  }
+
+  #countAtMoment(): void {
+    const { elapsedMs } = this.clock;
+    this.#moment = { ms: elapsedMs, runs: this.#moment.ms === elapsedMs ? this.#moment.runs + 1 : 1 };
+    if (this.#moment.runs > RUNS_AT_ONCE_MAX) throw new Error('run: expected time to pass between alarms, got none');
+  }
+
+  /** An alarm whose handler throws, or dies, before it has set the next is run again, but not for ever. */
+  #failed(): void {
+    this.#failures += 1;
+    if (this.#failures > ALARM_RETRIES_MAX) this.#failures = 0;
+    else this.storage.alarmMs ??= this.clock.now() + ALARM_RETRY_MS * 2 ** (this.#failures - 1);
   }
 
   /** Gives what is dear to make to the next world. Nothing of this one may be under way, or used afterwards. */
@@ -178,11 +208,12 @@ export function followed(world: World): Promise<void> {
   return settle(world, { until: () => world.isFollowed });
 }
 
-/** Lets time pass and fires the alarms that come due in it. */
-export async function pass(world: World, ms: number): Promise<void> {
+/** Lets time pass and fires the alarms that come due in it; ends early between two runs when something holds. */
+export async function pass(world: World, ms: number, until: () => boolean = () => false): Promise<void> {
   const endMs = world.clock.elapsedMs + ms;
   for (;;) {
     await drained();
+    if (!world.running && until()) return;
     if (fireDue(world)) continue;
     const waitMs = nextEventMs(world);
     const leftMs = endMs - world.clock.elapsedMs;
