@@ -62,6 +62,7 @@ export const LIMITS = {
   alarmCallMsMax: 10 * SECOND,
   bucketCallMsMax: 60 * SECOND,
   databaseCallMsMax: 20 * SECOND,
+  queueCallMsMax: 20 * SECOND,
   pullMsMax: 30 * SECOND,
   /** Upstream back-off: doubling from the first to the last. */
   backoffMsMin: 1 * SECOND,
@@ -71,7 +72,20 @@ export const LIMITS = {
   /** Parked changes: the delay doubles from the first to the last, for ever. */
   parkedMsMin: 10 * SECOND,
   parkedMsMax: 60 * MINUTE,
-  parkedPerRun: 50,
+  /** With those delays half a day of looks; then the change is a dead letter. */
+  parkedAttemptsMax: 20,
+  /** Tickets handed out in one run: what one send takes. */
+  ticketsPerRun: 100,
+  /** A ticket that nothing was heard of is sent again. Loads, and the platform's own redelivery, are over by then. */
+  ticketLeaseMs: 5 * MINUTE,
+  /** Dead letters that are resolved are told by the object for so long, and by the operational database for ever. */
+  lettersKeptMs: 30 * 24 * 60 * MINUTE,
+  /** Letters projected to the operational database in one batch. */
+  projectLettersMax: 50,
+  /** A source more than half of whose recent changes failed, of at least so many, goes slowly. */
+  failingShareMax: 0.5,
+  failingChangesMin: 100,
+  failingWindowMinutes: 10,
   /** When a lagging revision is asked for again after each look. */
   recheckMs: [10 * SECOND, 1 * MINUTE, 10 * MINUTE, 60 * MINUTE],
   /** A stalled source probes this often. */

@@ -213,6 +213,7 @@ class Load {
       reason: reason === 'unreachable' ? 'timeout' : reason,
       detail,
       retryAfterMs,
+      stack: error.stack ?? null,
     };
   }
 }

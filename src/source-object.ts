@@ -1,23 +1,38 @@
 import { DurableObject } from 'cloudflare:workers';
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
-import type { ControlAction, ControlResult, LiveFile, SourceHealth, SourceStatus, TableFacts } from './api/forms.ts';
+import type {
+  ControlAction,
+  ControlResult,
+  Failed,
+  FailedQuery,
+  LiveFile,
+  Replayed,
+  SourceHealth,
+  SourceStatus,
+  TableFacts,
+} from './api/forms.ts';
 import { readSettings } from './config.ts';
 import { Engine } from './engine/engine.ts';
 import { journalSource } from './engine/journal-schema.ts';
 import type {
+  Admitted,
   ClockPort,
   D1Port,
   EncodePort,
   EngineSource,
-  LoadPort,
+  HandedBack,
   Ports,
   SqlValue,
+  TicketPort,
   WakePort,
 } from './engine/ports.ts';
 import { objectSql } from './engine/sql.ts';
 import { healthOf, liveFilesOf, stateOf, statusOf, tablesOf } from './engine/status.ts';
-import { OwnError } from './errors.ts';
+import { messageOf, OwnError } from './errors.ts';
+import type { Ticket } from './failures/parked.ts';
+import { dismissFailed, failedChange, failedOf, replayFailed } from './failures/replay.ts';
 import { bucketPort } from './lake/bucket.ts';
+import { loadPort } from './loader-port.ts';
 import { createLog } from './log.ts';
 import { openDataFile } from './parquet/encode.ts';
 import { sourceNamed } from './sources/registry.ts';
@@ -35,8 +50,14 @@ export class SourceObject extends DurableObject<Env> {
     const settings = readSettings(env as unknown as Record<string, unknown>);
     const source = engineSource(id, env);
     const ports: Ports = {
-      ...{ sql, bucket: bucketPort(env.LAKE), d1: d1Port(env.DB), load: loadPort(ctx, id), encode: ENCODE },
-      ...{ clock: CLOCK, wake: wakePort(ctx.storage), log: createLog() },
+      ...{
+        sql,
+        bucket: bucketPort(env.LAKE),
+        d1: d1Port(env.DB),
+        load: loadPort(ctx.exports.Loader, id),
+        encode: ENCODE,
+      },
+      ...{ clock: CLOCK, wake: wakePort(ctx.storage), tickets: ticketPort(env.RETRY_QUEUE, id), log: createLog() },
     };
     this.#engine = new Engine({ ports, source, options: { ...settings, enabled: settings.sources.includes(id) } });
   }
@@ -52,6 +73,34 @@ export class SourceObject extends DurableObject<Env> {
   async control(action: ControlAction): Promise<ControlResult> {
     const changed = await this.#engine.control(action);
     return { source: this.#engine.source.id, action, changed, state: stateOf(this.#engine) };
+  }
+
+  admitTickets(tickets: Ticket[]): Admitted {
+    return this.#engine.retries.admit(tickets);
+  }
+
+  takeBack(handedBack: HandedBack): Promise<void> {
+    return this.#engine.takeBack(handedBack);
+  }
+
+  expireTickets(tickets: Ticket[]): Promise<void> {
+    return this.#engine.expire(tickets);
+  }
+
+  failed(query: FailedQuery & { after: number; limit: number }): Failed[] {
+    return failedOf(this.#engine, query);
+  }
+
+  failedChange(changeNumber: number): Failed | null {
+    return failedChange(this.#engine, changeNumber);
+  }
+
+  replay(wanted: { numbers: number[] | null; query: FailedQuery; dryRun: boolean }): Promise<Replayed> {
+    return replayFailed(this.#engine, wanted);
+  }
+
+  dismiss(changeNumber: number, note: string): boolean | null {
+    return dismissFailed(this.#engine, changeNumber, note);
   }
 
   tables(): TableFacts[] {
@@ -106,24 +155,21 @@ function d1Port(db: D1Database): D1Port {
         const answers = await db.batch<Record<string, SqlValue>>(bound);
         return answers.map(answer => answer.results);
       } catch (error) {
-        throw new OwnError(
-          'database-failed',
-          `database batch: ${error instanceof Error ? error.message : String(error)}`,
-        );
+        throw new OwnError('database-failed', `database batch: ${messageOf(error)}`);
       }
     },
   };
 }
 
-/** Loopback calls: each may run in an isolate of its own. */
-function loadPort(ctx: DurableObjectState, source: string): LoadPort {
-  const loader = ctx.exports.Loader;
+function ticketPort(queue: Queue, source: string): TicketPort {
   return {
-    start: permits => loader.start(source, permits),
-    pull: (request, permits) => loader.pull(source, request, permits),
-    prepare: (changes, permits) => loader.prepare(source, changes, permits),
-    load: request => loader.load(source, request),
-    ping: async () => loader.ping(),
+    async send(tickets) {
+      try {
+        await queue.sendBatch(tickets.map(ticket => ({ body: { source, ...ticket } })));
+      } catch (error) {
+        throw new OwnError('queue-failed', `queue send: ${messageOf(error)}`);
+      }
+    },
   };
 }
 

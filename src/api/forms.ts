@@ -84,6 +84,40 @@ export interface ControlResult {
   state: SourceState;
 }
 
+/** Which failed changes are meant: dead ones by default, or `parked`, those still looked at. */
+export interface FailedQuery {
+  state: 'dead' | 'parked';
+  reason: string | null;
+  /** Dead, or parked, for longer. */
+  olderThanSeconds: number | null;
+}
+
+/** A change that failed. Its id is `<source>-<change number>`. Times are ISO 8601. */
+export interface Failed {
+  id: string;
+  source: string;
+  change_number: number;
+  key: string;
+  cursor: string;
+  state: 'parked' | 'dead' | 'replaying' | 'resolved' | 'superseded' | 'dismissed';
+  reason: ParkReason;
+  message: string;
+  hint: string;
+  attempts: number;
+  history: { at: string; reason: string; detail: string }[];
+  parked_at: string;
+  failed_at: string | null;
+  next_look_at: string | null;
+  resolved_at: string | null;
+  note: string | null;
+}
+
+/** How many dead changes are, or would be, looked at again. */
+export interface Replayed {
+  changes: number;
+  by_reason: Record<string, number>;
+}
+
 /** Whether a source does what it should; `reason` says why not. `state` is null when it did not answer. */
 export interface SourceHealth {
   id: string;
@@ -100,6 +134,13 @@ export interface SourceStub {
   tables(): Promise<TableFacts[]>;
   /** The first `limit` live files of a table whose first LSN is over `after`, in LSN order. */
   liveFiles(table: string, after: number, limit: number): Promise<LiveFile[]>;
+  /** The first `limit` failed changes after a change number, in order. */
+  failed(query: FailedQuery & { after: number; limit: number }): Promise<Failed[]>;
+  failedChange(changeNumber: number): Promise<Failed | null>;
+  /** `numbers`: only these changes; a number that is not dead is passed over. */
+  replay(wanted: { numbers: number[] | null; query: FailedQuery; dryRun: boolean }): Promise<Replayed>;
+  /** False when it was ended before, null when there is none of the number. */
+  dismiss(changeNumber: number, note: string): Promise<boolean | null>;
   health(): Promise<SourceHealth>;
   /** Re-arms a source that is silent, and starts one named in the settings the first time. */
   watch(): Promise<void>;

@@ -1,6 +1,7 @@
 import { type IRequest, Router } from 'itty-router';
 import { messageOf } from '../errors.ts';
 import { ApiError, errorAnswer, settingMessage } from './answer.ts';
+import { dismissFailed, listFailed, replayFailed, showFailed } from './failed.ts';
 import type { ApiEnv, ControlAction, Known } from './forms.ts';
 import { showHealth } from './health.ts';
 import { controlSource, listSources, showSource } from './sources.ts';
@@ -17,6 +18,20 @@ const ROUTES: readonly (readonly [method: 'GET' | 'POST', path: string, handler:
   ['POST', '/v1/sources/:id/start', control('start')],
   ['POST', '/v1/sources/:id/pause', control('pause')],
   ['POST', '/v1/sources/:id/flush', control('flush')],
+  ['GET', '/v1/failed', (request, env, known) => listFailed(env, known, request.query)],
+  [
+    'POST',
+    '/v1/failed/replay',
+    withToken(async (request, env, known) => replayFailed(env, known, await request.text())),
+  ],
+  ['GET', '/v1/failed/:id', (request, env, known) => showFailed(env, known, param(request, 'id'))],
+  [
+    'POST',
+    '/v1/failed/:id/dismiss',
+    withToken(async (request, env, known) =>
+      dismissFailed(env, known, { id: param(request, 'id'), text: await request.text() }),
+    ),
+  ],
   ['GET', '/v1/tables', (_, env, known) => listTables(env, known)],
   [
     'GET',
@@ -41,9 +56,13 @@ export function createApi(known: Known): { fetch(request: Request, env: ApiEnv):
 }
 
 function control(action: ControlAction): Handler {
+  return withToken((request, env, known) => controlSource(env, known, { id: param(request, 'id'), action, request }));
+}
+
+function withToken(handler: Handler): Handler {
   return async (request, env, known) => {
     await requireToken(request, env);
-    return controlSource(env, known, { id: param(request, 'id'), action, request });
+    return handler(request, env, known);
   };
 }
 

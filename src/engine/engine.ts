@@ -1,5 +1,6 @@
 import { LIMITS } from '../config.ts';
 import { messageOf, OwnError } from '../errors.ts';
+import type { Ticket } from '../failures/parked.ts';
 import { partitionsPrefix } from '../lake/keys.ts';
 import { Admission, waitingUntil } from './admission.ts';
 import { project } from './checkpoint.ts';
@@ -7,8 +8,8 @@ import { flush } from './flush.ts';
 import { Journal } from './journal.ts';
 import { JournalFiles } from './journal-files.ts';
 import { openJournal } from './journal-schema.ts';
-import type { EngineSource, Ports } from './ports.ts';
-import { retryParked } from './retry.ts';
+import type { EngineSource, HandedBack, Ports } from './ports.ts';
+import { Retries } from './retry.ts';
 import { RowBuffer } from './row-buffer.ts';
 import { Run } from './run.ts';
 import { SliceLoader } from './slice.ts';
@@ -35,8 +36,8 @@ export class Engine {
   readonly options: EngineOptions;
   readonly #buffers: RowBuffer[];
   readonly #steps: Steps;
-  readonly #slices: SliceLoader;
   readonly #tail: Tail;
+  readonly retries: Retries;
   #running: Promise<void> | null = null;
   /** Somebody asked for a run while one was going on. */
   #noted = false;
@@ -58,8 +59,9 @@ export class Engine {
     );
     this.#steps = new Steps({ source: source.id, state: journal.state, clock: ports.clock, log: ports.log });
     const admission = new Admission(journal.state, source.hosts);
-    this.#slices = new SliceLoader({ ports, source, journal, admission });
-    this.#tail = new Tail({ ports, source, journal, admission, slices: this.#slices });
+    const slices = new SliceLoader({ ports, source, journal, admission });
+    this.#tail = new Tail({ ports, source, journal, admission, slices });
+    this.retries = new Retries({ ports, source, journal, admission, isExpected: key => this.#tail.expects(key) });
   }
 
   get paused(): boolean {
@@ -110,7 +112,7 @@ export class Engine {
     if (!this.paused) {
       await this.#steps.run('lake', () => this.#checkLake());
       if (!this.journal.state.fault('lake')) {
-        await this.#steps.run('retry', () => this.#retry(run));
+        await this.#steps.run('retry', () => this.retries.send());
         await this.#steps.run('follow', () => this.#follow(run));
       }
     }
@@ -124,14 +126,11 @@ export class Engine {
       this.journal.state.updateSource({ ended_well_ms: this.ports.clock.now() });
   }
 
-  async #retry(run: Run): Promise<void> {
-    this.#tail.forget(await retryParked({ ports: this.ports, journal: this.journal, slices: this.#slices, run }));
-  }
-
   async #follow(run: Run): Promise<void> {
     const bytes = this.journal.packedBytes();
     if (bytes > LIMITS.journalBytesMax)
       throw new OwnError('journal-full', `journal: expected at most ${LIMITS.journalBytesMax} bytes, got ${bytes}`);
+    this.#checkFailing();
     // At most one flush a table and run: once one is due, the rest of the page waits for the next run.
     // A flush that waits out a failure holds nothing up.
     const nowMs = this.ports.clock.now();
@@ -145,6 +144,17 @@ export class Engine {
   /** Reads the journal on into the buffer. A backlog fills it for seconds: others have their turn in between. */
   async #read(buffer: RowBuffer, run: Run): Promise<void> {
     while (buffer.readNext()) await run.turn();
+  }
+
+  /** A source most of whose recent changes failed asks its upstream no more for a while: it would be for nothing. */
+  #checkFailing(): void {
+    const nowMs = this.ports.clock.now();
+    const { changes, parked } = this.journal.state.changesSince(
+      Math.floor(nowMs / 60_000) - LIMITS.failingWindowMinutes,
+    );
+    if (changes < LIMITS.failingChangesMin || parked / changes <= LIMITS.failingShareMax) return;
+    const message = `recent changes: expected at most ${LIMITS.failingShareMax * 100} % parked, got ${parked} of ${changes}`;
+    throw new OwnError('upstream-failing', message, LIMITS.probeMs);
   }
 
   /** An object that lost its journal must not number from 1 beside the files of its former self. */
@@ -196,12 +206,15 @@ export class Engine {
   }
 
   async #project(): Promise<void> {
-    await project({ ports: this.ports, files: this.files, source: this.source.id, cursor: this.files.durableCursor() });
+    const { ports, files, journal, source } = this;
+    const { letters } = journal.parked;
+    await project({ ports, files, letters, source: source.id, cursor: files.durableCursor() });
   }
 
   #isUnprojected(): boolean {
     return (
       this.files.unprojected(1).length > 0 ||
+      this.journal.parked.letters.unprojected(1).length > 0 ||
       this.files.durableCursor() !== this.journal.state.source().projected_cursor
     );
   }
@@ -250,6 +263,17 @@ export class Engine {
     if (wantedMs === null) return;
     const isSilent = armedMs === null || armedMs < nowMs - LIMITS.recoveryMs || armedMs > wantedMs + LIMITS.recoveryMs;
     if (isSilent) await this.poke();
+  }
+
+  /** Takes what came of granted looks; rows of theirs are flushed in time. */
+  async takeBack(handedBack: HandedBack): Promise<void> {
+    if (this.retries.take(handedBack)) await this.poke();
+  }
+
+  /** Tickets that a queue gave up. */
+  async expire(tickets: Ticket[]): Promise<void> {
+    this.retries.expire(tickets);
+    await this.poke();
   }
 
   /** Starts, pauses or flushes; `changed` is false when it was so already. */

@@ -152,11 +152,13 @@ export class JournalState {
     );
   }
 
-  countRows(rows: number, nowMs: number): void {
+  /** Counts what was accepted in this minute. */
+  count({ rows, changes, parked, nowMs }: { rows: number; changes: number; parked: number; nowMs: number }): void {
     const minute = Math.floor(nowMs / 60_000);
     this.#sql.exec(
-      'INSERT INTO minutes (minute, rows) VALUES (?, ?) ON CONFLICT DO UPDATE SET rows = rows + excluded.rows',
-      ...[minute, rows],
+      `INSERT INTO minutes (minute, rows, changes, parked) VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET
+         rows = rows + excluded.rows, changes = changes + excluded.changes, parked = parked + excluded.parked`,
+      ...[minute, rows, changes, parked],
     );
     // The longest span anyone asks for is an hour.
     this.#sql.exec('DELETE FROM minutes WHERE minute < ?', minute - 60);
@@ -168,6 +170,14 @@ export class JournalState {
       'SELECT coalesce(sum(rows), 0) AS rows FROM minutes WHERE minute >= ?',
       minute,
     )[0]!.rows;
+  }
+
+  /** Changes accepted since the start of a minute (minutes since 1970), and how many of them were parked. */
+  changesSince(minute: number): { changes: number; parked: number } {
+    return this.#sql.exec<{ changes: number; parked: number }>(
+      'SELECT coalesce(sum(changes), 0) AS changes, coalesce(sum(parked), 0) AS parked FROM minutes WHERE minute >= ?',
+      minute,
+    )[0]!;
   }
 
   outcomes(): { outcome: string; changes: number }[] {

@@ -1,6 +1,13 @@
 import { LIMITS } from '../config.ts';
-import { messageOf, type ParkReason, type SkipReason } from '../errors.ts';
-import { type ParkedChange, ParkedChanges, recheckDelayMs, retryDelayMs } from '../failures/parked.ts';
+import { messageOf, type SkipReason } from '../errors.ts';
+import {
+  type DeadFilter,
+  type Failure,
+  type ParkedChange,
+  ParkedChanges,
+  recheckDelayMs,
+  retryDelayMs,
+} from '../failures/parked.ts';
 import type { Change, LoadedRow } from '../sources/source.ts';
 import { AppendedRows, type EntryFacts } from './journal-rows.ts';
 import { JournalState, type SourceRow } from './journal-state.ts';
@@ -13,7 +20,7 @@ export const TAIL = 'tail';
 export type Outcome =
   | { kind: 'rows'; rows: LoadedRow[]; revision: number | null; documentBytes: number }
   | { kind: 'skip'; reason: SkipReason }
-  | { kind: 'park'; reason: ParkReason; detail: string; retryAfterMs: number | null };
+  | ({ kind: 'park'; retryAfterMs: number | null } & Failure);
 
 /** The outcome of a change whose rows SQLite refuses. */
 export function refusedRows(error: unknown): Outcome {
@@ -126,7 +133,7 @@ export class Journal {
         this.parked.postpone(parked, { ...settled, nowMs, dueMs: nowMs + delayMs });
         return true;
       }
-      if (!this.parked.take(parked)) return false;
+      if (!this.parked.take(parked, nowMs)) return false;
       this.#sql.exec('DELETE FROM suspects WHERE place = ?', parked.place);
       const source = this.state.source();
       const run = source.retry_run + 1;
@@ -146,6 +153,11 @@ export class Journal {
     return (
       this.#sql.exec<{ lsn: number | null }>('SELECT max(last_lsn) AS lsn FROM keys WHERE key = ?', key)[0]!.lsn ?? 0
     );
+  }
+
+  /** The newest LSN of all tables together: it only rises, and with every row. */
+  lastLsn(): number {
+    return this.state.tables().reduce((sum, table) => sum + table.last_lsn, 0);
   }
 
   /** Size of a key's last document, where one is known. */
@@ -182,7 +194,7 @@ export class Journal {
     let parked = 0;
     for (const one of accepted) {
       // What waits for the same key is older than this change, whatever this change came to.
-      this.#countOutcome('skipped:superseded', this.parked.supersede(one.change.key));
+      this.#countOutcome('skipped:superseded', this.parked.supersede(one.change.key, nowMs));
       parked += this.#settleChange(++source.change_number, one, { rows, source, run: null, nowMs });
       this.#sql.exec('DELETE FROM suspects WHERE place = ?', one.change.place);
     }
@@ -235,15 +247,30 @@ export class Journal {
     if (outcome.kind === 'park') {
       // Nobody answered: that was no look.
       const waitMs = Math.max(recheckDelayMs(attempts) ?? LIMITS.parkedMsMax, outcome.retryAfterMs ?? 0);
-      this.parked.postpone(parked, { reason, detail, nowMs, dueMs: nowMs + waitMs, attempts: 0 });
+      const ticket = { changeNumber: parked.change_number, attempt: attempts };
+      this.parked.defer(ticket, { nowMs, dueMs: nowMs + waitMs });
       return;
     }
     const delayMs = recheckDelayMs(attempts + 1);
     if (delayMs !== null) {
       this.parked.postpone(parked, { reason, detail, nowMs, dueMs: nowMs + delayMs });
-    } else if (this.parked.take(parked)) {
+    } else if (this.parked.take(parked, nowMs)) {
       this.#countOutcome('skipped:revision-never-served', 1);
     }
+  }
+
+  /** Dead changes are looked at again; says how many, by reason. */
+  revive(filter: DeadFilter, nowMs: number): Record<string, number> {
+    return this.#sql.transaction(() => this.parked.revive(filter, nowMs));
+  }
+
+  /** Takes a dead change out on somebody's word; false when it is not dead. */
+  dismiss(changeNumber: number, { nowMs, note }: { nowMs: number; note: string }): boolean {
+    return this.#sql.transaction(() => {
+      const isTaken = this.parked.dismiss(changeNumber, { nowMs, note });
+      if (isTaken) this.#countOutcome('skipped:dismissed', 1);
+      return isTaken;
+    });
   }
 
   #countOutcome(outcome: string, changes: number): void {
@@ -263,7 +290,7 @@ export class Journal {
     source.loose_changes += append.changes;
     source.loose_parked += append.parked;
     const written = rows.write(this.#sql, this.#encode, append);
-    if (written > 0) this.state.countRows(written, nowMs);
+    this.state.count({ rows: written, changes: append.changes, parked: append.parked, nowMs });
     const { change_number, append_number, retry_run, stamp_ms, loose_changes, loose_parked } = source;
     this.state.updateSource({ change_number, append_number, retry_run, stamp_ms, loose_changes, loose_parked });
   }

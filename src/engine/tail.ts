@@ -69,10 +69,10 @@ export class Tail {
     this.#pending = null;
   }
 
-  /** Forgets what was loaded of these keys and is not accepted yet: a later look at them came in between. */
-  forget(keys: Set<string>): void {
-    const { page, ahead } = this.#pending ?? {};
-    for (const index of ahead?.keys() ?? []) if (keys.has(page!.changes[index]!.key)) ahead!.delete(index);
+  /** A change of this key is in the page at hand and not accepted yet; its document may be loaded already. */
+  expects(key: string): boolean {
+    const { page, done } = this.#pending ?? {};
+    return page?.changes.slice(done).some(change => change.key === key) ?? false;
   }
 
   /** When there is something to do again: now while a page is being worked off. */

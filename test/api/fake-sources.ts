@@ -1,5 +1,5 @@
 import type { Table } from '../../schemas/table.ts';
-import type { ApiEnv, LiveFile, SourceStatus, SourceStub, TableFacts } from '../../src/api/forms.ts';
+import type { ApiEnv, Failed, LiveFile, SourceStatus, SourceStub, TableFacts } from '../../src/api/forms.ts';
 import { createApi } from '../../src/api/router.ts';
 import type { LogFields } from '../../src/log.ts';
 
@@ -108,10 +108,34 @@ function stubOf({ id, tables }: { id: string; tables: Table[] }, calls: string[]
       liveFiles(facts, table)
         .filter(file => file.first_lsn > after)
         .slice(0, limit),
+    failed: async ({ state, reason, after, limit }) =>
+      [3, 5, 8]
+        .map(number => failedOf(id, number))
+        .filter(one => state === 'dead' && (reason === null || one.reason === reason) && one.change_number > after)
+        .slice(0, limit),
+    failedChange: async number => ([3, 5, 8].includes(number) ? failedOf(id, number) : null),
+    async replay(wanted) {
+      calls.push(`${id} replay ${JSON.stringify(wanted)}`);
+      return { changes: 2, by_reason: { 'http-404': 2 } };
+    },
+    async dismiss(number, note) {
+      calls.push(`${id} dismiss ${number} ${note}`);
+      return [3, 5, 8].includes(number) ? number !== 8 : null;
+    },
     health: async () => ({ id, state: 'following', ok: true, reason: null }),
     async watch() {
       calls.push(`${id} watch`);
     },
+  };
+}
+
+export function failedOf(source: string, number: number): Failed {
+  return {
+    ...{ id: `${source}-${number}`, source, change_number: number, key: `key-${number}`, cursor: `${number * 10}` },
+    ...{ state: number === 8 ? 'dismissed' : 'dead', reason: number === 5 ? 'timeout' : 'http-404' },
+    ...{ message: 'expected status 200, got 404', hint: 'Wait.', attempts: 20, history: [] },
+    ...{ parked_at: '2026-11-01T00:00:00.000Z', failed_at: '2026-11-02T00:00:00.000Z' },
+    ...{ next_look_at: null, resolved_at: null, note: null },
   };
 }
 

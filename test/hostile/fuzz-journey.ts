@@ -152,7 +152,7 @@ export class Journey {
     const counted = Object.fromEntries(state.outcomes().map(({ outcome, changes }) => [outcome, changes]));
     // A document of a lower revision than its change owes another look: a change of its own.
     const lagging = state.source().change_number - this.#changes;
-    const sum = Object.values(counted).reduce((total, changes) => total + changes, 0) + parked.count();
+    const sum = Object.values(counted).reduce((total, changes) => total + changes, 0) + parked.count().parked;
     expect(sum).toBe(this.#changes + lagging);
     expect([counted.rows ?? 0, counted.tombstones ?? 0]).toEqual([this.rows, this.deletes]);
     expect(this.filed).toBe(this.rows + this.deletes);

@@ -9,6 +9,7 @@ import { drained, VirtualClock } from './clock.ts';
 import { SimulatedDatabase } from './database.ts';
 import { type Encoding, JSON_LINES } from './encode.ts';
 import { instancePorts } from './ports.ts';
+import { SimulatedQueue } from './queue.ts';
 import { coalescing, DEFAULT_SETTINGS, type SourceKind, type SourceSettings } from './sources.ts';
 import { SimulatedStorage } from './storage.ts';
 import { Upstream } from './upstream.ts';
@@ -30,6 +31,7 @@ export class World {
   readonly bucket = new MemoryBucket();
   readonly database = new SimulatedDatabase();
   readonly upstream: Upstream;
+  readonly queue: SimulatedQueue = new SimulatedQueue(this);
   readonly log: (LogFields & { event: string })[] = [];
   readonly kind: SourceKind;
   readonly settings: SourceSettings;
