@@ -130,12 +130,12 @@ export class Engine {
     const bytes = this.journal.packedBytes();
     if (bytes > LIMITS.journalBytesMax)
       throw new OwnError('journal-full', `journal: expected at most ${LIMITS.journalBytesMax} bytes, got ${bytes}`);
-    this.#checkFailing();
     // At most one flush a table and run: once one is due, the rest of the page waits for the next run.
     // A flush that waits out a failure holds nothing up.
     const nowMs = this.ports.clock.now();
     const ready = this.#buffers.filter(buffer => this.#steps.retryMs(flushStep(buffer)) <= nowMs);
     await this.#tail.follow(run, async () => {
+      this.#checkFailing();
       for (const buffer of ready) await this.#read(buffer, run);
       return ready.some(buffer => this.#isDue(buffer));
     });
