@@ -88,6 +88,9 @@ export const LIMITS = {
   failingWindowMinutes: 10,
   /** When a lagging revision is asked for again after each look. */
   recheckMs: [10 * SECOND, 1 * MINUTE, 10 * MINUTE, 60 * MINUTE],
+  /** A range loads in one run what its pace allows in so long, and never more changes: the tail waits for them. */
+  rangeSliceMs: 5 * SECOND,
+  rangeSliceChangesMax: 50,
   /** A stalled source probes this often. */
   probeMs: 5 * MINUTE,
   /** A sequence reset is believed after this many readings, this long apart in all. */

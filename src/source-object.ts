@@ -6,6 +6,10 @@ import type {
   Failed,
   FailedQuery,
   LiveFile,
+  RangeAction,
+  RangeAnswer,
+  RangeRequest,
+  RangeStatus,
   Replayed,
   SourceHealth,
   SourceStatus,
@@ -13,6 +17,7 @@ import type {
 } from './api/forms.ts';
 import { readSettings } from './config.ts';
 import { Engine } from './engine/engine.ts';
+import type { RangeLane } from './engine/journal-ranges.ts';
 import { journalSource } from './engine/journal-schema.ts';
 import type {
   Admitted,
@@ -26,6 +31,7 @@ import type {
   TicketPort,
   WakePort,
 } from './engine/ports.ts';
+import { controlRange, rangeOf, startRange } from './engine/range-controls.ts';
 import { objectSql } from './engine/sql.ts';
 import { healthOf, liveFilesOf, stateOf, statusOf, tablesOf } from './engine/status.ts';
 import { messageOf, OwnError } from './errors.ts';
@@ -87,6 +93,18 @@ export class SourceObject extends DurableObject<Env> {
     return this.#engine.expire(tickets);
   }
 
+  startRange(lane: RangeLane, request: RangeRequest): Promise<RangeAnswer> {
+    return startRange(this.#engine, lane, request);
+  }
+
+  controlRange(lane: RangeLane, action: RangeAction): Promise<RangeAnswer> {
+    return controlRange(this.#engine, lane, action);
+  }
+
+  range(lane: RangeLane): RangeStatus | null {
+    return rangeOf(this.#engine, lane);
+  }
+
   failed(query: FailedQuery & { after: number; limit: number }): Failed[] {
     return failedOf(this.#engine, query);
   }
@@ -123,9 +141,18 @@ export class SourceObject extends DurableObject<Env> {
 function engineSource(id: string, env: Env): EngineSource {
   const source = sourceNamed(id);
   const settings = source.settings(env as unknown as Record<string, unknown>);
-  const { tables, resumable, compare } = source;
+  const { tables, resumable, compare, parse } = source;
   const requests: EngineSource['requests'] = (step, changes) => source.requests(step, changes, settings);
-  return { id, tables, resumable, compare, requests, ...source.pace(settings), prepares: source.prepare !== undefined };
+  return {
+    id,
+    tables,
+    resumable,
+    compare,
+    parse,
+    requests,
+    ...source.pace(settings),
+    prepares: source.prepare !== undefined,
+  };
 }
 
 const ENCODE: EncodePort = {

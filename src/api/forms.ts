@@ -84,6 +84,44 @@ export interface ControlResult {
   state: SourceState;
 }
 
+export type RangeAction = 'pause' | 'resume' | 'cancel';
+
+/** A stretch of the feed, `from` excluded; a rewind goes from `to` to where the tail stands. `rate`: changes a second. */
+export interface RangeRequest {
+  from?: string;
+  to: string;
+  rate: number | null;
+}
+
+/** A stretch of the feed that is pulled beside the tail. Times are ISO 8601. */
+export interface RangeStatus {
+  source: string;
+  lane: 'backfill' | 'rewind';
+  /** Its rows have `_cursor` `<place>#<run>`. */
+  run: number;
+  from: string;
+  to: string;
+  cursor: string;
+  state: 'counting' | 'loading' | 'paused' | 'done' | 'cancelled';
+  /** Changes in it, once they are counted; `changes_counted` so far. */
+  changes: number | null;
+  changes_counted: number;
+  done: number;
+  rate: number;
+  seconds_left: number | null;
+  started_at: string;
+  ended_at: string | null;
+}
+
+/** Why an object did not do what it was asked for. */
+export interface Refusal {
+  code: 'invalid_body' | 'conflict' | 'not_found';
+  message: string;
+  hint: string;
+}
+
+export type RangeAnswer = { changed: boolean; range: RangeStatus } | Refusal;
+
 /** Which failed changes are meant: dead ones by default, or `parked`, those still looked at. */
 export interface FailedQuery {
   state: 'dead' | 'parked';
@@ -134,6 +172,9 @@ export interface SourceStub {
   tables(): Promise<TableFacts[]>;
   /** The first `limit` live files of a table whose first LSN is over `after`, in LSN order. */
   liveFiles(table: string, after: number, limit: number): Promise<LiveFile[]>;
+  startRange(lane: RangeStatus['lane'], request: RangeRequest): Promise<RangeAnswer>;
+  controlRange(lane: RangeStatus['lane'], action: RangeAction): Promise<RangeAnswer>;
+  range(lane: RangeStatus['lane']): Promise<RangeStatus | null>;
   /** The first `limit` failed changes after a change number, in order. */
   failed(query: FailedQuery & { after: number; limit: number }): Promise<Failed[]>;
   failedChange(changeNumber: number): Promise<Failed | null>;

@@ -2,22 +2,27 @@ import { type IRequest, Router } from 'itty-router';
 import { messageOf } from '../errors.ts';
 import { ApiError, errorAnswer, settingMessage } from './answer.ts';
 import { dismissFailed, listFailed, replayFailed, showFailed } from './failed.ts';
-import type { ApiEnv, ControlAction, Known } from './forms.ts';
+import type { ApiEnv, ControlAction, Known, RangeAction } from './forms.ts';
 import { showHealth } from './health.ts';
+import { controlRange, showRange, startRange } from './ranges.ts';
 import { controlSource, listSources, showSource } from './sources.ts';
 import { listTables, showTable } from './tables.ts';
 import { requireToken, withoutSecrets } from './token.ts';
 
 type Handler = (request: IRequest, env: ApiEnv, known: Known) => Promise<Response>;
 
+type Route = readonly [method: 'GET' | 'POST', path: string, handler: Handler];
+
 /** Every route. Those that change something need the token; reading is open. */
-const ROUTES: readonly (readonly [method: 'GET' | 'POST', path: string, handler: Handler])[] = [
+const ROUTES: readonly Route[] = [
   ['GET', '/healthz', (_, env, known) => showHealth(env, known)],
   ['GET', '/v1/sources', (_, env, known) => listSources(env, known)],
   ['GET', '/v1/sources/:id', (request, env, known) => showSource(env, known, param(request, 'id'))],
   ['POST', '/v1/sources/:id/start', control('start')],
   ['POST', '/v1/sources/:id/pause', control('pause')],
   ['POST', '/v1/sources/:id/flush', control('flush')],
+  ...rangeRoutes('backfill'),
+  ...rangeRoutes('rewind'),
   ['GET', '/v1/failed', (request, env, known) => listFailed(env, known, request.query)],
   [
     'POST',
@@ -53,6 +58,28 @@ export function createApi(known: Known): { fetch(request: Request, env: ApiEnv):
   for (const path of new Set(ROUTES.map(route => route[1]))) router.all(path, () => refuseMethod(path));
   router.all('*', refusePath);
   return { fetch: (request, env) => router.fetch(request, env) };
+}
+
+function rangeRoutes(lane: 'backfill' | 'rewind'): Route[] {
+  const path = `/v1/sources/:id/${lane}`;
+  const act = (action: RangeAction): Route => [
+    'POST',
+    `${path}/${action}`,
+    withToken(async (request, env, known) =>
+      controlRange(env, known, { id: param(request, 'id'), lane, action, text: await request.text() }),
+    ),
+  ];
+  return [
+    ['GET', path, (request, env, known) => showRange(env, known, { id: param(request, 'id'), lane })],
+    [
+      'POST',
+      path,
+      withToken(async (request, env, known) =>
+        startRange(env, known, { id: param(request, 'id'), lane, text: await request.text() }),
+      ),
+    ],
+    ...(['pause', 'resume', 'cancel'] as const).map(act),
+  ];
 }
 
 function control(action: ControlAction): Handler {

@@ -174,8 +174,30 @@ const DEAD_LETTERS = [
   'ALTER TABLE minutes ADD COLUMN parked INTEGER NOT NULL DEFAULT 0',
 ];
 
+/** Stretches of the feed that are pulled beside the tail, and where the tail itself began. */
+const RANGES = [
+  `CREATE TABLE ranges (
+    lane TEXT PRIMARY KEY,
+    run INTEGER NOT NULL,
+    from_cursor TEXT NOT NULL,
+    to_cursor TEXT NOT NULL,
+    phase TEXT NOT NULL,
+    paused INTEGER NOT NULL DEFAULT 0,
+    rate REAL NOT NULL,
+    cursor TEXT NOT NULL,
+    counted INTEGER NOT NULL DEFAULT 0,
+    done INTEGER NOT NULL DEFAULT 0,
+    next_ms INTEGER NOT NULL DEFAULT 0,
+    paced_ms INTEGER NOT NULL DEFAULT 0,
+    paced_done INTEGER NOT NULL DEFAULT 0,
+    started_ms INTEGER NOT NULL,
+    ended_ms INTEGER
+  )`,
+  'ALTER TABLE lanes ADD COLUMN first_cursor TEXT',
+];
+
 /** What makes each layout of the object's own tables out of the one before; append-only. */
-const LAYOUTS = [FIRST_LAYOUT, DEAD_LETTERS];
+const LAYOUTS = [FIRST_LAYOUT, DEAD_LETTERS, RANGES];
 
 /** Makes the object's tables, or brings those of an earlier version up to this one. A later version is refused. */
 export function openJournal(sql: SqlPort, source: string, tables: string[]): void {

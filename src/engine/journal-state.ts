@@ -28,6 +28,8 @@ export interface SourceRow {
 /** A puller and its place. */
 export interface Lane {
   lane: string;
+  /** Where it began; null in a journal that did before this was written down. */
+  first_cursor: string | null;
   cursor: string | null;
   head: string | null;
   at_head: number;

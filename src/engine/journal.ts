@@ -1,50 +1,18 @@
 import { LIMITS } from '../config.ts';
-import { messageOf, type SkipReason } from '../errors.ts';
-import {
-  type DeadFilter,
-  type Failure,
-  type ParkedChange,
-  ParkedChanges,
-  recheckDelayMs,
-  retryDelayMs,
-} from '../failures/parked.ts';
-import type { Change, LoadedRow } from '../sources/source.ts';
+import { type DeadFilter, type ParkedChange, ParkedChanges, retryDelayMs } from '../failures/parked.ts';
+import { judgeRecheck, recheckDelayMs } from '../failures/recheck.ts';
+import type { Change } from '../sources/source.ts';
+import { type Accepted, type Append, type Outcome, type RangeAppend, TAIL } from './journal-append.ts';
+import { JournalRanges, type Range } from './journal-ranges.ts';
 import { AppendedRows, type EntryFacts } from './journal-rows.ts';
 import { JournalState, type SourceRow } from './journal-state.ts';
 import type { EncodePort, SqlPort } from './ports.ts';
-
-/** The lane that follows the feed's newest end. */
-export const TAIL = 'tail';
-
-/** What an accepted change came to. */
-export type Outcome =
-  | { kind: 'rows'; rows: LoadedRow[]; revision: number | null; documentBytes: number }
-  | { kind: 'skip'; reason: SkipReason }
-  | ({ kind: 'park'; retryAfterMs: number | null } & Failure);
-
-/** The outcome of a change whose rows SQLite refuses. */
-export function refusedRows(error: unknown): Outcome {
-  return { kind: 'park', reason: 'row-too-large', detail: messageOf(error), retryAfterMs: null };
-}
-
-export interface Accepted {
-  change: Change;
-  outcome: Outcome;
-}
-
-/** One slice of a page, in feed order, with the cursors before and after it. */
-export interface Append {
-  lane: string;
-  cursorBefore: string;
-  cursorAfter: string;
-  accepted: Accepted[];
-  nowMs: number;
-}
 
 /** Accepts changes: rows, parked changes and the cursor in one transaction. */
 export class Journal {
   readonly state: JournalState;
   readonly parked: ParkedChanges;
+  readonly ranges: JournalRanges;
   readonly #sql: SqlPort;
   readonly #encode: EncodePort;
 
@@ -53,6 +21,7 @@ export class Journal {
     this.#encode = encode;
     this.state = new JournalState(sql);
     this.parked = new ParkedChanges(sql);
+    this.ranges = new JournalRanges(sql);
   }
 
   /** Lets a slice in. False when the lane's cursor is no longer the one its page was pulled from: nothing happened. */
@@ -64,10 +33,24 @@ export class Journal {
     });
   }
 
+  /** Begins a range in the place of the lane's last one. */
+  startRange(range: Parameters<JournalRanges['start']>[0]): void {
+    this.#sql.transaction(() => {
+      const run = this.state.source().retry_run + 1;
+      this.state.updateSource({ retry_run: run });
+      this.ranges.start(range, run);
+    });
+  }
+
+  /** Lets a slice of a range in, with the range's own new place. */
+  appendRange(range: Range, append: RangeAppend): void {
+    this.#sql.transaction(() => this.#acceptRange(range, append));
+  }
+
   /** Keeps a slice of a page whose changes are no resume points, until `appendStaged`. */
   stage({ slice, done, append }: { slice: number; done: number; append: Append }): boolean {
     // What SQLite refuses must be known now: once staged, a slice can only be let in whole.
-    this.#rehearse(append);
+    this.#rehearse(() => this.#accept(append));
     return this.#sql.transaction(() => {
       if (this.state.lane(append.lane).cursor !== append.cursorBefore) return false;
       const body = this.#encode.pack(JSON.stringify(append.accepted));
@@ -119,7 +102,7 @@ export class Journal {
     return this.#sql.transaction(() => {
       if (this.lastLsnOf(parked.key) !== lastLsn) return false;
       const recheck = parked.reason === 'lagging-revision';
-      const settled = recheck ? this.#judgeRecheck(parked, outcome) : outcome;
+      const settled = recheck ? judgeRecheck(parked, outcome, this.#revisionOf(parked.key)) : outcome;
       if (settled === null) {
         this.#postponeRecheck(parked, outcome, nowMs);
         return true;
@@ -143,7 +126,8 @@ export class Journal {
       source.retry_run = run;
       // No cursor before: a change that comes back late never holds the durable cursor up.
       const cursorAfter = this.state.lane(TAIL).cursor ?? '';
-      this.#write(rows, { source, cursorBefore: null, cursorAfter, changes: 0, parked: 0, nowMs });
+      const facts = { runType: 'follow' as const, cursorBefore: null, cursorAfter };
+      this.#write(rows, { ...facts, source, changes: 0, parked: 0, nowMs });
       return true;
     });
   }
@@ -158,6 +142,13 @@ export class Journal {
   /** The newest LSN of all tables together: it only rises, and with every row. */
   lastLsn(): number {
     return this.state.tables().reduce((sum, table) => sum + table.last_lsn, 0);
+  }
+
+  #revisionOf(key: string): number | null {
+    return this.#sql.exec<{ revision: number | null }>(
+      'SELECT max(revision) AS revision FROM keys WHERE key = ?',
+      key,
+    )[0]!.revision;
   }
 
   /** Size of a key's last document, where one is known. */
@@ -175,12 +166,22 @@ export class Journal {
     return entries!.bytes + staged!.bytes;
   }
 
-  /** Lets a slice in and takes it back; throws what SQLite throws. */
-  #rehearse(append: Append): void {
+  /** Whether SQLite takes this of a range. */
+  takes(range: Range, append: RangeAppend): boolean {
+    try {
+      this.#rehearse(() => this.#acceptRange(range, append));
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  /** Does something and takes it back; throws what SQLite throws. */
+  #rehearse(work: () => void): void {
     const rehearsed = new Error('rehearsed');
     try {
       this.#sql.transaction(() => {
-        this.#accept(append);
+        work();
         throw rehearsed;
       });
     } catch (error) {
@@ -189,17 +190,31 @@ export class Journal {
   }
 
   #accept({ lane, cursorBefore, cursorAfter, accepted, nowMs }: Append): void {
+    this.#acceptChanges(accepted, { run: null, runType: 'follow', cursorBefore, cursorAfter, nowMs });
+    this.state.updateLane(lane, { cursor: cursorAfter });
+  }
+
+  #acceptRange({ lane, run }: Range, { accepted, patch, nowMs }: RangeAppend): void {
+    // No cursor before: what is pulled beside the tail never holds the durable cursor up.
+    const facts = { cursorBefore: null, cursorAfter: this.state.lane(TAIL).cursor ?? '' };
+    this.#acceptChanges(accepted, { ...facts, run, runType: lane === 'rewind' ? 'replay' : 'backfill', nowMs });
+    this.ranges.update(lane, patch);
+  }
+
+  #acceptChanges(
+    accepted: Accepted[],
+    { run, nowMs, ...facts }: Omit<EntryFacts, 'source'> & { run: number | null; nowMs: number },
+  ): void {
     const source = this.state.source();
     const rows = new AppendedRows();
     let parked = 0;
     for (const one of accepted) {
       // What waits for the same key is older than this change, whatever this change came to.
       this.#countOutcome('skipped:superseded', this.parked.supersede(one.change.key, nowMs));
-      parked += this.#settleChange(++source.change_number, one, { rows, source, run: null, nowMs });
+      parked += this.#settleChange(++source.change_number, one, { rows, source, run, nowMs });
       this.#sql.exec('DELETE FROM suspects WHERE place = ?', one.change.place);
     }
-    this.#write(rows, { source, cursorBefore, cursorAfter, changes: accepted.length, parked, nowMs });
-    this.state.updateLane(lane, { cursor: cursorAfter });
+    this.#write(rows, { ...facts, source, changes: accepted.length, parked, nowMs });
   }
 
   /** Gives a change its outcome; returns 1 when that is parked. A lagging revision is owed a second look: a change of its own. */
@@ -229,34 +244,13 @@ export class Journal {
     return 0;
   }
 
-  /** What another look at a lagging revision means: an outcome, or null for "not yet". */
-  #judgeRecheck(parked: ParkedChange, outcome: Outcome): Outcome | null {
-    if (outcome.kind !== 'rows') return null;
-    const [known] = this.#sql.exec<{ revision: number | null }>(
-      'SELECT max(revision) AS revision FROM keys WHERE key = ?',
-      parked.key,
-    );
-    const isNews = outcome.revision === null || known!.revision === null || outcome.revision > known!.revision;
-    if (isNews) return outcome;
-    const isReached = parked.revision === null || outcome.revision! >= parked.revision;
-    return isReached ? { kind: 'skip', reason: 'unchanged' } : null;
-  }
-
+  /** Notes a look that settled nothing, or that there were enough of them. */
   #postponeRecheck(parked: ParkedChange, outcome: Outcome, nowMs: number): void {
-    const { reason, detail, attempts } = parked;
-    if (outcome.kind === 'park') {
-      // Nobody answered: that was no look.
-      const waitMs = Math.max(recheckDelayMs(attempts) ?? LIMITS.parkedMsMax, outcome.retryAfterMs ?? 0);
-      const ticket = { changeNumber: parked.change_number, attempt: attempts };
-      this.parked.defer(ticket, { nowMs, dueMs: nowMs + waitMs });
-      return;
-    }
-    const delayMs = recheckDelayMs(attempts + 1);
-    if (delayMs !== null) {
-      this.parked.postpone(parked, { reason, detail, nowMs, dueMs: nowMs + delayMs });
-    } else if (this.parked.take(parked, nowMs)) {
-      this.#countOutcome('skipped:revision-never-served', 1);
-    }
+    const { change_number: changeNumber, attempts: attempt, reason, detail } = parked;
+    const delayMs = recheckDelayMs(parked, outcome);
+    if (outcome.kind === 'park') this.parked.defer({ changeNumber, attempt }, { nowMs, dueMs: nowMs + delayMs! });
+    else if (delayMs !== null) this.parked.postpone(parked, { reason, detail, nowMs, dueMs: nowMs + delayMs });
+    else if (this.parked.take(parked, nowMs)) this.#countOutcome('skipped:revision-never-served', 1);
   }
 
   /** Dead changes are looked at again; says how many, by reason. */

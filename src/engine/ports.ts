@@ -202,6 +202,8 @@ export interface EngineSource {
   settleMs: number;
   hosts: Record<string, HostPace>;
   compare(a: string, b: string): number;
+  /** The cursor in its one form; throws `CursorError` when it is none. */
+  parse(cursor: string): string;
   requests(step: 'pull' | 'prepare' | 'load', changes: Change[]): Record<string, number>;
   prepares: boolean;
 }

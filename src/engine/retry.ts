@@ -2,7 +2,8 @@ import { LIMITS } from '../config.ts';
 import { messageOf, OwnError } from '../errors.ts';
 import type { ParkedChange, Ticket } from '../failures/parked.ts';
 import type { Admission } from './admission.ts';
-import { type Journal, type Outcome, refusedRows } from './journal.ts';
+import type { Journal } from './journal.ts';
+import { type Outcome, refusedRows } from './journal-append.ts';
 import type { Admitted, EngineSource, Grant, HandedBack, Permit, Ports, TicketResult } from './ports.ts';
 
 interface Parts {

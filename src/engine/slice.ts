@@ -2,7 +2,8 @@ import { LIMITS } from '../config.ts';
 import { messageOf, OwnError } from '../errors.ts';
 import type { Change } from '../sources/source.ts';
 import type { Admission } from './admission.ts';
-import type { Journal, Outcome } from './journal.ts';
+import type { Journal } from './journal.ts';
+import type { Outcome } from './journal-append.ts';
 import type { EngineSource, Permit, Ports } from './ports.ts';
 import { failureError, type Run } from './run.ts';
 

@@ -3,7 +3,7 @@ import { LIMITS } from '../config.ts';
 import type { SkipReason } from '../errors.ts';
 import { policyOf } from '../failures/policy.ts';
 import type { Engine } from './engine.ts';
-import { TAIL } from './journal.ts';
+import { TAIL } from './journal-append.ts';
 
 /** Every skip reason, so that none is ever absent from a balance. */
 const SKIP_REASONS: SkipReason[] = [

@@ -222,8 +222,3 @@ export function retryDelayMs({
   const spread = ((changeNumber * 2654435761) % 4096) / 4096 / 4;
   return Math.max(Math.round(doubled * (1 + spread)), Math.min(retryAfterMs ?? 0, LIMITS.retryAfterMsMax));
 }
-
-/** When a lagging revision is looked at again after `attempts` looks; null when it was looked at often enough. */
-export function recheckDelayMs(attempts: number): number | null {
-  return LIMITS.recheckMs[attempts] ?? null;
-}

@@ -1,5 +1,13 @@
 import type { Table } from '../../schemas/table.ts';
-import type { ApiEnv, Failed, LiveFile, SourceStatus, SourceStub, TableFacts } from '../../src/api/forms.ts';
+import type {
+  ApiEnv,
+  Failed,
+  LiveFile,
+  RangeStatus,
+  SourceStatus,
+  SourceStub,
+  TableFacts,
+} from '../../src/api/forms.ts';
 import { createApi } from '../../src/api/router.ts';
 import type { LogFields } from '../../src/log.ts';
 
@@ -118,6 +126,16 @@ function stubOf({ id, tables }: { id: string; tables: Table[] }, calls: string[]
       calls.push(`${id} replay ${JSON.stringify(wanted)}`);
       return { changes: 2, by_reason: { 'http-404': 2 } };
     },
+    async startRange(lane, request) {
+      calls.push(`${id} ${lane} ${JSON.stringify(request)}`);
+      if (request.to === '0') return { code: 'conflict', message: `${lane}: expected none under way`, hint: 'Wait.' };
+      return { changed: true, range: rangeOf(id, lane) };
+    },
+    async controlRange(lane, action) {
+      calls.push(`${id} ${lane} ${action}`);
+      return { changed: true, range: rangeOf(id, lane) };
+    },
+    range: async lane => (lane === 'rewind' ? null : rangeOf(id, lane)),
     async dismiss(number, note) {
       calls.push(`${id} dismiss ${number} ${note}`);
       return [3, 5, 8].includes(number) ? number !== 8 : null;
@@ -136,6 +154,13 @@ export function failedOf(source: string, number: number): Failed {
     ...{ message: 'expected status 200, got 404', hint: 'Wait.', attempts: 20, history: [] },
     ...{ parked_at: '2026-11-01T00:00:00.000Z', failed_at: '2026-11-02T00:00:00.000Z' },
     ...{ next_look_at: null, resolved_at: null, note: null },
+  };
+}
+
+export function rangeOf(source: string, lane: RangeStatus['lane']): RangeStatus {
+  return {
+    ...{ source, lane, run: 7, from: '10', to: '20', cursor: '15', state: 'loading', changes: 5, changes_counted: 5 },
+    ...{ done: 2, rate: 2.5, seconds_left: 2, started_at: '2026-11-01T00:00:00.000Z', ended_at: null },
   };
 }
 

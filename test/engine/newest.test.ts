@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Outcome } from '../../src/engine/journal.ts';
+import type { Outcome } from '../../src/engine/journal-append.ts';
 import { expectNewest, expectProof, lakeRows } from '../simulation/proof.ts';
 import { followed, settle, startedWorld, type World } from '../simulation/world.ts';
 

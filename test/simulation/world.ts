@@ -1,5 +1,5 @@
 import { Engine, type EngineOptions } from '../../src/engine/engine.ts';
-import { TAIL } from '../../src/engine/journal.ts';
+import { TAIL } from '../../src/engine/journal-append.ts';
 import type { EngineSource } from '../../src/engine/ports.ts';
 import { balanceOf, stateOf } from '../../src/engine/status.ts';
 import type { LogFields } from '../../src/log.ts';
@@ -87,6 +87,15 @@ export class World {
     return this.engine.journal.state.fault(step);
   }
 
+  /** The tail begins here. To be said before its first run. */
+  startAt(cursor: string): void {
+    this.engine.journal.state.updateLane(TAIL, { cursor, first_cursor: cursor });
+  }
+
+  get firstCursor(): string {
+    return this.lane.first_cursor!;
+  }
+
   /** Everything the feed has shown is in files, and the operational database knows it. Parked changes may be left. */
   get isFollowed(): boolean {
     const { files, journal } = this.engine;
@@ -145,9 +154,9 @@ export class World {
   #source(): EngineSource {
     const visit = { permits: [], deadlineAtMs: 0, tallies: new Map(), slotsUsed: new Map() };
     const source = this.kind(this.upstream, visit);
-    const { id, tables, resumable, compare } = source;
+    const { id, tables, resumable, compare, parse } = source;
     const requests: EngineSource['requests'] = (step, changes) => source.requests(step, changes, this.settings);
-    return { id, tables, resumable, compare, requests, ...source.pace(this.settings), prepares: false };
+    return { id, tables, resumable, compare, parse, requests, ...source.pace(this.settings), prepares: false };
   }
 }
 
