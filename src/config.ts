@@ -91,6 +91,17 @@ export const LIMITS = {
   /** A range loads in one run what its pace allows in so long, and never more changes: the tail waits for them. */
   rangeSliceMs: 5 * SECOND,
   rangeSliceChangesMax: 50,
+  /** A request that pushes rows may be repeated for so long. */
+  pushKeptMs: 14 * 24 * 60 * MINUTE,
+  /** What Cloudflare lets into a Worker on its smaller plans. */
+  pushBytesMax: 100 * MiB,
+  /** Rows go to the object in parts: one transaction each, and far below the 32 MiB of one call. */
+  pushPartBytesMax: 4 * MiB,
+  pushPartRowsMax: 2_000,
+  /** A line over this is refused unread; its row would be over its own limit. */
+  pushLineBytesMax: 2 * MiB,
+  /** Rejected lines that are told one by one. */
+  pushRejectedMax: 20,
   /** A stalled source probes this often. */
   probeMs: 5 * MINUTE,
   /** A sequence reset is believed after this many readings, this long apart in all. */

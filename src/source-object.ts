@@ -6,6 +6,8 @@ import type {
   Failed,
   FailedQuery,
   LiveFile,
+  Pushed,
+  PushedPart,
   RangeAction,
   RangeAnswer,
   RangeRequest,
@@ -31,6 +33,7 @@ import type {
   TicketPort,
   WakePort,
 } from './engine/ports.ts';
+import { takePush } from './engine/push.ts';
 import { controlRange, rangeOf, startRange } from './engine/range-controls.ts';
 import { objectSql } from './engine/sql.ts';
 import { healthOf, liveFilesOf, stateOf, statusOf, tablesOf } from './engine/status.ts';
@@ -91,6 +94,10 @@ export class SourceObject extends DurableObject<Env> {
 
   expireTickets(tickets: Ticket[]): Promise<void> {
     return this.#engine.expire(tickets);
+  }
+
+  push(part: PushedPart): Promise<Pushed> {
+    return takePush(this.#engine, part);
   }
 
   startRange(lane: RangeLane, request: RangeRequest): Promise<RangeAnswer> {

@@ -1,4 +1,4 @@
-import type { Table } from '../../schemas/table.ts';
+import type { Row, Table } from '../../schemas/table.ts';
 import type { ParkReason, SkipReason } from '../errors.ts';
 import type { LogFields } from '../log.ts';
 import type { Source } from '../sources/source.ts';
@@ -122,6 +122,20 @@ export interface Refusal {
 
 export type RangeAnswer = { changed: boolean; range: RangeStatus } | Refusal;
 
+/** One part of a request that pushes rows: each with its line, `row` as the table has it without lineage. */
+export interface PushedPart {
+  identity: string;
+  table: string;
+  rows: { line: number; row: Row }[];
+}
+
+/** What came of a part; `isFull`: nothing, the journal has no room for now. */
+export interface Pushed {
+  isFull: boolean;
+  accepted: number;
+  repeated: number;
+}
+
 /** Which failed changes are meant: dead ones by default, or `parked`, those still looked at. */
 export interface FailedQuery {
   state: 'dead' | 'parked';
@@ -172,6 +186,7 @@ export interface SourceStub {
   tables(): Promise<TableFacts[]>;
   /** The first `limit` live files of a table whose first LSN is over `after`, in LSN order. */
   liveFiles(table: string, after: number, limit: number): Promise<LiveFile[]>;
+  push(part: PushedPart): Promise<Pushed>;
   startRange(lane: RangeStatus['lane'], request: RangeRequest): Promise<RangeAnswer>;
   controlRange(lane: RangeStatus['lane'], action: RangeAction): Promise<RangeAnswer>;
   range(lane: RangeStatus['lane']): Promise<RangeStatus | null>;

@@ -5,6 +5,7 @@ import { dismissFailed, listFailed, replayFailed, showFailed } from './failed.ts
 import type { ApiEnv, ControlAction, Known, RangeAction } from './forms.ts';
 import { showHealth } from './health.ts';
 import { controlRange, showRange, startRange } from './ranges.ts';
+import { pushRecords } from './records.ts';
 import { controlSource, listSources, showSource } from './sources.ts';
 import { listTables, showTable } from './tables.ts';
 import { requireToken, withoutSecrets } from './token.ts';
@@ -21,6 +22,11 @@ const ROUTES: readonly Route[] = [
   ['POST', '/v1/sources/:id/start', control('start')],
   ['POST', '/v1/sources/:id/pause', control('pause')],
   ['POST', '/v1/sources/:id/flush', control('flush')],
+  [
+    'POST',
+    '/v1/sources/:id/records',
+    withToken((request, env, known) => pushRecords(env, known, { id: param(request, 'id'), request })),
+  ],
   ...rangeRoutes('backfill'),
   ...rangeRoutes('rewind'),
   ['GET', '/v1/failed', (request, env, known) => listFailed(env, known, request.query)],

@@ -152,7 +152,7 @@ export class Engine {
   }
 
   #checkRoom(): void {
-    const bytes = this.journal.packedBytes();
+    const bytes = this.journal.state.packedBytes();
     if (bytes <= LIMITS.journalBytesMax) return;
     throw new OwnError('journal-full', `journal: expected at most ${LIMITS.journalBytesMax} bytes, got ${bytes}`);
   }
@@ -228,9 +228,16 @@ export class Engine {
     if (isSilent) await this.poke();
   }
 
+  /** Sets the alarm where something came in from outside that it is too late for. */
+  async arm(): Promise<void> {
+    const wantedMs = this.nextWakeMs();
+    const armedMs = await this.ports.wake.get();
+    if (wantedMs !== null && (armedMs === null || armedMs > wantedMs)) await this.ports.wake.set(wantedMs);
+  }
+
   /** Takes what came of granted looks; rows of theirs are flushed in time. */
   async takeBack(handedBack: HandedBack): Promise<void> {
-    if (this.retries.take(handedBack)) await this.poke();
+    if (this.retries.take(handedBack)) await this.arm();
   }
 
   /** Tickets that a queue gave up. */

@@ -196,8 +196,20 @@ const RANGES = [
   'ALTER TABLE lanes ADD COLUMN first_cursor TEXT',
 ];
 
+/** Requests that push rows, and which of their lines are in: a bit a line, so many lines a row. */
+const PUSHES = [
+  'CREATE TABLE pushes (identity TEXT PRIMARY KEY, run INTEGER NOT NULL, begun_ms INTEGER NOT NULL)',
+  'CREATE INDEX pushes_begun ON pushes (begun_ms)',
+  `CREATE TABLE push_lines (
+    identity TEXT NOT NULL,
+    block INTEGER NOT NULL,
+    marks BLOB NOT NULL,
+    PRIMARY KEY (identity, block)
+  ) WITHOUT ROWID`,
+];
+
 /** What makes each layout of the object's own tables out of the one before; append-only. */
-const LAYOUTS = [FIRST_LAYOUT, DEAD_LETTERS, RANGES];
+const LAYOUTS = [FIRST_LAYOUT, DEAD_LETTERS, RANGES, PUSHES];
 
 /** Makes the object's tables, or brings those of an earlier version up to this one. A later version is refused. */
 export function openJournal(sql: SqlPort, source: string, tables: string[]): void {

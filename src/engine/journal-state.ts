@@ -182,6 +182,41 @@ export class JournalState {
     )[0]!;
   }
 
+  /** The newest LSN of a key over all tables, 0 when it has no row. */
+  lastLsnOf(key: string): number {
+    return (
+      this.#sql.exec<{ lsn: number | null }>('SELECT max(last_lsn) AS lsn FROM keys WHERE key = ?', key)[0]!.lsn ?? 0
+    );
+  }
+
+  /** The newest LSN of all tables together: it only rises, and with every row. */
+  lastLsn(): number {
+    return this.tables().reduce((sum, table) => sum + table.last_lsn, 0);
+  }
+
+  /** The newest revision of a key there is a row of. */
+  revisionOf(key: string): number | null {
+    return this.#sql.exec<{ revision: number | null }>(
+      'SELECT max(revision) AS revision FROM keys WHERE key = ?',
+      key,
+    )[0]!.revision;
+  }
+
+  /** Size of a key's last document, where one is known. */
+  documentBytesOf(key: string): number | null {
+    return this.#sql.exec<{ bytes: number | null }>(
+      'SELECT max(document_bytes) AS bytes FROM keys WHERE key = ?',
+      key,
+    )[0]!.bytes;
+  }
+
+  /** Compressed bytes of rows not yet in a file, and of staged slices. */
+  packedBytes(): number {
+    const [entries] = this.#sql.exec<{ bytes: number }>('SELECT coalesce(sum(packed_bytes), 0) AS bytes FROM entries');
+    const [staged] = this.#sql.exec<{ bytes: number }>('SELECT coalesce(sum(length(body)), 0) AS bytes FROM staged');
+    return entries!.bytes + staged!.bytes;
+  }
+
   outcomes(): { outcome: string; changes: number }[] {
     return this.#sql.exec<{ outcome: string; changes: number }>(
       'SELECT outcome, changes FROM outcomes ORDER BY outcome',

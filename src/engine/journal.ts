@@ -3,6 +3,7 @@ import { type DeadFilter, type ParkedChange, ParkedChanges, retryDelayMs } from 
 import { judgeRecheck, recheckDelayMs } from '../failures/recheck.ts';
 import type { Change } from '../sources/source.ts';
 import { type Accepted, type Append, type Outcome, type RangeAppend, TAIL } from './journal-append.ts';
+import { JournalPushes } from './journal-pushes.ts';
 import { JournalRanges, type Range } from './journal-ranges.ts';
 import { AppendedRows, type EntryFacts } from './journal-rows.ts';
 import { JournalState, type SourceRow } from './journal-state.ts';
@@ -13,6 +14,7 @@ export class Journal {
   readonly state: JournalState;
   readonly parked: ParkedChanges;
   readonly ranges: JournalRanges;
+  readonly pushes: JournalPushes;
   readonly #sql: SqlPort;
   readonly #encode: EncodePort;
 
@@ -22,6 +24,7 @@ export class Journal {
     this.state = new JournalState(sql);
     this.parked = new ParkedChanges(sql);
     this.ranges = new JournalRanges(sql);
+    this.pushes = new JournalPushes(sql);
   }
 
   /** Lets a slice in. False when the lane's cursor is no longer the one its page was pulled from: nothing happened. */
@@ -36,15 +39,40 @@ export class Journal {
   /** Begins a range in the place of the lane's last one. */
   startRange(range: Parameters<JournalRanges['start']>[0]): void {
     this.#sql.transaction(() => {
-      const run = this.state.source().retry_run + 1;
-      this.state.updateSource({ retry_run: run });
-      this.ranges.start(range, run);
+      this.ranges.start(range, this.#nextRun());
     });
   }
 
+  #nextRun(): number {
+    const run = this.state.source().retry_run + 1;
+    this.state.updateSource({ retry_run: run });
+    return run;
+  }
+
   /** Lets a slice of a range in, with the range's own new place. */
-  appendRange(range: Range, append: RangeAppend): void {
-    this.#sql.transaction(() => this.#acceptRange(range, append));
+  appendRange({ lane, run }: Range, { accepted, patch, nowMs }: RangeAppend): void {
+    this.#sql.transaction(() => {
+      this.#acceptBeside(accepted, { run, runType: lane === 'rewind' ? 'replay' : 'backfill', nowMs });
+      this.ranges.update(lane, patch);
+    });
+  }
+
+  /** Lets in what is new of a request that pushes rows. Returns how many lines that were. */
+  appendPush(identity: string, { lines, nowMs }: { lines: (Accepted & { line: number })[]; nowMs: number }): number {
+    return this.#sql.transaction(() => {
+      const known = this.pushes.runOf(identity);
+      const run = known ?? this.#nextRun();
+      if (known === null) this.pushes.begin(identity, { run, nowMs });
+      const missing = this.pushes.missing(
+        identity,
+        lines.map(({ line }) => line),
+      );
+      const accepted = lines.filter(({ line }) => missing.has(line));
+      if (accepted.length === 0) return 0;
+      this.#acceptBeside(accepted, { run, runType: 'push', nowMs });
+      this.pushes.mark(identity, missing);
+      return accepted.length;
+    });
   }
 
   /** Keeps a slice of a page whose changes are no resume points, until `appendStaged`. */
@@ -100,9 +128,9 @@ export class Journal {
     nowMs: number;
   }): boolean {
     return this.#sql.transaction(() => {
-      if (this.lastLsnOf(parked.key) !== lastLsn) return false;
+      if (this.state.lastLsnOf(parked.key) !== lastLsn) return false;
       const recheck = parked.reason === 'lagging-revision';
-      const settled = recheck ? judgeRecheck(parked, outcome, this.#revisionOf(parked.key)) : outcome;
+      const settled = recheck ? judgeRecheck(parked, outcome, this.state.revisionOf(parked.key)) : outcome;
       if (settled === null) {
         this.#postponeRecheck(parked, outcome, nowMs);
         return true;
@@ -132,44 +160,10 @@ export class Journal {
     });
   }
 
-  /** The newest LSN of a key over all tables, 0 when it has no row. */
-  lastLsnOf(key: string): number {
-    return (
-      this.#sql.exec<{ lsn: number | null }>('SELECT max(last_lsn) AS lsn FROM keys WHERE key = ?', key)[0]!.lsn ?? 0
-    );
-  }
-
-  /** The newest LSN of all tables together: it only rises, and with every row. */
-  lastLsn(): number {
-    return this.state.tables().reduce((sum, table) => sum + table.last_lsn, 0);
-  }
-
-  #revisionOf(key: string): number | null {
-    return this.#sql.exec<{ revision: number | null }>(
-      'SELECT max(revision) AS revision FROM keys WHERE key = ?',
-      key,
-    )[0]!.revision;
-  }
-
-  /** Size of a key's last document, where one is known. */
-  documentBytesOf(key: string): number | null {
-    return this.#sql.exec<{ bytes: number | null }>(
-      'SELECT max(document_bytes) AS bytes FROM keys WHERE key = ?',
-      key,
-    )[0]!.bytes;
-  }
-
-  /** Compressed bytes of rows not yet in a file, and of staged slices. */
-  packedBytes(): number {
-    const [entries] = this.#sql.exec<{ bytes: number }>('SELECT coalesce(sum(packed_bytes), 0) AS bytes FROM entries');
-    const [staged] = this.#sql.exec<{ bytes: number }>('SELECT coalesce(sum(length(body)), 0) AS bytes FROM staged');
-    return entries!.bytes + staged!.bytes;
-  }
-
-  /** Whether SQLite takes this of a range. */
-  takes(range: Range, append: RangeAppend): boolean {
+  /** Whether SQLite takes this change. */
+  takes(accepted: Accepted, nowMs: number): boolean {
     try {
-      this.#rehearse(() => this.#acceptRange(range, append));
+      this.#rehearse(() => this.#acceptBeside([accepted], { run: 0, runType: 'replay', nowMs }));
       return true;
     } catch {
       return false;
@@ -194,11 +188,10 @@ export class Journal {
     this.state.updateLane(lane, { cursor: cursorAfter });
   }
 
-  #acceptRange({ lane, run }: Range, { accepted, patch, nowMs }: RangeAppend): void {
-    // No cursor before: what is pulled beside the tail never holds the durable cursor up.
-    const facts = { cursorBefore: null, cursorAfter: this.state.lane(TAIL).cursor ?? '' };
-    this.#acceptChanges(accepted, { ...facts, run, runType: lane === 'rewind' ? 'replay' : 'backfill', nowMs });
-    this.ranges.update(lane, patch);
+  /** Accepts what comes beside the tail: it never holds the durable cursor up. */
+  #acceptBeside(accepted: Accepted[], facts: { run: number; runType: EntryFacts['runType']; nowMs: number }): void {
+    const cursorAfter = this.state.lane(TAIL).cursor ?? '';
+    this.#acceptChanges(accepted, { ...facts, cursorBefore: null, cursorAfter });
   }
 
   #acceptChanges(
@@ -209,8 +202,10 @@ export class Journal {
     const rows = new AppendedRows();
     let parked = 0;
     for (const one of accepted) {
-      // What waits for the same key is older than this change, whatever this change came to.
-      this.#countOutcome('skipped:superseded', this.parked.supersede(one.change.key, nowMs));
+      // What waits for the same key is older than this change, whatever this change came to. What somebody pushes says
+      // nothing of upstream's changes.
+      if (facts.runType !== 'push')
+        this.#countOutcome('skipped:superseded', this.parked.supersede(one.change.key, nowMs));
       parked += this.#settleChange(++source.change_number, one, { rows, source, run, nowMs });
       this.#sql.exec('DELETE FROM suspects WHERE place = ?', one.change.place);
     }

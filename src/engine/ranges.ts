@@ -127,7 +127,7 @@ export class RangePuller {
     const missing = waiting.slice(0, sliceOf(range));
     if (missing.length > 0) {
       const changes = missing.map(index => page.changes[index]!);
-      const lastLsns = changes.map(({ key }) => journal.lastLsnOf(key));
+      const lastLsns = changes.map(({ key }) => journal.state.lastLsnOf(key));
       const { outcomes, waitUntilMs } = await slices.load(changes, { run, afresh: true });
       for (const [at, outcome] of outcomes.entries())
         if (outcome) ahead.set(missing[at]!, { outcome, lastLsn: lastLsns[at]! });
@@ -150,7 +150,7 @@ export class RangePuller {
       if (index < done) continue;
       const loaded = ahead.get(index);
       if (!loaded || isExpected(change.key)) break;
-      if (journal.lastLsnOf(change.key) !== loaded.lastLsn) {
+      if (journal.state.lastLsnOf(change.key) !== loaded.lastLsn) {
         ahead.delete(index);
         break;
       }
@@ -187,7 +187,7 @@ export class RangePuller {
     } catch (error) {
       if (append.accepted.every(({ outcome }) => outcome.kind !== 'rows')) throw error;
       const accepted = append.accepted.map(one =>
-        one.outcome.kind === 'rows' && !journal.takes(range, { ...append, accepted: [one] })
+        one.outcome.kind === 'rows' && !journal.takes(one, append.nowMs)
           ? { ...one, outcome: refusedRows(error) }
           : one,
       );

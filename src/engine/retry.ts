@@ -83,9 +83,9 @@ export class Retries {
   take({ results, hosts }: HandedBack): boolean {
     const nowMs = this.#ports.clock.now();
     this.#admission.learn(hosts, nowMs);
-    const lsnBefore = this.#journal.lastLsn();
+    const lsnBefore = this.#journal.state.lastLsn();
     for (const result of results) this.#takeOne(result, nowMs);
-    return this.#journal.lastLsn() > lsnBefore;
+    return this.#journal.state.lastLsn() > lsnBefore;
   }
 
   /** Tickets that a queue gave up: they are handed out again. */
@@ -130,8 +130,8 @@ export class Retries {
     return {
       ticket: ticketOf(parked),
       change: changeOf(parked),
-      lastLsn: this.#journal.lastLsnOf(parked.key),
-      documentBytes: this.#journal.documentBytesOf(parked.key),
+      lastLsn: this.#journal.state.lastLsnOf(parked.key),
+      documentBytes: this.#journal.state.documentBytesOf(parked.key),
     };
   }
 

@@ -126,6 +126,10 @@ function stubOf({ id, tables }: { id: string; tables: Table[] }, calls: string[]
       calls.push(`${id} replay ${JSON.stringify(wanted)}`);
       return { changes: 2, by_reason: { 'http-404': 2 } };
     },
+    async push({ identity, rows }) {
+      calls.push(`${id} push ${identity} ${rows.length}`);
+      return { isFull: false, accepted: rows.length, repeated: 0 };
+    },
     async startRange(lane, request) {
       calls.push(`${id} ${lane} ${JSON.stringify(request)}`);
       if (request.to === '0') return { code: 'conflict', message: `${lane}: expected none under way`, hint: 'Wait.' };
