@@ -72,8 +72,6 @@ export const LIMITS = {
   /** Parked changes: the delay doubles from the first to the last, for ever. */
   parkedMsMin: 10 * SECOND,
   parkedMsMax: 60 * MINUTE,
-  /** With those delays half a day of looks; then the change is a dead letter. */
-  parkedAttemptsMax: 20,
   /** Tickets handed out in one run: what one send takes. */
   ticketsPerRun: 100,
   /** A ticket that nothing was heard of is sent again. Loads, and the platform's own redelivery, are over by then. */
@@ -140,15 +138,25 @@ const common = z.object({
     .describe('source ids separated by commas'),
   FLUSH_AGE_MS: integerSetting(30 * SECOND, 100, 60 * MINUTE),
   FLUSH_BYTES_MAX: integerSetting(16 * MiB, 1, 64 * MiB),
+  // With these, half a day of looks; then a change is a dead letter.
+  RETRY_WAIT_MS: integerSetting(LIMITS.parkedMsMin, 10, LIMITS.parkedMsMax),
+  RETRY_ATTEMPTS_MAX: integerSetting(20, 1, 1_000),
   STALLED_AFTER_MS: integerSetting(15 * MINUTE, 1 * SECOND, 24 * 60 * MINUTE),
   CONTACT: z.string().min(1).max(200).default('unset').describe('who an upstream can write to: a URL or an address'),
   ADMIN_TOKEN: z.string().min(1).max(500).optional().describe('a secret of 1 to 500 characters'),
 });
 
+/** How a parked change is looked at again: the first wait in milliseconds, doubled with each look, and how often at most. */
+export interface RetryPace {
+  waitMs: number;
+  attemptsMax: number;
+}
+
 export interface Settings {
   sources: string[];
   flushAgeMs: number;
   flushBytesMax: number;
+  retry: RetryPace;
   stalledAfterMs: number;
   contact: string;
   adminToken: string | null;
@@ -159,6 +167,7 @@ export function readSettings(env: Record<string, unknown>): Settings {
   const read = parseSettings(common, env);
   return {
     sources: read.SOURCES,
+    retry: { waitMs: read.RETRY_WAIT_MS, attemptsMax: read.RETRY_ATTEMPTS_MAX },
     flushAgeMs: read.FLUSH_AGE_MS,
     flushBytesMax: read.FLUSH_BYTES_MAX,
     stalledAfterMs: read.STALLED_AFTER_MS,

@@ -1,4 +1,4 @@
-import { LIMITS } from '../config.ts';
+import { LIMITS, type RetryPace } from '../config.ts';
 import { OwnError } from '../errors.ts';
 import type { Ticket } from '../failures/parked.ts';
 import { partitionsPrefix } from '../lake/keys.ts';
@@ -21,6 +21,7 @@ export interface EngineOptions {
   enabled: boolean;
   flushAgeMs: number;
   flushBytesMax: number;
+  retry: RetryPace;
   stalledAfterMs: number;
 }
 
@@ -52,7 +53,7 @@ export class Engine {
     this.ports = ports;
     this.source = source;
     this.options = options;
-    this.journal = new Journal(ports.sql, ports.encode);
+    this.journal = new Journal(ports.sql, ports.encode, options.retry);
     this.files = new JournalFiles(ports.sql, ports.encode);
     const { journal, files } = this;
     this.#flushers = source.tables.map(
@@ -63,7 +64,7 @@ export class Engine {
     const slices = new SliceLoader({ ports, source, journal, admission });
     this.#tail = new Tail({ ports, source, journal, admission, slices });
     const isExpected = (key: string) => this.#tail.expects(key);
-    this.retries = new Retries({ ports, source, journal, admission, isExpected });
+    this.retries = new Retries({ ports, source, journal, admission, isExpected, waitMs: options.retry.waitMs });
     this.#ranges = RANGE_LANES.map(
       lane => new RangePuller({ lane, ports, source, journal, admission, slices, isExpected }),
     );

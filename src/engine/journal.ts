@@ -1,5 +1,5 @@
-import { LIMITS } from '../config.ts';
-import { type DeadFilter, type ParkedChange, ParkedChanges, retryDelayMs } from '../failures/parked.ts';
+import { LIMITS, type RetryPace } from '../config.ts';
+import { type DeadFilter, type ParkedChange, ParkedChanges } from '../failures/parked.ts';
 import { judgeRecheck, recheckDelayMs } from '../failures/recheck.ts';
 import type { Change } from '../sources/source.ts';
 import { type Accepted, type Append, type Outcome, type RangeAppend, TAIL } from './journal-append.ts';
@@ -18,11 +18,11 @@ export class Journal {
   readonly #sql: SqlPort;
   readonly #encode: EncodePort;
 
-  constructor(sql: SqlPort, encode: EncodePort) {
+  constructor(sql: SqlPort, encode: EncodePort, pace: RetryPace) {
     this.#sql = sql;
     this.#encode = encode;
     this.state = new JournalState(sql);
-    this.parked = new ParkedChanges(sql);
+    this.parked = new ParkedChanges(sql, pace);
     this.ranges = new JournalRanges(sql);
     this.pushes = new JournalPushes(sql);
   }
@@ -136,11 +136,10 @@ export class Journal {
         return true;
       }
       if (settled.kind === 'park') {
-        const delayMs = retryDelayMs({
-          changeNumber: parked.change_number,
-          attempts: parked.attempts + 1,
-          retryAfterMs: settled.retryAfterMs,
-        });
+        const delayMs = this.parked.delayMs(
+          { changeNumber: parked.change_number, attempt: parked.attempts + 1 },
+          settled,
+        );
         this.parked.postpone(parked, { ...settled, nowMs, dueMs: nowMs + delayMs });
         return true;
       }
@@ -219,7 +218,7 @@ export class Journal {
     ctx: { rows: AppendedRows; source: SourceRow; run: number | null; nowMs: number },
   ): number {
     if (outcome.kind === 'park') {
-      const dueMs = ctx.nowMs + retryDelayMs({ changeNumber: number, attempts: 0, retryAfterMs: outcome.retryAfterMs });
+      const dueMs = ctx.nowMs + this.parked.delayMs({ changeNumber: number, attempt: 0 }, outcome);
       this.parked.park(number, change, { ...outcome, nowMs: ctx.nowMs, dueMs });
       return 1;
     }

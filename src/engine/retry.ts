@@ -13,6 +13,7 @@ interface Parts {
   admission: Admission;
   /** A newer change of the key is at hand, loaded or not: nothing else of it may come in before. */
   isExpected: (key: string) => boolean;
+  waitMs: number;
 }
 
 /**
@@ -26,13 +27,16 @@ export class Retries {
   readonly #journal: Journal;
   readonly #admission: Admission;
   readonly #isExpected: (key: string) => boolean;
+  /** What was not looked at comes back after so long. */
+  readonly #waitMs: number;
 
-  constructor({ ports, source, journal, admission, isExpected }: Parts) {
+  constructor({ ports, source, journal, admission, isExpected, waitMs }: Parts) {
     this.#ports = ports;
     this.#source = source;
     this.#journal = journal;
     this.#admission = admission;
     this.#isExpected = isExpected;
+    this.#waitMs = waitMs;
   }
 
   /** Hands out tickets of what is due. They are noted as out first: an object that dies meanwhile sends them again. */
@@ -104,7 +108,7 @@ export class Retries {
     }
     const settled: Outcome = outcome.kind === 'unanswered' ? { ...outcome, kind: 'park' } : outcome;
     const isTaken = !this.#isExpected(parked.key) && this.#accept({ parked, outcome: settled, lastLsn, nowMs });
-    if (!isTaken) this.#journal.parked.defer(ticket, { nowMs, dueMs: nowMs + LIMITS.parkedMsMin });
+    if (!isTaken) this.#journal.parked.defer(ticket, { nowMs, dueMs: nowMs + this.#waitMs });
   }
 
   /** Rows that SQLite refuses leave the change parked. */
@@ -123,7 +127,7 @@ export class Retries {
     if (reason === 'large' || reason === 'died')
       this.#journal.state.suspectChange(parked.place, { deaths: 0, throttled: 0 });
     const blockedMs = this.#admission.blockedMs(this.#requests(changeOf(parked)), nowMs);
-    return Math.max(LIMITS.parkedMsMin, blockedMs);
+    return Math.max(this.#waitMs, blockedMs);
   }
 
   #grant(parked: ParkedChange): Grant {
@@ -140,7 +144,7 @@ export class Retries {
     const windowMs = LIMITS.slicePermitMsMax;
     for (const [host, want] of wanted) {
       const { count, atMs } = this.#admission.room({ host, want, nowMs, windowMs });
-      if (count < want) return { permits: null, waitUntilMs: Math.max(atMs, nowMs + LIMITS.parkedMsMin) };
+      if (count < want) return { permits: null, waitUntilMs: Math.max(atMs, nowMs + this.#waitMs) };
     }
     return { permits: wanted.map(([host, count]) => this.#admission.take({ host, count, nowMs })), waitUntilMs: nowMs };
   }

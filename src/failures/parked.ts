@@ -1,4 +1,4 @@
-import { LIMITS } from '../config.ts';
+import { LIMITS, type RetryPace } from '../config.ts';
 import type { SqlPort, SqlValue } from '../engine/ports.ts';
 import type { ParkReason } from '../errors.ts';
 import type { Change } from '../sources/source.ts';
@@ -60,9 +60,11 @@ const HISTORY_DETAIL_LENGTH_MAX = 300;
 export class ParkedChanges {
   readonly letters: DeadLetters;
   readonly #sql: SqlPort;
+  readonly #pace: RetryPace;
 
-  constructor(sql: SqlPort) {
+  constructor(sql: SqlPort, pace: RetryPace) {
     this.#sql = sql;
+    this.#pace = pace;
     this.letters = new DeadLetters(sql);
   }
 
@@ -73,7 +75,7 @@ export class ParkedChanges {
       `INSERT INTO parked (change_number, key, place, deleted, revision, reason, detail, stack, attempts, attempts_max,
          history, parked_ms, looked_ms, due_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?)`,
       ...[changeNumber, change.key, change.place, change.deleted ? 1 : 0, change.revision],
-      ...[why.reason, why.detail, why.stack ?? null, LIMITS.parkedAttemptsMax, history],
+      ...[why.reason, why.detail, why.stack ?? null, this.#pace.attemptsMax, history],
       ...[why.nowMs, why.nowMs, why.dueMs],
     );
     if (policyOf(why.reason).action === 'never') this.#die(changeNumber, why.nowMs);
@@ -121,7 +123,7 @@ export class ParkedChanges {
     const counts = this.countDead(filter);
     this.#sql.exec(
       `UPDATE parked SET died_ms = NULL, due_ms = ?4, looked_ms = ?4, attempts_max = attempts + ?5 WHERE ${DEAD}`,
-      ...[filter.reason, filter.olderMs, numbersOf(filter), nowMs, LIMITS.parkedAttemptsMax],
+      ...[filter.reason, filter.olderMs, numbersOf(filter), nowMs, this.#pace.attemptsMax],
     );
     return counts;
   }
@@ -189,6 +191,17 @@ export class ParkedChanges {
     return count!;
   }
 
+  /**
+   * How long a change waits after its `attempts`-th look: doubling, spread by up to a quarter so that changes parked
+   * together do not come back together; never before the upstream's own floor.
+   */
+  delayMs({ changeNumber, attempt }: Ticket, { retryAfterMs }: { retryAfterMs: number | null }): number {
+    const doubled = Math.min(this.#pace.waitMs * 2 ** Math.min(attempt, 20), LIMITS.parkedMsMax);
+    // Knuth's multiplicative hash: spreads dense numbers, and gives the same delay whenever it is asked.
+    const spread = ((changeNumber * 2654435761) % 4096) / 4096 / 4;
+    return Math.max(Math.round(doubled * (1 + spread)), Math.min(retryAfterMs ?? 0, LIMITS.retryAfterMsMax));
+  }
+
   #die(changeNumber: number, nowMs: number): void {
     this.#sql.exec('UPDATE parked SET died_ms = ? WHERE change_number = ?', nowMs, changeNumber);
     this.letters.write(this.find(changeNumber)!, nowMs);
@@ -202,23 +215,4 @@ function numbersOf({ numbers }: DeadFilter): string | null {
 function historyWith(history: string, { reason, detail }: Failure, nowMs: number): string {
   const look = { at: new Date(nowMs).toISOString(), reason, detail: detail.slice(0, HISTORY_DETAIL_LENGTH_MAX) };
   return JSON.stringify([...(JSON.parse(history) as unknown[]), look].slice(-HISTORY_LOOKS_MAX));
-}
-
-/**
- * How long a parked change waits after its `attempts`-th look: doubling, spread by up to a quarter so that changes
- * parked together do not come back together; never before the upstream's own floor.
- */
-export function retryDelayMs({
-  changeNumber,
-  attempts,
-  retryAfterMs,
-}: {
-  changeNumber: number;
-  attempts: number;
-  retryAfterMs: number | null;
-}): number {
-  const doubled = Math.min(LIMITS.parkedMsMin * 2 ** Math.min(attempts, 20), LIMITS.parkedMsMax);
-  // Knuth's multiplicative hash: spreads dense numbers, and gives the same delay whenever it is asked.
-  const spread = ((changeNumber * 2654435761) % 4096) / 4096 / 4;
-  return Math.max(Math.round(doubled * (1 + spread)), Math.min(retryAfterMs ?? 0, LIMITS.retryAfterMsMax));
 }

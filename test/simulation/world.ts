@@ -51,7 +51,13 @@ export class World {
     this.kind = kind;
     this.storage = new SimulatedStorage(kind.name);
     this.encoding = encoding;
-    const own = { enabled: true, flushAgeMs: 30_000, flushBytesMax: 16 * 1024 * 1024, stalledAfterMs: 15 * 60_000 };
+    const own = {
+      enabled: true,
+      flushAgeMs: 30_000,
+      flushBytesMax: 16 * 1024 * 1024,
+      stalledAfterMs: 15 * 60_000,
+      retry: { waitMs: 10_000, attemptsMax: 20 },
+    };
     this.settings = { ...DEFAULT_SETTINGS, ...pick(given, DEFAULT_SETTINGS) };
     this.options = { ...own, ...pick(given, own) };
     this.#begin();
