@@ -1,4 +1,4 @@
-import type { Admitted, HandedBack } from '../../src/engine/ports.ts';
+import type { Admitted, HandedBack, LoadPort } from '../../src/engine/ports.ts';
 import type { Ticket } from '../../src/failures/parked.ts';
 import { bringTickets } from '../../src/failures/tickets.ts';
 import { loadPort } from './ports.ts';
@@ -19,6 +19,8 @@ export class SimulatedQueue {
   /** Batches delivered so far. */
   deliveries = 0;
   deliver: Delivery = () => ({ delaysMs: [0] });
+  /** The Loader that consumers have, where it is not that of the simulated source. */
+  load: LoadPort | null = null;
   readonly #world: World;
 
   constructor(world: World) {
@@ -51,7 +53,7 @@ export class SimulatedQueue {
         this.#call('queue.admit', () => this.#world.engine.retries.admit(brought)),
       takeBack: (handedBack: HandedBack) => this.#call('queue.take', () => this.#world.engine.takeBack(handedBack)),
     };
-    const load = loadPort(this.#world, (call, effect) => calls.make(`queue.${call}`, effect));
+    const load = this.load ?? loadPort(this.#world, (call, effect) => calls.make(`queue.${call}`, effect));
     return bringTickets({ tickets, office, load, now: () => clock.now() });
   }
 
