@@ -62,6 +62,7 @@ export const LIMITS = {
   alarmCallMsMax: 10 * SECOND,
   bucketCallMsMax: 60 * SECOND,
   databaseCallMsMax: 20 * SECOND,
+  queueCallMsMax: 20 * SECOND,
   pullMsMax: 30 * SECOND,
   /** Upstream back-off: doubling from the first to the last. */
   backoffMsMin: 1 * SECOND,
@@ -71,9 +72,34 @@ export const LIMITS = {
   /** Parked changes: the delay doubles from the first to the last, for ever. */
   parkedMsMin: 10 * SECOND,
   parkedMsMax: 60 * MINUTE,
-  parkedPerRun: 50,
+  /** Tickets handed out in one run: what one send takes. */
+  ticketsPerRun: 100,
+  /** A ticket that nothing was heard of is sent again. Loads, and the platform's own redelivery, are over by then. */
+  ticketLeaseMs: 5 * MINUTE,
+  /** Dead letters that are resolved are told by the object for so long, and by the operational database for ever. */
+  lettersKeptMs: 30 * 24 * 60 * MINUTE,
+  /** Letters projected to the operational database in one batch. */
+  projectLettersMax: 50,
+  /** A source more than half of whose recent changes failed, of at least so many, goes slowly. */
+  failingShareMax: 0.5,
+  failingChangesMin: 100,
+  failingWindowMinutes: 10,
   /** When a lagging revision is asked for again after each look. */
   recheckMs: [10 * SECOND, 1 * MINUTE, 10 * MINUTE, 60 * MINUTE],
+  /** A range loads in one run what its pace allows in so long, and never more changes: the tail waits for them. */
+  rangeSliceMs: 5 * SECOND,
+  rangeSliceChangesMax: 50,
+  /** A request that pushes rows may be repeated for so long. */
+  pushKeptMs: 14 * 24 * 60 * MINUTE,
+  /** What Cloudflare lets into a Worker on its smaller plans. */
+  pushBytesMax: 100 * MiB,
+  /** Rows go to the object in parts: one transaction each, and far below the 32 MiB of one call. */
+  pushPartBytesMax: 4 * MiB,
+  pushPartRowsMax: 2_000,
+  /** A line over this is refused unread; its row would be over its own limit. */
+  pushLineBytesMax: 2 * MiB,
+  /** Rejected lines that are told one by one. */
+  pushRejectedMax: 20,
   /** A stalled source probes this often. */
   probeMs: 5 * MINUTE,
   /** A sequence reset is believed after this many readings, this long apart in all. */
@@ -112,15 +138,25 @@ const common = z.object({
     .describe('source ids separated by commas'),
   FLUSH_AGE_MS: integerSetting(30 * SECOND, 100, 60 * MINUTE),
   FLUSH_BYTES_MAX: integerSetting(16 * MiB, 1, 64 * MiB),
+  // With these, half a day of looks; then a change is a dead letter.
+  RETRY_WAIT_MS: integerSetting(LIMITS.parkedMsMin, 10, LIMITS.parkedMsMax),
+  RETRY_ATTEMPTS_MAX: integerSetting(20, 1, 1_000),
   STALLED_AFTER_MS: integerSetting(15 * MINUTE, 1 * SECOND, 24 * 60 * MINUTE),
   CONTACT: z.string().min(1).max(200).default('unset').describe('who an upstream can write to: a URL or an address'),
   ADMIN_TOKEN: z.string().min(1).max(500).optional().describe('a secret of 1 to 500 characters'),
 });
 
+/** How a parked change is looked at again: the first wait in milliseconds, doubled with each look, and how often at most. */
+export interface RetryPace {
+  waitMs: number;
+  attemptsMax: number;
+}
+
 export interface Settings {
   sources: string[];
   flushAgeMs: number;
   flushBytesMax: number;
+  retry: RetryPace;
   stalledAfterMs: number;
   contact: string;
   adminToken: string | null;
@@ -131,6 +167,7 @@ export function readSettings(env: Record<string, unknown>): Settings {
   const read = parseSettings(common, env);
   return {
     sources: read.SOURCES,
+    retry: { waitMs: read.RETRY_WAIT_MS, attemptsMax: read.RETRY_ATTEMPTS_MAX },
     flushAgeMs: read.FLUSH_AGE_MS,
     flushBytesMax: read.FLUSH_BYTES_MAX,
     stalledAfterMs: read.STALLED_AFTER_MS,

@@ -23,12 +23,13 @@ export type SkipReason =
   | 'dismissed'
   | 'unwatched';
 
-/** Kinds of failure of a whole run; each has one line in `hintFor`. */
+/** Kinds of failure of a whole run, or of a step of it. */
 export type ErrorKind =
   | 'upstream-unreachable'
   | 'upstream-throttled'
   | 'upstream-status'
   | 'upstream-shape'
+  | 'upstream-failing'
   | 'cursor-refused'
   | 'sequence-reset'
   | 'foreign-object'
@@ -36,6 +37,7 @@ export type ErrorKind =
   | 'loader-failed'
   | 'bucket-failed'
   | 'database-failed'
+  | 'queue-failed'
   | 'journal-full'
   | 'flush-failed'
   | 'deadline'
@@ -85,32 +87,6 @@ export class OwnError extends Error {
     this.retryAfterMs = retryAfterMs;
   }
 }
-
-/** What a person can do about an error of this kind: one sentence, the same wherever it is shown. */
-export function hintFor(kind: ErrorKind): string {
-  return HINTS[kind];
-}
-
-const HINTS: Record<ErrorKind, string> = {
-  'upstream-unreachable':
-    'Check the network and the URL in the settings; the source goes on by itself once it answers.',
-  'upstream-throttled':
-    'Nothing to do: the source waits as long as the upstream asked for. Lower its requests per second if it repeats.',
-  'upstream-status': 'Nothing to do if it passes; if it stays, look at the upstream in a browser.',
-  'upstream-shape': 'The upstream changed the form of its answers; the source file that reads it must follow.',
-  'cursor-refused': 'The upstream no longer takes the stored place; see whether its feed was rebuilt.',
-  'sequence-reset': 'The upstream counts from a lower number again; re-seed the source from a new start.',
-  'foreign-object': 'Another object stands where a data file belongs; find out who wrote it before removing it.',
-  'lake-not-empty':
-    'Data files of this table exist but the source has no journal of them; rebuild the source from the lake.',
-  'loader-failed': 'Nothing to do if it passes; if it stays, look at the logs of the Loader.',
-  'bucket-failed': 'Nothing to do if it passes; if it stays, look at the bucket and its binding.',
-  'database-failed': 'Nothing is lost: the projection is repeated until it lands. Look at the database if it stays.',
-  'journal-full': 'Pulling stopped until flushes have emptied the journal; look at why they do not.',
-  'flush-failed': 'The file is tried again every 5 minutes; the message says what an attempt cost.',
-  deadline: 'A call did not end in time; the run starts again by itself.',
-  internal: 'This is a fault of Tributary; please report it with the message.',
-};
 
 /** The message of anything that was thrown. */
 export function messageOf(error: unknown): string {

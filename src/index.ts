@@ -2,6 +2,8 @@ import { TABLES } from '../schemas/index.ts';
 import type { Known } from './api/forms.ts';
 import { watchSources } from './api/health.ts';
 import { createApi } from './api/router.ts';
+import { consumeTickets } from './failures/queue.ts';
+import { loadPort } from './loader-port.ts';
 import { createLog } from './log.ts';
 import { SOURCES } from './sources/registry.ts';
 
@@ -13,5 +15,11 @@ const api = createApi(known);
 
 export default {
   fetch: (request, env) => api.fetch(request, env),
+  queue: (batch, env, ctx) =>
+    consumeTickets(batch, {
+      office: source => env.SOURCES_NS.getByName(source),
+      load: source => loadPort(ctx.exports.Loader, source),
+      log: known.log,
+    }),
   scheduled: (_, env) => watchSources(env, known),
 } satisfies ExportedHandler<Env>;

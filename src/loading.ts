@@ -34,9 +34,15 @@ export function pullStep(
   loading: Loading,
   { request, permits }: { request: PullRequest; permits: Permit[] },
 ): Promise<Answer<Page>> {
-  return step(loading, { permits, ms: LIMITS.pullMsMax }, fetcher =>
-    loading.source.pull(request, contextOf(loading, fetcher)),
-  );
+  return step(loading, { permits, ms: LIMITS.pullMsMax }, async fetcher => {
+    const page = await loading.source.pull(request, contextOf(loading, fetcher));
+    return { ...page, changes: page.changes.map(change => ({ ...change, key: storableKey(change.key) })) };
+  });
+}
+
+/** A key that SQLite takes, whatever the feed says: no half characters, no megabytes. What is cut names nothing. */
+function storableKey(key: string): string {
+  return key.slice(0, LIMITS.changeKeyLengthMax).toWellFormed();
 }
 
 /** What a slice's loads share. */
@@ -213,6 +219,7 @@ class Load {
       reason: reason === 'unreachable' ? 'timeout' : reason,
       detail,
       retryAfterMs,
+      stack: error.stack ?? null,
     };
   }
 }

@@ -1,23 +1,47 @@
 import { DurableObject } from 'cloudflare:workers';
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
-import type { ControlAction, ControlResult, LiveFile, SourceHealth, SourceStatus, TableFacts } from './api/forms.ts';
+import type {
+  ControlAction,
+  ControlResult,
+  Failed,
+  FailedQuery,
+  LiveFile,
+  Pushed,
+  PushedPart,
+  RangeAction,
+  RangeAnswer,
+  RangeRequest,
+  RangeStatus,
+  Replayed,
+  SourceHealth,
+  SourceStatus,
+  TableFacts,
+} from './api/forms.ts';
 import { readSettings } from './config.ts';
 import { Engine } from './engine/engine.ts';
+import type { RangeLane } from './engine/journal-ranges.ts';
 import { journalSource } from './engine/journal-schema.ts';
 import type {
+  Admitted,
   ClockPort,
   D1Port,
   EncodePort,
   EngineSource,
-  LoadPort,
+  HandedBack,
   Ports,
   SqlValue,
+  TicketPort,
   WakePort,
 } from './engine/ports.ts';
+import { takePush } from './engine/push.ts';
+import { controlRange, rangeOf, startRange } from './engine/range-controls.ts';
 import { objectSql } from './engine/sql.ts';
 import { healthOf, liveFilesOf, stateOf, statusOf, tablesOf } from './engine/status.ts';
-import { OwnError } from './errors.ts';
+import { messageOf, OwnError } from './errors.ts';
+import type { Ticket } from './failures/parked.ts';
+import { dismissFailed, failedChange, failedOf, replayFailed } from './failures/replay.ts';
 import { bucketPort } from './lake/bucket.ts';
+import { loadPort } from './loader-port.ts';
 import { createLog } from './log.ts';
 import { openDataFile } from './parquet/encode.ts';
 import { sourceNamed } from './sources/registry.ts';
@@ -35,8 +59,14 @@ export class SourceObject extends DurableObject<Env> {
     const settings = readSettings(env as unknown as Record<string, unknown>);
     const source = engineSource(id, env);
     const ports: Ports = {
-      ...{ sql, bucket: bucketPort(env.LAKE), d1: d1Port(env.DB), load: loadPort(ctx, id), encode: ENCODE },
-      ...{ clock: CLOCK, wake: wakePort(ctx.storage), log: createLog() },
+      ...{
+        sql,
+        bucket: bucketPort(env.LAKE),
+        d1: d1Port(env.DB),
+        load: loadPort(ctx.exports.Loader, id),
+        encode: ENCODE,
+      },
+      ...{ clock: CLOCK, wake: wakePort(ctx.storage), tickets: ticketPort(env.RETRY_QUEUE, id), log: createLog() },
     };
     this.#engine = new Engine({ ports, source, options: { ...settings, enabled: settings.sources.includes(id) } });
   }
@@ -52,6 +82,50 @@ export class SourceObject extends DurableObject<Env> {
   async control(action: ControlAction): Promise<ControlResult> {
     const changed = await this.#engine.control(action);
     return { source: this.#engine.source.id, action, changed, state: stateOf(this.#engine) };
+  }
+
+  admitTickets(tickets: Ticket[]): Admitted {
+    return this.#engine.retries.admit(tickets);
+  }
+
+  takeBack(handedBack: HandedBack): Promise<void> {
+    return this.#engine.takeBack(handedBack);
+  }
+
+  expireTickets(tickets: Ticket[]): Promise<void> {
+    return this.#engine.expire(tickets);
+  }
+
+  push(part: PushedPart): Promise<Pushed> {
+    return takePush(this.#engine, part);
+  }
+
+  startRange(lane: RangeLane, request: RangeRequest): Promise<RangeAnswer> {
+    return startRange(this.#engine, lane, request);
+  }
+
+  controlRange(lane: RangeLane, action: RangeAction): Promise<RangeAnswer> {
+    return controlRange(this.#engine, lane, action);
+  }
+
+  range(lane: RangeLane): RangeStatus | null {
+    return rangeOf(this.#engine, lane);
+  }
+
+  failed(query: FailedQuery & { after: number; limit: number }): Failed[] {
+    return failedOf(this.#engine, query);
+  }
+
+  failedChange(changeNumber: number): Failed | null {
+    return failedChange(this.#engine, changeNumber);
+  }
+
+  replay(wanted: { numbers: number[] | null; query: FailedQuery; dryRun: boolean }): Promise<Replayed> {
+    return replayFailed(this.#engine, wanted);
+  }
+
+  dismiss(changeNumber: number, note: string): boolean | null {
+    return dismissFailed(this.#engine, changeNumber, note);
   }
 
   tables(): TableFacts[] {
@@ -74,9 +148,18 @@ export class SourceObject extends DurableObject<Env> {
 function engineSource(id: string, env: Env): EngineSource {
   const source = sourceNamed(id);
   const settings = source.settings(env as unknown as Record<string, unknown>);
-  const { tables, resumable, compare } = source;
+  const { tables, resumable, compare, parse } = source;
   const requests: EngineSource['requests'] = (step, changes) => source.requests(step, changes, settings);
-  return { id, tables, resumable, compare, requests, ...source.pace(settings), prepares: source.prepare !== undefined };
+  return {
+    id,
+    tables,
+    resumable,
+    compare,
+    parse,
+    requests,
+    ...source.pace(settings),
+    prepares: source.prepare !== undefined,
+  };
 }
 
 const ENCODE: EncodePort = {
@@ -106,24 +189,21 @@ function d1Port(db: D1Database): D1Port {
         const answers = await db.batch<Record<string, SqlValue>>(bound);
         return answers.map(answer => answer.results);
       } catch (error) {
-        throw new OwnError(
-          'database-failed',
-          `database batch: ${error instanceof Error ? error.message : String(error)}`,
-        );
+        throw new OwnError('database-failed', `database batch: ${messageOf(error)}`);
       }
     },
   };
 }
 
-/** Loopback calls: each may run in an isolate of its own. */
-function loadPort(ctx: DurableObjectState, source: string): LoadPort {
-  const loader = ctx.exports.Loader;
+function ticketPort(queue: Queue, source: string): TicketPort {
   return {
-    start: permits => loader.start(source, permits),
-    pull: (request, permits) => loader.pull(source, request, permits),
-    prepare: (changes, permits) => loader.prepare(source, changes, permits),
-    load: request => loader.load(source, request),
-    ping: async () => loader.ping(),
+    async send(tickets) {
+      try {
+        await queue.sendBatch(tickets.map(ticket => ({ body: { source, ...ticket } })));
+      } catch (error) {
+        throw new OwnError('queue-failed', `queue send: ${messageOf(error)}`);
+      }
+    },
   };
 }
 

@@ -61,8 +61,9 @@ const RULES: Rule[] = [
     files: /^src\/index\.ts$/,
     may: [
       /^schemas\/index\.ts$/,
-      /^src\/(log|loader|source-object)\.ts$/,
+      /^src\/(log|loader|loader-port|source-object)\.ts$/,
       /^src\/api\//,
+      /^src\/failures\/queue\.ts$/,
       /^src\/sources\/registry\.ts$/,
     ],
     types: [/^src\//],

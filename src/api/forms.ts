@@ -1,4 +1,4 @@
-import type { Table } from '../../schemas/table.ts';
+import type { Row, Table } from '../../schemas/table.ts';
 import type { ParkReason, SkipReason } from '../errors.ts';
 import type { LogFields } from '../log.ts';
 import type { Source } from '../sources/source.ts';
@@ -84,6 +84,92 @@ export interface ControlResult {
   state: SourceState;
 }
 
+export type RangeAction = 'pause' | 'resume' | 'cancel';
+
+/** A stretch of the feed, `from` excluded; a rewind goes from `to` to where the tail stands. `rate`: changes a second. */
+export interface RangeRequest {
+  from?: string;
+  to: string;
+  rate: number | null;
+}
+
+/** A stretch of the feed that is pulled beside the tail. Times are ISO 8601. */
+export interface RangeStatus {
+  source: string;
+  lane: 'backfill' | 'rewind';
+  /** Its rows have `_cursor` `<place>#<run>`. */
+  run: number;
+  from: string;
+  to: string;
+  cursor: string;
+  state: 'counting' | 'loading' | 'paused' | 'done' | 'cancelled';
+  /** Changes in it, once they are counted; `changes_counted` so far. */
+  changes: number | null;
+  changes_counted: number;
+  done: number;
+  rate: number;
+  seconds_left: number | null;
+  started_at: string;
+  ended_at: string | null;
+}
+
+/** Why an object did not do what it was asked for. */
+export interface Refusal {
+  code: 'invalid_body' | 'conflict' | 'not_found';
+  message: string;
+  hint: string;
+}
+
+export type RangeAnswer = { changed: boolean; range: RangeStatus } | Refusal;
+
+/** One part of a request that pushes rows: each with its line, `row` as the table has it without lineage. */
+export interface PushedPart {
+  identity: string;
+  table: string;
+  rows: { line: number; row: Row }[];
+}
+
+/** What came of a part; `isFull`: nothing, the journal has no room for now. */
+export interface Pushed {
+  isFull: boolean;
+  accepted: number;
+  repeated: number;
+}
+
+/** Which failed changes are meant: dead ones by default, or `parked`, those still looked at. */
+export interface FailedQuery {
+  state: 'dead' | 'parked';
+  reason: string | null;
+  /** Dead, or parked, for longer. */
+  olderThanSeconds: number | null;
+}
+
+/** A change that failed. Its id is `<source>-<change number>`. Times are ISO 8601. */
+export interface Failed {
+  id: string;
+  source: string;
+  change_number: number;
+  key: string;
+  cursor: string;
+  state: 'parked' | 'dead' | 'replaying' | 'resolved' | 'superseded' | 'dismissed';
+  reason: ParkReason;
+  message: string;
+  hint: string;
+  attempts: number;
+  history: { at: string; reason: string; detail: string }[];
+  parked_at: string;
+  failed_at: string | null;
+  next_look_at: string | null;
+  resolved_at: string | null;
+  note: string | null;
+}
+
+/** How many dead changes are, or would be, looked at again. */
+export interface Replayed {
+  changes: number;
+  by_reason: Record<string, number>;
+}
+
 /** Whether a source does what it should; `reason` says why not. `state` is null when it did not answer. */
 export interface SourceHealth {
   id: string;
@@ -100,6 +186,17 @@ export interface SourceStub {
   tables(): Promise<TableFacts[]>;
   /** The first `limit` live files of a table whose first LSN is over `after`, in LSN order. */
   liveFiles(table: string, after: number, limit: number): Promise<LiveFile[]>;
+  push(part: PushedPart): Promise<Pushed>;
+  startRange(lane: RangeStatus['lane'], request: RangeRequest): Promise<RangeAnswer>;
+  controlRange(lane: RangeStatus['lane'], action: RangeAction): Promise<RangeAnswer>;
+  range(lane: RangeStatus['lane']): Promise<RangeStatus | null>;
+  /** The first `limit` failed changes after a change number, in order. */
+  failed(query: FailedQuery & { after: number; limit: number }): Promise<Failed[]>;
+  failedChange(changeNumber: number): Promise<Failed | null>;
+  /** `numbers`: only these changes; a number that is not dead is passed over. */
+  replay(wanted: { numbers: number[] | null; query: FailedQuery; dryRun: boolean }): Promise<Replayed>;
+  /** False when it was ended before, null when there is none of the number. */
+  dismiss(changeNumber: number, note: string): Promise<boolean | null>;
   health(): Promise<SourceHealth>;
   /** Re-arms a source that is silent, and starts one named in the settings the first time. */
   watch(): Promise<void>;

@@ -1,22 +1,48 @@
 import { type IRequest, Router } from 'itty-router';
 import { messageOf } from '../errors.ts';
 import { ApiError, errorAnswer, settingMessage } from './answer.ts';
-import type { ApiEnv, ControlAction, Known } from './forms.ts';
+import { dismissFailed, listFailed, replayFailed, showFailed } from './failed.ts';
+import type { ApiEnv, ControlAction, Known, RangeAction } from './forms.ts';
 import { showHealth } from './health.ts';
+import { controlRange, showRange, startRange } from './ranges.ts';
+import { pushRecords } from './records.ts';
 import { controlSource, listSources, showSource } from './sources.ts';
 import { listTables, showTable } from './tables.ts';
 import { requireToken, withoutSecrets } from './token.ts';
 
 type Handler = (request: IRequest, env: ApiEnv, known: Known) => Promise<Response>;
 
+type Route = readonly [method: 'GET' | 'POST', path: string, handler: Handler];
+
 /** Every route. Those that change something need the token; reading is open. */
-const ROUTES: readonly (readonly [method: 'GET' | 'POST', path: string, handler: Handler])[] = [
+const ROUTES: readonly Route[] = [
   ['GET', '/healthz', (_, env, known) => showHealth(env, known)],
   ['GET', '/v1/sources', (_, env, known) => listSources(env, known)],
   ['GET', '/v1/sources/:id', (request, env, known) => showSource(env, known, param(request, 'id'))],
   ['POST', '/v1/sources/:id/start', control('start')],
   ['POST', '/v1/sources/:id/pause', control('pause')],
   ['POST', '/v1/sources/:id/flush', control('flush')],
+  [
+    'POST',
+    '/v1/sources/:id/records',
+    withToken((request, env, known) => pushRecords(env, known, { id: param(request, 'id'), request })),
+  ],
+  ...rangeRoutes('backfill'),
+  ...rangeRoutes('rewind'),
+  ['GET', '/v1/failed', (request, env, known) => listFailed(env, known, request.query)],
+  [
+    'POST',
+    '/v1/failed/replay',
+    withToken(async (request, env, known) => replayFailed(env, known, await request.text())),
+  ],
+  ['GET', '/v1/failed/:id', (request, env, known) => showFailed(env, known, param(request, 'id'))],
+  [
+    'POST',
+    '/v1/failed/:id/dismiss',
+    withToken(async (request, env, known) =>
+      dismissFailed(env, known, { id: param(request, 'id'), text: await request.text() }),
+    ),
+  ],
   ['GET', '/v1/tables', (_, env, known) => listTables(env, known)],
   [
     'GET',
@@ -40,10 +66,36 @@ export function createApi(known: Known): { fetch(request: Request, env: ApiEnv):
   return { fetch: (request, env) => router.fetch(request, env) };
 }
 
+function rangeRoutes(lane: 'backfill' | 'rewind'): Route[] {
+  const path = `/v1/sources/:id/${lane}`;
+  const act = (action: RangeAction): Route => [
+    'POST',
+    `${path}/${action}`,
+    withToken(async (request, env, known) =>
+      controlRange(env, known, { id: param(request, 'id'), lane, action, text: await request.text() }),
+    ),
+  ];
+  return [
+    ['GET', path, (request, env, known) => showRange(env, known, { id: param(request, 'id'), lane })],
+    [
+      'POST',
+      path,
+      withToken(async (request, env, known) =>
+        startRange(env, known, { id: param(request, 'id'), lane, text: await request.text() }),
+      ),
+    ],
+    ...(['pause', 'resume', 'cancel'] as const).map(act),
+  ];
+}
+
 function control(action: ControlAction): Handler {
+  return withToken((request, env, known) => controlSource(env, known, { id: param(request, 'id'), action, request }));
+}
+
+function withToken(handler: Handler): Handler {
   return async (request, env, known) => {
     await requireToken(request, env);
-    return controlSource(env, known, { id: param(request, 'id'), action, request });
+    return handler(request, env, known);
   };
 }
 

@@ -1,5 +1,6 @@
 import { LIMITS } from '../config.ts';
-import type { HostPace } from '../sources/source.ts';
+import { OwnError } from '../errors.ts';
+import type { HostPace, HostRequests } from '../sources/source.ts';
 import type { HostState, JournalState } from './journal-state.ts';
 import type { HostTally, Permit } from './ports.ts';
 
@@ -45,6 +46,21 @@ export class Admission {
     const { state, startAtMs, intervalMs } = this.#timeline(host, nowMs);
     this.#state.saveHost({ ...state, next_slot_ms: startAtMs + count * intervalMs });
     return { host, count, startAtMs, intervalMs };
+  }
+
+  /** Takes all that a step asks for. Throws `upstream-throttled` where a host has no room for its part yet. */
+  takeAll(requests: HostRequests, nowMs: number): Permit[] {
+    const wanted = Object.entries(requests);
+    for (const [host, want] of wanted) {
+      const { count, atMs } = this.room({ host, want, nowMs, windowMs: LIMITS.slicePermitMsMax });
+      if (count >= want) continue;
+      throw new OwnError(
+        'upstream-throttled',
+        `${host}: expected room to ask, got none yet`,
+        Math.max(1, atMs - nowMs),
+      );
+    }
+    return wanted.map(([host, count]) => this.take({ host, count, nowMs }));
   }
 
   /** Learns from what hosts answered. */

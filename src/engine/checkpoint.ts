@@ -1,26 +1,33 @@
 import { LIMITS } from '../config.ts';
 import { OwnError } from '../errors.ts';
+import { type DeadLetters, letterStatement } from '../failures/letters.ts';
 import type { DataFile, JournalFiles } from './journal-files.ts';
 import type { Ports, SqlValue } from './ports.ts';
 
 /**
- * Projects settled files and the durable cursor to the operational database, the oldest first. Every statement is
+ * Projects settled files, dead letters and the durable cursor to the operational database, the oldest first. Every statement is
  * guarded so that repeating it, or an older one landing late, changes nothing.
  */
 export async function project({
   ports,
   files,
+  letters,
   source,
   cursor,
 }: {
   ports: Ports;
   files: JournalFiles;
+  letters: DeadLetters;
   source: string;
   cursor: string | null;
 }): Promise<void> {
   const settled = files.unprojected(LIMITS.projectFilesMax);
   const stampMs = files.nextProjectionMs(ports.clock.now());
-  const statements = settled.map(file => runStatement(source, file));
+  const turned = letters.unprojected(LIMITS.projectLettersMax);
+  const statements = [
+    ...settled.map(file => runStatement(source, file)),
+    ...turned.map(letter => letterStatement(source, letter)),
+  ];
   if (cursor !== null) statements.push(syncStatement({ source, cursor, at: iso(stampMs) }));
   statements.push({ sql: 'SELECT last_sync_time AS at FROM sync_state WHERE source = ?', params: [source] });
   const answers = await ports.clock.within(
@@ -35,6 +42,7 @@ export async function project({
     throw new OwnError('database-failed', `sync_state of ${source}: expected stamp ${iso(stampMs)}, got ${stands}`);
   }
   files.markProjected(settled, cursor);
+  letters.markProjected(turned, stampMs);
 }
 
 function runStatement(source: string, file: DataFile): { sql: string; params: SqlValue[] } {

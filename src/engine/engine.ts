@@ -1,15 +1,16 @@
-import { LIMITS } from '../config.ts';
-import { messageOf, OwnError } from '../errors.ts';
+import { LIMITS, type RetryPace } from '../config.ts';
+import { OwnError } from '../errors.ts';
+import type { Ticket } from '../failures/parked.ts';
 import { partitionsPrefix } from '../lake/keys.ts';
-import { Admission, waitingUntil } from './admission.ts';
+import { Admission } from './admission.ts';
 import { project } from './checkpoint.ts';
-import { flush } from './flush.ts';
+import { Flusher } from './flusher.ts';
 import { Journal } from './journal.ts';
 import { JournalFiles } from './journal-files.ts';
 import { openJournal } from './journal-schema.ts';
-import type { EngineSource, Ports } from './ports.ts';
-import { retryParked } from './retry.ts';
-import { RowBuffer } from './row-buffer.ts';
+import type { EngineSource, HandedBack, Ports } from './ports.ts';
+import { RANGE_LANES, RangePuller } from './ranges.ts';
+import { Retries } from './retry.ts';
 import { Run } from './run.ts';
 import { SliceLoader } from './slice.ts';
 import { Steps } from './steps.ts';
@@ -20,6 +21,7 @@ export interface EngineOptions {
   enabled: boolean;
   flushAgeMs: number;
   flushBytesMax: number;
+  retry: RetryPace;
   stalledAfterMs: number;
 }
 
@@ -33,10 +35,11 @@ export class Engine {
   readonly source: EngineSource;
   readonly ports: Ports;
   readonly options: EngineOptions;
-  readonly #buffers: RowBuffer[];
+  readonly #flushers: Flusher[];
   readonly #steps: Steps;
-  readonly #slices: SliceLoader;
   readonly #tail: Tail;
+  readonly #ranges: RangePuller[];
+  readonly retries: Retries;
   #running: Promise<void> | null = null;
   /** Somebody asked for a run while one was going on. */
   #noted = false;
@@ -50,16 +53,21 @@ export class Engine {
     this.ports = ports;
     this.source = source;
     this.options = options;
-    this.journal = new Journal(ports.sql, ports.encode);
+    this.journal = new Journal(ports.sql, ports.encode, options.retry);
     this.files = new JournalFiles(ports.sql, ports.encode);
     const { journal, files } = this;
-    this.#buffers = source.tables.map(
-      table => new RowBuffer({ table, source: source.id, files, encode: ports.encode }),
+    this.#flushers = source.tables.map(
+      table => new Flusher({ table, source: source.id, ports, state: journal.state, files, options }),
     );
     this.#steps = new Steps({ source: source.id, state: journal.state, clock: ports.clock, log: ports.log });
     const admission = new Admission(journal.state, source.hosts);
-    this.#slices = new SliceLoader({ ports, source, journal, admission });
-    this.#tail = new Tail({ ports, source, journal, admission, slices: this.#slices });
+    const slices = new SliceLoader({ ports, source, journal, admission });
+    this.#tail = new Tail({ ports, source, journal, admission, slices });
+    const isExpected = (key: string) => this.#tail.expects(key);
+    this.retries = new Retries({ ports, source, journal, admission, isExpected, waitMs: options.retry.waitMs });
+    this.#ranges = RANGE_LANES.map(
+      lane => new RangePuller({ lane, ports, source, journal, admission, slices, isExpected }),
+    );
   }
 
   get paused(): boolean {
@@ -97,7 +105,7 @@ export class Engine {
     try {
       await clock.within(this.#work(run), LIMITS.runMsMax, 'run');
     } catch (error) {
-      this.#tail.drop();
+      for (const puller of [this.#tail, ...this.#ranges]) puller.drop();
       this.#steps.fail('run', error);
     } finally {
       // Whatever of it still goes on, beside a call that failed or past its end, begins nothing more.
@@ -111,12 +119,13 @@ export class Engine {
     if (!this.paused) {
       await this.#steps.run('lake', () => this.#checkLake());
       if (!this.journal.state.fault('lake')) {
-        await this.#steps.run('retry', () => this.#retry(run));
+        await this.#steps.run('retry', () => this.retries.send());
+        for (const range of this.#ranges) await this.#steps.run(range.lane, () => this.#pullRange(range, run));
         await this.#steps.run('follow', () => this.#follow(run));
       }
     }
     await run.keepArmed();
-    for (const buffer of this.#buffers) await this.#steps.run(flushStep(buffer), () => this.#flush(buffer, run));
+    for (const flusher of this.#flushers) await this.#steps.run(flusher.step, () => flusher.work(run));
     if (this.files.backlog().rows === 0) this.journal.state.updateSource({ flush_requested: 0 });
     await run.keepArmed();
     if (this.#isUnprojected()) await this.#steps.run('project', () => this.#project());
@@ -125,27 +134,42 @@ export class Engine {
       this.journal.state.updateSource({ ended_well_ms: this.ports.clock.now() });
   }
 
-  async #retry(run: Run): Promise<void> {
-    this.#tail.forget(await retryParked({ ports: this.ports, journal: this.journal, slices: this.#slices, run }));
+  async #pullRange(range: RangePuller, run: Run): Promise<void> {
+    this.#checkRoom();
+    this.#checkFailing();
+    await range.work(run);
   }
 
   async #follow(run: Run): Promise<void> {
-    const bytes = this.journal.packedBytes();
-    if (bytes > LIMITS.journalBytesMax)
-      throw new OwnError('journal-full', `journal: expected at most ${LIMITS.journalBytesMax} bytes, got ${bytes}`);
+    this.#checkRoom();
     // At most one flush a table and run: once one is due, the rest of the page waits for the next run.
     // A flush that waits out a failure holds nothing up.
     const nowMs = this.ports.clock.now();
-    const ready = this.#buffers.filter(buffer => this.#steps.retryMs(flushStep(buffer)) <= nowMs);
+    const ready = this.#flushers.filter(({ step }) => this.#steps.retryMs(step) <= nowMs);
     await this.#tail.follow(run, async () => {
-      for (const buffer of ready) await this.#read(buffer, run);
-      return ready.some(buffer => this.#isDue(buffer));
+      this.#checkFailing();
+      for (const flusher of ready) await flusher.read(run);
+      return ready.some(({ isDue }) => isDue);
     });
   }
 
-  /** Reads the journal on into the buffer. A backlog fills it for seconds: others have their turn in between. */
-  async #read(buffer: RowBuffer, run: Run): Promise<void> {
-    while (buffer.readNext()) await run.turn();
+  #checkRoom(): void {
+    const bytes = this.journal.state.packedBytes();
+    if (bytes <= LIMITS.journalBytesMax) return;
+    throw new OwnError('journal-full', `journal: expected at most ${LIMITS.journalBytesMax} bytes, got ${bytes}`);
+  }
+
+  /** A source most of whose recent changes failed asks its upstream no more for a while: it would be for nothing. */
+  #checkFailing(): void {
+    const minute = Math.floor(this.ports.clock.now() / 60_000);
+    const { changes, parked } = this.journal.state.changesSince(minute - LIMITS.failingWindowMinutes);
+    if (changes < LIMITS.failingChangesMin || parked / changes <= LIMITS.failingShareMax) return;
+    const expected = `at most ${LIMITS.failingShareMax * 100} % parked`;
+    throw new OwnError(
+      'upstream-failing',
+      `recent changes: expected ${expected}, got ${parked} of ${changes}`,
+      LIMITS.probeMs,
+    );
   }
 
   /** An object that lost its journal must not number from 1 beside the files of its former self. */
@@ -164,63 +188,18 @@ export class Engine {
     this.journal.state.updateSource({ lake_checked: 1 });
   }
 
-  async #flush(buffer: RowBuffer, run: Run): Promise<void> {
-    await this.#read(buffer, run);
-    if (!this.#isDue(buffer)) return;
-    const { name } = buffer.table;
-    const attempts = this.files.intent(name)?.attempts ?? 0;
-    // Attempts that killed the object left no failure behind; their count did. A stalled table goes on probing.
-    if (attempts >= LIMITS.flushAttemptsMax && !this.journal.state.fault(flushStep(buffer))) {
-      throw new OwnError('flush-failed', `${name}: ${attempts} attempts at ${buffer.bytes} bytes did not end`);
-    }
-    const startedMs = this.ports.clock.now();
-    try {
-      const file = await flush({ ports: this.ports, files: this.files, buffer, run });
-      if (!file) return;
-      const duration_ms = Math.max(0, this.ports.clock.now() - startedMs);
-      const { key, rows, bytes, settled_ms } = file;
-      this.journal.state.updateSource({
-        last_flush: JSON.stringify({ at: new Date(settled_ms).toISOString(), rows, bytes, key, duration_ms }),
-      });
-      this.ports.log('flush_settled', { source: this.source.id, table: name, key, rows, bytes, duration_ms });
-    } catch (error) {
-      const spent = this.files.intent(name)?.attempts ?? 0;
-      const isForeign = error instanceof OwnError && error.kind === 'foreign-object';
-      if (spent < LIMITS.flushAttemptsMax || isForeign) throw error;
-      throw new OwnError(
-        'flush-failed',
-        `${name}: ${spent} attempts, the last took ${this.ports.clock.now() - startedMs} ms: ${messageOf(error)}`,
-      );
-    } finally {
-      buffer.drop();
-    }
-  }
-
   async #project(): Promise<void> {
-    await project({ ports: this.ports, files: this.files, source: this.source.id, cursor: this.files.durableCursor() });
+    const { ports, files, journal, source } = this;
+    const { letters } = journal.parked;
+    await project({ ports, files, letters, source: source.id, cursor: files.durableCursor() });
   }
 
   #isUnprojected(): boolean {
     return (
       this.files.unprojected(1).length > 0 ||
+      this.journal.parked.letters.unprojected(1).length > 0 ||
       this.files.durableCursor() !== this.journal.state.source().projected_cursor
     );
-  }
-
-  /** An intent that waits to be settled, size, a control, or age. */
-  #isDue(buffer: RowBuffer): boolean {
-    const { name } = buffer.table;
-    if (this.files.intent(name) || buffer.full || buffer.bytes >= this.options.flushBytesMax) return true;
-    const oldest = this.files.firstEntry(name);
-    if (!oldest) return false;
-    return (
-      this.journal.state.source().flush_requested === 1 || this.ports.clock.now() >= this.#flushMs(oldest.stamp_ms)
-    );
-  }
-
-  /** When rows of this stamp are old enough; a stamp far ahead comes from a clock that jumped back, and is old enough. */
-  #flushMs(stampMs: number): number {
-    return waitingUntil(stampMs + this.options.flushAgeMs, this.ports.clock.now(), this.options.flushAgeMs);
   }
 
   /** The earliest time at which some step has something to do; null when a paused source has nothing left. */
@@ -233,10 +212,8 @@ export class Engine {
       want('follow', this.#steps.retryMs('lake') || this.#tail.nextMs(nowMs));
       want('retry', this.#steps.retryMs('lake') || this.journal.parked.nextDueMs(nowMs));
     }
-    for (const buffer of this.#buffers) {
-      const oldest = this.files.firstEntry(buffer.table.name);
-      if (oldest) want(flushStep(buffer), this.#isDue(buffer) ? nowMs : this.#flushMs(oldest.stamp_ms));
-    }
+    for (const range of this.paused ? [] : this.#ranges) want(range.lane, range.nextMs(nowMs));
+    for (const flusher of this.#flushers) want(flusher.step, flusher.nextMs(nowMs));
     if (this.#isUnprojected()) want('project', nowMs);
     return times.length > 0 ? Math.min(...times) : null;
   }
@@ -253,6 +230,24 @@ export class Engine {
     if (isSilent) await this.poke();
   }
 
+  /** Sets the alarm where something came in from outside that it is too late for. */
+  async arm(): Promise<void> {
+    const wantedMs = this.nextWakeMs();
+    const armedMs = await this.ports.wake.get();
+    if (wantedMs !== null && (armedMs === null || armedMs > wantedMs)) await this.ports.wake.set(wantedMs);
+  }
+
+  /** Takes what came of granted looks; rows of theirs are flushed in time. */
+  async takeBack(handedBack: HandedBack): Promise<void> {
+    if (this.retries.take(handedBack)) await this.arm();
+  }
+
+  /** Tickets that a queue gave up. */
+  async expire(tickets: Ticket[]): Promise<void> {
+    this.retries.expire(tickets);
+    await this.poke();
+  }
+
   /** Starts, pauses or flushes; `changed` is false when it was so already. */
   async control(action: 'start' | 'pause' | 'flush'): Promise<boolean> {
     const { state } = this.journal;
@@ -263,8 +258,4 @@ export class Engine {
     await this.poke();
     return changed;
   }
-}
-
-function flushStep(buffer: RowBuffer): string {
-  return `flush:${buffer.table.name}`;
 }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Table } from '../../schemas/table.ts';
-import { TAIL } from './journal.ts';
+import { TAIL } from './journal-append.ts';
 import type { JournalRow } from './journal-rows.ts';
 import { JournalState } from './journal-state.ts';
 import type { EncodePort, ObjectHead, SqlPort } from './ports.ts';

@@ -15,6 +15,7 @@ export const LINEAGE_COLUMNS = 3;
 /** What the entries of one append share. `cursorBefore` is null where the durable cursor need not wait for them. */
 export interface EntryFacts {
   source: SourceRow;
+  runType: 'follow' | 'backfill' | 'replay' | 'push';
   cursorBefore: string | null;
   cursorAfter: string;
 }
@@ -68,7 +69,7 @@ function writeEntry(
   encode: EncodePort,
   entry: EntryFacts & { table: string; chunk: PendingRow[]; firstLsn: number },
 ): void {
-  const { source, table, chunk, firstLsn, cursorBefore, cursorAfter } = entry;
+  const { source, runType, table, chunk, firstLsn, cursorBefore, cursorAfter } = entry;
   const text = `[${chunk.map(row => row.text).join(',')}]`;
   const body = encode.pack(text);
   const digest = createHash('sha256').update(body).digest('hex');
@@ -77,7 +78,7 @@ function writeEntry(
        schema_version, run_type, changes, parked, raw_bytes, packed_bytes, digest, body)
      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     ...[table, firstLsn, firstLsn + chunk.length - 1, source.append_number, cursorBefore, cursorAfter, source.stamp_ms],
-    ...[tableNamed(table).version, 'follow', source.loose_changes, source.loose_parked],
+    ...[tableNamed(table).version, runType, source.loose_changes, source.loose_parked],
     ...[text.length, body.length, digest, body],
   );
   // Counted once, with the first entry that can carry them.

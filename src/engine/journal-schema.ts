@@ -1,9 +1,6 @@
 import type { SqlPort } from './ports.ts';
 
-/** Version of the object's own tables; an object of a later version is refused rather than misread. */
-const LAYOUT_VERSION = 1;
-
-const STATEMENTS = [
+const FIRST_LAYOUT = [
   `CREATE TABLE source (
     id INTEGER PRIMARY KEY CHECK (id = 1),
     layout INTEGER NOT NULL,
@@ -146,18 +143,85 @@ const STATEMENTS = [
   `CREATE TABLE minutes (minute INTEGER PRIMARY KEY, rows INTEGER NOT NULL)`,
 ];
 
-/** Makes the object's tables, or checks that they are of this version. */
+/** Parked changes die after their last attempt; what was tried is remembered; the share of failures is known. */
+const DEAD_LETTERS = [
+  'ALTER TABLE parked ADD COLUMN stack TEXT',
+  'ALTER TABLE parked ADD COLUMN attempts_max INTEGER NOT NULL DEFAULT 20',
+  `ALTER TABLE parked ADD COLUMN history TEXT NOT NULL DEFAULT '[]'`,
+  'ALTER TABLE parked ADD COLUMN died_ms INTEGER',
+  'DROP INDEX parked_due',
+  'CREATE INDEX parked_due ON parked (due_ms) WHERE died_ms IS NULL',
+  'CREATE INDEX parked_looked ON parked (looked_ms) WHERE died_ms IS NULL',
+  `CREATE TABLE letters (
+    change_number INTEGER PRIMARY KEY,
+    key TEXT NOT NULL,
+    place TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    detail TEXT NOT NULL,
+    stack TEXT,
+    attempts INTEGER NOT NULL,
+    history TEXT NOT NULL,
+    parked_ms INTEGER NOT NULL,
+    failed_ms INTEGER NOT NULL,
+    status TEXT NOT NULL,
+    resolved_ms INTEGER,
+    note TEXT,
+    version INTEGER NOT NULL,
+    projected INTEGER NOT NULL
+  )`,
+  'CREATE INDEX letters_unprojected ON letters (change_number) WHERE projected = 0',
+  'ALTER TABLE minutes ADD COLUMN changes INTEGER NOT NULL DEFAULT 0',
+  'ALTER TABLE minutes ADD COLUMN parked INTEGER NOT NULL DEFAULT 0',
+];
+
+/** Stretches of the feed that are pulled beside the tail, and where the tail itself began. */
+const RANGES = [
+  `CREATE TABLE ranges (
+    lane TEXT PRIMARY KEY,
+    run INTEGER NOT NULL,
+    from_cursor TEXT NOT NULL,
+    to_cursor TEXT NOT NULL,
+    phase TEXT NOT NULL,
+    paused INTEGER NOT NULL DEFAULT 0,
+    rate REAL NOT NULL,
+    cursor TEXT NOT NULL,
+    counted INTEGER NOT NULL DEFAULT 0,
+    done INTEGER NOT NULL DEFAULT 0,
+    next_ms INTEGER NOT NULL DEFAULT 0,
+    paced_ms INTEGER NOT NULL DEFAULT 0,
+    paced_done INTEGER NOT NULL DEFAULT 0,
+    started_ms INTEGER NOT NULL,
+    ended_ms INTEGER
+  )`,
+  'ALTER TABLE lanes ADD COLUMN first_cursor TEXT',
+];
+
+/** Requests that push rows, and which of their lines are in: a bit a line, so many lines a row. */
+const PUSHES = [
+  'CREATE TABLE pushes (identity TEXT PRIMARY KEY, run INTEGER NOT NULL, begun_ms INTEGER NOT NULL)',
+  'CREATE INDEX pushes_begun ON pushes (begun_ms)',
+  `CREATE TABLE push_lines (
+    identity TEXT NOT NULL,
+    block INTEGER NOT NULL,
+    marks BLOB NOT NULL,
+    PRIMARY KEY (identity, block)
+  ) WITHOUT ROWID`,
+];
+
+/** What makes each layout of the object's own tables out of the one before; append-only. */
+const LAYOUTS = [FIRST_LAYOUT, DEAD_LETTERS, RANGES, PUSHES];
+
+/** Makes the object's tables, or brings those of an earlier version up to this one. A later version is refused. */
 export function openJournal(sql: SqlPort, source: string, tables: string[]): void {
   sql.transaction(() => {
     const [exists] = sql.exec("SELECT name FROM sqlite_master WHERE type = 'table' AND name = 'source'");
-    if (!exists) {
-      for (const statement of STATEMENTS) sql.exec(statement);
-      sql.exec('INSERT INTO source (id, layout, name) VALUES (1, ?, ?)', LAYOUT_VERSION, source);
-    }
-    const [found] = sql.exec<{ layout: number; name: string }>('SELECT layout, name FROM source');
-    if (found?.layout !== LAYOUT_VERSION)
-      throw new Error(`journal: expected layout ${LAYOUT_VERSION}, got ${found?.layout}`);
-    if (found.name !== source) throw new Error(`journal: expected source ${source}, got ${found.name}`);
+    const found = exists ? sql.exec<{ layout: number; name: string }>('SELECT layout, name FROM source')[0]! : null;
+    const layout = found?.layout ?? 0;
+    if (layout > LAYOUTS.length) throw new Error(`journal: expected layout ${LAYOUTS.length}, got ${layout}`);
+    if (found && found.name !== source) throw new Error(`journal: expected source ${source}, got ${found.name}`);
+    for (const statement of LAYOUTS.slice(layout).flat()) sql.exec(statement);
+    if (found === null) sql.exec('INSERT INTO source (id, layout, name) VALUES (1, ?, ?)', LAYOUTS.length, source);
+    else if (layout < LAYOUTS.length) sql.exec('UPDATE source SET layout = ?', LAYOUTS.length);
     for (const table of tables) sql.exec('INSERT INTO tables (name) VALUES (?) ON CONFLICT DO NOTHING', table);
   });
 }

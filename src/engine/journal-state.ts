@@ -28,6 +28,8 @@ export interface SourceRow {
 /** A puller and its place. */
 export interface Lane {
   lane: string;
+  /** Where it began; null in a journal that did before this was written down. */
+  first_cursor: string | null;
   cursor: string | null;
   head: string | null;
   at_head: number;
@@ -152,11 +154,13 @@ export class JournalState {
     );
   }
 
-  countRows(rows: number, nowMs: number): void {
+  /** Counts what was accepted in this minute. */
+  count({ rows, changes, parked, nowMs }: { rows: number; changes: number; parked: number; nowMs: number }): void {
     const minute = Math.floor(nowMs / 60_000);
     this.#sql.exec(
-      'INSERT INTO minutes (minute, rows) VALUES (?, ?) ON CONFLICT DO UPDATE SET rows = rows + excluded.rows',
-      ...[minute, rows],
+      `INSERT INTO minutes (minute, rows, changes, parked) VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET
+         rows = rows + excluded.rows, changes = changes + excluded.changes, parked = parked + excluded.parked`,
+      ...[minute, rows, changes, parked],
     );
     // The longest span anyone asks for is an hour.
     this.#sql.exec('DELETE FROM minutes WHERE minute < ?', minute - 60);
@@ -168,6 +172,49 @@ export class JournalState {
       'SELECT coalesce(sum(rows), 0) AS rows FROM minutes WHERE minute >= ?',
       minute,
     )[0]!.rows;
+  }
+
+  /** Changes accepted since the start of a minute (minutes since 1970), and how many of them were parked. */
+  changesSince(minute: number): { changes: number; parked: number } {
+    return this.#sql.exec<{ changes: number; parked: number }>(
+      'SELECT coalesce(sum(changes), 0) AS changes, coalesce(sum(parked), 0) AS parked FROM minutes WHERE minute >= ?',
+      minute,
+    )[0]!;
+  }
+
+  /** The newest LSN of a key over all tables, 0 when it has no row. */
+  lastLsnOf(key: string): number {
+    return (
+      this.#sql.exec<{ lsn: number | null }>('SELECT max(last_lsn) AS lsn FROM keys WHERE key = ?', key)[0]!.lsn ?? 0
+    );
+  }
+
+  /** The newest LSN of all tables together: it only rises, and with every row. */
+  lastLsn(): number {
+    return this.tables().reduce((sum, table) => sum + table.last_lsn, 0);
+  }
+
+  /** The newest revision of a key there is a row of. */
+  revisionOf(key: string): number | null {
+    return this.#sql.exec<{ revision: number | null }>(
+      'SELECT max(revision) AS revision FROM keys WHERE key = ?',
+      key,
+    )[0]!.revision;
+  }
+
+  /** Size of a key's last document, where one is known. */
+  documentBytesOf(key: string): number | null {
+    return this.#sql.exec<{ bytes: number | null }>(
+      'SELECT max(document_bytes) AS bytes FROM keys WHERE key = ?',
+      key,
+    )[0]!.bytes;
+  }
+
+  /** Compressed bytes of rows not yet in a file, and of staged slices. */
+  packedBytes(): number {
+    const [entries] = this.#sql.exec<{ bytes: number }>('SELECT coalesce(sum(packed_bytes), 0) AS bytes FROM entries');
+    const [staged] = this.#sql.exec<{ bytes: number }>('SELECT coalesce(sum(length(body)), 0) AS bytes FROM staged');
+    return entries!.bytes + staged!.bytes;
   }
 
   outcomes(): { outcome: string; changes: number }[] {

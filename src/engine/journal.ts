@@ -1,51 +1,30 @@
-import { LIMITS } from '../config.ts';
-import { messageOf, type ParkReason, type SkipReason } from '../errors.ts';
-import { type ParkedChange, ParkedChanges, recheckDelayMs, retryDelayMs } from '../failures/parked.ts';
-import type { Change, LoadedRow } from '../sources/source.ts';
+import { LIMITS, type RetryPace } from '../config.ts';
+import { type DeadFilter, type ParkedChange, ParkedChanges } from '../failures/parked.ts';
+import { judgeRecheck, recheckDelayMs } from '../failures/recheck.ts';
+import type { Change } from '../sources/source.ts';
+import { type Accepted, type Append, type Outcome, type RangeAppend, TAIL } from './journal-append.ts';
+import { JournalPushes } from './journal-pushes.ts';
+import { JournalRanges, type Range } from './journal-ranges.ts';
 import { AppendedRows, type EntryFacts } from './journal-rows.ts';
 import { JournalState, type SourceRow } from './journal-state.ts';
 import type { EncodePort, SqlPort } from './ports.ts';
-
-/** The lane that follows the feed's newest end. */
-export const TAIL = 'tail';
-
-/** What an accepted change came to. */
-export type Outcome =
-  | { kind: 'rows'; rows: LoadedRow[]; revision: number | null; documentBytes: number }
-  | { kind: 'skip'; reason: SkipReason }
-  | { kind: 'park'; reason: ParkReason; detail: string; retryAfterMs: number | null };
-
-/** The outcome of a change whose rows SQLite refuses. */
-export function refusedRows(error: unknown): Outcome {
-  return { kind: 'park', reason: 'row-too-large', detail: messageOf(error), retryAfterMs: null };
-}
-
-export interface Accepted {
-  change: Change;
-  outcome: Outcome;
-}
-
-/** One slice of a page, in feed order, with the cursors before and after it. */
-export interface Append {
-  lane: string;
-  cursorBefore: string;
-  cursorAfter: string;
-  accepted: Accepted[];
-  nowMs: number;
-}
 
 /** Accepts changes: rows, parked changes and the cursor in one transaction. */
 export class Journal {
   readonly state: JournalState;
   readonly parked: ParkedChanges;
+  readonly ranges: JournalRanges;
+  readonly pushes: JournalPushes;
   readonly #sql: SqlPort;
   readonly #encode: EncodePort;
 
-  constructor(sql: SqlPort, encode: EncodePort) {
+  constructor(sql: SqlPort, encode: EncodePort, pace: RetryPace) {
     this.#sql = sql;
     this.#encode = encode;
     this.state = new JournalState(sql);
-    this.parked = new ParkedChanges(sql);
+    this.parked = new ParkedChanges(sql, pace);
+    this.ranges = new JournalRanges(sql);
+    this.pushes = new JournalPushes(sql);
   }
 
   /** Lets a slice in. False when the lane's cursor is no longer the one its page was pulled from: nothing happened. */
@@ -57,10 +36,49 @@ export class Journal {
     });
   }
 
+  /** Begins a range in the place of the lane's last one. */
+  startRange(range: Parameters<JournalRanges['start']>[0]): void {
+    this.#sql.transaction(() => {
+      this.ranges.start(range, this.#nextRun());
+    });
+  }
+
+  #nextRun(): number {
+    const run = this.state.source().retry_run + 1;
+    this.state.updateSource({ retry_run: run });
+    return run;
+  }
+
+  /** Lets a slice of a range in, with the range's own new place. */
+  appendRange({ lane, run }: Range, { accepted, patch, nowMs }: RangeAppend): void {
+    this.#sql.transaction(() => {
+      this.#acceptBeside(accepted, { run, runType: lane === 'rewind' ? 'replay' : 'backfill', nowMs });
+      this.ranges.update(lane, patch);
+    });
+  }
+
+  /** Lets in what is new of a request that pushes rows. Returns how many lines that were. */
+  appendPush(identity: string, { lines, nowMs }: { lines: (Accepted & { line: number })[]; nowMs: number }): number {
+    return this.#sql.transaction(() => {
+      const known = this.pushes.runOf(identity);
+      const run = known ?? this.#nextRun();
+      if (known === null) this.pushes.begin(identity, { run, nowMs });
+      const missing = this.pushes.missing(
+        identity,
+        lines.map(({ line }) => line),
+      );
+      const accepted = lines.filter(({ line }) => missing.has(line));
+      if (accepted.length === 0) return 0;
+      this.#acceptBeside(accepted, { run, runType: 'push', nowMs });
+      this.pushes.mark(identity, missing);
+      return accepted.length;
+    });
+  }
+
   /** Keeps a slice of a page whose changes are no resume points, until `appendStaged`. */
   stage({ slice, done, append }: { slice: number; done: number; append: Append }): boolean {
     // What SQLite refuses must be known now: once staged, a slice can only be let in whole.
-    this.#rehearse(append);
+    this.#rehearse(() => this.#accept(append));
     return this.#sql.transaction(() => {
       if (this.state.lane(append.lane).cursor !== append.cursorBefore) return false;
       const body = this.#encode.pack(JSON.stringify(append.accepted));
@@ -110,23 +128,22 @@ export class Journal {
     nowMs: number;
   }): boolean {
     return this.#sql.transaction(() => {
-      if (this.lastLsnOf(parked.key) !== lastLsn) return false;
+      if (this.state.lastLsnOf(parked.key) !== lastLsn) return false;
       const recheck = parked.reason === 'lagging-revision';
-      const settled = recheck ? this.#judgeRecheck(parked, outcome) : outcome;
+      const settled = recheck ? judgeRecheck(parked, outcome, this.state.revisionOf(parked.key)) : outcome;
       if (settled === null) {
         this.#postponeRecheck(parked, outcome, nowMs);
         return true;
       }
       if (settled.kind === 'park') {
-        const delayMs = retryDelayMs({
-          changeNumber: parked.change_number,
-          attempts: parked.attempts + 1,
-          retryAfterMs: settled.retryAfterMs,
-        });
+        const delayMs = this.parked.delayMs(
+          { changeNumber: parked.change_number, attempt: parked.attempts + 1 },
+          settled,
+        );
         this.parked.postpone(parked, { ...settled, nowMs, dueMs: nowMs + delayMs });
         return true;
       }
-      if (!this.parked.take(parked)) return false;
+      if (!this.parked.take(parked, nowMs)) return false;
       this.#sql.exec('DELETE FROM suspects WHERE place = ?', parked.place);
       const source = this.state.source();
       const run = source.retry_run + 1;
@@ -136,39 +153,28 @@ export class Journal {
       source.retry_run = run;
       // No cursor before: a change that comes back late never holds the durable cursor up.
       const cursorAfter = this.state.lane(TAIL).cursor ?? '';
-      this.#write(rows, { source, cursorBefore: null, cursorAfter, changes: 0, parked: 0, nowMs });
+      const facts = { runType: 'follow' as const, cursorBefore: null, cursorAfter };
+      this.#write(rows, { ...facts, source, changes: 0, parked: 0, nowMs });
       return true;
     });
   }
 
-  /** The newest LSN of a key over all tables, 0 when it has no row. */
-  lastLsnOf(key: string): number {
-    return (
-      this.#sql.exec<{ lsn: number | null }>('SELECT max(last_lsn) AS lsn FROM keys WHERE key = ?', key)[0]!.lsn ?? 0
-    );
+  /** Whether SQLite takes this change. */
+  takes(accepted: Accepted, nowMs: number): boolean {
+    try {
+      this.#rehearse(() => this.#acceptBeside([accepted], { run: 0, runType: 'replay', nowMs }));
+      return true;
+    } catch {
+      return false;
+    }
   }
 
-  /** Size of a key's last document, where one is known. */
-  documentBytesOf(key: string): number | null {
-    return this.#sql.exec<{ bytes: number | null }>(
-      'SELECT max(document_bytes) AS bytes FROM keys WHERE key = ?',
-      key,
-    )[0]!.bytes;
-  }
-
-  /** Compressed bytes of rows not yet in a file, and of staged slices. */
-  packedBytes(): number {
-    const [entries] = this.#sql.exec<{ bytes: number }>('SELECT coalesce(sum(packed_bytes), 0) AS bytes FROM entries');
-    const [staged] = this.#sql.exec<{ bytes: number }>('SELECT coalesce(sum(length(body)), 0) AS bytes FROM staged');
-    return entries!.bytes + staged!.bytes;
-  }
-
-  /** Lets a slice in and takes it back; throws what SQLite throws. */
-  #rehearse(append: Append): void {
+  /** Does something and takes it back; throws what SQLite throws. */
+  #rehearse(work: () => void): void {
     const rehearsed = new Error('rehearsed');
     try {
       this.#sql.transaction(() => {
-        this.#accept(append);
+        work();
         throw rehearsed;
       });
     } catch (error) {
@@ -177,17 +183,32 @@ export class Journal {
   }
 
   #accept({ lane, cursorBefore, cursorAfter, accepted, nowMs }: Append): void {
+    this.#acceptChanges(accepted, { run: null, runType: 'follow', cursorBefore, cursorAfter, nowMs });
+    this.state.updateLane(lane, { cursor: cursorAfter });
+  }
+
+  /** Accepts what comes beside the tail: it never holds the durable cursor up. */
+  #acceptBeside(accepted: Accepted[], facts: { run: number; runType: EntryFacts['runType']; nowMs: number }): void {
+    const cursorAfter = this.state.lane(TAIL).cursor ?? '';
+    this.#acceptChanges(accepted, { ...facts, cursorBefore: null, cursorAfter });
+  }
+
+  #acceptChanges(
+    accepted: Accepted[],
+    { run, nowMs, ...facts }: Omit<EntryFacts, 'source'> & { run: number | null; nowMs: number },
+  ): void {
     const source = this.state.source();
     const rows = new AppendedRows();
     let parked = 0;
     for (const one of accepted) {
-      // What waits for the same key is older than this change, whatever this change came to.
-      this.#countOutcome('skipped:superseded', this.parked.supersede(one.change.key));
-      parked += this.#settleChange(++source.change_number, one, { rows, source, run: null, nowMs });
+      // What waits for the same key is older than this change, whatever this change came to. What somebody pushes says
+      // nothing of upstream's changes.
+      if (facts.runType !== 'push')
+        this.#countOutcome('skipped:superseded', this.parked.supersede(one.change.key, nowMs));
+      parked += this.#settleChange(++source.change_number, one, { rows, source, run, nowMs });
       this.#sql.exec('DELETE FROM suspects WHERE place = ?', one.change.place);
     }
-    this.#write(rows, { source, cursorBefore, cursorAfter, changes: accepted.length, parked, nowMs });
-    this.state.updateLane(lane, { cursor: cursorAfter });
+    this.#write(rows, { ...facts, source, changes: accepted.length, parked, nowMs });
   }
 
   /** Gives a change its outcome; returns 1 when that is parked. A lagging revision is owed a second look: a change of its own. */
@@ -197,7 +218,7 @@ export class Journal {
     ctx: { rows: AppendedRows; source: SourceRow; run: number | null; nowMs: number },
   ): number {
     if (outcome.kind === 'park') {
-      const dueMs = ctx.nowMs + retryDelayMs({ changeNumber: number, attempts: 0, retryAfterMs: outcome.retryAfterMs });
+      const dueMs = ctx.nowMs + this.parked.delayMs({ changeNumber: number, attempt: 0 }, outcome);
       this.parked.park(number, change, { ...outcome, nowMs: ctx.nowMs, dueMs });
       return 1;
     }
@@ -217,33 +238,27 @@ export class Journal {
     return 0;
   }
 
-  /** What another look at a lagging revision means: an outcome, or null for "not yet". */
-  #judgeRecheck(parked: ParkedChange, outcome: Outcome): Outcome | null {
-    if (outcome.kind !== 'rows') return null;
-    const [known] = this.#sql.exec<{ revision: number | null }>(
-      'SELECT max(revision) AS revision FROM keys WHERE key = ?',
-      parked.key,
-    );
-    const isNews = outcome.revision === null || known!.revision === null || outcome.revision > known!.revision;
-    if (isNews) return outcome;
-    const isReached = parked.revision === null || outcome.revision! >= parked.revision;
-    return isReached ? { kind: 'skip', reason: 'unchanged' } : null;
+  /** Notes a look that settled nothing, or that there were enough of them. */
+  #postponeRecheck(parked: ParkedChange, outcome: Outcome, nowMs: number): void {
+    const { change_number: changeNumber, attempts: attempt, reason, detail } = parked;
+    const delayMs = recheckDelayMs(parked, outcome);
+    if (outcome.kind === 'park') this.parked.defer({ changeNumber, attempt }, { nowMs, dueMs: nowMs + delayMs! });
+    else if (delayMs !== null) this.parked.postpone(parked, { reason, detail, nowMs, dueMs: nowMs + delayMs });
+    else if (this.parked.take(parked, nowMs)) this.#countOutcome('skipped:revision-never-served', 1);
   }
 
-  #postponeRecheck(parked: ParkedChange, outcome: Outcome, nowMs: number): void {
-    const { reason, detail, attempts } = parked;
-    if (outcome.kind === 'park') {
-      // Nobody answered: that was no look.
-      const waitMs = Math.max(recheckDelayMs(attempts) ?? LIMITS.parkedMsMax, outcome.retryAfterMs ?? 0);
-      this.parked.postpone(parked, { reason, detail, nowMs, dueMs: nowMs + waitMs, attempts: 0 });
-      return;
-    }
-    const delayMs = recheckDelayMs(attempts + 1);
-    if (delayMs !== null) {
-      this.parked.postpone(parked, { reason, detail, nowMs, dueMs: nowMs + delayMs });
-    } else if (this.parked.take(parked)) {
-      this.#countOutcome('skipped:revision-never-served', 1);
-    }
+  /** Dead changes are looked at again; says how many, by reason. */
+  revive(filter: DeadFilter, nowMs: number): Record<string, number> {
+    return this.#sql.transaction(() => this.parked.revive(filter, nowMs));
+  }
+
+  /** Takes a dead change out on somebody's word; false when it is not dead. */
+  dismiss(changeNumber: number, { nowMs, note }: { nowMs: number; note: string }): boolean {
+    return this.#sql.transaction(() => {
+      const isTaken = this.parked.dismiss(changeNumber, { nowMs, note });
+      if (isTaken) this.#countOutcome('skipped:dismissed', 1);
+      return isTaken;
+    });
   }
 
   #countOutcome(outcome: string, changes: number): void {
@@ -263,7 +278,7 @@ export class Journal {
     source.loose_changes += append.changes;
     source.loose_parked += append.parked;
     const written = rows.write(this.#sql, this.#encode, append);
-    if (written > 0) this.state.countRows(written, nowMs);
+    this.state.count({ rows: written, changes: append.changes, parked: append.parked, nowMs });
     const { change_number, append_number, retry_run, stamp_ms, loose_changes, loose_parked } = source;
     this.state.updateSource({ change_number, append_number, retry_run, stamp_ms, loose_changes, loose_parked });
   }

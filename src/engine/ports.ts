@@ -1,5 +1,6 @@
 import type { Table, Value } from '../../schemas/table.ts';
-import type { ParkReason, SkipReason } from '../errors.ts';
+import type { SkipReason } from '../errors.ts';
+import type { Failure, Ticket } from '../failures/parked.ts';
 import type { LogFields } from '../log.ts';
 import type { Change, HostPace, LoadedRow, Page, PullRequest } from '../sources/source.ts';
 
@@ -79,10 +80,47 @@ export interface LoadRequest {
 export type LoadOutcome =
   | { kind: 'rows'; rows: LoadedRow[]; documentBytes: number; revision: number | null }
   | { kind: 'skip'; reason: SkipReason }
-  | { kind: 'park'; reason: ParkReason; detail: string; retryAfterMs: number | null }
+  | ({ kind: 'park'; retryAfterMs: number | null } & Failure)
   /** No answer, or none worth the name (5xx): the document's doing only if its host answers others. */
-  | { kind: 'unanswered'; reason: ParkReason; detail: string; retryAfterMs: number | null }
+  | ({ kind: 'unanswered'; retryAfterMs: number | null } & Failure)
   | { kind: 'deferred'; reason: 'throttled' | 'deadline' | 'full' | 'large' };
+
+/** A look that the object grants to whoever brought its ticket. `lastLsn`: the key's newest row at that moment. */
+export interface Grant {
+  ticket: Ticket;
+  change: Change;
+  lastLsn: number;
+  documentBytes: number | null;
+}
+
+/** Grants that are loaded in one call. */
+export interface AdmittedCall {
+  alone: boolean;
+  grants: Grant[];
+  permits: Permit[];
+}
+
+export interface Admitted {
+  calls: AdmittedCall[];
+  /** Permits for what is fetched in bulk. */
+  prepare: Permit[];
+}
+
+/** What came of one grant. `died`: the call ended without an answer. */
+export interface TicketResult extends Ticket {
+  lastLsn: number;
+  outcome: LoadOutcome | { kind: 'deferred'; reason: 'died' };
+}
+
+export interface HandedBack {
+  results: TicketResult[];
+  hosts: HostTally[];
+}
+
+/** Takes tickets to where somebody brings them back from, perhaps. */
+export interface TicketPort {
+  send(tickets: Ticket[]): Promise<void>;
+}
 
 /** Answer of a Loader step. `failure` is one of our own parts failing: nothing of the step counts then. */
 export type Answer<T> =
@@ -151,6 +189,7 @@ export interface Ports {
   encode: EncodePort;
   clock: ClockPort;
   wake: WakePort;
+  tickets: TicketPort;
   log: LogPort;
 }
 
@@ -163,6 +202,8 @@ export interface EngineSource {
   settleMs: number;
   hosts: Record<string, HostPace>;
   compare(a: string, b: string): number;
+  /** The cursor in its one form; throws `CursorError` when it is none. */
+  parse(cursor: string): string;
   requests(step: 'pull' | 'prepare' | 'load', changes: Change[]): Record<string, number>;
   prepares: boolean;
 }

@@ -1,57 +1,184 @@
 import { LIMITS } from '../config.ts';
-import { OwnError } from '../errors.ts';
-import { type Journal, refusedRows } from './journal.ts';
-import type { Ports } from './ports.ts';
-import type { Run } from './run.ts';
-import type { SliceLoader } from './slice.ts';
+import { messageOf, OwnError } from '../errors.ts';
+import type { ParkedChange, Ticket } from '../failures/parked.ts';
+import type { Admission } from './admission.ts';
+import type { Journal } from './journal.ts';
+import { type Outcome, refusedRows } from './journal-append.ts';
+import type { Admitted, EngineSource, Grant, HandedBack, Permit, Ports, TicketResult } from './ports.ts';
 
-/**
- * Looks again at parked changes that are due, always asking afresh. What comes back goes into the journal only while
- * the change is parked as it was handed out and nothing newer came for its key. Returns the keys that were looked at.
- */
-export async function retryParked({
-  ports,
-  journal,
-  slices,
-  run,
-}: {
+interface Parts {
   ports: Ports;
+  source: EngineSource;
   journal: Journal;
-  slices: SliceLoader;
-  run: Run;
-}): Promise<Set<string>> {
-  const due = journal.parked.due(ports.clock.now(), LIMITS.parkedPerRun);
-  if (due.length === 0) return new Set();
-  const handedOut = due.map(parked => ({ parked, lastLsn: journal.lastLsnOf(parked.key) }));
-  const changes = due.map(({ key, place, deleted, revision }) => ({
-    key,
-    place,
-    deleted: deleted === 1,
-    revision,
-    skip: null,
-  }));
-  const { outcomes, waitUntilMs } = await slices.load(changes, { run, afresh: true });
-  let judged = 0;
-  for (const [index, outcome] of outcomes.entries()) {
-    if (!outcome) continue;
-    judged += 1;
-    accept(journal, { ...handedOut[index]!, outcome, nowMs: ports.clock.now() });
-  }
-  if (judged > 0) return new Set(due.map(parked => parked.key));
-  const waitMs = waitUntilMs === null ? 0 : waitUntilMs - ports.clock.now();
-  throw new OwnError(
-    'upstream-throttled',
-    `${due.length} parked changes: expected room to ask, got none yet`,
-    Math.max(0, waitMs),
-  );
+  admission: Admission;
+  /** A newer change of the key is at hand, loaded or not: nothing else of it may come in before. */
+  isExpected: (key: string) => boolean;
+  waitMs: number;
 }
 
-/** Rows that SQLite refuses leave the change parked, and the others of the retry as they are. */
-function accept(journal: Journal, retry: Parameters<Journal['acceptRetry']>[0]): void {
-  try {
-    journal.acceptRetry(retry);
-  } catch (error) {
-    if (retry.outcome.kind !== 'rows') throw error;
-    journal.acceptRetry({ ...retry, outcome: refusedRows(error) });
+/**
+ * The object's side of looking again at parked changes. It hands tickets out to a queue, lets whoever brings one ask
+ * the upstream, and takes the result while the change is still parked as it was handed out. What the queue loses,
+ * doubles, delays or reorders makes no difference: only the object knows what is parked.
+ */
+export class Retries {
+  readonly #ports: Ports;
+  readonly #source: EngineSource;
+  readonly #journal: Journal;
+  readonly #admission: Admission;
+  readonly #isExpected: (key: string) => boolean;
+  /** What was not looked at comes back after so long. */
+  readonly #waitMs: number;
+
+  constructor({ ports, source, journal, admission, isExpected, waitMs }: Parts) {
+    this.#ports = ports;
+    this.#source = source;
+    this.#journal = journal;
+    this.#admission = admission;
+    this.#isExpected = isExpected;
+    this.#waitMs = waitMs;
   }
+
+  /** Hands out tickets of what is due. They are noted as out first: an object that dies meanwhile sends them again. */
+  async send(): Promise<void> {
+    const { parked } = this.#journal;
+    const nowMs = this.#ports.clock.now();
+    const tickets = parked.due(nowMs, LIMITS.ticketsPerRun).map(ticketOf);
+    if (tickets.length === 0) return;
+    for (const ticket of tickets) parked.defer(ticket, { nowMs, dueMs: nowMs + LIMITS.ticketLeaseMs });
+    const sent = this.#ports.tickets.send(tickets);
+    try {
+      await this.#ports.clock.within(sent, LIMITS.queueCallMsMax, `send of ${tickets.length} tickets`);
+    } catch (error) {
+      // Some may be out all the same: a second ticket of one look is refused when the first has come back.
+      for (const ticket of tickets) parked.defer(ticket, { nowMs, dueMs: nowMs });
+      throw error instanceof OwnError ? error : new OwnError('queue-failed', messageOf(error));
+    }
+  }
+
+  /** What may be loaded of the tickets somebody has brought, and the permits for it. What may not is handed out later. */
+  admit(tickets: Ticket[]): Admitted {
+    const nowMs = this.#ports.clock.now();
+    const { parked, state } = this.#journal;
+    const admitted: Admitted = { calls: [], prepare: [] };
+    for (const ticket of tickets) {
+      const change = parked.ofTicket(ticket);
+      if (!change || state.source().paused === 1) continue;
+      const grant = this.#grant(change);
+      const { permits, waitUntilMs } = this.#permits(grant.change, nowMs);
+      if (!permits) {
+        parked.defer(ticket, { nowMs, dueMs: waitUntilMs });
+        continue;
+      }
+      parked.defer(ticket, { nowMs, dueMs: nowMs + LIMITS.ticketLeaseMs });
+      const isAlone = (grant.documentBytes ?? 0) > LIMITS.documentBytesLarge || state.suspect(change.place) !== null;
+      const together = isAlone ? undefined : admitted.calls.find(call => !call.alone);
+      if (!together) admitted.calls.push({ alone: isAlone, grants: [grant], permits });
+      else {
+        together.grants.push(grant);
+        together.permits = merged(together.permits, permits);
+      }
+    }
+    if (this.#source.prepares) admitted.prepare = this.#preparePermits(admitted, nowMs);
+    return admitted;
+  }
+
+  /** Takes what came of loads. Returns whether any row came in. */
+  take({ results, hosts }: HandedBack): boolean {
+    const nowMs = this.#ports.clock.now();
+    this.#admission.learn(hosts, nowMs);
+    const lsnBefore = this.#journal.state.lastLsn();
+    for (const result of results) this.#takeOne(result, nowMs);
+    return this.#journal.state.lastLsn() > lsnBefore;
+  }
+
+  /** Tickets that a queue gave up: they are handed out again. */
+  expire(tickets: Ticket[]): void {
+    const nowMs = this.#ports.clock.now();
+    for (const ticket of tickets) this.#journal.parked.defer(ticket, { nowMs, dueMs: nowMs });
+  }
+
+  #takeOne({ changeNumber, attempt, lastLsn, outcome }: TicketResult, nowMs: number): void {
+    const ticket = { changeNumber, attempt };
+    const parked = this.#journal.parked.ofTicket(ticket);
+    if (!parked) return;
+    if (outcome.kind === 'deferred') {
+      this.#journal.parked.defer(ticket, { nowMs, dueMs: nowMs + this.#deferredMs(parked, outcome.reason, nowMs) });
+      return;
+    }
+    const settled: Outcome = outcome.kind === 'unanswered' ? { ...outcome, kind: 'park' } : outcome;
+    const isTaken = !this.#isExpected(parked.key) && this.#accept({ parked, outcome: settled, lastLsn, nowMs });
+    if (!isTaken) this.#journal.parked.defer(ticket, { nowMs, dueMs: nowMs + this.#waitMs });
+  }
+
+  /** Rows that SQLite refuses leave the change parked. */
+  #accept(retry: Parameters<Journal['acceptRetry']>[0]): boolean {
+    try {
+      return this.#journal.acceptRetry(retry);
+    } catch (error) {
+      if (retry.outcome.kind !== 'rows') throw error;
+      return this.#journal.acceptRetry({ ...retry, outcome: refusedRows(error) });
+    }
+  }
+
+  /** How long one waits that was not looked at, whatever the reason. */
+  #deferredMs(parked: ParkedChange, reason: string, nowMs: number): number {
+    // What is too large for a call of many, or ended one, gets a call of its own the next time.
+    if (reason === 'large' || reason === 'died')
+      this.#journal.state.suspectChange(parked.place, { deaths: 0, throttled: 0 });
+    const blockedMs = this.#admission.blockedMs(this.#requests(changeOf(parked)), nowMs);
+    return Math.max(this.#waitMs, blockedMs);
+  }
+
+  #grant(parked: ParkedChange): Grant {
+    return {
+      ticket: ticketOf(parked),
+      change: changeOf(parked),
+      lastLsn: this.#journal.state.lastLsnOf(parked.key),
+      documentBytes: this.#journal.state.documentBytesOf(parked.key),
+    };
+  }
+
+  #permits(change: Grant['change'], nowMs: number): { permits: Permit[] | null; waitUntilMs: number } {
+    const wanted = Object.entries(this.#requests(change));
+    const windowMs = LIMITS.slicePermitMsMax;
+    for (const [host, want] of wanted) {
+      const { count, atMs } = this.#admission.room({ host, want, nowMs, windowMs });
+      if (count < want) return { permits: null, waitUntilMs: Math.max(atMs, nowMs + this.#waitMs) };
+    }
+    return { permits: wanted.map(([host, count]) => this.#admission.take({ host, count, nowMs })), waitUntilMs: nowMs };
+  }
+
+  #preparePermits({ calls }: Admitted, nowMs: number): Permit[] {
+    const changes = calls.flatMap(({ grants }) => grants.map(({ change }) => change));
+    if (changes.length === 0) return [];
+    const windowMs = LIMITS.slicePermitMsMax;
+    return Object.entries(this.#source.requests('prepare', changes)).flatMap(([host, want]) => {
+      const { count } = this.#admission.room({ host, want, nowMs, windowMs });
+      return count > 0 ? [this.#admission.take({ host, count, nowMs })] : [];
+    });
+  }
+
+  /** Another look asks for deleted items as well. */
+  #requests(change: Grant['change']): Record<string, number> {
+    return this.#source.requests('load', [{ ...change, deleted: false }]);
+  }
+}
+
+function ticketOf({ change_number, attempts }: ParkedChange): Ticket {
+  return { changeNumber: change_number, attempt: attempts };
+}
+
+function changeOf({ key, place, deleted, revision }: ParkedChange): Grant['change'] {
+  return { key, place, deleted: deleted === 1, revision, skip: null };
+}
+
+/** Permits taken one after the other on one host's timeline, as one. */
+function merged(before: Permit[], more: Permit[]): Permit[] {
+  const hosts = new Map(before.map(permit => [permit.host, permit]));
+  for (const permit of more) {
+    const first = hosts.get(permit.host);
+    hosts.set(permit.host, first ? { ...first, count: first.count + permit.count } : permit);
+  }
+  return [...hosts.values()];
 }

@@ -2,7 +2,8 @@ import { LIMITS } from '../config.ts';
 import { messageOf, OwnError } from '../errors.ts';
 import type { Change } from '../sources/source.ts';
 import type { Admission } from './admission.ts';
-import type { Journal, Outcome } from './journal.ts';
+import type { Journal } from './journal.ts';
+import type { Outcome } from './journal-append.ts';
 import type { EngineSource, Permit, Ports } from './ports.ts';
 import { failureError, type Run } from './run.ts';
 
@@ -165,7 +166,7 @@ export class SliceLoader {
     const laneOf = new Map<string, number[]>();
     for (const index of admitted) {
       const { key, place } = changes[index]!;
-      const isLarge = (this.#journal.documentBytesOf(key) ?? 0) > LIMITS.documentBytesLarge;
+      const isLarge = (this.#journal.state.documentBytesOf(key) ?? 0) > LIMITS.documentBytesLarge;
       if (isLarge || this.#journal.state.suspect(place)) {
         alone.push(index);
         continue;
@@ -187,7 +188,7 @@ export class SliceLoader {
     const request = {
       ...{ changes, prepared: slice.prepared, permits, afresh: slice.afresh, large: call.alone },
       budgetBytes: call.alone ? LIMITS.loadBytesMax : LIMITS.loadBytesMax / LIMITS.loadCallsAtOnce,
-      knownBytes: changes.map(change => this.#journal.documentBytesOf(change.key)),
+      knownBytes: changes.map(change => this.#journal.state.documentBytesOf(change.key)),
       rowBytesMax: LIMITS.sliceRowBytesMax / LIMITS.loadCallsAtOnce,
       deadlineAtMs: nowMs + LIMITS.sliceLoadMsMax,
     };

@@ -1,8 +1,9 @@
 import type { LiveFile, SourceHealth, SourceState, SourceStatus, TableFacts } from '../api/forms.ts';
 import { LIMITS } from '../config.ts';
-import { hintFor, type SkipReason } from '../errors.ts';
+import type { SkipReason } from '../errors.ts';
+import { policyOf } from '../failures/policy.ts';
 import type { Engine } from './engine.ts';
-import { TAIL } from './journal.ts';
+import { TAIL } from './journal-append.ts';
 
 /** Every skip reason, so that none is ever absent from a balance. */
 const SKIP_REASONS: SkipReason[] = [
@@ -63,7 +64,7 @@ export async function statusOf(engine: Engine): Promise<SourceStatus> {
       ? {
           kind: fault.kind,
           reason: fault.reason,
-          hint: hintFor(fault.kind),
+          hint: policyOf(fault.kind).hint,
           retry: iso(fault.retry_ms),
           at: iso(fault.at_ms),
         }
@@ -80,8 +81,7 @@ export function balanceOf({ journal }: Engine): SourceStatus['balance'] {
   const changes = journal.state.source().change_number;
   const rows = outcomes.get('rows') ?? 0;
   const tombstones = outcomes.get('tombstones') ?? 0;
-  const parked = journal.parked.count();
-  const dead = 0;
+  const { parked, dead } = journal.parked.count();
   const sum = rows + tombstones + parked + dead + Object.values(skipped).reduce((total, count) => total + count, 0);
   return { changes, rows, tombstones, parked, dead, skipped, balanced: changes === sum };
 }

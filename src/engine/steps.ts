@@ -1,17 +1,9 @@
 import { LIMITS } from '../config.ts';
-import { type ErrorKind, hintFor, messageOf, OwnError } from '../errors.ts';
+import { messageOf, OwnError } from '../errors.ts';
+import { policyOf } from '../failures/policy.ts';
 import { backoffMs } from './admission.ts';
 import type { JournalState } from './journal-state.ts';
 import type { ClockPort, LogPort } from './ports.ts';
-
-/** Kinds of failure that no waiting ends: the source is stalled, and probes until the cause is gone. */
-const STALLING: ReadonlySet<ErrorKind> = new Set([
-  'cursor-refused',
-  'sequence-reset',
-  'foreign-object',
-  'lake-not-empty',
-  'flush-failed',
-] as const);
 
 /** The steps of a run, each with its own failures and its own wait: none keeps another from running. */
 export class Steps {
@@ -58,7 +50,8 @@ export class Steps {
     const { kind, retryAfterMs } =
       error instanceof OwnError ? error : { kind: 'internal' as const, retryAfterMs: null };
     const failures = (this.#state.fault(step)?.failures ?? 0) + 1;
-    const stalls = STALLING.has(kind);
+    const { action, hint } = policyOf(kind);
+    const stalls = action === 'stop';
     // A host that says "wait" has a back-off of its own, and it is in what was asked of us.
     const isHostWait = kind === 'upstream-throttled' && retryAfterMs !== null;
     const ownMs = stalls ? LIMITS.probeMs : isHostWait ? 0 : backoffMs(failures);
@@ -66,7 +59,7 @@ export class Steps {
     const reason = messageOf(error);
     const times = { failures, retry_ms: nowMs + waitMs, at_ms: nowMs };
     this.#state.setFault({ step, kind, reason, stalls: stalls ? 1 : 0, ...times });
-    const told = { source: this.#source, step, kind, reason, hint: hintFor(kind), retry_after_ms: waitMs };
+    const told = { source: this.#source, step, kind, reason, hint, retry_after_ms: waitMs };
     this.#log('step_failed', told);
   }
 }

@@ -2,7 +2,8 @@ import { LIMITS } from '../config.ts';
 import { OwnError } from '../errors.ts';
 import type { Page } from '../sources/source.ts';
 import { type Admission, waitingUntil } from './admission.ts';
-import { type Accepted, type Append, type Journal, type Outcome, refusedRows, TAIL } from './journal.ts';
+import type { Journal } from './journal.ts';
+import { type Accepted, type Append, type Outcome, refusedRows, TAIL } from './journal-append.ts';
 import type { Lane } from './journal-state.ts';
 import type { Answer, EncodePort, EngineSource, Permit, Ports } from './ports.ts';
 import { failureError, type Run } from './run.ts';
@@ -69,10 +70,10 @@ export class Tail {
     this.#pending = null;
   }
 
-  /** Forgets what was loaded of these keys and is not accepted yet: a later look at them came in between. */
-  forget(keys: Set<string>): void {
-    const { page, ahead } = this.#pending ?? {};
-    for (const index of ahead?.keys() ?? []) if (keys.has(page!.changes[index]!.key)) ahead!.delete(index);
+  /** A change of this key is in the page at hand and not accepted yet; its document may be loaded already. */
+  expects(key: string): boolean {
+    const { page, done } = this.#pending ?? {};
+    return page?.changes.slice(done).some(change => change.key === key) ?? false;
   }
 
   /** When there is something to do again: now while a page is being worked off. */
@@ -93,7 +94,7 @@ export class Tail {
       subject: 'start cursor',
     });
     const cursor = this.#valueOf(answer);
-    this.#journal.state.updateLane(TAIL, { cursor, page_accepted_ms: this.#ports.clock.now() });
+    this.#journal.state.updateLane(TAIL, { cursor, first_cursor: cursor, page_accepted_ms: this.#ports.clock.now() });
   }
 
   async #nextPage(run: Run): Promise<Pending | null> {
@@ -112,8 +113,7 @@ export class Tail {
       ms: LIMITS.pullMsMax,
       subject: 'page',
     });
-    const pulled = this.#valueOf(answer);
-    const page = { ...pulled, changes: pulled.changes.map(change => ({ ...change, key: storableKey(change.key) })) };
+    const page = this.#valueOf(answer);
     this.#checkReset(lane, page);
     const reached = page.atHead && (page.changes.length > 0 || !this.#isHeadAhead(page));
     this.#journal.state.updateLane(TAIL, {
@@ -265,18 +265,7 @@ export class Tail {
   }
 
   #permits(): Permit[] {
-    const nowMs = this.#ports.clock.now();
-    const wanted = Object.entries(this.#source.requests('pull', []));
-    for (const [host, want] of wanted) {
-      const { count, atMs } = this.#admission.room({ host, want, nowMs, windowMs: LIMITS.slicePermitMsMax });
-      if (count < want)
-        throw new OwnError(
-          'upstream-throttled',
-          `${host}: expected room to ask, got none yet`,
-          Math.max(1, atMs - nowMs),
-        );
-    }
-    return wanted.map(([host, count]) => this.#admission.take({ host, count, nowMs }));
+    return this.#admission.takeAll(this.#source.requests('pull', []), this.#ports.clock.now());
   }
 
   #valueOf<T>(answer: Answer<T>): T {
@@ -284,9 +273,4 @@ export class Tail {
     if (!answer.ok) throw failureError(answer.failure);
     return answer.value;
   }
-}
-
-/** A key that SQLite takes, whatever the feed says: no half characters, no megabytes. What is cut names nothing. */
-function storableKey(key: string): string {
-  return key.slice(0, LIMITS.changeKeyLengthMax).toWellFormed();
 }

@@ -1,5 +1,13 @@
 import type { Table } from '../../schemas/table.ts';
-import type { ApiEnv, LiveFile, SourceStatus, SourceStub, TableFacts } from '../../src/api/forms.ts';
+import type {
+  ApiEnv,
+  Failed,
+  LiveFile,
+  RangeStatus,
+  SourceStatus,
+  SourceStub,
+  TableFacts,
+} from '../../src/api/forms.ts';
 import { createApi } from '../../src/api/router.ts';
 import type { LogFields } from '../../src/log.ts';
 
@@ -108,10 +116,55 @@ function stubOf({ id, tables }: { id: string; tables: Table[] }, calls: string[]
       liveFiles(facts, table)
         .filter(file => file.first_lsn > after)
         .slice(0, limit),
+    failed: async ({ state, reason, after, limit }) =>
+      [3, 5, 8]
+        .map(number => failedOf(id, number))
+        .filter(one => state === 'dead' && (reason === null || one.reason === reason) && one.change_number > after)
+        .slice(0, limit),
+    failedChange: async number => ([3, 5, 8].includes(number) ? failedOf(id, number) : null),
+    async replay(wanted) {
+      calls.push(`${id} replay ${JSON.stringify(wanted)}`);
+      return { changes: 2, by_reason: { 'http-404': 2 } };
+    },
+    async push({ identity, rows }) {
+      calls.push(`${id} push ${identity} ${rows.length}`);
+      return { isFull: false, accepted: rows.length, repeated: 0 };
+    },
+    async startRange(lane, request) {
+      calls.push(`${id} ${lane} ${JSON.stringify(request)}`);
+      if (request.to === '0') return { code: 'conflict', message: `${lane}: expected none under way`, hint: 'Wait.' };
+      return { changed: true, range: rangeOf(id, lane) };
+    },
+    async controlRange(lane, action) {
+      calls.push(`${id} ${lane} ${action}`);
+      return { changed: true, range: rangeOf(id, lane) };
+    },
+    range: async lane => (lane === 'rewind' ? null : rangeOf(id, lane)),
+    async dismiss(number, note) {
+      calls.push(`${id} dismiss ${number} ${note}`);
+      return [3, 5, 8].includes(number) ? number !== 8 : null;
+    },
     health: async () => ({ id, state: 'following', ok: true, reason: null }),
     async watch() {
       calls.push(`${id} watch`);
     },
+  };
+}
+
+export function failedOf(source: string, number: number): Failed {
+  return {
+    ...{ id: `${source}-${number}`, source, change_number: number, key: `key-${number}`, cursor: `${number * 10}` },
+    ...{ state: number === 8 ? 'dismissed' : 'dead', reason: number === 5 ? 'timeout' : 'http-404' },
+    ...{ message: 'expected status 200, got 404', hint: 'Wait.', attempts: 20, history: [] },
+    ...{ parked_at: '2026-11-01T00:00:00.000Z', failed_at: '2026-11-02T00:00:00.000Z' },
+    ...{ next_look_at: null, resolved_at: null, note: null },
+  };
+}
+
+export function rangeOf(source: string, lane: RangeStatus['lane']): RangeStatus {
+  return {
+    ...{ source, lane, run: 7, from: '10', to: '20', cursor: '15', state: 'loading', changes: 5, changes_counted: 5 },
+    ...{ done: 2, rate: 2.5, seconds_left: 2, started_at: '2026-11-01T00:00:00.000Z', ended_at: null },
   };
 }
 

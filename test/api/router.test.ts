@@ -185,7 +185,7 @@ describe('controls', () => {
     expect(response.status).toBe(200);
   });
 
-  it.each(['null', '[]', '"start"', '1', '{', 'start', '{"force":true}', `{${' '.repeat(2_000)}}`])(
+  it.each(['null', '[]', '"start"', '1', '{', 'start', '{"force":true}', `{${' '.repeat(100_000)}}`])(
     'refuse the body %j',
     async body => {
       const api = fakeApi();

@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { npmPackage } from '../../schemas/npm_package.ts';
-import { type Accepted, Journal, TAIL } from '../../src/engine/journal.ts';
+import { Journal } from '../../src/engine/journal.ts';
+import { type Accepted, TAIL } from '../../src/engine/journal-append.ts';
 import { replaySettings } from '../../src/local/demo.ts';
 import { startReplay } from '../../src/local/replay.ts';
 import { type Runtime, startRuntime } from '../../src/local/runtime.ts';
@@ -171,7 +172,7 @@ function fillJournal(stateDir: string): { file: string; rowBytes: number } {
   const [name] = readdirSync(folder).filter(found => /^[0-9a-f]{64}\.sqlite$/.test(found));
   const file = path.join(folder, name!);
   const sql = nodeSql(file);
-  const journal = new Journal(sql, PARQUET.port);
+  const journal = new Journal(sql, PARQUET.port, { waitMs: 10_000, attemptsMax: 20 });
   const source = new NpmRows({ dataLengthMax: 300 });
   let bytes = 0;
   journal.state.updateLane(TAIL, { cursor: '0', page_accepted_ms: Date.now() });

@@ -23,12 +23,18 @@ const RUNTIME_KILLS = Number(process.env.E2E_RUNTIME_KILLS ?? 3);
 const TREE_KILLS = Number(process.env.E2E_TREE_KILLS ?? 1);
 /** The share of the upstream's answers that are status 500 or 429, or cut. */
 const FAULTS = Number(process.env.E2E_FAULTS ?? 0);
+/** Every so manieth package has no document: its changes die. */
+const DEAD_EVERY = 25;
+const RETRIES = { RETRY_WAIT_MS: '200', RETRY_ATTEMPTS_MAX: '6' };
 const TEST_MS_MAX = 120_000 + CHANGES * 500;
 const EVENT = { timeout: 60_000, interval: 20 };
 
 const random = makeRandom(SEED);
 let stateDir: string;
 let replay: Replay;
+/** Names without a document, out of all that were shown. */
+const dead = new Set<string>();
+const names = new Set<string>();
 let runtime: Runtime;
 
 beforeAll(async () => {
@@ -53,7 +59,11 @@ afterAll(async () => {
 });
 
 function start(): Promise<Runtime> {
-  return startRuntime({ stateDir, port: 0, settings: { ...replaySettings(replay), NPM_PAGE_CHANGES: '20' } });
+  return startRuntime({
+    stateDir,
+    port: 0,
+    settings: { ...replaySettings(replay), NPM_PAGE_CHANGES: '20', ...RETRIES },
+  });
 }
 
 /** Kills of the runtime and of the whole tree, in any order, each at some point of its share of the feed. */
@@ -64,7 +74,12 @@ test(`${RUNTIME_KILLS} kills of the runtime and ${TREE_KILLS} of everything lose
   const kills = shuffled([...Array(RUNTIME_KILLS).fill('runtime'), ...Array(TREE_KILLS).fill('tree')]);
   const released = new Map<string, string>();
   const release = (count: number) => {
-    for (const { seq, id } of replay.release(count)) released.set(String(seq), id);
+    for (const { seq, id } of replay.release(count)) {
+      released.set(String(seq), id);
+      if (names.has(id) || names.add(id).size % DEAD_EVERY !== 7) continue;
+      dead.add(id);
+      replay.fault(id, [{ status: 404 }], { repeat: true });
+    }
   };
   for (const [i, kill] of kills.entries()) {
     const before = (await status()).balance.changes;
@@ -79,8 +94,14 @@ test(`${RUNTIME_KILLS} kills of the runtime and ${TREE_KILLS} of everything lose
   const feedLast = String(replay.updateSeq());
   await expect.poll(async () => (await status()).cursor.durable, end).toBe(feedLast);
   await expect.poll(async () => (await status()).balance.parked, end).toBe(0);
+  // By chance others may have died too: what is replayed comes in.
+  while ((await status()).balance.dead > dead.size) {
+    await replayDead();
+    await expect.poll(async () => (await status()).balance.parked, end).toBe(0);
+  }
   await expect.poll(async () => (await status()).buffer.rows, end).toBe(0);
   await expect.poll(lastSequence, EVENT).toBe(feedLast);
+  await expect.poll(lettersOf, EVENT).toEqual([...dead].sort());
 
   const lake = openLake(localAddress(runtime.port));
   const files = await cacheTables(lake, { folder: path.join(stateDir, 'cache'), tables: TABLES });
@@ -94,6 +115,7 @@ test(`${RUNTIME_KILLS} kills of the runtime and ${TREE_KILLS} of everything lose
     tables.close();
   }
   for (const { id } of replay.rows()) {
+    if (dead.has(id)) continue;
     const stored = await lake.get(rawKey('npm', id));
     expect(stored !== null && Buffer.from(stored).equals(Buffer.from(replay.documentOf(id)!)), id).toBe(true);
   }
@@ -104,13 +126,28 @@ async function checkRows(tables: Tables, released: Map<string, string>): Promise
   // A row that comes out of parking has the run behind its place.
   const query = "SELECT split_part(_cursor, '#', 1), name FROM npm_package_history";
   const history = (await tables.query(query)).rows as [string, string][];
-  const shown = replay.rows();
+  const shown = replay.rows().filter(({ id }) => !dead.has(id));
   expect(
     shown.filter(({ seq, id }) => !history.some(([cursor, name]) => cursor === String(seq) && name === id)),
   ).toEqual([]);
   expect(history.filter(([cursor, name]) => released.get(cursor) !== name)).toEqual([]);
   const current = (await tables.query('SELECT name FROM npm_package ORDER BY name')).rows.flat();
   expect(current).toEqual(shown.map(({ id }) => id).sort());
+}
+
+/** Keys of the dead letters in D1, in order: each is there once. */
+async function lettersOf(): Promise<string[]> {
+  const query = `SELECT json_extract(message_body, '$.key') AS key FROM failed_messages WHERE status = 'failed' ORDER BY key`;
+  return (await queryDatabase<{ key: string }>(stateDir, query)).map(({ key }) => key);
+}
+
+async function replayDead(): Promise<void> {
+  const headers = { authorization: 'Bearer local' };
+  const body = JSON.stringify({ filter: {} });
+  await vi.waitFor(async () => {
+    const response = await fetch(`${runtime.url}/v1/failed/replay`, { method: 'POST', headers, body });
+    expect(response.status).toBe(200);
+  }, EVENT);
 }
 
 async function status(): Promise<SourceStatus> {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { LIMITS } from '../../src/config.ts';
-import { TAIL } from '../../src/engine/journal.ts';
+import { TAIL } from '../../src/engine/journal-append.ts';
 import { expectNewest, expectProof, lakeRows } from '../simulation/proof.ts';
 import { followed, nextRun, settle, startedWorld } from '../simulation/world.ts';
 

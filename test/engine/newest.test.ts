@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Outcome } from '../../src/engine/journal.ts';
+import type { Outcome } from '../../src/engine/journal-append.ts';
 import { expectNewest, expectProof, lakeRows } from '../simulation/proof.ts';
 import { followed, settle, startedWorld, type World } from '../simulation/world.ts';
 
@@ -105,7 +105,7 @@ describe('the result of another look', () => {
     const world = await parkedWorld();
     const { journal } = world.engine;
     const [parked] = world.parked;
-    const lastLsn = journal.lastLsnOf('a');
+    const lastLsn = journal.state.lastLsnOf('a');
     world.storage.sql.exec("INSERT INTO keys VALUES ('npm_package', 'a', 1, 7, 10)");
     const nowMs = world.clock.now();
     expect(journal.acceptRetry({ parked: parked!, outcome: found(1), lastLsn, nowMs })).toBe(false);
@@ -119,7 +119,7 @@ describe('the result of another look', () => {
     const [parked] = world.parked;
     world.upstream.publish('a');
     await settle(world, { until: () => world.balance.changes === 3 });
-    const lastLsn = world.engine.journal.lastLsnOf('a');
+    const lastLsn = world.engine.journal.state.lastLsnOf('a');
     const nowMs = world.clock.now();
     expect(world.engine.journal.acceptRetry({ parked: parked!, outcome: found(1), lastLsn, nowMs })).toBe(false);
     expect(world.balance).toMatchObject({ changes: 3, rows: 1, parked: 1, balanced: true });
@@ -130,7 +130,7 @@ describe('the result of another look', () => {
     const { journal } = world.engine;
     const retry = { parked: world.parked[0]!, outcome: found(1), nowMs: world.clock.now() };
     expect(journal.acceptRetry({ ...retry, lastLsn: 0 })).toBe(true);
-    expect(journal.acceptRetry({ ...retry, lastLsn: journal.lastLsnOf('a') })).toBe(false);
+    expect(journal.acceptRetry({ ...retry, lastLsn: journal.state.lastLsnOf('a') })).toBe(false);
     expect(world.balance).toMatchObject({ changes: 2, rows: 2, parked: 0, balanced: true });
   });
 });

@@ -2,7 +2,8 @@ import { expect, vi } from 'vitest';
 import { npmPackage } from '../../schemas/npm_package.ts';
 import type { Row } from '../../schemas/table.ts';
 import { LIMITS } from '../../src/config.ts';
-import { Journal, TAIL } from '../../src/engine/journal.ts';
+import { Journal } from '../../src/engine/journal.ts';
+import { TAIL } from '../../src/engine/journal-append.ts';
 import { JournalFiles } from '../../src/engine/journal-files.ts';
 import { openJournal } from '../../src/engine/journal-schema.ts';
 import type { LoadOutcome, Permit } from '../../src/engine/ports.ts';
@@ -76,7 +77,7 @@ export class Journey {
 
   constructor() {
     openJournal(this.#sql, npm.id, [npmPackage.name]);
-    this.#journal = new Journal(this.#sql, PARQUET.port);
+    this.#journal = new Journal(this.#sql, PARQUET.port, { waitMs: 10_000, attemptsMax: 20 });
     this.#files = new JournalFiles(this.#sql, PARQUET.port);
     this.#journal.state.updateLane(TAIL, { cursor: '0' });
   }
@@ -152,7 +153,7 @@ export class Journey {
     const counted = Object.fromEntries(state.outcomes().map(({ outcome, changes }) => [outcome, changes]));
     // A document of a lower revision than its change owes another look: a change of its own.
     const lagging = state.source().change_number - this.#changes;
-    const sum = Object.values(counted).reduce((total, changes) => total + changes, 0) + parked.count();
+    const sum = Object.values(counted).reduce((total, changes) => total + changes, 0) + parked.count().parked;
     expect(sum).toBe(this.#changes + lagging);
     expect([counted.rows ?? 0, counted.tombstones ?? 0]).toEqual([this.rows, this.deletes]);
     expect(this.filed).toBe(this.rows + this.deletes);

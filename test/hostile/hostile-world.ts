@@ -91,7 +91,9 @@ export class HostileWorld {
       sleep: ms => this.#during('sleep', clock.sleep(ms)),
       timer: (ms, due) => this.#timer(ms, due),
     };
-    const ports = { ...instancePorts(this.world, () => true), load: this.#loadPort() };
+    const load = this.#loadPort();
+    this.world.queue.load = load;
+    const ports = { ...instancePorts(this.world, () => true), load };
     this.world.engine = new Engine({
       ports,
       source: { ...this.world.engine.source, prepares: true },

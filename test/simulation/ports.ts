@@ -71,12 +71,13 @@ export function instancePorts(world: World, isAlive: () => boolean): Ports {
           if (isAlive()) storage.alarmMs = atMs;
         }),
     },
+    tickets: { send: tickets => made(`queue.send ${tickets.length}`, () => world.queue.send(tickets)) },
     log: (event, fields) => void world.log.push({ event, ...fields }),
   };
 }
 
 /** The real Loader steps over the simulated source. */
-function loadPort(world: World, made: <T>(call: string, effect: () => T | Promise<T>) => Promise<T>): LoadPort {
+export function loadPort(world: World, made: <T>(call: string, effect: () => T | Promise<T>) => Promise<T>): LoadPort {
   async function visiting<T>(
     limits: { permits: Permit[]; deadlineAtMs?: number },
     step: (loading: Loading) => Promise<Answer<T>>,

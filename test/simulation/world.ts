@@ -1,5 +1,5 @@
 import { Engine, type EngineOptions } from '../../src/engine/engine.ts';
-import { TAIL } from '../../src/engine/journal.ts';
+import { TAIL } from '../../src/engine/journal-append.ts';
 import type { EngineSource } from '../../src/engine/ports.ts';
 import { balanceOf, stateOf } from '../../src/engine/status.ts';
 import type { LogFields } from '../../src/log.ts';
@@ -9,6 +9,7 @@ import { drained, VirtualClock } from './clock.ts';
 import { SimulatedDatabase } from './database.ts';
 import { type Encoding, JSON_LINES } from './encode.ts';
 import { instancePorts } from './ports.ts';
+import { SimulatedQueue } from './queue.ts';
 import { coalescing, DEFAULT_SETTINGS, type SourceKind, type SourceSettings } from './sources.ts';
 import { SimulatedStorage } from './storage.ts';
 import { Upstream } from './upstream.ts';
@@ -33,6 +34,7 @@ export class World {
   readonly bucket = new MemoryBucket();
   readonly database = new SimulatedDatabase();
   readonly upstream: Upstream;
+  readonly queue: SimulatedQueue = new SimulatedQueue(this);
   readonly log: (LogFields & { event: string })[] = [];
   readonly kind: SourceKind;
   readonly settings: SourceSettings;
@@ -59,7 +61,13 @@ export class World {
     // With real files SQLite itself answers too: what is remembered must make no difference.
     this.storage = new SimulatedStorage(kind.name, { remembers: encoding === JSON_LINES });
     this.encoding = encoding;
-    const own = { enabled: true, flushAgeMs: 30_000, flushBytesMax: 16 * 1024 * 1024, stalledAfterMs: 15 * 60_000 };
+    const own = {
+      enabled: true,
+      flushAgeMs: 30_000,
+      flushBytesMax: 16 * 1024 * 1024,
+      stalledAfterMs: 15 * 60_000,
+      retry: { waitMs: 10_000, attemptsMax: 20 },
+    };
     this.settings = { ...DEFAULT_SETTINGS, ...pick(given, DEFAULT_SETTINGS) };
     this.options = { ...own, ...pick(given, own) };
     this.#begin();
@@ -93,6 +101,15 @@ export class World {
 
   fault(step: string) {
     return this.engine.journal.state.fault(step);
+  }
+
+  /** The tail begins here. To be said before its first run. */
+  startAt(cursor: string): void {
+    this.engine.journal.state.updateLane(TAIL, { cursor, first_cursor: cursor });
+  }
+
+  get firstCursor(): string {
+    return this.lane.first_cursor!;
   }
 
   /** Everything the feed has shown is in files, and the operational database knows it. Parked changes may be left. */
@@ -173,9 +190,9 @@ export class World {
   #source(): EngineSource {
     const visit = { permits: [], deadlineAtMs: 0, tallies: new Map(), slotsUsed: new Map() };
     const source = this.kind(this.upstream, visit);
-    const { id, tables, resumable, compare } = source;
+    const { id, tables, resumable, compare, parse } = source;
     const requests: EngineSource['requests'] = (step, changes) => source.requests(step, changes, this.settings);
-    return { id, tables, resumable, compare, requests, ...source.pace(this.settings), prepares: false };
+    return { id, tables, resumable, compare, parse, requests, ...source.pace(this.settings), prepares: false };
   }
 }
 

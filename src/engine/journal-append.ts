@@ -1,0 +1,39 @@
+import { messageOf, type SkipReason } from '../errors.ts';
+import type { Failure } from '../failures/parked.ts';
+import type { Change, LoadedRow } from '../sources/source.ts';
+import type { JournalRanges } from './journal-ranges.ts';
+
+/** The lane that follows the feed's newest end. */
+export const TAIL = 'tail';
+
+/** What an accepted change came to. */
+export type Outcome =
+  | { kind: 'rows'; rows: LoadedRow[]; revision: number | null; documentBytes: number }
+  | { kind: 'skip'; reason: SkipReason }
+  | ({ kind: 'park'; retryAfterMs: number | null } & Failure);
+
+/** The outcome of a change whose rows SQLite refuses. */
+export function refusedRows(error: unknown): Outcome {
+  return { kind: 'park', reason: 'row-too-large', detail: messageOf(error), retryAfterMs: null };
+}
+
+export interface Accepted {
+  change: Change;
+  outcome: Outcome;
+}
+
+/** One slice of a page, in feed order, with the cursors before and after it. */
+export interface Append {
+  lane: string;
+  cursorBefore: string;
+  cursorAfter: string;
+  accepted: Accepted[];
+  nowMs: number;
+}
+
+/** One slice of a range, and how the range stands after it. */
+export interface RangeAppend {
+  accepted: Accepted[];
+  patch: Parameters<JournalRanges['update']>[1];
+  nowMs: number;
+}

@@ -1,0 +1,36 @@
+import { keyOf, tableNamed } from '../../schemas/index.ts';
+import type { Pushed, PushedPart } from '../api/forms.ts';
+import { LIMITS } from '../config.ts';
+import type { Engine } from './engine.ts';
+import type { Accepted } from './journal-append.ts';
+
+/**
+ * Takes one part of a request whose rows somebody pushes: in the journal, with a mark for each line, in one
+ * transaction. What is marked already is left out, so that a part may be sent again. Refuses all of a part while the
+ * journal is full.
+ */
+export async function takePush(engine: Engine, { identity, table: name, rows }: PushedPart): Promise<Pushed> {
+  const { journal, ports } = engine;
+  if (journal.state.packedBytes() > LIMITS.journalBytesMax) return { isFull: true, accepted: 0, repeated: 0 };
+  const table = tableNamed(name);
+  const changeOf = (line: number, key: string): Accepted['change'] => {
+    const place = `push/${identity}/${line}`;
+    return { key, place, deleted: false, revision: null, skip: null };
+  };
+  const accepted = journal.appendPush(identity, {
+    lines: rows.map(({ line, row }) => ({
+      line,
+      change: changeOf(line, keyOf(table, row)),
+      outcome: {
+        kind: 'rows',
+        rows: [{ table: name, op: 'upsert', row }],
+        revision: null,
+        documentBytes: 0,
+      },
+    })),
+    nowMs: ports.clock.now(),
+  });
+  await engine.arm();
+  ports.log('push_accepted', { source: engine.source.id, table: name, rows: accepted });
+  return { isFull: false, accepted, repeated: rows.length - accepted };
+}

@@ -1,0 +1,21 @@
+import { LIMITS } from '../config.ts';
+import type { Outcome } from '../engine/journal-append.ts';
+import type { ParkedChange } from './parked.ts';
+
+/**
+ * What another look at a lagging revision means, where `known` is the newest revision there is a row of: an outcome, or
+ * null for "not yet".
+ */
+export function judgeRecheck({ revision }: ParkedChange, outcome: Outcome, known: number | null): Outcome | null {
+  if (outcome.kind !== 'rows') return null;
+  if (outcome.revision === null || known === null || outcome.revision > known) return outcome;
+  const isReached = revision === null || outcome.revision >= revision;
+  return isReached ? { kind: 'skip', reason: 'unchanged' } : null;
+}
+
+/** When to look again after a look that found nothing new; null when it was looked at often enough. */
+export function recheckDelayMs({ attempts }: ParkedChange, outcome: Outcome): number | null {
+  if (outcome.kind !== 'park') return LIMITS.recheckMs[attempts + 1] ?? null;
+  // Nobody answered: that was no look.
+  return Math.max(LIMITS.recheckMs[attempts] ?? LIMITS.parkedMsMax, outcome.retryAfterMs ?? 0);
+}

@@ -1,0 +1,13 @@
+import type { LoadPort } from './engine/ports.ts';
+import type { Loader } from './loader.ts';
+
+/** Binds the Loader to one source. Loopback calls: each may run in an isolate of its own. */
+export function loadPort(loader: Service<typeof Loader>, source: string): LoadPort {
+  return {
+    start: permits => loader.start(source, permits),
+    pull: (request, permits) => loader.pull(source, request, permits),
+    prepare: (changes, permits) => loader.prepare(source, changes, permits),
+    load: request => loader.load(source, request),
+    ping: async () => loader.ping(),
+  };
+}
