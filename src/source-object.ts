@@ -8,12 +8,14 @@ import type {
   LiveFile,
   Replayed,
   SourceHealth,
+  SourceMetrics,
   SourceStatus,
   TableFacts,
 } from './api/forms.ts';
 import { readSettings } from './config.ts';
 import { Engine } from './engine/engine.ts';
 import { journalSource } from './engine/journal-schema.ts';
+import { metricsOf } from './engine/metrics.ts';
 import type {
   Admitted,
   ClockPort,
@@ -68,6 +70,10 @@ export class SourceObject extends DurableObject<Env> {
 
   status(): Promise<SourceStatus> {
     return statusOf(this.#engine);
+  }
+
+  metrics(): Promise<SourceMetrics> {
+    return metricsOf(this.#engine);
   }
 
   async control(action: ControlAction): Promise<ControlResult> {

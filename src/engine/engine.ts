@@ -186,11 +186,7 @@ export class Engine {
     try {
       const file = await flush({ ports: this.ports, files: this.files, buffer, run });
       if (!file) return;
-      const duration_ms = Math.max(0, this.ports.clock.now() - startedMs);
-      const { key, rows, bytes, settled_ms } = file;
-      this.journal.state.updateSource({
-        last_flush: JSON.stringify({ at: new Date(settled_ms).toISOString(), rows, bytes, key, duration_ms }),
-      });
+      const { key, rows, bytes, duration_ms } = file;
       this.ports.log('flush_settled', { source: this.source.id, table: name, key, rows, bytes, duration_ms });
     } catch (error) {
       const spent = this.files.intent(name)?.attempts ?? 0;

@@ -119,9 +119,11 @@ export interface TicketResult extends Ticket {
   outcome: LoadOutcome | { kind: 'deferred'; reason: 'died' };
 }
 
+/** What came of one call of grants. `loadMs`: how long it took, null when it ended without an answer. */
 export interface HandedBack {
   results: TicketResult[];
   hosts: HostTally[];
+  loadMs: number | null;
 }
 
 /** Takes tickets to where somebody brings them back from, perhaps. */

@@ -80,9 +80,9 @@ export class Retries {
   }
 
   /** Takes what came of loads. Returns whether any row came in. */
-  take({ results, hosts }: HandedBack): boolean {
+  take({ results, hosts, loadMs }: HandedBack): boolean {
     const nowMs = this.#ports.clock.now();
-    this.#admission.learn(hosts, nowMs);
+    this.#admission.learn(hosts, nowMs, loadMs);
     const lsnBefore = this.#journal.lastLsn();
     for (const result of results) this.#takeOne(result, nowMs);
     return this.#journal.lastLsn() > lsnBefore;

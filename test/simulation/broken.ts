@@ -48,9 +48,9 @@ export const BROKEN: Broken[] = [
   one('settled before its put', LOST, {
     file: FLUSH,
     text: `  const head = await put({ ports, intent, chunks });
-  return files.settle({ intent, head, nowMs: ports.clock.now() });`,
+  return files.settle({ intent, head, startedMs, nowMs: ports.clock.now() });`,
     instead: `  const head = { key: intent.key, bytes: 0, etag: '', metadata: {} };
-  const file = files.settle({ intent, head, nowMs: ports.clock.now() });
+  const file = files.settle({ intent, head, startedMs, nowMs: ports.clock.now() });
   await put({ ports, intent, chunks });
   return file;`,
   }),
