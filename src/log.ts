@@ -15,6 +15,7 @@ export const LOG_FIELDS = [
   'tombstones',
   'parked',
   'dead',
+  'letters',
   'skipped',
   'files',
   'bytes',

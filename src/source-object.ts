@@ -14,6 +14,7 @@ import type {
   RangeStatus,
   Replayed,
   SourceHealth,
+  SourceMetrics,
   SourceStatus,
   TableFacts,
 } from './api/forms.ts';
@@ -21,6 +22,7 @@ import { readSettings } from './config.ts';
 import { Engine } from './engine/engine.ts';
 import type { RangeLane } from './engine/journal-ranges.ts';
 import { journalSource } from './engine/journal-schema.ts';
+import { metricsOf } from './engine/metrics.ts';
 import type {
   Admitted,
   ClockPort,
@@ -77,6 +79,10 @@ export class SourceObject extends DurableObject<Env> {
 
   status(): Promise<SourceStatus> {
     return statusOf(this.#engine);
+  }
+
+  metrics(): Promise<SourceMetrics> {
+    return metricsOf(this.#engine);
   }
 
   async control(action: ControlAction): Promise<ControlResult> {

@@ -170,6 +170,38 @@ export interface Replayed {
   by_reason: Record<string, number>;
 }
 
+/**
+ * What a source counts and measures, all of it from durable state. Counts never go down, but for `changes`, which are
+ * the accepted changes by present outcome. Times are seconds, points in time seconds since 1970.
+ */
+export interface SourceMetrics {
+  source: string;
+  state: SourceState;
+  changes_accepted: number;
+  /** `rows`, `tombstones`, `parked`, `dead`, and `skipped:<reason>` for each reason. */
+  changes: Record<string, number>;
+  tables: { name: string; rows_accepted: number; rows_durable: number; files: number; bytes: number }[];
+  /** `status`: 2xx, 3xx, 4xx, 5xx, or none for a request without an answer. */
+  requests: { host: string; status: string; requests: number }[];
+  /** Looks at parked changes that counted. */
+  retries: number;
+  lag: { changes: number | null; seconds: number | null };
+  buffer: { rows: number; bytes: number; oldest_age_seconds: number };
+  /** Of each settled file: from the look at the bucket before its put to its settling. */
+  flush_seconds: Histogram;
+  /** Of each Loader call that loaded changes and answered. */
+  load_seconds: Histogram;
+  last_success_at: number | null;
+  next_wake_at: number | null;
+}
+
+/** Times as Prometheus counts them: a bucket holds all up to its bound, `count` also those over the last one. */
+export interface Histogram {
+  buckets: { seconds: number; count: number }[];
+  count: number;
+  sum_seconds: number;
+}
+
 /** Whether a source does what it should; `reason` says why not. `state` is null when it did not answer. */
 export interface SourceHealth {
   id: string;
@@ -181,6 +213,7 @@ export interface SourceHealth {
 /** What a source's object is asked for. */
 export interface SourceStub {
   status(): Promise<SourceStatus>;
+  metrics(): Promise<SourceMetrics>;
   control(action: ControlAction): Promise<ControlResult>;
   /** Facts of each of the source's tables. */
   tables(): Promise<TableFacts[]>;

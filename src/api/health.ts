@@ -1,7 +1,7 @@
 import { messageOf } from '../errors.ts';
 import { answer, settingMessage } from './answer.ts';
 import type { ApiEnv, Known, SourceHealth } from './forms.ts';
-import { enabledSources } from './sources.ts';
+import { askSource, enabledSources } from './sources.ts';
 import { withoutSecrets } from './token.ts';
 
 /** A source that has not answered by then counts as not answering. */
@@ -28,17 +28,10 @@ export async function watchSources(env: ApiEnv, known: Known): Promise<void> {
 }
 
 async function healthOf(env: ApiEnv, { log }: Known, id: string): Promise<SourceHealth> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_, reject) => {
-    const message = `health: expected an answer within ${HEALTH_MS_MAX} ms, got none`;
-    timer = setTimeout(() => reject(new Error(message)), HEALTH_MS_MAX);
-  });
   try {
-    return await Promise.race([env.SOURCES_NS.getByName(id).health(), late]);
+    return await askSource(env, { id, subject: 'health', ms: HEALTH_MS_MAX }, stub => stub.health());
   } catch (error) {
     log('health_failed', { source: id, message: withoutSecrets(messageOf(error), env) });
     return { id, state: null, ok: false, reason: settingMessage(error) ?? 'The source did not answer.' };
-  } finally {
-    clearTimeout(timer);
   }
 }

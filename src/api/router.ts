@@ -4,6 +4,7 @@ import { ApiError, errorAnswer, settingMessage } from './answer.ts';
 import { dismissFailed, listFailed, replayFailed, showFailed } from './failed.ts';
 import type { ApiEnv, ControlAction, Known, RangeAction } from './forms.ts';
 import { showHealth } from './health.ts';
+import { showMetrics } from './metrics.ts';
 import { controlRange, showRange, startRange } from './ranges.ts';
 import { pushRecords } from './records.ts';
 import { controlSource, listSources, showSource } from './sources.ts';
@@ -17,6 +18,7 @@ type Route = readonly [method: 'GET' | 'POST', path: string, handler: Handler];
 /** Every route. Those that change something need the token; reading is open. */
 const ROUTES: readonly Route[] = [
   ['GET', '/healthz', (_, env, known) => showHealth(env, known)],
+  ['GET', '/metrics', (_, env, known) => showMetrics(env, known)],
   ['GET', '/v1/sources', (_, env, known) => listSources(env, known)],
   ['GET', '/v1/sources/:id', (request, env, known) => showSource(env, known, param(request, 'id'))],
   ['POST', '/v1/sources/:id/start', control('start')],
@@ -51,7 +53,7 @@ const ROUTES: readonly Route[] = [
   ],
 ];
 
-/** The HTTP API: answers every request, with JSON, and never throws. */
+/** The HTTP API: answers every request, with JSON but for the metrics, and never throws. */
 export function createApi(known: Known): { fetch(request: Request, env: ApiEnv): Promise<Response> } {
   const router = Router<IRequest, [ApiEnv], Response>({
     catch: (error: unknown, request, env) => errorAnswer(apiErrorOf(error, { request, env, known })),

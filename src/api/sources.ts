@@ -36,6 +36,23 @@ export async function controlSource(
   return answer(await stub.control(action));
 }
 
+/** What a source's object answers within so many milliseconds. Throws what it throws, or that it is late. */
+export async function askSource<T>(
+  env: ApiEnv,
+  { id, subject, ms }: { id: string; subject: string; ms: number },
+  ask: (stub: SourceStub) => Promise<T>,
+): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`${subject}: expected an answer within ${ms} ms, got none`)), ms);
+  });
+  try {
+    return await Promise.race([ask(env.SOURCES_NS.getByName(id)), late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 /** The object of a source. Throws `not_found` for one that is not known. */
 export function stubOf(env: ApiEnv, known: Known, id: string): SourceStub {
   if (!known.sources.some(source => source.id === id)) {

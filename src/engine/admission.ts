@@ -63,10 +63,10 @@ export class Admission {
     return wanted.map(([host, count]) => this.take({ host, count, nowMs }));
   }
 
-  /** Learns from what hosts answered. */
-  learn(tallies: HostTally[], nowMs: number): void {
+  /** Learns from what hosts answered during a Loader call, and counts it. `loadMs`: what a call that loads took. */
+  learn(tallies: HostTally[], nowMs: number, loadMs: number | null = null): void {
+    this.#state.countCall({ hosts: tallies, loadMs });
     for (const tally of tallies) {
-      this.#state.countRequests(tally);
       const pace = this.#paces[tally.host];
       if (!pace) continue;
       const { state } = this.#timeline(tally.host, nowMs);

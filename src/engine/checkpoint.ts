@@ -43,6 +43,9 @@ export async function project({
   }
   files.markProjected(settled, cursor);
   letters.markProjected(turned, stampMs);
+  ports.log('projection_landed', { source, files: settled.length, letters: turned.length, cursor });
+  for (const { key, status, reason, attempts } of turned)
+    ports.log('letter_written', { source, key, state: status, reason, attempt: attempts });
 }
 
 function runStatement(source: string, file: DataFile): { sql: string; params: SqlValue[] } {

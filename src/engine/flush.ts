@@ -2,7 +2,7 @@ import type { Table } from '../../schemas/table.ts';
 import { LIMITS } from '../config.ts';
 import { OwnError } from '../errors.ts';
 import { dataFileKey, parseDataFileKey, partitionsPrefix } from '../lake/keys.ts';
-import type { DataFile, Intent, JournalFiles } from './journal-files.ts';
+import type { Intent, JournalFiles, Settled } from './journal-files.ts';
 import type { ObjectHead, Ports } from './ports.ts';
 import type { RowBuffer } from './row-buffer.ts';
 import type { Run } from './run.ts';
@@ -12,7 +12,8 @@ const LATER_KEYS_MAX = 10;
 
 /**
  * Moves the range a buffer holds into one data file. Each step is safe to repeat: the range and its digest are
- * written down first, the put replaces nothing, and settling is one transaction.
+ * written down first, the put replaces nothing, and settling is one transaction. Null when there is nothing to move, or
+ * a later run has moved it meanwhile.
  *
  * Throws `OwnError`: `foreign-object` when something else stands under the key or holds later rows, `bucket-failed` or
  * `deadline` when the bucket does not answer. Nothing is settled then.
@@ -27,8 +28,9 @@ export async function flush({
   files: JournalFiles;
   buffer: RowBuffer;
   run: Run;
-}): Promise<DataFile | null> {
+}): Promise<Settled | null> {
   const { table } = buffer;
+  const startedMs = ports.clock.now();
   await checkLaterFiles({ ports, files, table });
   const earlier = files.intent(table.name);
   // An intent that is written down keeps its range: its object may be in the bucket already.
@@ -44,7 +46,7 @@ export async function flush({
   const intent = files.intend({ ...range, table, key, nowMs: ports.clock.now() });
   const chunks = buffer.finish();
   const head = await put({ ports, intent, chunks });
-  return files.settle({ intent, head, nowMs: ports.clock.now() });
+  return files.settle({ intent, head, startedMs, nowMs: ports.clock.now() });
 }
 
 /**

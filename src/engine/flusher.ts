@@ -68,10 +68,7 @@ export class Flusher {
     try {
       const file = await flush({ ports, files, buffer: this.#buffer, run });
       if (!file) return;
-      const duration_ms = Math.max(0, ports.clock.now() - startedMs);
-      const { key, rows, bytes, settled_ms } = file;
-      const at = new Date(settled_ms).toISOString();
-      state.updateSource({ last_flush: JSON.stringify({ at, rows, bytes, key, duration_ms }) });
+      const { key, rows, bytes, duration_ms } = file;
       ports.log('flush_settled', { source, table: table.name, key, rows, bytes, duration_ms });
     } catch (error) {
       const spent = files.intent(table.name)?.attempts ?? 0;

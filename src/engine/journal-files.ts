@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Table } from '../../schemas/table.ts';
 import { TAIL } from './journal-append.ts';
+import { FLUSH_SECONDS, withTime } from './journal-counts.ts';
 import type { JournalRow } from './journal-rows.ts';
 import { JournalState } from './journal-state.ts';
 import type { EncodePort, ObjectHead, SqlPort } from './ports.ts';
@@ -47,6 +48,11 @@ export interface DataFile {
   parked: number;
   started_ms: number;
   settled_ms: number;
+}
+
+/** A data file that was settled just now, and how long this attempt at it took. */
+export interface Settled extends DataFile {
+  duration_ms: number;
 }
 
 const ENTRY_COLUMNS = `table_name, first_lsn, last_lsn, cursor_after, stamp_ms, schema_version, run_type, changes, parked,
@@ -124,13 +130,25 @@ export class JournalFiles {
     });
   }
 
-  /** The file stands: it joins `files` and its rows leave the journal; the durable cursor moves with them. */
-  settle({ intent, head, nowMs }: { intent: Intent; head: ObjectHead; nowMs: number }): DataFile {
+  /**
+   * The file stands: it joins `files` and its rows leave the journal; the durable cursor moves with them. Null when it
+   * was settled before: a run that was given up may hear of its put after its successor has settled the same range.
+   */
+  settle({
+    intent,
+    head,
+    startedMs,
+    nowMs,
+  }: {
+    intent: Intent;
+    head: ObjectHead;
+    startedMs: number;
+    nowMs: number;
+  }): Settled | null {
     return this.#sql.transaction(() => {
-      // A run that was given up may hear of its put after its successor has settled the same range.
       const { table_name: table, first_lsn } = intent;
       const [settled] = this.files({ table, afterLsn: first_lsn - 1, limit: 1 });
-      if (settled?.first_lsn === first_lsn) return settled;
+      if (settled?.first_lsn === first_lsn) return null;
       const file = this.#fileOf(intent, head, nowMs);
       this.#sql.exec(
         `INSERT INTO files (${FILE_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
@@ -144,7 +162,17 @@ export class JournalFiles {
         'UPDATE tables SET rows = rows + ?, files = files + 1, bytes = bytes + ? WHERE name = ?',
         ...[file.rows, file.bytes, file.table_name],
       );
-      return file;
+      const duration_ms = Math.max(0, nowMs - startedMs);
+      this.#countFlush(file, duration_ms);
+      return { ...file, duration_ms };
+    });
+  }
+
+  #countFlush({ key, rows, bytes, settled_ms }: DataFile, duration_ms: number): void {
+    const { flush_times } = this.#state.source();
+    this.#state.updateSource({
+      last_flush: JSON.stringify({ at: new Date(settled_ms).toISOString(), rows, bytes, key, duration_ms }),
+      flush_times: withTime(flush_times, { ms: duration_ms, bounds: FLUSH_SECONDS }),
     });
   }
 

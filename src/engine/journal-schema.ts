@@ -208,8 +208,19 @@ const PUSHES = [
   ) WITHOUT ROWID`,
 ];
 
+/**
+ * What is counted beside what other tables tell already. Columns of the one row that each Loader call writes anyway:
+ * to count costs no row written. The texts are JSON: see `journal-counts.ts`.
+ */
+const COUNTS = [
+  'ALTER TABLE source ADD COLUMN looks INTEGER NOT NULL DEFAULT 0',
+  `ALTER TABLE source ADD COLUMN statuses TEXT NOT NULL DEFAULT '{}'`,
+  `ALTER TABLE source ADD COLUMN load_times TEXT NOT NULL DEFAULT '{}'`,
+  `ALTER TABLE source ADD COLUMN flush_times TEXT NOT NULL DEFAULT '{}'`,
+];
+
 /** What makes each layout of the object's own tables out of the one before; append-only. */
-const LAYOUTS = [FIRST_LAYOUT, DEAD_LETTERS, RANGES, PUSHES];
+export const LAYOUTS = [FIRST_LAYOUT, DEAD_LETTERS, RANGES, PUSHES, COUNTS];
 
 /** Makes the object's tables, or brings those of an earlier version up to this one. A later version is refused. */
 export function openJournal(sql: SqlPort, source: string, tables: string[]): void {

@@ -1,4 +1,5 @@
 import type { ErrorKind } from '../errors.ts';
+import { LOAD_SECONDS, withRequests, withTime } from './journal-counts.ts';
 import type { HostTally, SqlPort, SqlValue } from './ports.ts';
 
 /** The source's own row: what is true of it across restarts. Times are milliseconds since 1970. */
@@ -23,6 +24,11 @@ export interface SourceRow {
   not_modified: number;
   throttled: number;
   errors: number;
+  /** Looks at parked changes that counted. */
+  looks: number;
+  statuses: string;
+  load_times: string;
+  flush_times: string;
 }
 
 /** A puller and its place. */
@@ -128,12 +134,19 @@ export class JournalState {
     );
   }
 
-  countRequests({ requests, notModified, throttled, errors }: HostTally): void {
-    this.#sql.exec(
-      `UPDATE source SET requests = requests + ?, not_modified = not_modified + ?, throttled = throttled + ?,
-         errors = errors + ?`,
-      ...[requests, notModified, throttled, errors],
-    );
+  /** Counts what a Loader call asked of hosts and, where it was one that loads, how long it took. */
+  countCall({ hosts, loadMs }: { hosts: HostTally[]; loadMs: number | null }): void {
+    if (hosts.length === 0 && loadMs === null) return;
+    const { requests, not_modified, throttled, errors, statuses, load_times } = this.source();
+    const sum = (count: (host: HostTally) => number) => hosts.reduce((total, host) => total + count(host), 0);
+    this.updateSource({
+      requests: requests + sum(host => host.requests),
+      not_modified: not_modified + sum(host => host.notModified),
+      throttled: throttled + sum(host => host.throttled),
+      errors: errors + sum(host => host.errors),
+      statuses: withRequests(statuses, hosts),
+      ...(loadMs === null ? {} : { load_times: withTime(load_times, { ms: loadMs, bounds: LOAD_SECONDS }) }),
+    });
   }
 
   suspect(place: string): { deaths: number; throttled: number } | null {

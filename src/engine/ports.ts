@@ -50,10 +50,17 @@ export interface Permit {
   intervalMs: number;
 }
 
-/** What was asked of one host during a call. `retryAfterMs` is the longest wait it asked for, null when it did not. */
+/** How a request was answered: the first digit of its status, or not at all. */
+export type StatusClass = '2xx' | '3xx' | '4xx' | '5xx' | 'none';
+
+/**
+ * What was asked of one host during a call, and in `statuses` how it was answered. `retryAfterMs` is the longest wait it
+ * asked for, null when it did not.
+ */
 export interface HostTally {
   host: string;
   requests: number;
+  statuses: Record<StatusClass, number>;
   notModified: number;
   throttled: number;
   errors: number;
@@ -112,9 +119,11 @@ export interface TicketResult extends Ticket {
   outcome: LoadOutcome | { kind: 'deferred'; reason: 'died' };
 }
 
+/** What came of one call of grants. `loadMs`: how long it took, null when it ended without an answer. */
 export interface HandedBack {
   results: TicketResult[];
   hosts: HostTally[];
+  loadMs: number | null;
 }
 
 /** Takes tickets to where somebody brings them back from, perhaps. */

@@ -54,6 +54,7 @@ export class Retries {
       for (const ticket of tickets) parked.defer(ticket, { nowMs, dueMs: nowMs });
       throw error instanceof OwnError ? error : new OwnError('queue-failed', messageOf(error));
     }
+    this.#ports.log('tickets_sent', { source: this.#source.id, changes: tickets.length });
   }
 
   /** What may be loaded of the tickets somebody has brought, and the permits for it. What may not is handed out later. */
@@ -84,9 +85,9 @@ export class Retries {
   }
 
   /** Takes what came of loads. Returns whether any row came in. */
-  take({ results, hosts }: HandedBack): boolean {
+  take({ results, hosts, loadMs }: HandedBack): boolean {
     const nowMs = this.#ports.clock.now();
-    this.#admission.learn(hosts, nowMs);
+    this.#admission.learn(hosts, nowMs, loadMs);
     const lsnBefore = this.#journal.state.lastLsn();
     for (const result of results) this.#takeOne(result, nowMs);
     return this.#journal.state.lastLsn() > lsnBefore;
@@ -107,8 +108,10 @@ export class Retries {
       return;
     }
     const settled: Outcome = outcome.kind === 'unanswered' ? { ...outcome, kind: 'park' } : outcome;
+    const lsnBefore = this.#journal.state.lastLsn();
     const isTaken = !this.#isExpected(parked.key) && this.#accept({ parked, outcome: settled, lastLsn, nowMs });
-    if (!isTaken) this.#journal.parked.defer(ticket, { nowMs, dueMs: nowMs + this.#waitMs });
+    if (isTaken) this.#tell(parked, this.#journal.state.lastLsn() - lsnBefore);
+    else this.#journal.parked.defer(ticket, { nowMs, dueMs: nowMs + this.#waitMs });
   }
 
   /** Rows that SQLite refuses leave the change parked. */
@@ -119,6 +122,15 @@ export class Retries {
       if (retry.outcome.kind !== 'rows') throw error;
       return this.#journal.acceptRetry({ ...retry, outcome: refusedRows(error) });
     }
+  }
+
+  /** Tells of a look that counted. What came of it is read back: a look may bring what was known already. */
+  #tell({ change_number, key, attempts }: ParkedChange, rows: number): void {
+    const left = this.#journal.parked.find(change_number);
+    if (left?.attempts === attempts) return;
+    const state = left ? (left.died_ms === null ? 'parked' : 'dead') : rows > 0 ? 'rows' : 'skipped';
+    const told = { key, attempt: attempts + 1, state, rows, reason: left?.reason ?? null };
+    this.#ports.log('retry_accepted', { source: this.#source.id, ...told });
   }
 
   /** How long one waits that was not looked at, whatever the reason. */

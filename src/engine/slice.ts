@@ -208,7 +208,8 @@ export class SliceLoader {
       };
       return [];
     }
-    this.#admission.learn(answer.hosts, this.#ports.clock.now());
+    const endMs = this.#ports.clock.now();
+    this.#admission.learn(answer.hosts, endMs, endMs - nowMs);
     if (!answer.ok) throw failureError(answer.failure);
     return call.indexes.filter((index, position) => {
       const outcome = answer.value[position]!;

@@ -229,7 +229,10 @@ export class Tail {
     for (let index = pending.done; index < done; index++) pending.ahead.delete(index);
     pending.done = done;
     if (this.#source.resumable) pending.cursorBefore = cursorAfter;
-    this.#ports.log('slice_accepted', { source: this.#source.id, changes: accepted.length, cursor: cursorAfter });
+    const rows = accepted.reduce((sum, { outcome }) => sum + (outcome.kind === 'rows' ? outcome.rows.length : 0), 0);
+    const parked = accepted.filter(({ outcome }) => outcome.kind === 'park').length;
+    const told = { changes: accepted.length, rows, parked, cursor: cursorAfter };
+    this.#ports.log('slice_accepted', { source: this.#source.id, ...told });
   }
 
   #finishPage({ page, rest }: Pending, hasMoved: boolean): void {

@@ -93,8 +93,10 @@ export class ParkedChanges {
   take({ change_number, attempts }: ParkedChange, nowMs: number): boolean {
     const statement = 'DELETE FROM parked WHERE change_number = ? AND attempts = ? RETURNING change_number';
     const isTaken = this.#sql.exec(statement, change_number, attempts).length === 1;
-    if (isTaken) this.letters.resolve(change_number, { status: 'resolved', nowMs });
-    return isTaken;
+    if (!isTaken) return false;
+    this.#countLook();
+    this.letters.resolve(change_number, { status: 'resolved', nowMs });
+    return true;
   }
 
   /** Notes another failed look and when the next is due; after the last one the change is dead. */
@@ -106,8 +108,10 @@ export class ParkedChanges {
       ...[why.reason, why.detail, why.stack ?? null, historyWith(parked.history, why, why.nowMs)],
       ...[why.nowMs, why.dueMs, change_number, attempts],
     );
+    if (noted.length === 0) return;
+    this.#countLook();
     const isLast = attempts + 1 >= attempts_max || policyOf(why.reason).action === 'never';
-    if (noted.length === 1 && isLast) this.#die(change_number, why.nowMs);
+    if (isLast) this.#die(change_number, why.nowMs);
   }
 
   /** Notes when to hand one out again; whatever came of it does not count as a look. */
@@ -200,6 +204,10 @@ export class ParkedChanges {
     // Knuth's multiplicative hash: spreads dense numbers, and gives the same delay whenever it is asked.
     const spread = ((changeNumber * 2654435761) % 4096) / 4096 / 4;
     return Math.max(Math.round(doubled * (1 + spread)), Math.min(retryAfterMs ?? 0, LIMITS.retryAfterMsMax));
+  }
+
+  #countLook(): void {
+    this.#sql.exec('UPDATE source SET looks = looks + 1');
   }
 
   #die(changeNumber: number, nowMs: number): void {

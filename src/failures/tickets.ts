@@ -37,8 +37,8 @@ export async function bringTickets({
   }
   // One after the other: a call of many shares a budget that one large document may need alone.
   for (const call of calls) {
-    const { results, hosts: asked } = await loadCall(call, { load, prepared, now });
-    await office.takeBack({ results, hosts: [...hosts.splice(0), ...asked] });
+    const { hosts: asked, ...came } = await loadCall(call, { load, prepared, now });
+    await office.takeBack({ ...came, hosts: [...hosts.splice(0), ...asked] });
   }
 }
 
@@ -49,6 +49,7 @@ async function loadCall(
   const { alone, grants, permits } = call;
   const results = (outcomes: TicketResult['outcome'][]): TicketResult[] =>
     grants.map(({ ticket, lastLsn }, index) => ({ ...ticket, lastLsn, outcome: outcomes[index]! }));
+  const startedMs = now();
   try {
     const answer = await load.load({
       changes: grants.map(({ change }) => change),
@@ -56,11 +57,11 @@ async function loadCall(
       budgetBytes: alone ? LIMITS.loadBytesMax : LIMITS.loadBytesMax / LIMITS.loadCallsAtOnce,
       knownBytes: grants.map(({ documentBytes }) => documentBytes),
       rowBytesMax: LIMITS.sliceRowBytesMax / LIMITS.loadCallsAtOnce,
-      deadlineAtMs: now() + LIMITS.sliceLoadMsMax,
+      deadlineAtMs: startedMs + LIMITS.sliceLoadMsMax,
     });
     // One of our own parts failed: that is no look at any of them.
     const outcomes = answer.ok ? answer.value : grants.map(() => ({ kind: 'deferred', reason: 'deadline' }) as const);
-    return { results: results(outcomes), hosts: answer.hosts };
+    return { results: results(outcomes), hosts: answer.hosts, loadMs: now() - startedMs };
   } catch {
     const isDocuments =
       alone &&
@@ -76,6 +77,6 @@ async function loadCall(
           retryAfterMs: null,
         } as const)
       : ({ kind: 'deferred', reason: 'died' } as const);
-    return { results: results(grants.map(() => died)), hosts: [] };
+    return { results: results(grants.map(() => died)), hosts: [], loadMs: null };
   }
 }

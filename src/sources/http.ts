@@ -1,7 +1,7 @@
 import pRetry from 'p-retry';
 import about from '../../package.json' with { type: 'json' };
 import { LIMITS } from '../config.ts';
-import type { HostTally, Permit } from '../engine/ports.ts';
+import type { HostTally, Permit, StatusClass } from '../engine/ports.ts';
 import { messageOf, OwnError, UpstreamError } from '../errors.ts';
 import { LargeDocument, type Received, readBody, type Upload } from './http-body.ts';
 import { checkShape, parseJson } from './json.ts';
@@ -104,7 +104,7 @@ export function createFetcher(options: FetcherOptions): Fetcher {
       const { bytes, etag, json } = await ask(asked, received => ({ ...received, json: parse(received) }));
       return { bytes, etag, json };
     },
-    tallies: () => [...tallies.values()].map(tally => ({ ...tally })),
+    tallies: () => structuredClone([...tallies.values()]),
   };
 }
 
@@ -168,7 +168,11 @@ async function request(
       cache: 'no-store' as const,
       signal: cut.signal,
     };
-    const response = await send(url, init).catch(error => Promise.reject(failed('unreachable', error)));
+    const response = await send(url, init).catch(error => {
+      tally.statuses.none += 1;
+      throw failed('unreachable', error);
+    });
+    tally.statuses[statusClass(response.status)] += 1;
     if (response.status !== 200) throw await statusError(response, { subject, tally, nowMs: now() });
     return await readBody(response, {
       ...{ subject, large, failed, store: store && name !== undefined ? () => openStore(name) : null },
@@ -241,9 +245,14 @@ function userAgent(contact: string): string {
 function tallyOf(tallies: Map<string, HostTally>, host: string): HostTally {
   const known = tallies.get(host);
   if (known) return known;
-  const tally = { host, requests: 0, notModified: 0, throttled: 0, errors: 0, retryAfterMs: null };
+  const statuses = { '2xx': 0, '3xx': 0, '4xx': 0, '5xx': 0, none: 0 };
+  const tally = { host, requests: 0, statuses, notModified: 0, throttled: 0, errors: 0, retryAfterMs: null };
   tallies.set(host, tally);
   return tally;
+}
+
+function statusClass(status: number): Exclude<StatusClass, 'none'> {
+  return status >= 500 ? '5xx' : status >= 400 ? '4xx' : status >= 300 ? '3xx' : '2xx';
 }
 
 function pause(ms: number): Promise<void> {

@@ -4,6 +4,7 @@ import type {
   Failed,
   LiveFile,
   RangeStatus,
+  SourceMetrics,
   SourceStatus,
   SourceStub,
   TableFacts,
@@ -103,10 +104,36 @@ export function statusOf(source: string): SourceStatus {
   };
 }
 
+/** The metrics of a source that has accepted seven changes; what is not known of it is null. */
+export function metricsOf(source: string): SourceMetrics {
+  return {
+    ...{ source, state: 'following', changes_accepted: 7 },
+    changes: { rows: 3, tombstones: 1, parked: 1, dead: 1, 'skipped:superseded': 1, 'skipped:unchanged': 0 },
+    tables: [{ name: `${source}_package`, rows_accepted: 40, rows_durable: 30, files: 3, bytes: 300 }],
+    requests: [
+      { host: 'feed.test', status: '2xx', requests: 9 },
+      { host: 'feed.test', status: 'none', requests: 2 },
+      { host: 'documents.test', status: '5xx', requests: 1 },
+    ],
+    retries: 4,
+    ...{ lag: { changes: null, seconds: null }, buffer: { rows: 10, bytes: 1_000, oldest_age_seconds: 2.5 } },
+    flush_seconds: {
+      buckets: [
+        { seconds: 0.5, count: 1 },
+        { seconds: 1, count: 3 },
+      ],
+      ...{ count: 4, sum_seconds: 6.125 },
+    },
+    load_seconds: { buckets: [{ seconds: 0.5, count: 0 }], count: 0, sum_seconds: 0 },
+    ...{ last_success_at: null, next_wake_at: null },
+  };
+}
+
 function stubOf({ id, tables }: { id: string; tables: Table[] }, calls: string[]): SourceStub {
   const facts = tables.map(({ name, prefix }) => ({ name, prefix, rows: 30, files: 3, bytes: 300, last_lsn: 30 }));
   return {
     status: async () => statusOf(id),
+    metrics: async () => metricsOf(id),
     async control(action) {
       calls.push(`${id} ${action}`);
       return { source: id, action, changed: true, state: action === 'pause' ? 'paused' : 'catching-up' };

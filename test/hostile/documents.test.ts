@@ -111,14 +111,14 @@ describe('a name', () => {
   it.each([
     ['of 2,000 bytes', 'x'.repeat(2_000)],
     ['of 700 characters in 2,100 bytes', '漢'.repeat(700)],
-  ])('%s is parked as key-too-long for good, and has no document in the lake', async (_, name) => {
+  ])('%s is a dead letter at once, key-too-long, and has no document in the lake', async (_, name) => {
     const hostile = await HostileWorld.start();
     hostile.publish(['a', name, 'b']);
     await hostile.followed();
     await hostile.pass(600_000);
-    expect(hostile.parked).toEqual([{ key: name, reason: 'key-too-long' }]);
+    expect(hostile.world.engine.journal.parked.letters.find(2)).toMatchObject({ key: name, reason: 'key-too-long' });
     expect(hostile.bucket.keys('npm/raw/')).toHaveLength(2);
-    await hostile.expectGoesOn({ rows: 2, parked: 1 });
+    await hostile.expectGoesOn({ rows: 2, dead: 1 });
   });
 
   it('that is hostile is kept apart from every other', async () => {

@@ -139,7 +139,7 @@ export class Journey {
       const { firstLsn, lastLsn } = range;
       const key = `data-${firstLsn}-${lastLsn}`;
       const intent = this.#files.intend({ table: npmPackage, key, firstLsn, lastLsn, nowMs: NOW_MS });
-      this.#files.settle({ intent, head: this.bucket.place(key, bytes), nowMs: NOW_MS });
+      this.#files.settle({ intent, head: this.bucket.place(key, bytes), startedMs: NOW_MS, nowMs: NOW_MS });
     }
     read.sort((a, b) => Number(a._lsn) - Number(b._lsn));
     expect(read.map(row => row._lsn)).toEqual(read.map((_, index) => this.filed + index + 1));
@@ -153,7 +153,9 @@ export class Journey {
     const counted = Object.fromEntries(state.outcomes().map(({ outcome, changes }) => [outcome, changes]));
     // A document of a lower revision than its change owes another look: a change of its own.
     const lagging = state.source().change_number - this.#changes;
-    const sum = Object.values(counted).reduce((total, changes) => total + changes, 0) + parked.count().parked;
+    const sum =
+      Object.values(counted).reduce((total, changes) => total + changes, 0) +
+      Object.values(parked.count()).reduce((total, changes) => total + changes, 0);
     expect(sum).toBe(this.#changes + lagging);
     expect([counted.rows ?? 0, counted.tombstones ?? 0]).toEqual([this.rows, this.deletes]);
     expect(this.filed).toBe(this.rows + this.deletes);

@@ -199,14 +199,22 @@ export class HostileWorld {
   async expectGoesOn(balance: {
     rows: number;
     parked?: number;
+    dead?: number;
     tombstones?: number;
     superseded?: number;
   }): Promise<void> {
-    const { rows, parked = 0, tombstones = 0, superseded = 0 } = balance;
+    const { rows, parked = 0, dead = 0, tombstones = 0, superseded = 0 } = balance;
     this.publish('comes-after');
     await this.settle(() => this.isFollowed && this.world.parked.length === parked);
     expect(this.world.balance).toMatchObject({
-      ...{ changes: rows + 1 + parked + tombstones + superseded, rows: rows + 1, parked, tombstones, balanced: true },
+      ...{
+        changes: rows + 1 + parked + dead + tombstones + superseded,
+        rows: rows + 1,
+        parked,
+        dead,
+        tombstones,
+        balanced: true,
+      },
       skipped: { superseded, 'no-rows': 0, unchanged: 0 },
     });
     const names = (await this.rows()).map(({ name }) => name);

@@ -63,9 +63,9 @@ export const BROKEN: Broken[] = [
   one('settled before its put', LOST, {
     file: FLUSH,
     text: `  const head = await put({ ports, intent, chunks });
-  return files.settle({ intent, head, nowMs: ports.clock.now() });`,
+  return files.settle({ intent, head, startedMs, nowMs: ports.clock.now() });`,
     instead: `  const head = { key: intent.key, bytes: 0, etag: '', metadata: {} };
-  const file = files.settle({ intent, head, nowMs: ports.clock.now() });
+  const file = files.settle({ intent, head, startedMs, nowMs: ports.clock.now() });
   await put({ ports, intent, chunks });
   return file;`,
   }),
@@ -102,11 +102,11 @@ export const BROKEN: Broken[] = [
   {
     ...{ name: 'late result taken over a newer row', breaks: NEWEST, firstSeed: 1061, seeds: 140 },
     edits: [
-      { file: JOURNAL, text: 'if (this.lastLsnOf(parked.key) !== lastLsn) return false;', instead: '' },
+      { file: JOURNAL, text: 'if (this.state.lastLsnOf(parked.key) !== lastLsn) return false;', instead: '' },
       {
         file: JOURNAL,
-        text: 'if (!this.parked.take(parked)) return false;',
-        instead: 'this.parked.take(parked);',
+        text: 'if (!this.parked.take(parked, nowMs)) return false;',
+        instead: 'this.parked.take(parked, nowMs);',
       },
       ...ANSWERS_TO_NOBODY,
     ],
@@ -129,7 +129,7 @@ export const BROKEN: Broken[] = [
   },
   one('nothing superseded', NEWEST, {
     file: JOURNAL,
-    text: "this.#countOutcome('skipped:superseded', this.parked.supersede(one.change.key));",
+    text: "this.#countOutcome('skipped:superseded', this.parked.supersede(one.change.key, nowMs));",
     instead: '',
   }),
   one('stamps follow the clock', SAME, {
@@ -201,8 +201,8 @@ export const BROKEN: Broken[] = [
   }),
   one('paused source keeps what it has', PAUSED, {
     file: ENGINE,
-    text: 'await run.keepArmed();\n    for (const buffer of this.#buffers)',
-    instead: 'await run.keepArmed();\n    if (this.paused) return;\n    for (const buffer of this.#buffers)',
+    text: 'await run.keepArmed();\n    for (const flusher of this.#flushers)',
+    instead: 'await run.keepArmed();\n    if (this.paused) return;\n    for (const flusher of this.#flushers)',
   }),
   one('watchdog that starts but never wakes', ALIVE, {
     file: ENGINE,
@@ -211,7 +211,7 @@ export const BROKEN: Broken[] = [
   }),
   one('superseded and not counted', LOST, {
     file: JOURNAL,
-    text: "this.#countOutcome('skipped:superseded', this.parked.supersede(one.change.key));",
+    text: "this.#countOutcome('skipped:superseded', this.parked.supersede(one.change.key, nowMs));",
     instead: 'this.parked.supersede(one.change.key);',
   }),
 ];

@@ -1,4 +1,4 @@
-import type { HostTally, Permit } from '../../src/engine/ports.ts';
+import type { HostTally, Permit, StatusClass } from '../../src/engine/ports.ts';
 import { OwnError, type ParkReason, UpstreamError } from '../../src/errors.ts';
 import type { VirtualClock } from './clock.ts';
 
@@ -81,10 +81,11 @@ export class Upstream {
 
   /** An item's document. Throws as the only fetch of an upstream does. */
   async document(key: string, visit: Visit): Promise<{ bytes: Uint8Array; revision: number; text: string }> {
-    await this.#ask(DOCUMENT_HOST, key, { fault: () => this.faults.get(key) ?? this.documentsFault, visit });
+    const isServed = () => this.lagging.has(key) || this.items.get(key)?.deleted === false;
+    await this.#ask(DOCUMENT_HOST, key, { fault: () => this.faults.get(key) ?? this.documentsFault, isServed, visit });
     const item = this.items.get(key);
     const lagging = this.lagging.get(key);
-    if (!item || (item.deleted && lagging === undefined))
+    if (!item || !isServed())
       throw new UpstreamError('http-404', `${key}: expected status 200, got 404`, { status: 404 });
     const document = { key, revision: lagging ?? item.revision, text: item.text };
     return { ...document, bytes: Buffer.from(JSON.stringify(document)) };
@@ -99,20 +100,20 @@ export class Upstream {
   async #ask(
     host: string,
     subject: string,
-    { fault, visit }: { fault: () => Fault | null; visit: Visit },
+    { fault, isServed = () => true, visit }: { fault: () => Fault | null; isServed?: () => boolean; visit: Visit },
   ): Promise<void> {
     await this.#slot(host, visit);
     const latencyMs = this.latencyMs(subject);
     const leftMs = visit.deadlineAtMs - this.#clock.now();
     if (latencyMs > 0) await this.#clock.sleep(Math.min(latencyMs, leftMs));
     if (latencyMs > leftMs) throw new OwnError('deadline', `${subject}: expected an answer before the call's end`);
-    const tally = visit.tallies.get(host) ?? { ...EMPTY_TALLY, host };
+    const tally = visit.tallies.get(host) ?? { ...structuredClone(EMPTY_TALLY), host };
     visit.tallies.set(host, tally);
     tally.requests += 1;
     this.requests.push({ host, subject, atMs: this.#clock.now() });
     const wrong = fault();
-    if (!wrong) return;
-    throw faultError(subject, wrong, tally);
+    tally.statuses[wrong ? answerOf(wrong) : isServed() ? '2xx' : '4xx'] += 1;
+    if (wrong) throw faultError(subject, wrong, tally);
   }
 
   /** Waits for the next slot of the call's permits, as an asker must. */
@@ -126,7 +127,17 @@ export class Upstream {
   }
 }
 
-const EMPTY_TALLY = { requests: 0, notModified: 0, throttled: 0, errors: 0, retryAfterMs: null };
+const EMPTY_TALLY = {
+  ...{ requests: 0, statuses: { '2xx': 0, '3xx': 0, '4xx': 0, '5xx': 0, none: 0 } },
+  ...{ notModified: 0, throttled: 0, errors: 0, retryAfterMs: null },
+};
+
+/** How an upstream with this fault answers; what is wrong with a document comes with a status of 200. */
+function answerOf(fault: Fault): StatusClass {
+  if ('kills' in fault) return 'none';
+  if (fault.status !== undefined) return `${Math.floor(fault.status / 100)}xx` as StatusClass;
+  return 'reason' in fault && ['unreachable', 'timeout'].includes(fault.reason) ? 'none' : '2xx';
+}
 
 function faultError(subject: string, fault: Fault, tally: HostTally): Error {
   if ('kills' in fault) return new Error(`${subject}: the Loader ran out of memory`);

@@ -11,7 +11,7 @@ describe('a connection', () => {
     );
     const fetcher = fetcherFor(server);
     expect((await fetcher.fetchJson(server.url, json)).json).toEqual({ whole: true });
-    expect(fetcher.tallies()).toMatchObject([{ requests: 2, errors: 1 }]);
+    expect(fetcher.tallies()).toMatchObject([{ requests: 2, errors: 1, statuses: { '2xx': 2, none: 0 } }]);
   });
 
   it('that breaks in every body is truncated after two more tries', async () => {
@@ -25,8 +25,10 @@ describe('a connection', () => {
 
   it('that breaks before an answer is unreachable after two more tries', async () => {
     const server = await serve(request => request.socket.destroy());
-    expect(await failureOf(fetcherFor(server).fetchRaw(server.url, raw))).toMatchObject({ reason: 'unreachable' });
+    const fetcher = fetcherFor(server);
+    expect(await failureOf(fetcher.fetchRaw(server.url, raw))).toMatchObject({ reason: 'unreachable' });
     expect(server.requests).toHaveLength(3);
+    expect(fetcher.tallies()).toMatchObject([{ requests: 3, errors: 3, statuses: { '2xx': 0, none: 3 } }]);
   });
 
   it('that nobody takes is unreachable', async () => {

@@ -5,6 +5,7 @@ import { retryAfterMs } from '../../src/sources/http.ts';
 import { failureOf, fetcherFor, json, NOW, raw, serve } from './fetcher.ts';
 
 const DAY = 24 * 3_600_000;
+const NO_STATUS = { '2xx': 0, '3xx': 0, '4xx': 0, '5xx': 0, none: 0 };
 
 describe('an answer', () => {
   it('gives the bytes as received, the etag, and for JSON what the shape reads', async () => {
@@ -48,6 +49,7 @@ describe('a status', () => {
       {
         host: server.host,
         requests: 1,
+        statuses: { ...NO_STATUS, [`${String(status)[0]}xx`]: 1 },
         notModified: status === 304 ? 1 : 0,
         throttled: 0,
         errors: status >= 500 ? 1 : 0,
@@ -72,7 +74,10 @@ describe('a status', () => {
     for (const _ of answers) waits.push((await failureOf(fetcher.fetchRaw(server.url, raw))).retryAfterMs);
     expect(waits).toEqual([0, 3_600_000, 60_000, null]);
     expect(fetcher.tallies()).toEqual([
-      { host: server.host, requests: 4, notModified: 0, throttled: 3, errors: 1, retryAfterMs: 3_600_000 },
+      {
+        ...{ host: server.host, requests: 4, statuses: { ...NO_STATUS, '4xx': 2, '5xx': 2 } },
+        ...{ notModified: 0, throttled: 3, errors: 1, retryAfterMs: 3_600_000 },
+      },
     ]);
   });
 

@@ -2,6 +2,7 @@ import { env, exports } from 'cloudflare:workers';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { TABLES } from '../../schemas/index.ts';
 import type { SourceStatus, TableDetail } from '../../src/api/forms.ts';
+import { expectRules } from '../api/exposition-rules.ts';
 import { api, flushed, prepare, restart, set, source, sql, until, untilAccepted } from './source.ts';
 import { openUpstream, type Upstream } from './upstream.ts';
 
@@ -211,6 +212,41 @@ describe('after rows and files', () => {
   });
 });
 
+describe('metrics', () => {
+  it('are text in the format’s version, and say what the status says', async () => {
+    const status = await flushed();
+    const response = await exports.default.fetch('http://worker/metrics');
+    expect(response.status).toBe(200);
+    expect(response.headers.get('content-type')).toBe('text/plain; version=0.0.4; charset=utf-8');
+    const families = expectRules(await response.text());
+    const value = (name: string, labels: Record<string, string> = {}) => {
+      const samples = families[`tributary_${name}`]?.samples ?? [];
+      return samples.find(one => Object.entries(labels).every(([label, text]) => one.labels[label] === text))?.value;
+    };
+    expect(value('source_up', { source: 'npm' })).toBe(1);
+    expect(value('source_state', { state: 'following' })).toBe(1);
+    expect(value('changes_accepted_total')).toBe(status.balance.changes);
+    expect(value('rows_durable_total', { table: 'npm_package' })).toBe(status.tables.npm_package!.rows);
+    expect(value('data_files_total', { table: 'npm_package' })).toBe(status.tables.npm_package!.files);
+    expect(value('flush_duration_seconds')).toBeDefined();
+    // Each change's document, the downloads, and the feed.
+    const { host } = new URL(upstream.origin);
+    expect(value('requests_total', { host, status: '2xx' })).toBeGreaterThanOrEqual(status.balance.changes);
+    expect(value('next_wake_timestamp_seconds')).toBeGreaterThan(Date.now() / 1_000 - 60);
+  });
+
+  it('are those of before when the object was dropped from memory', async () => {
+    const counters = async () => {
+      const families = expectRules(await (await exports.default.fetch('http://worker/metrics')).text());
+      const names = ['changes_accepted', 'rows_accepted', 'rows_durable', 'data_files', 'data_file_bytes'];
+      return names.map(name => families[`tributary_${name}_total`]!.samples);
+    };
+    const before = await counters();
+    await restart();
+    expect(await counters()).toEqual(before);
+  });
+});
+
 describe('paths and methods', () => {
   it.each(['/', '/v1', '/v1/sources/nothing', '/v1/tables/nothing', '/v1/sources/npm/stop', '/v1/sources/%E0%A4%A'])(
     'there is nothing at %s',
@@ -225,6 +261,7 @@ describe('paths and methods', () => {
 
   it.each([
     ['POST', '/healthz', 'GET'],
+    ['POST', '/metrics', 'GET'],
     ['DELETE', '/v1/sources', 'GET'],
     ['PUT', '/v1/sources/npm', 'GET'],
     ['GET', '/v1/sources/npm/start', 'POST'],

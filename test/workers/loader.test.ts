@@ -74,7 +74,7 @@ describe('a document that is fine', () => {
     expect(answer.hosts).toEqual([
       {
         ...{ host: new URL(upstream.origin).host, requests: 1, notModified: 0, throttled: 0, errors: 0 },
-        retryAfterMs: null,
+        ...{ statuses: { '2xx': 1, '3xx': 0, '4xx': 0, '5xx': 0, none: 0 }, retryAfterMs: null },
       },
     ]);
   });

@@ -1,0 +1,26 @@
+import { getMetricsFromIterator, type PromData, type PromHistogramData } from 'prom2javascript';
+
+/** A family as the parser gives it: samples of a counter or a gauge, or histograms put together again. */
+export interface ParsedFamily {
+  type: string;
+  help: string;
+  data: (PromData | PromHistogramData)[];
+}
+
+/** Reads the text with a parser that is not ours. */
+export async function parse(text: string): Promise<Record<string, ParsedFamily>> {
+  return (await getMetricsFromIterator(text.split('\n').values())) as Record<string, ParsedFamily>;
+}
+
+/** The value of the one sample of a family that has these labels; undefined when there is none. */
+export function sampleOf(
+  families: Record<string, ParsedFamily>,
+  name: string,
+  labels: Record<string, string>,
+): number | undefined {
+  const found = (families[name]?.data ?? []).filter(sample =>
+    Object.entries(labels).every(([label, value]) => sample.labels[label] === value),
+  );
+  if (found.length > 1) throw new Error(`${name}: expected one sample of ${JSON.stringify(labels)}, got several`);
+  return (found[0] as PromData | undefined)?.value;
+}
