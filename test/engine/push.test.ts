@@ -8,7 +8,6 @@ import { expectProof, lakeRows } from '../simulation/proof.ts';
 import { followed, pass, settle, startedWorld, type World } from '../simulation/world.ts';
 
 const HOUR = 3_600_000;
-
 interface Answer {
   accepted: number;
   repeated: number;
