@@ -74,8 +74,6 @@ export const LIMITS = {
   parkedMsMax: 60 * MINUTE,
   /** Tickets handed out in one run: what one send takes. */
   ticketsPerRun: 100,
-  /** A ticket that nothing was heard of is sent again. Loads, and the platform's own redelivery, are over by then. */
-  ticketLeaseMs: 5 * MINUTE,
   /** Dead letters that are resolved are told by the object for so long, and by the operational database for ever. */
   lettersKeptMs: 30 * 24 * 60 * MINUTE,
   /** Letters projected to the operational database in one batch. */
@@ -141,15 +139,20 @@ const common = z.object({
   // With these, half a day of looks; then a change is a dead letter.
   RETRY_WAIT_MS: integerSetting(LIMITS.parkedMsMin, 10, LIMITS.parkedMsMax),
   RETRY_ATTEMPTS_MAX: integerSetting(20, 1, 1_000),
+  // Loads, and a queue's own redelivery, are over by then.
+  RETRY_LEASE_MS: integerSetting(5 * MINUTE, 1 * SECOND, 60 * MINUTE),
   STALLED_AFTER_MS: integerSetting(15 * MINUTE, 1 * SECOND, 24 * 60 * MINUTE),
   CONTACT: z.string().min(1).max(200).default('unset').describe('who an upstream can write to: a URL or an address'),
   ADMIN_TOKEN: z.string().min(1).max(500).optional().describe('a secret of 1 to 500 characters'),
 });
 
-/** How a parked change is looked at again: the first wait in milliseconds, doubled with each look, and how often at most. */
+/** How a parked change is looked at again. */
 export interface RetryPace {
+  /** The first wait; doubled with each look. */
   waitMs: number;
   attemptsMax: number;
+  /** A ticket that nothing was heard of for so long is sent again. */
+  leaseMs: number;
 }
 
 export interface Settings {
@@ -167,7 +170,7 @@ export function readSettings(env: Record<string, unknown>): Settings {
   const read = parseSettings(common, env);
   return {
     sources: read.SOURCES,
-    retry: { waitMs: read.RETRY_WAIT_MS, attemptsMax: read.RETRY_ATTEMPTS_MAX },
+    retry: { waitMs: read.RETRY_WAIT_MS, attemptsMax: read.RETRY_ATTEMPTS_MAX, leaseMs: read.RETRY_LEASE_MS },
     flushAgeMs: read.FLUSH_AGE_MS,
     flushBytesMax: read.FLUSH_BYTES_MAX,
     stalledAfterMs: read.STALLED_AFTER_MS,

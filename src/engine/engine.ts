@@ -64,7 +64,7 @@ export class Engine {
     const slices = new SliceLoader({ ports, source, journal, admission });
     this.#tail = new Tail({ ports, source, journal, admission, slices });
     const isExpected = (key: string) => this.#tail.expects(key);
-    this.retries = new Retries({ ports, source, journal, admission, isExpected, waitMs: options.retry.waitMs });
+    this.retries = new Retries({ ports, source, journal, admission, isExpected, pace: options.retry });
     this.#ranges = RANGE_LANES.map(
       lane => new RangePuller({ lane, ports, source, journal, admission, slices, isExpected }),
     );

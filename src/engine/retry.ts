@@ -1,4 +1,4 @@
-import { LIMITS } from '../config.ts';
+import { LIMITS, type RetryPace } from '../config.ts';
 import { messageOf, OwnError } from '../errors.ts';
 import type { ParkedChange, Ticket } from '../failures/parked.ts';
 import type { Admission } from './admission.ts';
@@ -13,7 +13,7 @@ interface Parts {
   admission: Admission;
   /** A newer change of the key is at hand, loaded or not: nothing else of it may come in before. */
   isExpected: (key: string) => boolean;
-  waitMs: number;
+  pace: RetryPace;
 }
 
 /**
@@ -27,16 +27,15 @@ export class Retries {
   readonly #journal: Journal;
   readonly #admission: Admission;
   readonly #isExpected: (key: string) => boolean;
-  /** What was not looked at comes back after so long. */
-  readonly #waitMs: number;
+  readonly #pace: RetryPace;
 
-  constructor({ ports, source, journal, admission, isExpected, waitMs }: Parts) {
+  constructor({ ports, source, journal, admission, isExpected, pace }: Parts) {
     this.#ports = ports;
     this.#source = source;
     this.#journal = journal;
     this.#admission = admission;
     this.#isExpected = isExpected;
-    this.#waitMs = waitMs;
+    this.#pace = pace;
   }
 
   /** Hands out tickets of what is due. They are noted as out first: an object that dies meanwhile sends them again. */
@@ -45,7 +44,7 @@ export class Retries {
     const nowMs = this.#ports.clock.now();
     const tickets = parked.due(nowMs, LIMITS.ticketsPerRun).map(ticketOf);
     if (tickets.length === 0) return;
-    for (const ticket of tickets) parked.defer(ticket, { nowMs, dueMs: nowMs + LIMITS.ticketLeaseMs });
+    for (const ticket of tickets) parked.defer(ticket, { nowMs, dueMs: nowMs + this.#pace.leaseMs });
     const sent = this.#ports.tickets.send(tickets);
     try {
       await this.#ports.clock.within(sent, LIMITS.queueCallMsMax, `send of ${tickets.length} tickets`);
@@ -71,7 +70,7 @@ export class Retries {
         parked.defer(ticket, { nowMs, dueMs: waitUntilMs });
         continue;
       }
-      parked.defer(ticket, { nowMs, dueMs: nowMs + LIMITS.ticketLeaseMs });
+      parked.defer(ticket, { nowMs, dueMs: nowMs + this.#pace.leaseMs });
       const isAlone = (grant.documentBytes ?? 0) > LIMITS.documentBytesLarge || state.suspect(change.place) !== null;
       const together = isAlone ? undefined : admitted.calls.find(call => !call.alone);
       if (!together) admitted.calls.push({ alone: isAlone, grants: [grant], permits });
@@ -111,7 +110,7 @@ export class Retries {
     const lsnBefore = this.#journal.state.lastLsn();
     const isTaken = !this.#isExpected(parked.key) && this.#accept({ parked, outcome: settled, lastLsn, nowMs });
     if (isTaken) this.#tell(parked, this.#journal.state.lastLsn() - lsnBefore);
-    else this.#journal.parked.defer(ticket, { nowMs, dueMs: nowMs + this.#waitMs });
+    else this.#journal.parked.defer(ticket, { nowMs, dueMs: nowMs + this.#pace.waitMs });
   }
 
   /** Rows that SQLite refuses leave the change parked. */
@@ -139,7 +138,7 @@ export class Retries {
     if (reason === 'large' || reason === 'died')
       this.#journal.state.suspectChange(parked.place, { deaths: 0, throttled: 0 });
     const blockedMs = this.#admission.blockedMs(this.#requests(changeOf(parked)), nowMs);
-    return Math.max(this.#waitMs, blockedMs);
+    return Math.max(this.#pace.waitMs, blockedMs);
   }
 
   #grant(parked: ParkedChange): Grant {
@@ -156,7 +155,7 @@ export class Retries {
     const windowMs = LIMITS.slicePermitMsMax;
     for (const [host, want] of wanted) {
       const { count, atMs } = this.#admission.room({ host, want, nowMs, windowMs });
-      if (count < want) return { permits: null, waitUntilMs: Math.max(atMs, nowMs + this.#waitMs) };
+      if (count < want) return { permits: null, waitUntilMs: Math.max(atMs, nowMs + this.#pace.waitMs) };
     }
     return { permits: wanted.map(([host, count]) => this.#admission.take({ host, count, nowMs })), waitUntilMs: nowMs };
   }

@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest';
-import { LIMITS } from '../../src/config.ts';
 import type { Ticket } from '../../src/failures/parked.ts';
 import { expectNewest, expectProof, lakeRows } from '../simulation/proof.ts';
 import { followed, pass, settle, startedWorld, type World } from '../simulation/world.ts';
@@ -56,7 +55,7 @@ describe('a ticket', () => {
     const startedMs = world.clock.elapsedMs;
     await settle(world, { until: isMended(world) });
     expect(world.calls.count(/^queue\.expire/)).toBe(1);
-    expect(world.clock.elapsedMs - startedMs).toBeLessThan(LIMITS.ticketLeaseMs);
+    expect(world.clock.elapsedMs - startedMs).toBeLessThan(world.options.retry.leaseMs);
     await expectProof(world);
   });
 

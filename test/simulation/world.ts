@@ -66,7 +66,7 @@ export class World {
       flushAgeMs: 30_000,
       flushBytesMax: 16 * 1024 * 1024,
       stalledAfterMs: 15 * 60_000,
-      retry: { waitMs: 10_000, attemptsMax: 20 },
+      retry: { waitMs: 10_000, attemptsMax: 20, leaseMs: 300_000 },
     };
     this.settings = { ...DEFAULT_SETTINGS, ...pick(given, DEFAULT_SETTINGS) };
     this.options = { ...own, ...pick(given, own) };
