@@ -6,7 +6,7 @@ import { putNewest, type UploadPort, uploadNewest } from './lake/bucket.ts';
 import { metadataKey, rawKey } from './lake/keys.ts';
 import { fitRow } from './lake/row-size.ts';
 import { createFetcher, type Fetcher, LargeDocument } from './sources/http.ts';
-import type { Change, Loaded, Page, PullRequest, Source } from './sources/source.ts';
+import type { Change, KeyPage, Loaded, Page, PullRequest, Source } from './sources/source.ts';
 
 /** One source's Loader: what every step needs. `settings` are the source's own. */
 export interface Loading {
@@ -47,6 +47,17 @@ export function prepareStep(
   const { source } = loading;
   const work = async (fetcher: Fetcher) => source.prepare?.(changes, contextOf(loading, fetcher)) ?? null;
   return step(loading, { permits, ms: LIMITS.sliceLoadMsMax }, work);
+}
+
+/** One page of all keys the upstream holds. */
+export function listStep(
+  loading: Loading,
+  { after, permits }: { after: string | null; permits: Permit[] },
+): Promise<Answer<KeyPage>> {
+  return step(loading, { permits, ms: LIMITS.listMsMax }, async fetcher => {
+    if (!loading.source.list) throw new Error(`${loading.source.id}: expected a source that lists its keys`);
+    return loading.source.list(after, contextOf(loading, fetcher));
+  });
 }
 
 /** Documents into the bucket and rows back, change by change; the changes of one key in order. */
@@ -208,13 +219,9 @@ class Load {
     const { reason, message: detail, retryAfterMs, status } = error;
     const isUnanswered = (status !== null && status >= 500) || ['unreachable', 'timeout', 'truncated'].includes(reason);
     // The closed list of reasons has no word for "no connection": what a person sees is that nothing came in time.
-    return {
-      kind: isUnanswered ? 'unanswered' : 'park',
-      reason: reason === 'unreachable' ? 'timeout' : reason,
-      detail,
-      retryAfterMs,
-      stack: error.stack ?? null,
-    };
+    const why = reason === 'unreachable' ? 'timeout' : reason;
+    const refusal = { reason: why, detail, retryAfterMs, stack: error.stack ?? null };
+    return isUnanswered ? { kind: 'unanswered', ...refusal } : { kind: 'park', ...refusal };
   }
 }
 

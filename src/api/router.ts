@@ -1,6 +1,7 @@
 import { type IRequest, Router } from 'itty-router';
 import { messageOf } from '../errors.ts';
 import { ApiError, errorAnswer, settingMessage } from './answer.ts';
+import { showAudit, startAudit } from './audit.ts';
 import { dismissFailed, listFailed, replayFailed, showFailed } from './failed.ts';
 import type { ApiEnv, ControlAction, Known } from './forms.ts';
 import { showHealth } from './health.ts';
@@ -18,6 +19,14 @@ const ROUTES: readonly (readonly [method: 'GET' | 'POST', path: string, handler:
   ['POST', '/v1/sources/:id/start', control('start')],
   ['POST', '/v1/sources/:id/pause', control('pause')],
   ['POST', '/v1/sources/:id/flush', control('flush')],
+  ['GET', '/v1/sources/:id/audit', (request, env, known) => showAudit(env, known, param(request, 'id'))],
+  [
+    'POST',
+    '/v1/sources/:id/audit',
+    withToken(async (request, env, known) =>
+      startAudit(env, known, { id: param(request, 'id'), text: await request.text() }),
+    ),
+  ],
   ['GET', '/v1/failed', (request, env, known) => listFailed(env, known, request.query)],
   [
     'POST',

@@ -1,4 +1,5 @@
 import { LIMITS } from '../config.ts';
+import { OwnError } from '../errors.ts';
 import type { HostPace } from '../sources/source.ts';
 import type { HostState, JournalState } from './journal-state.ts';
 import type { HostTally, Permit } from './ports.ts';
@@ -45,6 +46,19 @@ export class Admission {
     const { state, startAtMs, intervalMs } = this.#timeline(host, nowMs);
     this.#state.saveHost({ ...state, next_slot_ms: startAtMs + count * intervalMs });
     return { host, count, startAtMs, intervalMs };
+  }
+
+  /** Permits for all that a step may ask. Throws `upstream-throttled` while a host has no room for it. */
+  permits(requests: Record<string, number>, nowMs: number): Permit[] {
+    const wanted = Object.entries(requests);
+    for (const [host, want] of wanted) {
+      const { count, atMs } = this.room({ host, want, nowMs, windowMs: LIMITS.slicePermitMsMax });
+      if (count < want) {
+        const waitMs = Math.max(1, atMs - nowMs);
+        throw new OwnError('upstream-throttled', `${host}: expected room to ask, got none yet`, waitMs);
+      }
+    }
+    return wanted.map(([host, count]) => this.take({ host, count, nowMs }));
   }
 
   /** Learns from what hosts answered. */

@@ -1,13 +1,14 @@
 import { LIMITS } from '../config.ts';
 import { messageOf, OwnError } from '../errors.ts';
 import type { Ticket } from '../failures/parked.ts';
-import { partitionsPrefix } from '../lake/keys.ts';
 import { Admission, waitingUntil } from './admission.ts';
+import { Audit, LOOKING_STEPS } from './audit.ts';
 import { project } from './checkpoint.ts';
 import { flush } from './flush.ts';
 import { Journal } from './journal.ts';
 import { JournalFiles } from './journal-files.ts';
 import { openJournal } from './journal-schema.ts';
+import { checkNoFiles } from './lake-check.ts';
 import type { EngineSource, HandedBack, Ports } from './ports.ts';
 import { Retries } from './retry.ts';
 import { RowBuffer } from './row-buffer.ts';
@@ -38,6 +39,7 @@ export class Engine {
   readonly #steps: Steps;
   readonly #tail: Tail;
   readonly retries: Retries;
+  readonly audit: Audit;
   #running: Promise<void> | null = null;
   /** Somebody asked for a run while one was going on. */
   #noted = false;
@@ -62,6 +64,7 @@ export class Engine {
     const slices = new SliceLoader({ ports, source, journal, admission });
     this.#tail = new Tail({ ports, source, journal, admission, slices });
     this.retries = new Retries({ ports, source, journal, admission, isExpected: key => this.#tail.expects(key) });
+    this.audit = new Audit({ sql: ports.sql, ports, source, journal, admission });
   }
 
   get paused(): boolean {
@@ -121,9 +124,19 @@ export class Engine {
     if (this.files.backlog().rows === 0) this.journal.state.updateSource({ flush_requested: 0 });
     await run.keepArmed();
     if (this.#isUnprojected()) await this.#steps.run('project', () => this.#project());
+    await this.#look(run);
     this.journal.state.clearFault('run');
-    if (this.journal.state.faults().length === 0)
+    // Looking goes wrong for itself; but what is found damaged is to be known wherever somebody asks.
+    if (this.journal.state.faults().every(({ step }) => LOOKING_STEPS.has(step) && step !== 'damage'))
       this.journal.state.updateSource({ ended_well_ms: this.ports.clock.now() });
+  }
+
+  /** Last of all: what is there to be looked at is brought there first. */
+  async #look(run: Run): Promise<void> {
+    await run.keepArmed();
+    const paused = this.paused;
+    for (const { step, work } of this.audit.steps({ nowMs: this.ports.clock.now(), paused }))
+      await this.#steps.run(step, () => work(run));
   }
 
   async #follow(run: Run): Promise<void> {
@@ -157,19 +170,9 @@ export class Engine {
     throw new OwnError('upstream-failing', message, LIMITS.probeMs);
   }
 
-  /** An object that lost its journal must not number from 1 beside the files of its former self. */
   async #checkLake(): Promise<void> {
     if (this.journal.state.source().lake_checked === 1) return;
-    for (const table of this.source.tables) {
-      const prefix = partitionsPrefix(table);
-      const listed = await this.ports.clock.within(
-        this.ports.bucket.list(prefix, { limit: 1 }),
-        LIMITS.bucketCallMsMax,
-        `list of ${prefix}`,
-      );
-      if (listed.length > 0)
-        throw new OwnError('lake-not-empty', `${prefix}: expected no data file before the first row, got ${listed[0]}`);
-    }
+    await checkNoFiles(this.ports, this.source.tables);
     this.journal.state.updateSource({ lake_checked: 1 });
   }
 
@@ -250,6 +253,7 @@ export class Engine {
       if (oldest) want(flushStep(buffer), this.#isDue(buffer) ? nowMs : this.#flushMs(oldest.stamp_ms));
     }
     if (this.#isUnprojected()) want('project', nowMs);
+    for (const { step, atMs } of this.audit.steps({ nowMs, paused: this.paused })) want(step, atMs);
     return times.length > 0 ? Math.min(...times) : null;
   }
 

@@ -174,8 +174,66 @@ const DEAD_LETTERS = [
   'ALTER TABLE minutes ADD COLUMN parked INTEGER NOT NULL DEFAULT 0',
 ];
 
+/** What a sweep knows, and the lake's self-check; which keys are deleted, and null where nobody noted it. */
+const AUDIT = [
+  'ALTER TABLE keys ADD COLUMN deleted INTEGER',
+  'ALTER TABLE lanes ADD COLUMN shown TEXT',
+  'ALTER TABLE lanes ADD COLUMN shown_poll INTEGER',
+  'ALTER TABLE parked ADD COLUMN missed INTEGER NOT NULL DEFAULT 0',
+  `CREATE TABLE sweeps (
+    id INTEGER PRIMARY KEY,
+    sample REAL NOT NULL,
+    phase TEXT NOT NULL DEFAULT 'listing',
+    after TEXT,
+    ordered INTEGER NOT NULL DEFAULT 1,
+    polls INTEGER,
+    head TEXT,
+    listed INTEGER NOT NULL DEFAULT 0,
+    sampled INTEGER NOT NULL DEFAULT 0,
+    present INTEGER NOT NULL DEFAULT 0,
+    failed INTEGER NOT NULL DEFAULT 0,
+    deleted INTEGER NOT NULL DEFAULT 0,
+    missing INTEGER NOT NULL DEFAULT 0,
+    extra INTEGER NOT NULL DEFAULT 0,
+    mended INTEGER NOT NULL DEFAULT 0,
+    reason TEXT,
+    started_ms INTEGER NOT NULL,
+    ended_ms INTEGER
+  )`,
+  `CREATE TABLE differing (
+    sweep INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    key TEXT NOT NULL,
+    lsn INTEGER NOT NULL,
+    after TEXT,
+    looks INTEGER NOT NULL DEFAULT 1,
+    PRIMARY KEY (sweep, kind, looks, key)
+  ) WITHOUT ROWID`,
+  `CREATE TABLE self_check (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    requested INTEGER NOT NULL DEFAULT 0,
+    started_ms INTEGER,
+    ended_ms INTEGER,
+    table_name TEXT NOT NULL DEFAULT '',
+    first_lsn INTEGER NOT NULL DEFAULT 0,
+    files INTEGER NOT NULL DEFAULT 0,
+    problems INTEGER NOT NULL DEFAULT 0
+  )`,
+  'INSERT INTO self_check (id) VALUES (1)',
+  `CREATE TABLE problems (
+    table_name TEXT NOT NULL,
+    first_lsn INTEGER NOT NULL,
+    subject TEXT NOT NULL,
+    key TEXT NOT NULL,
+    expected TEXT NOT NULL,
+    actual TEXT NOT NULL,
+    found_ms INTEGER NOT NULL,
+    PRIMARY KEY (table_name, first_lsn, subject)
+  ) WITHOUT ROWID`,
+];
+
 /** What makes each layout of the object's own tables out of the one before; append-only. */
-const LAYOUTS = [FIRST_LAYOUT, DEAD_LETTERS];
+const LAYOUTS = [FIRST_LAYOUT, DEAD_LETTERS, AUDIT];
 
 /** Makes the object's tables, or brings those of an earlier version up to this one. A later version is refused. */
 export function openJournal(sql: SqlPort, source: string, tables: string[]): void {

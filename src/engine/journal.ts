@@ -9,6 +9,7 @@ import {
   retryDelayMs,
 } from '../failures/parked.ts';
 import type { Change, LoadedRow } from '../sources/source.ts';
+import { judgeMissed } from './journal-keys.ts';
 import { AppendedRows, type EntryFacts } from './journal-rows.ts';
 import { JournalState, type SourceRow } from './journal-state.ts';
 import type { EncodePort, SqlPort } from './ports.ts';
@@ -119,7 +120,7 @@ export class Journal {
     return this.#sql.transaction(() => {
       if (this.lastLsnOf(parked.key) !== lastLsn) return false;
       const recheck = parked.reason === 'lagging-revision';
-      const settled = recheck ? this.#judgeRecheck(parked, outcome) : outcome;
+      const settled = recheck ? this.#judgeRecheck(parked, outcome) : judgeMissed(this.#sql, parked, outcome);
       if (settled === null) {
         this.#postponeRecheck(parked, outcome, nowMs);
         return true;

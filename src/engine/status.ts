@@ -2,6 +2,7 @@ import type { LiveFile, SourceHealth, SourceState, SourceStatus, TableFacts } fr
 import { LIMITS } from '../config.ts';
 import type { SkipReason } from '../errors.ts';
 import { policyOf } from '../failures/policy.ts';
+import { LOOKING_STEPS } from './audit.ts';
 import type { Engine } from './engine.ts';
 import { TAIL } from './journal.ts';
 
@@ -21,7 +22,7 @@ const SKIP_REASONS: SkipReason[] = [
 /** A source's state in one word. */
 export function stateOf({ journal, options, ports, source, paused }: Engine): SourceState {
   if (paused) return 'paused';
-  const faults = journal.state.faults();
+  const faults = journal.state.faults().filter(({ step }) => !LOOKING_STEPS.has(step));
   if (faults.some(fault => fault.stalls === 1)) return 'stalled';
   const lane = journal.state.lane(TAIL);
   const nowMs = ports.clock.now();

@@ -118,7 +118,7 @@ export class Tail {
     const reached = page.atHead && (page.changes.length > 0 || !this.#isHeadAhead(page));
     this.#journal.state.updateLane(TAIL, {
       ...{ head: page.head ?? lane.head, at_head: page.atHead ? 1 : 0 },
-      ...(reached ? { reached_head_ms: nowMs } : {}),
+      ...(reached ? { reached_head_ms: nowMs, shown: page.cursor, shown_poll: lane.polls } : {}),
     });
     return this.#settling(lane, page, cursorBefore);
   }
@@ -265,18 +265,7 @@ export class Tail {
   }
 
   #permits(): Permit[] {
-    const nowMs = this.#ports.clock.now();
-    const wanted = Object.entries(this.#source.requests('pull', []));
-    for (const [host, want] of wanted) {
-      const { count, atMs } = this.#admission.room({ host, want, nowMs, windowMs: LIMITS.slicePermitMsMax });
-      if (count < want)
-        throw new OwnError(
-          'upstream-throttled',
-          `${host}: expected room to ask, got none yet`,
-          Math.max(1, atMs - nowMs),
-        );
-    }
-    return wanted.map(([host, count]) => this.#admission.take({ host, count, nowMs }));
+    return this.#admission.permits(this.#source.requests('pull', []), this.#ports.clock.now());
   }
 
   #valueOf<T>(answer: Answer<T>): T {
@@ -287,6 +276,6 @@ export class Tail {
 }
 
 /** A key that SQLite takes, whatever the feed says: no half characters, no megabytes. What is cut names nothing. */
-function storableKey(key: string): string {
+export function storableKey(key: string): string {
   return key.slice(0, LIMITS.changeKeyLengthMax).toWellFormed();
 }

@@ -146,8 +146,9 @@ export class World {
     const visit = { permits: [], deadlineAtMs: 0, tallies: new Map(), slotsUsed: new Map() };
     const source = this.kind(this.upstream, visit);
     const { id, tables, resumable, compare } = source;
+    const lists = source.list !== undefined;
     const requests: EngineSource['requests'] = (step, changes) => source.requests(step, changes, this.settings);
-    return { id, tables, resumable, compare, requests, ...source.pace(this.settings), prepares: false };
+    return { id, tables, resumable, compare, requests, ...source.pace(this.settings), prepares: false, lists };
   }
 }
 
