@@ -93,9 +93,10 @@ export const LIMITS = {
   /** A sequence reset is believed after this many readings, this long apart in all. */
   resetReadings: 3,
   resetMs: 15 * MINUTE,
-  /** Pages of a listing in one run, and how long after their first another is begun: the tail waits meanwhile. */
+  /** Pages of a listing in one run. */
   listPagesPerRun: 3,
-  listRunMs: 5 * SECOND,
+  /** So long a sweep, and a self-check, begin another page or file in one run: the tail waits meanwhile. */
+  lookMsMax: 5 * SECOND,
   /** 10,000 keys of npm took 1 to 2 s. */
   listMsMax: 20 * SECOND,
   /** Own keys compared with one page of a listing; where there are more, the page is cut. */

@@ -27,6 +27,11 @@ interface AuditStep {
 /** Steps that only look: what goes wrong with them keeps nothing from being followed. */
 export const LOOKING_STEPS: ReadonlySet<string> = new Set(['audit', 'self-check', 'damage']);
 
+/** Looking goes wrong for itself; but what is found damaged is to be known wherever somebody asks. */
+export function isUnwell({ step }: { step: string }): boolean {
+  return step === 'damage' || !LOOKING_STEPS.has(step);
+}
+
 /** Compares what is here with what should be: the key index with the upstream, the lake with the journal. */
 export class Audit {
   readonly #source: EngineSource;

@@ -2,7 +2,7 @@ import { LIMITS } from '../config.ts';
 import { messageOf, OwnError } from '../errors.ts';
 import type { Ticket } from '../failures/parked.ts';
 import { Admission, waitingUntil } from './admission.ts';
-import { Audit, LOOKING_STEPS } from './audit.ts';
+import { Audit, isUnwell } from './audit.ts';
 import { project } from './checkpoint.ts';
 import { flush } from './flush.ts';
 import { Journal } from './journal.ts';
@@ -126,8 +126,7 @@ export class Engine {
     if (this.#isUnprojected()) await this.#steps.run('project', () => this.#project());
     await this.#look(run);
     this.journal.state.clearFault('run');
-    // Looking goes wrong for itself; but what is found damaged is to be known wherever somebody asks.
-    if (this.journal.state.faults().every(({ step }) => LOOKING_STEPS.has(step) && step !== 'damage'))
+    if (!this.journal.state.faults().some(isUnwell))
       this.journal.state.updateSource({ ended_well_ms: this.ports.clock.now() });
   }
 

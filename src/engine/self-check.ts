@@ -28,7 +28,8 @@ export class SelfCheck {
       if (this.nextMs(clock.now(), { periodic }) !== clock.now()) return;
       this.#problems.begin(this.#tables, clock.now());
     }
-    for (let files = 0; this.#isRunning() && files < LIMITS.selfCheckFilesPerRun; ) {
+    const endMs = clock.now() + LIMITS.lookMsMax;
+    for (let files = 0; this.#isRunning() && files < LIMITS.selfCheckFilesPerRun && clock.now() < endMs; ) {
       const check = this.#problems.check();
       const looks = await this.#look(this.#problems.nextFiles(check), run);
       this.#problems.advance(check, looks, clock.now());
@@ -80,9 +81,12 @@ export class SelfCheck {
     return started_ms !== null && ended_ms === null;
   }
 
+  /** Looks at files, at the first of them at least, until the time for it is over. */
   async #look(files: DataFile[], run: Run): Promise<{ file: DataFile; found: Problem[] }[]> {
     const looks: { file: DataFile; found: Problem[] }[] = [];
+    const endMs = this.#ports.clock.now() + LIMITS.lookMsMax;
     for (let first = 0; first < files.length; first += LIMITS.selfCheckFilesAtOnce) {
+      if (first > 0 && this.#ports.clock.now() >= endMs) break;
       await run.keepArmed();
       const some = files.slice(first, first + LIMITS.selfCheckFilesAtOnce);
       looks.push(...(await Promise.all(some.map(async file => ({ file, found: await this.#lookAt(file) })))));

@@ -37,7 +37,7 @@ export class Sweeper {
 
   /** Goes on with the sweep until it waits for others, or has had its share of the run. Throws `OwnError`. */
   async work(run: Run): Promise<void> {
-    const endMs = this.#ports.clock.now() + LIMITS.listRunMs;
+    const endMs = this.#ports.clock.now() + LIMITS.lookMsMax;
     let pages = 0;
     const mayList = () => pages++ < LIMITS.listPagesPerRun && this.#ports.clock.now() < endMs && !run.over;
     for (let sweep = this.#sweeps.running(); sweep; sweep = this.#sweeps.running()) {

@@ -232,6 +232,48 @@ describe('a sweep', () => {
     expect(world.fault('audit')).toBeNull();
   });
 
+  it('whose list hangs is given up for this time, and the tail goes on', async () => {
+    const world = await listedWorld();
+    const held = world.calls.hold(/^load\.list/);
+    await sweep(world);
+    await pass(world, 1_000);
+    await held.made;
+    world.upstream.publish('later');
+    const startedMs = world.clock.elapsedMs;
+    await settle(world, { until: () => world.balance.changes === 251 });
+    expect(world.clock.elapsedMs - startedMs).toBeLessThanOrEqual(LIMITS.listMsMax + LIMITS.recoveryMs + 16_000);
+    await settle(world, { until: isSwept(world) });
+    held.release();
+    await pass(world, 60_000);
+    expect(status(world).last).toMatchObject({ listed: 251, present: 251, missing: 0, extra: 0 });
+  });
+
+  it('takes a key of which nobody noted whether it is deleted for present, and not for extra', async () => {
+    const world = await listedWorld();
+    world.storage.sql.exec('UPDATE keys SET deleted = NULL');
+    world.upstream.items.delete('package-002');
+    await sweep(world);
+    await settle(world, { until: isSwept(world) });
+    expect(status(world).last).toMatchObject({ listed: 249, present: 249, deleted: 0, missing: 0, extra: 0 });
+  });
+
+  it('compares more keys of ours than fit one transaction part by part', async () => {
+    const world = await startedWorld();
+    world.upstream.publish(['a', 'b']);
+    await followed(world);
+    const many = 2 * LIMITS.listOwnKeysMax + 50;
+    world.storage.sql.exec(
+      `WITH RECURSIVE n(value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM n WHERE value < ?)
+       INSERT INTO keys (table_name, key, last_lsn, deleted)
+       SELECT 'npm_package', printf('a-%06d', value), 1, 0 FROM n`,
+      many,
+    );
+    await sweep(world);
+    await settle(world, { until: isSwept(world) });
+    expect(status(world).last).toMatchObject({ listed: 2, present: 2, missing: 0, extra: many });
+    expect(status(world).last!.extra_keys).toHaveLength(LIMITS.auditNamesMax);
+  });
+
   it('is one at a time, waits while its source is paused, and needs a source that lists', async () => {
     const world = await listedWorld();
     await world.engine.control('pause');
