@@ -103,6 +103,28 @@ export const LIMITS = {
   /** A sequence reset is believed after this many readings, this long apart in all. */
   resetReadings: 3,
   resetMs: 15 * MINUTE,
+  /** Pages of a listing in one run. */
+  listPagesPerRun: 3,
+  /** So long a sweep, and a self-check, begin another page or file in one run: the tail waits meanwhile. */
+  lookMsMax: 5 * SECOND,
+  /** 10,000 keys of npm took 1 to 2 s. */
+  listMsMax: 20 * SECOND,
+  /** Own keys compared with one page of a listing; where there are more, the page is cut. */
+  listOwnKeysMax: 20_000,
+  /** A sweep in which more keys differ ends: that is another lake, and each of them would be a load. */
+  sweepDifferMax: 100_000,
+  /** Keys of a sweep that are looked at again in one transaction. */
+  sweepChecksMax: 500,
+  /** Missed changes that wait for their first look, so that they leave most of the host's pace to the tail. */
+  missedAtOnce: 25,
+  /** Keys, and problems, that the answer about an audit names. */
+  auditNamesMax: 100,
+  /** Data files a run looks at, and so many at once: the platform's own limit on connections is six. */
+  selfCheckFilesPerRun: 50,
+  selfCheckFilesAtOnce: 5,
+  /** Footers are some 20 KiB for each 8 MiB of rows; one that is longer takes a second read. */
+  footerBytes: 64 * KiB,
+  selfCheckMs: 6 * 60 * MINUTE,
   /** Files projected to the operational database in one batch. */
   projectFilesMax: 50,
 } as const;

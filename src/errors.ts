@@ -11,7 +11,8 @@ export type ParkReason =
   | 'name-mismatch'
   | 'wrong-shape'
   | 'document-kills-loader'
-  | 'lagging-revision';
+  | 'lagging-revision'
+  | 'missed';
 
 /** Why an accepted change gave no row and never will. */
 export type SkipReason =
@@ -40,6 +41,7 @@ export type ErrorKind =
   | 'queue-failed'
   | 'journal-full'
   | 'flush-failed'
+  | 'lake-damaged'
   | 'deadline'
   | 'internal';
 

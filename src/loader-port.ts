@@ -8,6 +8,7 @@ export function loadPort(loader: Service<typeof Loader>, source: string): LoadPo
     pull: (request, permits) => loader.pull(source, request, permits),
     prepare: (changes, permits) => loader.prepare(source, changes, permits),
     load: request => loader.load(source, request),
+    list: (after, permits) => loader.list(source, after, permits),
     ping: async () => loader.ping(),
   };
 }

@@ -2,9 +2,9 @@ import { WorkerEntrypoint } from 'cloudflare:workers';
 import { readSettings } from './config.ts';
 import type { Answer, LoadOutcome, LoadRequest, Permit } from './engine/ports.ts';
 import { bucketPort } from './lake/bucket.ts';
-import { type Loading, loadStep, prepareStep, pullStep, startStep } from './loading.ts';
+import { type Loading, listStep, loadStep, prepareStep, pullStep, startStep } from './loading.ts';
 import { sourceNamed } from './sources/registry.ts';
-import type { Change, Page, PullRequest } from './sources/source.ts';
+import type { Change, KeyPage, Page, PullRequest } from './sources/source.ts';
 
 /** The stateless entrypoint a source's object fans out to: fetches, parses, and puts documents into the bucket. */
 export class Loader extends WorkerEntrypoint<Env> {
@@ -22,6 +22,10 @@ export class Loader extends WorkerEntrypoint<Env> {
 
   load(source: string, request: LoadRequest): Promise<Answer<LoadOutcome[]>> {
     return loadStep(this.#loading(source), request);
+  }
+
+  list(source: string, after: string | null, permits: Permit[]): Promise<Answer<KeyPage>> {
+    return listStep(this.#loading(source), { after, permits });
   }
 
   ping(): void {}

@@ -1,12 +1,13 @@
 import { keyOf, tableNamed } from '../schemas/index.ts';
 import { LIMITS } from './config.ts';
 import type { Answer, BucketPort, HostTally, LoadFailure, LoadOutcome, LoadRequest, Permit } from './engine/ports.ts';
+import { storableKey } from './engine/sql.ts';
 import { CursorError, messageOf, OwnError, UpstreamError } from './errors.ts';
 import { putNewest, type UploadPort, uploadNewest } from './lake/bucket.ts';
 import { metadataKey, rawKey } from './lake/keys.ts';
 import { fitRow } from './lake/row-size.ts';
 import { createFetcher, type Fetcher, LargeDocument } from './sources/http.ts';
-import type { Change, Loaded, Page, PullRequest, Source } from './sources/source.ts';
+import type { Change, KeyPage, Loaded, Page, PullRequest, Source } from './sources/source.ts';
 
 /** One source's Loader: what every step needs. `settings` are the source's own. */
 export interface Loading {
@@ -40,11 +41,6 @@ export function pullStep(
   });
 }
 
-/** A key that SQLite takes, whatever the feed says: no half characters, no megabytes. What is cut names nothing. */
-function storableKey(key: string): string {
-  return key.slice(0, LIMITS.changeKeyLengthMax).toWellFormed();
-}
-
 /** What a slice's loads share. */
 export function prepareStep(
   loading: Loading,
@@ -53,6 +49,17 @@ export function prepareStep(
   const { source } = loading;
   const work = async (fetcher: Fetcher) => source.prepare?.(changes, contextOf(loading, fetcher)) ?? null;
   return step(loading, { permits, ms: LIMITS.sliceLoadMsMax }, work);
+}
+
+/** One page of all keys the upstream holds. */
+export function listStep(
+  loading: Loading,
+  { after, permits }: { after: string | null; permits: Permit[] },
+): Promise<Answer<KeyPage>> {
+  return step(loading, { permits, ms: LIMITS.listMsMax }, async fetcher => {
+    if (!loading.source.list) throw new Error(`${loading.source.id}: expected a source that lists its keys`);
+    return loading.source.list(after, contextOf(loading, fetcher));
+  });
 }
 
 /** Documents into the bucket and rows back, change by change; the changes of one key in order. */
@@ -214,13 +221,9 @@ class Load {
     const { reason, message: detail, retryAfterMs, status } = error;
     const isUnanswered = (status !== null && status >= 500) || ['unreachable', 'timeout', 'truncated'].includes(reason);
     // The closed list of reasons has no word for "no connection": what a person sees is that nothing came in time.
-    return {
-      kind: isUnanswered ? 'unanswered' : 'park',
-      reason: reason === 'unreachable' ? 'timeout' : reason,
-      detail,
-      retryAfterMs,
-      stack: error.stack ?? null,
-    };
+    const why = reason === 'unreachable' ? 'timeout' : reason;
+    const refusal = { reason: why, detail, retryAfterMs, stack: error.stack ?? null };
+    return isUnanswered ? { kind: 'unanswered', ...refusal } : { kind: 'park', ...refusal };
   }
 }
 

@@ -1,6 +1,8 @@
 import { DurableObject } from 'cloudflare:workers';
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import type {
+  AuditAction,
+  AuditStatus,
   ControlAction,
   ControlResult,
   Failed,
@@ -46,6 +48,7 @@ import { bucketPort } from './lake/bucket.ts';
 import { loadPort } from './loader-port.ts';
 import { createLog } from './log.ts';
 import { openDataFile } from './parquet/encode.ts';
+import { readFooter } from './parquet/footer.ts';
 import { sourceNamed } from './sources/registry.ts';
 
 /** One source: binds the engine to the platform. Its alarm does all the work. */
@@ -86,8 +89,23 @@ export class SourceObject extends DurableObject<Env> {
   }
 
   async control(action: ControlAction): Promise<ControlResult> {
-    const changed = await this.#engine.control(action);
-    return { source: this.#engine.source.id, action, changed, state: stateOf(this.#engine) };
+    return this.#controlled(action, await this.#engine.control(action));
+  }
+
+  audit(): AuditStatus {
+    return this.#engine.audit.status();
+  }
+
+  async startSweep(sample: number): Promise<ControlResult | null> {
+    const changed = this.#engine.audit.startSweep(sample);
+    if (changed) await this.#engine.poke();
+    return changed === null ? null : this.#controlled('audit', changed);
+  }
+
+  async startSelfCheck(): Promise<ControlResult> {
+    const changed = this.#engine.audit.startSelfCheck();
+    if (changed) await this.#engine.poke();
+    return this.#controlled('self-check', changed);
   }
 
   admitTickets(tickets: Ticket[]): Admitted {
@@ -149,6 +167,10 @@ export class SourceObject extends DurableObject<Env> {
   watch(): Promise<void> {
     return this.#engine.watch();
   }
+
+  #controlled(action: ControlAction | AuditAction, changed: boolean): ControlResult {
+    return { source: this.#engine.source.id, action, changed, state: stateOf(this.#engine) };
+  }
 }
 
 function engineSource(id: string, env: Env): EngineSource {
@@ -156,20 +178,13 @@ function engineSource(id: string, env: Env): EngineSource {
   const settings = source.settings(env as unknown as Record<string, unknown>);
   const { tables, resumable, compare, parse } = source;
   const requests: EngineSource['requests'] = (step, changes) => source.requests(step, changes, settings);
-  return {
-    id,
-    tables,
-    resumable,
-    compare,
-    parse,
-    requests,
-    ...source.pace(settings),
-    prepares: source.prepare !== undefined,
-  };
+  const can = { prepares: source.prepare !== undefined, lists: source.list !== undefined };
+  return { id, tables, resumable, compare, parse, requests, ...source.pace(settings), ...can };
 }
 
 const ENCODE: EncodePort = {
   open: openDataFile,
+  footer: readFooter,
   // Not zstd: the runtime fails to decompress what is a multiple of 40 KiB (seen with workerd 1.20261102).
   pack: text => deflateRawSync(text, { level: 1 }),
   unpack: bytes => inflateRawSync(bytes).toString(),

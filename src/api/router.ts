@@ -1,6 +1,7 @@
 import { type IRequest, Router } from 'itty-router';
 import { messageOf } from '../errors.ts';
 import { ApiError, errorAnswer, settingMessage } from './answer.ts';
+import { showAudit, startAudit } from './audit.ts';
 import { dismissFailed, listFailed, replayFailed, showFailed } from './failed.ts';
 import type { ApiEnv, ControlAction, Known, RangeAction } from './forms.ts';
 import { showHealth } from './health.ts';
@@ -31,6 +32,14 @@ const ROUTES: readonly Route[] = [
   ],
   ...rangeRoutes('backfill'),
   ...rangeRoutes('rewind'),
+  ['GET', '/v1/sources/:id/audit', (request, env, known) => showAudit(env, known, param(request, 'id'))],
+  [
+    'POST',
+    '/v1/sources/:id/audit',
+    withToken(async (request, env, known) =>
+      startAudit(env, known, { id: param(request, 'id'), text: await request.text() }),
+    ),
+  ],
   ['GET', '/v1/failed', (request, env, known) => listFailed(env, known, request.query)],
   [
     'POST',

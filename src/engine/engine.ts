@@ -1,13 +1,14 @@
 import { LIMITS, type RetryPace } from '../config.ts';
 import { OwnError } from '../errors.ts';
 import type { Ticket } from '../failures/parked.ts';
-import { partitionsPrefix } from '../lake/keys.ts';
 import { Admission } from './admission.ts';
+import { Audit, isUnwell } from './audit.ts';
 import { project } from './checkpoint.ts';
 import { Flusher } from './flusher.ts';
 import { Journal } from './journal.ts';
 import { JournalFiles } from './journal-files.ts';
 import { openJournal } from './journal-schema.ts';
+import { checkNoFiles } from './lake-check.ts';
 import type { EngineSource, HandedBack, Ports } from './ports.ts';
 import { RANGE_LANES, RangePuller } from './ranges.ts';
 import { Retries } from './retry.ts';
@@ -40,6 +41,7 @@ export class Engine {
   readonly #tail: Tail;
   readonly #ranges: RangePuller[];
   readonly retries: Retries;
+  readonly audit: Audit;
   #running: Promise<void> | null = null;
   /** Somebody asked for a run while one was going on. */
   #noted = false;
@@ -68,6 +70,7 @@ export class Engine {
     this.#ranges = RANGE_LANES.map(
       lane => new RangePuller({ lane, ports, source, journal, admission, slices, isExpected }),
     );
+    this.audit = new Audit({ sql: ports.sql, ports, source, journal, admission });
   }
 
   get paused(): boolean {
@@ -129,9 +132,18 @@ export class Engine {
     if (this.files.backlog().rows === 0) this.journal.state.updateSource({ flush_requested: 0 });
     await run.keepArmed();
     if (this.#isUnprojected()) await this.#steps.run('project', () => this.#project());
+    await this.#look(run);
     this.journal.state.clearFault('run');
-    if (this.journal.state.faults().length === 0)
+    if (!this.journal.state.faults().some(isUnwell))
       this.journal.state.updateSource({ ended_well_ms: this.ports.clock.now() });
+  }
+
+  /** Last of all: what is there to be looked at is brought there first. */
+  async #look(run: Run): Promise<void> {
+    await run.keepArmed();
+    const paused = this.paused;
+    for (const { step, work } of this.audit.steps({ nowMs: this.ports.clock.now(), paused }))
+      await this.#steps.run(step, () => work(run));
   }
 
   async #pullRange(range: RangePuller, run: Run): Promise<void> {
@@ -172,19 +184,9 @@ export class Engine {
     );
   }
 
-  /** An object that lost its journal must not number from 1 beside the files of its former self. */
   async #checkLake(): Promise<void> {
     if (this.journal.state.source().lake_checked === 1) return;
-    for (const table of this.source.tables) {
-      const prefix = partitionsPrefix(table);
-      const listed = await this.ports.clock.within(
-        this.ports.bucket.list(prefix, { limit: 1 }),
-        LIMITS.bucketCallMsMax,
-        `list of ${prefix}`,
-      );
-      if (listed.length > 0)
-        throw new OwnError('lake-not-empty', `${prefix}: expected no data file before the first row, got ${listed[0]}`);
-    }
+    await checkNoFiles(this.ports, this.source.tables);
     this.journal.state.updateSource({ lake_checked: 1 });
   }
 
@@ -215,6 +217,7 @@ export class Engine {
     for (const range of this.paused ? [] : this.#ranges) want(range.lane, range.nextMs(nowMs));
     for (const flusher of this.#flushers) want(flusher.step, flusher.nextMs(nowMs));
     if (this.#isUnprojected()) want('project', nowMs);
+    for (const { step, atMs } of this.audit.steps({ nowMs, paused: this.paused })) want(step, atMs);
     return times.length > 0 ? Math.min(...times) : null;
   }
 

@@ -26,6 +26,7 @@ interface PendingRow {
   bytes: number;
   revision: number | null;
   documentBytes: number | null;
+  deleted: boolean;
 }
 
 /** The rows of one append by table, in order: gathered first, then numbered and written as journal entries. */
@@ -44,7 +45,15 @@ export class AppendedRows {
     if (rows.length === 0) this.#tables.set(row.table, rows);
     const bytes = Buffer.byteLength(text);
     // A deletion has no document; the size of the last one stays known.
-    rows.push({ key: change.key, text, bytes, revision, documentBytes: documentBytes > 0 ? documentBytes : null });
+    const deleted = row.op === 'delete';
+    rows.push({
+      key: change.key,
+      text,
+      bytes,
+      revision,
+      documentBytes: documentBytes > 0 ? documentBytes : null,
+      deleted,
+    });
   }
 
   /** Gives the rows their LSNs and writes entries and key index; returns how many rows. The caller holds the transaction. */
@@ -88,10 +97,10 @@ function writeEntry(
 
 function indexKey(sql: SqlPort, { table, row, lsn }: { table: string; row: PendingRow; lsn: number }): void {
   sql.exec(
-    `INSERT INTO keys (table_name, key, last_lsn, revision, document_bytes) VALUES (?, ?, ?, ?, ?)
-     ON CONFLICT DO UPDATE SET last_lsn = excluded.last_lsn, revision = excluded.revision,
+    `INSERT INTO keys (table_name, key, last_lsn, revision, document_bytes, deleted) VALUES (?, ?, ?, ?, ?, ?)
+     ON CONFLICT DO UPDATE SET last_lsn = excluded.last_lsn, revision = excluded.revision, deleted = excluded.deleted,
        document_bytes = coalesce(excluded.document_bytes, document_bytes)`,
-    ...[table, row.key, lsn, row.revision, row.documentBytes],
+    ...[table, row.key, lsn, row.revision, row.documentBytes, row.deleted ? 1 : 0],
   );
 }
 

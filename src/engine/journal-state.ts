@@ -52,6 +52,9 @@ export interface Lane {
   page_done: number;
   /** The page being staged, packed; null when there is none. */
   page: Uint8Array | null;
+  /** The newest cursor a pull that reached the head has shown, and which of the lane's pulls that was. */
+  shown: string | null;
+  shown_poll: number | null;
 }
 
 /** The last failure of one step that has not ended well since. */

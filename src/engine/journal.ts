@@ -1,8 +1,10 @@
-import { LIMITS, type RetryPace } from '../config.ts';
+import type { RetryPace } from '../config.ts';
+import { LIMITS } from '../config.ts';
 import { type DeadFilter, type ParkedChange, ParkedChanges } from '../failures/parked.ts';
 import { judgeRecheck, recheckDelayMs } from '../failures/recheck.ts';
 import type { Change } from '../sources/source.ts';
 import { type Accepted, type Append, type Outcome, type RangeAppend, TAIL } from './journal-append.ts';
+import { judgeMissed } from './journal-keys.ts';
 import { JournalPushes } from './journal-pushes.ts';
 import { JournalRanges, type Range } from './journal-ranges.ts';
 import { AppendedRows, type EntryFacts } from './journal-rows.ts';
@@ -130,7 +132,9 @@ export class Journal {
     return this.#sql.transaction(() => {
       if (this.state.lastLsnOf(parked.key) !== lastLsn) return false;
       const recheck = parked.reason === 'lagging-revision';
-      const settled = recheck ? judgeRecheck(parked, outcome, this.state.revisionOf(parked.key)) : outcome;
+      const settled = recheck
+        ? judgeRecheck(parked, outcome, this.state.revisionOf(parked.key))
+        : judgeMissed(this.#sql, parked, outcome);
       if (settled === null) {
         this.#postponeRecheck(parked, outcome, nowMs);
         return true;

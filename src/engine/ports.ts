@@ -2,7 +2,7 @@ import type { Table, Value } from '../../schemas/table.ts';
 import type { SkipReason } from '../errors.ts';
 import type { Failure, Ticket } from '../failures/parked.ts';
 import type { LogFields } from '../log.ts';
-import type { Change, HostPace, LoadedRow, Page, PullRequest } from '../sources/source.ts';
+import type { Change, HostPace, KeyPage, LoadedRow, Page, PullRequest } from '../sources/source.ts';
 
 /** What SQLite is given and gives back. Numbers are safe integers or floats; larger integers are text. */
 export type SqlValue = null | number | string | Uint8Array;
@@ -33,6 +33,8 @@ export interface BucketPort {
     chunks: Uint8Array[],
     options: { onlyIf: PutCondition; metadata: Record<string, string>; contentType: string },
   ): Promise<ObjectHead | null>;
+  /** The last bytes of an object, all of it where it has no more; null when there is none. */
+  tail(key: string, bytes: number): Promise<Uint8Array | null>;
   /** The first keys under a prefix, in order; those after a key, when one is given. */
   list(prefix: string, options: { limit: number; after?: string | undefined }): Promise<string[]>;
 }
@@ -148,6 +150,8 @@ export interface LoadPort {
   start(permits: Permit[]): Promise<Answer<string>>;
   pull(request: PullRequest, permits: Permit[]): Promise<Answer<Page>>;
   prepare(changes: Change[], permits: Permit[]): Promise<Answer<unknown>>;
+  /** Keys the upstream holds, after a key or from the first one. Only of a source that `lists`. */
+  list(after: string | null, permits: Permit[]): Promise<Answer<KeyPage>>;
   load(request: LoadRequest): Promise<Answer<LoadOutcome[]>>;
   /** Answers when Loaders run at all. */
   ping(): Promise<void>;
@@ -166,8 +170,17 @@ export interface DataFileEncoder {
   finish(facts: { lastLsn: number; cursor: string }): Uint8Array[];
 }
 
+/** What the footer of a data file says of it. */
+export interface DataFileFooter {
+  rows: number;
+  firstLsn: number;
+  lastLsn: number;
+}
+
 export interface EncodePort {
   open(options: { source: string; table: Table; firstLsn: number }): DataFileEncoder;
+  /** Reads a data file's end: its footer, or how many bytes of the end it takes. Throws when that is no data file's. */
+  footer(end: Uint8Array): DataFileFooter | { endBytes: number };
   /** Compresses one journal entry's text, and back. */
   pack(text: string): Uint8Array;
   unpack(bytes: Uint8Array): string;
@@ -213,6 +226,7 @@ export interface EngineSource {
   compare(a: string, b: string): number;
   /** The cursor in its one form; throws `CursorError` when it is none. */
   parse(cursor: string): string;
-  requests(step: 'pull' | 'prepare' | 'load', changes: Change[]): Record<string, number>;
+  requests(step: 'pull' | 'prepare' | 'load' | 'list', changes: Change[]): Record<string, number>;
   prepares: boolean;
+  lists: boolean;
 }

@@ -1,3 +1,4 @@
+import { LIMITS } from '../config.ts';
 import type { SqlPort, SqlValue } from './ports.ts';
 
 /** SQLite under a Durable Object refuses a value, or a row, over 2 MB; locally nothing does. */
@@ -18,6 +19,11 @@ const UTF8 = new TextEncoder();
 export interface RawSql {
   exec(statement: string, params: SqlValue[]): Iterable<Record<string, unknown>>;
   transaction<T>(work: () => T): T;
+}
+
+/** A key that SQLite takes, whatever an upstream says: no half characters, no megabytes. What is cut names nothing. */
+export function storableKey(key: string): string {
+  return key.slice(0, LIMITS.changeKeyLengthMax).toWellFormed();
 }
 
 /** What is used of `DurableObjectStorage`. */

@@ -2,6 +2,7 @@ import type { LiveFile, SourceHealth, SourceState, SourceStatus, TableFacts } fr
 import { LIMITS } from '../config.ts';
 import type { SkipReason } from '../errors.ts';
 import { policyOf } from '../failures/policy.ts';
+import { isUnwell, LOOKING_STEPS } from './audit.ts';
 import type { Engine } from './engine.ts';
 import { TAIL } from './journal-append.ts';
 
@@ -21,7 +22,7 @@ const SKIP_REASONS: SkipReason[] = [
 /** A source's state in one word. */
 export function stateOf({ journal, options, ports, source, paused }: Engine): SourceState {
   if (paused) return 'paused';
-  const faults = journal.state.faults();
+  const faults = journal.state.faults().filter(({ step }) => !LOOKING_STEPS.has(step));
   if (faults.some(fault => fault.stalls === 1)) return 'stalled';
   const lane = journal.state.lane(TAIL);
   const nowMs = ports.clock.now();
@@ -116,7 +117,8 @@ export function healthOf(engine: Engine): SourceHealth {
   const windowMs = 3 * Math.max(engine.source.pollMs, LIMITS.sliceLoadMsMax);
   const isRecent = endedWellMs !== null && engine.ports.clock.now() - endedWellMs <= windowMs;
   if (state === 'paused' || isRecent) return { id: engine.source.id, state, ok: true, reason: null };
-  const [fault] = engine.journal.state.faults();
+  const faults = engine.journal.state.faults();
+  const fault = faults.find(isUnwell) ?? faults[0];
   const since =
     endedWellMs === null ? 'no run ended well yet' : `the last run that ended well did so at ${iso(endedWellMs)}`;
   return { id: engine.source.id, state, ok: false, reason: fault ? `${fault.reason} (${since})` : since };

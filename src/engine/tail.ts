@@ -118,7 +118,7 @@ export class Tail {
     const reached = page.atHead && (page.changes.length > 0 || !this.#isHeadAhead(page));
     this.#journal.state.updateLane(TAIL, {
       ...{ head: page.head ?? lane.head, at_head: page.atHead ? 1 : 0 },
-      ...(reached ? { reached_head_ms: nowMs } : {}),
+      ...(reached ? { reached_head_ms: nowMs, shown: page.cursor, shown_poll: lane.polls } : {}),
     });
     return this.#settling(lane, page, cursorBefore);
   }

@@ -27,6 +27,8 @@ export interface ParkedChange {
   /** When it is to be handed out, or handed out again. */
   due_ms: number;
   died_ms: number | null;
+  /** 1 of a change that a sweep found missing, whatever its last look came to. */
+  missed: number;
 }
 
 /** Why a change is parked. */

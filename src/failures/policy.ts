@@ -54,6 +54,10 @@ const POLICIES: Record<ErrorKind | Exclude<ParkReason, `http-${number}`>, readon
     'Data files of this table exist but the source has no journal of them; rebuild the source from the lake.',
   ],
   'flush-failed': ['stop', 'The file is tried again every 5 minutes; the message says what an attempt cost.'],
+  'lake-damaged': [
+    'retry-now',
+    'Put the file back as it was, from a copy of the bucket; GET /v1/sources/<id>/audit names each. The source goes on.',
+  ],
   'loader-failed': ['retry-now', 'Nothing to do if it passes; if it stays, look at the logs of the Loader.'],
   'bucket-failed': ['retry-now', 'Nothing to do if it passes; if it stays, look at the bucket and its binding.'],
   'database-failed': [
@@ -94,4 +98,5 @@ const POLICIES: Record<ErrorKind | Exclude<ParkReason, `http-${number}`>, readon
     'Loading it ends the Loader each time; look at its logs, then replay the letter.',
   ],
   'lagging-revision': ['retry-later', 'Nothing to do: the upstream serves an older revision than its feed announced.'],
+  missed: ['retry-later', 'Nothing to do: a sweep found that the upstream has it and the lake does not; it is loaded.'],
 };

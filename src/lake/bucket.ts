@@ -48,6 +48,11 @@ export function bucketPort(r2: R2Bucket): LakeBucket {
       return object === null ? null : headOf(object);
     },
 
+    async tail(key, bytes) {
+      const object = await ours('get', () => r2.get(key, { range: { suffix: bytes } }));
+      return object === null ? null : new Uint8Array(await ours('get', () => object.arrayBuffer()));
+    },
+
     async list(prefix, { limit, after }) {
       const keys: string[] = [];
       let cursor: string | undefined;

@@ -3,6 +3,7 @@ import { type Documents, madeUpName, madeUpRev, makeDocuments, templateNames } f
 import { downloadsAnswer } from './replay-downloads.ts';
 import { type Answer, type Faults, makeFaults } from './replay-faults.ts';
 import { type Feed, feedPage, makeFeed, readFeedQuery } from './replay-feed.ts';
+import { listPage, readListQuery } from './replay-list.ts';
 import { type Downloads, type FeedRow, NPM_RECORDINGS, type Recordings, readRecordings } from './replay-recordings.ts';
 import { type RequestLog, startServer } from './replay-server.ts';
 
@@ -174,6 +175,11 @@ function usualAnswer({ url, feed, documents, revOf }: Asked, name: string): Answ
     const query = readFeedQuery(url.searchParams);
     if (typeof query === 'string') return refusal(400, query);
     return { headers: FEED_HEADERS, body: feedPage(feed, query) };
+  }
+  if (url.pathname === '/registry/_all_docs') {
+    const query = readListQuery(url.searchParams);
+    if (typeof query === 'string') return refusal(400, query);
+    return { headers: FEED_HEADERS, body: listPage(feed, query) };
   }
   const [, period, names] = DOWNLOADS.exec(url.pathname) ?? [];
   if (period !== undefined && names !== undefined) {

@@ -4,7 +4,7 @@ import { integerSetting, parseSettings, urlSetting } from '../config.ts';
 import { CursorError, OwnError, UpstreamError } from '../errors.ts';
 import { chunksOf, countsFor, type Downloads, fetchDownloads, scopedOf } from './npm-downloads.ts';
 import { deletedRow, isTombstone, packumentRow, readPackument, revisionOf, VERSIONS } from './npm-packument.ts';
-import type { Change, HostPace, Loaded, LoadedRow, Page, Source, SourceContext } from './source.ts';
+import type { Change, HostPace, KeyPage, Loaded, LoadedRow, Page, Source, SourceContext } from './source.ts';
 
 /** The feed's public address: its root document is at the origin's `/`, its pages at `/_changes` below this. */
 const FEED_URL = 'https://replicate.npmjs.com/registry';
@@ -18,6 +18,9 @@ const LIMIT_MAX = 10_000;
  * what came since. The limit therefore differs from pull to pull; at a pull every 15 s this many last four hours.
  */
 const LIMIT_VARIATION = 1000;
+
+/** Two lists of the same keys within this time may be one answer. */
+const LIST_SAME_MS = 15_000;
 
 /** The first cursor stays this far behind the head, and a head this little below the cursor is no reset (cnpmcore does the same). */
 const SEQ_MARGIN = 10;
@@ -82,6 +85,8 @@ const pageShape = z.looseObject({
   last_seq: z.int().nonnegative(),
 });
 
+const listShape = z.looseObject({ rows: z.array(z.looseObject({ id: z.string() })) });
+
 type FeedPage = z.output<typeof pageShape>;
 type Context = SourceContext<NpmSettings>;
 
@@ -114,6 +119,7 @@ export const npm: Source<NpmSettings, Downloads> = {
 
   requests(step, changes, settings) {
     const asked = changes.filter(change => change.skip === null);
+    if (step === 'list') return { [hostOf(settings.feedUrl)]: 1 };
     if (step === 'pull') return { [hostOf(settings.feedUrl)]: 2 };
     // A deletion is asked for when it is loaded again, so it counts.
     if (step === 'load') return asked.length === 0 ? {} : { [hostOf(settings.registryUrl)]: asked.length };
@@ -143,6 +149,15 @@ export const npm: Source<NpmSettings, Downloads> = {
     if (isTombstone(packument)) return { ...gone(change.key, revision), documents };
     const row = packumentRow(packument, { downloads: countsFor(ctx.prepared, change.key) });
     return { documents, rows: [{ table: npmPackage.name, op: 'upsert', row }], revision };
+  },
+
+  async list(after, ctx) {
+    // A kept answer is no second look: like that of a pull, the limit comes again only after four hours.
+    const limit = LIMIT_MAX - (Math.floor(ctx.nowMs / LIST_SAME_MS) % LIMIT_VARIATION);
+    const from = after === null ? '' : `startkey=${encodeURIComponent(JSON.stringify(after))}&`;
+    const url = `${ctx.settings.feedUrl}/_all_docs?${from}limit=${limit}`;
+    const ids = (await ctx.fetchJson(url, { subject: 'npm list', shape: listShape })).json.rows.map(row => row.id);
+    return readList(ids, { after, isLast: ids.length < limit });
   },
 };
 
@@ -227,6 +242,15 @@ function readPage(
     atHead,
     belowCursor: [head, last === undefined ? last_seq : null].some(seq => seq !== null && seq < since - SEQ_MARGIN),
   };
+}
+
+/** The ids after a key: the one a list starts with is shown again. Throws `wrong-shape` when the list goes on nowhere. */
+function readList(ids: string[], { after, isLast }: { after: string | null; isLast: boolean }): KeyPage {
+  const next = isLast ? null : ids.at(-1)!;
+  if (next !== null && next === after)
+    throw new UpstreamError('wrong-shape', 'npm list: expected rows after the first, got the same key again');
+  const keys = ids.filter(id => id !== after && !INTERNAL_ID.test(id));
+  return { keys, next };
 }
 
 function gone(name: string, revision: number | null): Loaded {

@@ -33,6 +33,12 @@ export interface PullRequest {
   poll: number;
 }
 
+/** One answer of a listing: keys the upstream holds now, in its own order, and the key to go on after; null at the end. */
+export interface KeyPage {
+  keys: string[];
+  next: string | null;
+}
+
 /** The raw JSON (or text) of a change, as upstream sent it. */
 export interface Document {
   /** The item's name; the lake's key is made of it. */
@@ -126,8 +132,10 @@ export interface Source<S = unknown, P = unknown> {
   /** The cursor in its one form; throws `CursorError` when it is none. */
   parse(cursor: string): string;
   pull(request: PullRequest, ctx: SourceContext<S>): Promise<Page>;
-  requests(step: 'pull' | 'prepare' | 'load', changes: Change[], settings: S): HostRequests;
+  requests(step: 'pull' | 'prepare' | 'load' | 'list', changes: Change[], settings: S): HostRequests;
   /** What is fetched in bulk for a slice; must be plain JSON. Its failure fails no row. */
   prepare?(changes: Change[], ctx: SourceContext<S>): Promise<P>;
   load(change: Change, ctx: LoadContext<S, P>): Promise<Loaded>;
+  /** Every key the upstream holds, page by page: those after a key, or from the first one. For sweeps. */
+  list?(after: string | null, ctx: SourceContext<S>): Promise<KeyPage>;
 }

@@ -171,6 +171,15 @@ function stubOf({ id, tables }: { id: string; tables: Table[] }, calls: string[]
       calls.push(`${id} dismiss ${number} ${note}`);
       return [3, 5, 8].includes(number) ? number !== 8 : null;
     },
+    audit: async () => ({ source: id, running: null, last: null, self_check: null }),
+    async startSweep(sample) {
+      calls.push(`${id} sweep ${sample}`);
+      return id === 'npm' ? { source: id, action: 'audit', changed: true, state: 'following' } : null;
+    },
+    async startSelfCheck() {
+      calls.push(`${id} self-check`);
+      return { source: id, action: 'self-check', changed: true, state: 'following' };
+    },
     health: async () => ({ id, state: 'following', ok: true, reason: null }),
     async watch() {
       calls.push(`${id} watch`);

@@ -4,6 +4,7 @@ import { JournalFiles } from '../../src/engine/journal-files.ts';
 import type { EncodePort } from '../../src/engine/ports.ts';
 import { RowBuffer } from '../../src/engine/row-buffer.ts';
 import { openDataFile } from '../../src/parquet/encode.ts';
+import { readFooter } from '../../src/parquet/footer.ts';
 import { nodeSql } from '../simulation/node-sql.ts';
 
 /** Makes the first data file of a journal in a Node whose heap has a limit: what it ends with was enough. */
@@ -11,6 +12,7 @@ const [file = ''] = process.argv.slice(2);
 const collect = globalThis.gc!;
 const encode: EncodePort = {
   open: openDataFile,
+  footer: readFooter,
   pack: () => new Uint8Array(),
   unpack: bytes => inflateRawSync(bytes).toString(),
 };

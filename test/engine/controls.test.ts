@@ -126,10 +126,10 @@ describe('the watchdog', () => {
 
   it('leaves alone a source that waits as it should', async () => {
     const world = await startedWorld();
-    world.upstream.feedFault = { status: 429, retryAfterMs: 20 * 60 * MINUTE };
+    world.upstream.feedFault = { status: 429, retryAfterMs: 5 * 60 * MINUTE };
     await nextRun(world);
     const { alarmMs } = world.storage;
-    expect(alarmMs).toBe(world.clock.now() + 20 * 60 * MINUTE);
+    expect(alarmMs).toBe(world.clock.now() + 5 * 60 * MINUTE);
     await world.engine.watch();
     expect(world.storage.alarmMs).toBe(alarmMs);
   });

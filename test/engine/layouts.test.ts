@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { journalSource, LAYOUTS, openJournal } from '../../src/engine/journal-schema.ts';
+import { LAYOUTS } from '../../src/engine/journal-layouts.ts';
+import { journalSource, openJournal } from '../../src/engine/journal-schema.ts';
 import { JournalState } from '../../src/engine/journal-state.ts';
 import type { SqlPort } from '../../src/engine/ports.ts';
 import { nodeSql } from '../simulation/node-sql.ts';

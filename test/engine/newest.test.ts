@@ -106,7 +106,9 @@ describe('the result of another look', () => {
     const { journal } = world.engine;
     const [parked] = world.parked;
     const lastLsn = journal.state.lastLsnOf('a');
-    world.storage.sql.exec("INSERT INTO keys VALUES ('npm_package', 'a', 1, 7, 10)");
+    world.storage.sql.exec(
+      "INSERT INTO keys (table_name, key, last_lsn, revision, document_bytes) VALUES ('npm_package', 'a', 1, 7, 10)",
+    );
     const nowMs = world.clock.now();
     expect(journal.acceptRetry({ parked: parked!, outcome: found(1), lastLsn, nowMs })).toBe(false);
     expect(world.parked).toEqual([parked]);

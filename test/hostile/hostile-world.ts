@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { afterEach, expect, vi } from 'vitest';
 import { Engine } from '../../src/engine/engine.ts';
 import type { LoadPort } from '../../src/engine/ports.ts';
-import { type Loading, loadStep, prepareStep, pullStep, startStep } from '../../src/loading.ts';
+import { type Loading, listStep, loadStep, prepareStep, pullStep, startStep } from '../../src/loading.ts';
 import { type PushedChange, type Replay, startReplay } from '../../src/local/replay.ts';
 import type { createFetcher } from '../../src/sources/http.ts';
 import { npm } from '../../src/sources/npm.ts';
@@ -266,6 +266,7 @@ export class HostileWorld {
       pull: (request, permits) => call(() => pullStep(loading, { request, permits })),
       prepare: (changes, permits) => call(() => prepareStep(loading, { changes, permits })),
       load: request => call(() => loadStep(loading, request)),
+      list: (after, permits) => call(() => listStep(loading, { after, permits })),
       ping: async () => undefined,
     };
   }

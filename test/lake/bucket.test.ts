@@ -173,6 +173,7 @@ function memoryBucket(): MemoryBucket {
       if ('absent' in onlyIf ? etag !== undefined : etag !== onlyIf.etag) return null;
       return this.set(key, chunks.map(chunk => new TextDecoder().decode(chunk)).join(''), metadata);
     },
+    tail: async () => null,
     list: async (prefix, { limit }) => [...objects.keys()].filter(key => key.startsWith(prefix)).slice(0, limit),
   };
 }

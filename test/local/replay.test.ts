@@ -46,6 +46,25 @@ test('the feed has `deleted` only on deletions, and may be kept for four hours',
   expect(response.headers.get('content-type')).toBe('application/json');
 });
 
+test('the list has names that are not deleted, in the order of their bytes, from a key on', async () => {
+  const replay = await start();
+  const all = await json<{ total_rows: number; offset: number; rows: { id: string; key: string; value: object }[] }>(
+    `${replay.feedUrl}/_all_docs`,
+  );
+  const expected = recordings.feed
+    .filter(row => !row.deleted)
+    .sort((a, b) => Buffer.from(a.id).compare(Buffer.from(b.id)));
+  expect(all).toEqual({
+    ...{ total_rows: expected.length, offset: 0 },
+    rows: expected.map(({ id, changes }) => ({ id, key: id, value: { rev: changes[0]!.rev } })),
+  });
+  const { id } = expected[7]!;
+  const page = await json(`${replay.feedUrl}/_all_docs?startkey=${encodeURIComponent(JSON.stringify(id))}&limit=2`);
+  expect(page).toMatchObject({ offset: 7, rows: [{ id }, { id: expected[8]!.id }] });
+  for (const query of ['skip=1', 'limit=0', 'limit=10001', 'startkey=a', 'startkey=7'])
+    expect(await statusOf(`${replay.feedUrl}/_all_docs?${query}`)).toBe(400);
+});
+
 test('the feed takes 1,000 rows a page by default and 10,000 at most', async () => {
   const replay = await start({ changes: 11_000 });
   expect((await page(replay, 'since=0')).results).toHaveLength(1000);

@@ -40,6 +40,10 @@ export class MemoryBucket implements BucketPort {
     return this.place(key, bytes, metadata);
   }
 
+  async tail(key: string, bytes: number): Promise<Uint8Array | null> {
+    return this.objects.get(key)?.bytes.slice(-bytes) ?? null;
+  }
+
   async list(prefix: string, { limit, after = '' }: { limit: number; after?: string | undefined }): Promise<string[]> {
     return this.keys(prefix)
       .filter(key => key > after)

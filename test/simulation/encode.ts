@@ -1,7 +1,8 @@
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import type { Table, Value } from '../../schemas/table.ts';
-import type { DataFileEncoder, EncodePort } from '../../src/engine/ports.ts';
+import type { DataFileEncoder, DataFileFooter, EncodePort } from '../../src/engine/ports.ts';
 import { openDataFile } from '../../src/parquet/encode.ts';
+import { readFooter } from '../../src/parquet/footer.ts';
 import { readWithHyparquet } from '../parquet/readers.ts';
 
 /** An encoder and what reads its files back: rows in file order, values in column order. */
@@ -31,7 +32,8 @@ class JsonFile implements DataFileEncoder {
   finish(facts: { lastLsn: number; cursor: string }): Uint8Array[] {
     const { lastLsn, cursor } = facts;
     const head = JSON.stringify({ ...this.#options, lastLsn, cursor });
-    return [head, ...this.#lines].map(line => Buffer.from(`${line}\n`));
+    const footer = JSON.stringify({ rows: this.rows, firstLsn: this.#options.firstLsn, lastLsn });
+    return [head, ...this.#lines, footer].map(line => Buffer.from(`${line}\n`));
   }
 }
 
@@ -39,12 +41,13 @@ class JsonFile implements DataFileEncoder {
 export const JSON_LINES: Encoding = {
   port: {
     open: options => new JsonFile(options),
+    footer: end => JSON.parse(Buffer.from(end).toString().trimEnd().split('\n').at(-1)!) as DataFileFooter,
     pack: text => Buffer.from(text),
     unpack: bytes => Buffer.from(bytes).toString(),
   },
   async decode(_, bytes) {
-    const [, ...lines] = Buffer.from(bytes).toString().trimEnd().split('\n');
-    return lines.map(line => JSON.parse(line) as Value[]);
+    const lines = Buffer.from(bytes).toString().trimEnd().split('\n');
+    return lines.slice(1, -1).map(line => JSON.parse(line) as Value[]);
   },
 };
 
@@ -52,6 +55,7 @@ export const JSON_LINES: Encoding = {
 export const PARQUET: Encoding = {
   port: {
     open: openDataFile,
+    footer: readFooter,
     pack: text => deflateRawSync(text, { level: 1 }),
     unpack: bytes => inflateRawSync(bytes).toString(),
   },

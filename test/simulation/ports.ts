@@ -1,6 +1,6 @@
 import type { Answer, BucketPort, LoadPort, Permit, Ports } from '../../src/engine/ports.ts';
 import { messageOf, OwnError } from '../../src/errors.ts';
-import { type Loading, loadStep, pullStep, startStep } from '../../src/loading.ts';
+import { type Loading, listStep, loadStep, pullStep, startStep } from '../../src/loading.ts';
 import type { Visit } from './upstream.ts';
 import type { World } from './world.ts';
 
@@ -48,6 +48,11 @@ export function instancePorts(world: World, isAlive: () => boolean): Ports {
         ours(
           'bucket-failed',
           made(`bucket.put ${key}`, () => bucket.put(key, chunks, options)),
+        ),
+      tail: (key, bytes) =>
+        ours(
+          'bucket-failed',
+          made(`bucket.tail ${key}`, () => bucket.tail(key, bytes)),
         ),
       list: (prefix, options) =>
         ours(
@@ -102,6 +107,8 @@ export function loadPort(world: World, made: <T>(call: string, effect: () => T |
       made(`load.load ${request.changes.map(change => change.key).join(' ')}`, () =>
         visiting(request, loading => loadStep(loading, request)),
       ),
+    list: (after, permits) =>
+      made(`load.list ${after}`, () => visiting({ permits }, loading => listStep(loading, { after, permits }))),
     ping: () => made('load.ping', () => undefined),
   };
 }
@@ -124,6 +131,7 @@ function loaderBucket({ calls, bucket }: World): BucketPort {
   return {
     head: key => ours(calls.make(`loader.head ${key}`, () => bucket.head(key))),
     put: (key, chunks, options) => ours(calls.make(`loader.put ${key}`, () => bucket.put(key, chunks, options))),
+    tail: (key, bytes) => bucket.tail(key, bytes),
     list: (prefix, options) => bucket.list(prefix, options),
   };
 }

@@ -59,6 +59,8 @@ export const coalescing: SourceKind = (upstream, visit) => ({
       throw error;
     }
   },
+
+  list: (after, { settings }) => upstream.list(after, { limit: settings.pageChanges, visit }),
 });
 
 /**
@@ -111,8 +113,8 @@ const COMMON = {
     if (!/^\d+$/.test(cursor)) throw new CursorError(`cursor: expected a number, got ${cursor}`);
     return cursor;
   },
-  requests(step: 'pull' | 'prepare' | 'load', changes: Change[]): Record<string, number> {
-    if (step === 'pull') return { [FEED_HOST]: 1 };
+  requests(step: 'pull' | 'prepare' | 'load' | 'list', changes: Change[]): Record<string, number> {
+    if (step === 'pull' || step === 'list') return { [FEED_HOST]: 1 };
     const asked = step === 'load' ? changes.filter(({ skip, deleted }) => skip === null && !deleted).length : 0;
     return asked === 0 ? {} : { [DOCUMENT_HOST]: asked };
   },

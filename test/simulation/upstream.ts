@@ -1,5 +1,6 @@
 import type { HostTally, Permit, StatusClass } from '../../src/engine/ports.ts';
 import { OwnError, type ParkReason, UpstreamError } from '../../src/errors.ts';
+import type { KeyPage } from '../../src/sources/source.ts';
 import type { VirtualClock } from './clock.ts';
 
 export const FEED_HOST = 'feed.test';
@@ -44,12 +45,14 @@ export class Upstream {
   readonly faults = new Map<string, Fault>();
   documentsFault: Fault | null = null;
   feedFault: Fault | null = null;
+  listFault: Fault | null = null;
   /** Revisions that are still served though the feed has announced later ones. */
   readonly lagging = new Map<string, number>();
   /** How long an answer takes. */
   latencyMs: (key: string) => number = () => 0;
   /** Changes a page on its way. */
   alter: (page: FeedPage) => FeedPage = page => page;
+  alterList: (page: KeyPage) => KeyPage = page => page;
   /** Keys of whole pages, for a source that is not the coalescing feed's. */
   readonly pages: string[][] = [];
   readonly requests: { host: string; subject: string; atMs: number }[] = [];
@@ -72,6 +75,15 @@ export class Upstream {
     const later = [...this.items.values()].filter(item => item.seq > since).sort((a, b) => a.seq - b.seq);
     const results = later.slice(0, limit).map(item => ({ ...item }));
     return this.alter({ results, lastSeq: results.at(-1)?.seq ?? this.seq, head: this.seq });
+  }
+
+  /** Keys of items that are not deleted, after one, in the order of their bytes. */
+  async list(after: string | null, { limit, visit }: { limit: number; visit: Visit }): Promise<KeyPage> {
+    await this.#ask(FEED_HOST, `list ${after}`, { fault: () => this.listFault, visit });
+    const keys = [...this.items.values()].flatMap(({ key, deleted }) => (deleted ? [] : [key]));
+    const listed = keys.filter(key => !key.startsWith('internal:') && (after === null || key > after)).sort();
+    const page = listed.slice(0, limit);
+    return this.alterList({ keys: page, next: listed.length > limit ? page.at(-1)! : null });
   }
 
   async wholePage(index: number, visit: Visit): Promise<string[] | null> {

@@ -191,8 +191,9 @@ export class World {
     const visit = { permits: [], deadlineAtMs: 0, tallies: new Map(), slotsUsed: new Map() };
     const source = this.kind(this.upstream, visit);
     const { id, tables, resumable, compare, parse } = source;
+    const can = { prepares: false, lists: source.list !== undefined };
     const requests: EngineSource['requests'] = (step, changes) => source.requests(step, changes, this.settings);
-    return { id, tables, resumable, compare, parse, requests, ...source.pace(this.settings), prepares: false };
+    return { id, tables, resumable, compare, parse, requests, ...source.pace(this.settings), ...can };
   }
 }
 

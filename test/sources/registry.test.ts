@@ -123,6 +123,18 @@ describe.each(SOURCES)('source $id', source => {
     }
   });
 
+  it.runIf(source.list)('lists what its changes leave, each key once, and no more', async () => {
+    const keys: string[] = [];
+    for (let after: string | null = null; ; ) {
+      const { value } = await runStep(source, { settings, step: 'list' }, ctx => source.list!(after, ctx));
+      keys.push(...value.keys);
+      after = value.next;
+      if (after === null) break;
+    }
+    const left = changes.filter(({ deleted, skip }) => !deleted && skip === null).map(({ key }) => key);
+    expect([...keys].sort()).toEqual([...new Set(left)].sort());
+  });
+
   it('orders and reads its own cursors, and refuses others', async () => {
     const places = [await start(), ...changes.map(change => change.place)];
     for (const [i, place] of places.entries()) {
@@ -169,7 +181,7 @@ describe.each(SOURCES)('source $id', source => {
   });
 
   it('asks no more than it says, of no other host', async () => {
-    const asks = async (step: 'pull' | 'prepare' | 'load', some: Change[], work: Work, afresh = false) => {
+    const asks = async (step: 'pull' | 'prepare' | 'load' | 'list', some: Change[], work: Work, afresh = false) => {
       const { tallies } = await runStep(source, { settings, step, changes: some, afresh }, ctx =>
         work(ctx).catch(onlyUpstream),
       );
@@ -179,6 +191,7 @@ describe.each(SOURCES)('source $id', source => {
     };
     const cursor = await start();
     expect(await asks('pull', [], ctx => source.pull({ cursor, poll: 0 }, ctx))).toBeGreaterThan(0);
+    if (source.list) expect(await asks('list', [], ctx => source.list!(null, ctx))).toBe(1);
     const whole = changes.filter(({ key }) => !RETRIED.includes(key));
     for (const some of [whole, whole.slice(0, 1), whole.filter(change => change.deleted), []]) {
       await asks('prepare', some, async ctx => source.prepare?.(some, ctx));
@@ -203,7 +216,7 @@ describe.each(SOURCES)('source $id', source => {
     const { pollMs, settleMs, hosts } = source.pace(settings);
     expect(pollMs).toBeGreaterThan(0);
     expect(settleMs).toBeGreaterThanOrEqual(0);
-    for (const step of ['pull', 'prepare', 'load'] as const) {
+    for (const step of ['pull', 'prepare', 'load', 'list'] as const) {
       for (const host of Object.keys(source.requests(step, changes, settings))) {
         expect(hosts[host]).toMatchObject({ requestsPerSecond: expect.any(Number), burst: expect.any(Number) });
       }

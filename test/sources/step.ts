@@ -11,7 +11,13 @@ export async function runStep<S, P, T>(
     changes = [],
     prepared = null,
     afresh = false,
-  }: { settings: S; step: 'pull' | 'prepare' | 'load'; changes?: Change[]; prepared?: P | null; afresh?: boolean },
+  }: {
+    settings: S;
+    step: 'pull' | 'prepare' | 'load' | 'list';
+    changes?: Change[];
+    prepared?: P | null;
+    afresh?: boolean;
+  },
   work: (ctx: LoadContext<S, P>) => Promise<T>,
 ): Promise<{ value: T; tallies: HostTally[] }> {
   const asks = source.requests(step, changes, settings);
