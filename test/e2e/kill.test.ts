@@ -26,7 +26,7 @@ const FAULTS = Number(process.env.E2E_FAULTS ?? 0);
 /** Every so manieth package has no document: its changes die. */
 const DEAD_EVERY = 25;
 const RETRIES = { RETRY_WAIT_MS: '200', RETRY_ATTEMPTS_MAX: '6', RETRY_LEASE_MS: '5000' };
-const TEST_MS_MAX = 120_000 + CHANGES * 500;
+const TEST_MS_MAX = 120_000 + CHANGES * 500 * (1 + 5 * FAULTS);
 const EVENT = { timeout: 60_000, interval: 20 };
 
 const random = makeRandom(SEED);
