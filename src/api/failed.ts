@@ -22,6 +22,7 @@ export async function listFailed(env: ApiEnv, known: Known, query: Record<string
   const { source, ...wanted } = readQuery(query, LIST_HINT);
   const limit = numberOf(query.limit ?? String(FAILED_DEFAULT), { name: 'limit', min: 1, max: FAILED_MAX });
   const after = query.after === undefined ? null : readId(String(query.after), known);
+  if (source !== null) stubOf(env, known, source);
   const ids = known.sources.map(({ id }) => id);
   const first = after === null ? 0 : ids.indexOf(after.source);
   const failed: Failed[] = [];
@@ -32,7 +33,6 @@ export async function listFailed(env: ApiEnv, known: Known, query: Record<string
     const rest = limit - failed.length;
     failed.push(...(await stubOf(env, known, id).failed({ ...wanted, after: afterNumber, limit: rest })));
   }
-  if (source !== null) stubOf(env, known, source);
   return answer({ failed, next: failed.length === limit ? failed.at(-1)!.id : null });
 }
 
