@@ -1,21 +1,5 @@
-/** A mistake that an engine could have: exact texts of its source and what stands there instead. */
-export interface Broken {
-  name: string;
-  /** What is no longer true of it. */
-  breaks: string;
-  edits: { file: string; text: string; instead: string }[];
-  /** The oracle must see it within so many seeds from the first. */
-  firstSeed: number;
-  seeds: number;
-}
-
-const LOST = 'nothing is lost';
-const DOUBLED = 'nothing is doubled';
-const DURABLE = 'durable never runs ahead';
-const SAME = 'files are deterministic';
-const ALIVE = 'the loop cannot die';
-const NEWEST = 'newest means newest';
-const PAUSED = 'paused asks for nothing, and keeps nothing back';
+import { BROKEN_FAILURES } from './broken-failures.ts';
+import { ALIVE, type Broken, DOUBLED, DURABLE, LOST, NEWEST, one, PAUSED, SAME } from './broken-form.ts';
 
 const JOURNAL = 'src/engine/journal.ts';
 const FILES = 'src/engine/journal-files.ts';
@@ -43,10 +27,6 @@ const FORMER_STAMP = {
 };
 
 const NO_LATER_FILES = { file: FLUSH, text: 'await checkLaterFiles({ ports, files, table });', instead: '' };
-
-const one = (name: string, breaks: string, edit: Broken['edits'][number], seeds = 300, firstSeed = 1): Broken => ({
-  ...{ name, breaks, edits: [edit], firstSeed, seeds },
-});
 
 export const BROKEN: Broken[] = [
   {
@@ -214,4 +194,5 @@ export const BROKEN: Broken[] = [
     text: "this.#countOutcome('skipped:superseded', this.parked.supersede(one.change.key, nowMs));",
     instead: 'this.parked.supersede(one.change.key);',
   }),
+  ...BROKEN_FAILURES,
 ];

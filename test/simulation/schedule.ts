@@ -1,9 +1,21 @@
+import assert from 'node:assert/strict';
 import { partitionsPrefix } from '../../src/lake/keys.ts';
+import { expectLetters } from './dead-letters.ts';
 import { CLEAR, disturb, drawnAction, type Weather } from './disturb.ts';
 import { JSON_LINES, PARQUET } from './encode.ts';
 import { type Fault, Faults, pick } from './faults.ts';
 import { Oracle } from './oracle.ts';
-import { expectAccounted, expectNewest, expectOnce, expectPages, expectProof, expectSameBytes } from './proof.ts';
+import { People } from './people.ts';
+import {
+  expectAccounted,
+  expectInOrder,
+  expectNewest,
+  expectOnce,
+  expectPages,
+  expectProof,
+  expectSameBytes,
+} from './proof.ts';
+import { disturbQueue } from './queue-faults.ts';
 import { coalescing, pages } from './sources.ts';
 import { pass, settle, startedWorld, type World } from './world.ts';
 
@@ -33,6 +45,7 @@ interface Scene {
   world: World;
   faults: Faults;
   oracle: Oracle;
+  people: People;
   weather: Weather;
   earlier: ReturnType<World['storage']['copy']> | null;
   /** Data files stood that the object no longer knew of when its storage was lost or put back: to be stalled is right then. */
@@ -44,10 +57,12 @@ export async function simulate(seed: number, { only = null, trace = false }: Opt
   const faults = new Faults(seed, only);
   const lines: string[] = [];
   const world = await startedWorld(optionsOf(seed, faults));
-  const oracle = new Oracle(world);
+  const people = new People(world);
+  const oracle = new Oracle(world, people);
   if (trace) traceInto(lines, { world, faults });
-  const weather = disturb({ world, faults, oracle });
-  const scene: Scene = { world, faults, oracle, weather, earlier: null, mayStall: false };
+  const weather = disturb({ world, faults, oracle, people });
+  disturbQueue({ world, faults });
+  const scene: Scene = { world, faults, oracle, people, weather, earlier: null, mayStall: false };
   try {
     for (let round = 0; round < ROUNDS; round++) await playRound(scene);
     await calmDown(scene);
@@ -72,6 +87,7 @@ function optionsOf(seed: number, faults: Faults) {
     flushAgeMs: pick(random, [1_000, 30_000]),
     requestsPerSecond: pick(random, [0.2, 3, 1_000, 1_000]),
     startMs: pick(random, [Date.UTC(2026, 10, 10), Date.UTC(2026, 11, 31, 23, 57)]),
+    retry: { waitMs: pick(random, [1_000, 10_000]), attemptsMax: pick(random, [2, 2, 5, 20]) },
   };
 }
 
@@ -83,6 +99,7 @@ async function playRound(scene: Scene): Promise<void> {
   changeWeather(scene);
   await loseStorage(scene);
   control(scene);
+  visit(scene);
   if (random() < 0.5) scene.earlier ??= world.storage.copy();
   // The watchdog looks about once a minute.
   oracle.unclear(2 * MINUTE);
@@ -109,6 +126,14 @@ function control({ world, faults }: Scene): void {
   void world.engine.control(action).catch(() => undefined);
 }
 
+/** Between two rounds somebody asks for more than that. */
+function visit({ world, faults, people }: Scene): void {
+  const { id, random } = faults.draw('visit');
+  const drawn = random() < 0.3 ? people.drawn(random) : null;
+  if (!drawn || !faults.happens({ id, kind: drawn.kind, atMs: world.clock.elapsedMs, call: '' })) return;
+  void drawn.act().catch(() => undefined);
+}
+
 /** Publishes, removes and breaks documents. */
 function publish({ world, faults }: Scene): void {
   const { id, random } = faults.draw('changes');
@@ -120,7 +145,13 @@ function publish({ world, faults }: Scene): void {
     if (chance < 0.15 && upstream.items.has(key)) upstream.remove(key);
     else if (chance < 0.2) upstream.publish(`internal:${key}`);
     else upstream.publish(key, 'x'.repeat(Math.floor(random() * 200)));
-    const fault = pick(random, [{ status: 500 }, { status: 404 }, { status: 429 }, { kills: true }] as const);
+    const fault = pick(random, [
+      { status: 500 },
+      { status: 404 },
+      { status: 429 },
+      { status: 451 },
+      { kills: true },
+    ] as const);
     if (random() < 0.1) upstream.faults.set(key, fault);
     const { revision } = upstream.items.get(key) ?? { revision: 0 };
     if (random() < 0.08 && revision > 1) upstream.lagging.set(key, revision - 1);
@@ -187,7 +218,7 @@ async function loseStorage(scene: Scene): Promise<void> {
 }
 
 async function calmDown(scene: Scene): Promise<void> {
-  const { world, faults, oracle, weather, mayStall } = scene;
+  const { world, faults, oracle, people, weather } = scene;
   const { upstream, bucket } = world;
   faults.calm = true;
   Object.assign(weather, CLEAR);
@@ -205,11 +236,25 @@ async function calmDown(scene: Scene): Promise<void> {
   await world.engine.watch();
   if (faults.draw('paused at the end').random() < 0.25) await emptyPaused(scene);
   if (world.engine.paused) await world.engine.control('start');
-  const isDone = () => oracle.violation !== null || (world.isFollowed && world.parked.length === 0);
-  const isStalled = () => mayStall && world.state === 'stalled';
+  await becomeQuiet(scene);
+  if (!isStalled(scene) && !oracle.hasForgotten) expectLetters(world);
+  await people.letters.replay({});
+  await becomeQuiet(scene);
+}
+
+/** All that is owed comes in; what is dead stays so. */
+async function becomeQuiet(scene: Scene): Promise<void> {
+  const { world, oracle } = scene;
+  const isTold = () => world.engine.journal.parked.letters.unprojected(1).length === 0;
+  const isDone = () => world.isFollowed && world.parked.length === 0 && isTold();
+  const until = () => oracle.violation !== null || isDone() || isStalled(scene);
   // A host's wait is believed up to a day, and up to two where it was noted by a clock that was ahead.
-  await settle(world, { until: () => isDone() || isStalled(), withinMs: 3 * DAY });
+  await settle(world, { until, withinMs: 3 * DAY });
   oracle.check();
+}
+
+function isStalled({ world, mayStall }: Scene): boolean {
+  return mayStall && world.state === 'stalled';
 }
 
 /** A paused source brings what it has accepted into files, and the database knows of it. */
@@ -222,11 +267,16 @@ async function emptyPaused({ world, oracle, mayStall }: Scene): Promise<void> {
   oracle.check();
 }
 
-async function expectAll({ world, oracle, mayStall }: Scene, seed: number): Promise<void> {
-  if (mayStall && world.state === 'stalled') return expectOnce(world);
+async function expectAll(scene: Scene, seed: number): Promise<void> {
+  const { world, oracle, people, mayStall } = scene;
+  if (isStalled(scene)) return expectOnce(world);
   await expectProof(world);
-  if (world.kind === pages) await expectPages(world);
-  else await expectNewest(world);
+  assert.equal(world.balance.dead, 0, 'balance: expected no dead change after all were replayed');
+  if (!oracle.hasForgotten) expectLetters(world);
+  const { dismissed } = people.letters;
+  if (world.kind === pages) await expectPages(world, dismissed);
+  else await expectNewest(world, dismissed);
+  if (world.kind === coalescing && !oracle.hasForgotten) await expectInOrder(world);
   if (!mayStall) await expectAccounted(world, oracle.shown);
   if (seed % SEEDS_PER_PARQUET === 0) await expectSameBytes(world);
 }
