@@ -1,3 +1,4 @@
+import { BROKEN_BESIDE } from './broken-beside.ts';
 import { BROKEN_FAILURES } from './broken-failures.ts';
 import { ALIVE, type Broken, DOUBLED, DURABLE, LOST, NEWEST, one, PAUSED, SAME } from './broken-form.ts';
 
@@ -195,4 +196,5 @@ export const BROKEN: Broken[] = [
     instead: 'this.parked.supersede(one.change.key);',
   }),
   ...BROKEN_FAILURES,
+  ...BROKEN_BESIDE,
 ];

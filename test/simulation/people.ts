@@ -1,5 +1,7 @@
 import { DeadLetterDesk } from './dead-letters.ts';
 import { pick, type Random } from './faults.ts';
+import { PushDesk } from './push-desk.ts';
+import { RangeDesk } from './range-desk.ts';
 import { coalescing } from './sources.ts';
 import type { World } from './world.ts';
 
@@ -12,16 +14,23 @@ export interface Act {
 /** Those who ask more of an object than to start, pause or flush. */
 export class People {
   readonly letters: DeadLetterDesk;
+  readonly ranges: RangeDesk;
+  readonly pushes: PushDesk;
   readonly #world: World;
 
   constructor(world: World) {
     this.#world = world;
     this.letters = new DeadLetterDesk(world);
+    this.ranges = new RangeDesk(world);
+    this.pushes = new PushDesk(world);
   }
 
   /** What one of them does; null where there is nothing to do. */
   drawn(random: Random): Act | null {
-    if (random() < 0.3) return this.#published(random);
+    const chance = random();
+    if (chance < 0.2) return this.#published(random);
+    if (chance < 0.4) return this.pushes.drawn(random);
+    if (chance < 0.65) return this.ranges.drawn(random);
     return this.letters.drawn(random);
   }
 
@@ -39,8 +48,14 @@ export class People {
     return { kind: isNew ? 'mended and published' : 'mended', act };
   }
 
+  /** Keys and places of changes that need not have a row. */
+  get excused(): ReadonlySet<string> {
+    return new Set([...this.letters.dismissed, ...this.ranges.unasked()]);
+  }
+
   /** The object lost its storage. */
   forget(): void {
     this.letters.forget();
+    this.ranges.forget();
   }
 }

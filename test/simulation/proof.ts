@@ -24,6 +24,11 @@ export async function lakeRows(world: World, table: Table = world.engine.source.
   return rows.sort((a, b) => Number(a._lsn) - Number(b._lsn));
 }
 
+/** The rows that say something of upstream: not those that somebody pushed. */
+async function upstreamRows(world: World, table?: Table): Promise<Row[]> {
+  return (await lakeRows(world, table)).filter(row => !String(row._cursor).startsWith('push/'));
+}
+
 /** Nothing in the bucket is there twice or out of order, and each file holds one month: true also of a stalled source. */
 export async function expectOnce(world: World): Promise<void> {
   for (const table of world.engine.source.tables) {
@@ -59,13 +64,17 @@ export async function expectProof(world: World): Promise<void> {
   assert.ok(balance.balanced, `balance: expected each change once, got ${JSON.stringify(balance)}`);
 }
 
-/** The balance counts what is in the lake, and each row stands at a place the feed showed. */
-export async function expectAccounted(world: World, shown: ReadonlySet<string>): Promise<void> {
+/** The balance counts what is in the lake, and each row stands at a place the feed showed, or that was pushed. */
+export async function expectAccounted(
+  world: World,
+  { shown, pushed = new Set() }: { shown: ReadonlySet<string>; pushed?: ReadonlySet<string> },
+): Promise<void> {
   const rows: Row[] = [];
   for (const table of world.engine.source.tables)
     for (const row of await lakeRows(world, table)) {
       const place = String(row._cursor).replace(/#.*$/, '');
-      assert.ok(shown.has(`${keyOf(table, row)}@${place}`), `${row._cursor}: expected a place the feed showed`);
+      const isShown = pushed.has(place) || shown.has(`${keyOf(table, row)}@${place}`);
+      assert.ok(isShown, `${row._cursor}: expected a place the feed showed`);
       rows.push(row);
     }
   const changesOf = (op: string) => new Set(rows.filter(row => row._op === op).map(row => row._cursor)).size;
@@ -76,7 +85,7 @@ export async function expectAccounted(world: World, shown: ReadonlySet<string>):
 /** The newest row of every key says what the upstream says now; nothing is owed of a key and place that are excused. */
 export async function expectNewest(world: World, excused: ReadonlySet<string> = new Set()): Promise<void> {
   const newest = new Map<string, string>();
-  for (const row of await lakeRows(world))
+  for (const row of await upstreamRows(world))
     newest.set(String(row.name), row._op === 'delete' ? 'deleted' : `revision ${row.version}`);
   const isOwed = ({ key, seq }: { key: string; seq: number }) =>
     !key.startsWith('internal:') && !excused.has(`${key}@${seq}`);
@@ -90,9 +99,9 @@ export async function expectNewest(world: World, excused: ReadonlySet<string> = 
 /** The rows of a key never go back to an older revision, but where its upstream did or somebody else pushed them. */
 export async function expectInOrder(world: World): Promise<void> {
   const revisions = new Map<string, number>();
-  for (const { name, version, _op, _lsn, _cursor } of await lakeRows(world)) {
+  for (const { name, version, _op, _lsn } of await upstreamRows(world)) {
     const key = String(name);
-    if (_op === 'delete' || String(_cursor).startsWith('push/') || world.upstream.lagged.has(key)) continue;
+    if (_op === 'delete' || world.upstream.lagged.has(key)) continue;
     const before = revisions.get(key) ?? 0;
     assert.ok(Number(version) >= before, `${key}: expected at least revision ${before} at LSN ${_lsn}, got ${version}`);
     revisions.set(key, Number(version));
@@ -107,7 +116,7 @@ export async function expectPages(world: World, excused: ReadonlySet<string> = n
   );
   const shown = [...new Set(pages.flat())].sort();
   for (const [index, table] of tables.entries()) {
-    const keys = new Set((await lakeRows(world, table)).map(row => String(row[table.key[0]!])));
+    const keys = new Set((await upstreamRows(world, table)).map(row => String(row[table.key[0]!])));
     const expected = index === 0 ? shown : shown.filter(key => key.endsWith('+'));
     const missing = expected.filter(key => !keys.has(key));
     assert.deepEqual(missing, [], `${table.name}: expected the keys of all pages`);

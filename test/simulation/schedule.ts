@@ -1,31 +1,21 @@
-import assert from 'node:assert/strict';
 import { partitionsPrefix } from '../../src/lake/keys.ts';
-import { expectLetters } from './dead-letters.ts';
-import { CLEAR, disturb, drawnAction, type Weather } from './disturb.ts';
+import { disturb, drawnAction, type Weather } from './disturb.ts';
 import { JSON_LINES, PARQUET } from './encode.ts';
+import { calmDown, expectAll } from './ending.ts';
 import { type Fault, Faults, pick } from './faults.ts';
 import { Oracle } from './oracle.ts';
 import { People } from './people.ts';
-import {
-  expectAccounted,
-  expectInOrder,
-  expectNewest,
-  expectOnce,
-  expectPages,
-  expectProof,
-  expectSameBytes,
-} from './proof.ts';
 import { disturbQueue } from './queue-faults.ts';
 import { coalescing, pages } from './sources.ts';
-import { pass, settle, startedWorld, type World } from './world.ts';
+import { pass, startedWorld, type World } from './world.ts';
 
 const MINUTE = 60_000;
 const DAY = 24 * 60 * MINUTE;
 const ROUNDS = 5;
 /** The real encoder costs more than all the rest: one seed in so many has it. */
-const SEEDS_PER_PARQUET = 50;
+export const SEEDS_PER_PARQUET = 50;
 /** No call is held up longer. */
-const HELD_MS_MAX = 16 * MINUTE;
+export const HELD_MS_MAX = 16 * MINUTE;
 
 export interface Simulated {
   faults: Fault[];
@@ -41,7 +31,7 @@ interface Options {
   trace?: boolean;
 }
 
-interface Scene {
+export interface Scene {
   world: World;
   faults: Faults;
   oracle: Oracle;
@@ -64,6 +54,7 @@ export async function simulate(seed: number, { only = null, trace = false }: Opt
   disturbQueue({ world, faults });
   const scene: Scene = { world, faults, oracle, people, weather, earlier: null, mayStall: false };
   try {
+    await beginLate(scene);
     for (let round = 0; round < ROUNDS; round++) await playRound(scene);
     await calmDown(scene);
     await expectAll(scene, seed);
@@ -89,6 +80,16 @@ function optionsOf(seed: number, faults: Faults) {
     startMs: pick(random, [Date.UTC(2026, 10, 10), Date.UTC(2026, 11, 31, 23, 57)]),
     retry: { waitMs: pick(random, [1_000, 10_000]), attemptsMax: pick(random, [2, 2, 5, 20]) },
   };
+}
+
+/** Some tails begin in the middle of their feed. */
+async function beginLate({ world, ...rest }: Scene): Promise<void> {
+  const { id, random } = rest.faults.draw('late beginning');
+  if (random() >= 0.3 || !rest.faults.happens({ id, kind: 'late beginning', atMs: 0, call: '' })) return;
+  for (let times = 0; times < 3; times++)
+    world.kind === pages ? publishPage({ world, ...rest }) : publish({ world, ...rest });
+  world.startAt(String(world.kind === pages ? world.upstream.pages.length : world.upstream.seq));
+  world.storage.flush();
 }
 
 async function playRound(scene: Scene): Promise<void> {
@@ -215,70 +216,6 @@ async function loseStorage(scene: Scene): Promise<void> {
   const knownKeys = new Set(known.map(({ key }) => key));
   const keys = world.engine.source.tables.flatMap(table => world.bucket.keys(partitionsPrefix(table)));
   scene.mayStall ||= keys.some(key => !knownKeys.has(key));
-}
-
-async function calmDown(scene: Scene): Promise<void> {
-  const { world, faults, oracle, people, weather } = scene;
-  const { upstream, bucket } = world;
-  faults.calm = true;
-  Object.assign(weather, CLEAR);
-  upstream.faults.clear();
-  upstream.lagging.clear();
-  upstream.feedFault = null;
-  upstream.documentsFault = null;
-  await world.engine.watch();
-  // What was held up lands first.
-  await pass(world, HELD_MS_MAX, () => world.calls.underWay === 0);
-  // Nothing is published any more: looking for it would only take long.
-  world.pollEvery(60 * MINUTE);
-  for (const [key, { head }] of bucket.objects) if (head.metadata.digest === 'foreign') bucket.objects.delete(key);
-  oracle.check();
-  await world.engine.watch();
-  if (faults.draw('paused at the end').random() < 0.25) await emptyPaused(scene);
-  if (world.engine.paused) await world.engine.control('start');
-  await becomeQuiet(scene);
-  if (!isStalled(scene) && !oracle.hasForgotten) expectLetters(world);
-  await people.letters.replay({});
-  await becomeQuiet(scene);
-}
-
-/** All that is owed comes in; what is dead stays so. */
-async function becomeQuiet(scene: Scene): Promise<void> {
-  const { world, oracle } = scene;
-  const isTold = () => world.engine.journal.parked.letters.unprojected(1).length === 0;
-  const isDone = () => world.isFollowed && world.parked.length === 0 && isTold();
-  const until = () => oracle.violation !== null || isDone() || isStalled(scene);
-  // A host's wait is believed up to a day, and up to two where it was noted by a clock that was ahead.
-  await settle(world, { until, withinMs: 3 * DAY });
-  oracle.check();
-}
-
-function isStalled({ world, mayStall }: Scene): boolean {
-  return mayStall && world.state === 'stalled';
-}
-
-/** A paused source brings what it has accepted into files, and the database knows of it. */
-async function emptyPaused({ world, oracle, mayStall }: Scene): Promise<void> {
-  await world.engine.control('pause');
-  const isEmpty = () => world.engine.files.backlog().rows === 0 && world.engine.files.unprojected(1).length === 0;
-  const isStalled = () => mayStall && world.engine.journal.state.faults().some(({ stalls }) => stalls === 1);
-  const until = () => oracle.violation !== null || isEmpty() || isStalled();
-  await settle(world, { until, withinMs: 60 * MINUTE });
-  oracle.check();
-}
-
-async function expectAll(scene: Scene, seed: number): Promise<void> {
-  const { world, oracle, people, mayStall } = scene;
-  if (isStalled(scene)) return expectOnce(world);
-  await expectProof(world);
-  assert.equal(world.balance.dead, 0, 'balance: expected no dead change after all were replayed');
-  if (!oracle.hasForgotten) expectLetters(world);
-  const { dismissed } = people.letters;
-  if (world.kind === pages) await expectPages(world, dismissed);
-  else await expectNewest(world, dismissed);
-  if (world.kind === coalescing && !oracle.hasForgotten) await expectInOrder(world);
-  if (!mayStall) await expectAccounted(world, oracle.shown);
-  if (seed % SEEDS_PER_PARQUET === 0) await expectSameBytes(world);
 }
 
 /** Calls, log lines and faults, in order, each with its time. */
