@@ -12,22 +12,7 @@ const STANDS = 'return now?.run === run && now.cursor === cursor && now.phase ==
 
 /** Mistakes with what comes in beside the tail: ranges and pushes. */
 export const BROKEN_BESIDE: Broken[] = [
-  one('range without a look for newer rows', NEWEST, {
-    file: RANGES,
-    text: 'if (journal.state.lastLsnOf(change.key) !== loaded.lastLsn) {',
-    instead: 'if (journal.state.lastLsnOf(change.key) === -1) {',
-  }),
-  one('range let in though the tail expects its key', NEWEST, {
-    file: RANGES,
-    text: 'if (!loaded || isExpected(change.key)) break;',
-    instead: 'if (!loaded || isExpected.length === -1) break;',
-  }),
   one('range that stands nowhere', CANCELLED, { file: RANGES, text: STANDS, instead: 'return now !== null;' }),
-  one('range of another run', LOST, {
-    file: RANGES,
-    text: STANDS,
-    instead: 'return now?.cursor === cursor && now.phase === phase;',
-  }),
   one('range that goes on after its end', CANCELLED, {
     file: RANGES,
     text: STANDS,
@@ -48,11 +33,6 @@ export const BROKEN_BESIDE: Broken[] = [
     file: RANGES,
     text: 'const cursor = isEnd ? page.cursor : (accepted.at(-1)?.change.place ?? range.cursor);',
     instead: 'const cursor = page.cursor;',
-  }),
-  one('range accepted and its place not moved', DOUBLED, {
-    file: JOURNAL,
-    text: '      this.ranges.update(lane, patch);\n',
-    instead: '      this.ranges.update(lane, { next_ms: patch.next_ms! });\n',
   }),
   one('range rows without their run', DOUBLED, {
     file: JOURNAL,

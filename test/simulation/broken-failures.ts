@@ -33,11 +33,6 @@ export const BROKEN_FAILURES: Broken[] = [
     text: 'if (!change || state.source().paused === 1) continue;',
     instead: 'if (!change) continue;',
   }),
-  one('result taken though the tail expects its key', NEWEST, {
-    file: RETRY,
-    text: 'const isTaken = !this.#isExpected(parked.key) && this.#accept',
-    instead: 'const isTaken = this.#accept',
-  }),
   one('letter of a superseded change left open', LOST, {
     file: PARKED,
     text: "for (const { change_number } of superseded) this.letters.resolve(change_number, { status: 'superseded', nowMs });",

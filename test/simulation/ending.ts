@@ -11,7 +11,7 @@ import {
   expectSameBytes,
 } from './proof.ts';
 import { HELD_MS_MAX, type Scene, SEEDS_PER_PARQUET } from './schedule.ts';
-import { coalescing, pages } from './sources.ts';
+import { pages } from './sources.ts';
 import { pass, settle } from './world.ts';
 
 const MINUTE = 60_000;
@@ -87,7 +87,7 @@ export async function expectAll(scene: Scene, seed: number): Promise<void> {
 
 /** What an object that kept its storage has answered for. */
 async function expectAnswered({ world, people }: Scene): Promise<void> {
-  if (world.kind === coalescing) await expectInOrder(world);
+  await expectInOrder(world);
   await people.ranges.expect(people.letters.dismissed);
   await people.pushes.expect();
 }

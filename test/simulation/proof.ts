@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import type { Row, Table, Value } from '../../schemas/table.ts';
 import { keyOf } from '../../schemas/table.ts';
 import { parseDataFileKey, partitionsPrefix } from '../../src/lake/keys.ts';
+import { coalescing } from './sources.ts';
 import type { World } from './world.ts';
 
 /** Rows by the bytes of their file, which no file changes: a proof reads each several times. */
@@ -98,13 +99,16 @@ export async function expectNewest(world: World, excused: ReadonlySet<string> = 
 
 /** The rows of a key never go back to an older revision, but where its upstream did or somebody else pushed them. */
 export async function expectInOrder(world: World): Promise<void> {
+  const [table] = world.engine.source.tables;
+  const column = world.kind === coalescing ? 'version' : 'bio';
   const revisions = new Map<string, number>();
-  for (const { name, version, _op, _lsn } of await upstreamRows(world)) {
-    const key = String(name);
-    if (_op === 'delete' || world.upstream.lagged.has(key)) continue;
+  for (const row of await upstreamRows(world)) {
+    const key = keyOf(table!, row);
+    if (row._op === 'delete' || world.upstream.lagged.has(key)) continue;
     const before = revisions.get(key) ?? 0;
-    assert.ok(Number(version) >= before, `${key}: expected at least revision ${before} at LSN ${_lsn}, got ${version}`);
-    revisions.set(key, Number(version));
+    const revision = Number(row[column]);
+    assert.ok(revision >= before, `${key}: expected at least revision ${before} at LSN ${row._lsn}, got ${revision}`);
+    revisions.set(key, revision);
   }
 }
 

@@ -38,9 +38,11 @@ export class RangeDesk {
     const chance = random();
     if (chance < 0.4) return { kind: `${lane} paused`, act: () => this.#control(lane, 'pause') };
     if (chance < 0.6) return { kind: `${lane} cancelled`, act: () => this.#control(lane, 'cancel') };
+    const { from, to } = rangeOf(engine, lane)!;
+    const same = lane === 'rewind' ? { to: from } : { from, to };
     const act = async () => {
       await this.#control(lane, 'cancel');
-      await this.#start(lane, request);
+      await this.#start(lane, chance < 0.9 ? { ...same, rate: request.rate } : request);
     };
     return { kind: `${lane} begun anew`, act };
   }
@@ -134,11 +136,13 @@ export class RangeDesk {
   }
 
   async #control(lane: RangeLane, action: 'pause' | 'resume' | 'cancel'): Promise<void> {
-    const { answer, lastLsn } = await this.#world.ask('object.range', async engine => {
+    const { answer, lastLsn, run } = await this.#world.ask('object.range', async engine => {
       const lastLsn = lastLsnOf(engine);
-      return { answer: await controlRange(engine, lane, action), lastLsn };
+      // By its answer another run may stand there.
+      const run = rangeOf(engine, lane)?.run;
+      return { answer: await controlRange(engine, lane, action), lastLsn, run };
     });
-    if (action === 'cancel' && 'changed' in answer && answer.changed) this.#cancelled.set(answer.range.run, lastLsn);
+    if (action === 'cancel' && 'changed' in answer && answer.changed) this.#cancelled.set(run!, lastLsn);
   }
 }
 

@@ -163,9 +163,10 @@ function publishPage({ world, faults, oracle }: Scene): void {
   const { id, random } = faults.draw('changes');
   if (!faults.happens({ id, kind: 'changes', atMs: world.clock.elapsedMs, call: '' })) return;
   const length = Math.floor(random() * 12);
-  const names = Array.from({ length }, () => `user-${Math.floor(random() * 200)}${pick(random, ['', '+'])}`);
+  const names = Array.from({ length }, () => `user-${Math.floor(random() * 40)}${pick(random, ['', '+'])}`);
   const page = [...new Set(names)];
-  world.upstream.publish(page);
+  // What its documents say tells old from new.
+  world.upstream.publish(page, String(world.upstream.pages.length));
   if (random() < 0.2 && page[0]) world.upstream.faults.set(page[0], { status: 404 });
   for (const [index, key] of page.entries()) oracle.shown.add(`${key}@${world.upstream.pages.length}:${index}`);
   world.upstream.pages.push(page);
