@@ -29,11 +29,17 @@ export const BROKEN_BESIDE: Broken[] = [
     text: 'const isIn = (cursor: string) => source.compare(cursor, range.to_cursor) <= 0;',
     instead: 'const isIn = (cursor: string) => source.compare(cursor, range.to_cursor) < 0;',
   }),
-  one('range that skips what waits', LOST, {
-    file: RANGES,
-    text: 'const cursor = isEnd ? page.cursor : (accepted.at(-1)?.change.place ?? range.cursor);',
-    instead: 'const cursor = page.cursor;',
-  }),
+  one(
+    'range that skips what waits',
+    LOST,
+    {
+      file: RANGES,
+      text: 'const cursor = isEnd ? page.cursor : (accepted.at(-1)?.change.place ?? range.cursor);',
+      instead: 'const cursor = page.cursor;',
+    },
+    60,
+    61,
+  ),
   one('range rows without their run', DOUBLED, {
     file: JOURNAL,
     text: 'const cursor = ctx.run === null ? change.place : `${change.place}#${ctx.run}`;',
@@ -60,9 +66,15 @@ export const BROKEN_BESIDE: Broken[] = [
     text: "if (facts.runType !== 'push')\n",
     instead: '',
   }),
-  one('push before a look at the lake', 'the loop cannot die', {
-    file: PUSH,
-    text: 'await engine.checkLake();',
-    instead: '',
-  }),
+  one(
+    'push before a look at the lake',
+    'the loop cannot die',
+    {
+      file: PUSH,
+      text: 'await engine.checkLake();',
+      instead: '',
+    },
+    60,
+    171,
+  ),
 ];

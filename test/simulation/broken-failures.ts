@@ -18,21 +18,33 @@ export const BROKEN_FAILURES: Broken[] = [
     instead: 'parked && parked.died_ms === null',
   }),
   one('ticket not noted as out', ALIVE, { file: RETRY, text: NOTED_AS_OUT, instead: '' }),
-  one('lost ticket never sent again', ALIVE, {
-    file: RETRY,
-    text: NOTED_AS_OUT,
-    instead: 'for (const ticket of tickets) parked.defer(ticket, { nowMs, dueMs: Number.MAX_SAFE_INTEGER });',
-  }),
+  one(
+    'lost ticket never sent again',
+    ALIVE,
+    {
+      file: RETRY,
+      text: NOTED_AS_OUT,
+      instead: 'for (const ticket of tickets) parked.defer(ticket, { nowMs, dueMs: Number.MAX_SAFE_INTEGER });',
+    },
+    60,
+    31,
+  ),
   one('admitted ticket never sent again', ALIVE, {
     file: RETRY,
     text: '      parked.defer(ticket, { nowMs, dueMs: nowMs + LIMITS.ticketLeaseMs });',
     instead: '      parked.defer(ticket, { nowMs, dueMs: Number.MAX_SAFE_INTEGER });',
   }),
-  one('tickets admitted while paused', PAUSED, {
-    file: RETRY,
-    text: 'if (!change || state.source().paused === 1) continue;',
-    instead: 'if (!change) continue;',
-  }),
+  one(
+    'tickets admitted while paused',
+    PAUSED,
+    {
+      file: RETRY,
+      text: 'if (!change || state.source().paused === 1) continue;',
+      instead: 'if (!change) continue;',
+    },
+    60,
+    31,
+  ),
   one('letter of a superseded change left open', LOST, {
     file: PARKED,
     text: "for (const { change_number } of superseded) this.letters.resolve(change_number, { status: 'superseded', nowMs });",
@@ -57,25 +69,26 @@ export const BROKEN_FAILURES: Broken[] = [
       WHERE json_extract(excluded.message_body, '$.version') > json_extract(failed_messages.message_body, '$.version')\``,
     instead: '`',
   }),
-  one('letter without its version guard', NEWEST, {
-    file: LETTERS,
-    text: `
-      WHERE json_extract(excluded.message_body, '$.version') > json_extract(failed_messages.message_body, '$.version')\``,
-    instead: '`',
-  }),
-  one('letter that turned while it was told', LOST, {
-    file: LETTERS,
-    text: "'UPDATE letters SET projected = 1 WHERE change_number = ? AND version = ?',",
-    instead: "'UPDATE letters SET projected = 1 WHERE change_number = ? AND version >= ?',",
-  }),
-  one('replay that sets looks back', LOOKS, {
-    file: PARKED,
-    text: 'attempts_max = attempts + ?5 WHERE',
-    instead: 'attempts = 0, attempts_max = ?5 WHERE',
-  }),
-  one('dismissed and not counted', LOST, {
-    file: JOURNAL,
-    text: "if (isTaken) this.#countOutcome('skipped:dismissed', 1);",
-    instead: '',
-  }),
+  one(
+    'replay that sets looks back',
+    LOOKS,
+    {
+      file: PARKED,
+      text: 'attempts_max = attempts + ?5 WHERE',
+      instead: 'attempts = 0, attempts_max = ?5 WHERE',
+    },
+    60,
+    21,
+  ),
+  one(
+    'dismissed and not counted',
+    LOST,
+    {
+      file: JOURNAL,
+      text: "if (isTaken) this.#countOutcome('skipped:dismissed', 1);",
+      instead: '',
+    },
+    60,
+    241,
+  ),
 ];

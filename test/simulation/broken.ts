@@ -92,11 +92,17 @@ export const BROKEN: Broken[] = [
       ...ANSWERS_TO_NOBODY,
     ],
   },
-  one('raw document put over a newer one', NEWEST, {
-    file: 'src/lake/bucket.ts',
-    text: "if (head !== null && isNewer(head, { fetchedAtMs, revision })) return 'kept-newer';",
-    instead: '',
-  }),
+  one(
+    'raw document put over a newer one',
+    NEWEST,
+    {
+      file: 'src/lake/bucket.ts',
+      text: "if (head !== null && isNewer(head, { fetchedAtMs, revision })) return 'kept-newer';",
+      instead: '',
+    },
+    60,
+    41,
+  ),
   {
     ...{ name: 'run without an end', breaks: ALIVE, firstSeed: 1, seeds: 300 },
     edits: [
@@ -153,13 +159,19 @@ export const BROKEN: Broken[] = [
     text: "this.#sql.exec('INSERT INTO staged (lane, slice, body) VALUES (?, ?, ?)', append.lane, slice, body);",
     instead: 'void [slice, body];\n      this.#accept({ ...append, cursorAfter: append.cursorBefore });',
   }),
-  one('page of many slices not kept', DOUBLED, {
-    file: 'src/engine/tail.ts',
-    text: 'if (!this.#source.resumable && pending.page.changes.length > 0) {',
-    instead: 'if (pending.page.changes.length < 0) {',
-  }),
-  one('flush without a look for later files', DOUBLED, NO_LATER_FILES, 150, 201),
-  one('stamp of a former self not gone on from', DURABLE, FORMER_STAMP, 200, 101),
+  one(
+    'page of many slices not kept',
+    DOUBLED,
+    {
+      file: 'src/engine/tail.ts',
+      text: 'if (!this.#source.resumable && pending.page.changes.length > 0) {',
+      instead: 'if (pending.page.changes.length < 0) {',
+    },
+    60,
+    26,
+  ),
+  one('flush without a look for later files', DOUBLED, NO_LATER_FILES, 100, 231),
+  one('stamp of a former self not gone on from', DURABLE, FORMER_STAMP, 100, 171),
   {
     ...{ name: 'alarm without a deadline', breaks: ALIVE, firstSeed: 1, seeds: 300 },
     edits: [
