@@ -1,4 +1,4 @@
-import { ALIVE, type Broken, LOST, NEWEST, one, PAUSED } from './broken-form.ts';
+import { ALIVE, type Broken, LOST, one, PAUSED } from './broken-form.ts';
 
 const JOURNAL = 'src/engine/journal.ts';
 const RETRY = 'src/engine/retry.ts';
