@@ -7,10 +7,12 @@ import type { Accepted } from './journal-append.ts';
 /**
  * Takes one part of a request whose rows somebody pushes: in the journal, with a mark for each line, in one
  * transaction. What is marked already is left out, so that a part may be sent again. Refuses all of a part while the
- * journal is full.
+ * journal is full, and throws where no row may come in at all.
  */
 export async function takePush(engine: Engine, { identity, table: name, rows }: PushedPart): Promise<Pushed> {
   const { journal, ports } = engine;
+  // These may be the object's first rows: their own files would be foreign to a look that came later.
+  await engine.checkLake();
   if (journal.state.packedBytes() > LIMITS.journalBytesMax) return { isFull: true, accepted: 0, repeated: 0 };
   const table = tableNamed(name);
   const changeOf = (line: number, key: string): Accepted['change'] => {

@@ -120,6 +120,19 @@ describe('records that are pushed', () => {
     expect(world.state).toBe('paused');
   });
 
+  it('may be the first rows there are, and are refused where a former self left files', async () => {
+    const world = await startedWorld();
+    await pusher(world)(line('a'));
+    await settle(world, { until: filed(world) });
+    await pass(world, HOUR);
+    expect(world.state).toBe('following');
+    await expectProof(world);
+    world.storage.wipe();
+    world.kill();
+    expect((await pusher(world)(line('a'))).status).toBeGreaterThanOrEqual(400);
+    expect(world.balance.changes).toBe(0);
+  });
+
   it('do not take the place of a change that is parked', async () => {
     const world = await startedWorld();
     world.upstream.faults.set('a', { status: 403 });

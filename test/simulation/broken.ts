@@ -1,21 +1,6 @@
-/** A mistake that an engine could have: exact texts of its source and what stands there instead. */
-export interface Broken {
-  name: string;
-  /** What is no longer true of it. */
-  breaks: string;
-  edits: { file: string; text: string; instead: string }[];
-  /** The oracle must see it within so many seeds from the first. */
-  firstSeed: number;
-  seeds: number;
-}
-
-const LOST = 'nothing is lost';
-const DOUBLED = 'nothing is doubled';
-const DURABLE = 'durable never runs ahead';
-const SAME = 'files are deterministic';
-const ALIVE = 'the loop cannot die';
-const NEWEST = 'newest means newest';
-const PAUSED = 'paused asks for nothing, and keeps nothing back';
+import { BROKEN_BESIDE } from './broken-beside.ts';
+import { BROKEN_FAILURES } from './broken-failures.ts';
+import { ALIVE, type Broken, DOUBLED, DURABLE, LOST, NEWEST, one, PAUSED, SAME } from './broken-form.ts';
 
 const JOURNAL = 'src/engine/journal.ts';
 const FILES = 'src/engine/journal-files.ts';
@@ -43,10 +28,6 @@ const FORMER_STAMP = {
 };
 
 const NO_LATER_FILES = { file: FLUSH, text: 'await checkLaterFiles({ ports, files, table });', instead: '' };
-
-const one = (name: string, breaks: string, edit: Broken['edits'][number], seeds = 300, firstSeed = 1): Broken => ({
-  ...{ name, breaks, edits: [edit], firstSeed, seeds },
-});
 
 export const BROKEN: Broken[] = [
   {
@@ -111,11 +92,17 @@ export const BROKEN: Broken[] = [
       ...ANSWERS_TO_NOBODY,
     ],
   },
-  one('raw document put over a newer one', NEWEST, {
-    file: 'src/lake/bucket.ts',
-    text: "if (head !== null && isNewer(head, { fetchedAtMs, revision })) return 'kept-newer';",
-    instead: '',
-  }),
+  one(
+    'raw document put over a newer one',
+    NEWEST,
+    {
+      file: 'src/lake/bucket.ts',
+      text: "if (head !== null && isNewer(head, { fetchedAtMs, revision })) return 'kept-newer';",
+      instead: '',
+    },
+    60,
+    41,
+  ),
   {
     ...{ name: 'run without an end', breaks: ALIVE, firstSeed: 1, seeds: 300 },
     edits: [
@@ -172,13 +159,19 @@ export const BROKEN: Broken[] = [
     text: "this.#sql.exec('INSERT INTO staged (lane, slice, body) VALUES (?, ?, ?)', append.lane, slice, body);",
     instead: 'void [slice, body];\n      this.#accept({ ...append, cursorAfter: append.cursorBefore });',
   }),
-  one('page of many slices not kept', DOUBLED, {
-    file: 'src/engine/tail.ts',
-    text: 'if (!this.#source.resumable && pending.page.changes.length > 0) {',
-    instead: 'if (pending.page.changes.length < 0) {',
-  }),
-  one('flush without a look for later files', DOUBLED, NO_LATER_FILES, 150, 201),
-  one('stamp of a former self not gone on from', DURABLE, FORMER_STAMP, 200, 101),
+  one(
+    'page of many slices not kept',
+    DOUBLED,
+    {
+      file: 'src/engine/tail.ts',
+      text: 'if (!this.#source.resumable && pending.page.changes.length > 0) {',
+      instead: 'if (pending.page.changes.length < 0) {',
+    },
+    60,
+    26,
+  ),
+  one('flush without a look for later files', DOUBLED, NO_LATER_FILES, 100, 231),
+  one('stamp of a former self not gone on from', DURABLE, FORMER_STAMP, 100, 171),
   {
     ...{ name: 'alarm without a deadline', breaks: ALIVE, firstSeed: 1, seeds: 300 },
     edits: [
@@ -214,4 +207,6 @@ export const BROKEN: Broken[] = [
     text: "this.#countOutcome('skipped:superseded', this.parked.supersede(one.change.key, nowMs));",
     instead: 'this.parked.supersede(one.change.key);',
   }),
+  ...BROKEN_FAILURES,
+  ...BROKEN_BESIDE,
 ];

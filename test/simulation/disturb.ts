@@ -1,5 +1,6 @@
 import { type Faults, pick, type Random } from './faults.ts';
 import type { Oracle } from './oracle.ts';
+import type { People } from './people.ts';
 import type { World } from './world.ts';
 
 const MINUTE = 60_000;
@@ -21,6 +22,7 @@ interface Disturbed {
   world: World;
   faults: Faults;
   oracle: Oracle;
+  people: People;
   weather: Weather;
   kills: number;
 }
@@ -28,9 +30,10 @@ interface Disturbed {
 type Effect = () => void | Promise<void>;
 
 /** Kills, fails, delays and doubles calls, each as its draw says. Returns the weather, which is clear. */
-export function disturb({ world, faults, oracle }: { world: World; faults: Faults; oracle: Oracle }): Weather {
+export function disturb(scene: Omit<Disturbed, 'weather' | 'kills'>): Weather {
+  const { world, faults } = scene;
   const weather = { ...CLEAR };
-  const disturbed: Disturbed = { world, faults, oracle, weather, kills: 0 };
+  const disturbed: Disturbed = { ...scene, weather, kills: 0 };
   world.calls.before(call => {
     if (faults.calm) return;
     const name = call.slice(0, call.indexOf(' ') >>> 0);
@@ -87,11 +90,20 @@ function beforeFault(
   return visitor(disturbed, call, random);
 }
 
-/** Somebody comes by while a call waits: for the status, or with a control. */
-function visitor({ world, oracle }: Disturbed, call: string, random: Random): { kind: string; effect: Effect } | null {
+/** Somebody comes by while a call waits: for the status, with a control, or for more. */
+function visitor(
+  { world, oracle, people }: Disturbed,
+  call: string,
+  random: Random,
+): { kind: string; effect: Effect } | null {
   const chance = random();
   if (chance < 0.02) return { kind: 'status asked', effect: () => oracle.look() };
-  if (chance > 0.03 || call.startsWith('wake')) return null;
+  // What is told to the database may change while it is told.
+  if (chance > (call.startsWith('d1') ? 0.12 : 0.06) || call.startsWith('wake')) return null;
+  if (chance > 0.03) {
+    const drawn = people.drawn(random);
+    return drawn && { kind: drawn.kind, effect: () => void drawn.act().catch(() => undefined) };
+  }
   const action = drawnAction(world, random);
   return { kind: `told to ${action}`, effect: () => void world.engine.control(action).catch(() => undefined) };
 }
@@ -120,7 +132,7 @@ function afterFault(disturbed: Disturbed, random: Random): { kind: string; effec
 function underWeather({ world, weather }: Disturbed, call: string, random: Random): void | Promise<void> {
   if (weather.alarms && call.startsWith('wake.set')) throw new Error('no alarm can be set');
   if (weather.database && call.startsWith('d1.')) throw new Error('the database is down');
-  if (weather.loaders && call.startsWith('load.load')) throw new Error('the Loader died');
+  if (weather.loaders && /^(queue\.)?load\.load/.test(call)) throw new Error('the Loader died');
   if (!/^(bucket|loader)\./.test(call)) return;
   if (weather.bucket === 'failing') throw new Error('the bucket is down');
   if (weather.bucket === 'slow') return world.clock.sleep(pick(random, [1_000, 5_000, 30_000]));

@@ -2,6 +2,7 @@ import { LIMITS } from '../../src/config.ts';
 import { statusOf } from '../../src/engine/status.ts';
 import { partitionsPrefix } from '../../src/lake/keys.ts';
 import type { Put } from './bucket.ts';
+import type { People } from './people.ts';
 import { pages } from './sources.ts';
 import type { World } from './world.ts';
 
@@ -22,7 +23,10 @@ export class Oracle {
   violation: Error | null = null;
   /** Key and place of every change the feed showed. */
   readonly shown = new Set<string>();
+  /** The object lost its storage at some time, and with it what it had answered for. */
+  hasForgotten = false;
   readonly #world: World;
+  readonly #people: People;
   readonly #attempts = new Map<string, Attempt>();
   #projected: string | null = null;
   /** What an object that lost its storage had projected; stands until its next self projects. */
@@ -32,14 +36,17 @@ export class Oracle {
   /** Alarms are not judged before this time: more than one entry was under way, or the clock was moved. */
   #unclearMs = 0;
 
-  constructor(world: World) {
+  constructor(world: World, people: People) {
     this.#world = world;
+    this.#people = people;
     world.calls.before(call => this.#beforeCall(call));
     world.calls.after(call => {
       if (call === 'd1.batch') this.#afterProjection();
     });
     world.bucket.onPut = put => this.#afterPut(put);
     world.bucket.onTry = tried => this.#afterTry(tried);
+    world.queue.onAdmit = ({ calls }) =>
+      this.#expect(!world.engine.paused || calls.length === 0, 'paused: expected no ticket admitted, got one');
     world.onRunStart = () => {
       this.#isPausedRun = world.engine.paused;
     };
@@ -60,6 +67,8 @@ export class Oracle {
     const { database, engine } = this.#world;
     this.#former = database.lastSequence(engine.source.id) as string | null;
     this.#projected = null;
+    this.hasForgotten = true;
+    this.#people.forget();
     this.unclear();
   }
 
@@ -85,6 +94,10 @@ export class Oracle {
     if (!holds) this.violation ??= new Error(promise);
   }
 
+  #expectNothing(wrong: string | null): void {
+    if (wrong !== null) this.#expect(false, wrong);
+  }
+
   get #isClear(): boolean {
     return this.#world.clock.elapsedMs > this.#unclearMs;
   }
@@ -105,6 +118,7 @@ export class Oracle {
 
   #afterRun({ ms, failed }: { ms: number; failed: boolean }): void {
     this.#expect(ms <= RUN_MS_MAX, `run: expected an end within ${RUN_MS_MAX} ms, got one after ${ms}`);
+    this.#checkLooks();
     if (failed || !this.#isClear) return;
     const { engine, storage } = this.#world;
     const wantedMs = engine.nextWakeMs();
@@ -115,9 +129,20 @@ export class Oracle {
     );
   }
 
+  /** A look counts once, however often its ticket was brought. */
+  #checkLooks(): void {
+    const { engine, queue } = this.#world;
+    if (this.hasForgotten) return;
+    for (const { change_number: number, attempts } of engine.journal.parked.due(Number.MAX_SAFE_INTEGER, 1_000)) {
+      const sent = (queue.lastSent.get(number) ?? -1) + 1;
+      this.#expect(attempts <= sent, `change ${number}: expected at most ${sent} looks, got ${attempts}`);
+    }
+  }
+
   /** Durable never runs ahead, and what the database knows only grows. */
   #afterProjection(): void {
     const { database, engine, storage, bucket } = this.#world;
+    if (!this.hasForgotten) this.#expectNothing(this.#people.letters.wrongInDatabase());
     const sequence = database.lastSequence(engine.source.id);
     const before = this.#projected;
     if (sequence === null || sequence === this.#former) return;
@@ -147,6 +172,7 @@ export class Oracle {
       this.#expect(settled === 0, `journal: expected no row of a settled file, got LSN ${first_lsn}`);
       for (const [, cursor] of JSON.parse(encoding.port.unpack(body)) as [string, string][]) {
         const [place, run] = cursor.split('#');
+        if (place!.startsWith('push/')) continue;
         // A page is accepted as a whole, with the cursor after it.
         const after = Number(place!.split(':')[0]) + (kind === pages ? 1 : 0);
         this.#expect(after <= accepted, `journal: expected rows up to cursor ${accepted}, got one at ${cursor}`);

@@ -11,8 +11,20 @@ const BATCH_WAIT_MS = 1_000;
 const DELIVERIES_MAX = 3;
 const REDELIVERY_MS = 30_000;
 
-/** What becomes of one batch on its way: nothing, or how long each of its copies takes. */
-export type Delivery = (batch: Ticket[]) => { delaysMs: number[] };
+/** What becomes of one batch on its way. */
+export interface Delivered {
+  /** How long each of its copies takes; none of a batch that is lost. */
+  delaysMs: number[];
+  /** Its object is only told that it was given up. */
+  expires?: boolean;
+  /** Its consumer is gone, and the batch with it, after so many calls. */
+  callsMax?: number;
+}
+
+export type Delivery = (batch: Ticket[]) => Delivered;
+
+/** What a consumer that is gone hears. */
+const NEVER = new Promise<never>(() => undefined);
 
 /** A queue of tickets and its consumers. Each consumer lives on when the object dies, and calls whoever is its instance then. */
 export class SimulatedQueue {
@@ -21,6 +33,10 @@ export class SimulatedQueue {
   deliver: Delivery = () => ({ delaysMs: [0] });
   /** The Loader that consumers have, where it is not that of the simulated source. */
   load: LoadPort | null = null;
+  /** The last look at each change that tickets were sent for. */
+  readonly lastSent = new Map<number, number>();
+  /** Told of what the object lets be loaded. */
+  onAdmit: (admitted: Admitted) => void = () => undefined;
   readonly #world: World;
 
   constructor(world: World) {
@@ -28,42 +44,60 @@ export class SimulatedQueue {
   }
 
   send(tickets: Ticket[]): void {
+    for (const { changeNumber, attempt } of tickets)
+      this.lastSent.set(changeNumber, Math.max(attempt, this.lastSent.get(changeNumber) ?? 0));
     for (let first = 0; first < tickets.length; first += BATCH_SIZE) {
       const batch = tickets.slice(first, first + BATCH_SIZE);
-      for (const delayMs of this.deliver(batch).delaysMs) void this.#deliver(batch, BATCH_WAIT_MS + delayMs, 1);
+      const { delaysMs, expires = false, callsMax = Number.POSITIVE_INFINITY } = this.deliver(batch);
+      const delivery = expires ? DELIVERIES_MAX + 1 : 1;
+      for (const delayMs of delaysMs)
+        void this.#deliver(batch, { delayMs: BATCH_WAIT_MS + delayMs, delivery, callsMax });
     }
   }
 
-  async #deliver(tickets: Ticket[], delayMs: number, delivery: number): Promise<void> {
+  async #deliver(tickets: Ticket[], way: { delayMs: number; delivery: number; callsMax: number }): Promise<void> {
     const { clock } = this.#world;
+    const { delayMs, delivery, callsMax } = way;
     await clock.sleep(delayMs);
     this.deliveries += 1;
     try {
-      await this.#consume(tickets);
+      if (delivery <= DELIVERIES_MAX) await this.#consume(tickets, callsMax);
+      else await this.#world.ask('queue.expire', engine => engine.expire(tickets));
     } catch {
-      if (delivery < DELIVERIES_MAX) return this.#deliver(tickets, REDELIVERY_MS, delivery + 1);
-      await this.#call('queue.expire', () => this.#world.engine.expire(tickets)).catch(() => undefined);
+      // Who tells of expired tickets may fail too, and is not called again.
+      if (delivery < DELIVERIES_MAX) await this.#again(tickets, { ...way, delayMs: REDELIVERY_MS });
+      else if (delivery === DELIVERIES_MAX) await this.#again(tickets, { ...way, delayMs: 0 });
     }
   }
 
-  #consume(tickets: Ticket[]): Promise<void> {
-    const { calls, clock } = this.#world;
-    const office = {
-      admitTickets: (brought: Ticket[]): Promise<Admitted> =>
-        this.#call('queue.admit', () => this.#world.engine.retries.admit(brought)),
-      takeBack: (handedBack: HandedBack) => this.#call('queue.take', () => this.#world.engine.takeBack(handedBack)),
-    };
-    const load = this.load ?? loadPort(this.#world, (call, effect) => calls.make(`queue.${call}`, effect));
-    return bringTickets({ tickets, office, load, now: () => clock.now() });
+  #again(tickets: Ticket[], way: { delayMs: number; delivery: number; callsMax: number }): Promise<void> {
+    return this.#deliver(tickets, { ...way, delivery: way.delivery + 1 });
   }
 
-  /** A call of the object: its answer waits until what it wrote is safe. What crosses is a copy. */
-  #call<T>(call: string, effect: () => T | Promise<T>): Promise<T> {
-    const { calls, storage } = this.#world;
-    return calls.make(call, async () => {
-      const answer = await effect();
-      storage.flush();
-      return structuredClone(answer);
-    });
+  #consume(tickets: Ticket[], callsMax: number): Promise<void> {
+    const { calls, clock } = this.#world;
+    let callsLeft = callsMax;
+    const heard = <T>(answer: Promise<T>): Promise<T> => {
+      callsLeft -= 1;
+      return callsLeft < 0
+        ? answer.then(
+            () => NEVER,
+            () => NEVER,
+          )
+        : answer;
+    };
+    const office = {
+      admitTickets: (brought: Ticket[]) =>
+        heard(
+          this.#world.ask('queue.admit', ({ retries }) => {
+            const admitted = retries.admit(brought);
+            this.onAdmit(admitted);
+            return admitted;
+          }),
+        ),
+      takeBack: (handedBack: HandedBack) => heard(this.#world.ask('queue.take', engine => engine.takeBack(handedBack))),
+    };
+    const own = loadPort(this.#world, (call, effect) => heard(calls.make(`queue.${call}`, effect)));
+    return bringTickets({ tickets, office, load: this.load ?? own, now: () => clock.now() });
   }
 }

@@ -127,7 +127,8 @@ export const DEFAULT_SETTINGS: SourceSettings = {
   requestsPerSecond: 1_000,
 };
 
-function rowOf(table: Table, values: Row): Row {
+/** A row of a table, null where nothing is given. */
+export function rowOf(table: Table, values: Row): Row {
   const lineage = ['_lsn', '_op', '_cursor'];
   const columns = table.columns.filter(({ name }) => !lineage.includes(name));
   return Object.fromEntries(columns.map(({ name }) => [name, values[name] ?? null]));

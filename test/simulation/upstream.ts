@@ -48,6 +48,8 @@ export class Upstream {
   listFault: Fault | null = null;
   /** Revisions that are still served though the feed has announced later ones. */
   readonly lagging = new Map<string, number>();
+  /** Keys that an older revision was ever served of. */
+  readonly lagged = new Set<string>();
   /** How long an answer takes. */
   latencyMs: (key: string) => number = () => 0;
   /** Changes a page on its way. */
@@ -97,6 +99,7 @@ export class Upstream {
     await this.#ask(DOCUMENT_HOST, key, { fault: () => this.faults.get(key) ?? this.documentsFault, isServed, visit });
     const item = this.items.get(key);
     const lagging = this.lagging.get(key);
+    if (lagging !== undefined) this.lagged.add(key);
     if (!item || !isServed())
       throw new UpstreamError('http-404', `${key}: expected status 200, got 404`, { status: 404 });
     const document = { key, revision: lagging ?? item.revision, text: item.text };

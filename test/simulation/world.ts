@@ -53,6 +53,7 @@ export class World {
   /** Runs that started at one moment. */
   #moment = { ms: 0, runs: 0 };
   #instance = 0;
+  #death = Promise.withResolvers<never>();
 
   constructor({ kind = coalescing, encoding = JSON_LINES, startMs, ...given }: WorldOptions = {}) {
     this.clock = new VirtualClock(startMs);
@@ -158,6 +159,20 @@ export class World {
     this.#begin();
   }
 
+  /**
+   * Somebody outside asks the present instance. The answer waits until what was written is safe; it is an error where
+   * the instance dies before. What crosses is a copy.
+   */
+  ask<T>(call: string, effect: (engine: Engine) => T | Promise<T>): Promise<T> {
+    return this.calls.make(call, async () => {
+      const instance = this.#instance;
+      const answer = await Promise.race([effect(this.engine), this.#death.promise]);
+      if (instance !== this.#instance) throw new Error('the object died');
+      this.storage.flush();
+      return structuredClone(answer);
+    });
+  }
+
   #countAtMoment(): void {
     const { elapsedMs } = this.clock;
     this.#moment = { ms: elapsedMs, runs: this.#moment.ms === elapsedMs ? this.#moment.runs + 1 : 1 };
@@ -181,6 +196,10 @@ export class World {
 
   #begin(): void {
     this.#instance += 1;
+    // Often nobody waits for it.
+    this.#death.promise.catch(() => undefined);
+    this.#death.reject(new Error('the object died'));
+    this.#death = Promise.withResolvers();
     const instance = this.#instance;
     const ports = instancePorts(this, () => instance === this.#instance);
     this.engine = new Engine({ ports, source: this.#source(), options: this.options });

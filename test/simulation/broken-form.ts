@@ -1,0 +1,29 @@
+/** A mistake that an engine could have: exact texts of its source and what stands there instead. */
+export interface Broken {
+  name: string;
+  /** What is no longer true of it. */
+  breaks: string;
+  edits: { file: string; text: string; instead: string }[];
+  /** The oracle must see it within so many seeds from the first. */
+  firstSeed: number;
+  seeds: number;
+}
+
+export const LOST = 'nothing is lost';
+export const DOUBLED = 'nothing is doubled';
+export const DURABLE = 'durable never runs ahead';
+export const SAME = 'files are deterministic';
+export const ALIVE = 'the loop cannot die';
+export const NEWEST = 'newest means newest';
+export const PAUSED = 'paused asks for nothing, and keeps nothing back';
+
+/** One edit breaks it. */
+export const one = (
+  name: string,
+  breaks: string,
+  edit: Broken['edits'][number],
+  seeds = 300,
+  firstSeed = 1,
+): Broken => ({
+  ...{ name, breaks, edits: [edit], firstSeed, seeds },
+});

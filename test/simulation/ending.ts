@@ -1,0 +1,93 @@
+import assert from 'node:assert/strict';
+import { expectLetters } from './dead-letters.ts';
+import { CLEAR } from './disturb.ts';
+import {
+  expectAccounted,
+  expectInOrder,
+  expectNewest,
+  expectOnce,
+  expectPages,
+  expectProof,
+  expectSameBytes,
+} from './proof.ts';
+import { HELD_MS_MAX, type Scene, SEEDS_PER_PARQUET } from './schedule.ts';
+import { pages } from './sources.ts';
+import { pass, settle } from './world.ts';
+
+const MINUTE = 60_000;
+const DAY = 24 * 60 * MINUTE;
+
+/** Nothing is disturbed any more; all that is owed comes in. */
+export async function calmDown(scene: Scene): Promise<void> {
+  const { world, faults, oracle, people, weather } = scene;
+  const { upstream, bucket } = world;
+  faults.calm = true;
+  Object.assign(weather, CLEAR);
+  upstream.faults.clear();
+  upstream.lagging.clear();
+  upstream.feedFault = null;
+  upstream.documentsFault = null;
+  await world.engine.watch();
+  // What was held up lands first.
+  await pass(world, HELD_MS_MAX, () => world.calls.underWay === 0);
+  // Nothing is published any more: looking for it would only take long.
+  world.pollEvery(60 * MINUTE);
+  for (const [key, { head }] of bucket.objects) if (head.metadata.digest === 'foreign') bucket.objects.delete(key);
+  oracle.check();
+  await world.engine.watch();
+  if (faults.draw('paused at the end').random() < 0.25) await emptyPaused(scene);
+  if (world.engine.paused) await world.engine.control('start');
+  await people.ranges.finish(faults.draw('ranges at the end').random);
+  await people.pushes.finish();
+  await becomeQuiet(scene);
+  if (!isStalled(scene) && !oracle.hasForgotten) expectLetters(world);
+  await people.letters.replay({});
+  await becomeQuiet(scene);
+}
+
+/** All that is owed comes in; what is dead stays so. */
+async function becomeQuiet(scene: Scene): Promise<void> {
+  const { world, oracle, people } = scene;
+  const isTold = () => world.engine.journal.parked.letters.unprojected(1).length === 0;
+  const isDone = () => world.isFollowed && world.parked.length === 0 && people.ranges.areDone && isTold();
+  const until = () => oracle.violation !== null || isDone() || isStalled(scene);
+  // A host's wait is believed up to a day, and up to two where it was noted by a clock that was ahead.
+  await settle(world, { until, withinMs: 3 * DAY });
+  oracle.check();
+}
+
+function isStalled({ world, mayStall }: Scene): boolean {
+  return mayStall && world.state === 'stalled';
+}
+
+/** A paused source brings what it has accepted into files, and the database knows of it. */
+async function emptyPaused({ world, oracle, mayStall }: Scene): Promise<void> {
+  await world.engine.control('pause');
+  const isEmpty = () => world.engine.files.backlog().rows === 0 && world.engine.files.unprojected(1).length === 0;
+  const isStalled = () => mayStall && world.engine.journal.state.faults().some(({ stalls }) => stalls === 1);
+  const until = () => oracle.violation !== null || isEmpty() || isStalled();
+  await settle(world, { until, withinMs: 60 * MINUTE });
+  oracle.check();
+}
+
+/** All promises, on what is left at the end. */
+export async function expectAll(scene: Scene, seed: number): Promise<void> {
+  const { world, oracle, people, mayStall } = scene;
+  if (isStalled(scene)) return expectOnce(world);
+  await expectProof(world);
+  assert.equal(world.balance.dead, 0, 'balance: expected no dead change after all were replayed');
+  if (!oracle.hasForgotten) expectLetters(world);
+  const { excused } = people;
+  if (world.kind === pages) await expectPages(world, excused);
+  else await expectNewest(world, excused);
+  if (!oracle.hasForgotten) await expectAnswered(scene);
+  if (!mayStall) await expectAccounted(world, { shown: oracle.shown, pushed: people.pushes.places });
+  if (seed % SEEDS_PER_PARQUET === 0) await expectSameBytes(world);
+}
+
+/** What an object that kept its storage has answered for. */
+async function expectAnswered({ world, people }: Scene): Promise<void> {
+  await expectInOrder(world);
+  await people.ranges.expect(people.letters.dismissed);
+  await people.pushes.expect();
+}

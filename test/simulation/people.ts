@@ -1,0 +1,61 @@
+import { DeadLetterDesk } from './dead-letters.ts';
+import { pick, type Random } from './faults.ts';
+import { PushDesk } from './push-desk.ts';
+import { RangeDesk } from './range-desk.ts';
+import { coalescing } from './sources.ts';
+import type { World } from './world.ts';
+
+/** Something that somebody asks of the object. It may be refused, or end with the object. */
+export interface Act {
+  kind: string;
+  act: () => Promise<unknown>;
+}
+
+/** Those who ask more of an object than to start, pause or flush. */
+export class People {
+  readonly letters: DeadLetterDesk;
+  readonly ranges: RangeDesk;
+  readonly pushes: PushDesk;
+  readonly #world: World;
+
+  constructor(world: World) {
+    this.#world = world;
+    this.letters = new DeadLetterDesk(world);
+    this.ranges = new RangeDesk(world);
+    this.pushes = new PushDesk(world);
+  }
+
+  /** What one of them does; null where there is nothing to do. */
+  drawn(random: Random): Act | null {
+    const chance = random();
+    if (chance < 0.2) return this.#published(random);
+    if (chance < 0.4) return this.pushes.drawn(random);
+    if (chance < 0.65) return this.ranges.drawn(random);
+    return this.letters.drawn(random);
+  }
+
+  /** What a change failed by passes, mostly with a new document of its key, as its tail may just be loading it. */
+  #published(random: Random): Act | null {
+    const { kind, upstream, engine } = this.#world;
+    const owed = engine.journal.parked.due(Number.MAX_SAFE_INTEGER, 10);
+    if (kind !== coalescing || owed.length === 0) return null;
+    const { key } = pick(random, owed);
+    const isNew = random() < 0.7;
+    const act = async () => {
+      upstream.faults.delete(key);
+      if (isNew) upstream.publish(key);
+    };
+    return { kind: isNew ? 'mended and published' : 'mended', act };
+  }
+
+  /** Keys and places of changes that need not have a row. */
+  get excused(): ReadonlySet<string> {
+    return new Set([...this.letters.dismissed, ...this.ranges.unasked()]);
+  }
+
+  /** The object lost its storage. */
+  forget(): void {
+    this.letters.forget();
+    this.ranges.forget();
+  }
+}
