@@ -8,6 +8,7 @@ import { stubOf } from './sources.ts';
 
 const HINT =
   'Send NDJSON (content-type application/x-ndjson), or a JSON object or list (application/json), and the header Idempotency-Key to be able to repeat it.';
+const REPEAT_HINT = 'Repeat the request with the same key; the status of the source says what is wrong with it.';
 const KEY_HINT = 'Send 1 to 200 printable ASCII characters, the same ones when the request is repeated.';
 /** Set by the append itself. */
 const STAMPED = 'updated_at';
@@ -88,10 +89,9 @@ class Push {
     const rows = this.#rows;
     this.#rows = [];
     this.#bytes = 0;
-    const { isFull, accepted, repeated } = await this.#send({
-      identity: this.#identity,
-      table: this.#table.name,
-      rows,
+    const part = { identity: this.#identity, table: this.#table.name, rows };
+    const { isFull, accepted, repeated } = await this.#send(part).catch(() => {
+      throw new ApiError('conflict', 'The source could not take these rows.', REPEAT_HINT);
     });
     if (isFull)
       throw new ApiError(

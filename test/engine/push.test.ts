@@ -251,10 +251,10 @@ describe('a request that is repeated under its key', () => {
     const push = pusher(world);
     const body = Array.from({ length: 7_000 }, (_, index) => line(`package-${index}`)).join('\n');
     world.calls.fail(/^object\.push/, { times: 1, answer: 'lost' });
-    expect((await push(body, { key: 'k1' })).status).toBe(400);
+    expect((await push(body, { key: 'k1' })).status).toBe(409);
     world.kill();
     world.calls.fail(/^object\.push/, { times: 1 });
-    expect((await push(body, { key: 'k1' })).status).toBe(400);
+    expect((await push(body, { key: 'k1' })).status).toBe(409);
     expect(await push(body, { key: 'k1' })).toMatchObject({ status: 200, accepted: 5_000, repeated: 2_000 });
     await settle(world, { until: filed(world) });
     await expectProof(world);

@@ -8,7 +8,7 @@ const LETTERS = 'src/failures/letters.ts';
 const LOOKS = 'a look counts once';
 
 const NOTED_AS_OUT =
-  'for (const ticket of tickets) parked.defer(ticket, { nowMs, dueMs: nowMs + LIMITS.ticketLeaseMs });';
+  'for (const ticket of tickets) parked.defer(ticket, { nowMs, dueMs: nowMs + this.#pace.leaseMs });';
 
 /** Mistakes with parked changes, their tickets and dead letters. */
 export const BROKEN_FAILURES: Broken[] = [
@@ -31,7 +31,7 @@ export const BROKEN_FAILURES: Broken[] = [
   ),
   one('admitted ticket never sent again', ALIVE, {
     file: RETRY,
-    text: '      parked.defer(ticket, { nowMs, dueMs: nowMs + LIMITS.ticketLeaseMs });',
+    text: '      parked.defer(ticket, { nowMs, dueMs: nowMs + this.#pace.leaseMs });',
     instead: '      parked.defer(ticket, { nowMs, dueMs: Number.MAX_SAFE_INTEGER });',
   }),
   one(

@@ -78,7 +78,7 @@ function optionsOf(seed: number, faults: Faults) {
     flushAgeMs: pick(random, [1_000, 30_000]),
     requestsPerSecond: pick(random, [0.2, 3, 1_000, 1_000]),
     startMs: pick(random, [Date.UTC(2026, 10, 10), Date.UTC(2026, 11, 31, 23, 57)]),
-    retry: { waitMs: pick(random, [1_000, 10_000]), attemptsMax: pick(random, [2, 2, 5, 20]) },
+    retry: { waitMs: pick(random, [1_000, 10_000]), attemptsMax: pick(random, [2, 2, 5, 20]), leaseMs: 300_000 },
   };
 }
 
