@@ -214,8 +214,9 @@ export class Engine {
     if (!this.paused) {
       want('follow', this.#steps.retryMs('lake') || this.#tail.nextMs(nowMs));
       want('retry', this.#steps.retryMs('lake') || this.journal.parked.nextDueMs(nowMs));
+      for (const range of this.#ranges)
+        if (range.nextMs(nowMs) !== null) want(range.lane, this.#steps.retryMs('lake') || range.nextMs(nowMs));
     }
-    for (const range of this.paused ? [] : this.#ranges) want(range.lane, range.nextMs(nowMs));
     for (const flusher of this.#flushers) want(flusher.step, flusher.nextMs(nowMs));
     if (this.#isUnprojected()) want('project', nowMs);
     for (const { step, atMs } of this.audit.steps({ nowMs, paused: this.paused })) want(step, atMs);

@@ -210,6 +210,7 @@ async function loseStorage(scene: Scene): Promise<void> {
   world.storage.alarmMs = null;
   // What the lost instance began lands before anybody brings it back.
   await pass(world, HELD_MS_MAX);
+  oracle.forget();
   if (earlier) world.storage.restore(earlier);
   else world.storage.wipe();
   world.kill();
