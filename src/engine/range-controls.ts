@@ -27,8 +27,10 @@ export async function startRange(engine: Engine, lane: RangeLane, request: Range
   const paces = Object.values(source.hosts).map(({ requestsPerSecond }) => requestsPerSecond);
   const rate = request.rate ?? RATE_SHARE * Math.min(...paces);
   journal.startRange({ lane, from_cursor: from, to_cursor: to, rate, cursor: from, started_ms: ports.clock.now() });
+  // Told before anybody else has a turn.
+  const answer = { changed: true, range: statusOf(engine, journal.ranges.find(lane)!) };
   await engine.poke();
-  return { changed: true, range: statusOf(engine, journal.ranges.find(lane)!) };
+  return answer;
 }
 
 /** Pauses, resumes or cancels a range; `changed` is false when it was so already. */
@@ -47,9 +49,10 @@ export async function controlRange(engine: Engine, lane: RangeLane, action: Rang
     // The pace is measured anew after a pause, and a cancelled range has ended.
     const times = action === 'cancel' ? { ended_ms: nowMs } : { paced_ms: nowMs, paced_done: range.done, next_ms: 0 };
     journal.ranges.update(lane, { ...wanted, ...times });
-    await engine.poke();
   }
-  return { changed, range: statusOf(engine, journal.ranges.find(lane)!) };
+  const answer = { changed, range: statusOf(engine, journal.ranges.find(lane)!) };
+  if (changed) await engine.poke();
+  return answer;
 }
 
 /** How a lane's range stands; null where there has been none. */
