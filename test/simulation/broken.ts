@@ -80,18 +80,6 @@ export const BROKEN: Broken[] = [
       NO_LATER_FILES,
     ],
   },
-  {
-    ...{ name: 'late result taken over a newer row', breaks: NEWEST, firstSeed: 1061, seeds: 140 },
-    edits: [
-      { file: JOURNAL, text: 'if (this.state.lastLsnOf(parked.key) !== lastLsn) return false;', instead: '' },
-      {
-        file: JOURNAL,
-        text: 'if (!this.parked.take(parked, nowMs)) return false;',
-        instead: 'this.parked.take(parked, nowMs);',
-      },
-      ...ANSWERS_TO_NOBODY,
-    ],
-  },
   one(
     'raw document put over a newer one',
     NEWEST,
