@@ -137,9 +137,17 @@ export class RangePuller {
       }
     }
     const accepted = this.#ready(pending);
+    // Paced by what was loaded now: some of what comes in may have been loaded before.
+    const nextMs = Math.round(startedMs + (missing.length * 1000) / range.rate);
+    const isAll = pending.done + accepted.length === page.changes.length;
     // A page whose changes are no places to resume from comes in as a whole.
-    if (source.resumable || accepted.length === page.changes.length)
-      this.#accept(range, pending, { accepted, startedMs });
+    if (isAll || (source.resumable && accepted.length > 0)) {
+      this.#accept(range, pending, { accepted, nextMs });
+      return;
+    }
+    // Where nothing was left to load, the tail is what is waited for.
+    const next_ms = missing.length > 0 ? nextMs : startedMs + LIMITS.recoveryMs;
+    journal.ranges.update(range.lane, { next_ms });
   }
 
   /** Loaded changes from where the page stands; what got a row since, or is expected by the tail, is loaded again. */
@@ -159,7 +167,7 @@ export class RangePuller {
     return accepted;
   }
 
-  #accept(range: Range, pending: Pending, { accepted, startedMs }: { accepted: Accepted[]; startedMs: number }): void {
+  #accept(range: Range, pending: Pending, { accepted, nextMs }: { accepted: Accepted[]; nextMs: number }): void {
     const { ports } = this.#parts;
     const { page } = pending;
     if (!this.#stands(range)) return;
@@ -168,8 +176,7 @@ export class RangePuller {
     const cursor = isEnd ? page.cursor : (accepted.at(-1)?.change.place ?? range.cursor);
     const nowMs = ports.clock.now();
     const isLast = isEnd && cursor === range.to_cursor;
-    const next_ms = Math.round(startedMs + (accepted.length * 1000) / range.rate);
-    const patch = { cursor, done: range.done + accepted.length, next_ms };
+    const patch = { cursor, done: range.done + accepted.length, next_ms: nextMs };
     const ended = isLast ? { phase: 'done' as const, ended_ms: nowMs } : {};
     this.#append(range, { accepted, patch: { ...patch, ...ended }, nowMs });
     for (let index = pending.done; index < done; index++) pending.ahead.delete(index);

@@ -1,6 +1,7 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import type { RangeStatus } from '../../src/api/forms.ts';
 import { controlRange, rangeOf, startRange } from '../../src/engine/range-controls.ts';
+import { Tail } from '../../src/engine/tail.ts';
 import { expectNewest, expectPages, expectProof, lakeRows } from '../simulation/proof.ts';
 import { pages } from '../simulation/sources.ts';
 import { followed, nextRun, pass, settle, startedWorld, type World, type WorldOptions } from '../simulation/world.ts';
@@ -178,6 +179,36 @@ describe('a backfill', () => {
     const world = await startedWorld();
     const answer = await startRange(world.engine, 'backfill', { from: '0', to: '5', rate: null });
     expect(answer).toMatchObject({ code: 'conflict' });
+  });
+
+  it('of whole pages loads them at its pace too', async () => {
+    const world = await startedWorld({ kind: pages });
+    const keys = Array.from({ length: 120 }, (_, index) => `user-${index}`);
+    world.upstream.publish(keys);
+    world.upstream.pages.push(keys);
+    world.startAt('1');
+    await settle(world, { until: () => world.isFollowed });
+    const startedMs = world.clock.elapsedMs;
+    await started(world, 'backfill', { from: '0', to: '1', rate: 2 });
+    await settle(world, { until: isDone(world, 'backfill') });
+    const tookMs = world.clock.elapsedMs - startedMs;
+    expect(tookMs).toBeGreaterThan(55_000);
+    expect(tookMs).toBeLessThan(120_000);
+    await expectPages(world);
+  });
+
+  it('waits for the tail, and not in a loop, where the tail has a newer change of a key at hand', async () => {
+    const world = await lateWorld(['a', 'b']);
+    const expects = vi.spyOn(Tail.prototype, 'expects').mockImplementation(key => key === 'a');
+    await started(world, 'backfill', { from: '0', to: world.firstCursor });
+    const { runs } = world;
+    await pass(world, MINUTE);
+    expect(world.runs - runs).toBeLessThanOrEqual(20);
+    expect(rangeOf(world.engine, 'backfill')).toMatchObject({ state: 'loading', done: 0 });
+    expects.mockRestore();
+    await settle(world, { until: isDone(world, 'backfill') });
+    await expectProof(world);
+    await expectNewest(world);
   });
 
   it('of whole pages brings each page as a whole', async () => {
