@@ -27,6 +27,12 @@ export class ApiError extends Error {
   }
 }
 
+/** A field of a request that is not as it should be. */
+export function invalid(name: string, expected: string, given: unknown, hint: string): ApiError {
+  const actual = JSON.stringify(given ?? null).slice(0, 100);
+  return new ApiError('invalid_body', `${name}: expected ${expected}, got ${actual}`, hint);
+}
+
 /** An answer in JSON, never cached. */
 export function answer(body: unknown, status = 200, headers: Record<string, string> = {}): Response {
   return Response.json(body, { status, headers: { 'cache-control': 'no-store', ...headers } });

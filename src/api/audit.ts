@@ -1,4 +1,4 @@
-import { ApiError, answer } from './answer.ts';
+import { ApiError, answer, invalid } from './answer.ts';
 import { readBody } from './body.ts';
 import type { ApiEnv, Known } from './forms.ts';
 import { stubOf } from './sources.ts';
@@ -22,9 +22,9 @@ export async function startAudit(
     fields: ['sample', 'self_check'],
     hint: AUDIT_HINT,
   });
-  if (typeof selfCheck !== 'boolean') throw invalid('self_check', 'true or false', selfCheck);
+  if (typeof selfCheck !== 'boolean') throw invalid('self_check', 'true or false', selfCheck, AUDIT_HINT);
   if (selfCheck) {
-    if (sample !== undefined) throw invalid('sample', 'none beside self_check', sample);
+    if (sample !== undefined) throw invalid('sample', 'none beside self_check', sample, AUDIT_HINT);
     return answer(await stub.startSelfCheck());
   }
   const result = await stub.startSweep(readSample(sample === undefined ? 1 : sample));
@@ -35,10 +35,5 @@ export async function startAudit(
 
 function readSample(given: unknown): number {
   if (typeof given === 'number' && given > 0 && given <= 1) return given;
-  throw invalid('sample', 'a number over 0 and up to 1', given);
-}
-
-function invalid(name: string, expected: string, given: unknown): ApiError {
-  const actual = JSON.stringify(given).slice(0, 100);
-  return new ApiError('invalid_body', `${name}: expected ${expected}, got ${actual}`, AUDIT_HINT);
+  throw invalid('sample', 'a number over 0 and up to 1', given, AUDIT_HINT);
 }

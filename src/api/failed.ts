@@ -1,4 +1,4 @@
-import { ApiError, answer } from './answer.ts';
+import { ApiError, answer, invalid } from './answer.ts';
 import { readBody } from './body.ts';
 import type { ApiEnv, Failed, FailedQuery, Known, Replayed, SourceStub } from './forms.ts';
 import { stubOf } from './sources.ts';
@@ -51,7 +51,7 @@ export async function replayFailed(env: ApiEnv, known: Known, text: string): Pro
   if (typeof dryRun !== 'boolean') throw invalid('dry_run', 'true or false', dryRun, REPLAY_HINT);
   if ((ids === undefined) === (filter === undefined))
     throw new ApiError('invalid_body', 'body: expected either ids or filter', REPLAY_HINT);
-  const wanted = ids === undefined ? byFilter(known, filter) : await byIds(env, known, ids);
+  const wanted = ids === undefined ? byFilter(env, known, filter) : await byIds(env, known, ids);
   const bySource: Record<string, Replayed> = {};
   for (const { source, numbers, query } of wanted)
     bySource[source] = await stubOf(env, known, source).replay({ numbers, query, dryRun });
@@ -78,7 +78,7 @@ type Wanted = { source: string; numbers: number[] | null; query: FailedQuery }[]
 
 const ALL: FailedQuery = { state: 'dead', reason: null, olderThanSeconds: null };
 
-function byFilter(known: Known, filter: unknown): Wanted {
+function byFilter(env: ApiEnv, known: Known, filter: unknown): Wanted {
   if (typeof filter !== 'object' || filter === null || Array.isArray(filter))
     throw invalid('filter', 'an object', filter, REPLAY_HINT);
   const { source, ...query } = readQuery(filter as Record<string, unknown>, REPLAY_HINT, [
@@ -86,7 +86,7 @@ function byFilter(known: Known, filter: unknown): Wanted {
     'reason',
     'older_than',
   ]);
-  if (source !== null && !known.sources.some(({ id }) => id === source)) throw noSource(source, known);
+  if (source !== null) stubOf(env, known, source);
   return known.sources
     .filter(({ id }) => source === null || id === source)
     .map(({ id }) => ({ source: id, numbers: null, query }));
@@ -141,24 +141,10 @@ function numberOf(given: unknown, { name, min, max }: { name: string; min: numbe
   throw invalid(name, `a whole number from ${min} to ${max}`, given, LIST_HINT);
 }
 
-function invalid(name: string, expected: string, given: unknown, hint: string): ApiError {
-  const actual = JSON.stringify(given ?? null).slice(0, 100);
-  return new ApiError('invalid_body', `${name}: expected ${expected}, got ${actual}`, hint);
-}
-
 function noSuch(id: string): ApiError {
   return new ApiError(
     'not_found',
     `There is no failed change of the id ${JSON.stringify(id.slice(0, 100))}.`,
     'GET /v1/failed lists them; an id is <source>-<change number>.',
-  );
-}
-
-function noSource(source: string, known: Known): ApiError {
-  const ids = known.sources.map(({ id }) => id).join(', ');
-  return new ApiError(
-    'not_found',
-    `There is no source ${JSON.stringify(source.slice(0, 100))}.`,
-    `Known sources: ${ids}.`,
   );
 }

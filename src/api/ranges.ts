@@ -1,4 +1,4 @@
-import { ApiError, answer } from './answer.ts';
+import { ApiError, answer, invalid } from './answer.ts';
 import { readBody } from './body.ts';
 import type { ApiEnv, Known, RangeAction, RangeAnswer, RangeRequest, RangeStatus } from './forms.ts';
 import { stubOf } from './sources.ts';
@@ -62,9 +62,4 @@ function readRequest(lane: Place['lane'], text: string): RangeRequest {
   const isRate = rate === null || (typeof rate === 'number' && rate > 0 && rate <= RATE_MAX);
   if (!isRate) throw invalid('rate', `a number over 0 and up to ${RATE_MAX}`, rate, hint);
   return { ...cursors, rate } as RangeRequest;
-}
-
-function invalid(name: string, expected: string, given: unknown, hint: string): ApiError {
-  const actual = JSON.stringify(given ?? null).slice(0, 100);
-  return new ApiError('invalid_body', `${name}: expected ${expected}, got ${actual}`, hint);
 }

@@ -63,6 +63,14 @@ export class Admission {
     return wanted.map(([host, count]) => this.take({ host, count, nowMs }));
   }
 
+  /** Takes as much of what a step asks for as its hosts have room for: a help that loads can do without. */
+  takeSome(requests: HostRequests, nowMs: number): Permit[] {
+    return Object.entries(requests).flatMap(([host, want]) => {
+      const { count } = this.room({ host, want, nowMs, windowMs: LIMITS.slicePermitMsMax });
+      return count > 0 ? [this.take({ host, count, nowMs })] : [];
+    });
+  }
+
   /** Learns from what hosts answered during a Loader call, and counts it. `loadMs`: what a call that loads took. */
   learn(tallies: HostTally[], nowMs: number, loadMs: number | null = null): void {
     this.#state.countCall({ hosts: tallies, loadMs });

@@ -212,10 +212,14 @@ export class Engine {
     const want = (step: string, atMs: number | null) =>
       atMs !== null && times.push(Math.max(nowMs, atMs, this.#steps.retryMs(step)));
     if (!this.paused) {
-      want('follow', this.#steps.retryMs('lake') || this.#tail.nextMs(nowMs));
-      want('retry', this.#steps.retryMs('lake') || this.journal.parked.nextDueMs(nowMs));
-      for (const range of this.#ranges)
-        if (range.nextMs(nowMs) !== null) want(range.lane, this.#steps.retryMs('lake') || range.nextMs(nowMs));
+      // Nothing is asked of the upstream before the look at the lake has ended well.
+      const lakeMs = this.#steps.retryMs('lake');
+      want('follow', lakeMs || this.#tail.nextMs(nowMs));
+      want('retry', lakeMs || this.journal.parked.nextDueMs(nowMs));
+      for (const range of this.#ranges) {
+        const atMs = range.nextMs(nowMs);
+        if (atMs !== null) want(range.lane, lakeMs || atMs);
+      }
     }
     for (const flusher of this.#flushers) want(flusher.step, flusher.nextMs(nowMs));
     if (this.#isUnprojected()) want('project', nowMs);

@@ -1,5 +1,4 @@
-import type { RetryPace } from '../config.ts';
-import { LIMITS } from '../config.ts';
+import { LIMITS, type RetryPace } from '../config.ts';
 import { type DeadFilter, type ParkedChange, ParkedChanges } from '../failures/parked.ts';
 import { judgeRecheck, recheckDelayMs } from '../failures/recheck.ts';
 import type { Change } from '../sources/source.ts';

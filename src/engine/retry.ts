@@ -79,7 +79,9 @@ export class Retries {
         together.permits = merged(together.permits, permits);
       }
     }
-    if (this.#source.prepares) admitted.prepare = this.#preparePermits(admitted, nowMs);
+    const changes = admitted.calls.flatMap(({ grants }) => grants.map(({ change }) => change));
+    if (this.#source.prepares && changes.length > 0)
+      admitted.prepare = this.#admission.takeSome(this.#source.requests('prepare', changes), nowMs);
     return admitted;
   }
 
@@ -158,16 +160,6 @@ export class Retries {
       if (count < want) return { permits: null, waitUntilMs: Math.max(atMs, nowMs + this.#pace.waitMs) };
     }
     return { permits: wanted.map(([host, count]) => this.#admission.take({ host, count, nowMs })), waitUntilMs: nowMs };
-  }
-
-  #preparePermits({ calls }: Admitted, nowMs: number): Permit[] {
-    const changes = calls.flatMap(({ grants }) => grants.map(({ change }) => change));
-    if (changes.length === 0) return [];
-    const windowMs = LIMITS.slicePermitMsMax;
-    return Object.entries(this.#source.requests('prepare', changes)).flatMap(([host, want]) => {
-      const { count } = this.#admission.room({ host, want, nowMs, windowMs });
-      return count > 0 ? [this.#admission.take({ host, count, nowMs })] : [];
-    });
   }
 
   /** Another look asks for deleted items as well. */

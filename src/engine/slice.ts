@@ -140,12 +140,8 @@ export class SliceLoader {
   /** What is fetched in bulk for the slice. Its failure fails nothing: `load` does without. */
   async #prepare(changes: Change[], run: Run): Promise<unknown> {
     if (!this.#source.prepares) return null;
-    const permits: Permit[] = [];
-    const nowMs = this.#ports.clock.now();
-    for (const [host, count] of Object.entries(this.#source.requests('prepare', changes))) {
-      const room = this.#admission.room({ host, want: count, nowMs, windowMs: LIMITS.slicePermitMsMax });
-      if (room.count > 0) permits.push(this.#admission.take({ host, count: room.count, nowMs }));
-    }
+    const requests = this.#source.requests('prepare', changes);
+    const permits = this.#admission.takeSome(requests, this.#ports.clock.now());
     if (permits.length === 0) return null;
     try {
       const call = { ms: LIMITS.sliceLoadMsMax, subject: `prepare of ${changes.length} changes` };
