@@ -28,8 +28,8 @@ export const LIMITS = {
   documentPartBytes: 8 * MiB,
   /** Loader calls under way at once: they share the byte budget. */
   loadCallsAtOnce: 3,
-  /** The platform allows 32 invocations a request. */
-  loadCallsPerRun: 30,
+  /** The platform allows 32 invocations a request: the last slice may take 4 more, and a listing 3 beside them. */
+  loadCallsPerRun: 25,
   /** A call that died three times with one change alone is the document's doing. */
   loaderDeathsMax: 3,
   /** A throttled document is asked for this often before it is parked on its own. */
@@ -124,7 +124,6 @@ export const LIMITS = {
   selfCheckFilesAtOnce: 5,
   /** Footers are some 20 KiB for each 8 MiB of rows; one that is longer takes a second read. */
   footerBytes: 64 * KiB,
-  selfCheckMs: 6 * 60 * MINUTE,
   /** Files projected to the operational database in one batch. */
   projectFilesMax: 50,
 } as const;
@@ -163,6 +162,8 @@ const common = z.object({
   RETRY_ATTEMPTS_MAX: integerSetting(20, 1, 1_000),
   // Loads, and a queue's own redelivery, are over by then.
   RETRY_LEASE_MS: integerSetting(5 * MINUTE, 1 * SECOND, 60 * MINUTE),
+  // The lake is compared with the journal so often: two R2 Class B operations for each live file.
+  SELF_CHECK_MS: integerSetting(6 * 60 * MINUTE, 1 * MINUTE, 30 * 24 * 60 * MINUTE),
   STALLED_AFTER_MS: integerSetting(15 * MINUTE, 1 * SECOND, 24 * 60 * MINUTE),
   CONTACT: z.string().min(1).max(200).default('unset').describe('who an upstream can write to: a URL or an address'),
   ADMIN_TOKEN: z.string().min(1).max(500).optional().describe('a secret of 1 to 500 characters'),
@@ -182,6 +183,7 @@ export interface Settings {
   flushAgeMs: number;
   flushBytesMax: number;
   retry: RetryPace;
+  selfCheckMs: number;
   stalledAfterMs: number;
   contact: string;
   adminToken: string | null;
@@ -195,6 +197,7 @@ export function readSettings(env: Record<string, unknown>): Settings {
     retry: { waitMs: read.RETRY_WAIT_MS, attemptsMax: read.RETRY_ATTEMPTS_MAX, leaseMs: read.RETRY_LEASE_MS },
     flushAgeMs: read.FLUSH_AGE_MS,
     flushBytesMax: read.FLUSH_BYTES_MAX,
+    selfCheckMs: read.SELF_CHECK_MS,
     stalledAfterMs: read.STALLED_AFTER_MS,
     contact: read.CONTACT,
     adminToken: read.ADMIN_TOKEN ?? null,

@@ -129,9 +129,9 @@ export interface PushedPart {
   rows: { line: number; row: Row }[];
 }
 
-/** What came of a part; `isFull`: nothing, the journal has no room for now. */
+/** What came of a part; `refused`: nothing, for a reason that may pass. */
 export interface Pushed {
-  isFull: boolean;
+  refused: { message: string; hint: string } | null;
   accepted: number;
   repeated: number;
 }

@@ -8,7 +8,7 @@ import { stubOf } from './sources.ts';
 
 const HINT =
   'Send NDJSON (content-type application/x-ndjson), or a JSON object or list (application/json), and the header Idempotency-Key to be able to repeat it.';
-const REPEAT_HINT = 'Repeat the request with the same key; the status of the source says what is wrong with it.';
+const REPEAT_HINT = 'Repeat the request with the same key then; the status of the source says what is wrong with it.';
 const KEY_HINT = 'Send 1 to 200 printable ASCII characters, the same ones when the request is repeated.';
 /** Set by the append itself. */
 const STAMPED = 'updated_at';
@@ -90,15 +90,10 @@ class Push {
     this.#rows = [];
     this.#bytes = 0;
     const part = { identity: this.#identity, table: this.#table.name, rows };
-    const { isFull, accepted, repeated } = await this.#send(part).catch(() => {
+    const { refused, accepted, repeated } = await this.#send(part).catch(() => {
       throw new ApiError('conflict', 'The source could not take these rows.', REPEAT_HINT);
     });
-    if (isFull)
-      throw new ApiError(
-        'conflict',
-        'The journal of this source is full.',
-        'Repeat the request with the same key later.',
-      );
+    if (refused) throw new ApiError('conflict', refused.message, `${refused.hint} ${REPEAT_HINT}`);
     this.#accepted += accepted;
     this.#repeated += repeated;
   }

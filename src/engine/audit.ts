@@ -15,6 +15,7 @@ interface Parts {
   source: EngineSource;
   journal: Journal;
   admission: Admission;
+  selfCheckMs: number;
 }
 
 /** A step of a run, and when it has something to do. */
@@ -41,14 +42,14 @@ export class Audit {
   readonly #problems: JournalProblems;
   readonly #selfCheck: SelfCheck;
 
-  constructor({ sql, ports, source, journal, admission }: Parts) {
+  constructor({ sql, ports, source, journal, admission, selfCheckMs }: Parts) {
     this.#source = source;
     this.#ports = ports;
     this.#sweeps = new JournalSweep(sql, journal);
     this.#sweeper = new Sweeper({ ports, source, state: journal.state, sweeps: this.#sweeps, admission });
     this.#problems = new JournalProblems(sql);
     const tables = source.tables.map(({ name }) => name);
-    this.#selfCheck = new SelfCheck({ ports, tables, problems: this.#problems });
+    this.#selfCheck = new SelfCheck({ ports, tables, problems: this.#problems, everyMs: selfCheckMs });
   }
 
   /** What is to be done now, or later. A paused source asks its upstream nothing, and its lake is checked on request. */

@@ -23,6 +23,8 @@ export interface EngineOptions {
   flushAgeMs: number;
   flushBytesMax: number;
   retry: RetryPace;
+  /** The time from one self-check to the next. */
+  selfCheckMs: number;
   stalledAfterMs: number;
 }
 
@@ -70,7 +72,8 @@ export class Engine {
     this.#ranges = RANGE_LANES.map(
       lane => new RangePuller({ lane, ports, source, journal, admission, slices, isExpected }),
     );
-    this.audit = new Audit({ sql: ports.sql, ports, source, journal, admission });
+    const { selfCheckMs } = options;
+    this.audit = new Audit({ sql: ports.sql, ports, source, journal, admission, selfCheckMs });
   }
 
   get paused(): boolean {
@@ -147,13 +150,13 @@ export class Engine {
   }
 
   async #pullRange(range: RangePuller, run: Run): Promise<void> {
-    this.#checkRoom();
+    this.checkRoom();
     this.#checkFailing();
     await range.work(run);
   }
 
   async #follow(run: Run): Promise<void> {
-    this.#checkRoom();
+    this.checkRoom();
     // At most one flush a table and run: once one is due, the rest of the page waits for the next run.
     // A flush that waits out a failure holds nothing up.
     const nowMs = this.ports.clock.now();
@@ -165,7 +168,8 @@ export class Engine {
     });
   }
 
-  #checkRoom(): void {
+  /** Throws `journal-full` while flushes have to come first. */
+  checkRoom(): void {
     const bytes = this.journal.state.packedBytes();
     if (bytes <= LIMITS.journalBytesMax) return;
     throw new OwnError('journal-full', `journal: expected at most ${LIMITS.journalBytesMax} bytes, got ${bytes}`);

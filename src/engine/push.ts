@@ -1,19 +1,26 @@
 import { keyOf, tableNamed } from '../../schemas/index.ts';
 import type { Pushed, PushedPart } from '../api/forms.ts';
-import { LIMITS } from '../config.ts';
+import { OwnError } from '../errors.ts';
+import { policyOf } from '../failures/policy.ts';
 import type { Engine } from './engine.ts';
 import type { Accepted } from './journal-append.ts';
 
 /**
  * Takes one part of a request whose rows somebody pushes: in the journal, with a mark for each line, in one
- * transaction. What is marked already is left out, so that a part may be sent again. Refuses all of a part while the
- * journal is full, and throws where no row may come in at all.
+ * transaction. What is marked already is left out, so that a part may be sent again. Refuses all of a part, and says
+ * why, while the journal is full, the lake is another's, or the bucket does not answer.
  */
 export async function takePush(engine: Engine, { identity, table: name, rows }: PushedPart): Promise<Pushed> {
   const { journal, ports } = engine;
-  // These may be the object's first rows: their own files would be foreign to a look that came later.
-  await engine.checkLake();
-  if (journal.state.packedBytes() > LIMITS.journalBytesMax) return { isFull: true, accepted: 0, repeated: 0 };
+  try {
+    // These may be the object's first rows: their own files would be foreign to a look that came later.
+    await engine.checkLake();
+    engine.checkRoom();
+  } catch (error) {
+    if (!(error instanceof OwnError)) throw error;
+    const refused = { message: error.message, hint: policyOf(error.kind).hint };
+    return { refused, accepted: 0, repeated: 0 };
+  }
   const table = tableNamed(name);
   const changeOf = (line: number, key: string): Accepted['change'] => {
     const place = `push/${identity}/${line}`;
@@ -34,5 +41,5 @@ export async function takePush(engine: Engine, { identity, table: name, rows }: 
   });
   await engine.arm();
   ports.log('push_accepted', { source: engine.source.id, table: name, rows: accepted });
-  return { isFull: false, accepted, repeated: rows.length - accepted };
+  return { refused: null, accepted, repeated: rows.length - accepted };
 }

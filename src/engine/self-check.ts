@@ -9,16 +9,26 @@ import type { Run } from './run.ts';
 /** The etag of an object put whole is the MD5 of its bytes; one put in parts has another form, which says nothing. */
 const MD5 = /^[0-9a-f]{32}$/;
 
+interface Parts {
+  ports: Ports;
+  tables: string[];
+  problems: JournalProblems;
+  /** The time from the start of one check to that of the next. */
+  everyMs: number;
+}
+
 /** Compares the lake with what the journal says of it, some data files a run, and looks again at what is damaged. */
 export class SelfCheck {
   readonly #ports: Ports;
   readonly #tables: string[];
   readonly #problems: JournalProblems;
+  readonly #everyMs: number;
 
-  constructor({ ports, tables, problems }: { ports: Ports; tables: string[]; problems: JournalProblems }) {
+  constructor({ ports, tables, problems, everyMs }: Parts) {
     this.#ports = ports;
     this.#tables = tables;
     this.#problems = problems;
+    this.#everyMs = everyMs;
   }
 
   /** Goes on with the check, and begins one when its time has come. Throws `OwnError` when the bucket does not answer. */
@@ -69,7 +79,7 @@ export class SelfCheck {
     if (requested === 1 || this.#isRunning()) return nowMs;
     if (!periodic) return null;
     if (started_ms === null) return nowMs;
-    return Math.max(nowMs, waitingUntil(started_ms + LIMITS.selfCheckMs, nowMs, LIMITS.selfCheckMs));
+    return Math.max(nowMs, waitingUntil(started_ms + this.#everyMs, nowMs, this.#everyMs));
   }
 
   get isDamaged(): boolean {

@@ -39,7 +39,8 @@ export class Sweeper {
   async work(run: Run): Promise<void> {
     const endMs = this.#ports.clock.now() + LIMITS.lookMsMax;
     let pages = 0;
-    const mayList = () => pages++ < LIMITS.listPagesPerRun && this.#ports.clock.now() < endMs && !run.over;
+    // The tail may have used up the run: a backlog must not keep a sweep from its end.
+    const mayList = () => pages++ < LIMITS.listPagesPerRun && this.#ports.clock.now() < endMs;
     for (let sweep = this.#sweeps.running(); sweep; sweep = this.#sweeps.running()) {
       if (!(await this.#step(sweep, run, mayList))) return;
     }

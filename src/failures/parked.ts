@@ -112,8 +112,9 @@ export class ParkedChanges {
     );
     if (noted.length === 0) return;
     this.#countLook();
-    const isLast = attempts + 1 >= attempts_max || policyOf(why.reason).action === 'never';
-    if (isLast) this.#die(change_number, why.nowMs);
+    // A lagging revision has looks of its own, and an end of its own.
+    const isLast = attempts + 1 >= attempts_max && why.reason !== 'lagging-revision';
+    if (isLast || policyOf(why.reason).action === 'never') this.#die(change_number, why.nowMs);
   }
 
   /** Notes when to hand one out again; whatever came of it does not count as a look. */

@@ -80,8 +80,8 @@ const POLICIES: Record<ErrorKind | Exclude<ParkReason, `http-${number}`>, readon
   'malformed-json': ['retry-later', 'Its upstream serves a broken document; replay the letter once it is mended.'],
   'not-json': ['retry-later', 'Its upstream serves something else than JSON; replay the letter once that has passed.'],
   'too-large': [
-    'retry-later',
-    'The document is stored but too large to be parsed; read it from the lake, or dismiss the letter.',
+    'never',
+    'The document is too large to be parsed, and stored as it is up to 256 MiB; read it there, or dismiss the letter.',
   ],
   'row-too-large': ['retry-later', 'Its row is over the limit without its optional columns too; dismiss the letter.'],
   'key-too-long': ['never', 'Its name makes a key longer than a bucket takes; dismiss the letter.'],

@@ -155,7 +155,7 @@ function stubOf({ id, tables }: { id: string; tables: Table[] }, calls: string[]
     },
     async push({ identity, rows }) {
       calls.push(`${id} push ${identity} ${rows.length}`);
-      return { isFull: false, accepted: rows.length, repeated: 0 };
+      return { refused: null, accepted: rows.length, repeated: 0 };
     },
     async startRange(lane, request) {
       calls.push(`${id} ${lane} ${JSON.stringify(request)}`);

@@ -4,6 +4,7 @@ import type { ApiEnv, PushedPart, SourceStub } from '../../src/api/forms.ts';
 import { createApi } from '../../src/api/router.ts';
 import { LIMITS } from '../../src/config.ts';
 import { takePush } from '../../src/engine/push.ts';
+import { partitionsPrefix } from '../../src/lake/keys.ts';
 import { expectProof, lakeRows } from '../simulation/proof.ts';
 import { followed, pass, settle, startedWorld, type World } from '../simulation/world.ts';
 
@@ -307,7 +308,24 @@ describe('a request that is wrong', () => {
   it('waits where the journal is full', async () => {
     const world = await startedWorld();
     world.engine.journal.state.packedBytes = () => LIMITS.journalBytesMax + 1;
-    expect(await pusher(world)(line('a'))).toMatchObject({ status: 409, error: { code: 'conflict' } });
+    const answer = await pusher(world)(line('a'));
+    expect(answer).toMatchObject({
+      status: 409,
+      error: { code: 'conflict', message: expect.stringMatching(/^journal: /) },
+    });
     expect(world.balance.changes).toBe(0);
+  });
+
+  it('is refused with the reason where the lake holds files of another journal', async () => {
+    const world = await startedWorld();
+    const key = `${partitionsPrefix(npmPackage)}year=2026/month=01/data-0000000000000001-0000000000000002.parquet`;
+    await world.bucket.put(key, [new Uint8Array(1)], {
+      ...{ onlyIf: { absent: true }, metadata: {}, contentType: 'application/octet-stream' },
+    });
+    const answer = await pusher(world)(line('a'));
+    expect(answer).toMatchObject({
+      status: 409,
+      error: { message: expect.stringContaining(key), hint: expect.stringMatching(/^Data files of this table exist/) },
+    });
   });
 });

@@ -1,14 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import { LIMITS } from '../../src/config.ts';
 import { expectNewest, expectProof, lakeRows } from '../simulation/proof.ts';
-import { followed, pass, settle, startedWorld, type World } from '../simulation/world.ts';
+import { followed, pass, settle, startedWorld, type World, type WorldOptions } from '../simulation/world.ts';
 
 const isParked = (world: World) => () => world.parked.length > 0;
 const isUnparked = (world: World) => () => world.isFollowed && world.parked.length === 0;
 
 /** A world in which revision 2 of `a` was announced and revision 1 is still served. */
-async function laggingWorld(): Promise<World> {
-  const world = await startedWorld();
+async function laggingWorld(options: WorldOptions = {}): Promise<World> {
+  const world = await startedWorld(options);
   world.upstream.publish('a');
   await followed(world);
   world.upstream.lagging.set('a', 1);
@@ -53,6 +53,12 @@ describe('a lagging revision', () => {
     expect(waits).toEqual(LIMITS.recheckMs.map(ms => ms + 1_000));
     expect(world.balance).toMatchObject({ changes: 3, rows: 2, skipped: { 'revision-never-served': 1 } });
     await expectProof(world);
+  });
+
+  it('is never a dead letter, however few looks a failed change has', async () => {
+    const world = await laggingWorld({ retry: { waitMs: 10_000, attemptsMax: 1, leaseMs: 300_000 } });
+    await settle(world, { until: isUnparked(world) });
+    expect(world.balance).toMatchObject({ dead: 0, skipped: { 'revision-never-served': 1 } });
   });
 
   it('is owed again when a revision in between is served', async () => {

@@ -131,14 +131,14 @@ describe('a self-check', () => {
   it('comes by itself every six hours, and not while paused', async () => {
     const world = await filledWorld(2, { pollMs: 10 * MINUTE });
     world.bucket.objects.delete(world.files[0]!.key);
-    await pass(world, LIMITS.selfCheckMs + MINUTE);
+    await pass(world, world.options.selfCheckMs + MINUTE);
     expect(checkOf(world)).toMatchObject({ files: 2, found: 1 });
     await world.engine.control('pause');
     await pass(world, MINUTE);
     const heads = world.calls.count(/^bucket\.head/);
-    await pass(world, 2 * LIMITS.selfCheckMs);
+    await pass(world, 2 * world.options.selfCheckMs);
     const { started_at } = checkOf(world);
-    expect(Date.parse(started_at!)).toBeLessThan(world.clock.now() - LIMITS.selfCheckMs);
+    expect(Date.parse(started_at!)).toBeLessThan(world.clock.now() - world.options.selfCheckMs);
     expect(world.calls.count(/^bucket\.head/)).toBeGreaterThan(heads);
     await checked(world);
     expect(Date.parse(checkOf(world).started_at!)).toBe(world.clock.now());

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { afterEach, expect, vi } from 'vitest';
 import { Engine } from '../../src/engine/engine.ts';
 import type { LoadPort } from '../../src/engine/ports.ts';
+import { failedOf, replayFailed } from '../../src/failures/replay.ts';
 import { type Loading, listStep, loadStep, prepareStep, pullStep, startStep } from '../../src/loading.ts';
 import { type PushedChange, type Replay, startReplay } from '../../src/local/replay.ts';
 import type { createFetcher } from '../../src/sources/http.ts';
@@ -193,6 +194,18 @@ export class HostileWorld {
 
   get parked() {
     return this.world.parked.map(({ key, reason }) => ({ key, reason }));
+  }
+
+  get dead() {
+    const all = { reason: null, olderThanSeconds: null, state: 'dead' as const, after: 0, limit: 1_000 };
+    return failedOf(this.world.engine, all).map(({ key, reason }) => ({ key, reason }));
+  }
+
+  /** Has all dead changes looked at again, until each came in. */
+  async replayDead(): Promise<void> {
+    const query = { reason: null, olderThanSeconds: null, state: 'dead' as const };
+    await replayFailed(this.world.engine, { numbers: null, query, dryRun: false });
+    await this.settle(() => this.world.balance.dead + this.world.balance.parked === 0);
   }
 
   /** A good change comes in, every change number is accounted for, and every row is in the lake once. */

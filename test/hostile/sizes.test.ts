@@ -45,26 +45,26 @@ const raws = ({ bucket }: HostileWorld) => bucket.keys('npm/raw/');
 const RAW = `npm/raw/${NAME}/latest.json`;
 
 describe('a document of 40 MB', () => {
-  it.each(WAYS)('that comes %s is stored as it is and parked as too-large', async way => {
+  it.each(WAYS)('that comes %s is stored as it is, and a dead letter', async way => {
     const hostile = await HostileWorld.start();
     hostile.answers.set(NAME, large(40, way));
     hostile.publish(['a', NAME, 'b']);
     await hostile.followed();
-    expect(hostile.parked).toEqual([{ key: NAME, reason: 'too-large' }]);
+    expect(hostile.dead).toEqual([{ key: NAME, reason: 'too-large' }]);
     const stored = hostile.bucket.objects.get(RAW)!;
     expect(stored.bytes).toHaveLength(HEAD.length + 40 * MB + TAIL.length);
     expect(Buffer.compare(stored.bytes.subarray(0, HEAD.length), HEAD)).toBe(0);
     expect(Buffer.compare(stored.bytes.subarray(-TAIL.length), TAIL)).toBe(0);
-    await hostile.expectGoesOn({ rows: 2, parked: 1 });
+    await hostile.expectGoesOn({ rows: 2, dead: 1 });
   });
 
-  it('comes in when it is small again, and replaces what is stored', async () => {
+  it('comes in when it is small again and replayed, and replaces what is stored', async () => {
     const hostile = await HostileWorld.start();
     hostile.answers.set(NAME, large(40, 'without its length'));
     hostile.publish(['a', NAME]);
     await hostile.followed();
     hostile.answers.clear();
-    await hostile.settle(() => hostile.parked.length === 0);
+    await hostile.replayDead();
     expect(hostile.bucket.objects.get(RAW)!.bytes.length).toBeLessThan(1_000);
     await hostile.expectGoesOn({ rows: 2 });
   });
@@ -92,17 +92,17 @@ describe('a document of 40 MB', () => {
 });
 
 describe('a document of 300 MB', () => {
-  it.each(WAYS)('that comes %s is not stored, and parked as too-large', async way => {
+  it.each(WAYS)('that comes %s is not stored, and a dead letter', async way => {
     const hostile = await HostileWorld.start();
     hostile.answers.set(NAME, large(300, way));
     hostile.publish(['a', NAME, 'b']);
     await hostile.followed();
-    expect(hostile.parked).toEqual([{ key: NAME, reason: 'too-large' }]);
+    expect(hostile.dead).toEqual([{ key: NAME, reason: 'too-large' }]);
     expect(raws(hostile)).toEqual(['npm/raw/a/latest.json', 'npm/raw/b/latest.json']);
     const { begun, completed, aborted } = hostile.bucket.uploads;
     expect([completed, aborted]).toEqual([0, begun]);
     hostile.answers.clear();
-    await hostile.settle(() => hostile.parked.length === 0);
+    await hostile.replayDead();
     await hostile.expectGoesOn({ rows: 3 });
   });
 });

@@ -87,7 +87,7 @@ export class PushDesk {
       const rows = part.rows.slice(first, first + size);
       const isIn = await this.#world.ask('object.push', async engine => {
         this.#age();
-        return !request.isOld && !(await takePush(engine, { ...part, rows })).isFull;
+        return !request.isOld && (await takePush(engine, { ...part, rows })).refused === null;
       });
       if (isIn) for (const { line } of rows) accepted.add(line);
     }

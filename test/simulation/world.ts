@@ -66,6 +66,7 @@ export class World {
       enabled: true,
       flushAgeMs: 30_000,
       flushBytesMax: 16 * 1024 * 1024,
+      selfCheckMs: 6 * 60 * 60_000,
       stalledAfterMs: 15 * 60_000,
       retry: { waitMs: 10_000, attemptsMax: 20, leaseMs: 300_000 },
     };
