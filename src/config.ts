@@ -28,6 +28,21 @@ export const LIMITS = {
   documentPartBytes: 8 * MiB,
   /** Loader calls under way at once: they share the byte budget. */
   loadCallsAtOnce: 3,
+  /** Of a slice whose changes are asked of many hosts, and weigh little. Each call waits for six answers at once. */
+  spreadCallsAtOnce: 8,
+  /** Visits of one slice: with the slowest host's late ones, that is when the next slice begins. */
+  visitsMax: 1_000,
+  visitMsMax: 20 * SECOND,
+  /** The last of a slice's requests to one host goes out this long after the first, so that it has as long to be answered. */
+  visitPermitMsMax: 10 * SECOND,
+  /** Keys of one space that one slice may take: what its host answers at its quickest pace within that time. */
+  visitsPerSpaceMax: 100,
+  /** A key due longer is overdue. */
+  overdueMs: 60 * MINUTE,
+  /** No rule says to look again later than this. */
+  agendaAheadMsMax: 400 * 24 * 60 * MINUTE,
+  /** The servers' own list is asked for again after this, where asking failed. */
+  serversRetryMs: 60 * MINUTE,
   /** The platform allows 32 invocations a request: the last slice may take 4 more, and a listing 3 beside them. */
   loadCallsPerRun: 25,
   /** A call that died three times with one change alone is the document's doing. */
@@ -98,6 +113,13 @@ export const LIMITS = {
   pushLineBytesMax: 2 * MiB,
   /** Rejected lines that are told one by one. */
   pushRejectedMax: 20,
+  /** Keys of one request; more are a list to be sent in parts. */
+  watchLinesMax: 1_000_000,
+  /** Keys go to the object in parts: one transaction each, of some 50 ms. */
+  watchPartKeysMax: 5_000,
+  watchRejectedMax: 1_000,
+  /** Watched keys of one answer. */
+  watchedListMax: 1_000,
   /** A stalled source probes this often. */
   probeMs: 5 * MINUTE,
   /** A sequence reset is believed after this many readings, this long apart in all. */

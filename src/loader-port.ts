@@ -6,6 +6,7 @@ export function loadPort(loader: Service<typeof Loader>, source: string): LoadPo
   return {
     start: permits => loader.start(source, permits),
     pull: (request, permits) => loader.pull(source, request, permits),
+    servers: (known, permits) => loader.servers(source, known, permits),
     prepare: (changes, permits) => loader.prepare(source, changes, permits),
     load: request => loader.load(source, request),
     list: (after, permits) => loader.list(source, after, permits),

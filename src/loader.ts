@@ -2,9 +2,9 @@ import { WorkerEntrypoint } from 'cloudflare:workers';
 import { readSettings } from './config.ts';
 import type { Answer, LoadOutcome, LoadRequest, Permit } from './engine/ports.ts';
 import { bucketPort } from './lake/bucket.ts';
-import { type Loading, listStep, loadStep, prepareStep, pullStep, startStep } from './loading.ts';
+import { type Loading, listStep, loadStep, prepareStep, pullStep, serversStep, startStep } from './loading.ts';
 import { sourceNamed } from './sources/registry.ts';
-import type { Change, KeyPage, Page, PullRequest } from './sources/source.ts';
+import type { Change, KeyPage, Page, PullRequest, Servers } from './sources/source.ts';
 
 /** The stateless entrypoint a source's object fans out to: fetches, parses, and puts documents into the bucket. */
 export class Loader extends WorkerEntrypoint<Env> {
@@ -14,6 +14,10 @@ export class Loader extends WorkerEntrypoint<Env> {
 
   pull(source: string, request: PullRequest, permits: Permit[]): Promise<Answer<Page>> {
     return pullStep(this.#loading(source), { request, permits });
+  }
+
+  servers(source: string, known: Servers | null, permits: Permit[]): Promise<Answer<Servers>> {
+    return serversStep(this.#loading(source), { known, permits });
   }
 
   prepare(source: string, changes: Change[], permits: Permit[]): Promise<Answer<unknown>> {
@@ -38,6 +42,8 @@ export class Loader extends WorkerEntrypoint<Env> {
       settings: source.settings(env),
       contact: readSettings(env).contact,
       bucket: bucketPort(this.env.LAKE),
+      // A host that an answer names can be asked only with a slot of the object that paces all who ask it.
+      permit: host => this.env.SOURCES_NS.getByName(id).permit(host),
       now: Date.now,
     };
   }

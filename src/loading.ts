@@ -7,7 +7,7 @@ import { putNewest, type UploadPort, uploadNewest } from './lake/bucket.ts';
 import { metadataKey, rawKey } from './lake/keys.ts';
 import { fitRow } from './lake/row-size.ts';
 import { createFetcher, type Fetcher, LargeDocument } from './sources/http.ts';
-import type { Change, KeyPage, Loaded, Page, PullRequest, Source } from './sources/source.ts';
+import type { Change, KeyPage, Loaded, Page, PullRequest, Servers, Source } from './sources/source.ts';
 
 /** One source's Loader: what every step needs. `settings` are the source's own. */
 export interface Loading {
@@ -16,6 +16,8 @@ export interface Loading {
   contact: string;
   /** One without `upload` has no place for what is too large to be parsed. */
   bucket: BucketPort & Partial<UploadPort>;
+  /** A slot for a host that nobody could foresee; null when it has none in time. */
+  permit?: (host: string) => Promise<Permit | null>;
   now(): number;
 }
 
@@ -36,8 +38,20 @@ export function pullStep(
   { request, permits }: { request: PullRequest; permits: Permit[] },
 ): Promise<Answer<Page>> {
   return step(loading, { permits, ms: LIMITS.pullMsMax }, async fetcher => {
+    if (!loading.source.pull) throw new Error(`${loading.source.id}: expected a source with a feed`);
     const page = await loading.source.pull(request, contextOf(loading, fetcher));
     return { ...page, changes: page.changes.map(change => ({ ...change, key: storableKey(change.key) })) };
+  });
+}
+
+/** Where the keys of a source without a feed are served. */
+export function serversStep(
+  loading: Loading,
+  { known, permits }: { known: Servers | null; permits: Permit[] },
+): Promise<Answer<Servers>> {
+  return step(loading, { permits, ms: LIMITS.pullMsMax }, async fetcher => {
+    if (!loading.source.agenda) throw new Error(`${loading.source.id}: expected a source with an agenda`);
+    return loading.source.agenda.servers(known, contextOf(loading, fetcher));
   });
 }
 
@@ -80,6 +94,7 @@ async function step<T>(
   const fetcher = createFetcher({
     contact: loading.contact,
     permits,
+    permit: loading.permit,
     deadlineAtMs: loading.now() + ms,
     large,
     store: storeOf(loading),
@@ -131,7 +146,8 @@ class Load {
   readonly #waiting: (() => void)[] = [];
   #freeBytes: number;
   #rowBytes = 0;
-  #throttled = false;
+  /** Hosts that said "wait" to one change of the call. */
+  readonly #throttled = new Set<string>();
 
   constructor(loading: Loading, request: LoadRequest, fetcher: Fetcher) {
     this.#loading = loading;
@@ -142,13 +158,23 @@ class Load {
   }
 
   async run(): Promise<LoadOutcome[]> {
-    const chains = [...Map.groupBy(this.#request.changes.keys(), index => this.#request.changes[index]!.key).values()];
-    const next = chains.values();
-    const worker = async () => {
-      for (const chain of next) for (const index of chain) await this.#loadAt(index);
-    };
-    await Promise.all(Array.from({ length: REQUESTS_AT_ONCE }, worker));
+    const { changes } = this.#request;
+    const hosts = Map.groupBy(changes.keys(), index => this.#hostOf(changes[index]!));
+    // Each host has askers of its own: a slow one holds up only those who wait for it.
+    const askers = Math.max(1, Math.floor(REQUESTS_AT_ONCE / hosts.size));
+    const work = [...hosts.values()].flatMap(indexes => {
+      const next = Map.groupBy(indexes, index => changes[index]!.key).values();
+      return Array.from({ length: askers }, async () => {
+        for (const chain of next) for (const index of chain) await this.#loadAt(index);
+      });
+    });
+    await Promise.all(work);
     return this.#outcomes;
+  }
+
+  #hostOf(change: Change): string {
+    const { source, settings } = this.#loading;
+    return Object.keys(source.requests('load', [{ ...change, deleted: false }], settings))[0] ?? '';
   }
 
   async #loadAt(index: number): Promise<void> {
@@ -156,7 +182,7 @@ class Load {
     const bytes = Math.min(known ?? LIMITS.documentBytesUnknown, this.#request.budgetBytes);
     while (this.#freeBytes < bytes) await new Promise<void>(resolve => this.#waiting.push(resolve));
     // A change before it said "wait", or the call's rows are enough for one slice: handed back untouched.
-    if (this.#throttled) return;
+    if (this.#throttled.has(this.#hostOf(this.#request.changes[index]!))) return;
     if (this.#rowBytes > this.#request.rowBytesMax) {
       this.#outcomes[index] = { kind: 'deferred', reason: 'full' };
       return;
@@ -180,12 +206,12 @@ class Load {
       });
       return await this.#keep(loaded);
     } catch (error) {
-      return this.#refusal(error);
+      return this.#refusal(error, change);
     }
   }
 
   /** Checks the rows, and puts the documents and the day's metadata before the rows are handed over. */
-  async #keep({ documents, rows, revision }: Loaded): Promise<LoadOutcome> {
+  async #keep({ documents, rows, revision, seen }: Loaded): Promise<LoadOutcome> {
     const { source, bucket, now } = this.#loading;
     const fetchedAtMs = now();
     const fitted = rows.map(({ table, op, row }) => ({
@@ -196,7 +222,7 @@ class Load {
     const put = (key: string, bytes: Uint8Array) =>
       putNewest(bucket, key, bytes, { fetchedAtMs, revision, contentType: CONTENT_TYPE });
     // Keys are made before the first put: a name too long for one has no document either.
-    const raws = documents.map(document => ({ key: rawKey(source.prefix, document.name), bytes: document.bytes }));
+    const raws = documents.map(({ name, file, bytes }) => ({ key: rawKey(source.prefix, name, file), bytes }));
     const metadata = fitted
       .filter(({ op }) => op === 'upsert')
       .map(({ table, row }) => {
@@ -207,15 +233,15 @@ class Load {
     for (const { key, bytes } of [...raws, ...metadata]) await put(key, bytes);
     this.#rowBytes += fitted.reduce((sum, { row }) => sum + JSON.stringify(row).length, 0);
     const documentBytes = documents.reduce((sum, { bytes }) => sum + bytes.length, 0);
-    return { kind: 'rows', rows: fitted, documentBytes, revision };
+    return { kind: 'rows', rows: fitted, documentBytes, revision, seen };
   }
 
-  #refusal(error: unknown): LoadOutcome {
+  #refusal(error: unknown, change: Change): LoadOutcome {
     if (error instanceof LargeDocument) return { kind: 'deferred', reason: 'large' };
     if (error instanceof OwnError && error.kind === 'deadline') return { kind: 'deferred', reason: 'deadline' };
     if (!(error instanceof UpstreamError)) throw error;
     if (isThrottled(error)) {
-      this.#throttled = true;
+      this.#throttled.add(this.#hostOf(change));
       return { kind: 'deferred', reason: 'throttled' };
     }
     const { reason, message: detail, retryAfterMs, status } = error;

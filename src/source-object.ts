@@ -1,8 +1,9 @@
 import { DurableObject } from 'cloudflare:workers';
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
+import type { WatchedKey, WatchedPart, WatchPart } from './api/agenda-forms.ts';
+import type { AuditStatus } from './api/audit-forms.ts';
 import type {
   AuditAction,
-  AuditStatus,
   ControlAction,
   ControlResult,
   Failed,
@@ -21,7 +22,9 @@ import type {
   TableFacts,
 } from './api/forms.ts';
 import { readSettings } from './config.ts';
+import { unwatchKeys, watchedKey, watchedKeys, watchKeys } from './engine/agenda-controls.ts';
 import { Engine } from './engine/engine.ts';
+import { engineSourceOf } from './engine/engine-source.ts';
 import type { RangeLane } from './engine/journal-ranges.ts';
 import { journalSource } from './engine/journal-schema.ts';
 import { metricsOf } from './engine/metrics.ts';
@@ -30,8 +33,8 @@ import type {
   ClockPort,
   D1Port,
   EncodePort,
-  EngineSource,
   HandedBack,
+  Permit,
   Ports,
   SqlValue,
   TicketPort,
@@ -62,7 +65,8 @@ export class SourceObject extends DurableObject<Env> {
     const id = ctx.id.name ?? journalSource(sql);
     if (!id) throw new Error('source object: expected to be addressed by the name of a source');
     const settings = readSettings(env as unknown as Record<string, unknown>);
-    const source = engineSource(id, env);
+    const known = sourceNamed(id);
+    const source = engineSourceOf(known, known.settings(env as unknown as Record<string, unknown>));
     const ports: Ports = {
       ...{
         sql,
@@ -106,6 +110,26 @@ export class SourceObject extends DurableObject<Env> {
     const changed = this.#engine.audit.startSelfCheck();
     if (changed) await this.#engine.poke();
     return this.#controlled('self-check', changed);
+  }
+
+  watchKeys(part: WatchPart): Promise<WatchedPart> {
+    return watchKeys(this.#engine, part);
+  }
+
+  unwatchKeys(keys: string[]): number {
+    return unwatchKeys(this.#engine, keys);
+  }
+
+  watchedKeys(query: { after: string | null; limit: number }): WatchedKey[] {
+    return watchedKeys(this.#engine, query);
+  }
+
+  watchedKey(key: string): WatchedKey | null {
+    return watchedKey(this.#engine, key);
+  }
+
+  permit(host: string): Permit | null {
+    return this.#engine.permit(host);
   }
 
   admitTickets(tickets: Ticket[]): Admitted {
@@ -171,15 +195,6 @@ export class SourceObject extends DurableObject<Env> {
   #controlled(action: ControlAction | AuditAction, changed: boolean): ControlResult {
     return { source: this.#engine.source.id, action, changed, state: stateOf(this.#engine) };
   }
-}
-
-function engineSource(id: string, env: Env): EngineSource {
-  const source = sourceNamed(id);
-  const settings = source.settings(env as unknown as Record<string, unknown>);
-  const { tables, resumable, compare, parse } = source;
-  const requests: EngineSource['requests'] = (step, changes) => source.requests(step, changes, settings);
-  const can = { prepares: source.prepare !== undefined, lists: source.list !== undefined };
-  return { id, tables, resumable, compare, parse, requests, ...source.pace(settings), ...can };
 }
 
 const ENCODE: EncodePort = {

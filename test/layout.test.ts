@@ -79,7 +79,7 @@ const RULES: Rule[] = [
       /^src\/sources\/(registry|http|source)\.ts$/,
       /^node:(zlib|crypto)$/,
     ],
-    types: [/^src\/api\/forms\.ts$/],
+    types: [/^src\/api\/([a-z]+-)?forms\.ts$/],
   },
   { files: /^src\/sources\/registry\.ts$/, may: [/^src\/sources\//] },
   { files: /^src\/sources\/source\.ts$/, may: [], types: [anywhere.schemas, /^src\/errors\.ts$/, anywhere.zod] },
@@ -104,7 +104,7 @@ const RULES: Rule[] = [
       /^src\/lake\/(keys|bucket)\.ts$/,
       anywhere.crypto,
     ],
-    types: [/^src\/sources\/source\.ts$/, /^src\/api\/forms\.ts$/],
+    types: [/^src\/sources\/source\.ts$/, /^src\/api\/([a-z]+-)?forms\.ts$/],
   },
   { files: /^src\/lake\//, may: [anywhere.plain], types: [anywhere.schemas, /^src\/engine\/ports\.ts$/] },
   {

@@ -2,6 +2,8 @@ import type { Row, Table } from '../../schemas/table.ts';
 import type { ParkReason, SkipReason } from '../errors.ts';
 import type { LogFields } from '../log.ts';
 import type { Source } from '../sources/source.ts';
+import type { AgendaStatus, WatchedKey, WatchedPart, WatchPart } from './agenda-forms.ts';
+import type { AuditStatus } from './audit-forms.ts';
 
 // The JSON other programs rely on. An unknown value is null; no field is ever absent, at any depth.
 
@@ -36,6 +38,8 @@ export interface SourceStatus {
     duration_ms: number | null;
   };
   upstream: { requests: number; not_modified: number; throttled: number; errors: number };
+  /** Null of a source that has a feed. */
+  agenda: AgendaStatus | null;
   next_wake_at: string | null;
   last_error: {
     kind: string | null;
@@ -210,54 +214,6 @@ export interface SourceHealth {
   reason: string | null;
 }
 
-/**
- * A comparison of the keys the upstream lists with those that have a row here. `sampled` of the `listed` keys were
- * compared: `present` here, `failed` (parked or dead), `deleted` here (listed, but the newest row is a deletion) or
- * `missing`; `extra` keys of the sample are here and not listed. Null until they were looked at again, and where they
- * cannot be told. The rate is present of present, failed and missing, with the bounds of its Wilson 95 % interval.
- */
-export interface SweepStatus {
-  phase: 'listing' | 'catching-up' | 'checking' | 'mending' | 'done' | 'given-up';
-  sample: number;
-  listed: number;
-  sampled: number;
-  present: number;
-  failed: number;
-  deleted: number;
-  missing: number | null;
-  extra: number | null;
-  capture_rate: number | null;
-  capture_rate_low: number | null;
-  capture_rate_high: number | null;
-  /** The first of them in order, at most 100. */
-  missing_keys: string[];
-  extra_keys: string[];
-  /** Changes made to load missing and deleted keys afresh. */
-  loaded_afresh: number;
-  /** Why it was given up. */
-  reason: string | null;
-  started_at: string;
-  ended_at: string | null;
-}
-
-/** What the self-check of the lake found: `files` looked at by it so far, `found` by it in all, `problems` that still are, at most 100. */
-export interface SelfCheckStatus {
-  running: boolean;
-  files: number;
-  found: number;
-  problems: { key: string; subject: string; expected: string; actual: string; found_at: string }[];
-  started_at: string | null;
-  ended_at: string | null;
-  next_at: string | null;
-}
-
-export interface AuditStatus {
-  source: string;
-  running: SweepStatus | null;
-  last: SweepStatus | null;
-  self_check: SelfCheckStatus | null;
-}
-
 /** What a source's object is asked for. */
 export interface SourceStub {
   status(): Promise<SourceStatus>;
@@ -278,6 +234,12 @@ export interface SourceStub {
   replay(wanted: { numbers: number[] | null; query: FailedQuery; dryRun: boolean }): Promise<Replayed>;
   /** False when it was ended before, null when there is none of the number. */
   dismiss(changeNumber: number, note: string): Promise<boolean | null>;
+  watchKeys(part: WatchPart): Promise<WatchedPart>;
+  /** How many of them were watched. */
+  unwatchKeys(keys: string[]): Promise<number>;
+  /** The first `limit` watched keys after one, in order. */
+  watchedKeys(query: { after: string | null; limit: number }): Promise<WatchedKey[]>;
+  watchedKey(key: string): Promise<WatchedKey | null>;
   audit(): Promise<AuditStatus>;
   /** Null where the upstream does not list its keys. */
   startSweep(sample: number): Promise<ControlResult | null>;
@@ -294,7 +256,7 @@ export interface ApiEnv {
 
 /** What the API knows without asking an object. */
 export interface Known {
-  sources: readonly Pick<Source, 'id' | 'tables'>[];
+  sources: readonly Pick<Source, 'id' | 'tables' | 'agenda'>[];
   tables: readonly Table[];
   log: (event: string, fields: LogFields) => void;
 }

@@ -3,7 +3,8 @@ import type { Row, Table } from '../../schemas/table.ts';
 import { LIMITS } from '../config.ts';
 import { ApiError, answer } from './answer.ts';
 import type { ApiEnv, Known, Pushed, PushedPart } from './forms.ts';
-import { elementsOf, linesOf, type Piece } from './json-values.ts';
+import type { Piece } from './json-values.ts';
+import { piecesOf, type StreamedRequest } from './pieces.ts';
 import { stubOf } from './sources.ts';
 
 const HINT =
@@ -21,9 +22,7 @@ interface Rejection {
   actual: string;
 }
 
-interface PushRequest {
-  headers: Headers;
-  body: ReadableStream<Uint8Array> | null;
+interface PushRequest extends StreamedRequest {
   query: Record<string, unknown>;
 }
 
@@ -42,12 +41,11 @@ export async function pushRecords(
   const identity = identityOf(request.headers.get('idempotency-key'));
   const push = new Push({ table, identity, send: part => stub.push(part) });
   try {
-    for await (const piece of piecesOf(request)) await push.add(piece);
+    for await (const piece of piecesOf(request, HINT)) await push.add(piece);
     await push.flush();
   } catch (error) {
-    if (error instanceof ApiError) throw push.told(error);
-    // The client is gone, or its body broke off: what is in stays in, and the same key adds the rest.
-    throw push.told(new ApiError('invalid_body', 'body: expected its end, got a broken connection', HINT));
+    // Also where the client is gone: what is in stays in, and the same key adds the rest.
+    throw error instanceof ApiError ? push.told(error) : error;
   }
   return answer({ source: id, table: table.name, idempotency_key: identity, ...push.result() });
 }
@@ -112,34 +110,6 @@ class Push {
     const { accepted, repeated, rejected } = this.result();
     const counts = `${accepted} accepted, ${repeated} repeated, ${rejected} rejected before it`;
     return new ApiError(code, `${message} (${counts}; idempotency key ${this.#identity})`, hint);
-  }
-}
-
-function piecesOf({ headers, body }: PushRequest): AsyncIterable<Piece> {
-  if (body === null) throw new ApiError('invalid_body', 'body: expected records, got none', HINT);
-  const type = (headers.get('content-type') ?? '').split(';')[0]!.trim().toLowerCase();
-  const chunks = limited(body);
-  if (type === 'application/json') return elementsOf(chunks);
-  if (['', 'application/x-ndjson', 'application/jsonl', 'application/ndjson', 'text/plain'].includes(type))
-    return linesOf(chunks);
-  throw new ApiError(
-    'invalid_body',
-    `content-type: expected JSON or NDJSON, got ${JSON.stringify(type.slice(0, 100))}`,
-    HINT,
-  );
-}
-
-async function* limited(body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
-  let bytes = 0;
-  for await (const chunk of body as unknown as AsyncIterable<Uint8Array>) {
-    bytes += chunk.length;
-    if (bytes > LIMITS.pushBytesMax)
-      throw new ApiError(
-        'too_large',
-        `body: expected at most ${LIMITS.pushBytesMax} bytes, got more`,
-        'Send it in parts.',
-      );
-    yield chunk;
   }
 }
 

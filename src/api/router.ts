@@ -5,6 +5,7 @@ import { showAudit, startAudit } from './audit.ts';
 import { dismissFailed, listFailed, replayFailed, showFailed } from './failed.ts';
 import type { ApiEnv, ControlAction, Known, RangeAction } from './forms.ts';
 import { showHealth } from './health.ts';
+import { addKeys, listKeys, removeKey, removeKeys, showKey } from './keys.ts';
 import { showMetrics } from './metrics.ts';
 import { controlRange, showRange, startRange } from './ranges.ts';
 import { pushRecords } from './records.ts';
@@ -14,7 +15,7 @@ import { requireToken, withoutSecrets } from './token.ts';
 
 type Handler = (request: IRequest, env: ApiEnv, known: Known) => Promise<Response>;
 
-type Route = readonly [method: 'GET' | 'POST', path: string, handler: Handler];
+type Route = readonly [method: 'GET' | 'POST' | 'DELETE', path: string, handler: Handler];
 
 /** Every route. Those that change something need the token; reading is open. */
 const ROUTES: readonly Route[] = [
@@ -29,6 +30,33 @@ const ROUTES: readonly Route[] = [
     'POST',
     '/v1/sources/:id/records',
     withToken((request, env, known) => pushRecords(env, known, { id: param(request, 'id'), request })),
+  ],
+  [
+    'GET',
+    '/v1/sources/:id/keys',
+    (request, env, known) => listKeys(env, known, { id: param(request, 'id'), query: request.query }),
+  ],
+  [
+    'POST',
+    '/v1/sources/:id/keys',
+    withToken((request, env, known) => addKeys(env, known, { id: param(request, 'id'), request })),
+  ],
+  [
+    'DELETE',
+    '/v1/sources/:id/keys',
+    withToken((request, env, known) => removeKeys(env, known, { id: param(request, 'id'), request })),
+  ],
+  [
+    'GET',
+    '/v1/sources/:id/keys/:key',
+    (request, env, known) => showKey(env, known, { id: param(request, 'id'), name: param(request, 'key') }),
+  ],
+  [
+    'DELETE',
+    '/v1/sources/:id/keys/:key',
+    withToken((request, env, known) =>
+      removeKey(env, known, { id: param(request, 'id'), name: param(request, 'key') }),
+    ),
   ],
   ...rangeRoutes('backfill'),
   ...rangeRoutes('rewind'),
@@ -68,7 +96,7 @@ export function createApi(known: Known): { fetch(request: Request, env: ApiEnv):
     catch: (error: unknown, request, env) => errorAnswer(apiErrorOf(error, { request, env, known })),
   });
   for (const [method, path, handler] of ROUTES) {
-    const add = method === 'GET' ? router.get : router.post;
+    const add = { GET: router.get, POST: router.post, DELETE: router.delete }[method];
     add(path, (request, env) => handler(request, env, known));
   }
   // Behind all routes: what comes this far has the path of one, and another method.

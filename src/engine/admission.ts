@@ -2,26 +2,30 @@ import { LIMITS } from '../config.ts';
 import { OwnError } from '../errors.ts';
 import type { HostPace, HostRequests } from '../sources/source.ts';
 import type { HostState, JournalState } from './journal-state.ts';
-import type { HostTally, Permit } from './ports.ts';
+import type { EngineSource, HostTally, Permit } from './ports.ts';
 
 /** A host that refuses is asked at no less than this pace again, in requests a second. */
 const RATE_MIN = 0.05;
 /** A clean answer gives back this share of the pace that a refusal halved. */
 const RATE_STEP = 0.1;
+/** What hosts are counted as that no setting names. */
+const OTHERS = 'others';
 /** A timeline further ahead than this comes from a clock that jumped. */
 const AHEAD_MS_MAX = 10 * 60_000;
 
 /**
  * Permits to ask hosts: each host has a timeline of slots, kept across restarts. A refusal (429) halves its pace and
- * blocks it for a while; clean answers raise the pace again step by step.
+ * blocks it for a while, nothing but forbidden or late answers halve it; clean answers raise the pace again step by step.
  */
 export class Admission {
   readonly #state: JournalState;
   readonly #paces: Record<string, HostPace>;
+  readonly #others: HostPace | null;
 
-  constructor(state: JournalState, paces: Record<string, HostPace>) {
+  constructor(state: JournalState, { hosts, others }: Pick<EngineSource, 'hosts' | 'others'>) {
     this.#state = state;
-    this.#paces = paces;
+    this.#paces = hosts;
+    this.#others = others;
   }
 
   /** How many requests a host would take within the window, at most `want`; and from when, where none. */
@@ -73,12 +77,16 @@ export class Admission {
 
   /** Learns from what hosts answered during a Loader call, and counts it. `loadMs`: what a call that loads took. */
   learn(tallies: HostTally[], nowMs: number, loadMs: number | null = null): void {
-    this.#state.countCall({ hosts: tallies, loadMs });
+    // Hosts that only the upstream names are too many to be counted one by one.
+    const hosts = tallies.map(tally => (tally.host in this.#paces ? tally : { ...tally, host: OTHERS }));
+    this.#state.countCall({ hosts, loadMs });
     for (const tally of tallies) {
-      const pace = this.#paces[tally.host];
+      const pace = this.#paceOf(tally.host);
       if (!pace) continue;
       const { state } = this.#timeline(tally.host, nowMs);
       if (tally.throttled > 0) this.#state.saveHost(throttledHost(state, tally, nowMs));
+      else if (tally.refused > 0 && tally.refused === tally.requests)
+        this.#state.saveHost({ ...state, rate: Math.max(RATE_MIN, state.rate / 2) });
       else if (tally.requests > tally.errors && (state.rate < pace.requestsPerSecond || state.strikes > 0)) {
         const rate = Math.min(pace.requestsPerSecond, state.rate + RATE_STEP * pace.requestsPerSecond);
         this.#state.saveHost({ ...state, rate, strikes: 0 });
@@ -86,15 +94,30 @@ export class Admission {
     }
   }
 
+  /** A slot for one request that nobody foresaw; null when the host has none within the window. */
+  takeOne({ host, nowMs, windowMs }: { host: string; nowMs: number; windowMs: number }): Permit | null {
+    const { count } = this.room({ host, want: 1, nowMs, windowMs });
+    return count > 0 ? this.take({ host, count, nowMs }) : null;
+  }
+
+  /** Requests a second the host is asked at present. */
+  rateOf(host: string, nowMs: number): number {
+    return this.#timeline(host, nowMs).state.rate;
+  }
+
+  #paceOf(host: string): HostPace | null {
+    return this.#paces[host] ?? this.#others;
+  }
+
   #timeline(
     host: string,
     nowMs: number,
   ): { state: HostState; startAtMs: number; intervalMs: number; blockedUntilMs: number } {
-    const pace = this.#paces[host];
+    const pace = this.#paceOf(host);
     if (!pace) throw new Error(`admission: expected a host the source declares, got ${host}`);
     const state = this.#state.host(host) ?? {
       host,
-      rate: pace.requestsPerSecond,
+      rate: pace.startRequestsPerSecond ?? pace.requestsPerSecond,
       next_slot_ms: 0,
       blocked_until_ms: 0,
       strikes: 0,

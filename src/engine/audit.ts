@@ -1,4 +1,4 @@
-import type { AuditStatus, SelfCheckStatus, SweepStatus } from '../api/forms.ts';
+import type { AuditStatus, SelfCheckStatus, SweepStatus } from '../api/audit-forms.ts';
 import type { Admission } from './admission.ts';
 import { wilson } from './capture-rate.ts';
 import type { Journal } from './journal.ts';

@@ -2,6 +2,7 @@ import { LIMITS, type RetryPace } from '../config.ts';
 import { OwnError } from '../errors.ts';
 import type { Ticket } from '../failures/parked.ts';
 import { Admission } from './admission.ts';
+import { Visitor } from './agenda.ts';
 import { Audit, isUnwell } from './audit.ts';
 import { project } from './checkpoint.ts';
 import { Flusher } from './flusher.ts';
@@ -9,7 +10,7 @@ import { Journal } from './journal.ts';
 import { JournalFiles } from './journal-files.ts';
 import { openJournal } from './journal-schema.ts';
 import { checkNoFiles } from './lake-check.ts';
-import type { EngineSource, HandedBack, Ports } from './ports.ts';
+import type { EngineSource, HandedBack, Permit, Ports } from './ports.ts';
 import { RANGE_LANES, RangePuller } from './ranges.ts';
 import { Retries } from './retry.ts';
 import { Run } from './run.ts';
@@ -38,9 +39,10 @@ export class Engine {
   readonly source: EngineSource;
   readonly ports: Ports;
   readonly options: EngineOptions;
+  readonly admission: Admission;
   readonly #flushers: Flusher[];
   readonly #steps: Steps;
-  readonly #tail: Tail;
+  readonly #tail: Tail | Visitor;
   readonly #ranges: RangePuller[];
   readonly retries: Retries;
   readonly audit: Audit;
@@ -57,16 +59,18 @@ export class Engine {
     this.ports = ports;
     this.source = source;
     this.options = options;
-    this.journal = new Journal(ports.sql, ports.encode, options.retry);
+    this.journal = new Journal(ports.sql, ports.encode, { pace: options.retry, rules: source.agenda });
     this.files = new JournalFiles(ports.sql, ports.encode);
     const { journal, files } = this;
     this.#flushers = source.tables.map(
       table => new Flusher({ table, source: source.id, ports, state: journal.state, files, options }),
     );
     this.#steps = new Steps({ source: source.id, state: journal.state, clock: ports.clock, log: ports.log });
-    const admission = new Admission(journal.state, source.hosts);
+    this.admission = new Admission(journal.state, source);
+    const { admission } = this;
     const slices = new SliceLoader({ ports, source, journal, admission });
-    this.#tail = new Tail({ ports, source, journal, admission, slices });
+    const parts = { ports, source, journal, admission, slices };
+    this.#tail = source.agenda ? new Visitor(parts) : new Tail(parts);
     const isExpected = (key: string) => this.#tail.expects(key);
     this.retries = new Retries({ ports, source, journal, admission, isExpected, pace: options.retry });
     this.#ranges = RANGE_LANES.map(
@@ -248,6 +252,11 @@ export class Engine {
     const wantedMs = this.nextWakeMs();
     const armedMs = await this.ports.wake.get();
     if (wantedMs !== null && (armedMs === null || armedMs > wantedMs)) await this.ports.wake.set(wantedMs);
+  }
+
+  /** A slot to ask a host that an upstream's answer has named; null when it has none in time. */
+  permit(host: string): Permit | null {
+    return this.admission.takeOne({ host, nowMs: this.ports.clock.now(), windowMs: LIMITS.visitPermitMsMax });
   }
 
   /** Takes what came of granted looks; rows of theirs are flushed in time. */

@@ -1,5 +1,5 @@
 import type { Histogram } from '../api/forms.ts';
-import type { HostTally, StatusClass } from './ports.ts';
+import type { HostTally, SqlPort, StatusClass } from './ports.ts';
 
 /** Requests by host and by how they were answered. */
 export type Statuses = Record<string, Partial<Record<StatusClass, number>>>;
@@ -54,4 +54,13 @@ export function histogramOf(times: string, bounds: readonly number[]): Histogram
     count: upTo(Number.POSITIVE_INFINITY) + over,
     sum_seconds: ms / 1_000,
   };
+}
+
+/** Counts changes by what they came to. */
+export function countOutcome(sql: SqlPort, outcome: string, changes: number): void {
+  if (changes === 0) return;
+  sql.exec(
+    'INSERT INTO outcomes (outcome, changes) VALUES (?, ?) ON CONFLICT (outcome) DO UPDATE SET changes = changes + excluded.changes',
+    ...[outcome, changes],
+  );
 }

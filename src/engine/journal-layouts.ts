@@ -1,3 +1,5 @@
+import { AGENDA } from './journal-layouts-agenda.ts';
+
 const FIRST_LAYOUT = [
   `CREATE TABLE source (
     id INTEGER PRIMARY KEY CHECK (id = 1),
@@ -276,4 +278,4 @@ const AUDIT = [
 ];
 
 /** What makes each layout of the object's own tables out of the one before; append-only. */
-export const LAYOUTS = [FIRST_LAYOUT, DEAD_LETTERS, RANGES, PUSHES, COUNTS, AUDIT];
+export const LAYOUTS = [FIRST_LAYOUT, DEAD_LETTERS, RANGES, PUSHES, COUNTS, AUDIT, AGENDA];

@@ -2,13 +2,16 @@ import { LIMITS, type RetryPace } from '../config.ts';
 import { type DeadFilter, type ParkedChange, ParkedChanges } from '../failures/parked.ts';
 import { judgeRecheck, recheckDelayMs } from '../failures/recheck.ts';
 import type { Change } from '../sources/source.ts';
+import { JournalAgenda } from './journal-agenda.ts';
 import { type Accepted, type Append, type Outcome, type RangeAppend, TAIL } from './journal-append.ts';
+import { countOutcome } from './journal-counts.ts';
 import { judgeMissed } from './journal-keys.ts';
 import { JournalPushes } from './journal-pushes.ts';
 import { JournalRanges, type Range } from './journal-ranges.ts';
 import { AppendedRows, type EntryFacts } from './journal-rows.ts';
 import { JournalState, type SourceRow } from './journal-state.ts';
-import type { EncodePort, SqlPort } from './ports.ts';
+import type { AgendaRules, EncodePort, SqlPort } from './ports.ts';
+import { rehearse } from './sql.ts';
 
 /** Accepts changes: rows, parked changes and the cursor in one transaction. */
 export class Journal {
@@ -16,16 +19,23 @@ export class Journal {
   readonly parked: ParkedChanges;
   readonly ranges: JournalRanges;
   readonly pushes: JournalPushes;
+  /** Null where a feed says what is to be asked for. */
+  readonly agenda: JournalAgenda | null;
   readonly #sql: SqlPort;
   readonly #encode: EncodePort;
 
-  constructor(sql: SqlPort, encode: EncodePort, pace: RetryPace) {
+  constructor(
+    sql: SqlPort,
+    encode: EncodePort,
+    { pace, rules = null }: { pace: RetryPace; rules?: AgendaRules | null },
+  ) {
     this.#sql = sql;
     this.#encode = encode;
     this.state = new JournalState(sql);
     this.parked = new ParkedChanges(sql, pace);
     this.ranges = new JournalRanges(sql);
     this.pushes = new JournalPushes(sql);
+    this.agenda = rules && new JournalAgenda(sql, rules);
   }
 
   /** Lets a slice in. False when the lane's cursor is no longer the one its page was pulled from: nothing happened. */
@@ -79,7 +89,7 @@ export class Journal {
   /** Keeps a slice of a page whose changes are no resume points, until `appendStaged`. */
   stage({ slice, done, append }: { slice: number; done: number; append: Append }): boolean {
     // What SQLite refuses must be known now: once staged, a slice can only be let in whole.
-    this.#rehearse(() => this.#accept(append));
+    rehearse(this.#sql, () => this.#accept(append));
     return this.#sql.transaction(() => {
       if (this.state.lane(append.lane).cursor !== append.cursorBefore) return false;
       const body = this.#encode.pack(JSON.stringify(append.accepted));
@@ -152,7 +162,8 @@ export class Journal {
       const run = source.retry_run + 1;
       const change: Change = { ...parked, deleted: parked.deleted === 1, skip: null };
       const rows = new AppendedRows();
-      this.#settleChange(parked.change_number, { change, outcome: settled }, { rows, source, run, nowMs });
+      const visited = this.#visited({ change, outcome: settled }, nowMs);
+      this.#settleChange(parked.change_number, visited, { rows, source, run, nowMs });
       source.retry_run = run;
       // No cursor before: a change that comes back late never holds the durable cursor up.
       const cursorAfter = this.state.lane(TAIL).cursor ?? '';
@@ -165,23 +176,10 @@ export class Journal {
   /** Whether SQLite takes this change. */
   takes(accepted: Accepted, nowMs: number): boolean {
     try {
-      this.#rehearse(() => this.#acceptBeside([accepted], { run: 0, runType: 'replay', nowMs }));
+      rehearse(this.#sql, () => this.#acceptBeside([accepted], { run: 0, runType: 'replay', nowMs }));
       return true;
     } catch {
       return false;
-    }
-  }
-
-  /** Does something and takes it back; throws what SQLite throws. */
-  #rehearse(work: () => void): void {
-    const rehearsed = new Error('rehearsed');
-    try {
-      this.#sql.transaction(() => {
-        work();
-        throw rehearsed;
-      });
-    } catch (error) {
-      if (error !== rehearsed) throw error;
     }
   }
 
@@ -206,12 +204,32 @@ export class Journal {
     for (const one of accepted) {
       // What waits for the same key is older than this change, whatever this change came to. What somebody pushes says
       // nothing of upstream's changes.
-      if (facts.runType !== 'push')
-        this.#countOutcome('skipped:superseded', this.parked.supersede(one.change.key, nowMs));
-      parked += this.#settleChange(++source.change_number, one, { rows, source, run, nowMs });
+      if (facts.runType !== 'push') {
+        const superseded = this.parked.takeOut(one.change.key, { status: 'superseded', nowMs });
+        countOutcome(this.#sql, 'skipped:superseded', superseded);
+      }
+      const visited = facts.runType === 'push' ? one : this.#visited(one, nowMs);
+      parked += this.#settleChange(++source.change_number, visited, { rows, source, run, nowMs });
       this.#sql.exec('DELETE FROM suspects WHERE place = ?', one.change.place);
     }
     this.#write(rows, { ...facts, source, changes: accepted.length, parked, nowMs });
+  }
+
+  /** The change as the agenda takes it, which makes its key due again. */
+  #visited(one: Accepted, nowMs: number): Accepted {
+    const isNew = this.state.lastLsnOf(one.change.key) === 0;
+    return this.agenda ? { ...one, outcome: this.agenda.settle(one, { nowMs, isNew }) } : one;
+  }
+
+  /** Takes keys off the agenda, and with them what failed of theirs. Returns how many were on it. */
+  unwatch(keys: string[], nowMs: number): number {
+    return this.#sql.transaction(() => {
+      const removed = keys.filter(key => this.agenda?.remove(key));
+      const status = { status: 'dismissed', note: 'its key is no longer watched' } as const;
+      for (const key of removed)
+        countOutcome(this.#sql, 'skipped:unwatched', this.parked.takeOut(key, { ...status, nowMs }));
+      return removed.length;
+    });
   }
 
   /** Gives a change its outcome; returns 1 when that is parked. A lagging revision is owed a second look: a change of its own. */
@@ -226,12 +244,12 @@ export class Journal {
       return 1;
     }
     if (outcome.kind === 'skip' || outcome.rows.length === 0) {
-      this.#countOutcome(`skipped:${outcome.kind === 'skip' ? outcome.reason : 'no-rows'}`, 1);
+      countOutcome(this.#sql, `skipped:${outcome.kind === 'skip' ? outcome.reason : 'no-rows'}`, 1);
       return 0;
     }
     const cursor = ctx.run === null ? change.place : `${change.place}#${ctx.run}`;
     for (const row of outcome.rows) ctx.rows.add(change, { ...outcome, row, cursor });
-    this.#countOutcome(outcome.rows.every(row => row.op === 'delete') ? 'tombstones' : 'rows', 1);
+    countOutcome(this.#sql, outcome.rows.every(row => row.op === 'delete') ? 'tombstones' : 'rows', 1);
     if (change.revision !== null && outcome.revision !== null && outcome.revision < change.revision) {
       const detail = `expected revision ${change.revision}, got ${outcome.revision}`;
       this.parked.park(++ctx.source.change_number, change, {
@@ -247,7 +265,7 @@ export class Journal {
     const delayMs = recheckDelayMs(parked, outcome);
     if (outcome.kind === 'park') this.parked.defer({ changeNumber, attempt }, { nowMs, dueMs: nowMs + delayMs! });
     else if (delayMs !== null) this.parked.postpone(parked, { reason, detail, nowMs, dueMs: nowMs + delayMs });
-    else if (this.parked.take(parked, nowMs)) this.#countOutcome('skipped:revision-never-served', 1);
+    else if (this.parked.take(parked, nowMs)) countOutcome(this.#sql, 'skipped:revision-never-served', 1);
   }
 
   /** Dead changes are looked at again; says how many, by reason. */
@@ -259,17 +277,9 @@ export class Journal {
   dismiss(changeNumber: number, { nowMs, note }: { nowMs: number; note: string }): boolean {
     return this.#sql.transaction(() => {
       const isTaken = this.parked.dismiss(changeNumber, { nowMs, note });
-      if (isTaken) this.#countOutcome('skipped:dismissed', 1);
+      if (isTaken) countOutcome(this.#sql, 'skipped:dismissed', 1);
       return isTaken;
     });
-  }
-
-  #countOutcome(outcome: string, changes: number): void {
-    if (changes === 0) return;
-    this.#sql.exec(
-      'INSERT INTO outcomes (outcome, changes) VALUES (?, ?) ON CONFLICT (outcome) DO UPDATE SET changes = changes + excluded.changes',
-      ...[outcome, changes],
-    );
   }
 
   /** Stamps and numbers the rows and writes them as entries; saves the source's counters in any case. */

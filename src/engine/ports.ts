@@ -2,7 +2,17 @@ import type { Table, Value } from '../../schemas/table.ts';
 import type { SkipReason } from '../errors.ts';
 import type { Failure, Ticket } from '../failures/parked.ts';
 import type { LogFields } from '../log.ts';
-import type { Change, HostPace, KeyPage, LoadedRow, Page, PullRequest } from '../sources/source.ts';
+import type {
+  Agenda,
+  Change,
+  HostPace,
+  KeyPage,
+  LoadedRow,
+  Page,
+  PullRequest,
+  Seen,
+  Servers,
+} from '../sources/source.ts';
 
 /** What SQLite is given and gives back. Numbers are safe integers or floats; larger integers are text. */
 export type SqlValue = null | number | string | Uint8Array;
@@ -66,6 +76,8 @@ export interface HostTally {
   notModified: number;
   throttled: number;
   errors: number;
+  /** Requests that were forbidden or not answered in time: their host may mean "too many". */
+  refused: number;
   retryAfterMs: number | null;
 }
 
@@ -87,7 +99,7 @@ export interface LoadRequest {
 
 /** What came of one change of a Loader call. */
 export type LoadOutcome =
-  | { kind: 'rows'; rows: LoadedRow[]; documentBytes: number; revision: number | null }
+  | { kind: 'rows'; rows: LoadedRow[]; documentBytes: number; revision: number | null; seen?: Seen | undefined }
   | { kind: 'skip'; reason: SkipReason }
   | ({ kind: 'park'; retryAfterMs: number | null } & Failure)
   /** No answer, or none worth the name (5xx): the document's doing only if its host answers others. */
@@ -149,6 +161,8 @@ export interface LoadFailure {
 export interface LoadPort {
   start(permits: Permit[]): Promise<Answer<string>>;
   pull(request: PullRequest, permits: Permit[]): Promise<Answer<Page>>;
+  /** Where keys are served. Only of a source with an agenda. */
+  servers(known: Servers | null, permits: Permit[]): Promise<Answer<Servers>>;
   prepare(changes: Change[], permits: Permit[]): Promise<Answer<unknown>>;
   /** Keys the upstream holds, after a key or from the first one. Only of a source that `lists`. */
   list(after: string | null, permits: Permit[]): Promise<Answer<KeyPage>>;
@@ -215,6 +229,9 @@ export interface Ports {
   log: LogPort;
 }
 
+/** The pure part of a source's agenda. */
+export type AgendaRules = Pick<Agenda<unknown>, 'read' | 'next' | 'serverOf'>;
+
 /** What the engine knows of its source: the pure parts, and its pace. */
 export interface EngineSource {
   id: string;
@@ -223,10 +240,16 @@ export interface EngineSource {
   pollMs: number;
   settleMs: number;
   hosts: Record<string, HostPace>;
+  /** The pace of hosts that only the upstream names; null where it names none. */
+  others: HostPace | null;
+  /** Of a source that visits keys because it has no feed. */
+  agenda: AgendaRules | null;
   compare(a: string, b: string): number;
   /** The cursor in its one form; throws `CursorError` when it is none. */
   parse(cursor: string): string;
   requests(step: 'pull' | 'prepare' | 'load' | 'list', changes: Change[]): Record<string, number>;
+  /** What a document weighs as a rule; null where that is not known. */
+  documentBytes: number | null;
   prepares: boolean;
   lists: boolean;
 }

@@ -3,7 +3,7 @@ import { OwnError } from '../errors.ts';
 import type { Page } from '../sources/source.ts';
 import { type Admission, waitingUntil } from './admission.ts';
 import type { Journal } from './journal.ts';
-import { type Accepted, type Outcome, refusedRows } from './journal-append.ts';
+import { type Accepted, appendTaken, type Outcome } from './journal-append.ts';
 import type { Range, RangeLane } from './journal-ranges.ts';
 import type { EngineSource, Ports } from './ports.ts';
 import { failureError, type Run } from './run.ts';
@@ -178,28 +178,15 @@ export class RangePuller {
     const isLast = isEnd && cursor === range.to_cursor;
     const patch = { cursor, done: range.done + accepted.length, next_ms: nextMs };
     const ended = isLast ? { phase: 'done' as const, ended_ms: nowMs } : {};
-    this.#append(range, { accepted, patch: { ...patch, ...ended }, nowMs });
+    const { journal } = this.#parts;
+    appendTaken(journal, { accepted, nowMs }, taken =>
+      journal.appendRange(range, { accepted: taken, patch: { ...patch, ...ended }, nowMs }),
+    );
     for (let index = pending.done; index < done; index++) pending.ahead.delete(index);
     pending.done = done;
     pending.cursorBefore = cursor;
     if (isEnd) this.#pending = null;
     ports.log('slice_accepted', { source: this.#parts.source.id, lane: range.lane, changes: accepted.length, cursor });
-  }
-
-  /** What SQLite refuses of rows is parked, change by change; the slice comes in whole all the same. */
-  #append(range: Range, append: { accepted: Accepted[]; patch: Partial<Range>; nowMs: number }): void {
-    const { journal } = this.#parts;
-    try {
-      journal.appendRange(range, append);
-    } catch (error) {
-      if (append.accepted.every(({ outcome }) => outcome.kind !== 'rows')) throw error;
-      const accepted = append.accepted.map(one =>
-        one.outcome.kind === 'rows' && !journal.takes(one, append.nowMs)
-          ? { ...one, outcome: refusedRows(error) }
-          : one,
-      );
-      journal.appendRange(range, { ...append, accepted });
-    }
   }
 
   /** The range is still the one that was pulled from: not cancelled, started anew or moved on by another run. */

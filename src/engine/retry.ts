@@ -139,14 +139,14 @@ export class Retries {
     // What is too large for a call of many, or ended one, gets a call of its own the next time.
     if (reason === 'large' || reason === 'died')
       this.#journal.state.suspectChange(parked.place, { deaths: 0, throttled: 0 });
-    const blockedMs = this.#admission.blockedMs(this.#requests(changeOf(parked)), nowMs);
+    const blockedMs = this.#admission.blockedMs(this.#requests(this.#changeOf(parked)), nowMs);
     return Math.max(this.#pace.waitMs, blockedMs);
   }
 
   #grant(parked: ParkedChange): Grant {
     return {
       ticket: ticketOf(parked),
-      change: changeOf(parked),
+      change: this.#changeOf(parked),
       lastLsn: this.#journal.state.lastLsnOf(parked.key),
       documentBytes: this.#journal.state.documentBytesOf(parked.key),
     };
@@ -162,6 +162,11 @@ export class Retries {
     return { permits: wanted.map(([host, count]) => this.#admission.take({ host, count, nowMs })), waitUntilMs: nowMs };
   }
 
+  #changeOf({ key, place, deleted, revision }: ParkedChange): Grant['change'] {
+    const hosts = this.#journal.agenda?.hostsOf(key);
+    return { key, place, deleted: deleted === 1, revision, skip: null, ...hosts };
+  }
+
   /** Another look asks for deleted items as well. */
   #requests(change: Grant['change']): Record<string, number> {
     return this.#source.requests('load', [{ ...change, deleted: false }]);
@@ -170,10 +175,6 @@ export class Retries {
 
 function ticketOf({ change_number, attempts }: ParkedChange): Ticket {
   return { changeNumber: change_number, attempt: attempts };
-}
-
-function changeOf({ key, place, deleted, revision }: ParkedChange): Grant['change'] {
-  return { key, place, deleted: deleted === 1, revision, skip: null };
 }
 
 /** Permits taken one after the other on one host's timeline, as one. */

@@ -18,9 +18,17 @@ interface Call {
   alone: boolean;
 }
 
+/** How a slice is loaded. `spread`: its changes need not come in order, and each host answers for itself. */
+interface Way {
+  run: Run;
+  afresh: boolean;
+  spread?: boolean;
+}
+
 interface Slice {
   changes: Change[];
   afresh: boolean;
+  spread: boolean;
   run: Run;
   prepared: unknown;
   outcomes: (Outcome | null)[];
@@ -48,7 +56,7 @@ export class SliceLoader {
   }
 
   /** Throws `OwnError` when one of our own parts failed: nothing of the slice counts then. */
-  async load(changes: Change[], { run, afresh }: { run: Run; afresh: boolean }): Promise<LoadedSlice> {
+  async load(changes: Change[], { run, afresh, spread = false }: Way): Promise<LoadedSlice> {
     const outcomes = changes.map((change): Outcome | null =>
       change.skip ? { kind: 'skip', reason: change.skip } : null,
     );
@@ -59,8 +67,8 @@ export class SliceLoader {
       admitted.map(index => changes[index]!),
       run,
     );
-    const slice: Slice = { changes, afresh, run, prepared, outcomes, throttled: [], unanswered: [] };
-    const { together, alone } = this.#plan(changes, admitted);
+    const slice: Slice = { changes, afresh, spread, run, prepared, outcomes, throttled: [], unanswered: [] };
+    const { together, alone } = this.#plan(slice, admitted);
     const large = (
       await Promise.all(together.map((call, lane) => this.#call(slice, call, { lane, lanes: together.length })))
     ).flat();
@@ -69,8 +77,13 @@ export class SliceLoader {
       if (run.callsLeft <= 0) break;
       await this.#call(slice, { indexes: [index], alone: true }, { lane: 0, lanes: 1 });
     }
-    this.#judgeThrottled(slice, admitted);
-    this.#judgeUnanswered(slice, admitted);
+    if (spread) {
+      // Each for itself: who got no answer waits alone, and whose host said "wait" is simply not visited yet.
+      for (const { index, park } of slice.unanswered) outcomes[index] = park;
+    } else {
+      this.#judgeThrottled(slice, admitted);
+      this.#judgeUnanswered(slice, admitted);
+    }
     return { outcomes, waitUntilMs };
   }
 
@@ -155,10 +168,11 @@ export class SliceLoader {
     return null;
   }
 
-  /** Spreads changes over calls, those of one key together and in order; suspects and large documents go alone. */
-  #plan(changes: Change[], admitted: number[]): { together: Call[]; alone: number[] } {
+  /** Distributes changes over calls, those of one key together and in order; suspects and large documents go alone. */
+  #plan({ changes, spread }: Slice, admitted: number[]): { together: Call[]; alone: number[] } {
     const alone: number[] = [];
-    const lanes: number[][] = Array.from({ length: LIMITS.loadCallsAtOnce }, () => []);
+    const count = spread ? LIMITS.spreadCallsAtOnce : LIMITS.loadCallsAtOnce;
+    const lanes: number[][] = Array.from({ length: count }, () => []);
     const laneOf = new Map<string, number[]>();
     for (const index of admitted) {
       const { key, place } = changes[index]!;
@@ -167,8 +181,11 @@ export class SliceLoader {
         alone.push(index);
         continue;
       }
-      const lane = laneOf.get(key) ?? lanes[laneOf.size % lanes.length]!;
-      laneOf.set(key, lane);
+      // Keys of one host stay in one call as well, where a slow one must not hold the others up.
+      const host = spread ? Object.keys(this.#source.requests('load', [changes[index]!]))[0] : undefined;
+      const group = host ?? key;
+      const lane = laneOf.get(group) ?? lanes[laneOf.size % lanes.length]!;
+      laneOf.set(group, lane);
       lane.push(index);
     }
     const together = lanes.filter(indexes => indexes.length > 0).map(indexes => ({ indexes, alone: false }));
@@ -179,17 +196,19 @@ export class SliceLoader {
   async #call(slice: Slice, call: Call, { lane, lanes }: { lane: number; lanes: number }): Promise<number[]> {
     const changes = call.indexes.map(index => slice.changes[index]!);
     const nowMs = this.#ports.clock.now();
+    const ms = slice.spread ? LIMITS.visitMsMax : LIMITS.sliceLoadMsMax;
+    const callsAtOnce = slice.spread ? LIMITS.spreadCallsAtOnce : LIMITS.loadCallsAtOnce;
     const permits = this.#permits(changes, { afresh: slice.afresh, nowMs });
     if (!permits) return [];
     const request = {
       ...{ changes, prepared: slice.prepared, permits, afresh: slice.afresh, large: call.alone },
-      budgetBytes: call.alone ? LIMITS.loadBytesMax : LIMITS.loadBytesMax / LIMITS.loadCallsAtOnce,
-      knownBytes: changes.map(change => this.#journal.state.documentBytesOf(change.key)),
-      rowBytesMax: LIMITS.sliceRowBytesMax / LIMITS.loadCallsAtOnce,
-      deadlineAtMs: nowMs + LIMITS.sliceLoadMsMax,
+      budgetBytes: call.alone ? LIMITS.loadBytesMax : LIMITS.loadBytesMax / callsAtOnce,
+      knownBytes: changes.map(change => this.#journal.state.documentBytesOf(change.key) ?? this.#source.documentBytes),
+      rowBytesMax: LIMITS.sliceRowBytesMax / callsAtOnce,
+      deadlineAtMs: nowMs + ms,
     };
     const limits = {
-      ms: LIMITS.sliceLoadMsMax,
+      ms,
       subject: `load of ${changes.length} changes (call ${lane + 1} of ${lanes})`,
     };
     const answer = await slice.run

@@ -160,3 +160,16 @@ function refusePromise<T>(result: T): T {
 function kindOf(value: unknown): string {
   return typeof value === 'object' ? (value?.constructor?.name ?? 'object') : typeof value;
 }
+
+/** Does something in a transaction and takes it back; throws what SQLite throws. */
+export function rehearse(sql: SqlPort, work: () => void): void {
+  const rehearsed = new Error('rehearsed');
+  try {
+    sql.transaction(() => {
+      work();
+      throw rehearsed;
+    });
+  } catch (error) {
+    if (error !== rehearsed) throw error;
+  }
+}

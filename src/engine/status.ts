@@ -2,6 +2,7 @@ import type { LiveFile, SourceHealth, SourceState, SourceStatus, TableFacts } fr
 import { LIMITS } from '../config.ts';
 import type { SkipReason } from '../errors.ts';
 import { policyOf } from '../failures/policy.ts';
+import { agendaStatus } from './agenda-controls.ts';
 import { isUnwell, LOOKING_STEPS } from './audit.ts';
 import type { Engine } from './engine.ts';
 import { TAIL } from './journal-append.ts';
@@ -60,6 +61,7 @@ export async function statusOf(engine: Engine): Promise<SourceStatus> {
     ),
     last_flush: flush ?? { at: null, rows: null, bytes: null, key: null, duration_ms: null },
     upstream: { requests: row.requests, not_modified: row.not_modified, throttled: row.throttled, errors: row.errors },
+    agenda: agendaStatus(engine),
     next_wake_at: iso(await ports.wake.get()),
     last_error: fault
       ? {

@@ -83,12 +83,12 @@ export class ParkedChanges {
     if (policyOf(why.reason).action === 'never') this.#die(changeNumber, why.nowMs);
   }
 
-  /** Takes out what is parked or dead for a key, since something newer of it was accepted. Returns how many. */
-  supersede(key: string, nowMs: number): number {
+  /** Takes out what is parked or dead for a key, for a reason that ends its letters too. Returns how many. */
+  takeOut(key: string, end: Parameters<DeadLetters['resolve']>[1]): number {
     const statement = 'DELETE FROM parked WHERE key = ? RETURNING change_number';
-    const superseded = this.#sql.exec<{ change_number: number }>(statement, key);
-    for (const { change_number } of superseded) this.letters.resolve(change_number, { status: 'superseded', nowMs });
-    return superseded.length;
+    const taken = this.#sql.exec<{ change_number: number }>(statement, key);
+    for (const { change_number } of taken) this.letters.resolve(change_number, end);
+    return taken.length;
   }
 
   /** Takes one out that has come to something; false when it is gone already or was looked at again meanwhile. */

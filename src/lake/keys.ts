@@ -42,9 +42,9 @@ export function nameFromSegment(segment: string): string {
   );
 }
 
-/** Where the raw document of an item is; one object an item, the newest. Throws `UpstreamError` `key-too-long`. */
-export function rawKey(prefix: string, name: string): string {
-  return checkLength(`${prefix}/raw/${segmentOf(name)}/latest.json`);
+/** Where a raw document of an item is: one object for each file of it, the newest. Throws `UpstreamError` `key-too-long`. */
+export function rawKey(prefix: string, name: string, file = 'latest.json'): string {
+  return checkLength(`${prefix}/raw/${segmentOf(name)}/${file}`);
 }
 
 /**

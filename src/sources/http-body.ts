@@ -1,6 +1,7 @@
 import { LIMITS } from '../config.ts';
 import { UpstreamError } from '../errors.ts';
 import { type JsonAnswer, notJsonFault } from './json.ts';
+import type { Fetched } from './source.ts';
 
 /** The document is over `LIMITS.documentBytesLarge` and this call may not load such: hand its change back. */
 export class LargeDocument extends Error {
@@ -27,13 +28,13 @@ export interface BodyReading {
   checkTime(): void;
 }
 
-export type Received = JsonAnswer & { etag: string | null };
+export type Received = JsonAnswer & Fetched;
 
 /**
  * Reads a body to its end and gives its bytes. Throws `UpstreamError`, and `LargeDocument`; a body too large to be held
  * is `too-large` in any case, also when it was stored.
  */
-export async function readBody(response: Response, reading: BodyReading): Promise<Received> {
+export async function readBody(response: Response, reading: BodyReading): Promise<Omit<Received, 'freshMs'>> {
   const { headers } = response;
   const encoding = headers.get('content-encoding');
   const encoded = encoding !== null && encoding !== 'identity';

@@ -4,14 +4,19 @@ import { LIMITS } from '../config.ts';
 import type { HostTally, Permit, StatusClass } from '../engine/ports.ts';
 import { messageOf, OwnError, UpstreamError } from '../errors.ts';
 import { LargeDocument, type Received, readBody, type Upload } from './http-body.ts';
+import { freshMs, retryAfterMs } from './http-headers.ts';
+import { createPacer, pastDeadline } from './http-pacer.ts';
 import { checkShape, parseJson } from './json.ts';
 import { parseLarge } from './json-large.ts';
-import type { SourceContext } from './source.ts';
+import type { Fetched, SourceContext } from './source.ts';
 
 export { LargeDocument };
 
 /** One request with its body, from sending to the last byte: the largest packument known takes 8 s at 5 Mbit/s. */
 const REQUEST_MS_MAX = 20_000;
+
+/** An answer that our own deadline cut off after this long was late. */
+const LATE_MS = 5_000;
 
 /** A body that is stored in parts has this long from the first on: the largest, at 7 MB a second. */
 const STORE_MS_MAX = 40_000;
@@ -24,6 +29,8 @@ export interface FetcherOptions {
   /** Who an upstream can write to. */
   contact: string;
   permits: Permit[];
+  /** Gets a slot for a host that is not among the permits; null when it has none in time. */
+  permit?: ((host: string) => Promise<Permit | null>) | undefined;
   /** Nothing is begun or waited for past this. */
   deadlineAtMs: number;
   /** Whether an answer over `LIMITS.documentBytesLarge` may be read. */
@@ -49,6 +56,19 @@ interface Asked {
   headers: Record<string, string>;
   /** The name of the document asked for, where it is one. */
   name?: string;
+  timeoutMs?: number | undefined;
+  /** Redirects that may still be followed; undefined leaves them to the runtime. */
+  redirects?: number | undefined;
+}
+
+/** An answer that says to ask elsewhere. */
+class Redirect extends Error {
+  readonly url: string;
+
+  constructor(url: string) {
+    super('redirect');
+    this.url = url;
+  }
 }
 
 /**
@@ -57,9 +77,9 @@ interface Asked {
  * took a permit for.
  */
 export function createFetcher(options: FetcherOptions): Fetcher {
-  const { permits, deadlineAtMs, now = Date.now, sleep = pause, retryMsMin = RETRY_MS_MIN } = options;
+  const { deadlineAtMs, now = Date.now, sleep = pause, retryMsMin = RETRY_MS_MIN } = options;
   const tallies = new Map<string, HostTally>();
-  const waitForSlot = createPacer({ permits, deadlineAtMs, now, sleep });
+  const waitForSlot = createPacer({ ...options, now, sleep });
 
   /** One request in its slot; `read` belongs to each try, so that a body that only looks whole is asked for again. */
   async function ask<T>(asked: Asked, read: (received: Received) => T): Promise<T> {
@@ -77,23 +97,28 @@ export function createFetcher(options: FetcherOptions): Fetcher {
         throw error;
       }
     };
-    return pRetry(attempt, {
-      retries: RETRIES_MAX,
-      minTimeout: retryMsMin,
-      randomize: true,
-      maxRetryTime: Math.max(0, deadlineAtMs - now()),
-      shouldRetry: ({ error }) => isConnectionFault(error),
-    });
+    try {
+      return await pRetry(attempt, {
+        retries: RETRIES_MAX,
+        minTimeout: retryMsMin,
+        randomize: true,
+        maxRetryTime: Math.max(0, deadlineAtMs - now()),
+        shouldRetry: ({ error }) => isConnectionFault(error),
+      });
+    } catch (error) {
+      if (!(error instanceof Redirect)) throw error;
+      return ask({ ...asked, url: error.url, redirects: asked.redirects! - 1 }, read);
+    }
   }
 
   return {
-    async fetchRaw(url, { subject, headers = {} }) {
-      return ask({ url, subject, headers }, ({ bytes, etag }) => ({ bytes, etag }));
+    async fetchRaw(url, { subject, headers = {}, timeoutMs, redirects }) {
+      return ask({ url, subject, headers, timeoutMs, redirects }, factsOf);
     },
     async fetchJson(url, { subject, shape, headers }) {
       const asked = { url, subject, headers: { accept: 'application/json', ...headers } };
-      const { bytes, etag, json } = await ask(asked, received => ({ ...received, json: parseJson(subject, received) }));
-      return { bytes, etag, json: checkShape(subject, shape, json) };
+      const answer = await ask(asked, received => ({ ...received, json: parseJson(subject, received) }));
+      return { ...factsOf(answer), json: checkShape(subject, shape, answer.json) };
     },
     async fetchDocument(url, { subject, name, unread, headers }) {
       const parse = (received: Received) =>
@@ -101,36 +126,20 @@ export function createFetcher(options: FetcherOptions): Fetcher {
           ? parseLarge(subject, received, unread)
           : parseJson(subject, received);
       const asked = { url, subject, name, headers: { accept: 'application/json', ...headers } };
-      const { bytes, etag, json } = await ask(asked, received => ({ ...received, json: parse(received) }));
-      return { bytes, etag, json };
+      const answer = await ask(asked, received => ({ ...received, json: parse(received) }));
+      return { ...factsOf(answer), json: answer.json };
     },
     tallies: () => structuredClone([...tallies.values()]),
   };
 }
 
-/** Lets each request of a host go in the next slot of its permits. A retry goes in the slot of its request. */
-function createPacer({
-  permits,
-  deadlineAtMs,
-  now,
-  sleep,
-}: Pick<FetcherOptions, 'permits' | 'deadlineAtMs'> & Required<Pick<FetcherOptions, 'now' | 'sleep'>>) {
-  const used = new Map<Permit, number>();
-  return async (host: string, subject: string) => {
-    const permit = permits.find(candidate => candidate.host === host && (used.get(candidate) ?? 0) < candidate.count);
-    if (!permit) throw new Error(`${subject}: expected a permit for ${host}, got none left`);
-    const slot = used.get(permit) ?? 0;
-    const atMs = permit.startAtMs + slot * permit.intervalMs;
-    if (atMs >= deadlineAtMs) throw pastDeadline(subject);
-    used.set(permit, slot + 1);
-    const waitMs = atMs - now();
-    if (waitMs > 0) await sleep(waitMs);
-  };
+function factsOf({ bytes, etag, freshMs }: Received): Fetched {
+  return { bytes, etag, freshMs };
 }
 
 /** One try: status, headers and body, within the request's time and the call's deadline. */
 async function request(
-  { url, subject, headers, name }: Asked,
+  { url, subject, headers, name, timeoutMs = REQUEST_MS_MAX, redirects }: Asked,
   {
     contact,
     deadlineAtMs,
@@ -145,10 +154,11 @@ async function request(
   const leftMs = deadlineAtMs - now();
   if (leftMs <= 0) throw pastDeadline(subject);
   const cut = new AbortController();
-  let allowedMs = REQUEST_MS_MAX;
+  let allowedMs = timeoutMs;
   let stop = timer(Math.min(allowedMs, leftMs), () => cut.abort());
   const failed = (reason: 'unreachable' | 'truncated', error: unknown) => {
-    if (cut.signal.aborted && leftMs < REQUEST_MS_MAX) return pastDeadline(subject);
+    if (cut.signal.aborted && Math.min(allowedMs, leftMs) >= LATE_MS) tally.refused += 1;
+    if (cut.signal.aborted && leftMs < timeoutMs) return pastDeadline(subject);
     tally.errors += 1;
     if (cut.signal.aborted)
       return new UpstreamError('timeout', `${subject}: expected a whole answer within ${allowedMs} ms`);
@@ -166,6 +176,7 @@ async function request(
     const init = {
       headers: { ...headers, 'user-agent': userAgent(contact) },
       cache: 'no-store' as const,
+      redirect: redirects === undefined ? ('follow' as const) : ('manual' as const),
       signal: cut.signal,
     };
     const response = await send(url, init).catch(error => {
@@ -173,16 +184,28 @@ async function request(
       throw failed('unreachable', error);
     });
     tally.statuses[statusClass(response.status)] += 1;
+    if (redirects !== undefined && redirects > 0) await checkRedirect(response, url);
     if (response.status !== 200) throw await statusError(response, { subject, tally, nowMs: now() });
-    return await readBody(response, {
+    const received = await readBody(response, {
       ...{ subject, large, failed, store: store && name !== undefined ? () => openStore(name) : null },
       checkTime: () => {
         if (cut.signal.aborted) throw failed('truncated', null);
       },
     });
+    return { ...received, freshMs: freshMs(response.headers, now()) };
   } finally {
     stop();
   }
+}
+
+/** Throws where to ask instead, when the answer names a place that can be asked. */
+async function checkRedirect({ status, headers, body }: Response, url: string): Promise<void> {
+  const location = headers.get('location');
+  if (![301, 302, 303, 307, 308].includes(status) || location === null || !URL.canParse(location, url)) return;
+  const target = new URL(location, url);
+  if (!/^https?:$/.test(target.protocol)) return;
+  await body?.cancel().catch(() => {});
+  throw new Redirect(target.href);
 }
 
 /** Counts an answer that is not 200 and makes its error. 429, and 503 with a time to wait, are throttling; a 404 is an answer. */
@@ -196,22 +219,12 @@ async function statusError(
   if (waitMs !== null) tally.retryAfterMs = Math.max(tally.retryAfterMs ?? 0, waitMs);
   if (status === 304) tally.notModified += 1;
   else if (status === 429 || (status === 503 && waitMs !== null)) tally.throttled += 1;
+  else if (status === 403) tally.refused += 1;
   else if (status >= 500) tally.errors += 1;
   return new UpstreamError(`http-${status}`, `${subject}: expected status 200, got ${status}`, {
     status,
     retryAfterMs: waitMs,
   });
-}
-
-/** `Retry-After`, seconds or an HTTP date, as a wait of at most a day; null when absent or neither (RFC 9110, 10.2.3). */
-export function retryAfterMs(header: string | null, nowMs: number): number | null {
-  const text = header?.trim() ?? '';
-  const waitMs = /^\d+$/.test(text)
-    ? Number(text) * 1000
-    : /^[a-z]{3,9},? /i.test(text)
-      ? Date.parse(text) - nowMs
-      : NaN;
-  return Number.isNaN(waitMs) ? null : Math.min(Math.max(0, waitMs), LIMITS.retryAfterMsMax);
 }
 
 /** Whether asking again at once may help: no connection, or one that broke. */
@@ -234,10 +247,6 @@ function connectionError(subject: string, reason: 'unreachable' | 'truncated', e
   );
 }
 
-function pastDeadline(subject: string): OwnError {
-  return new OwnError('deadline', `${subject}: expected to be answered before the deadline of the call`);
-}
-
 function userAgent(contact: string): string {
   return `Tributary/${about.version} (+${contact.replace(/[^\x20-\x7e]/g, '?')})`;
 }
@@ -246,7 +255,8 @@ function tallyOf(tallies: Map<string, HostTally>, host: string): HostTally {
   const known = tallies.get(host);
   if (known) return known;
   const statuses = { '2xx': 0, '3xx': 0, '4xx': 0, '5xx': 0, none: 0 };
-  const tally = { host, requests: 0, statuses, notModified: 0, throttled: 0, errors: 0, retryAfterMs: null };
+  const counts = { requests: 0, notModified: 0, throttled: 0, errors: 0, refused: 0 };
+  const tally = { host, ...counts, statuses, retryAfterMs: null };
   tallies.set(host, tally);
   return tally;
 }

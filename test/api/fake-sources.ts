@@ -99,6 +99,7 @@ export function statusOf(source: string): SourceStatus {
     tables: {},
     last_flush: { at: null, rows: null, bytes: null, key: null, duration_ms: null },
     upstream: { requests: 0, not_modified: 0, throttled: 0, errors: 0 },
+    agenda: null,
     next_wake_at: null,
     last_error: { kind: null, reason: null, hint: null, retry: null, at: null },
   };
@@ -153,6 +154,16 @@ function stubOf({ id, tables }: { id: string; tables: Table[] }, calls: string[]
       calls.push(`${id} replay ${JSON.stringify(wanted)}`);
       return { changes: 2, by_reason: { 'http-404': 2 } };
     },
+    async watchKeys({ atMs, keys }) {
+      calls.push(`${id} watch ${keys.map(({ key }) => key).join(' ')}`);
+      return { atMs: atMs ?? 1, added: keys.length, known: 0, repeated: [] };
+    },
+    async unwatchKeys(keys) {
+      calls.push(`${id} unwatch ${keys.join(' ')}`);
+      return keys.length;
+    },
+    watchedKeys: async () => [],
+    watchedKey: async () => null,
     async push({ identity, rows }) {
       calls.push(`${id} push ${identity} ${rows.length}`);
       return { refused: null, accepted: rows.length, repeated: 0 };

@@ -172,7 +172,7 @@ function fillJournal(stateDir: string): { file: string; rowBytes: number } {
   const [name] = readdirSync(folder).filter(found => /^[0-9a-f]{64}\.sqlite$/.test(found));
   const file = path.join(folder, name!);
   const sql = nodeSql(file);
-  const journal = new Journal(sql, PARQUET.port, { waitMs: 10_000, attemptsMax: 20, leaseMs: 300_000 });
+  const journal = new Journal(sql, PARQUET.port, { pace: { waitMs: 10_000, attemptsMax: 20, leaseMs: 300_000 } });
   const source = new NpmRows({ dataLengthMax: 300 });
   let bytes = 0;
   journal.state.updateLane(TAIL, { cursor: '0', page_accepted_ms: Date.now() });

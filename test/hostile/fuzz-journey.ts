@@ -77,7 +77,9 @@ export class Journey {
 
   constructor() {
     openJournal(this.#sql, npm.id, [npmPackage.name]);
-    this.#journal = new Journal(this.#sql, PARQUET.port, { waitMs: 10_000, attemptsMax: 20, leaseMs: 300_000 });
+    this.#journal = new Journal(this.#sql, PARQUET.port, {
+      pace: { waitMs: 10_000, attemptsMax: 20, leaseMs: 300_000 },
+    });
     this.#files = new JournalFiles(this.#sql, PARQUET.port);
     this.#journal.state.updateLane(TAIL, { cursor: '0' });
   }

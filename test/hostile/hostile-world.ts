@@ -3,7 +3,7 @@ import { afterEach, expect, vi } from 'vitest';
 import { Engine } from '../../src/engine/engine.ts';
 import type { LoadPort } from '../../src/engine/ports.ts';
 import { failedOf, replayFailed } from '../../src/failures/replay.ts';
-import { type Loading, listStep, loadStep, prepareStep, pullStep, startStep } from '../../src/loading.ts';
+import { type Loading, listStep, loadStep, prepareStep, pullStep, serversStep, startStep } from '../../src/loading.ts';
 import { type PushedChange, type Replay, startReplay } from '../../src/local/replay.ts';
 import type { createFetcher } from '../../src/sources/http.ts';
 import { npm } from '../../src/sources/npm.ts';
@@ -277,6 +277,7 @@ export class HostileWorld {
     return {
       start: permits => call(() => startStep(loading, permits)),
       pull: (request, permits) => call(() => pullStep(loading, { request, permits })),
+      servers: (known, permits) => call(() => serversStep(loading, { known, permits })),
       prepare: (changes, permits) => call(() => prepareStep(loading, { changes, permits })),
       load: request => call(() => loadStep(loading, request)),
       list: (after, permits) => call(() => listStep(loading, { after, permits })),

@@ -47,8 +47,8 @@ export const BROKEN_FAILURES: Broken[] = [
   ),
   one('letter of a superseded change left open', LOST, {
     file: PARKED,
-    text: "for (const { change_number } of superseded) this.letters.resolve(change_number, { status: 'superseded', nowMs });",
-    instead: 'void nowMs;',
+    text: 'for (const { change_number } of taken) this.letters.resolve(change_number, end);',
+    instead: 'void end;',
   }),
   one('letter told once and never again', LOST, {
     file: LETTERS,
@@ -85,7 +85,7 @@ export const BROKEN_FAILURES: Broken[] = [
     LOST,
     {
       file: JOURNAL,
-      text: "if (isTaken) this.#countOutcome('skipped:dismissed', 1);",
+      text: "if (isTaken) countOutcome(this.#sql, 'skipped:dismissed', 1);",
       instead: '',
     },
     60,

@@ -104,8 +104,8 @@ export const BROKEN: Broken[] = [
   },
   one('nothing superseded', NEWEST, {
     file: JOURNAL,
-    text: "this.#countOutcome('skipped:superseded', this.parked.supersede(one.change.key, nowMs));",
-    instead: '',
+    text: "const superseded = this.parked.takeOut(one.change.key, { status: 'superseded', nowMs });",
+    instead: 'const superseded = 0;',
   }),
   one('stamps follow the clock', SAME, {
     file: JOURNAL,
@@ -192,8 +192,8 @@ export const BROKEN: Broken[] = [
   }),
   one('superseded and not counted', LOST, {
     file: JOURNAL,
-    text: "this.#countOutcome('skipped:superseded', this.parked.supersede(one.change.key, nowMs));",
-    instead: 'this.parked.supersede(one.change.key);',
+    text: "countOutcome(this.#sql, 'skipped:superseded', superseded);",
+    instead: '',
   }),
   ...BROKEN_FAILURES,
   ...BROKEN_BESIDE,

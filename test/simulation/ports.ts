@@ -1,6 +1,6 @@
 import type { Answer, BucketPort, LoadPort, Permit, Ports } from '../../src/engine/ports.ts';
 import { messageOf, OwnError } from '../../src/errors.ts';
-import { type Loading, listStep, loadStep, pullStep, startStep } from '../../src/loading.ts';
+import { type Loading, listStep, loadStep, pullStep, serversStep, startStep } from '../../src/loading.ts';
 import type { Visit } from './upstream.ts';
 import type { World } from './world.ts';
 
@@ -102,6 +102,8 @@ export function loadPort(world: World, made: <T>(call: string, effect: () => T |
       made(`load.pull ${request.cursor}`, () =>
         visiting({ permits }, loading => pullStep(loading, { request, permits })),
       ),
+    servers: (known, permits) =>
+      made('load.servers', () => visiting({ permits }, loading => serversStep(loading, { known, permits }))),
     prepare: async () => ({ ok: true, value: null, hosts: [] }),
     load: request =>
       made(`load.load ${request.changes.map(change => change.key).join(' ')}`, () =>

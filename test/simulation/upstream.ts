@@ -144,7 +144,7 @@ export class Upstream {
 
 const EMPTY_TALLY = {
   ...{ requests: 0, statuses: { '2xx': 0, '3xx': 0, '4xx': 0, '5xx': 0, none: 0 } },
-  ...{ notModified: 0, throttled: 0, errors: 0, retryAfterMs: null },
+  ...{ notModified: 0, throttled: 0, errors: 0, refused: 0, retryAfterMs: null },
 };
 
 /** How an upstream with this fault answers; what is wrong with a document comes with a status of 200. */

@@ -1,4 +1,5 @@
 import { Engine, type EngineOptions } from '../../src/engine/engine.ts';
+import { engineSourceOf } from '../../src/engine/engine-source.ts';
 import { TAIL } from '../../src/engine/journal-append.ts';
 import type { EngineSource } from '../../src/engine/ports.ts';
 import { balanceOf, stateOf } from '../../src/engine/status.ts';
@@ -209,11 +210,7 @@ export class World {
 
   #source(): EngineSource {
     const visit = { permits: [], deadlineAtMs: 0, tallies: new Map(), slotsUsed: new Map() };
-    const source = this.kind(this.upstream, visit);
-    const { id, tables, resumable, compare, parse } = source;
-    const can = { prepares: false, lists: source.list !== undefined };
-    const requests: EngineSource['requests'] = (step, changes) => source.requests(step, changes, this.settings);
-    return { id, tables, resumable, compare, parse, requests, ...source.pace(this.settings), ...can };
+    return engineSourceOf(this.kind(this.upstream, visit), this.settings);
   }
 }
 

@@ -1,7 +1,7 @@
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { retryAfterMs } from '../../src/sources/http.ts';
+import { retryAfterMs } from '../../src/sources/http-headers.ts';
 import { failureOf, fetcherFor, json, NOW, raw, serve } from './fetcher.ts';
 
 const DAY = 24 * 3_600_000;
@@ -13,7 +13,7 @@ describe('an answer', () => {
     const server = await serve((_request, response) => response.writeHead(200, { etag: '"7"' }).end(body));
     const { fetchRaw, fetchJson } = fetcherFor(server);
     const fetched = await fetchRaw(server.url, raw);
-    expect(fetched).toEqual({ bytes: new TextEncoder().encode(body), etag: '"7"' });
+    expect(fetched).toEqual({ bytes: new TextEncoder().encode(body), etag: '"7"', freshMs: null });
     const read = await fetchJson(server.url, { subject: 'thing', shape: z.looseObject({ a: z.string() }) });
     expect(read.json).toEqual({ b: 1, a: 'ä' });
     expect(read.bytes).toEqual(fetched.bytes);
@@ -53,6 +53,7 @@ describe('a status', () => {
         notModified: status === 304 ? 1 : 0,
         throttled: 0,
         errors: status >= 500 ? 1 : 0,
+        refused: 0,
         retryAfterMs: null,
       },
     ]);
@@ -76,7 +77,7 @@ describe('a status', () => {
     expect(fetcher.tallies()).toEqual([
       {
         ...{ host: server.host, requests: 4, statuses: { ...NO_STATUS, '4xx': 2, '5xx': 2 } },
-        ...{ notModified: 0, throttled: 3, errors: 1, retryAfterMs: 3_600_000 },
+        ...{ notModified: 0, throttled: 3, errors: 1, refused: 0, retryAfterMs: 3_600_000 },
       },
     ]);
   });

@@ -190,7 +190,7 @@ describe.each(SOURCES)('source $id', source => {
       return tallies.length;
     };
     const cursor = await start();
-    expect(await asks('pull', [], ctx => source.pull({ cursor, poll: 0 }, ctx))).toBeGreaterThan(0);
+    expect(await asks('pull', [], ctx => source.pull!({ cursor, poll: 0 }, ctx))).toBeGreaterThan(0);
     if (source.list) expect(await asks('list', [], ctx => source.list!(null, ctx))).toBe(1);
     const whole = changes.filter(({ key }) => !RETRIED.includes(key));
     for (const some of [whole, whole.slice(0, 1), whole.filter(change => change.deleted), []]) {

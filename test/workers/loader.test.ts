@@ -73,7 +73,7 @@ describe('a document that is fine', () => {
     const answer = await loadAnswer(['ms']);
     expect(answer.hosts).toEqual([
       {
-        ...{ host: new URL(upstream.origin).host, requests: 1, notModified: 0, throttled: 0, errors: 0 },
+        ...{ host: new URL(upstream.origin).host, requests: 1, notModified: 0, throttled: 0, errors: 0, refused: 0 },
         ...{ statuses: { '2xx': 1, '3xx': 0, '4xx': 0, '5xx': 0, none: 0 }, retryAfterMs: null },
       },
     ]);

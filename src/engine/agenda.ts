@@ -1,0 +1,205 @@
+import { LIMITS } from '../config.ts';
+import { messageOf, OwnError } from '../errors.ts';
+import type { Change } from '../sources/source.ts';
+import { type Admission, waitingUntil } from './admission.ts';
+import type { Journal } from './journal.ts';
+import { agendaOf, type Due, type JournalAgenda, visitPlace } from './journal-agenda.ts';
+import { type Accepted, appendTaken, TAIL } from './journal-append.ts';
+import type { Lane } from './journal-state.ts';
+import type { EngineSource, Ports } from './ports.ts';
+import { failureError, type Run } from './run.ts';
+import type { SliceLoader } from './slice.ts';
+
+interface Parts {
+  ports: Ports;
+  source: EngineSource;
+  journal: Journal;
+  admission: Admission;
+  slices: SliceLoader;
+}
+
+/** Keys to visit now, and how it stands with those that are due as well. */
+interface Slice {
+  changes: Change[];
+  /** When the first host that has no room now has some again; null when all of them have. */
+  roomAtMs: number | null;
+}
+
+/**
+ * Follows an upstream that has no feed: visits keys of the agenda that are due, spread over all hosts that may be asked,
+ * each slice one append that makes its keys due again. Its cursor counts the visits accepted.
+ */
+export class Visitor {
+  readonly #ports: Ports;
+  readonly #source: EngineSource;
+  readonly #journal: Journal;
+  readonly #agenda: JournalAgenda;
+  readonly #admission: Admission;
+  readonly #slices: SliceLoader;
+
+  constructor({ ports, source, journal, admission, slices }: Parts) {
+    this.#ports = ports;
+    this.#source = source;
+    this.#journal = journal;
+    this.#agenda = agendaOf(journal);
+    this.#admission = admission;
+    this.#slices = slices;
+  }
+
+  /** Goes on until nothing more can be visited, the run's end, or `enough`. Throws `OwnError`; nothing of the slice counts then. */
+  async follow(run: Run, enough: () => Promise<boolean>): Promise<void> {
+    if (this.#lane().cursor === null)
+      this.#update({ cursor: '0', first_cursor: '0', page_accepted_ms: this.#ports.clock.now() });
+    await this.#askServers(run);
+    this.#agenda.recall(this.#ports.clock.now());
+    while (!(await enough()) && !run.over) {
+      const { changes, roomAtMs } = this.#due();
+      if (changes.length === 0) return this.#rest(roomAtMs);
+      const { outcomes } = await this.#slices.load(changes, { run, afresh: true, spread: true });
+      const visited = outcomes.flatMap((outcome, index) => (outcome ? [{ change: changes[index]!, outcome }] : []));
+      this.#letIn(visited);
+      await run.keepArmed();
+      // Nobody came to anything in time: the next run asks again.
+      if (visited.length === 0) return this.#rest(this.#ports.clock.now() + LIMITS.backoffMsMin);
+    }
+  }
+
+  /** What is at hand is in the journal at all times. */
+  drop(): void {}
+
+  /** A visit is accepted as soon as it is loaded: nothing newer of a key is ever at hand. */
+  expects(): boolean {
+    return false;
+  }
+
+  nextMs(nowMs: number): number {
+    const { cursor, next_pull_ms } = this.#lane();
+    return cursor === null ? nowMs : waitingUntil(next_pull_ms, nowMs, this.#source.pollMs);
+  }
+
+  #lane(): Lane {
+    return this.#journal.state.lane(TAIL);
+  }
+
+  #update(patch: Parameters<Journal['state']['updateLane']>[1]): void {
+    this.#journal.state.updateLane(TAIL, patch);
+  }
+
+  /** A list that is older than it should be does until a newer one comes; without any there is nobody to ask. */
+  async #askServers(run: Run): Promise<void> {
+    const known = this.#agenda.servers();
+    const nowMs = this.#ports.clock.now();
+    if (known && waitingUntil(known.freshUntilMs, nowMs, LIMITS.agendaAheadMsMax) > nowMs) return;
+    try {
+      const permits = this.#admission.takeAll(this.#source.requests('pull', []), nowMs);
+      const answer = await run.call(() => this.#ports.load.servers(known, permits), {
+        ms: LIMITS.pullMsMax,
+        subject: 'servers',
+      });
+      this.#admission.learn(answer.hosts, this.#ports.clock.now());
+      if (!answer.ok) throw failureError(answer.failure);
+      this.#agenda.saveServers(answer.value);
+    } catch (error) {
+      if (!known) throw error;
+      this.#ports.log('servers_failed', { source: this.#source.id, reason: messageOf(error) });
+      this.#agenda.saveServers({ ...known, freshUntilMs: nowMs + LIMITS.serversRetryMs });
+    }
+  }
+
+  /** Those due longest of each space, in turns, as far as their hosts have room. */
+  #due(): Slice {
+    const nowMs = this.#ports.clock.now();
+    const room = new Room(this.#admission, nowMs);
+    const servers = new Map(this.#agenda.spaces().map(({ id, name }) => [id, this.#agenda.serverOf(name)]));
+    const open = [...servers.keys()].filter(id =>
+      room.has(this.#requestsOf(changeOf({ key: '', alsoHost: null }, servers.get(id)!))),
+    );
+    const due = this.#agenda.due(open, { nowMs, each: LIMITS.visitsPerSpaceMax });
+    const longest = due.reduce((most, { visits }) => Math.max(most, visits.length), 0);
+    const changes: Change[] = [];
+    for (let turn = 0; turn < longest; turn++) {
+      for (const { space, visits } of due) {
+        if (changes.length === LIMITS.visitsMax) return { changes, roomAtMs: room.atMs };
+        if (turn >= visits.length) continue;
+        const change = changeOf(visits[turn]!, servers.get(space)!);
+        if (room.take(this.#requestsOf(change))) changes.push(change);
+      }
+    }
+    return { changes, roomAtMs: room.atMs };
+  }
+
+  #requestsOf(change: Change): Record<string, number> {
+    return this.#source.requests('load', [change]);
+  }
+
+  /** Nothing can be visited now: notes how much is due all the same, and when to look again. */
+  #rest(roomAtMs: number | null): void {
+    const nowMs = this.#ports.clock.now();
+    const { due, nextDueMs } = this.#agenda.count({ nowMs, overdueMs: nowMs });
+    const isWaiting = roomAtMs !== null && due > 0;
+    const nextMs = (isWaiting ? roomAtMs : nextDueMs) ?? Number.POSITIVE_INFINITY;
+    this.#update({
+      ...{ lag_changes: isWaiting ? due : 0, at_head: isWaiting ? 0 : 1 },
+      ...(isWaiting ? {} : { reached_head_ms: nowMs, page_accepted_ms: nowMs }),
+      next_pull_ms: Math.max(nowMs, Math.min(nextMs, nowMs + this.#source.pollMs)),
+    });
+  }
+
+  /** Gives visits their numbers and appends them. */
+  #letIn(visited: Accepted[]): void {
+    if (visited.length === 0) return;
+    const nowMs = this.#ports.clock.now();
+    const cursorBefore = this.#lane().cursor!;
+    const numbered = visited.map(({ change, outcome }, index) => ({
+      change: { ...change, place: String(Number(cursorBefore) + index + 1) },
+      outcome,
+    }));
+    const cursorAfter = String(Number(cursorBefore) + visited.length);
+    const isIn = appendTaken(this.#journal, { accepted: numbered, nowMs }, accepted =>
+      this.#journal.append({ lane: TAIL, cursorBefore, cursorAfter, accepted, nowMs }),
+    );
+    if (!isIn) throw new OwnError('internal', `visits: expected cursor ${cursorBefore}, got ${this.#lane().cursor}`);
+    this.#update({ page_accepted_ms: nowMs });
+    const parked = visited.filter(({ outcome }) => outcome.kind === 'park').length;
+    const told = { changes: visited.length, parked, cursor: cursorAfter };
+    this.#ports.log('slice_accepted', { source: this.#source.id, ...told });
+  }
+}
+
+function changeOf({ key, alsoHost }: Due, server: string | null): Change {
+  return { key, place: visitPlace(key), deleted: false, revision: null, skip: null, server, alsoHost };
+}
+
+/** What hosts have room for within the time of a slice; asked of each host once. */
+class Room {
+  /** When the first host without room has some again. */
+  atMs: number | null = null;
+  readonly #admission: Admission;
+  readonly #nowMs: number;
+  readonly #left = new Map<string, number>();
+
+  constructor(admission: Admission, nowMs: number) {
+    this.#admission = admission;
+    this.#nowMs = nowMs;
+  }
+
+  has(requests: Record<string, number>): boolean {
+    return Object.entries(requests).every(([host, want]) => this.#leftOf(host) >= want);
+  }
+
+  take(requests: Record<string, number>): boolean {
+    if (!this.has(requests)) return false;
+    for (const [host, want] of Object.entries(requests)) this.#left.set(host, this.#leftOf(host) - want);
+    return true;
+  }
+
+  #leftOf(host: string): number {
+    const known = this.#left.get(host);
+    if (known !== undefined) return known;
+    const limits = { want: LIMITS.visitsMax, nowMs: this.#nowMs, windowMs: LIMITS.visitPermitMsMax };
+    const { count, atMs } = this.#admission.room({ host, ...limits });
+    if (count === 0) this.atMs = Math.min(this.atMs ?? atMs, atMs);
+    this.#left.set(host, count);
+    return count;
+  }
+}

@@ -1,0 +1,253 @@
+import { LIMITS } from '../config.ts';
+import type { Change, Seen, Servers, Visit } from '../sources/source.ts';
+import { type Accepted, type Outcome, TAIL } from './journal-append.ts';
+import type { AgendaRules, SqlPort, SqlValue } from './ports.ts';
+
+/** A key that is visited again and again. Times are milliseconds since 1970. */
+export interface Watched {
+  key: string;
+  space: string;
+  due_ms: number;
+  /** Why it is due then. */
+  reason: string;
+  added_ms: number;
+  /** The last visit that came to something. */
+  checked_ms: number | null;
+  /** What the last visit came to, and how many in a row did. */
+  outcome: Visit['outcome'] | null;
+  times: number;
+  digest: string | null;
+  main_digest: string | null;
+  also_host: string | null;
+  /** JSON of what the last visit that came to something has seen. */
+  facts: string | null;
+}
+
+/** A part of all keys that is served in one place; visits are spread among them. */
+export interface Space {
+  id: number;
+  name: string;
+  keys: number;
+}
+
+/** A key to visit, and the second host that its last visit asked. */
+export interface Due {
+  key: string;
+  alsoHost: string | null;
+}
+
+/** How much of the agenda is due. */
+export interface AgendaCount {
+  keys: number;
+  due: number;
+  overdue: number;
+  oldestDueMs: number | null;
+  /** When the next key is due that is not yet. */
+  nextDueMs: number | null;
+}
+
+/** What a visit's change is called until it is accepted and gets its number. */
+export function visitPlace(key: string): string {
+  return `visit of ${key}`;
+}
+
+/** The agenda of a source that has no feed. Throws where it has one. */
+export function agendaOf({ agenda }: { agenda: JournalAgenda | null }): JournalAgenda {
+  if (!agenda) throw new Error('agenda: expected a source without a feed');
+  return agenda;
+}
+
+/** The agenda in the object's SQLite: keys with due times. A key is due again in the transaction that accepts its visit. */
+export class JournalAgenda {
+  readonly #sql: SqlPort;
+  readonly #rules: AgendaRules;
+  #servers: Servers | null = null;
+
+  constructor(sql: SqlPort, rules: AgendaRules) {
+    this.#sql = sql;
+    this.#rules = rules;
+  }
+
+  /** Adds a key that is due at once. Null, or when it was added before; then it stays as it is. */
+  add({ key, space }: { key: string; space: string }, nowMs: number): number | null {
+    const id = this.#spaceId(space);
+    const statement = `INSERT INTO agenda (key, space, due_ms, reason, added_ms) VALUES (?, ?, ?, 'added', ?)
+      ON CONFLICT DO NOTHING RETURNING key`;
+    if (this.#sql.exec(statement, key, id, nowMs, nowMs).length === 0) return this.find(key)!.added_ms;
+    this.#sql.exec('UPDATE agenda_spaces SET keys = keys + 1 WHERE id = ?', id);
+    return null;
+  }
+
+  /** Takes a key off the agenda; false when it is not on it. */
+  remove(key: string): boolean {
+    const [removed] = this.#sql.exec<{ space: number }>('DELETE FROM agenda WHERE key = ? RETURNING space', key);
+    if (removed) this.#sql.exec('UPDATE agenda_spaces SET keys = keys - 1 WHERE id = ?', removed.space);
+    return removed !== undefined;
+  }
+
+  find(key: string): Watched | null {
+    return this.list({ after: null, key, limit: 1 })[0] ?? null;
+  }
+
+  /** Keys after one, in order; or just one. */
+  list({ after, key, limit }: { after: string | null; key: string | null; limit: number }): Watched[] {
+    return this.#sql.exec<Watched & Record<string, SqlValue>>(
+      `SELECT agenda.*, agenda_spaces.name AS space FROM agenda JOIN agenda_spaces ON agenda_spaces.id = agenda.space
+       WHERE (?1 IS NULL OR key > ?1) AND (?2 IS NULL OR key = ?2) ORDER BY key LIMIT ?3`,
+      ...[after, key, limit],
+    );
+  }
+
+  spaces(): Space[] {
+    return this.#sql.exec<Space & Record<string, SqlValue>>(
+      'SELECT id, name, keys FROM agenda_spaces WHERE keys > 0 ORDER BY id',
+    );
+  }
+
+  /** The visits of some spaces that are due and not parked, those due longest first, at most so many a space. */
+  due(spaces: number[], { nowMs, each }: { nowMs: number; each: number }): { space: number; visits: Due[] }[] {
+    const found = this.#sql.exec<{ space: number; keys: string }>(
+      `SELECT value AS space, (SELECT json_group_array(json_array(key, also_host)) FROM (
+         SELECT key, also_host FROM agenda INDEXED BY agenda_due WHERE space = value AND due_ms <= ?2
+           AND NOT EXISTS (SELECT 1 FROM parked WHERE parked.key = agenda.key AND died_ms IS NULL)
+         ORDER BY due_ms LIMIT ?3)) AS keys FROM json_each(?1)`,
+      ...[JSON.stringify(spaces), nowMs, each],
+    );
+    return found.map(({ space, keys }) => {
+      const read = JSON.parse(keys) as [string, string | null][];
+      return { space, visits: read.map(([key, alsoHost]) => ({ key, alsoHost })) };
+    });
+  }
+
+  /** How much is due; `overdue` since before a time. */
+  count({ nowMs, overdueMs }: { nowMs: number; overdueMs: number }): AgendaCount {
+    const counted = this.#sql.exec<
+      Record<'keys' | 'due' | 'overdue', number> & Record<'oldest' | 'next', number | null>
+    >(
+      `SELECT keys,
+         (SELECT count(*) FROM agenda WHERE space = id AND due_ms <= ?1) AS due,
+         (SELECT count(*) FROM agenda WHERE space = id AND due_ms <= ?2) AS overdue,
+         (SELECT min(due_ms) FROM agenda WHERE space = id AND due_ms <= ?1) AS oldest,
+         (SELECT min(due_ms) FROM agenda WHERE space = id AND due_ms > ?1) AS next
+       FROM agenda_spaces WHERE keys > 0`,
+      ...[nowMs, overdueMs],
+    );
+    const sum = (of: (space: (typeof counted)[number]) => number) => counted.reduce((total, one) => total + of(one), 0);
+    return {
+      ...{ keys: sum(({ keys }) => keys), due: sum(({ due }) => due), overdue: sum(({ overdue }) => overdue) },
+      oldestDueMs: earliest(counted.map(({ oldest }) => oldest)),
+      nextDueMs: earliest(counted.map(({ next }) => next)),
+    };
+  }
+
+  /** Has the visitor look at once for what is due. */
+  lookAgain(): void {
+    this.#sql.exec('UPDATE lanes SET next_pull_ms = 0 WHERE lane = ?', TAIL);
+  }
+
+  /** A key due later than any rule says was put there by a clock that has jumped back since: it is due now. */
+  recall(nowMs: number): void {
+    this.#sql.exec(
+      `UPDATE agenda SET due_ms = ?1 WHERE key IN (
+         SELECT key FROM agenda_spaces JOIN agenda INDEXED BY agenda_due ON space = id AND due_ms > ?2)`,
+      ...[nowMs, nowMs + LIMITS.agendaAheadMsMax],
+    );
+  }
+
+  /** Where keys are served, as it was last told; null when it never was. */
+  servers(): Servers | null {
+    if (this.#servers) return this.#servers;
+    const [kept] = this.#sql.exec<{ servers: string; etag: string | null; fresh_until_ms: number }>(
+      'SELECT servers, etag, fresh_until_ms FROM agenda_servers',
+    );
+    if (!kept) return null;
+    const servers = JSON.parse(kept.servers) as Servers['servers'];
+    this.#servers = { servers, etag: kept.etag, freshUntilMs: kept.fresh_until_ms };
+    return this.#servers;
+  }
+
+  saveServers(told: Servers): void {
+    this.#sql.exec(
+      `INSERT INTO agenda_servers (id, servers, etag, fresh_until_ms) VALUES (1, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET
+         servers = excluded.servers, etag = excluded.etag, fresh_until_ms = excluded.fresh_until_ms`,
+      ...[JSON.stringify(told.servers), told.etag, told.freshUntilMs],
+    );
+    this.#servers = told;
+  }
+
+  /** Where a key is asked for; nowhere while it is not watched. */
+  hostsOf(key: string): Pick<Change, 'server' | 'alsoHost'> {
+    const watched = this.find(key);
+    return watched ? { server: this.serverOf(watched.space), alsoHost: watched.also_host } : { server: null };
+  }
+
+  /** The server the keys of a space are asked of; null where none is known. */
+  serverOf(space: string): string | null {
+    return this.#rules.serverOf(space, this.servers()?.servers ?? {});
+  }
+
+  /**
+   * Says what a visit comes to and when the key is due again. One that finds what the last one found is `unchanged`, a
+   * key that is gone and has no row (`isNew`) has nothing to delete, and a key that was removed meanwhile is
+   * `unwatched`. The caller holds the transaction that accepts it.
+   */
+  settle({ change: { key }, outcome }: Accepted, { nowMs, isNew }: { nowMs: number; isNew: boolean }): Outcome {
+    const watched = this.find(key);
+    this.#sql.exec('DELETE FROM suspects WHERE place = ?', visitPlace(key));
+    if (!watched) return { kind: 'skip', reason: 'unwatched' };
+    if (outcome.kind !== 'rows') {
+      const retryAfterMs = outcome.kind === 'park' ? outcome.retryAfterMs : null;
+      this.#visited(watched, { nowMs, outcome: 'failed', seen: null, isSame: true, retryAfterMs });
+      return outcome;
+    }
+    const { seen } = outcome;
+    if (!seen) throw new Error(`${key}: expected a visit to say what it has seen`);
+    const isSame = seen.partial ? seen.mainDigest === watched.main_digest : seen.digest === watched.digest;
+    const found = seen.found ? ('found' as const) : ('gone' as const);
+    this.#visited(watched, { nowMs, outcome: found, seen, isSame, retryAfterMs: null });
+    if (!seen.found && isNew) return { kind: 'skip', reason: 'no-rows' };
+    return isSame && !seen.always ? { kind: 'skip', reason: 'unchanged' } : outcome;
+  }
+
+  #visited(
+    watched: Watched,
+    visit: {
+      nowMs: number;
+      outcome: Visit['outcome'];
+      seen: Seen | null;
+      isSame: boolean;
+      retryAfterMs: number | null;
+    },
+  ): void {
+    const { key } = watched;
+    const { nowMs, outcome, seen, isSame, retryAfterMs } = visit;
+    const times = watched.outcome === outcome ? watched.times + 1 : 1;
+    const facts = seen ? JSON.stringify(seen.facts) : watched.facts;
+    const { atMs, reason } = this.#rules.next({
+      ...{ key, nowMs, outcome, times },
+      changed: !isSame && watched.digest !== null,
+      partial: seen?.partial ?? false,
+      facts: facts === null ? null : (JSON.parse(facts) as Visit['facts']),
+      notBeforeMs: retryAfterMs === null ? null : nowMs + retryAfterMs,
+    });
+    // A part that is as it was says nothing of the whole.
+    const digests = seen && !(seen.partial && isSame) ? seen : null;
+    this.#sql.exec(
+      `UPDATE agenda SET due_ms = ?, reason = ?, checked_ms = ?, outcome = ?, times = ?, digest = ?, main_digest = ?,
+         also_host = ?, facts = ? WHERE key = ?`,
+      ...[Math.round(atMs), reason, seen ? nowMs : watched.checked_ms, outcome, times],
+      ...[digests?.digest ?? watched.digest, digests?.mainDigest ?? watched.main_digest],
+      ...[seen ? seen.alsoHost : watched.also_host, facts, key],
+    );
+  }
+
+  #spaceId(name: string): number {
+    this.#sql.exec('INSERT INTO agenda_spaces (name) VALUES (?) ON CONFLICT DO NOTHING', name);
+    return this.#sql.exec<{ id: number }>('SELECT id FROM agenda_spaces WHERE name = ?', name)[0]!.id;
+  }
+}
+
+function earliest(times: (number | null)[]): number | null {
+  const known = times.filter(time => time !== null);
+  return known.length === 0 ? null : known.reduce((least, time) => Math.min(least, time));
+}
