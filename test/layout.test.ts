@@ -47,6 +47,9 @@ const UNREGISTERED = [{ id: 'whois', tables: [whoisRecord] }].filter(
   ({ id }) => !SOURCES.some(known => known.id === id),
 );
 
+/** Packages that a source has for itself. */
+const PACKAGES: Record<string, RegExp[]> = { whois: [/^tldts$/] };
+
 /** The files of a source may import its tables' schemas, and each other. */
 const sourceRules: Rule[] = [...SOURCES, ...UNREGISTERED].map(({ id, tables }) => ({
   files: new RegExp(`^src/sources/${id}(-[a-z-]+)?\\.ts$`),
@@ -55,6 +58,7 @@ const sourceRules: Rule[] = [...SOURCES, ...UNREGISTERED].map(({ id, tables }) =
     new RegExp(`^src/sources/(source|json|${id}(-[a-z-]+)?)\\.ts$`),
     /^src\/(errors|config)\.ts$/,
     anywhere.zod,
+    ...(PACKAGES[id] ?? []),
   ],
 }));
 
@@ -142,7 +146,7 @@ const RULES: Rule[] = [
 ];
 
 /** Packages that one file each deals with. */
-const ONE_IMPORTER = ['hyparquet', 'hyparquet-writer', 'p-retry', 'itty-router'];
+const ONE_IMPORTER = ['hyparquet', 'hyparquet-writer', 'p-retry', 'itty-router', 'tldts'];
 
 /** What a file may not reach through all it imports, types aside. */
 const OUT_OF_REACH: { from: RegExp; never: RegExp }[] = [
@@ -230,6 +234,7 @@ describe('the layout', () => {
       ['src/sources/npm.ts', 'src/engine/ports.ts'],
       ['src/sources/npm.ts', 'schemas/pypi_package.ts'],
       ['src/sources/npm.ts', 'p-retry'],
+      ['src/sources/npm.ts', 'tldts'],
       ['src/lake/keys.ts', 'src/engine/journal.ts'],
       ['src/local/sql.ts', 'cloudflare:workers'],
     ];
