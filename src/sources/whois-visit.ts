@@ -153,7 +153,7 @@ function marksAfter(fromMs: number, expiryMs: number | null): Visit[] {
 
 /** A delay doubled so many times, up to the longest. A count that is none is taken for its end of the series. */
 function doubled(firstMs: number, times: number, lastMs: number): number {
-  const doublings = Number.isNaN(times) ? 0 : Math.min(Math.max(Math.trunc(times), 0), DOUBLINGS_MAX);
+  const doublings = Number.isNaN(times) ? 0 : Math.min(Math.max(times, 0), DOUBLINGS_MAX);
   return Math.min(firstMs * 2 ** doublings, lastMs);
 }
 
