@@ -1,4 +1,4 @@
-// Kept because it follows the public suffix list within days, holds it as a compact trie, and needs nothing of a runtime.
+// Kept because it is released with a new public suffix list several times a month, as a compact trie that runs anywhere.
 import { parse } from 'tldts';
 import { isALabel, mixesScripts, unicodeOf } from './whois-label.ts';
 
