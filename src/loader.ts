@@ -1,3 +1,4 @@
+import { connect } from 'cloudflare:sockets';
 import { WorkerEntrypoint } from 'cloudflare:workers';
 import { readSettings } from './config.ts';
 import type { Answer, LoadOutcome, LoadRequest, Permit } from './engine/ports.ts';
@@ -38,6 +39,7 @@ export class Loader extends WorkerEntrypoint<Env> {
       settings: source.settings(env),
       contact: readSettings(env).contact,
       bucket: bucketPort(this.env.LAKE),
+      connect,
       now: Date.now,
     };
   }

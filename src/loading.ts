@@ -6,7 +6,7 @@ import { CursorError, messageOf, OwnError, UpstreamError } from './errors.ts';
 import { putNewest, type UploadPort, uploadNewest } from './lake/bucket.ts';
 import { metadataKey, rawKey } from './lake/keys.ts';
 import { fitRow } from './lake/row-size.ts';
-import { createFetcher, type Fetcher, LargeDocument } from './sources/http.ts';
+import { createFetcher, type Fetcher, type FetcherOptions, LargeDocument } from './sources/http.ts';
 import type { Change, KeyPage, Loaded, Page, PullRequest, Source } from './sources/source.ts';
 
 /** One source's Loader: what every step needs. `settings` are the source's own. */
@@ -16,6 +16,8 @@ export interface Loading {
   contact: string;
   /** One without `upload` has no place for what is too large to be parsed. */
   bucket: BucketPort & Partial<UploadPort>;
+  /** Opens TCP connections, for a source that asks servers for text. */
+  connect?: FetcherOptions['connect'];
   now(): number;
 }
 
@@ -83,6 +85,7 @@ async function step<T>(
     deadlineAtMs: loading.now() + ms,
     large,
     store: storeOf(loading),
+    connect: loading.connect,
     now: loading.now,
   });
   const hosts = (): HostTally[] => fetcher.tallies();
@@ -118,8 +121,8 @@ function storeOf({ source, bucket, now }: Loading) {
   };
 }
 
-function contextOf({ settings, now }: Loading, { fetchJson, fetchRaw, fetchDocument }: Fetcher) {
-  return { settings, nowMs: now(), fetchJson, fetchRaw, fetchDocument };
+function contextOf({ settings, now }: Loading, { fetchJson, fetchRaw, fetchDocument, askText }: Fetcher) {
+  return { settings, nowMs: now(), fetchJson, fetchRaw, fetchDocument, askText };
 }
 
 /** One Loader call at work: shares its byte budget among the changes under way. */

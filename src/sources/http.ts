@@ -2,16 +2,15 @@ import pRetry from 'p-retry';
 import about from '../../package.json' with { type: 'json' };
 import { LIMITS } from '../config.ts';
 import type { HostTally, Permit, StatusClass } from '../engine/ports.ts';
-import { messageOf, OwnError, UpstreamError } from '../errors.ts';
+import { OwnError, UpstreamError } from '../errors.ts';
+import { pastDeadline, startAttempt } from './http-attempt.ts';
 import { LargeDocument, type Received, readBody, type Upload } from './http-body.ts';
+import { askServer, type Connect } from './http-socket.ts';
 import { checkShape, parseJson } from './json.ts';
 import { parseLarge } from './json-large.ts';
 import type { SourceContext } from './source.ts';
 
 export { LargeDocument };
-
-/** One request with its body, from sending to the last byte: the largest packument known takes 8 s at 5 Mbit/s. */
-const REQUEST_MS_MAX = 20_000;
 
 /** A body that is stored in parts has this long from the first on: the largest, at 7 MB a second. */
 const STORE_MS_MAX = 40_000;
@@ -32,13 +31,15 @@ export interface FetcherOptions {
   store?: (name: string) => Promise<Upload>;
   retryMsMin?: number;
   fetch?: typeof fetch;
+  /** Opens TCP connections; without this, no server is asked for text. */
+  connect?: Connect | undefined;
   now?: () => number;
   sleep?: (ms: number) => Promise<void>;
   /** Calls `due` after `ms` and gives what calls it off. */
   timer?: (ms: number, due: () => void) => () => void;
 }
 
-export interface Fetcher extends Pick<SourceContext<unknown>, 'fetchJson' | 'fetchRaw' | 'fetchDocument'> {
+export interface Fetcher extends Pick<SourceContext<unknown>, 'fetchJson' | 'fetchRaw' | 'fetchDocument' | 'askText'> {
   /** What was asked of each host so far, retries included. */
   tallies(): HostTally[];
 }
@@ -61,15 +62,14 @@ export function createFetcher(options: FetcherOptions): Fetcher {
   const tallies = new Map<string, HostTally>();
   const waitForSlot = createPacer({ permits, deadlineAtMs, now, sleep });
 
-  /** One request in its slot; `read` belongs to each try, so that a body that only looks whole is asked for again. */
-  async function ask<T>(asked: Asked, read: (received: Received) => T): Promise<T> {
-    const { host } = new URL(asked.url);
-    await waitForSlot(host, asked.subject);
+  /** One request in its slot of a host's permits, tried again where the connection was at fault. */
+  async function tryInSlot<T>(host: string, subject: string, send: (tally: HostTally) => Promise<T>): Promise<T> {
+    await waitForSlot(host, subject);
     const tally = tallyOf(tallies, host);
     let fault: UpstreamError | null = null;
     const attempt = async () => {
       try {
-        return read(await request(asked, { ...options, now, tally }));
+        return await send(tally);
       } catch (error) {
         // A try that our deadline cut short says nothing: what the upstream did before is the reason to give.
         if (fault && error instanceof OwnError && error.kind === 'deadline') throw fault;
@@ -84,6 +84,13 @@ export function createFetcher(options: FetcherOptions): Fetcher {
       maxRetryTime: Math.max(0, deadlineAtMs - now()),
       shouldRetry: ({ error }) => isConnectionFault(error),
     });
+  }
+
+  /** `read` belongs to each try, so that a body that only looks whole is asked for again. */
+  function ask<T>(asked: Asked, read: (received: Received) => T): Promise<T> {
+    return tryInSlot(new URL(asked.url).host, asked.subject, async tally =>
+      read(await request(asked, { ...options, now, tally })),
+    );
   }
 
   return {
@@ -103,6 +110,13 @@ export function createFetcher(options: FetcherOptions): Fetcher {
       const asked = { url, subject, name, headers: { accept: 'application/json', ...headers } };
       const { bytes, etag, json } = await ask(asked, received => ({ ...received, json: parse(received) }));
       return { bytes, etag, json };
+    },
+    async askText(server, query, { subject, permitHost, check }) {
+      const { connect, timer } = options;
+      if (!connect) throw new Error(`${subject}: expected a way to open connections, got none`);
+      return tryInSlot(permitHost, subject, tally =>
+        askServer({ server, query }, { subject, deadlineAtMs, now, tally, timer, connect, check }),
+      );
     },
     tallies: () => structuredClone([...tallies.values()]),
   };
@@ -141,23 +155,11 @@ async function request(
     ...ports
   }: FetcherOptions & { now: () => number; tally: HostTally },
 ): Promise<Received> {
-  const { fetch: send = fetch, timer = startTimer } = ports;
-  const leftMs = deadlineAtMs - now();
-  if (leftMs <= 0) throw pastDeadline(subject);
-  const cut = new AbortController();
-  let allowedMs = REQUEST_MS_MAX;
-  let stop = timer(Math.min(allowedMs, leftMs), () => cut.abort());
-  const failed = (reason: 'unreachable' | 'truncated', error: unknown) => {
-    if (cut.signal.aborted && leftMs < REQUEST_MS_MAX) return pastDeadline(subject);
-    tally.errors += 1;
-    if (cut.signal.aborted)
-      return new UpstreamError('timeout', `${subject}: expected a whole answer within ${allowedMs} ms`);
-    return connectionError(subject, reason, error);
-  };
+  const { fetch: send = fetch, timer } = ports;
+  const attempt = startAttempt({ subject, deadlineAtMs, now, tally, timer });
+  const { signal, failed } = attempt;
   const openStore = async (document: string) => {
-    stop();
-    allowedMs = STORE_MS_MAX;
-    stop = timer(Math.min(allowedMs, deadlineAtMs - now()), () => cut.abort());
+    attempt.allow(STORE_MS_MAX);
     return store!(document);
   };
   try {
@@ -166,7 +168,7 @@ async function request(
     const init = {
       headers: { ...headers, 'user-agent': userAgent(contact) },
       cache: 'no-store' as const,
-      signal: cut.signal,
+      signal,
     };
     const response = await send(url, init).catch(error => {
       tally.statuses.none += 1;
@@ -177,11 +179,11 @@ async function request(
     return await readBody(response, {
       ...{ subject, large, failed, store: store && name !== undefined ? () => openStore(name) : null },
       checkTime: () => {
-        if (cut.signal.aborted) throw failed('truncated', null);
+        if (signal.aborted) throw failed('truncated', null);
       },
     });
   } finally {
-    stop();
+    attempt.stop();
   }
 }
 
@@ -219,25 +221,6 @@ function isConnectionFault(error: unknown): error is UpstreamError {
   return error instanceof UpstreamError && ['unreachable', 'truncated', 'timeout'].includes(error.reason);
 }
 
-/** What a runtime throws for a broken connection, in our own words; p-retry would not retry its `TypeError`. */
-function connectionError(subject: string, reason: 'unreachable' | 'truncated', error: unknown): Error {
-  const text = messageOf(error);
-  // The platform's limit on requests is a limit of ours, and no news about the upstream.
-  if (/too many subrequests/i.test(text)) return new OwnError('loader-failed', `${subject}: ${text}`);
-  const code = error instanceof Error ? (error.cause as { code?: unknown } | undefined)?.code : undefined;
-  const detail = typeof code === 'string' ? `${text} (${code})` : text;
-  return new UpstreamError(
-    reason,
-    reason === 'unreachable'
-      ? `${subject}: expected an answer, got no connection: ${detail}`
-      : `${subject}: expected a whole body, got a part of it: ${detail}`,
-  );
-}
-
-function pastDeadline(subject: string): OwnError {
-  return new OwnError('deadline', `${subject}: expected to be answered before the deadline of the call`);
-}
-
 function userAgent(contact: string): string {
   return `Tributary/${about.version} (+${contact.replace(/[^\x20-\x7e]/g, '?')})`;
 }
@@ -257,9 +240,4 @@ function statusClass(status: number): Exclude<StatusClass, 'none'> {
 
 function pause(ms: number): Promise<void> {
   return new Promise(resolve => setTimeout(resolve, ms));
-}
-
-function startTimer(ms: number, due: () => void): () => void {
-  const timer = setTimeout(due, ms);
-  return () => clearTimeout(timer);
 }
