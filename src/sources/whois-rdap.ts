@@ -112,7 +112,9 @@ function domainObject(json: unknown, domain: string): JsonObject {
       'wrong-shape',
       `${subject}: expected objectClassName to be domain, got ${kind === null ? 'none' : 'another'}`,
     );
-  const names = [own(json, 'ldhName'), own(json, 'unicodeName')].filter(name => textOf(name) !== null);
+  const names = [own(json, 'ldhName'), own(json, 'unicodeName')].filter(
+    name => typeof name === 'string' && name.trim() !== '',
+  );
   if (names.length > 0 && hostOf(names[0]) !== domain)
     throw new UpstreamError('name-mismatch', `${subject}: expected ldhName to be the domain asked for, got another`);
   return json;
