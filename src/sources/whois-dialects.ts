@@ -116,7 +116,9 @@ export const VOLATILE = [
   /^\s*[%#;>]/,
   /^\s*\[ /,
   /^\s*(nsstat|nslastaa):/i,
-  /^\s*(last updated on|whois lookup made at|database last updated|query time|timestamp|queried)\b(?!\.*:?\s*\d\d-)/i,
+  // With a colon it is a date of the record.
+  /^\s*last updated on\b(?!\s*[.:])/i,
+  /^\s*(whois lookup made at|database last updated|last update time|query time|timestamp|queried)\b/i,
   /^\s*(query|request|lookup|remaining (queries|lookups)|your ip( address)?)\s*:/i,
 ];
 
@@ -129,7 +131,7 @@ export const CUTS = [/^\s*>>> ?last update of /i, /^--\s*$/, /^(notice|terms of 
  */
 export const NOT_FOUND = [
   /^no match(!!|$|\.| for\b| found\b)/,
-  /^(the )?(requested |queried )?(domain|domain name|object|record)?( \S+)? ?(was |is |does )?not (been )?(found|registered|exist)\b/,
+  /^(the |this )?(requested |queried )?(domain|domain name|object|record)?( \S+)? ?(was |is |has |does )?not (been )?(found|registered|exist)\b/,
   /^no (entries|data|object|domain|records?|such domain|matching (record|objects?))\b( was| is| were)? ?(found|$|\.)/,
   /^(no such domain|nothing found|not found|no found)\b/,
   /^above domain name is not registered\b/,

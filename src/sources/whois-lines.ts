@@ -87,8 +87,10 @@ class Reading {
       this.#goOn(line.trim(), indent);
       return;
     }
-    this.#open = { key: field.key, role, indent };
-    if (field.value !== '') this.#add({ role, ...field });
+    // Below `Domain:` the domain's name is only called a name.
+    const key = this.#heading && role === 'domain' && field.key === 'name' ? 'domain name' : field.key;
+    this.#open = { key, role, indent };
+    if (field.value !== '') this.#add({ role, key, value: field.value });
   }
 
   /** A line without a key: more of the line before, or of what its heading names. */

@@ -101,14 +101,15 @@ function sentences(text: string): { sentence: string; paragraph: string }[] {
 
 /** The name a field tells, as an A-label. */
 function nameOf({ value }: Field): string {
-  const [name = ''] = value.split(/[\s(]/);
-  const plain = name.toLowerCase().replace(/\.$/, '');
-  // The URL's reader knows how a name with other letters is written in ASCII (UTS 46).
-  return /[^\p{ASCII}]/u.test(plain) && !/[/?#@:\\%[\]]/.test(plain) ? asciiOf(plain) : plain;
+  return asciiOf(value.split(/[\s(]/)[0]!);
 }
 
+/** A name as it is compared: in lower case, without its last dot, other letters as A-labels. */
 function asciiOf(name: string): string {
-  return URL.canParse(`http://${name}`) ? new URL(`http://${name}`).hostname : name;
+  const plain = name.toLowerCase().replace(/\.$/, '');
+  if (!/[^\p{ASCII}]/u.test(plain) || /[/?#@:\\%[\]]/.test(plain)) return plain;
+  // The URL's reader knows how such a name is written in ASCII (UTS 46).
+  return URL.canParse(`http://${plain}`) ? new URL(`http://${plain}`).hostname : plain;
 }
 
 function readFacts(fields: Field[]): Pick<WhoisTextAnswer, 'facts' | 'redacted'> {
@@ -154,7 +155,7 @@ function plainOf(value: string): string | null {
 }
 
 /** Stand-ins of single registries, beside those that are in use everywhere. */
-const WITHHELD = /^(private person|ano nymous|\*{3}n\/a\*{3})$/i;
+const WITHHELD = /^(private person|ano nymous|<?data not disclosed>?|\*{3}n\/a\*{3})$/i;
 
 function isWithheld(value: string): boolean {
   const [first = ''] = value.split(/\s-\s|\. /);
@@ -199,15 +200,16 @@ const READ: Record<Column, Reader> = {
 
 /** The host of a line like `NS1.Example.net. 192.0.2.1`, in lower case; none for an address alone. */
 function hostOf(value: string): string[] {
-  const [first = ''] = value.split(/[\s([]/);
-  const host = first.toLowerCase().replace(/\.$/, '');
+  const host = asciiOf(value.split(/[\s([]/)[0]!);
   const labels = host.split('.');
   const isHost = host.length <= 253 && labels.length > 1 && labels.every(label => /^[a-z0-9_-]{1,63}$/.test(label));
   return isHost && !/^\d+$/.test(labels.at(-1)!) ? [host] : [];
 }
 
+/** Three words and more that are no list and no code, as in "Registered until expiry date." */
 function isSentence(value: string): boolean {
-  return /\S \S+ \S/.test(value.replace(/\(?https?:.*$/, '')) && !value.includes(',') && eppStatus(value) === null;
+  const plain = value.replace(/\s*\([^)]*\)$/, '').replace(/\s+https?:.*$/, '');
+  return /\S \S+ \S/.test(plain) && !plain.includes(',') && eppStatus(plain) === null;
 }
 
 /** The EPP code of a status, or a registry's own word as it is. What stands behind it in brackets explains it. */
