@@ -162,6 +162,8 @@ function entitiesOf(coin: Coin): Json[] {
   ]);
   const abuse = cardOf(coin, [
     property(coin, 'fn', 'Stray Desk'),
+    property(coin, 'note', '+1.2025550999'),
+    ['tel', { type: coin() < 0.5 ? 'FAX' : ['fax', 'work'] }, 'uri', 'tel:+1.2025550999'],
     property(coin, 'email', wrapped(coin, 'marker-abuse@example.com')),
     property(coin, 'tel', wrapped(coin, coin() < 0.5 ? 'tel:+1.2025550111' : '+1.2025550111'), 'uri', {
       type: 'voice',
@@ -190,7 +192,7 @@ function redactions(coin: Coin): Json[] {
 }
 
 /**
- * A domain object whose every value says which column it is for, or that it is for none (`stray`), in shapes servers
+ * A domain object whose every value says which column it is for, or that it is for none (`stray`, 515151, 2004-04-04, …0999), in shapes servers
  * write and in some that none does. Values stay where they are: what is odd is put beside them or in their place.
  */
 export function hostileAnswer(domain: string, coin: Coin): Json {

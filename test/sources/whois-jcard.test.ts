@@ -135,6 +135,7 @@ describe('an address', () => {
       ['City', null, 'United Kingdom'],
     ],
     ['a country code beside it', [{ cc: 'gb' }, 'text', ['', '', '', 'City', '', '', 'Britain']], ['City', null, 'GB']],
+    ['a code that is none', [{ cc: 'Britain' }, 'text', ['', '', '', 'City', '', '', 'gb']], ['City', null, 'GB']],
     [
       'lists as parts',
       [{}, 'text', ['', '', ['1', '2'], ['City'], [['State']], '', ['', 'GB']]],
