@@ -20,7 +20,7 @@ export const SECTIONS = new Map<string, Role>([
   ...of('nameservers', 'primary name server', 'secondary name server', 'domain servers in listed order'),
   ...of('other', 'admin contact', 'administrative contact', 'administrative contacts', 'admin', 'tech'),
   ...of('other', 'tech contact', 'technical contact', 'technical contacts', 'technical', 'billing contact'),
-  ...of('other', 'registrar technical contacts', 'onsite s', 'reseller', 'contact information', 'keys', 'whois'),
+  ...of('other', 'registrar technical contacts', 'reseller', 'contact information', 'keys', 'whois'),
 ]);
 
 /** Objects apart from the domain's, by their first key. */
