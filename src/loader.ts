@@ -1,3 +1,4 @@
+import { connect } from 'cloudflare:sockets';
 import { WorkerEntrypoint } from 'cloudflare:workers';
 import { readSettings } from './config.ts';
 import type { Answer, LoadOutcome, LoadRequest, Permit } from './engine/ports.ts';
@@ -44,6 +45,7 @@ export class Loader extends WorkerEntrypoint<Env> {
       bucket: bucketPort(this.env.LAKE),
       // A host that an answer names can be asked only with a slot of the object that paces all who ask it.
       permit: host => this.env.SOURCES_NS.getByName(id).permit(host),
+      connect,
       now: Date.now,
     };
   }

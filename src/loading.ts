@@ -6,7 +6,7 @@ import { CursorError, messageOf, OwnError, UpstreamError } from './errors.ts';
 import { putNewest, type UploadPort, uploadNewest } from './lake/bucket.ts';
 import { metadataKey, rawKey } from './lake/keys.ts';
 import { fitRow } from './lake/row-size.ts';
-import { createFetcher, type Fetcher, LargeDocument } from './sources/http.ts';
+import { createFetcher, type Fetcher, type FetcherOptions, LargeDocument } from './sources/http.ts';
 import type { Change, KeyPage, Loaded, Page, PullRequest, Servers, Source } from './sources/source.ts';
 
 /** One source's Loader: what every step needs. `settings` are the source's own. */
@@ -18,6 +18,8 @@ export interface Loading {
   bucket: BucketPort & Partial<UploadPort>;
   /** A slot for a host that nobody could foresee; null when it has none in time. */
   permit?: (host: string) => Promise<Permit | null>;
+  /** Opens TCP connections, for a source that asks servers for text. */
+  connect?: FetcherOptions['connect'];
   now(): number;
 }
 
@@ -98,6 +100,7 @@ async function step<T>(
     deadlineAtMs: loading.now() + ms,
     large,
     store: storeOf(loading),
+    connect: loading.connect,
     now: loading.now,
   });
   const hosts = (): HostTally[] => fetcher.tallies();
@@ -133,8 +136,8 @@ function storeOf({ source, bucket, now }: Loading) {
   };
 }
 
-function contextOf({ settings, now }: Loading, { fetchJson, fetchRaw, fetchDocument }: Fetcher) {
-  return { settings, nowMs: now(), fetchJson, fetchRaw, fetchDocument };
+function contextOf({ settings, now }: Loading, { fetchJson, fetchRaw, fetchDocument, askText }: Fetcher) {
+  return { settings, nowMs: now(), fetchJson, fetchRaw, fetchDocument, askText };
 }
 
 /** One Loader call at work: shares its byte budget among the changes under way. */

@@ -62,6 +62,21 @@ const sourceRules: Rule[] = [...SOURCES, ...UNREGISTERED].map(({ id, tables }) =
   ],
 }));
 
+/** The object and the Loader: what the platform calls, and what binds it to the engine. */
+const shell: Rule = {
+  files: /^src\/(source-object|load[a-z-]*)\.ts$/,
+  may: [
+    /^cloudflare:workers$/,
+    anywhere.schemas,
+    anywhere.plain,
+    /^src\/load[a-z-]*\.ts$/,
+    /^src\/(engine|failures|lake|parquet|catalog)\//,
+    /^src\/sources\/(registry|http|source)\.ts$/,
+    /^node:(zlib|crypto)$/,
+  ],
+  types: [/^src\/api\/([a-z]+-)?forms\.ts$/],
+};
+
 /** Who may import what; the first rule whose `files` fit holds, and every file has one. */
 const RULES: Rule[] = [
   { files: /^schemas\//, may: [anywhere.schemas, anywhere.zod] },
@@ -78,19 +93,8 @@ const RULES: Rule[] = [
     ],
     types: [/^src\//],
   },
-  {
-    files: /^src\/(source-object|load[a-z-]*)\.ts$/,
-    may: [
-      /^cloudflare:workers$/,
-      anywhere.schemas,
-      anywhere.plain,
-      /^src\/load[a-z-]*\.ts$/,
-      /^src\/(engine|failures|lake|parquet|catalog)\//,
-      /^src\/sources\/(registry|http|source)\.ts$/,
-      /^node:(zlib|crypto)$/,
-    ],
-    types: [/^src\/api\/([a-z]+-)?forms\.ts$/],
-  },
+  { ...shell, files: /^src\/loader\.ts$/, may: [/^cloudflare:sockets$/, ...shell.may] },
+  shell,
   { files: /^src\/sources\/registry\.ts$/, may: [/^src\/sources\//] },
   { files: /^src\/sources\/source\.ts$/, may: [], types: [anywhere.schemas, /^src\/errors\.ts$/, anywhere.zod] },
   {
@@ -230,6 +234,9 @@ describe('the layout', () => {
       ['src/local/start.ts', 'src/index.ts'],
       ['src/source-object.ts', 'src/index.ts'],
       ['src/source-object.ts', 'src/local/replay.ts'],
+      ['src/source-object.ts', 'cloudflare:sockets'],
+      ['src/loading.ts', 'cloudflare:sockets'],
+      ['src/sources/http-socket.ts', 'cloudflare:sockets'],
       ['src/sources/npm.ts', 'src/sources/http.ts'],
       ['src/sources/npm.ts', 'src/engine/ports.ts'],
       ['src/sources/npm.ts', 'schemas/pypi_package.ts'],

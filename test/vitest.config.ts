@@ -38,7 +38,7 @@ export default defineConfig({
         test: {
           name: 'workers',
           include: ['test/workers/**/*.test.ts'],
-          globalSetup: [path.join(root, 'test/workers/upstreams.setup.ts')],
+          globalSetup: ['upstreams', 'text-server'].map(name => path.join(root, `test/workers/${name}.setup.ts`)),
           testTimeout: 60_000,
           hookTimeout: 60_000,
         },

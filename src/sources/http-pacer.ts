@@ -1,5 +1,5 @@
 import type { Permit } from '../engine/ports.ts';
-import { OwnError } from '../errors.ts';
+import { pastDeadline } from './http-attempt.ts';
 
 interface PacerOptions {
   permits: Permit[];
@@ -36,8 +36,4 @@ export function createPacer({ permits: given, permit: ask, deadlineAtMs, now, sl
     const waitMs = atMs - now();
     if (waitMs > 0) await sleep(waitMs);
   };
-}
-
-export function pastDeadline(subject: string): OwnError {
-  return new OwnError('deadline', `${subject}: expected to be answered before the deadline of the call`);
 }

@@ -2,21 +2,17 @@ import pRetry from 'p-retry';
 import about from '../../package.json' with { type: 'json' };
 import { LIMITS } from '../config.ts';
 import type { HostTally, Permit, StatusClass } from '../engine/ports.ts';
-import { messageOf, OwnError, UpstreamError } from '../errors.ts';
+import { OwnError, UpstreamError } from '../errors.ts';
+import { startAttempt } from './http-attempt.ts';
 import { LargeDocument, type Received, readBody, type Upload } from './http-body.ts';
 import { freshMs, retryAfterMs } from './http-headers.ts';
-import { createPacer, pastDeadline } from './http-pacer.ts';
+import { createPacer } from './http-pacer.ts';
+import { askServer, type Connect } from './http-socket.ts';
 import { checkShape, parseJson } from './json.ts';
 import { parseLarge } from './json-large.ts';
 import type { Fetched, SourceContext } from './source.ts';
 
 export { LargeDocument };
-
-/** One request with its body, from sending to the last byte: the largest packument known takes 8 s at 5 Mbit/s. */
-const REQUEST_MS_MAX = 20_000;
-
-/** An answer that our own deadline cut off after this long was late. */
-const LATE_MS = 5_000;
 
 /** A body that is stored in parts has this long from the first on: the largest, at 7 MB a second. */
 const STORE_MS_MAX = 40_000;
@@ -39,13 +35,15 @@ export interface FetcherOptions {
   store?: (name: string) => Promise<Upload>;
   retryMsMin?: number;
   fetch?: typeof fetch;
+  /** Opens TCP connections; without this, no server is asked for text. */
+  connect?: Connect | undefined;
   now?: () => number;
   sleep?: (ms: number) => Promise<void>;
   /** Calls `due` after `ms` and gives what calls it off. */
   timer?: (ms: number, due: () => void) => () => void;
 }
 
-export interface Fetcher extends Pick<SourceContext<unknown>, 'fetchJson' | 'fetchRaw' | 'fetchDocument'> {
+export interface Fetcher extends Pick<SourceContext<unknown>, 'fetchJson' | 'fetchRaw' | 'fetchDocument' | 'askText'> {
   /** What was asked of each host so far, retries included. */
   tallies(): HostTally[];
 }
@@ -81,15 +79,14 @@ export function createFetcher(options: FetcherOptions): Fetcher {
   const tallies = new Map<string, HostTally>();
   const waitForSlot = createPacer({ ...options, now, sleep });
 
-  /** One request in its slot; `read` belongs to each try, so that a body that only looks whole is asked for again. */
-  async function ask<T>(asked: Asked, read: (received: Received) => T): Promise<T> {
-    const { host } = new URL(asked.url);
-    await waitForSlot(host, asked.subject);
+  /** One request in its slot of a host's permits, tried again where the connection was at fault. */
+  async function tryInSlot<T>(host: string, subject: string, send: (tally: HostTally) => Promise<T>): Promise<T> {
+    await waitForSlot(host, subject);
     const tally = tallyOf(tallies, host);
     let fault: UpstreamError | null = null;
     const attempt = async () => {
       try {
-        return read(await request(asked, { ...options, now, tally }));
+        return await send(tally);
       } catch (error) {
         // A try that our deadline cut short says nothing: what the upstream did before is the reason to give.
         if (fault && error instanceof OwnError && error.kind === 'deadline') throw fault;
@@ -97,14 +94,21 @@ export function createFetcher(options: FetcherOptions): Fetcher {
         throw error;
       }
     };
+    return pRetry(attempt, {
+      retries: RETRIES_MAX,
+      minTimeout: retryMsMin,
+      randomize: true,
+      maxRetryTime: Math.max(0, deadlineAtMs - now()),
+      shouldRetry: ({ error }) => isConnectionFault(error),
+    });
+  }
+
+  /** `read` belongs to each try, so that a body that only looks whole is asked for again. */
+  async function ask<T>(asked: Asked, read: (received: Received) => T): Promise<T> {
     try {
-      return await pRetry(attempt, {
-        retries: RETRIES_MAX,
-        minTimeout: retryMsMin,
-        randomize: true,
-        maxRetryTime: Math.max(0, deadlineAtMs - now()),
-        shouldRetry: ({ error }) => isConnectionFault(error),
-      });
+      return await tryInSlot(new URL(asked.url).host, asked.subject, async tally =>
+        read(await request(asked, { ...options, now, tally })),
+      );
     } catch (error) {
       if (!(error instanceof Redirect)) throw error;
       return ask({ ...asked, url: error.url, redirects: asked.redirects! - 1 }, read);
@@ -129,6 +133,13 @@ export function createFetcher(options: FetcherOptions): Fetcher {
       const answer = await ask(asked, received => ({ ...received, json: parse(received) }));
       return { ...factsOf(answer), json: answer.json };
     },
+    async askText(server, query, { subject, permitHost, check }) {
+      const { connect, timer } = options;
+      if (!connect) throw new Error(`${subject}: expected a way to open connections, got none`);
+      return tryInSlot(permitHost, subject, tally =>
+        askServer({ server, query }, { subject, deadlineAtMs, now, tally, timer, connect, check }),
+      );
+    },
     tallies: () => structuredClone([...tallies.values()]),
   };
 }
@@ -139,7 +150,7 @@ function factsOf({ bytes, etag, freshMs }: Received): Fetched {
 
 /** One try: status, headers and body, within the request's time and the call's deadline. */
 async function request(
-  { url, subject, headers, name, timeoutMs = REQUEST_MS_MAX, redirects }: Asked,
+  { url, subject, headers, name, timeoutMs, redirects }: Asked,
   {
     contact,
     deadlineAtMs,
@@ -150,24 +161,11 @@ async function request(
     ...ports
   }: FetcherOptions & { now: () => number; tally: HostTally },
 ): Promise<Received> {
-  const { fetch: send = fetch, timer = startTimer } = ports;
-  const leftMs = deadlineAtMs - now();
-  if (leftMs <= 0) throw pastDeadline(subject);
-  const cut = new AbortController();
-  let allowedMs = timeoutMs;
-  let stop = timer(Math.min(allowedMs, leftMs), () => cut.abort());
-  const failed = (reason: 'unreachable' | 'truncated', error: unknown) => {
-    if (cut.signal.aborted && Math.min(allowedMs, leftMs) >= LATE_MS) tally.refused += 1;
-    if (cut.signal.aborted && leftMs < timeoutMs) return pastDeadline(subject);
-    tally.errors += 1;
-    if (cut.signal.aborted)
-      return new UpstreamError('timeout', `${subject}: expected a whole answer within ${allowedMs} ms`);
-    return connectionError(subject, reason, error);
-  };
+  const { fetch: send = fetch, timer } = ports;
+  const attempt = startAttempt({ subject, deadlineAtMs, now, tally, timer, timeoutMs });
+  const { signal, failed } = attempt;
   const openStore = async (document: string) => {
-    stop();
-    allowedMs = STORE_MS_MAX;
-    stop = timer(Math.min(allowedMs, deadlineAtMs - now()), () => cut.abort());
+    attempt.allow(STORE_MS_MAX);
     return store!(document);
   };
   try {
@@ -177,7 +175,7 @@ async function request(
       headers: { ...headers, 'user-agent': userAgent(contact) },
       cache: 'no-store' as const,
       redirect: redirects === undefined ? ('follow' as const) : ('manual' as const),
-      signal: cut.signal,
+      signal,
     };
     const response = await send(url, init).catch(error => {
       tally.statuses.none += 1;
@@ -189,12 +187,12 @@ async function request(
     const received = await readBody(response, {
       ...{ subject, large, failed, store: store && name !== undefined ? () => openStore(name) : null },
       checkTime: () => {
-        if (cut.signal.aborted) throw failed('truncated', null);
+        if (signal.aborted) throw failed('truncated', null);
       },
     });
     return { ...received, freshMs: freshMs(response.headers, now()) };
   } finally {
-    stop();
+    attempt.stop();
   }
 }
 
@@ -232,21 +230,6 @@ function isConnectionFault(error: unknown): error is UpstreamError {
   return error instanceof UpstreamError && ['unreachable', 'truncated', 'timeout'].includes(error.reason);
 }
 
-/** What a runtime throws for a broken connection, in our own words; p-retry would not retry its `TypeError`. */
-function connectionError(subject: string, reason: 'unreachable' | 'truncated', error: unknown): Error {
-  const text = messageOf(error);
-  // The platform's limit on requests is a limit of ours, and no news about the upstream.
-  if (/too many subrequests/i.test(text)) return new OwnError('loader-failed', `${subject}: ${text}`);
-  const code = error instanceof Error ? (error.cause as { code?: unknown } | undefined)?.code : undefined;
-  const detail = typeof code === 'string' ? `${text} (${code})` : text;
-  return new UpstreamError(
-    reason,
-    reason === 'unreachable'
-      ? `${subject}: expected an answer, got no connection: ${detail}`
-      : `${subject}: expected a whole body, got a part of it: ${detail}`,
-  );
-}
-
 function userAgent(contact: string): string {
   return `Tributary/${about.version} (+${contact.replace(/[^\x20-\x7e]/g, '?')})`;
 }
@@ -267,9 +250,4 @@ function statusClass(status: number): Exclude<StatusClass, 'none'> {
 
 function pause(ms: number): Promise<void> {
   return new Promise(resolve => setTimeout(resolve, ms));
-}
-
-function startTimer(ms: number, due: () => void): () => void {
-  const timer = setTimeout(due, ms);
-  return () => clearTimeout(timer);
 }

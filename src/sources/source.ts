@@ -161,6 +161,16 @@ export interface SourceContext<S> {
     url: string,
     options: { subject: string; name: string; unread: string; headers?: Record<string, string> },
   ): Promise<FetchedJson<unknown>>;
+  /**
+   * The answer to one line over TCP, as WHOIS servers give it: `server` is `whois.example`, or with a port other than 43
+   * `127.0.0.1:4343`. It takes a permit of `permitHost`. `check` throws for an answer that only turns the caller away:
+   * with status 429 it counts as throttled.
+   */
+  askText(
+    server: string,
+    query: string,
+    options: { subject: string; permitHost: string; check?: (bytes: Uint8Array) => void },
+  ): Promise<Uint8Array>;
 }
 
 /** Extra facts for `load`. `afresh`: not the tail's first look, so deletions are fetched as well. */

@@ -100,7 +100,8 @@ function addressOf(properties: Property[]): Pick<Contact, 'city' | 'state' | 'co
     const isWhole = parts.length >= ADDRESS_LENGTH;
     const part = (place: number) => (isWhole ? firstText(flat([parts[place]])) : null);
     const code = textOf(own(parameters, 'cc'));
-    const country = code ?? part(ADDRESS.country);
+    const isCode = code !== null && (/^[a-z]{2}$/i.test(code) || isRedacted(code));
+    const country = isCode ? code : part(ADDRESS.country);
     const [city, state] = [part(ADDRESS.city), part(ADDRESS.state)];
     if ([city, state, country].every(given => given === null)) continue;
     return { city, state, country: country !== null && /^[a-z]{2}$/i.test(country) ? country.toUpperCase() : country };

@@ -93,10 +93,12 @@ export function mergeAnswers(
   for (const contact of [REGISTRANT, ABUSE])
     if (contact.some(column => registrar.facts[column] !== null)) take(contact);
   // During a transfer the two may name two registrars.
-  const isSame = [registry, registrar].some(answer => answer.facts.registrar_id === null)
-    ? [null, registrar.facts.registrar_name].includes(registry.facts.registrar_name)
-    : registry.facts.registrar_id === registrar.facts.registrar_id;
-  if (isSame) take(REGISTRAR.filter(column => facts[column] === null));
+  const [first, second] = [registry.facts, registrar.facts];
+  const isOneRegistrar =
+    first.registrar_id !== null && second.registrar_id !== null
+      ? first.registrar_id === second.registrar_id
+      : first.registrar_name === null || first.registrar_name === second.registrar_name;
+  if (isOneRegistrar) take(REGISTRAR.filter(column => facts[column] === null));
   const named = [...registry.redacted, ...registrar.redacted];
   return { facts, redacted: COLUMNS.filter(column => facts[column] === null && named.includes(column)) };
 }
@@ -112,7 +114,9 @@ function domainObject(json: unknown, domain: string): JsonObject {
       'wrong-shape',
       `${subject}: expected objectClassName to be domain, got ${kind === null ? 'none' : 'another'}`,
     );
-  const names = [own(json, 'ldhName'), own(json, 'unicodeName')].filter(name => textOf(name) !== null);
+  const names = [own(json, 'ldhName'), own(json, 'unicodeName')].filter(
+    name => typeof name === 'string' && name.trim() !== '',
+  );
   if (names.length > 0 && hostOf(names[0]) !== domain)
     throw new UpstreamError('name-mismatch', `${subject}: expected ldhName to be the domain asked for, got another`);
   return json;

@@ -62,7 +62,8 @@ const PATH_LENGTH_MAX = 400;
  * The columns that a domain object says are redacted (RFC 9537), by whatever method: what a partial or a replaced value
  * says is not the registrant's either. This is no JSONPath: a path counts where it has one of the shapes servers
  * write (an entity by a role in quotes, a card's property by its name, an address's part by its place), a name where it
- * means one column, or where there is no such path. Paths by plain numbers lead into the document before it was redacted, which nobody has here.
+ * means one column, or where there is no such path. Paths by plain numbers lead into the document before it was
+ * redacted, which nobody has here.
  */
 export function redactedColumns(redacted: unknown): FactColumn[] {
   return listOf(redacted).flatMap(redaction => {

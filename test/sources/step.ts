@@ -22,13 +22,22 @@ export async function runStep<S, P, T>(
 ): Promise<{ value: T; tallies: HostTally[] }> {
   const asks = source.requests(step, changes, settings);
   const permits = Object.entries(asks).map(([host, count]) => ({ host, count, startAtMs: 0, intervalMs: 0 }));
-  const { fetchJson, fetchRaw, fetchDocument, tallies } = createFetcher({
+  const { fetchJson, fetchRaw, fetchDocument, askText, tallies } = createFetcher({
     contact: 'tests',
     permits,
     deadlineAtMs: Date.now() + 60_000,
     retryMsMin: 1,
   });
-  const value = await work({ settings, nowMs: Date.now(), prepared, afresh, fetchJson, fetchRaw, fetchDocument });
+  const value = await work({
+    settings,
+    nowMs: Date.now(),
+    prepared,
+    afresh,
+    fetchJson,
+    fetchRaw,
+    fetchDocument,
+    askText,
+  });
   return { value, tallies: tallies() };
 }
 

@@ -1,0 +1,33 @@
+import type { TestProject } from 'vitest/node';
+import { startTextServer } from '../sources/text-server.ts';
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    /** Host and port of a TCP server that does what its question says. */
+    textServer: string;
+  }
+}
+
+/** A server for the worker's tests: the runtime they run in opens connections, and takes none. */
+export default async function setup({ provide }: TestProject): Promise<() => Promise<void>> {
+  const server = await startTextServer(async (socket, question) => {
+    switch (question.trim()) {
+      case 'parts':
+        for (const part of ['Domain', ' Name: ', 'EXAMPLE.TEST', '\r\n'])
+          await new Promise<unknown>(resolve => socket.write(part, resolve));
+        return socket.end();
+      case 'end':
+        return socket.end();
+      case 'cut':
+        return socket.write('Domain Na', () => socket.resetAndDestroy());
+      case 'silence':
+        return;
+      case 'flood':
+        return socket.end(Buffer.alloc(1024 * 1024 + 1, 'a'));
+      default:
+        return socket.end(`question: ${question}`);
+    }
+  });
+  provide('textServer', server.address);
+  return () => server.close();
+}
