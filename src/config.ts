@@ -160,6 +160,16 @@ export function integerSetting(fallback: number, min: number, max: number) {
     .describe(`a whole number from ${min} to ${max}`);
 }
 
+/** A setting that is a number of requests a second. */
+export function rateSetting(fallback: number) {
+  return z
+    .union([z.string().regex(/^\d+(\.\d+)?$/), z.number()])
+    .default(fallback)
+    .transform(Number)
+    .pipe(z.number().min(0.01).max(1000))
+    .describe('a number from 0.01 to 1000');
+}
+
 /** A setting that is an http(s) URL; given without a trailing slash. */
 export function urlSetting(fallback?: string) {
   const url = z.url({ protocol: /^https?$/ }).transform(text => text.replace(/\/+$/, ''));
@@ -187,6 +197,8 @@ const common = z.object({
   // The lake is compared with the journal so often: two R2 Class B operations for each live file.
   SELF_CHECK_MS: integerSetting(6 * 60 * MINUTE, 1 * MINUTE, 30 * 24 * 60 * MINUTE),
   STALLED_AFTER_MS: integerSetting(15 * MINUTE, 1 * SECOND, 24 * 60 * MINUTE),
+  // For demonstrations and tests: the worker's clock runs so far ahead of the machine's.
+  CLOCK_AHEAD_MS: integerSetting(0, 0, 10 * 365 * 24 * 60 * MINUTE),
   CONTACT: z.string().min(1).max(200).default('unset').describe('who an upstream can write to: a URL or an address'),
   ADMIN_TOKEN: z.string().min(1).max(500).optional().describe('a secret of 1 to 500 characters'),
 });
@@ -207,6 +219,7 @@ export interface Settings {
   retry: RetryPace;
   selfCheckMs: number;
   stalledAfterMs: number;
+  clockAheadMs: number;
   contact: string;
   adminToken: string | null;
 }
@@ -221,6 +234,7 @@ export function readSettings(env: Record<string, unknown>): Settings {
     flushBytesMax: read.FLUSH_BYTES_MAX,
     selfCheckMs: read.SELF_CHECK_MS,
     stalledAfterMs: read.STALLED_AFTER_MS,
+    clockAheadMs: read.CLOCK_AHEAD_MS,
     contact: read.CONTACT,
     adminToken: read.ADMIN_TOKEN ?? null,
   };

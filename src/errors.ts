@@ -12,6 +12,7 @@ export type ParkReason =
   | 'wrong-shape'
   | 'document-kills-loader'
   | 'lagging-revision'
+  | 'no-server'
   | 'missed';
 
 /** Why an accepted change gave no row and never will. */

@@ -38,15 +38,16 @@ export class Loader extends WorkerEntrypoint<Env> {
   #loading(id: string): Loading {
     const env = this.env as unknown as Record<string, unknown>;
     const source = sourceNamed(id);
+    const { contact, clockAheadMs } = readSettings(env);
     return {
       source,
       settings: source.settings(env),
-      contact: readSettings(env).contact,
+      contact,
       bucket: bucketPort(this.env.LAKE),
       // A host that an answer names can be asked only with a slot of the object that paces all who ask it.
       permit: host => this.env.SOURCES_NS.getByName(id).permit(host),
       connect,
-      now: Date.now,
+      now: () => Date.now() + clockAheadMs,
     };
   }
 }

@@ -222,8 +222,10 @@ class Load {
       op,
       row: fitRow(tableNamed(table), checkRow(table, row)),
     }));
-    const put = (key: string, bytes: Uint8Array) =>
-      putNewest(bucket, key, bytes, { fetchedAtMs, revision, contentType: CONTENT_TYPE });
+    const put = (key: string, bytes: Uint8Array) => {
+      const contentType = key.endsWith('.txt') ? 'text/plain' : CONTENT_TYPE;
+      return putNewest(bucket, key, bytes, { fetchedAtMs, revision, contentType });
+    };
     // Keys are made before the first put: a name too long for one has no document either.
     const raws = documents.map(({ name, file, bytes }) => ({ key: rawKey(source.prefix, name, file), bytes }));
     const metadata = fitted

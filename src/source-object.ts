@@ -67,6 +67,7 @@ export class SourceObject extends DurableObject<Env> {
     const settings = readSettings(env as unknown as Record<string, unknown>);
     const known = sourceNamed(id);
     const source = engineSourceOf(known, known.settings(env as unknown as Record<string, unknown>));
+    const { clockAheadMs: aheadMs } = settings;
     const ports: Ports = {
       ...{
         sql,
@@ -75,7 +76,12 @@ export class SourceObject extends DurableObject<Env> {
         load: loadPort(ctx.exports.Loader, id),
         encode: ENCODE,
       },
-      ...{ clock: CLOCK, wake: wakePort(ctx.storage), tickets: ticketPort(env.RETRY_QUEUE, id), log: createLog() },
+      ...{
+        clock: clockPort(aheadMs),
+        wake: wakePort(ctx.storage, aheadMs),
+        tickets: ticketPort(env.RETRY_QUEUE, id),
+        log: createLog(),
+      },
     };
     this.#engine = new Engine({ ports, source, options: { ...settings, enabled: settings.sources.includes(id) } });
   }
@@ -205,8 +211,8 @@ const ENCODE: EncodePort = {
   unpack: bytes => inflateRawSync(bytes).toString(),
 };
 
-const CLOCK: ClockPort = {
-  now: Date.now,
+const clockPort = (aheadMs: number): ClockPort => ({
+  now: () => Date.now() + aheadMs,
   within(work, ms, subject) {
     let timer: ReturnType<typeof setTimeout>;
     const late = new Promise<never>((_, reject) => {
@@ -215,7 +221,7 @@ const CLOCK: ClockPort = {
     return Promise.race([work, late]).finally(() => clearTimeout(timer));
   },
   turn: () => scheduler.wait(0),
-};
+});
 
 function d1Port(db: D1Database): D1Port {
   return {
@@ -243,9 +249,13 @@ function ticketPort(queue: Queue, source: string): TicketPort {
   };
 }
 
-function wakePort(storage: DurableObjectStorage): WakePort {
+/** Alarms go by the machine's clock. */
+function wakePort(storage: DurableObjectStorage, aheadMs: number): WakePort {
   return {
-    get: () => storage.getAlarm(),
-    set: atMs => (atMs === null ? storage.deleteAlarm() : storage.setAlarm(atMs)),
+    async get() {
+      const atMs = await storage.getAlarm();
+      return atMs === null ? null : atMs + aheadMs;
+    },
+    set: atMs => (atMs === null ? storage.deleteAlarm() : storage.setAlarm(atMs - aheadMs)),
   };
 }

@@ -19,7 +19,7 @@ export interface WatchedKey {
   added_at: string;
   /** The last visit that came to something. */
   last_checked_at: string | null;
-  outcome: 'found' | 'gone' | 'failed' | null;
+  outcome: 'found' | 'partial' | 'gone' | 'failed' | null;
   /** Visits in a row with this outcome. */
   times: number;
 }

@@ -203,8 +203,8 @@ export class JournalAgenda {
     const { seen } = outcome;
     if (!seen) throw new Error(`${key}: expected a visit to say what it has seen`);
     const isSame = seen.partial ? seen.mainDigest === watched.main_digest : seen.digest === watched.digest;
-    const found = seen.found ? ('found' as const) : ('gone' as const);
-    this.#visited(watched, { nowMs, outcome: found, seen, isSame, retryAfterMs: null });
+    const came = !seen.found ? 'gone' : seen.partial ? 'partial' : 'found';
+    this.#visited(watched, { nowMs, outcome: came, seen, isSame, retryAfterMs: null });
     if (!seen.found && isNew) return { kind: 'skip', reason: 'no-rows' };
     return isSame && !seen.always ? { kind: 'skip', reason: 'unchanged' } : outcome;
   }
@@ -226,7 +226,6 @@ export class JournalAgenda {
     const { atMs, reason } = this.#rules.next({
       ...{ key, nowMs, outcome, times },
       changed: !isSame && watched.digest !== null,
-      partial: seen?.partial ?? false,
       facts: facts === null ? null : (JSON.parse(facts) as Visit['facts']),
       notBeforeMs: retryAfterMs === null ? null : nowMs + retryAfterMs,
     });

@@ -98,5 +98,6 @@ const POLICIES: Record<ErrorKind | Exclude<ParkReason, `http-${number}`>, readon
     'Loading it ends the Loader each time; look at its logs, then replay the letter.',
   ],
   'lagging-revision': ['retry-later', 'Nothing to do: the upstream serves an older revision than its feed announced.'],
+  'no-server': ['never', 'Nobody answers for this part of the name space; take its keys off the agenda.'],
   missed: ['retry-later', 'Nothing to do: a sweep found that the upstream has it and the lake does not; it is loaded.'],
 };

@@ -119,8 +119,8 @@ export function createFetcher(options: FetcherOptions): Fetcher {
     async fetchRaw(url, { subject, headers = {}, timeoutMs, redirects }) {
       return ask({ url, subject, headers, timeoutMs, redirects }, factsOf);
     },
-    async fetchJson(url, { subject, shape, headers }) {
-      const asked = { url, subject, headers: { accept: 'application/json', ...headers } };
+    async fetchJson(url, { subject, shape, headers, timeoutMs, redirects }) {
+      const asked = { url, subject, headers: { accept: 'application/json', ...headers }, timeoutMs, redirects };
       const answer = await ask(asked, received => ({ ...received, json: parseJson(subject, received) }));
       return { ...factsOf(answer), json: checkShape(subject, shape, answer.json) };
     },

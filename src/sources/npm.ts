@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { npmPackage } from '../../schemas/npm_package.ts';
-import { integerSetting, parseSettings, urlSetting } from '../config.ts';
+import { integerSetting, parseSettings, rateSetting, urlSetting } from '../config.ts';
 import { CursorError, OwnError, UpstreamError } from '../errors.ts';
 import { chunksOf, countsFor, type Downloads, fetchDownloads, scopedOf } from './npm-downloads.ts';
 import { deletedRow, isTombstone, packumentRow, readPackument, revisionOf, VERSIONS } from './npm-packument.ts';
@@ -46,12 +46,7 @@ const settingsShape = z.object({
     .describe('"head" or a sequence of the feed'),
   // No limit is published and none was met at 30 a second. Following takes about 0.25 a second on average, far from the
   // five million requests a month that npm's terms call unreasonable; 5 a second let a backlog drain without a burst.
-  NPM_REQUESTS_PER_SECOND: z
-    .union([z.string().regex(/^\d+(\.\d+)?$/), z.number()])
-    .default(5)
-    .transform(Number)
-    .pipe(z.number().min(0.01).max(1000))
-    .describe('a number from 0.01 to 1000'),
+  NPM_REQUESTS_PER_SECOND: rateSetting(5),
   // A change waits half of this on average, within a freshness of 60 s.
   NPM_POLL_MS: integerSetting(15_000, 100, 3_600_000),
   // The feed's own default; about 100 KB of JSON.

@@ -1,8 +1,9 @@
 import { npm } from './npm.ts';
 import type { Source } from './source.ts';
+import { whois } from './whois.ts';
 
 /** Every source, one line each. */
-export const SOURCES: readonly Source[] = [npm];
+export const SOURCES: readonly Source[] = [npm, whois];
 
 /** The source of this id; throws when there is none. */
 export function sourceNamed(id: string): Source {

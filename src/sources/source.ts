@@ -87,13 +87,15 @@ export interface Seen {
 export interface Visit {
   key: string;
   nowMs: number;
-  /** `failed`: neither an answer nor a clear no; the visit is parked meanwhile, and looked at again by itself. */
-  outcome: 'found' | 'gone' | 'failed';
+  /**
+   * `partial`: found, but a part of it did not come. `failed`: neither an answer nor a clear no; the visit is parked
+   * meanwhile, and looked at again by itself.
+   */
+  outcome: 'found' | 'partial' | 'gone' | 'failed';
   /** Visits in a row with this outcome, this one included. */
   times: number;
   /** It found something else than the last one that found anything. */
   changed: boolean;
-  partial: boolean;
   /** What the last visit that came to something has seen; null before the first. */
   facts: Record<string, unknown> | null;
   /** The upstream asked not to be asked again before. */
@@ -135,6 +137,15 @@ export interface FetchedJson<T> extends Fetched {
 }
 
 /**
+ * `timeoutMs` is the time a whole answer may take, `redirects` how many are followed, each with a permit of its own;
+ * without it the runtime follows them by itself.
+ */
+export interface FetchLimits {
+  timeoutMs?: number;
+  redirects?: number;
+}
+
+/**
  * How a source reaches its upstream. All throw `UpstreamError`; `subject` names the thing asked for in messages.
  */
 export interface SourceContext<S> {
@@ -142,16 +153,9 @@ export interface SourceContext<S> {
   nowMs: number;
   fetchJson<T>(
     url: string,
-    options: { subject: string; shape: ZodType<T>; headers?: Record<string, string> },
+    options: { subject: string; shape: ZodType<T>; headers?: Record<string, string> } & FetchLimits,
   ): Promise<FetchedJson<T>>;
-  /**
-   * `timeoutMs` is the time a whole answer may take, `redirects` how many are followed, each with a permit of its own;
-   * without it the runtime follows them by itself.
-   */
-  fetchRaw(
-    url: string,
-    options: { subject: string; headers?: Record<string, string>; timeoutMs?: number; redirects?: number },
-  ): Promise<Fetched>;
+  fetchRaw(url: string, options: { subject: string; headers?: Record<string, string> } & FetchLimits): Promise<Fetched>;
   /**
    * The JSON of a change, which may be large. Over `LIMITS.documentBytesLarge` the lists and objects in its map
    * `unread` (`versions`) come as `Unread`; over `LIMITS.documentBytesParsedMax` the document is stored as it is under

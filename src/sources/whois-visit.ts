@@ -18,8 +18,9 @@ export const VISIT_LIMITS = {
   leavingMs: 1 * DAY,
   /** A change often comes with others: a transfer, then name servers, then contacts. */
   changedMs: 1 * DAY,
-  /** The registrar's half did not come: its server may be back tomorrow. */
-  partialMs: 1 * DAY,
+  /** The registrar's half did not come: its server may be back tomorrow, or never; doubling from the first to the last. */
+  partialMsMin: 1 * DAY,
+  partialMsMax: 30 * DAY,
   /** A first "not found" may be the registry's mistake, or the beginning of a new registration. */
   lostMs: 1 * DAY,
   /** After that it is looked at ever less, doubling from the first to the last. */
@@ -70,8 +71,8 @@ export interface Seen {
   statuses: string[];
   /** It differs from the last row. */
   changed: boolean;
-  /** The registrar's half did not come. */
-  partial: boolean;
+  /** Consecutive visits at which the registrar's half did not come, with this one. */
+  partials: number;
   /** Consecutive `gone`, with this one. */
   misses: number;
   /** Consecutive `failed`, with this one. */
@@ -125,7 +126,8 @@ function wanted(
   const visits: [Visit, ...Visit[]] = [after(VISIT_LIMITS.regularMs, 'regular')];
   if (isLapsed(seen.expiryMs, statuses, nowMs)) visits.unshift(after(VISIT_LIMITS.lapsedMs, 'lapsed'));
   visits.unshift(...marksAfter(nowMs + VISIT_LIMITS.visitMsMin, seen.expiryMs));
-  if (seen.partial) visits.unshift(after(VISIT_LIMITS.partialMs, 'partial'));
+  if (seen.partials > 0)
+    visits.unshift(after(doubled(VISIT_LIMITS.partialMsMin, seen.partials - 1, VISIT_LIMITS.partialMsMax), 'partial'));
   if (seen.changed) visits.unshift(after(VISIT_LIMITS.changedMs, 'changed'));
   if (statuses.some(status => LEAVING.has(status))) visits.unshift(after(VISIT_LIMITS.leavingMs, 'leaving'));
   return visits;

@@ -17,7 +17,7 @@ function seenWith(fields: Partial<Seen> = {}): Seen {
     expiryMs: NOW + 300 * DAY,
     statuses: ['clientTransferProhibited'],
     changed: false,
-    partial: false,
+    partials: 0,
     misses: 0,
     failures: 0,
     notBeforeMs: null,
@@ -81,7 +81,7 @@ describe('a domain that is there', () => {
 
   it('is looked at every day while it is being let go: each stage lasts days', () => {
     for (const status of ['redemptionPeriod', 'pendingDelete', 'pendingRestore', 'pending delete'])
-      expectAbout({ statuses: ['clientHold', status], changed: true, partial: true }, 1, 'leaving');
+      expectAbout({ statuses: ['clientHold', status], changed: true, partials: 1 }, 1, 'leaving');
   });
 
   it('is looked at every week past its expiry and in its renewal grace, when it may lapse any day', () => {
@@ -94,12 +94,14 @@ describe('a domain that is there', () => {
 
   it('is looked at a day after a change, since changes come together', () => {
     expectAbout({ changed: true }, 1, 'changed');
-    expectAbout({ changed: true, partial: true }, 1, 'changed');
+    expectAbout({ changed: true, partials: 1 }, 1, 'changed');
     expectExactly({ changed: true, expiryMs: NOW + 7 * DAY + 12 * HOUR }, 0.5, 'before-expiry');
   });
 
   it('is looked at a day after an answer of which half did not come', () => {
-    expectAbout({ partial: true }, 1, 'partial');
+    expectAbout({ partials: 1 }, 1, 'partial');
+    expectAbout({ partials: 3 }, 4, 'partial');
+    expectAbout({ partials: 1_000 }, 30, 'partial');
   });
 });
 
@@ -190,7 +192,7 @@ test(`${CASES} visits (seed ${SEED}) keep their bounds, what the registry allows
       expiryMs: coin() < 0.2 ? null : time(nowMs),
       statuses: coin() < 0.7 ? ['ok'] : [pick(statuses), pick(statuses)],
       changed: coin() < 0.2,
-      partial: coin() < 0.2,
+      partials: coin() < 0.2 ? 1 : 0,
       misses: count(),
       failures: count(),
       notBeforeMs: coin() < 0.7 ? null : time(nowMs),

@@ -48,7 +48,7 @@ function visitsOfAYear(domain: string): string[] {
       expiryMs: found === null ? null : Date.parse(found.expiry),
       statuses: found?.statuses ?? [],
       changed: row !== null && JSON.stringify(found) !== JSON.stringify(row),
-      partial: false,
+      partials: 0,
       misses,
       failures,
       notBeforeMs: null,
