@@ -240,6 +240,12 @@ export function readSettings(env: Record<string, unknown>): Settings {
   };
 }
 
+/** The worker's clock. */
+export function clockOf(env: Record<string, unknown>): () => number {
+  const { clockAheadMs } = readSettings(env);
+  return () => Date.now() + clockAheadMs;
+}
+
 /** Reads the settings a shape names; the first wrong one is a `SettingError` with its name and what was expected. */
 export function parseSettings<S extends z.ZodRawShape>(
   shape: z.ZodObject<S>,

@@ -2,6 +2,7 @@ import { TABLES } from '../schemas/index.ts';
 import type { Known } from './api/forms.ts';
 import { watchSources } from './api/health.ts';
 import { createApi } from './api/router.ts';
+import { clockOf } from './config.ts';
 import { consumeTickets } from './failures/queue.ts';
 import { loadPort } from './loader-port.ts';
 import { createLog } from './log.ts';
@@ -19,6 +20,7 @@ export default {
     consumeTickets(batch, {
       office: source => env.SOURCES_NS.getByName(source),
       load: source => loadPort(ctx.exports.Loader, source),
+      now: clockOf(env as unknown as Record<string, unknown>),
       log: known.log,
     }),
   scheduled: (_, env) => watchSources(env, known),

@@ -1,6 +1,6 @@
 import { connect } from 'cloudflare:sockets';
 import { WorkerEntrypoint } from 'cloudflare:workers';
-import { readSettings } from './config.ts';
+import { clockOf, readSettings } from './config.ts';
 import type { Answer, LoadOutcome, LoadRequest, Permit } from './engine/ports.ts';
 import { bucketPort } from './lake/bucket.ts';
 import { type Loading, listStep, loadStep, prepareStep, pullStep, serversStep, startStep } from './loading.ts';
@@ -38,16 +38,15 @@ export class Loader extends WorkerEntrypoint<Env> {
   #loading(id: string): Loading {
     const env = this.env as unknown as Record<string, unknown>;
     const source = sourceNamed(id);
-    const { contact, clockAheadMs } = readSettings(env);
     return {
       source,
       settings: source.settings(env),
-      contact,
+      contact: readSettings(env).contact,
       bucket: bucketPort(this.env.LAKE),
       // A host that an answer names can be asked only with a slot of the object that paces all who ask it.
       permit: host => this.env.SOURCES_NS.getByName(id).permit(host),
       connect,
-      now: () => Date.now() + clockAheadMs,
+      now: clockOf(env),
     };
   }
 }

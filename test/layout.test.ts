@@ -80,7 +80,7 @@ const RULES: Rule[] = [
     files: /^src\/index\.ts$/,
     may: [
       /^schemas\/index\.ts$/,
-      /^src\/(log|loader|loader-port|source-object)\.ts$/,
+      /^src\/(config|log|loader|loader-port|source-object)\.ts$/,
       /^src\/api\//,
       /^src\/failures\/queue\.ts$/,
       /^src\/sources\/registry\.ts$/,

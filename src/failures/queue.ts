@@ -14,11 +14,15 @@ interface Parts {
   /** A source's object. */
   office: (source: string) => TicketOffice & { expireTickets(tickets: Ticket[]): Promise<void> };
   load: (source: string) => Pick<LoadPort, 'prepare' | 'load' | 'ping'>;
+  now: () => number;
   log: (event: string, fields: LogFields) => void;
 }
 
 /** Consumes tickets. Those of a queue named `…-expired` have gone round too often: their object is only told. */
-export async function consumeTickets({ queue, messages }: TicketBatch, { office, load, log }: Parts): Promise<void> {
+export async function consumeTickets(
+  { queue, messages }: TicketBatch,
+  { office, load, now, log }: Parts,
+): Promise<void> {
   const isExpired = queue.endsWith('-expired');
   for (const [source, group] of Map.groupBy(messages, ({ body }) => sourceOf(body))) {
     if (source === null) {
@@ -29,7 +33,7 @@ export async function consumeTickets({ queue, messages }: TicketBatch, { office,
     const tickets = group.map(({ body }) => ticketOf(body as Ticket));
     try {
       if (isExpired) await office(source).expireTickets(tickets);
-      else await bringTickets({ tickets, office: office(source), load: load(source), now: Date.now });
+      else await bringTickets({ tickets, office: office(source), load: load(source), now });
       for (const message of group) message.ack();
     } catch (error) {
       log('tickets_failed', { source, changes: tickets.length, reason: messageOf(error) });
