@@ -1,6 +1,5 @@
 import { z } from 'zod';
 import { whoisRecord } from '../../schemas/whois_record.ts';
-import { integerSetting, parseSettings, rateSetting, urlSetting } from '../config.ts';
 import { CursorError, OwnError, UpstreamError } from '../errors.ts';
 import type { Change, HostRequests, Loaded, Seen, Source, SourceContext } from './source.ts';
 import { readDomain } from './whois-domain.ts';
@@ -8,12 +7,9 @@ import { NO_FACTS, type WhoisFacts } from './whois-facts.ts';
 import { mergeAnswers, type RdapAnswer, readRdap } from './whois-rdap.ts';
 import { questionFor, serverOf } from './whois-server.ts';
 import { fetchServers, longestMatch } from './whois-servers.ts';
+import { readWhoisSettings, WHOIS_SETTINGS, type WhoisSettings } from './whois-settings.ts';
 import { decodeText, readWhoisText, refusalOf } from './whois-text.ts';
 import { nextVisit } from './whois-visit.ts';
-
-/** IANA's list of RDAP servers (RFC 9224). */
-const BOOTSTRAP_URL = 'https://data.iana.org/rdap/dns.json';
-const IANA_SERVER = 'whois.iana.org';
 
 /** A registry answers within a second; one that takes this long is late, and a second try still ends within a visit. */
 const ANSWER_MS_MAX = 9_000;
@@ -26,41 +22,6 @@ const SERVER_KEPT_MS = 24 * 3_600_000;
 
 /** Registries write some 5 KiB, registrars 10. */
 const DOCUMENT_BYTES = 64 * 1024;
-
-const settingsShape = z.object({
-  WHOIS_BOOTSTRAP_URL: urlSetting(BOOTSTRAP_URL),
-  WHOIS_IANA_SERVER: z
-    .string()
-    .regex(/^[a-z0-9.-]+(:\d{1,5})?$/i)
-    .default(IANA_SERVER)
-    .describe('a host, and its port where that is not 43'),
-  // IANA knows the servers of all top-level domains; one that it does not, or a mirror, is named here.
-  WHOIS_SERVERS: z
-    .string()
-    .regex(/^([a-z0-9-]+=[a-z0-9.-]+(:\d{1,5})?(,|$))*$/i)
-    .default('')
-    .describe('<top-level domain>=<host or host:port>, separated by commas'),
-  // No registry publishes its limit; some registrars refuse the first question. One a second is what they all bear.
-  WHOIS_REQUESTS_PER_SECOND: rateSetting(1),
-  WHOIS_REQUESTS_PER_SECOND_MAX: rateSetting(5),
-  // A domain that comes due waits at most this long to be noticed; nothing is asked of anybody for it.
-  WHOIS_POLL_MS: integerSetting(60_000, 100, 3_600_000),
-  WHOIS_EVERY_CHECK: z
-    .enum(['true', 'false'])
-    .default('false')
-    .describe('"true" for a row at each look, "false" for one where something changed'),
-});
-
-export interface WhoisSettings {
-  bootstrapUrl: string;
-  ianaServer: string;
-  /** Servers by top-level domain that IANA is not asked for. */
-  servers: Record<string, string>;
-  requestsPerSecond: number;
-  requestsPerSecondMax: number;
-  pollMs: number;
-  everyCheck: boolean;
-}
 
 type Context = SourceContext<WhoisSettings>;
 
@@ -78,7 +39,7 @@ export const whois: Source<WhoisSettings, null> = {
   id: 'whois',
   prefix: 'whois',
   tables: [whoisRecord],
-  settingNames: Object.keys(settingsShape.shape),
+  settingNames: WHOIS_SETTINGS,
   settings: readWhoisSettings,
   pace: ({ pollMs, requestsPerSecond, requestsPerSecondMax, bootstrapUrl, ianaServer }) => ({
     ...{ pollMs, settleMs: 0 },
@@ -284,22 +245,4 @@ function parseCount(cursor: string): string {
   const count = /^\d+$/.test(cursor) ? Number(cursor) : Number.NaN;
   if (!Number.isSafeInteger(count)) throw new CursorError(`whois cursor: expected a count of visits, got ${cursor}`);
   return String(count);
-}
-
-function readWhoisSettings(env: Record<string, unknown>): WhoisSettings {
-  const read = parseSettings(settingsShape, env);
-  return {
-    bootstrapUrl: read.WHOIS_BOOTSTRAP_URL,
-    ianaServer: read.WHOIS_IANA_SERVER.toLowerCase(),
-    servers: Object.fromEntries(
-      read.WHOIS_SERVERS.toLowerCase()
-        .split(',')
-        .filter(Boolean)
-        .map(one => one.split('=')),
-    ),
-    requestsPerSecond: read.WHOIS_REQUESTS_PER_SECOND,
-    requestsPerSecondMax: read.WHOIS_REQUESTS_PER_SECOND_MAX,
-    pollMs: read.WHOIS_POLL_MS,
-    everyCheck: read.WHOIS_EVERY_CHECK === 'true',
-  };
 }
