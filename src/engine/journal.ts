@@ -6,11 +6,12 @@ import { JournalAgenda } from './journal-agenda.ts';
 import { type Accepted, type Append, type Outcome, type RangeAppend, TAIL } from './journal-append.ts';
 import { countOutcome } from './journal-counts.ts';
 import { judgeMissed } from './journal-keys.ts';
+import { JournalOutbox } from './journal-outbox.ts';
 import { JournalPushes } from './journal-pushes.ts';
 import { JournalRanges, type Range } from './journal-ranges.ts';
 import { AppendedRows, type EntryFacts } from './journal-rows.ts';
 import { JournalState, type SourceRow } from './journal-state.ts';
-import type { AgendaRules, EncodePort, SqlPort } from './ports.ts';
+import type { EncodePort, EngineSource, SqlPort } from './ports.ts';
 import { rehearse } from './sql.ts';
 
 /** Accepts changes: rows, parked changes and the cursor in one transaction. */
@@ -21,13 +22,14 @@ export class Journal {
   readonly pushes: JournalPushes;
   /** Null where a feed says what is to be asked for. */
   readonly agenda: JournalAgenda | null;
+  readonly outbox: JournalOutbox;
   readonly #sql: SqlPort;
   readonly #encode: EncodePort;
 
   constructor(
     sql: SqlPort,
     encode: EncodePort,
-    { pace, rules = null }: { pace: RetryPace; rules?: AgendaRules | null },
+    { pace, agenda = null, feeds = {} }: { pace: RetryPace } & Partial<Pick<EngineSource, 'agenda' | 'feeds'>>,
   ) {
     this.#sql = sql;
     this.#encode = encode;
@@ -35,7 +37,8 @@ export class Journal {
     this.parked = new ParkedChanges(sql, pace);
     this.ranges = new JournalRanges(sql);
     this.pushes = new JournalPushes(sql);
-    this.agenda = rules && new JournalAgenda(sql, rules);
+    this.agenda = agenda && new JournalAgenda(sql, agenda);
+    this.outbox = new JournalOutbox(sql, feeds);
   }
 
   /** Lets a slice in. False when the lane's cursor is no longer the one its page was pulled from: nothing happened. */
@@ -149,10 +152,8 @@ export class Journal {
         return true;
       }
       if (settled.kind === 'park') {
-        const delayMs = this.parked.delayMs(
-          { changeNumber: parked.change_number, attempt: parked.attempts + 1 },
-          settled,
-        );
+        const next = { changeNumber: parked.change_number, attempt: parked.attempts + 1 };
+        const delayMs = this.parked.delayMs(next, settled);
         this.parked.postpone(parked, { ...settled, nowMs, dueMs: nowMs + delayMs });
         return true;
       }
@@ -249,6 +250,7 @@ export class Journal {
     }
     const cursor = ctx.run === null ? change.place : `${change.place}#${ctx.run}`;
     for (const row of outcome.rows) ctx.rows.add(change, { ...outcome, row, cursor });
+    this.outbox.add(outcome.rows, ctx.nowMs);
     countOutcome(this.#sql, outcome.rows.every(row => row.op === 'delete') ? 'tombstones' : 'rows', 1);
     if (change.revision !== null && outcome.revision !== null && outcome.revision < change.revision) {
       const detail = `expected revision ${change.revision}, got ${outcome.revision}`;
