@@ -23,6 +23,7 @@ export class Journal {
   /** Null where a feed says what is to be asked for. */
   readonly agenda: JournalAgenda | null;
   readonly outbox: JournalOutbox;
+  readonly #runType: 'follow' | 'refresh';
   readonly #sql: SqlPort;
   readonly #encode: EncodePort;
 
@@ -37,6 +38,7 @@ export class Journal {
     this.parked = new ParkedChanges(sql, pace);
     this.ranges = new JournalRanges(sql);
     this.pushes = new JournalPushes(sql);
+    this.#runType = agenda ? 'refresh' : 'follow';
     this.agenda = agenda && new JournalAgenda(sql, agenda);
     this.outbox = new JournalOutbox(sql, feeds);
   }
@@ -77,10 +79,8 @@ export class Journal {
       const known = this.pushes.runOf(identity);
       const run = known ?? this.#nextRun();
       if (known === null) this.pushes.begin(identity, { run, nowMs });
-      const missing = this.pushes.missing(
-        identity,
-        lines.map(({ line }) => line),
-      );
+      const asked = lines.map(({ line }) => line);
+      const missing = this.pushes.missing(identity, asked);
       const accepted = lines.filter(({ line }) => missing.has(line));
       if (accepted.length === 0) return 0;
       this.#acceptBeside(accepted, { run, runType: 'push', nowMs });
@@ -168,7 +168,7 @@ export class Journal {
       source.retry_run = run;
       // No cursor before: a change that comes back late never holds the durable cursor up.
       const cursorAfter = this.state.lane(TAIL).cursor ?? '';
-      const facts = { runType: 'follow' as const, cursorBefore: null, cursorAfter };
+      const facts = { runType: this.#runType, cursorBefore: null, cursorAfter };
       this.#write(rows, { ...facts, source, changes: 0, parked: 0, nowMs });
       return true;
     });
@@ -185,7 +185,7 @@ export class Journal {
   }
 
   #accept({ lane, cursorBefore, cursorAfter, accepted, nowMs }: Append): void {
-    this.#acceptChanges(accepted, { run: null, runType: 'follow', cursorBefore, cursorAfter, nowMs });
+    this.#acceptChanges(accepted, { run: null, runType: this.#runType, cursorBefore, cursorAfter, nowMs });
     this.state.updateLane(lane, { cursor: cursorAfter });
   }
 
