@@ -1,3 +1,5 @@
+import type { SceneName } from './directed.ts';
+
 /** A mistake that an engine could have: exact texts of its source and what stands there instead. */
 export interface Broken {
   name: string;
@@ -7,6 +9,8 @@ export interface Broken {
   /** The oracle must see it within so many seeds from the first. */
   firstSeed: number;
   seeds: number;
+  /** Played instead of random schedules. */
+  scene?: SceneName;
 }
 
 export const LOST = 'nothing is lost';
@@ -26,4 +30,9 @@ export const one = (
   firstSeed = 1,
 ): Broken => ({
   ...{ name, breaks, edits: [edit], firstSeed, seeds },
+});
+
+/** One edit breaks it, and each seed of a scene shows that. */
+export const inScene = (scene: SceneName, name: string, breaks: string, edit: Broken['edits'][number]): Broken => ({
+  ...{ name, breaks, edits: [edit], firstSeed: 1, seeds: 5, scene },
 });

@@ -1,6 +1,7 @@
 import { BROKEN_BESIDE } from './broken-beside.ts';
 import { BROKEN_FAILURES } from './broken-failures.ts';
 import { ALIVE, type Broken, DOUBLED, DURABLE, LOST, NEWEST, one, PAUSED, SAME } from './broken-form.ts';
+import { BROKEN_LATE } from './broken-late.ts';
 
 const JOURNAL = 'src/engine/journal.ts';
 const FILES = 'src/engine/journal-files.ts';
@@ -197,4 +198,5 @@ export const BROKEN: Broken[] = [
   }),
   ...BROKEN_FAILURES,
   ...BROKEN_BESIDE,
+  ...BROKEN_LATE,
 ];
