@@ -64,7 +64,7 @@ export class Engine {
     this.#steps = new Steps({ source: source.id, state: journal.state, clock: ports.clock, log: ports.log });
     const admission = new Admission(journal.state, source.hosts);
     const slices = new SliceLoader({ ports, source, journal, admission });
-    this.#tail = new Tail({ ports, source, journal, admission, slices });
+    this.#tail = new Tail({ ports, source, journal, admission, slices, onShown: keys => this.audit.shown(keys) });
     const isExpected = (key: string) => this.#tail.expects(key);
     this.retries = new Retries({ ports, source, journal, admission, isExpected, pace: options.retry });
     this.#ranges = RANGE_LANES.map(

@@ -3,14 +3,14 @@ import { npmPackage } from '../../schemas/npm_package.ts';
 import { takePush } from '../../src/engine/push.ts';
 import { rangeOf, startRange } from '../../src/engine/range-controls.ts';
 import { dismissFailed, failedOf, replayFailed } from '../../src/failures/replay.ts';
-import type { HeldCall } from './calls.ts';
 import { drained } from './clock.ts';
 import { expectLetters } from './dead-letters.ts';
+import { AUDIT_SCENES } from './directed-audit.ts';
 import { Faults, pick, type Random } from './faults.ts';
 import { expectInOrder, expectProof, lakeRows } from './proof.ts';
 import type { Simulated } from './schedule.ts';
 import { rowOf } from './sources.ts';
-import { followed, pass, settle, startedWorld, type World } from './world.ts';
+import { followed, pass, reached, settle, startedWorld, type World } from './world.ts';
 
 const SECOND = 1_000;
 const DEAD = { state: 'dead', reason: null, olderThanSeconds: null } as const;
@@ -23,6 +23,7 @@ const SCENES = {
   'a push while a range loads its key': pushBesideRange,
   'a letter that is told late': letterToldLate,
   'a letter that turns while it is told': letterTurning,
+  ...AUDIT_SCENES,
 };
 
 export type SceneName = keyof typeof SCENES;
@@ -203,16 +204,4 @@ async function expectNewestOf(world: World, key: string): Promise<void> {
   const newest = (await lakeRows(world)).filter(row => row.name === key).at(-1);
   const { revision } = world.upstream.items.get(key)!;
   assert.equal(newest?.version, String(revision), `${key}: expected its newest row to say what its upstream says`);
-}
-
-/** Time passes until a held call is made, in the middle of a run or not. */
-async function reached(world: World, { made }: HeldCall): Promise<void> {
-  let isMade = false;
-  void made.then(() => {
-    isMade = true;
-  });
-  for (let seconds = 0; !isMade; seconds++) {
-    if (seconds > 600) throw new Error('scene: expected a call within 600 s, got none');
-    await pass(world, SECOND);
-  }
 }
