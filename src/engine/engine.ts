@@ -72,7 +72,7 @@ export class Engine {
     const { admission } = this;
     const slices = new SliceLoader({ ports, source, journal, admission });
     const parts = { ports, source, journal, admission, slices };
-    this.#tail = source.agenda ? new Visitor(parts) : new Tail(parts);
+    this.#tail = source.agenda ? new Visitor(parts) : new Tail({ ...parts, onShown: keys => this.audit.shown(keys) });
     this.#feeder = new Feeder({ source: source.id, ports, outbox: journal.outbox, leaseMs: options.retry.leaseMs });
     const isExpected = (key: string) => this.#tail.expects(key);
     this.retries = new Retries({ ports, source, journal, admission, isExpected, pace: options.retry });

@@ -1,6 +1,6 @@
 import { LIMITS, type RetryPace } from '../config.ts';
 import { type DeadFilter, type ParkedChange, ParkedChanges } from '../failures/parked.ts';
-import { judgeRecheck, recheckDelayMs } from '../failures/recheck.ts';
+import { isLook, judgeRecheck, recheckDelayMs } from '../failures/recheck.ts';
 import type { Change } from '../sources/source.ts';
 import { JournalAgenda } from './journal-agenda.ts';
 import { type Accepted, type Append, type Outcome, type RangeAppend, TAIL } from './journal-append.ts';
@@ -265,7 +265,7 @@ export class Journal {
   #postponeRecheck(parked: ParkedChange, outcome: Outcome, nowMs: number): void {
     const { change_number: changeNumber, attempts: attempt, reason, detail } = parked;
     const delayMs = recheckDelayMs(parked, outcome);
-    if (outcome.kind === 'park') this.parked.defer({ changeNumber, attempt }, { nowMs, dueMs: nowMs + delayMs! });
+    if (!isLook(outcome)) this.parked.defer({ changeNumber, attempt }, { nowMs, dueMs: nowMs + delayMs! });
     else if (delayMs !== null) this.parked.postpone(parked, { reason, detail, nowMs, dueMs: nowMs + delayMs });
     else if (this.parked.take(parked, nowMs)) countOutcome(this.#sql, 'skipped:revision-never-served', 1);
   }

@@ -50,11 +50,13 @@ export class Upstream {
   readonly lagging = new Map<string, number>();
   /** Keys that an older revision was ever served of. */
   readonly lagged = new Set<string>();
+  /** Keys whose newest change the feed never shows. */
+  readonly silent = new Set<string>();
   /** How long an answer takes. */
   latencyMs: (key: string) => number = () => 0;
   /** Changes a page on its way. */
   alter: (page: FeedPage) => FeedPage = page => page;
-  alterList: (page: KeyPage) => KeyPage = page => page;
+  alterList: (page: KeyPage, after: string | null) => KeyPage = page => page;
   /** Keys of whole pages, for a source that is not the coalescing feed's. */
   readonly pages: string[][] = [];
   readonly requests: { host: string; subject: string; atMs: number }[] = [];
@@ -72,9 +74,16 @@ export class Upstream {
     this.#change(key, { deleted: true, text: '' });
   }
 
+  /** Changes an item, or removes it, without a word in the feed: until its next change it is not shown at all. */
+  changeSilently(key: string, { deleted = false, text = '' } = {}): void {
+    this.#change(key, { deleted, text });
+    this.silent.add(key);
+  }
+
   async page(since: number, { limit, visit }: { limit: number; visit: Visit }): Promise<FeedPage> {
     await this.#ask(FEED_HOST, `since ${since}`, { fault: () => this.feedFault, visit });
-    const later = [...this.items.values()].filter(item => item.seq > since).sort((a, b) => a.seq - b.seq);
+    const isShown = ({ key, seq }: Item) => seq > since && !this.silent.has(key);
+    const later = [...this.items.values()].filter(isShown).sort((a, b) => a.seq - b.seq);
     const results = later.slice(0, limit).map(item => ({ ...item }));
     return this.alter({ results, lastSeq: results.at(-1)?.seq ?? this.seq, head: this.seq });
   }
@@ -85,7 +94,7 @@ export class Upstream {
     const keys = [...this.items.values()].flatMap(({ key, deleted }) => (deleted ? [] : [key]));
     const listed = keys.filter(key => !key.startsWith('internal:') && (after === null || key > after)).sort();
     const page = listed.slice(0, limit);
-    return this.alterList({ keys: page, next: listed.length > limit ? page.at(-1)! : null });
+    return this.alterList({ keys: page, next: listed.length > limit ? page.at(-1)! : null }, after);
   }
 
   async wholePage(index: number, visit: Visit): Promise<string[] | null> {
@@ -108,6 +117,7 @@ export class Upstream {
 
   #change(key: string, { deleted, text }: { deleted: boolean; text: string }): void {
     this.seq += 1 + (this.seq % 3);
+    this.silent.delete(key);
     const revision = (this.items.get(key)?.revision ?? 0) + 1;
     this.items.set(key, { key, seq: this.seq, revision, deleted, text });
   }

@@ -5,7 +5,7 @@ import type { EngineSource } from '../../src/engine/ports.ts';
 import { balanceOf, stateOf } from '../../src/engine/status.ts';
 import type { LogFields } from '../../src/log.ts';
 import { MemoryBucket } from './bucket.ts';
-import { Calls } from './calls.ts';
+import { Calls, type HeldCall } from './calls.ts';
 import { drained, VirtualClock } from './clock.ts';
 import { SimulatedDatabase } from './database.ts';
 import { type Encoding, JSON_LINES } from './encode.ts';
@@ -261,6 +261,19 @@ export async function pass(world: World, ms: number, until: () => boolean = () =
     const leftMs = endMs - world.clock.elapsedMs;
     if (waitMs === null || waitMs > leftMs) return world.clock.advance(leftMs);
     await world.clock.advance(waitMs);
+  }
+}
+
+/** Lets time pass until a held call is made, in the middle of a run or not. */
+export async function reached(world: World, { made }: HeldCall, withinMs = 3_600_000): Promise<void> {
+  let isMade = false;
+  void made.then(() => {
+    isMade = true;
+  });
+  const endMs = world.clock.elapsedMs + withinMs;
+  while (!isMade) {
+    if (world.clock.elapsedMs > endMs) throw new Error(`simulation: expected a call within ${withinMs} ms`);
+    await pass(world, 1_000);
   }
 }
 
