@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { BROKEN } from './broken.ts';
 import { inProcess } from './seeds.ts';
 
-describe.concurrent('the oracle', { timeout: 120_000 }, () => {
+describe.concurrent('the oracle', { timeout: 600_000 }, () => {
   it('sees nothing wrong with an engine that has no mistake', async () => {
     const { failed } = await inProcess({ first: 1, seeds: 20 });
     expect(failed).toEqual([]);
