@@ -188,10 +188,13 @@ export class JournalAgenda {
 
   /**
    * Says what a visit comes to and when the key is due again. One that finds what the last one found is `unchanged`, a
-   * key that is gone and has no row (`isNew`) has nothing to delete, and a key that was removed meanwhile is
-   * `unwatched`. The caller holds the transaction that accepts it.
+   * key that is gone and has no row to be deleted gives none, and a key that was removed meanwhile is `unwatched`. The
+   * caller holds the transaction that accepts it.
    */
-  settle({ change: { key }, outcome }: Accepted, { nowMs, isNew }: { nowMs: number; isNew: boolean }): Outcome {
+  settle(
+    { change: { key }, outcome }: Accepted,
+    { nowMs, standing }: { nowMs: number; standing: 'present' | 'deleted' | 'missing' },
+  ): Outcome {
     const watched = this.find(key);
     this.#sql.exec('DELETE FROM suspects WHERE place = ?', visitPlace(key));
     if (!watched) return { kind: 'skip', reason: 'unwatched' };
@@ -205,7 +208,8 @@ export class JournalAgenda {
     const isSame = seen.partial ? seen.mainDigest === watched.main_digest : seen.digest === watched.digest;
     const came = !seen.found ? 'gone' : seen.partial ? 'partial' : 'found';
     this.#visited(watched, { nowMs, outcome: came, seen, isSame, retryAfterMs: null });
-    if (!seen.found && isNew) return { kind: 'skip', reason: 'no-rows' };
+    if (!seen.found && standing !== 'present')
+      return { kind: 'skip', reason: standing === 'missing' ? 'no-rows' : 'unchanged' };
     return isSame && !seen.always ? { kind: 'skip', reason: 'unchanged' } : outcome;
   }
 

@@ -172,4 +172,17 @@ describe('a key that is removed', () => {
       ['a.red', 'first', '4'],
     ]);
   });
+
+  it('and added again when its deletion is known gives no second one', async () => {
+    const world = await agendaWorld();
+    world.upstream.publish('a.red', 'first');
+    await watch(world, ['a.red']);
+    await followed(world);
+    world.upstream.remove('a.red');
+    await settle(world, { until: () => world.balance.tombstones === 1 });
+    await unwatch(world, ['a.red']);
+    await watch(world, ['a.red']);
+    await settle(world, { until: () => visited(world) === 3 });
+    expect(world.balance).toMatchObject({ rows: 1, tombstones: 1, skipped: { unchanged: 1 }, balanced: true });
+  });
 });
