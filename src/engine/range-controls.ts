@@ -9,6 +9,10 @@ const RATE_SHARE = 0.5;
 
 /** Starts a range, unless the same one is there already. A range that is under way is not replaced by another. */
 export async function startRange(engine: Engine, lane: RangeLane, request: RangeRequest): Promise<RangeAnswer> {
+  if (engine.source.agenda) {
+    const message = `${lane}: expected a source with a feed, got ${engine.source.id}`;
+    return { code: 'conflict', message, hint: 'Its keys are visited again by themselves.' };
+  }
   const checked = boundsOf(engine, lane, request);
   if ('message' in checked) return checked;
   const { from, to } = checked;
