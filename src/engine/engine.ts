@@ -185,6 +185,8 @@ export class Engine {
 
   /** A source most of whose recent changes failed asks its upstream no more for a while: it would be for nothing. */
   #checkFailing(): void {
+    // Where each key has a host of its own, each host answers for itself.
+    if (this.source.agenda) return;
     const minute = Math.floor(this.ports.clock.now() / 60_000);
     const { changes, parked } = this.journal.state.changesSince(minute - LIMITS.failingWindowMinutes);
     if (changes < LIMITS.failingChangesMin || parked / changes <= LIMITS.failingShareMax) return;

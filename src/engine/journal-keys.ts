@@ -56,8 +56,8 @@ export function judgeMissed(sql: SqlPort, { key, missed }: ParkedChange, outcome
   return isKnown ? { kind: 'skip', reason: 'unchanged' } : outcome;
 }
 
-/** The key's own change is among the parked: only its rows count. */
-function standingOf(sql: SqlPort, key: string): 'present' | 'deleted' | 'missing' {
+/** Where a key stands by its rows alone, of which a change of it that is parked says nothing. */
+export function standingOf(sql: SqlPort, key: string): 'present' | 'deleted' | 'missing' {
   const [found] = sql.exec<{ deleted: number | null; rows: number }>(
     'SELECT min(coalesce(deleted, 0)) AS deleted, count(*) AS rows FROM keys WHERE key = ?',
     key,

@@ -5,7 +5,7 @@ import type { Change } from '../sources/source.ts';
 import { JournalAgenda } from './journal-agenda.ts';
 import { type Accepted, type Append, type Outcome, type RangeAppend, TAIL } from './journal-append.ts';
 import { countOutcome } from './journal-counts.ts';
-import { judgeMissed } from './journal-keys.ts';
+import { judgeMissed, standingOf } from './journal-keys.ts';
 import { JournalOutbox } from './journal-outbox.ts';
 import { JournalPushes } from './journal-pushes.ts';
 import { JournalRanges, type Range } from './journal-ranges.ts';
@@ -218,8 +218,8 @@ export class Journal {
 
   /** The change as the agenda takes it, which makes its key due again. */
   #visited(one: Accepted, nowMs: number): Accepted {
-    const isNew = this.state.lastLsnOf(one.change.key) === 0;
-    return this.agenda ? { ...one, outcome: this.agenda.settle(one, { nowMs, isNew }) } : one;
+    if (!this.agenda) return one;
+    return { ...one, outcome: this.agenda.settle(one, { nowMs, standing: standingOf(this.#sql, one.change.key) }) };
   }
 
   /** Takes keys off the agenda, and with them what failed of theirs. Returns how many were on it. */
