@@ -23,6 +23,8 @@ export interface RdapReplayOptions {
   folder?: string;
   /** The day its dates are moved to, `YYYY-MM-DD`; the folder's own if not given. */
   day?: string;
+  /** Told of each question that gets no answer, when it is there. */
+  onHold?: () => void;
 }
 
 /** A running world of registries and registrars. */
@@ -55,7 +57,8 @@ const NOT_FOUND: RecordedStep = { status: 404, file: 'errors/not-found.json' };
 const QUESTION = /^(.*)\/domain\/([^/]+)$/;
 
 /** Stands in for IANA, registries and a registrar on this machine: RDAP over HTTP, WHOIS over TCP. */
-export async function startRdapReplay({ folder = WHOIS_RECORDINGS, day }: RdapReplayOptions = {}): Promise<RdapReplay> {
+export async function startRdapReplay(options: RdapReplayOptions = {}): Promise<RdapReplay> {
+  const { folder = WHOIS_RECORDINGS, day, onHold = () => {} } = options;
   const index = readRecordedDomains(folder);
   const texts = readTexts(folder);
   const days = daysBetween(index.baseDate, day ?? index.baseDate);
@@ -67,8 +70,12 @@ export async function startRdapReplay({ folder = WHOIS_RECORDINGS, day }: RdapRe
   const servers: Server[] = [];
   const requests = {} as RdapReplay['requests'];
 
+  const told = (answer: Answer): Answer => {
+    if (answer.hold) onHold();
+    return answer;
+  };
   const start = async (name: RdapServer | 'bootstrap', usual: (pathname: string) => Answer): Promise<string> => {
-    const started = await startServer({ port: 0, gzip: true }, url => faulty(faults, { name, url, usual }));
+    const started = await startServer({ port: 0, gzip: true }, url => told(faulty(faults, { name, url, usual })));
     servers.push(started.server);
     requests[name] = started.requests;
     return started.origin;
@@ -78,7 +85,7 @@ export async function startRdapReplay({ folder = WHOIS_RECORDINGS, day }: RdapRe
   const bootstrap = await start('bootstrap', () => ({ headers: BOOTSTRAP_HEADERS, body: textOf('bootstrap.json') }));
   const whois = await startTextServer({ port: 0 }, question => {
     const usual = { body: texts.get(question) ?? otherText(folder, question) };
-    return { ...usual, ...faults.next({ path: `/whois/${question}`, name: question }) };
+    return told({ ...usual, ...faults.next({ path: `/whois/${question}`, name: question }) });
   });
 
   const served = [...new Set([...texts.keys()].map(topLevelOf))];
