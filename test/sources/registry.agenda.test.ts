@@ -10,7 +10,7 @@ import { load, runStep, servers } from './step.ts';
 const NOW = Date.parse('2026-11-25T12:00:00Z');
 const DAY = 86_400_000;
 
-/** Sources that are told nothing of changes; what the others must hold to is in `registry.test.ts`, with what all must. */
+/** Sources that are told nothing of changes. What all sources must hold to is in the test beside this one. */
 const WITH_AGENDA = SOURCES.filter(source => source.agenda);
 
 /** What a visit came to, as the fixture folder says it. */
