@@ -89,6 +89,8 @@ export const LIMITS = {
   parkedMsMax: 60 * MINUTE,
   /** Tickets handed out in one run: what one send takes. */
   ticketsPerRun: 100,
+  /** Keys sent to other agendas in one run: one message of at most 128 KB a target. */
+  feedKeysPerRun: 100,
   /** Dead letters that are resolved are told by the object for so long, and by the operational database for ever. */
   lettersKeptMs: 30 * 24 * 60 * MINUTE,
   /** Letters projected to the operational database in one batch. */
@@ -187,6 +189,12 @@ const common = z.object({
         .filter(Boolean),
     )
     .describe('source ids separated by commas'),
+  // A source that feeds another asks more of that one's upstream: it is for the user to want.
+  FEEDS: z
+    .string()
+    .regex(/^([a-z0-9-]+>[a-z0-9-]+(,|$))*$/)
+    .default('')
+    .describe('<source>><source whose agenda gets its keys>, separated by commas, as npm>whois'),
   FLUSH_AGE_MS: integerSetting(30 * SECOND, 100, 60 * MINUTE),
   FLUSH_BYTES_MAX: integerSetting(16 * MiB, 1, 64 * MiB),
   // With these, half a day of looks; then a change is a dead letter.
@@ -214,6 +222,8 @@ export interface RetryPace {
 
 export interface Settings {
   sources: string[];
+  /** By source, those it sends keys to. */
+  feeds: Record<string, string[]>;
   flushAgeMs: number;
   flushBytesMax: number;
   retry: RetryPace;
@@ -229,6 +239,7 @@ export function readSettings(env: Record<string, unknown>): Settings {
   const read = parseSettings(common, env);
   return {
     sources: read.SOURCES,
+    feeds: feedsOf(read.FEEDS),
     retry: { waitMs: read.RETRY_WAIT_MS, attemptsMax: read.RETRY_ATTEMPTS_MAX, leaseMs: read.RETRY_LEASE_MS },
     flushAgeMs: read.FLUSH_AGE_MS,
     flushBytesMax: read.FLUSH_BYTES_MAX,
@@ -238,6 +249,15 @@ export function readSettings(env: Record<string, unknown>): Settings {
     contact: read.CONTACT,
     adminToken: read.ADMIN_TOKEN ?? null,
   };
+}
+
+function feedsOf(text: string): Record<string, string[]> {
+  const pairs = text
+    .split(',')
+    .filter(Boolean)
+    .map(pair => pair.split('>') as [string, string]);
+  const feeds = Map.groupBy(pairs, ([source]) => source);
+  return Object.fromEntries([...feeds].map(([source, group]) => [source, group.map(([, target]) => target)]));
 }
 
 /** The worker's clock. */

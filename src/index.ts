@@ -3,6 +3,7 @@ import type { Known } from './api/forms.ts';
 import { watchSources } from './api/health.ts';
 import { createApi } from './api/router.ts';
 import { clockOf } from './config.ts';
+import { consumeKeys } from './engine/feed-queue.ts';
 import { consumeTickets } from './failures/queue.ts';
 import { loadPort } from './loader-port.ts';
 import { createLog } from './log.ts';
@@ -13,15 +14,20 @@ export { SourceObject } from './source-object.ts';
 
 const known: Known = { sources: SOURCES, tables: TABLES, log: createLog() };
 const api = createApi(known);
+const agendas = new Map(SOURCES.map(({ id, agenda }) => [id, agenda]));
 
 export default {
   fetch: (request, env) => api.fetch(request, env),
-  queue: (batch, env, ctx) =>
-    consumeTickets(batch, {
-      office: source => env.SOURCES_NS.getByName(source),
+  queue: (batch, env, ctx) => {
+    const office = (source: string) => env.SOURCES_NS.getByName(source);
+    if (batch.queue === 'tributary-keys')
+      return consumeKeys(batch.messages, { office, rules: source => agendas.get(source), log: known.log });
+    return consumeTickets(batch, {
+      office,
       load: source => loadPort(ctx.exports.Loader, source),
       now: clockOf(env as unknown as Record<string, unknown>),
       log: known.log,
-    }),
+    });
+  },
   scheduled: (_, env) => watchSources(env, known),
 } satisfies ExportedHandler<Env>;

@@ -25,6 +25,7 @@ import { readSettings } from './config.ts';
 import { unwatchKeys, watchedKey, watchedKeys, watchKeys } from './engine/agenda-controls.ts';
 import { Engine } from './engine/engine.ts';
 import { engineSourceOf } from './engine/engine-source.ts';
+import type { KeysMessage } from './engine/feed-queue.ts';
 import type { RangeLane } from './engine/journal-ranges.ts';
 import { journalSource } from './engine/journal-schema.ts';
 import { metricsOf } from './engine/metrics.ts';
@@ -33,6 +34,7 @@ import type {
   ClockPort,
   D1Port,
   EncodePort,
+  FeedPort,
   HandedBack,
   Permit,
   Ports,
@@ -66,7 +68,7 @@ export class SourceObject extends DurableObject<Env> {
     if (!id) throw new Error('source object: expected to be addressed by the name of a source');
     const settings = readSettings(env as unknown as Record<string, unknown>);
     const known = sourceNamed(id);
-    const source = engineSourceOf(known, known.settings(env as unknown as Record<string, unknown>));
+    const source = engineSourceOf(known, known.settings(env as unknown as Record<string, unknown>), settings.feeds[id]);
     const { clockAheadMs: aheadMs } = settings;
     const ports: Ports = {
       ...{
@@ -80,6 +82,7 @@ export class SourceObject extends DurableObject<Env> {
         clock: clockPort(aheadMs),
         wake: wakePort(ctx.storage, aheadMs),
         tickets: ticketPort(env.RETRY_QUEUE, id),
+        feeds: feedPort(env.KEYS_QUEUE, id),
         log: createLog(),
       },
     };
@@ -132,6 +135,10 @@ export class SourceObject extends DurableObject<Env> {
 
   watchedKey(key: string): WatchedKey | null {
     return watchedKey(this.#engine, key);
+  }
+
+  keysArrived(ids: number[]): void {
+    this.#engine.journal.outbox.done(ids);
   }
 
   permit(host: string): Permit | null {
@@ -242,6 +249,18 @@ function ticketPort(queue: Queue, source: string): TicketPort {
     async send(tickets) {
       try {
         await queue.sendBatch(tickets.map(ticket => ({ body: { source, ...ticket } })));
+      } catch (error) {
+        throw new OwnError('queue-failed', `queue send: ${messageOf(error)}`);
+      }
+    },
+  };
+}
+
+function feedPort(queue: Queue, source: string): FeedPort {
+  return {
+    async send(target, keys) {
+      try {
+        await queue.send({ source, target, keys } satisfies KeysMessage);
       } catch (error) {
         throw new OwnError('queue-failed', `queue send: ${messageOf(error)}`);
       }

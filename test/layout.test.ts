@@ -83,6 +83,7 @@ const RULES: Rule[] = [
       /^src\/(config|log|loader|loader-port|source-object)\.ts$/,
       /^src\/api\//,
       /^src\/failures\/queue\.ts$/,
+      /^src\/engine\/feed-queue\.ts$/,
       /^src\/sources\/registry\.ts$/,
     ],
     types: [/^src\//],

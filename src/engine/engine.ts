@@ -5,6 +5,7 @@ import { Admission } from './admission.ts';
 import { Visitor } from './agenda.ts';
 import { Audit, isUnwell } from './audit.ts';
 import { project } from './checkpoint.ts';
+import { Feeder } from './feeder.ts';
 import { Flusher } from './flusher.ts';
 import { Journal } from './journal.ts';
 import { JournalFiles } from './journal-files.ts';
@@ -46,6 +47,7 @@ export class Engine {
   readonly #ranges: RangePuller[];
   readonly retries: Retries;
   readonly audit: Audit;
+  readonly #feeder: Feeder;
   #running: Promise<void> | null = null;
   /** Somebody asked for a run while one was going on. */
   #noted = false;
@@ -59,7 +61,7 @@ export class Engine {
     this.ports = ports;
     this.source = source;
     this.options = options;
-    this.journal = new Journal(ports.sql, ports.encode, { pace: options.retry, rules: source.agenda });
+    this.journal = new Journal(ports.sql, ports.encode, { ...source, pace: options.retry });
     this.files = new JournalFiles(ports.sql, ports.encode);
     const { journal, files } = this;
     this.#flushers = source.tables.map(
@@ -71,6 +73,7 @@ export class Engine {
     const slices = new SliceLoader({ ports, source, journal, admission });
     const parts = { ports, source, journal, admission, slices };
     this.#tail = source.agenda ? new Visitor(parts) : new Tail(parts);
+    this.#feeder = new Feeder({ source: source.id, ports, outbox: journal.outbox, leaseMs: options.retry.leaseMs });
     const isExpected = (key: string) => this.#tail.expects(key);
     this.retries = new Retries({ ports, source, journal, admission, isExpected, pace: options.retry });
     this.#ranges = RANGE_LANES.map(
@@ -130,6 +133,7 @@ export class Engine {
       await this.#steps.run('lake', () => this.checkLake());
       if (!this.journal.state.fault('lake')) {
         await this.#steps.run('retry', () => this.retries.send());
+        await this.#steps.run('feed', () => this.#feeder.send());
         for (const range of this.#ranges) await this.#steps.run(range.lane, () => this.#pullRange(range, run));
         await this.#steps.run('follow', () => this.#follow(run));
       }
@@ -224,6 +228,7 @@ export class Engine {
       const lakeMs = this.#steps.retryMs('lake');
       want('follow', lakeMs || this.#tail.nextMs(nowMs));
       want('retry', lakeMs || this.journal.parked.nextDueMs(nowMs));
+      want('feed', this.#feeder.nextMs(nowMs));
       for (const range of this.#ranges) {
         const atMs = range.nextMs(nowMs);
         if (atMs !== null) want(range.lane, lakeMs || atMs);

@@ -246,7 +246,7 @@ export class JournalFiles {
       bytes: head.bytes,
       etag: head.etag,
       cursor: entries.at(-1)!.cursor_after,
-      run_type: types.size === 1 ? [...types][0]! : 'follow',
+      run_type: types.size === 1 ? [...types][0]! : types.has('refresh') ? 'refresh' : 'follow',
       changes: entries.reduce((sum, entry) => sum + entry.changes, 0),
       parked: entries.reduce((sum, entry) => sum + entry.parked, 0),
       settled_ms: nowMs,

@@ -15,7 +15,7 @@ export const LINEAGE_COLUMNS = 3;
 /** What the entries of one append share. `cursorBefore` is null where the durable cursor need not wait for them. */
 export interface EntryFacts {
   source: SourceRow;
-  runType: 'follow' | 'backfill' | 'replay' | 'push';
+  runType: 'follow' | 'refresh' | 'backfill' | 'replay' | 'push';
   cursorBefore: string | null;
   cursorAfter: string;
 }

@@ -6,11 +6,12 @@ import { JournalAgenda } from './journal-agenda.ts';
 import { type Accepted, type Append, type Outcome, type RangeAppend, TAIL } from './journal-append.ts';
 import { countOutcome } from './journal-counts.ts';
 import { judgeMissed } from './journal-keys.ts';
+import { JournalOutbox } from './journal-outbox.ts';
 import { JournalPushes } from './journal-pushes.ts';
 import { JournalRanges, type Range } from './journal-ranges.ts';
 import { AppendedRows, type EntryFacts } from './journal-rows.ts';
 import { JournalState, type SourceRow } from './journal-state.ts';
-import type { AgendaRules, EncodePort, SqlPort } from './ports.ts';
+import type { EncodePort, EngineSource, SqlPort } from './ports.ts';
 import { rehearse } from './sql.ts';
 
 /** Accepts changes: rows, parked changes and the cursor in one transaction. */
@@ -21,13 +22,15 @@ export class Journal {
   readonly pushes: JournalPushes;
   /** Null where a feed says what is to be asked for. */
   readonly agenda: JournalAgenda | null;
+  readonly outbox: JournalOutbox;
+  readonly #runType: 'follow' | 'refresh';
   readonly #sql: SqlPort;
   readonly #encode: EncodePort;
 
   constructor(
     sql: SqlPort,
     encode: EncodePort,
-    { pace, rules = null }: { pace: RetryPace; rules?: AgendaRules | null },
+    { pace, agenda = null, feeds = {} }: { pace: RetryPace } & Partial<Pick<EngineSource, 'agenda' | 'feeds'>>,
   ) {
     this.#sql = sql;
     this.#encode = encode;
@@ -35,7 +38,9 @@ export class Journal {
     this.parked = new ParkedChanges(sql, pace);
     this.ranges = new JournalRanges(sql);
     this.pushes = new JournalPushes(sql);
-    this.agenda = rules && new JournalAgenda(sql, rules);
+    this.#runType = agenda ? 'refresh' : 'follow';
+    this.agenda = agenda && new JournalAgenda(sql, agenda);
+    this.outbox = new JournalOutbox(sql, feeds);
   }
 
   /** Lets a slice in. False when the lane's cursor is no longer the one its page was pulled from: nothing happened. */
@@ -74,10 +79,8 @@ export class Journal {
       const known = this.pushes.runOf(identity);
       const run = known ?? this.#nextRun();
       if (known === null) this.pushes.begin(identity, { run, nowMs });
-      const missing = this.pushes.missing(
-        identity,
-        lines.map(({ line }) => line),
-      );
+      const asked = lines.map(({ line }) => line);
+      const missing = this.pushes.missing(identity, asked);
       const accepted = lines.filter(({ line }) => missing.has(line));
       if (accepted.length === 0) return 0;
       this.#acceptBeside(accepted, { run, runType: 'push', nowMs });
@@ -149,10 +152,8 @@ export class Journal {
         return true;
       }
       if (settled.kind === 'park') {
-        const delayMs = this.parked.delayMs(
-          { changeNumber: parked.change_number, attempt: parked.attempts + 1 },
-          settled,
-        );
+        const next = { changeNumber: parked.change_number, attempt: parked.attempts + 1 };
+        const delayMs = this.parked.delayMs(next, settled);
         this.parked.postpone(parked, { ...settled, nowMs, dueMs: nowMs + delayMs });
         return true;
       }
@@ -167,7 +168,7 @@ export class Journal {
       source.retry_run = run;
       // No cursor before: a change that comes back late never holds the durable cursor up.
       const cursorAfter = this.state.lane(TAIL).cursor ?? '';
-      const facts = { runType: 'follow' as const, cursorBefore: null, cursorAfter };
+      const facts = { runType: this.#runType, cursorBefore: null, cursorAfter };
       this.#write(rows, { ...facts, source, changes: 0, parked: 0, nowMs });
       return true;
     });
@@ -184,7 +185,7 @@ export class Journal {
   }
 
   #accept({ lane, cursorBefore, cursorAfter, accepted, nowMs }: Append): void {
-    this.#acceptChanges(accepted, { run: null, runType: 'follow', cursorBefore, cursorAfter, nowMs });
+    this.#acceptChanges(accepted, { run: null, runType: this.#runType, cursorBefore, cursorAfter, nowMs });
     this.state.updateLane(lane, { cursor: cursorAfter });
   }
 
@@ -249,6 +250,7 @@ export class Journal {
     }
     const cursor = ctx.run === null ? change.place : `${change.place}#${ctx.run}`;
     for (const row of outcome.rows) ctx.rows.add(change, { ...outcome, row, cursor });
+    this.outbox.add(outcome.rows, ctx.nowMs);
     countOutcome(this.#sql, outcome.rows.every(row => row.op === 'delete') ? 'tombstones' : 'rows', 1);
     if (change.revision !== null && outcome.revision !== null && outcome.revision < change.revision) {
       const detail = `expected revision ${change.revision}, got ${outcome.revision}`;

@@ -215,6 +215,11 @@ export interface WakePort {
   set(atMs: number | null): Promise<void>;
 }
 
+/** Takes keys to another source's agenda, perhaps. */
+export interface FeedPort {
+  send(target: string, keys: { id: number; key: string }[]): Promise<void>;
+}
+
 export type LogPort = (event: string, fields: LogFields) => void;
 
 export interface Ports {
@@ -226,6 +231,7 @@ export interface Ports {
   clock: ClockPort;
   wake: WakePort;
   tickets: TicketPort;
+  feeds: FeedPort;
   log: LogPort;
 }
 
@@ -248,6 +254,8 @@ export interface EngineSource {
   /** The cursor in its one form; throws `CursorError` when it is none. */
   parse(cursor: string): string;
   requests(step: 'pull' | 'prepare' | 'load' | 'list', changes: Change[]): Record<string, number>;
+  /** The agendas it sends keys to, and which of a row. */
+  feeds: Record<string, (row: LoadedRow) => string[]>;
   /** What a document weighs as a rule; null where that is not known. */
   documentBytes: number | null;
   prepares: boolean;

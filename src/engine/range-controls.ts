@@ -65,13 +65,10 @@ function boundsOf(engine: Engine, lane: RangeLane, request: RangeRequest): { fro
   const { source, journal } = engine;
   const tail = journal.state.lane(TAIL);
   const invalid = (message: string, hint: string): Refusal => ({ code: 'invalid_body', message, hint });
-  if (tail.cursor === null) {
-    return {
-      code: 'conflict',
-      message: `${lane}: expected a source that has begun`,
-      hint: `Start ${source.id} first.`,
-    };
-  }
+  const conflict = (message: string, hint: string): Refusal => ({ code: 'conflict', message, hint });
+  if (source.agenda)
+    return conflict(`${lane}: expected a source with a feed`, `${source.id} visits each of its keys again by itself.`);
+  if (tail.cursor === null) return conflict(`${lane}: expected a source that has begun`, `Start ${source.id} first.`);
   // A rewind ends where the tail stands; a backfill where the tail began.
   const limit = lane === 'rewind' ? tail.cursor : (tail.first_cursor ?? tail.cursor);
   try {

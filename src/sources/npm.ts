@@ -146,6 +146,8 @@ export const npm: Source<NpmSettings, Downloads> = {
     return { documents, rows: [{ table: npmPackage.name, op: 'upsert', row }], revision };
   },
 
+  feeds: { whois: ({ row }) => hostsIn(row.homepage) },
+
   async list(after, ctx) {
     // A kept answer is no second look: like that of a pull, the limit comes again only after four hours.
     const limit = LIMIT_MAX - (Math.floor(ctx.nowMs / LIST_SAME_MS) % LIMIT_VARIATION);
@@ -262,6 +264,11 @@ function parseSeq(cursor: string): string {
 /** The name as one segment of the registry's URL: only a leading `@` stays as it is. */
 function encodeName(name: string): string {
   return encodeURIComponent(name.toWellFormed()).replace(/^%40/, '@');
+}
+
+/** The host of a package's homepage: a domain that lapses is one that somebody else can register. */
+function hostsIn(homepage: unknown): string[] {
+  return typeof homepage === 'string' && URL.canParse(homepage) ? [new URL(homepage).hostname].filter(Boolean) : [];
 }
 
 function namesToCount(changes: Change[]): string[] {

@@ -230,6 +230,8 @@ export interface Source<S = unknown, P = unknown> {
   /** What is fetched in bulk for a slice; must be plain JSON. Its failure fails no row. */
   prepare?(changes: Change[], ctx: SourceContext<S>): Promise<P>;
   load(change: Change, ctx: LoadContext<S, P>): Promise<Loaded>;
+  /** Keys that a row of this source has for the agendas of others, by source: pure, and in whatever form those read. */
+  feeds?: Record<string, (row: LoadedRow) => string[]>;
   /** Every key the upstream holds, page by page: those after a key, or from the first one. For sweeps. */
   list?(after: string | null, ctx: SourceContext<S>): Promise<KeyPage>;
 }

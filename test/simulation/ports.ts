@@ -76,6 +76,7 @@ export function instancePorts(world: World, isAlive: () => boolean): Ports {
           if (isAlive()) storage.alarmMs = atMs;
         }),
     },
+    feeds: { send: (target, keys) => made(`feed.send ${target}`, () => world.fed(target, keys)) },
     tickets: { send: tickets => made(`queue.send ${tickets.length}`, () => world.queue.send(tickets)) },
     log: (event, fields) => void world.log.push({ event, ...fields }),
   };

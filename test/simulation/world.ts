@@ -36,6 +36,8 @@ export class World {
   readonly database = new SimulatedDatabase();
   readonly upstream: Upstream;
   readonly queue: SimulatedQueue = new SimulatedQueue(this);
+  /** Keys for other agendas, as they were sent. */
+  readonly sentKeys: { target: string; keys: { id: number; key: string }[] }[] = [];
   readonly log: (LogFields & { event: string })[] = [];
   readonly kind: SourceKind;
   readonly settings: SourceSettings;
@@ -102,6 +104,10 @@ export class World {
     return this.engine.journal.parked.due(Number.MAX_SAFE_INTEGER, 1_000);
   }
 
+  fed(target: string, keys: { id: number; key: string }[]): void {
+    this.sentKeys.push({ target, keys });
+  }
+
   fault(step: string) {
     return this.engine.journal.state.fault(step);
   }
@@ -117,8 +123,8 @@ export class World {
 
   /** Everything the feed has shown is in files, and the operational database knows it. Parked changes may be left. */
   get isFollowed(): boolean {
-    const { files, journal } = this.engine;
-    const head = String(this.kind === coalescing ? this.upstream.seq : this.upstream.pages.length);
+    const { files, journal, source } = this.engine;
+    const head = String(source.resumable ? this.upstream.seq : this.upstream.pages.length);
     const isAtHead = this.lane.cursor === head && files.backlog().rows === 0;
     return isAtHead && files.unprojected(1).length === 0 && journal.state.source().projected_cursor === head;
   }
@@ -210,7 +216,8 @@ export class World {
 
   #source(): EngineSource {
     const visit = { permits: [], deadlineAtMs: 0, tallies: new Map(), slotsUsed: new Map() };
-    return engineSourceOf(this.kind(this.upstream, visit), this.settings);
+    const source = this.kind(this.upstream, visit);
+    return engineSourceOf(source, this.settings, Object.keys(source.feeds ?? {}));
   }
 }
 
