@@ -111,7 +111,7 @@ export async function startRdapReplay(options: RdapReplayOptions = {}): Promise<
 /** A registry does not know the domain; IANA names no server for a top-level domain, unless the folder has its answer. */
 function otherText(folder: string, question: string): Uint8Array {
   const textFile = (name: string) => path.join(folder, 'text', `${name}.txt`);
-  if (question.includes('.')) return readFileSync(textFile('not-found-object'));
+  if (question.includes('.')) return readFileSync(textFile('not-found-afnic'));
   const known = textFile(`iana-${question}`);
   return readFileSync(/^[a-z0-9-]+$/.test(question) && existsSync(known) ? known : textFile('iana-no-server'));
 }
