@@ -33,6 +33,8 @@ export const LIMITS = {
   /** Visits of one slice: with the slowest host's late ones, that is when the next slice begins. */
   visitsMax: 1_000,
   visitMsMax: 20 * SECOND,
+  /** A Loader call begins nothing, and waits for nothing, this long before its time is up: it has to be back by then. */
+  loadReturnMs: 1 * SECOND,
   /**
    * The last of a slice's requests to one host goes out this long after the first. Where one host is late the slice takes
    * all its time, and the others are asked for nothing meanwhile but this; each answers within the rest.

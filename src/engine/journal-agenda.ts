@@ -157,7 +157,7 @@ export class JournalAgenda {
     });
   }
 
-  /** How much is due; `overdue` since before a time. */
+  /** How much is due, `overdue` since before a time. A parked key is not: its looks go by their own times. */
   count({ nowMs, overdueMs }: { nowMs: number; overdueMs: number }): AgendaCount {
     const counted = this.#sql.exec<
       Record<'keys' | 'due' | 'overdue', number> & Record<'oldest' | 'next', number | null>
@@ -165,14 +165,23 @@ export class JournalAgenda {
       `SELECT keys,
          (SELECT count(*) FROM agenda WHERE space = id AND due_ms <= ?1) AS due,
          (SELECT count(*) FROM agenda WHERE space = id AND due_ms <= ?2) AS overdue,
-         (SELECT min(due_ms) FROM agenda WHERE space = id AND due_ms <= ?1) AS oldest,
+         (SELECT due_ms FROM agenda INDEXED BY agenda_due WHERE space = id AND due_ms <= ?1
+            AND NOT EXISTS (SELECT 1 FROM parked WHERE parked.key = agenda.key AND died_ms IS NULL)
+          ORDER BY due_ms LIMIT 1) AS oldest,
          (SELECT min(due_ms) FROM agenda WHERE space = id AND due_ms > ?1) AS next
        FROM agenda_spaces WHERE keys > 0`,
       ...[nowMs, overdueMs],
     );
+    const [parked] = this.#sql.exec<Record<'due' | 'overdue', number>>(
+      `SELECT count(DISTINCT agenda.key) AS due, count(DISTINCT CASE WHEN agenda.due_ms <= ?2 THEN agenda.key END) AS overdue
+       FROM parked JOIN agenda ON agenda.key = parked.key WHERE died_ms IS NULL AND agenda.due_ms <= ?1`,
+      ...[nowMs, overdueMs],
+    );
     const sum = (of: (space: (typeof counted)[number]) => number) => counted.reduce((total, one) => total + of(one), 0);
     return {
-      ...{ keys: sum(({ keys }) => keys), due: sum(({ due }) => due), overdue: sum(({ overdue }) => overdue) },
+      keys: sum(({ keys }) => keys),
+      due: sum(({ due }) => due) - parked!.due,
+      overdue: sum(({ overdue }) => overdue) - parked!.overdue,
       oldestDueMs: earliest(counted.map(({ oldest }) => oldest)),
       nextDueMs: earliest(counted.map(({ next }) => next)),
     };

@@ -212,7 +212,7 @@ export class SliceLoader {
       budgetBytes: call.alone ? LIMITS.loadBytesMax : LIMITS.loadBytesMax / callsAtOnce,
       knownBytes: changes.map(change => this.#journal.state.documentBytesOf(change.key) ?? this.#source.documentBytes),
       rowBytesMax: LIMITS.sliceRowBytesMax / callsAtOnce,
-      deadlineAtMs: nowMs + ms,
+      deadlineAtMs: nowMs + ms - LIMITS.loadReturnMs,
     };
     const limits = {
       ms,

@@ -11,6 +11,8 @@ export interface Answer {
   cut?: boolean;
   /** The answer is held back this long. */
   delayMs?: number;
+  /** There is no answer: the connection stays open until the client gives up. */
+  hold?: boolean;
 }
 
 /** Answers a replay was told to give before, or instead of, the usual ones. */

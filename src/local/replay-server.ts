@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -20,7 +21,7 @@ export interface ReplayRequest {
   userAgent: string | null;
   ifNoneMatch: string | null;
   at: number;
-  /** 0 while it is under way, and for a connection that was cut. */
+  /** 0 while it is under way, and for a connection that was cut or got no answer. */
   status: number;
 }
 
@@ -86,7 +87,11 @@ async function give(
   answer: Answer,
   gzip: boolean,
 ): Promise<number> {
-  const { status = 200, headers = {}, body: text, cut = false, truncateTo, delayMs = 0 } = answer;
+  const { status = 200, headers = {}, body: text, cut = false, hold = false, truncateTo, delayMs = 0 } = answer;
+  if (hold) {
+    if (!response.destroyed) await once(response, 'close');
+    return 0;
+  }
   if (delayMs > 0) await sleep(delayMs);
   let body = toBytes(text);
   const etag = status === 200 ? (headers.etag ?? `"${createHash('sha1').update(body).digest('hex')}"`) : null;

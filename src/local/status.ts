@@ -40,8 +40,9 @@ export function count(value: number): string {
   return value.toLocaleString('en', { maximumFractionDigits: 1 });
 }
 
-async function fetchJson<T>(url: string): Promise<T> {
-  const response = await fetch(url, { signal: AbortSignal.timeout(CALL_MS_MAX) });
+/** The JSON that a worker's API answers a request with. Throws when it does not answer with status 200. */
+export async function fetchJson<T>(url: string, init: RequestInit = {}): Promise<T> {
+  const response = await fetch(url, { ...init, signal: AbortSignal.timeout(CALL_MS_MAX) });
   const text = await response.text();
   if (!response.ok) throw new Error(`${url}: expected status 200, got ${response.status}: ${text.slice(0, 500)}`);
   return JSON.parse(text) as T;

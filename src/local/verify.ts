@@ -10,18 +10,18 @@ export interface Verdict {
 }
 
 export interface Evidence {
-  /** The source's status when its feed was read to its end and flushed. */
+  /** The source's status when nothing was left to do and all was flushed. */
   status: SourceStatus;
   tables: Tables;
   table: { name: string; key: string[] };
   /** `sync_state.last_sequence` of the source; null when there is no row. */
   lastSequence: string | null;
-  /** The newest place of the feed. */
-  feedLast: string;
+  /** The newest place of the feed; of an agenda, the number of the last visit. */
+  last: string;
 }
 
-/** Holds a lake against its feed and its own books: every change accounted for, every row there exactly once. */
-export async function verify({ status, tables, table, lastSequence, feedLast }: Evidence): Promise<Verdict[]> {
+/** Holds a lake against its upstream and its own books: every change accounted for, every row there exactly once. */
+export async function verify({ status, tables, table, lastSequence, last }: Evidence): Promise<Verdict[]> {
   const key = table.key.join(', ');
   const [row] = (
     await tables.query(
@@ -29,16 +29,16 @@ export async function verify({ status, tables, table, lastSequence, feedLast }: 
       FROM ${table.name}_history`,
     )
   ).rows as number[][];
-  const [rows = 0, lsns = 0, last = 0, changes = 0, keys = 0] = row!;
+  const [rows = 0, lsns = 0, lastLsn = 0, changes = 0, keys = 0] = row!;
   const [[current = 0, names = 0] = []] = (
     await tables.query(`SELECT count(*), count(DISTINCT (${key})) FROM ${table.name}`)
   ).rows as number[][];
   const { balance, cursor } = status;
   return [
     {
-      check: 'The feed is durable to its last change',
-      ok: cursor.durable === feedLast,
-      found: `durable ${cursor.durable}, feed ${feedLast}`,
+      check: 'Everything is durable to the last change',
+      ok: cursor.durable === last,
+      found: `durable ${cursor.durable}, last ${last}`,
     },
     {
       check: 'Every change has one outcome',
@@ -47,8 +47,8 @@ export async function verify({ status, tables, table, lastSequence, feedLast }: 
     },
     {
       check: 'Every row number is there once: count(*) = count(DISTINCT _lsn) = max(_lsn)',
-      ok: rows > 0 && rows === lsns && rows === last,
-      found: `${count(rows)}, ${count(lsns)}, ${count(last)}`,
+      ok: rows > 0 && rows === lsns && rows === lastLsn,
+      found: `${count(rows)}, ${count(lsns)}, ${count(lastLsn)}`,
     },
     {
       check: `Every change is there once: count(*) = count(DISTINCT (${key}, _cursor))`,
@@ -66,9 +66,9 @@ export async function verify({ status, tables, table, lastSequence, feedLast }: 
       found: `${count(current)} current rows, ${count(names)} names of ${count(keys)}`,
     },
     {
-      check: 'sync_state.last_sequence is the last of the feed',
-      ok: lastSequence === feedLast,
-      found: `${lastSequence}, feed ${feedLast}`,
+      check: 'sync_state.last_sequence is that of the last change',
+      ok: lastSequence === last,
+      found: `${lastSequence}, last ${last}`,
     },
   ];
 }

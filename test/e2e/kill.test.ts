@@ -107,7 +107,7 @@ test(`${RUNTIME_KILLS} kills of the runtime and ${TREE_KILLS} of everything lose
   const files = await cacheTables(lake, { folder: path.join(stateDir, 'cache'), tables: TABLES });
   const tables = await openTables({ bucket: lake.bucket, tables: TABLES, files });
   try {
-    const evidence = { status: await status(), tables, lastSequence: await lastSequence(), feedLast };
+    const evidence = { status: await status(), tables, lastSequence: await lastSequence(), last: feedLast };
     const verdicts = await verify({ ...evidence, table: tableNamed('npm_package') });
     expect(verdicts.filter(verdict => !verdict.ok)).toEqual([]);
     await checkRows(tables, released);

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { tableNamed } from '../../schemas/index.ts';
 import type { SourceStatus } from '../../src/api/forms.ts';
-import { verdictText } from '../../src/local/demo.ts';
+import { verdictText } from '../../src/local/demo-proof.ts';
 import { cacheTables, openLake } from '../../src/local/lake.ts';
 import { openTables } from '../../src/local/tables.ts';
 import { type Verdict, verify } from '../../src/local/verify.ts';
@@ -42,7 +42,7 @@ async function verdicts({ status = statusOf(), lastSequence = '5' as string | nu
   const files = await cacheTables(lake, { folder, tables: [table] });
   const tables = await openTables({ bucket: lake.bucket, tables: [table], files });
   try {
-    return await verify({ status, tables, table, lastSequence, feedLast: '5' });
+    return await verify({ status, tables, table, lastSequence, last: '5' });
   } finally {
     tables.close();
   }
@@ -90,7 +90,9 @@ test('books that are off fail, each by its own line', async () => {
   expect(failing(await verdicts({ status: statusOf({ balanced: false, changes: 7 }) }))).toEqual([
     'Every change has one outcome',
   ]);
-  expect(failing(await verdicts({ lastSequence: null }))).toEqual(['sync_state.last_sequence is the last of the feed']);
+  expect(failing(await verdicts({ lastSequence: null }))).toEqual([
+    'sync_state.last_sequence is that of the last change',
+  ]);
   const behind = { ...statusOf(), cursor: { accepted: '5', durable: '4', head: '5' } };
-  expect(failing(await verdicts({ status: behind }))).toEqual(['The feed is durable to its last change']);
+  expect(failing(await verdicts({ status: behind }))).toEqual(['Everything is durable to the last change']);
 });

@@ -3,53 +3,15 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { CursorError, SettingError, UpstreamError } from '../../src/errors.ts';
-import { type Answer, startReplay } from '../../src/local/replay.ts';
 import { SOURCES, sourceNamed } from '../../src/sources/registry.ts';
 import type { Change, LoadContext, Loaded, Source } from '../../src/sources/source.ts';
-import { load, pull, pullAll, runStep } from './step.ts';
-
-const FIXTURES = path.resolve(import.meta.dirname, '../fixtures');
-
-/** What stands in for a source's upstream, serving its fixture folder. */
-interface StandIn {
-  origin: string;
-  /** The source's settings, with pages of so many changes. */
-  env(pageChanges: number): Record<string, unknown>;
-  /** Lets the next request for a page or a change's document be answered so. */
-  failPage(answer: Answer): void;
-  failDocument(key: string, answer: Answer): void;
-  /** An answer that is not a page, and the field a person must be told of. */
-  wrongPage: { body: string; field: string };
-  wrongDocument: { body(key: string): string; field: string };
-  close(): Promise<void>;
-}
-
-/** One for each source. */
-const STAND_INS: Record<string, (folder: string) => Promise<StandIn>> = {
-  async npm(folder) {
-    const replay = await startReplay({ folder });
-    return {
-      origin: replay.origin,
-      env: pageChanges => ({
-        NPM_FEED_URL: replay.feedUrl,
-        NPM_REGISTRY_URL: replay.registryUrl,
-        NPM_DOWNLOADS_URL: replay.downloadsUrl,
-        NPM_START: '0',
-        NPM_PAGE_CHANGES: pageChanges,
-      }),
-      failPage: answer => replay.fault(new URL(replay.feedUrl).pathname, [answer]),
-      failDocument: (key, answer) => replay.fault(key, [answer]),
-      wrongPage: { body: '{"results":{},"last_seq":1}', field: 'results' },
-      wrongDocument: { body: key => JSON.stringify({ name: key, versions: 7 }), field: 'versions' },
-      close: replay.close,
-    };
-  },
-};
+import { changesOf, FIXTURES, parked, plainChanges, STAND_INS, type StandIn } from './stand-ins.ts';
+import { load, pull, pullAll, runStep, servers } from './step.ts';
 
 const EVERYTHING = 5000;
 
-/** Items whose connection breaks: their requests are made again in the same slot. */
-const RETRIED = ['truncated-gzip', 'cut-connection'];
+/** Two servers, each with three redirects. */
+const GRANTED_MAX = 8;
 
 type Work = (ctx: LoadContext<unknown, unknown>) => Promise<unknown>;
 
@@ -62,6 +24,10 @@ it('an unknown source is refused by name', () => {
   expect(() => sourceNamed('constructor')).toThrow(/^source: expected one of npm.*, got "constructor"$/);
 });
 
+it.each(SOURCES)('source $id has a feed or an agenda, and not both', ({ pull, agenda }) => {
+  expect([pull, agenda].filter(way => way !== undefined)).toHaveLength(1);
+});
+
 describe.each(SOURCES)('source $id', source => {
   let standIn: StandIn;
   let settings: unknown;
@@ -71,23 +37,16 @@ describe.each(SOURCES)('source $id', source => {
   beforeAll(async () => {
     standIn = await STAND_INS[source.id]!(path.join(FIXTURES, source.id));
     settings = source.settings(standIn.env(EVERYTHING));
-    changes = await pullAll(source, settings, await start());
+    changes = await changesOf(source, settings, standIn);
   });
   afterAll(() => standIn.close());
 
-  /** The first changes of plain items: those that load alike twice. */
-  async function plain(count: number): Promise<{ change: Change; loaded: Loaded }[]> {
-    const found: { change: Change; loaded: Loaded }[] = [];
-    for (const change of changes.filter(({ deleted, skip }) => !deleted && skip === null)) {
-      if (found.length === count) break;
-      const loaded = await load(source, settings, change).catch(() => null);
-      if (loaded && loaded.documents.length > 0) found.push({ change, loaded });
-    }
-    expect(found).toHaveLength(count);
-    return found;
-  }
+  /** A page of the feed, or the list of servers: what the source follows its upstream by. */
+  const look = async () => (source.agenda ? servers(source, settings) : pull(source, settings, await start()));
+  const loadOf = (change: Change) => load(source, settings, change, { timer: standIn.timer });
+  const plain = (count: number) => plainChanges(source, { settings, changes, count, timer: standIn.timer });
 
-  it('gives the rows of its fixture folder', async () => {
+  it.runIf(source.pull)('gives the rows of its fixture folder', async () => {
     const fresh = await STAND_INS[source.id]!(path.join(FIXTURES, source.id));
     try {
       const own = source.settings(fresh.env(EVERYTHING));
@@ -108,14 +67,14 @@ describe.each(SOURCES)('source $id', source => {
     }
   });
 
-  it('gives pages whose cursors are places to go on from, whatever their size', async () => {
+  it.runIf(source.pull)('gives pages whose cursors are places to go on from, whatever their size', async () => {
     for (const size of [1, 2, 3, 7, changes.length - 1, changes.length, changes.length + 1]) {
       const sized = source.settings(standIn.env(size));
       expect(await pullAll(source, sized, await start())).toEqual(changes);
     }
   });
 
-  it.runIf(source.resumable)('can go on from the place of any change', async () => {
+  it.runIf(source.pull && source.resumable)('can go on from the place of any change', async () => {
     for (const [i, change] of changes.entries()) {
       const page = await pull(source, settings, source.parse(change.place));
       expect(page.changes).toEqual(changes.slice(i + 1));
@@ -151,16 +110,15 @@ describe.each(SOURCES)('source $id', source => {
   });
 
   it.each([429, 500, 503])('loses only time to status %i', async status => {
-    const cursor = await start();
     standIn.failPage({ status, headers: { 'retry-after': '7' } });
-    const failure = await pull(source, settings, cursor).catch((error: unknown) => error);
+    const failure = await look().catch((error: unknown) => error);
     expect(failure).toBeInstanceOf(UpstreamError);
     expect(failure).toMatchObject({ status, retryAfterMs: 7000 });
-    expect((await pull(source, settings, cursor)).changes).toEqual(changes);
+    expect(await changesOf(source, settings, standIn)).toEqual(changes);
     for (const { change, loaded } of await plain(5)) {
       standIn.failDocument(change.key, { status });
-      await expect(load(source, settings, change)).rejects.toMatchObject({ reason: `http-${status}`, status });
-      expect(await load(source, settings, change)).toEqual(loaded);
+      await expect(loadOf(change)).rejects.toMatchObject({ reason: `http-${status}`, status });
+      expect(timeless(await loadOf(change))).toEqual(timeless(loaded));
     }
   });
 
@@ -168,31 +126,35 @@ describe.each(SOURCES)('source $id', source => {
     const { wrongPage, wrongDocument } = standIn;
     standIn.failPage({ status: 200, body: wrongPage.body });
     const { change } = (await plain(1))[0]!;
-    const answers = [await pull(source, settings, await start()).catch((error: unknown) => error)];
+    const answers = [await look().catch((error: unknown) => error)];
     standIn.failDocument(change.key, { status: 200, body: wrongDocument.body(change.key) });
-    answers.push(await load(source, settings, change).catch((error: unknown) => error));
+    answers.push(await loadOf(change).catch((error: unknown) => error));
     for (const [i, { field }] of [wrongPage, wrongDocument].entries()) {
       expect(answers[i]).toBeInstanceOf(UpstreamError);
       expect(answers[i]).toMatchObject({
         reason: 'wrong-shape',
-        message: expect.stringMatching(new RegExp(`^${source.id} [a-z]+: expected ${field} to be .+, got .+`)),
+        message: expect.stringMatching(new RegExp(`^${standIn.called} [a-z]+: expected ${field} to be .+, got .+`)),
       });
     }
   });
 
   it('asks no more than it says, of no other host', async () => {
     const asks = async (step: 'pull' | 'prepare' | 'load' | 'list', some: Change[], work: Work, afresh = false) => {
-      const { tallies } = await runStep(source, { settings, step, changes: some, afresh }, ctx =>
-        work(ctx).catch(onlyUpstream),
-      );
+      const options = { settings, step, changes: some, afresh, timer: standIn.timer };
+      const { tallies, granted } = await runStep(source, options, ctx => work(ctx).catch(onlyUpstream));
       const allowed = source.requests(step, some, settings);
-      for (const { host, requests } of tallies) expect(requests).toBeLessThanOrEqual(allowed[host] ?? 0);
+      for (const { host, requests } of tallies)
+        expect(requests).toBeLessThanOrEqual((allowed[host] ?? 0) + (granted[host] ?? 0));
+      // What only an answer names is asked for one by one: a second server, a redirect, and never many.
+      expect(Object.values(granted).reduce((sum, count) => sum + count, 0)).toBeLessThanOrEqual(GRANTED_MAX);
       return tallies.length;
     };
     const cursor = await start();
-    expect(await asks('pull', [], ctx => source.pull!({ cursor, poll: 0 }, ctx))).toBeGreaterThan(0);
+    const following: Work = ctx =>
+      source.agenda ? source.agenda.servers(null, ctx) : source.pull!({ cursor, poll: 0 }, ctx);
+    expect(await asks('pull', [], following)).toBeGreaterThan(0);
     if (source.list) expect(await asks('list', [], ctx => source.list!(null, ctx))).toBe(1);
-    const whole = changes.filter(({ key }) => !RETRIED.includes(key));
+    const whole = changes.filter(({ key }) => !standIn.retried.includes(key));
     for (const some of [whole, whole.slice(0, 1), whole.filter(change => change.deleted), []]) {
       await asks('prepare', some, async ctx => source.prepare?.(some, ctx));
     }
@@ -213,12 +175,15 @@ describe.each(SOURCES)('source $id', source => {
   });
 
   it('has a pace for every host it asks', () => {
-    const { pollMs, settleMs, hosts } = source.pace(settings);
+    const { pollMs, settleMs, hosts, others } = source.pace(settings);
     expect(pollMs).toBeGreaterThan(0);
     expect(settleMs).toBeGreaterThanOrEqual(0);
     for (const step of ['pull', 'prepare', 'load', 'list'] as const) {
       for (const host of Object.keys(source.requests(step, changes, settings))) {
-        expect(hosts[host]).toMatchObject({ requestsPerSecond: expect.any(Number), burst: expect.any(Number) });
+        expect(hosts[host] ?? others).toMatchObject({
+          requestsPerSecond: expect.any(Number),
+          burst: expect.any(Number),
+        });
       }
     }
   });
@@ -246,9 +211,9 @@ async function outcomesOf(source: Source, settings: unknown, changes: Change[]):
   return outcomes;
 }
 
-function parked(error: unknown): { parked: string } {
-  if (error instanceof UpstreamError) return { parked: error.reason };
-  throw error;
+/** A load but for the time of its look. */
+function timeless({ rows, ...loaded }: Loaded): unknown {
+  return { ...loaded, rows: rows.map(({ row, ...rest }) => ({ ...rest, row: { ...row, last_checked_at: null } })) };
 }
 
 function onlyUpstream(error: unknown): void {

@@ -1,8 +1,12 @@
 import type { HostTally } from '../../src/engine/ports.ts';
-import { createFetcher } from '../../src/sources/http.ts';
-import type { Change, LoadContext, Source } from '../../src/sources/source.ts';
+import { createFetcher, type FetcherOptions } from '../../src/sources/http.ts';
+import type { Change, HostRequests, LoadContext, Servers, Source } from '../../src/sources/source.ts';
+import { connect } from './text-server.ts';
 
-/** Does one step of a source as the Loader does it: over HTTP, with no more permits than the source says it needs. */
+/**
+ * Does one step of a source as the Loader does it: over HTTP, with no more permits than the source says it needs. One
+ * with an agenda is granted others one by one, as its object does, and each is counted.
+ */
 export async function runStep<S, P, T>(
   source: Source<S, P>,
   {
@@ -11,20 +15,27 @@ export async function runStep<S, P, T>(
     changes = [],
     prepared = null,
     afresh = false,
+    timer,
   }: {
     settings: S;
     step: 'pull' | 'prepare' | 'load' | 'list';
     changes?: Change[];
     prepared?: P | null;
     afresh?: boolean;
+    timer?: FetcherOptions['timer'];
   },
   work: (ctx: LoadContext<S, P>) => Promise<T>,
-): Promise<{ value: T; tallies: HostTally[] }> {
+): Promise<{ value: T; tallies: HostTally[]; granted: HostRequests }> {
   const asks = source.requests(step, changes, settings);
   const permits = Object.entries(asks).map(([host, count]) => ({ host, count, startAtMs: 0, intervalMs: 0 }));
+  const granted: HostRequests = {};
+  const permit = async (host: string) => {
+    granted[host] = (granted[host] ?? 0) + 1;
+    return { host, count: 1, startAtMs: 0, intervalMs: 0 };
+  };
   const { fetchJson, fetchRaw, fetchDocument, askText, tallies } = createFetcher({
-    contact: 'tests',
-    permits,
+    ...{ contact: 'tests', permits, connect, timer },
+    ...(source.agenda ? { permit } : {}),
     deadlineAtMs: Date.now() + 60_000,
     retryMsMin: 1,
   });
@@ -38,7 +49,7 @@ export async function runStep<S, P, T>(
     fetchDocument,
     askText,
   });
-  return { value, tallies: tallies() };
+  return { value, tallies: tallies(), granted };
 }
 
 /** Pulls one page. */
@@ -62,8 +73,24 @@ export async function load<S, P>(
   source: Source<S, P>,
   settings: S,
   change: Change,
-  { prepared = null, afresh = false }: { prepared?: P | null; afresh?: boolean } = {},
+  options: { prepared?: P | null; afresh?: boolean; timer?: FetcherOptions['timer'] } = {},
 ) {
-  const options = { settings, changes: [change], prepared, afresh };
-  return (await runStep(source, { ...options, step: 'load' }, ctx => source.load(change, ctx))).value;
+  const asked = { ...options, settings, changes: [change], step: 'load' as const };
+  return (await runStep(source, asked, ctx => source.load(change, ctx))).value;
+}
+
+/** Asks where the keys of a source with an agenda are served. */
+export async function servers<S, P>(source: Source<S, P>, settings: S, known: Servers | null = null): Promise<Servers> {
+  return (await runStep(source, { settings, step: 'pull' }, ctx => source.agenda!.servers(known, ctx))).value;
+}
+
+/** The first visit of each key, as the engine makes it of an agenda. */
+export function visitsOf<S, P>(source: Source<S, P>, keys: string[], told: Servers): Change[] {
+  return keys.map((text, index) => {
+    const read = source.agenda!.read(text);
+    if ('rejected' in read) throw new Error(`${text}: expected a key, got ${read.rejected}`);
+    const server = source.agenda!.serverOf(read.space, told.servers);
+    const place = String(index + 1);
+    return { key: read.key, place, deleted: false, revision: null, skip: null, server, alsoHost: null };
+  });
 }

@@ -1,11 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { UpstreamError } from '../../src/errors.ts';
+import { RDAP_SERVERS, type RecordedDomain } from '../../src/local/replay-registrations.ts';
 import { NO_FACTS, type WhoisFacts } from '../../src/sources/whois-facts.ts';
 import { mergeAnswers, type RdapAnswer, readRdap } from '../../src/sources/whois-rdap.ts';
-import { answerFiles, type RecordedDomain, readDomains, readRecording, readRows, SERVERS } from './whois-recordings.ts';
+import { answerFiles, readDomains, readRecording, readRows } from './whois-recordings.ts';
 
 const rows = readRows();
-const { baseDate, domains } = readDomains();
+const { baseDate, domains, laterDate, later } = readDomains();
 
 function answerOf(file: string, domain: string): RdapAnswer {
   return readRdap(JSON.parse(readRecording(`answers/${file}`)), domain);
@@ -16,7 +17,7 @@ function lastFile({ answers }: RecordedDomain, servers: RegExp): string | null {
   const files = Object.entries(answers).flatMap(([server, steps]) =>
     servers.test(server) ? (steps.at(-1)?.file ?? []) : [],
   );
-  return files.findLast(file => /^regist/.test(file)) ?? null;
+  return files.findLast(file => /^(later\/)?regist/.test(file)) ?? null;
 }
 
 describe('a recorded answer', () => {
@@ -31,8 +32,11 @@ describe('a recorded answer', () => {
     expect({ redacted, relatedUrl }).toEqual({ redacted: expected.redacted, relatedUrl: expected.relatedUrl });
   });
 
-  it.each(Object.entries(rows.domains))('of %s goes together with that of its registrar', (name, expected) => {
-    const recorded = domains.find(({ domain }) => domain === name)!;
+  it.each([
+    ...Object.entries(rows.domains).map(([name, expected]) => ['', name, expected, domains] as const),
+    ...Object.entries(rows.later).map(([name, expected]) => ['later ', name, expected, later] as const),
+  ])('%sof %s goes together with that of its registrar', (_when, name, expected, among: readonly RecordedDomain[]) => {
+    const recorded = among.find(({ domain }) => domain === name)!;
     const [registry, registrar] = [lastFile(recorded, /^registry/)!, lastFile(recorded, /^registrar/)];
     const merged = mergeAnswers(answerOf(registry, name), registrar === null ? null : answerOf(registrar, name));
     expect(merged).toEqual({ facts: { ...NO_FACTS, ...expected.facts }, redacted: expected.redacted });
@@ -43,12 +47,20 @@ describe('the folder of recordings', () => {
   it('has an expectation for each answer, and a use', () => {
     const files = answerFiles();
     expect(Object.keys(rows.answers).sort()).toEqual(files.filter(file => file.endsWith('.json')));
-    const used = domains.flatMap(({ answers }) =>
+    const used = [...domains, ...later].flatMap(({ answers }) =>
       Object.values(answers).flatMap(steps => steps.map(step => step.file)),
     );
     expect([...new Set(used)].filter(file => file !== undefined).sort()).toEqual(files);
     const withRow = domains.filter(({ outcome }) => outcome === 'row').map(({ domain }) => domain);
     expect(Object.keys(rows.domains).sort()).toEqual(withRow.sort());
+    const withLaterRow = later.filter(({ outcome }) => outcome === 'row').map(({ domain }) => domain);
+    expect(Object.keys(rows.later).sort()).toEqual(withLaterRow.sort());
+  });
+
+  it('has domains that are answered for otherwise a month on', () => {
+    expect(Date.parse(laterDate) - Date.parse(baseDate)).toBe(30 * 86_400_000);
+    const names = domains.map(({ domain }) => domain);
+    expect(later.filter(({ domain }) => !names.includes(domain))).toEqual([]);
   });
 
   it('has domains of both registries, a dozen of which expire within 30 days', () => {
@@ -62,7 +74,7 @@ describe('the folder of recordings', () => {
     const served = Object.values(domains).flatMap(({ answers }) =>
       Object.keys(answers).map(server => server.split('/')[0]),
     );
-    expect([...new Set(served)].sort()).toEqual([...SERVERS].sort());
+    expect([...new Set(served)].sort()).toEqual([...RDAP_SERVERS].sort());
   });
 
   it('has a bootstrap that leads each domain to its registry', () => {

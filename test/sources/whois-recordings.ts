@@ -1,9 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
+import { type RecordedDomains, WHOIS_RECORDINGS } from '../../src/local/replay-registrations.ts';
 import type { WhoisFacts } from '../../src/sources/whois-facts.ts';
 import type { FactColumn } from '../../src/sources/whois-redaction.ts';
-
-export const WHOIS_RECORDINGS = path.resolve(import.meta.dirname, '../fixtures/whois');
 
 /** What an answer or a domain comes to; columns that are not here are null. */
 interface Expected {
@@ -16,26 +15,9 @@ export interface Rows {
   answers: Record<string, { domain: string } & ((Expected & { relatedUrl: string | null }) | { error: string })>;
   /** By domain: the registry's answer and the registrar's together. */
   domains: Record<string, Expected>;
+  /** The same from the later date on. */
+  later: Record<string, Expected>;
 }
-
-/** One answer of the replay; several to one question are given in their order, the last for ever. */
-export interface Step {
-  status?: number;
-  file?: string;
-  headers?: Record<string, string>;
-  timeout?: boolean;
-}
-
-export interface RecordedDomain {
-  domain: string;
-  registry: string | null;
-  outcome: string;
-  expires: string | null;
-  answers: Record<string, Step[]>;
-  note: string;
-}
-
-export const SERVERS = ['registry-a', 'registry-b', 'registrar'];
 
 /** A text of the folder, with a host in place of each placeholder. */
 export function readRecording(file: string): string {
@@ -47,8 +29,8 @@ export function readRows(): Rows {
   return JSON.parse(readRecording('rows.json')) as Rows;
 }
 
-export function readDomains(): { baseDate: string; domains: RecordedDomain[] } {
-  return JSON.parse(readRecording('domains.json')) as ReturnType<typeof readDomains>;
+export function readDomains(): RecordedDomains {
+  return JSON.parse(readRecording('domains.json')) as RecordedDomains;
 }
 
 /** The answers' files, as `rows.json` and `domains.json` name them. */

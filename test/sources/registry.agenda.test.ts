@@ -1,0 +1,190 @@
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { LIMITS } from '../../src/config.ts';
+import { UpstreamError } from '../../src/errors.ts';
+import { SOURCES } from '../../src/sources/registry.ts';
+import type { Change, Loaded, Servers, Source, Visit } from '../../src/sources/source.ts';
+import { changesOf, type Expected, FIXTURES, parked, STAND_INS, type StandIn } from './stand-ins.ts';
+import { load, runStep, servers } from './step.ts';
+
+const NOW = Date.parse('2026-11-25T12:00:00Z');
+const DAY = 86_400_000;
+
+/** Sources that are told nothing of changes. What all sources must hold to is in the test beside this one. */
+const WITH_AGENDA = SOURCES.filter(source => source.agenda);
+
+/** What a visit came to, as the fixture folder says it. */
+function outcomeOf({ rows }: Loaded, names: string[]): Expected {
+  expect(rows).toHaveLength(1);
+  const { op, row } = rows[0]!;
+  if (op === 'delete') return { gone: true };
+  return { row: Object.fromEntries(names.map(name => [name, row[name]])) };
+}
+
+describe.each(WITH_AGENDA)('source $id', source => {
+  const agenda = source.agenda!;
+  let standIn: StandIn;
+  let world: NonNullable<StandIn['agenda']>;
+  let settings: unknown;
+  let told: Servers;
+  let visits: Change[];
+
+  beforeAll(async () => {
+    standIn = await STAND_INS[source.id]!(path.join(FIXTURES, source.id));
+    world = standIn.agenda!;
+    settings = source.settings(standIn.env(1));
+    told = await servers(source, settings);
+    visits = await changesOf(source, settings, standIn);
+  });
+  afterAll(() => standIn.close());
+
+  const visit = (change: Change) => load(source, settings, change, { timer: standIn.timer });
+
+  it('gives for every key of its fixture folder the row, or the outcome, that it says', async () => {
+    const fresh = await STAND_INS[source.id]!(path.join(FIXTURES, source.id));
+    try {
+      const own = source.settings(fresh.env(1));
+      for (const change of await changesOf(source, own, fresh)) {
+        const { visits: times, outcome } = fresh.agenda!.expected(change.key);
+        const names = 'row' in outcome ? Object.keys(outcome.row) : [];
+        let came: unknown;
+        for (let time = 0; time < times; time++)
+          came = await load(source, own, change, { timer: fresh.timer }).then(
+            loaded => outcomeOf(loaded, names),
+            parked,
+          );
+        expect({ [change.key]: came }).toEqual({ [change.key]: outcome });
+      }
+    } finally {
+      await fresh.close();
+    }
+  });
+
+  it('sees the same at two visits of the same registration, and something else at any other', async () => {
+    const digests = new Map<string, string>();
+    for (const change of visits.filter(({ key }) => 'row' in world.expected(key).outcome)) {
+      // A server that stumbles at first has come round by the last of its answers.
+      for (let time = 1; time < world.expected(change.key).visits; time++) await visit(change).catch(parked);
+      const [first, second] = [await visit(change), await visit(change)];
+      expect(first.seen).toMatchObject({ found: true, digest: expect.any(String), mainDigest: expect.any(String) });
+      expect(second.seen).toEqual(first.seen);
+      digests.set(change.key, first.seen!.digest);
+    }
+    expect(new Set(digests.values()).size).toBe(digests.size);
+    world.monthOn();
+    for (const change of visits.filter(({ key }) => digests.has(key))) {
+      const { seen } = await visit(change);
+      expect([change.key, seen!.digest !== digests.get(change.key)]).toEqual([
+        change.key,
+        world.otherLater.includes(change.key),
+      ]);
+    }
+  });
+
+  it('takes what a visit needed for the next one, so that nothing is granted on the way', async () => {
+    let foreseen = 0;
+    for (const change of visits.filter(({ key }) => !standIn.retried.includes(key))) {
+      const first = await visit(change).catch(() => null);
+      if (!first?.seen?.alsoHost) continue;
+      const again = { ...change, alsoHost: first.seen.alsoHost };
+      const options = { settings, step: 'load' as const, changes: [again], timer: standIn.timer };
+      const { granted } = await runStep(source, options, ctx => source.load(again, ctx));
+      expect({ [change.key]: granted }).toEqual({ [change.key]: {} });
+      foreseen += 1;
+    }
+    expect(foreseen).toBeGreaterThan(5);
+  });
+
+  it('tells where keys are served, by a list that is only taken whole', async () => {
+    expect(Object.keys(told.servers).length).toBeGreaterThan(0);
+    expect(told.freshUntilMs).toBeGreaterThan(Date.now());
+    const { body, field } = standIn.wrongPage;
+    for (const wrong of [body, '{}', '[]', 'null', '']) {
+      standIn.failPage({ status: 200, body: wrong });
+      await expect(servers(source, settings, told), wrong).rejects.toThrow(UpstreamError);
+    }
+    standIn.failPage({ status: 200, body });
+    await expect(servers(source, settings, told)).rejects.toThrow(field);
+    standIn.failPage({ status: 404 });
+    await expect(servers(source, settings, told)).rejects.toMatchObject({ status: 404 });
+  });
+
+  it('keeps a list that is the same still, and asks for it again later', async () => {
+    expect(told.etag).toEqual(expect.any(String));
+    const known = { ...told, freshUntilMs: 0 };
+    const { value, tallies } = await runStep(source, { settings, step: 'pull' }, ctx => agenda.servers(known, ctx));
+    expect(tallies[0]).toMatchObject({ requests: 1, notModified: 1 });
+    expect(value).toEqual({ ...told, freshUntilMs: expect.any(Number) });
+    expect(value.freshUntilMs).toBeGreaterThan(Date.now());
+    expect(known.freshUntilMs).toBe(0);
+  });
+
+  it('reads its own keys as themselves, in any case, and says why others are none', () => {
+    for (const { key } of visits) {
+      const read = agenda.read(key);
+      expect(read).toEqual({ key, space: expect.any(String) });
+      expect(agenda.read(` ${key.toUpperCase()} `)).toEqual(read);
+    }
+    for (const text of [...world.noKeys, 'x'.repeat(300), `${'x.'.repeat(5_000)}com`, '\ud800', '\0'])
+      expect([text, agenda.read(text)]).toEqual([text, { rejected: expect.stringMatching(/^[a-z][a-z-]+$/) }]);
+  });
+
+  it('finds a server by what it was told alone, and takes nothing for one that every object has', () => {
+    for (const space of [...Object.keys(told.servers), 'constructor', '__proto__', '', '.', 'a'.repeat(1_000)]) {
+      const found = agenda.serverOf(space, told.servers);
+      expect(agenda.serverOf(space, Object.freeze({ ...told.servers }))).toBe(found);
+      if (found !== null) expect(new URL(found).host).toBeTypeOf('string');
+    }
+    for (const [space, server] of Object.entries(told.servers))
+      expect(agenda.serverOf(space, told.servers)).toBe(server);
+    for (const space of ['constructor', '__proto__', 'toString'])
+      expect(agenda.serverOf(space, told.servers)).toBe(agenda.serverOf(space, {}));
+  });
+
+  it('says when a key is next, by what was seen alone: after now, and within what the engine believes', () => {
+    const reasons = new Set<string>();
+    for (const visited of madeUpVisits(source, visits)) {
+      const { atMs, reason } = agenda.next(visited);
+      expect(agenda.next(structuredClone(visited))).toEqual({ atMs, reason });
+      expect(Number.isInteger(atMs)).toBe(true);
+      expect(atMs).toBeGreaterThan(visited.nowMs);
+      expect(atMs).toBeLessThanOrEqual(visited.nowMs + LIMITS.agendaAheadMsMax);
+      if (visited.notBeforeMs !== null) expect(atMs).toBeGreaterThanOrEqual(visited.notBeforeMs);
+      expect(reason).toMatch(/^[a-z][a-z-]+$/);
+      reasons.add(reason);
+    }
+    expect(reasons.size).toBeGreaterThan(3);
+  });
+
+  it('makes no difference between a key that is gone and one that never was', async () => {
+    const gone = visits.filter(({ key }) => 'gone' in world.expected(key).outcome);
+    expect(gone.length).toBeGreaterThan(1);
+    const seen = await Promise.all(gone.map(async change => (await visit(change)).seen));
+    expect(new Set(seen.map(one => JSON.stringify(one))).size).toBe(1);
+    expect(seen[0]).toMatchObject({ found: false, partial: false, alsoHost: null });
+  });
+});
+
+/** Visits of each outcome, with facts that visits have seen, and with those that none can have. */
+function madeUpVisits({ id }: Source, visits: Change[]): Visit[] {
+  const facts = [
+    null,
+    {},
+    { expiry: new Date(NOW + 3 * DAY).toISOString(), statuses: [] },
+    { expiry: '2099-01-01', statuses: ['pendingDelete'] },
+    { expiry: 'no date', statuses: [id] },
+  ];
+  return visits
+    .slice(0, 5)
+    .flatMap(({ key }) =>
+      (['found', 'partial', 'gone', 'failed'] as const).flatMap(outcome =>
+        facts.flatMap(known =>
+          [1, 2, 40].flatMap(times =>
+            [null, NOW + 1, NOW + LIMITS.retryAfterMsMax].map(notBeforeMs =>
+              Object.freeze({ key, nowMs: NOW, outcome, times, changed: times === 1, facts: known, notBeforeMs }),
+            ),
+          ),
+        ),
+      ),
+    );
+}
