@@ -76,8 +76,11 @@ export class Tail {
 
   /** A change of this key is in the page at hand and not accepted yet; its document may be loaded already. */
   expects(key: string): boolean {
-    const { page, done } = this.#pending ?? {};
-    return page?.changes.slice(done).some(change => change.key === key) ?? false;
+    this.#pending ??= this.#kept(this.#lane());
+    if (!this.#pending) return false;
+    const { page, done } = this.#pending;
+    // What is staged of a page that comes in as a whole is not accepted either.
+    return page.changes.slice(this.#source.resumable ? done : 0).some(change => change.key === key);
   }
 
   /** When there is something to do again: now while a page is being worked off. */
@@ -104,10 +107,8 @@ export class Tail {
   async #nextPage(run: Run): Promise<Pending | null> {
     const lane = this.#lane();
     const cursorBefore = lane.cursor!;
-    if (lane.page) {
-      const page = JSON.parse(this.#encode.unpack(lane.page)) as Page;
-      return { page, cursorBefore, done: lane.page_done, ahead: new Map(), rest: null };
-    }
+    const kept = this.#kept(lane);
+    if (kept) return kept;
     const nowMs = this.#ports.clock.now();
     if (this.nextMs(nowMs) > nowMs) return null;
     this.#journal.state.updateLane(TAIL, { polls: lane.polls + 1 });
@@ -126,6 +127,13 @@ export class Tail {
       ...(reached ? { reached_head_ms: nowMs, shown_poll: lane.polls } : {}),
     });
     return this.#settling(lane, page, cursorBefore);
+  }
+
+  /** The page that was being staged, as far as it is known without what was in memory. */
+  #kept({ page, page_done, cursor }: Lane): Pending | null {
+    if (!page) return null;
+    const known = JSON.parse(this.#encode.unpack(page)) as Page;
+    return { page: known, cursorBefore: cursor!, done: page_done, ahead: new Map(), rest: null };
   }
 
   /** At the head, lets through only what has settled; null when that is nothing. */

@@ -13,11 +13,17 @@ const STANDS = 'return now?.run === run && now.cursor === cursor && now.phase ==
 /** Mistakes with what comes in beside the tail: ranges and pushes. */
 export const BROKEN_BESIDE: Broken[] = [
   one('range that stands nowhere', CANCELLED, { file: RANGES, text: STANDS, instead: 'return now !== null;' }),
-  one('range that goes on after its end', CANCELLED, {
-    file: RANGES,
-    text: STANDS,
-    instead: 'return now?.run === run && now.cursor === cursor;',
-  }),
+  one(
+    'range that goes on after its end',
+    CANCELLED,
+    {
+      file: RANGES,
+      text: STANDS,
+      instead: 'return now?.run === run && now.cursor === cursor;',
+    },
+    60,
+    201,
+  ),
   one('range that holds the durable cursor', DURABLE, {
     file: JOURNAL,
     text: 'this.#acceptChanges(accepted, { ...facts, cursorBefore: null, cursorAfter });',

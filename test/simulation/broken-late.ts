@@ -20,6 +20,11 @@ export const BROKEN_LATE: Broken[] = [
     text: 'if (!loaded || isExpected(change.key)) break;',
     instead: 'if (!loaded) break;',
   }),
+  inScene('a range at a key that the tail has staged', 'range before what the tail has staged', NEWEST, {
+    file: 'src/engine/tail.ts',
+    text: 'page.changes.slice(this.#source.resumable ? done : 0).some(',
+    instead: 'page.changes.slice(done).some(',
+  }),
   inScene('a push while a range loads its key', 'range over a newer row', NEWEST, {
     file: RANGES,
     text: 'if (journal.state.lastLsnOf(change.key) !== loaded.lastLsn) {',

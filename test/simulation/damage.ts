@@ -16,7 +16,7 @@ export class Damage {
 
   /** Keys of files that are damaged now. */
   get keys(): string[] {
-    return [...this.#whole.keys()].sort();
+    return [...this.#whole.keys()].filter(key => !this.#isWhole(key)).sort();
   }
 
   has(key: string): boolean {
@@ -37,6 +37,12 @@ export class Damage {
   putBack(): void {
     for (const [key, stored] of this.#whole) this.#world.bucket.objects.set(key, stored);
     this.#whole.clear();
+  }
+
+  /** What was removed comes back where a put that a dead instance made lands late. */
+  #isWhole(key: string): boolean {
+    const [before, now] = [this.#whole.get(key)!, this.#world.bucket.objects.get(key)];
+    return now?.head.metadata.digest === before.head.metadata.digest && Buffer.compare(now!.bytes, before.bytes) === 0;
   }
 
   #do(key: string, kind: (typeof KINDS)[number]): void {

@@ -9,7 +9,7 @@ import { AUDIT_SCENES } from './directed-audit.ts';
 import { Faults, pick, type Random } from './faults.ts';
 import { expectInOrder, expectProof, lakeRows } from './proof.ts';
 import type { Simulated } from './schedule.ts';
-import { rowOf } from './sources.ts';
+import { coalescing, pages, rowOf } from './sources.ts';
 import { followed, pass, reached, settle, startedWorld, type World } from './world.ts';
 
 const SECOND = 1_000;
@@ -20,6 +20,7 @@ const SCENES = {
   'a push between a look and its result': pushBeforeResult,
   'a look at a key that the tail is loading': lookBesideTail,
   'a range at a key that the tail has loaded': rangeBesideTail,
+  'a range at a key that the tail has staged': rangeBesideStaged,
   'a push while a range loads its key': pushBesideRange,
   'a letter that is told late': letterToldLate,
   'a letter that turns while it is told': letterTurning,
@@ -32,7 +33,8 @@ export const SCENE_NAMES = Object.keys(SCENES) as SceneName[];
 /** Plays a scene, as its seed has it, and checks what must hold at its end. Never throws. */
 export async function playScene(name: SceneName, seed: number): Promise<Simulated> {
   const { random } = new Faults(seed).draw(name);
-  const world = await startedWorld({ pollMs: 5 * SECOND });
+  const kind = SCENES[name] === rangeBesideStaged ? pages : coalescing;
+  const world = await startedWorld({ kind, pollMs: 5 * SECOND });
   const told = { faults: [], trace: [] };
   try {
     await SCENES[name](world, random);
@@ -95,6 +97,28 @@ async function rangeBesideTail(world: World, random: Random): Promise<void> {
   upstream.publish('b');
   await settle(world, { until: () => rangeOf(engine, 'rewind')?.state === 'done' });
   await expectNewestOf(world, 'b');
+}
+
+/** The tail has staged what it loaded of a page that comes in as a whole, when a range finds something newer. */
+async function rangeBesideStaged(world: World, random: Random): Promise<void> {
+  const { upstream, engine, calls } = world;
+  const show = (...keys: string[]) => {
+    upstream.publish(keys, String(upstream.pages.length));
+    upstream.pages.push(keys);
+  };
+  show('a', 'b');
+  await followed(world);
+  upstream.faults.set('slow', { status: 429 });
+  show('a', 'slow');
+  await settle(world, { until: () => world.lane.page_done === 1 });
+  upstream.publish('a', '2');
+  await startRange(engine, 'rewind', { to: '0', rate: 1_000 });
+  if (random() < 0.5) world.kill({ lose: false });
+  const held = calls.hold(/^load\.load .*\ba\b/, { answer: true });
+  await reached(world, held);
+  upstream.faults.clear();
+  held.release();
+  await settle(world, { until: () => rangeOf(world.engine, 'rewind')?.state === 'done' });
 }
 
 /** What is pushed is newer than what a range has loaded. */
