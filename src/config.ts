@@ -35,14 +35,21 @@ export const LIMITS = {
   visitMsMax: 20 * SECOND,
   /** A Loader call begins nothing, and waits for nothing, this long before its time is up: it has to be back by then. */
   loadReturnMs: 1 * SECOND,
-  /** The last of a slice's requests to one host goes out this long after the first, so that it has as long to be answered. */
-  visitPermitMsMax: 10 * SECOND,
+  /**
+   * The last of a slice's requests to one host goes out this long after the first. Where one host is late the slice takes
+   * all its time, and the others are asked for nothing meanwhile but this; each answers within the rest.
+   */
+  visitPermitMsMax: 16 * SECOND,
+  /** So long a key that is due waits for a second host that is busy, and those of its space that come after it wait too. */
+  secondHostWaitMsMax: 10 * MINUTE,
   /** Keys of one space that one slice may take: what its host answers at its quickest pace within that time. */
   visitsPerSpaceMax: 100,
   /** A key due longer is overdue. */
   overdueMs: 60 * MINUTE,
-  /** No rule says to look again later than this. */
-  agendaAheadMsMax: 400 * 24 * 60 * MINUTE,
+  /** No rule says to look again later than this: what is due later was put there by a clock that was ahead. */
+  agendaAheadMsMax: 200 * 24 * 60 * MINUTE,
+  /** No list of servers is called fresh for longer. */
+  serversFreshMsMax: 7 * 24 * 60 * MINUTE,
   /** The servers' own list is asked for again after this, where asking failed. */
   serversRetryMs: 60 * MINUTE,
   /** The platform allows 32 invocations a request: the last slice may take 4 more, and a listing 3 beside them. */

@@ -6,7 +6,7 @@ export interface AgendaStatus {
   due: number;
   overdue: number;
   oldest_due_at: string | null;
-  /** How long visiting every key once takes at the rates its hosts are asked at now; null without a key. */
+  /** How long visiting every key once takes at the rates its hosts are asked at now; null without a key or a server. */
   seconds_at_rate: number | null;
 }
 

@@ -190,6 +190,8 @@ export interface SourceMetrics {
   /** Looks at parked changes that counted. */
   retries: number;
   lag: { changes: number | null; seconds: number | null };
+  /** Null of a source with a feed. */
+  agenda: { keys: number; due: number; overdue: number } | null;
   buffer: { rows: number; bytes: number; oldest_age_seconds: number };
   /** Of each settled file: from the look at the bucket before its put to its settling. */
   flush_seconds: Histogram;

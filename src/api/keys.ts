@@ -126,6 +126,9 @@ function notWatched(id: string): ApiError {
   return new ApiError('not_found', 'There is no such key.', `GET /v1/sources/${id}/keys lists those that are watched.`);
 }
 
+/** JSON that is no name: `7` and `null` are no JSON text, and no domain either. */
+const OTHER_JSON = /^\s*(null|true|false|-?\d+(\.\d+)?(e[+-]?\d+)?)\s*$/i;
+
 /** One request's lines: read, checked, and sent in parts; the rejected ones counted by reason and told one by one. */
 class Reading {
   readonly #rules: Target['rules'];
@@ -134,6 +137,8 @@ class Reading {
   readonly #rejections: Rejection[] = [];
   readonly #reasons: Record<string, number> = {};
   #part: WatchPart['keys'] = [];
+  /** The lines of the part as they came. */
+  readonly #texts = new Map<number, string>();
   #lines = 0;
 
   constructor(rules: Target['rules'], send: (keys: WatchPart['keys']) => Promise<number[]>) {
@@ -148,7 +153,9 @@ class Reading {
 
   rejected() {
     const count = Object.values(this.#reasons).reduce((sum, lines) => sum + lines, 0);
-    return { rejected: count, rejected_by_reason: this.#reasons, rejections: this.#rejections };
+    // What is repeated is known only when its part has been sent.
+    const rejections = this.#rejections.toSorted((a, b) => a.line - b.line);
+    return { rejected: count, rejected_by_reason: this.#reasons, rejections };
   }
 
   async #add({ line, bytes }: Piece): Promise<void> {
@@ -160,6 +167,7 @@ class Reading {
     const read = this.#rules.read(text);
     if ('rejected' in read) return this.#reject({ line, text, reason: read.rejected });
     this.#part.push({ line, ...read });
+    this.#texts.set(line, text);
     if (this.#part.length >= LIMITS.watchPartKeysMax) await this.#flush();
   }
 
@@ -167,8 +175,8 @@ class Reading {
     if (this.#part.length === 0) return;
     const part = this.#part;
     this.#part = [];
-    const keys = new Map(part.map(one => [one.line, one.key]));
-    for (const line of await this.#send(part)) this.#reject({ line, text: keys.get(line)!, reason: 'repeated' });
+    for (const line of await this.#send(part)) this.#reject({ line, text: this.#texts.get(line)!, reason: 'repeated' });
+    this.#texts.clear();
   }
 
   #reject({ line, text, reason }: Rejection): void {
@@ -182,7 +190,7 @@ class Reading {
 function nameOf(bytes: Uint8Array): string | null {
   try {
     const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: false }).decode(bytes);
-    if (!/^\s*["[{]/.test(text)) return text;
+    if (!/^\s*["[{]/.test(text)) return OTHER_JSON.test(text) ? null : text;
     const value = JSON.parse(text) as unknown;
     return typeof value === 'string' ? value : null;
   } catch {

@@ -107,6 +107,24 @@ const FAMILIES: Family[] = [
     samples: ({ lag }) => known(lag.seconds),
   },
   {
+    name: 'tributary_agenda_keys',
+    type: 'gauge',
+    help: 'Keys that are watched; absent of a source with a feed.',
+    samples: ({ agenda }) => known(agenda?.keys ?? null),
+  },
+  {
+    name: 'tributary_agenda_due',
+    type: 'gauge',
+    help: 'Watched keys that are due for a visit now.',
+    samples: ({ agenda }) => known(agenda?.due ?? null),
+  },
+  {
+    name: 'tributary_agenda_overdue',
+    type: 'gauge',
+    help: 'Watched keys that have been due for more than an hour.',
+    samples: ({ agenda }) => known(agenda?.overdue ?? null),
+  },
+  {
     name: 'tributary_buffer_rows',
     type: 'gauge',
     help: 'Rows that are accepted and not in a data file yet.',

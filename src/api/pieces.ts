@@ -10,7 +10,7 @@ export interface StreamedRequest {
 
 /** The values of a body by its content type: the elements of a JSON list, or lines. Throws `invalid_body`, `too_large`. */
 export function piecesOf({ headers, body }: StreamedRequest, hint: string): AsyncIterable<Piece> {
-  if (body === null) throw new ApiError('invalid_body', 'body: expected records, got none', hint);
+  if (body === null) throw new ApiError('invalid_body', 'body: expected one, got none', hint);
   const type = (headers.get('content-type') ?? '').split(';')[0]!.trim().toLowerCase();
   const chunks = limited(body, hint);
   if (type === 'application/json') return elementsOf(chunks);

@@ -8,6 +8,8 @@ import type { EngineSource, HostTally, Permit } from './ports.ts';
 const RATE_MIN = 0.05;
 /** A clean answer gives back this share of the pace that a refusal halved. */
 const RATE_STEP = 0.1;
+/** Calls in a row that a host refused before it is blocked for it: one or two may be a document's doing. */
+const REFUSALS_BORNE = 3;
 /** What hosts are counted as that no setting names. */
 const OTHERS = 'others';
 /** A timeline further ahead than this comes from a clock that jumped. */
@@ -15,7 +17,8 @@ const AHEAD_MS_MAX = 10 * 60_000;
 
 /**
  * Permits to ask hosts: each host has a timeline of slots, kept across restarts. A refusal (429) halves its pace and
- * blocks it for a while, nothing but forbidden or late answers halve it; clean answers raise the pace again step by step.
+ * blocks it for a while; nothing but forbidden or late answers halve it, and block it too when they go on. Clean answers
+ * raise the pace again step by step.
  */
 export class Admission {
   readonly #state: JournalState;
@@ -85,8 +88,7 @@ export class Admission {
       if (!pace) continue;
       const { state } = this.#timeline(tally.host, nowMs);
       if (tally.throttled > 0) this.#state.saveHost(throttledHost(state, tally, nowMs));
-      else if (tally.refused > 0 && tally.refused === tally.requests)
-        this.#state.saveHost({ ...state, rate: Math.max(RATE_MIN, state.rate / 2) });
+      else if (tally.refused > 0 && tally.refused === tally.requests) this.#state.saveHost(refusedHost(state, nowMs));
       else if (tally.requests > tally.errors && (state.rate < pace.requestsPerSecond || state.strikes > 0)) {
         const rate = Math.min(pace.requestsPerSecond, state.rate + RATE_STEP * pace.requestsPerSecond);
         this.#state.saveHost({ ...state, rate, strikes: 0 });
@@ -98,6 +100,11 @@ export class Admission {
   takeOne({ host, nowMs, windowMs }: { host: string; nowMs: number; windowMs: number }): Permit | null {
     const { count } = this.room({ host, want: 1, nowMs, windowMs });
     return count > 0 ? this.take({ host, count, nowMs }) : null;
+  }
+
+  /** The host has said, or shown, that it may not be asked for a while. */
+  isBlocked(host: string, nowMs: number): boolean {
+    return this.#timeline(host, nowMs).blockedUntilMs > nowMs;
   }
 
   /** Requests a second the host is asked at present. */
@@ -146,6 +153,14 @@ function throttledHost(state: HostState, tally: HostTally, nowMs: number): HostS
   const strikes = tally.requests > tally.throttled ? 1 : state.strikes + 1;
   const waitMs = Math.max(backoffMs(strikes), Math.min(tally.retryAfterMs ?? 0, LIMITS.retryAfterMsMax));
   return { ...state, strikes, rate: Math.max(RATE_MIN, state.rate / 2), blocked_until_ms: nowMs + waitMs };
+}
+
+/** A host that forbids all, or answers nothing in time, again and again is left alone for longer each time. */
+function refusedHost(state: HostState, nowMs: number): HostState {
+  const strikes = state.strikes + 1;
+  const waitMs = strikes < REFUSALS_BORNE ? 0 : backoffMs(strikes);
+  const blockedMs = Math.max(state.blocked_until_ms, waitMs === 0 ? 0 : nowMs + waitMs);
+  return { ...state, strikes, rate: Math.max(RATE_MIN, state.rate / 2), blocked_until_ms: blockedMs };
 }
 
 /** Doubling from a second to five minutes. */

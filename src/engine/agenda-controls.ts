@@ -1,7 +1,7 @@
 import type { AgendaStatus, WatchedKey, WatchedPart, WatchPart } from '../api/agenda-forms.ts';
 import { LIMITS } from '../config.ts';
 import type { Engine } from './engine.ts';
-import { agendaOf, type Watched } from './journal-agenda.ts';
+import { type AgendaCount, agendaOf, type Watched } from './journal-agenda.ts';
 
 /** Puts keys on the agenda, due at once. What is there stays as it is; what this very request has put there is told. */
 export async function watchKeys(engine: Engine, { atMs, keys }: WatchPart): Promise<WatchedPart> {
@@ -37,12 +37,20 @@ export function watchedKey({ journal }: Engine, key: string): WatchedKey | null 
   return watched && keyOf(watched);
 }
 
-/** How much is due; null of a source that has a feed. */
-export function agendaStatus({ journal, ports, source, admission }: Engine): AgendaStatus | null {
-  const { agenda } = journal;
-  if (!agenda) return null;
+/** How many keys there are, and how many are due now; null of a source that has a feed. */
+export function agendaCount({ journal, ports }: Engine): AgendaCount | null {
   const nowMs = ports.clock.now();
-  const { keys, due, overdue, oldestDueMs } = agenda.count({ nowMs, overdueMs: nowMs - LIMITS.overdueMs });
+  return journal.agenda?.count({ nowMs, overdueMs: nowMs - LIMITS.overdueMs }) ?? null;
+}
+
+/** How much is due, and how long all of it takes; null of a source that has a feed. */
+export function agendaStatus(engine: Engine): AgendaStatus | null {
+  const { journal, ports, source, admission } = engine;
+  const { agenda } = journal;
+  const count = agendaCount(engine);
+  if (!agenda || !count) return null;
+  const { keys, due, overdue, oldestDueMs } = count;
+  const nowMs = ports.clock.now();
   const requests = new Map<string, number>();
   for (const { name, keys } of agenda.spaces()) {
     const change = { key: '', place: '', deleted: false, revision: null, skip: null, server: agenda.serverOf(name) };

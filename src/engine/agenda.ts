@@ -62,6 +62,7 @@ export class Visitor {
       // Nobody came to anything in time: the next run asks again.
       if (visited.length === 0) return this.#rest(this.#ports.clock.now() + LIMITS.backoffMsMin);
     }
+    this.#rest(this.#ports.clock.now());
   }
 
   /** What is at hand is in the journal at all times. */
@@ -89,7 +90,7 @@ export class Visitor {
   async #askServers(run: Run): Promise<void> {
     const known = this.#agenda.servers();
     const nowMs = this.#ports.clock.now();
-    if (known && waitingUntil(known.freshUntilMs, nowMs, LIMITS.agendaAheadMsMax) > nowMs) return;
+    if (known && waitingUntil(known.freshUntilMs, nowMs, LIMITS.serversFreshMsMax) > nowMs) return;
     try {
       const permits = this.#admission.takeAll(this.#source.requests('pull', []), nowMs);
       const answer = await run.call(() => this.#ports.load.servers(known, permits), {
@@ -106,33 +107,51 @@ export class Visitor {
     }
   }
 
-  /** Those due longest of each space, in turns, as far as their hosts have room. */
+  /**
+   * Those due longest of each space that has some, in turns, as far as their hosts have room. The space whose first key
+   * is due longest comes first, of those due alike another one each time: so each gets its turn at a host they share.
+   */
   #due(): Slice {
     const nowMs = this.#ports.clock.now();
     const room = new Room(this.#admission, nowMs);
     const servers = new Map(this.#agenda.spaces().map(({ id, name }) => [id, this.#agenda.serverOf(name)]));
-    const open = [...servers.keys()].filter(id =>
-      room.has(this.#requestsOf(changeOf({ key: '', alsoHost: null }, servers.get(id)!))),
-    );
-    const due = this.#agenda.due(open, { nowMs, each: LIMITS.visitsPerSpaceMax });
+    const spaces = [...servers.keys()];
+    const next = Number(this.#lane().cursor) % Math.max(1, spaces.length);
+    const inTurn = [...spaces.slice(next), ...spaces.slice(0, next)];
+    const open = this.#agenda.heads(inTurn, nowMs).flatMap(({ space }) => {
+      const requests = this.#requestsOf(changeOf({ key: '', alsoHost: null }, servers.get(space)!));
+      const times = Math.min(LIMITS.visitsPerSpaceMax, room.times(requests));
+      return times > 0 ? [{ space, room: times }] : [];
+    });
+    const due = this.#agenda.shared(open, { nowMs, most: LIMITS.visitsMax });
     const longest = due.reduce((most, { visits }) => Math.max(most, visits.length), 0);
     const changes: Change[] = [];
-    for (let turn = 0; turn < longest; turn++) {
+    for (let turn = 0; turn < longest && changes.length < LIMITS.visitsMax; turn++) {
       for (const { space, visits } of due) {
-        if (changes.length === LIMITS.visitsMax) return { changes, roomAtMs: room.atMs };
-        if (turn >= visits.length) continue;
-        const change = changeOf(visits[turn]!, servers.get(space)!);
-        if (room.take(this.#requestsOf(change))) changes.push(change);
+        const visit = visits[turn];
+        const change = visit && this.#taken(visit, { server: servers.get(space)!, room, nowMs });
+        if (change) changes.push(change);
       }
     }
-    return { changes, roomAtMs: room.atMs };
+    return { changes: changes.slice(0, LIMITS.visitsMax), roomAtMs: room.atMs };
+  }
+
+  /** The visit with its room; null while it has to wait. A second host that may not be asked is not waited for. */
+  #taken(visit: Due, { server, room, nowMs }: { server: string | null; room: Room; nowMs: number }): Change | null {
+    const change = changeOf(visit, server);
+    if (room.take(this.#requestsOf(change))) return change;
+    const { alsoHost, dueMs } = visit;
+    const isPatient = dueMs > nowMs - LIMITS.secondHostWaitMsMax;
+    if (alsoHost === null || (isPatient && !room.isBlocked(alsoHost))) return null;
+    const alone = changeOf({ ...visit, alsoHost: null }, server);
+    return room.take(this.#requestsOf(alone)) ? alone : null;
   }
 
   #requestsOf(change: Change): Record<string, number> {
     return this.#source.requests('load', [change]);
   }
 
-  /** Nothing can be visited now: notes how much is due all the same, and when to look again. */
+  /** Notes how much is due still, and when to look again: where something is, `roomAtMs`. */
   #rest(roomAtMs: number | null): void {
     const nowMs = this.#ports.clock.now();
     const { due, nextDueMs } = this.#agenda.count({ nowMs, overdueMs: nowMs });
@@ -166,7 +185,7 @@ export class Visitor {
   }
 }
 
-function changeOf({ key, alsoHost }: Due, server: string | null): Change {
+function changeOf({ key, alsoHost }: Pick<Due, 'key' | 'alsoHost'>, server: string | null): Change {
   return { key, place: visitPlace(key), deleted: false, revision: null, skip: null, server, alsoHost };
 }
 
@@ -183,12 +202,19 @@ class Room {
     this.#nowMs = nowMs;
   }
 
-  has(requests: Record<string, number>): boolean {
-    return Object.entries(requests).every(([host, want]) => this.#leftOf(host) >= want);
+  /** How often there is room for these requests. */
+  times(requests: Record<string, number>): number {
+    const times = Object.entries(requests).map(([host, want]) => Math.floor(this.#leftOf(host) / want));
+    return Math.min(LIMITS.visitsMax, ...times);
+  }
+
+  /** The host has said, or shown, that it may not be asked for a while. */
+  isBlocked(host: string): boolean {
+    return this.#admission.isBlocked(host, this.#nowMs);
   }
 
   take(requests: Record<string, number>): boolean {
-    if (!this.has(requests)) return false;
+    if (this.times(requests) === 0) return false;
     for (const [host, want] of Object.entries(requests)) this.#left.set(host, this.#leftOf(host) - want);
     return true;
   }

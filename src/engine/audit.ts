@@ -71,6 +71,11 @@ export class Audit {
     ];
   }
 
+  /** The tail has pulled changes of these keys. */
+  shown(keys: string[]): void {
+    this.#sweeps.shown(keys);
+  }
+
   /** Starts a sweep; false when one is going on, null where the upstream does not list its keys. */
   startSweep(sample: number): boolean | null {
     return this.#source.lists ? this.#sweeps.start(sample, this.#ports.clock.now()) : null;

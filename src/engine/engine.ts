@@ -72,7 +72,7 @@ export class Engine {
     const { admission } = this;
     const slices = new SliceLoader({ ports, source, journal, admission });
     const parts = { ports, source, journal, admission, slices };
-    this.#tail = source.agenda ? new Visitor(parts) : new Tail(parts);
+    this.#tail = source.agenda ? new Visitor(parts) : new Tail({ ...parts, onShown: keys => this.audit.shown(keys) });
     this.#feeder = new Feeder({ source: source.id, ports, outbox: journal.outbox, leaseMs: options.retry.leaseMs });
     const isExpected = (key: string) => this.#tail.expects(key);
     this.retries = new Retries({ ports, source, journal, admission, isExpected, pace: options.retry });
@@ -185,6 +185,8 @@ export class Engine {
 
   /** A source most of whose recent changes failed asks its upstream no more for a while: it would be for nothing. */
   #checkFailing(): void {
+    // Where each key has a host of its own, each host answers for itself.
+    if (this.source.agenda) return;
     const minute = Math.floor(this.ports.clock.now() / 60_000);
     const { changes, parked } = this.journal.state.changesSince(minute - LIMITS.failingWindowMinutes);
     if (changes < LIMITS.failingChangesMin || parked / changes <= LIMITS.failingShareMax) return;

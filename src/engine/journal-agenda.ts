@@ -34,6 +34,12 @@ export interface Space {
 export interface Due {
   key: string;
   alsoHost: string | null;
+  dueMs: number;
+}
+
+export interface SpaceVisits {
+  space: number;
+  visits: Due[];
 }
 
 /** How much of the agenda is due. */
@@ -104,18 +110,50 @@ export class JournalAgenda {
     );
   }
 
+  /** Spaces with something due, and since when; the one due longest first. */
+  heads(spaces: number[], nowMs: number): { space: number; dueMs: number }[] {
+    const found = this.#sql.exec<{ space: number; head: number | null }>(
+      `SELECT value AS space, (SELECT min(due_ms) FROM agenda INDEXED BY agenda_due WHERE space = value) AS head
+       FROM json_each(?)`,
+      JSON.stringify(spaces),
+    );
+    const due = found.flatMap(({ space, head }) => (head !== null && head <= nowMs ? [{ space, dueMs: head }] : []));
+    return due.sort((a, b) => a.dueMs - b.dueMs);
+  }
+
+  /**
+   * Visits of spaces, about `most` in all: what those with few do not need goes to those with many, each of which has no
+   * more than its `room`.
+   */
+  shared(wanted: { space: number; room: number }[], { nowMs, most }: { nowMs: number; most: number }): SpaceVisits[] {
+    const share = Math.max(1, Math.floor(most / Math.max(1, wanted.length)));
+    const spaces = wanted.map(({ space }) => space);
+    const first = this.due(spaces, { nowMs, each: share });
+    const full = wanted.filter(({ room }, index) => room > share && first[index]!.visits.length === share);
+    const left = most - first.reduce((sum, { visits }) => sum + visits.length, 0);
+    const room = full.reduce((largest, one) => Math.max(largest, one.room), 0);
+    const each = Math.min(room, share + Math.floor(left / Math.max(1, full.length)));
+    if (each <= share) return first;
+    const second = this.due(
+      full.map(({ space }) => space),
+      { nowMs, each },
+    );
+    const more = new Map(second.map(({ space, visits }) => [space, visits]));
+    return first.map(({ space, visits }) => ({ space, visits: more.get(space) ?? visits }));
+  }
+
   /** The visits of some spaces that are due and not parked, those due longest first, at most so many a space. */
-  due(spaces: number[], { nowMs, each }: { nowMs: number; each: number }): { space: number; visits: Due[] }[] {
+  due(spaces: number[], { nowMs, each }: { nowMs: number; each: number }): SpaceVisits[] {
     const found = this.#sql.exec<{ space: number; keys: string }>(
-      `SELECT value AS space, (SELECT json_group_array(json_array(key, also_host)) FROM (
-         SELECT key, also_host FROM agenda INDEXED BY agenda_due WHERE space = value AND due_ms <= ?2
+      `SELECT value AS space, (SELECT json_group_array(json_array(key, also_host, due_ms)) FROM (
+         SELECT key, also_host, due_ms FROM agenda INDEXED BY agenda_due WHERE space = value AND due_ms <= ?2
            AND NOT EXISTS (SELECT 1 FROM parked WHERE parked.key = agenda.key AND died_ms IS NULL)
          ORDER BY due_ms LIMIT ?3)) AS keys FROM json_each(?1)`,
       ...[JSON.stringify(spaces), nowMs, each],
     );
     return found.map(({ space, keys }) => {
-      const read = JSON.parse(keys) as [string, string | null][];
-      return { space, visits: read.map(([key, alsoHost]) => ({ key, alsoHost })) };
+      const read = JSON.parse(keys) as [string, string | null, number][];
+      return { space, visits: read.map(([key, alsoHost, dueMs]) => ({ key, alsoHost, dueMs })) };
     });
   }
 
@@ -197,10 +235,13 @@ export class JournalAgenda {
 
   /**
    * Says what a visit comes to and when the key is due again. One that finds what the last one found is `unchanged`, a
-   * key that is gone and has no row (`isNew`) has nothing to delete, and a key that was removed meanwhile is
-   * `unwatched`. The caller holds the transaction that accepts it.
+   * key that is gone and has no row to be deleted gives none, and a key that was removed meanwhile is `unwatched`. The
+   * caller holds the transaction that accepts it.
    */
-  settle({ change: { key }, outcome }: Accepted, { nowMs, isNew }: { nowMs: number; isNew: boolean }): Outcome {
+  settle(
+    { change: { key }, outcome }: Accepted,
+    { nowMs, standing }: { nowMs: number; standing: 'present' | 'deleted' | 'missing' },
+  ): Outcome {
     const watched = this.find(key);
     this.#sql.exec('DELETE FROM suspects WHERE place = ?', visitPlace(key));
     if (!watched) return { kind: 'skip', reason: 'unwatched' };
@@ -214,7 +255,8 @@ export class JournalAgenda {
     const isSame = seen.partial ? seen.mainDigest === watched.main_digest : seen.digest === watched.digest;
     const came = !seen.found ? 'gone' : seen.partial ? 'partial' : 'found';
     this.#visited(watched, { nowMs, outcome: came, seen, isSame, retryAfterMs: null });
-    if (!seen.found && isNew) return { kind: 'skip', reason: 'no-rows' };
+    if (!seen.found && standing !== 'present')
+      return { kind: 'skip', reason: standing === 'missing' ? 'no-rows' : 'unchanged' };
     return isSame && !seen.always ? { kind: 'skip', reason: 'unchanged' } : outcome;
   }
 

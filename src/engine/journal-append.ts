@@ -38,6 +38,11 @@ export function appendTaken<T>(
   }
 }
 
+/** The upstream answered that there is no such document, or none any more. */
+export function isGone(outcome: Outcome): boolean {
+  return outcome.kind === 'park' && (outcome.reason === 'http-404' || outcome.reason === 'http-410');
+}
+
 export interface Accepted {
   change: Change;
   outcome: Outcome;

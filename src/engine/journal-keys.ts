@@ -1,6 +1,6 @@
 import { LIMITS } from '../config.ts';
 import type { ParkedChange } from '../failures/parked.ts';
-import type { Outcome } from './journal-append.ts';
+import { isGone, type Outcome } from './journal-append.ts';
 import type { SqlPort } from './ports.ts';
 
 /**
@@ -50,15 +50,14 @@ export function ownKeys(
 export function judgeMissed(sql: SqlPort, { key, missed }: ParkedChange, outcome: Outcome): Outcome {
   if (missed === 0) return outcome;
   // It was listed, and is gone by now: no row of it was ever owed.
-  const isGone = outcome.kind === 'park' && (outcome.reason === 'http-404' || outcome.reason === 'http-410');
-  if (isGone) return { kind: 'skip', reason: 'no-rows' };
+  if (isGone(outcome)) return { kind: 'skip', reason: 'no-rows' };
   const isDeletion = outcome.kind === 'rows' && outcome.rows.every(row => row.op === 'delete');
   const isKnown = isDeletion && standingOf(sql, key) === 'deleted';
   return isKnown ? { kind: 'skip', reason: 'unchanged' } : outcome;
 }
 
-/** The key's own change is among the parked: only its rows count. */
-function standingOf(sql: SqlPort, key: string): 'present' | 'deleted' | 'missing' {
+/** Where a key stands by its rows alone, of which a change of it that is parked says nothing. */
+export function standingOf(sql: SqlPort, key: string): 'present' | 'deleted' | 'missing' {
   const [found] = sql.exec<{ deleted: number | null; rows: number }>(
     'SELECT min(coalesce(deleted, 0)) AS deleted, count(*) AS rows FROM keys WHERE key = ?',
     key,

@@ -219,7 +219,10 @@ const COUNTS = [
   `ALTER TABLE source ADD COLUMN flush_times TEXT NOT NULL DEFAULT '{}'`,
 ];
 
-/** What a sweep knows, and the lake's self-check; which keys are deleted, and null where nobody noted it. */
+/**
+ * What a sweep knows, and the lake's self-check; which keys are deleted, and null where nobody noted it. Nothing reads
+ * a lane's `shown` or a sweep's `head`.
+ */
 const AUDIT = [
   'ALTER TABLE keys ADD COLUMN deleted INTEGER',
   'ALTER TABLE lanes ADD COLUMN shown TEXT',

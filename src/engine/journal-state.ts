@@ -52,8 +52,7 @@ export interface Lane {
   page_done: number;
   /** The page being staged, packed; null when there is none. */
   page: Uint8Array | null;
-  /** The newest cursor a pull that reached the head has shown, and which of the lane's pulls that was. */
-  shown: string | null;
+  /** The newest of the lane's pulls that reached the head. */
   shown_poll: number | null;
 }
 

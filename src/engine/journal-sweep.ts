@@ -7,8 +7,8 @@ import type { JournalState } from './journal-state.ts';
 import type { SqlPort } from './ports.ts';
 
 /**
- * A comparison of all keys the upstream lists with the key index. It lists, waits until the tail has passed all that
- * was listed, checks what differed once more, and has what is missing loaded.
+ * A comparison of all keys the upstream lists with the key index. It lists, waits until the feed has shown the tail all
+ * that came before that, checks what differed once more, and has what is missing loaded.
  */
 export interface Sweep {
   id: number;
@@ -19,12 +19,11 @@ export interface Sweep {
   after: string | null;
   /** 0 once the upstream listed keys out of byte order: what is extra cannot be told then. */
   ordered: number;
-  /** The tail's first pull after listing, and the cursor at which everything listed was accepted. */
+  /** The tail's first pull after listing. */
   polls: number | null;
-  head: string | null;
   listed: number;
   sampled: number;
-  /** Sampled keys whose newest row is no deletion, that failed, and whose newest row is one. */
+  /** Sampled keys whose newest row is no deletion or is on its way, that failed, and whose newest row is one. */
   present: number;
   failed: number;
   deleted: number;
@@ -109,27 +108,32 @@ export class JournalSweep {
     });
   }
 
-  /** Notes the cursor that covers all that was listed. */
-  awaitHead(sweep: Sweep, head: string): void {
-    this.#sql.exec('UPDATE sweeps SET head = ? WHERE id = ?', head, sweep.id);
+  /**
+   * Takes what the feed shows out of what differs: it is on its way. By what is accepted it could not be told, since a
+   * key that changes once more moves on ahead of the tail.
+   */
+  shown(keys: string[]): void {
+    const sweep = this.running();
+    if (!sweep || keys.length === 0) return;
+    const moving = this.#sql.exec<{ kind: Difference }>(
+      `DELETE FROM differing WHERE sweep = ? AND looks = 1 AND key IN (SELECT value FROM json_each(?)) RETURNING kind`,
+      ...[sweep.id, JSON.stringify(keys)],
+    );
+    sweep.present += moving.filter(({ kind }) => kind !== 'extra').length;
+    if (moving.length > 0) this.#save(sweep);
   }
 
   enter(sweep: Sweep, phase: Sweep['phase']): void {
     this.#sql.exec('UPDATE sweeps SET phase = ? WHERE id = ?', phase, sweep.id);
   }
 
-  /** Looks again at some keys that were not here, now that the tail has passed them. False when there are no more. */
+  /** Looks again at some keys that were not here, that the feed has not shown since. False when there are no more. */
   checkHere(id: number): boolean {
     return this.#sql.transaction(() => {
       const sweep = this.running();
       if (sweep?.id !== id || sweep.phase !== 'checking') return false;
       const some = ['missing', 'deleted'].flatMap(kind => this.#some(sweep, kind as Difference, 1));
-      const states = new Map(
-        standingsOf(
-          this.#sql,
-          some.map(({ key }) => key),
-        ).map(state => [state.key, state]),
-      );
+      const states = this.#statesOf(some);
       for (const differing of some) {
         const { standing, lsn } = states.get(differing.key)!;
         sweep[standing] += 1;
@@ -159,12 +163,7 @@ export class JournalSweep {
            AND (?3 IS NULL OR key <= ?3)`,
         ...[sweep.id, extra.after, page.next],
       );
-      const states = new Map(
-        standingsOf(
-          this.#sql,
-          covered.map(({ key }) => key),
-        ).map(state => [state.key, state]),
-      );
+      const states = this.#statesOf(covered);
       for (const differing of covered) {
         const { standing, lsn } = states.get(differing.key)!;
         const isHeld = standing === 'present' && lsn === differing.lsn;
@@ -245,6 +244,11 @@ export class JournalSweep {
 
   differences(sweep: number): number {
     return this.#sql.exec<{ keys: number }>('SELECT count(*) AS keys FROM differing WHERE sweep = ?', sweep)[0]!.keys;
+  }
+
+  #statesOf(differing: Differing[]): Map<string, KeyState> {
+    const keys = differing.map(({ key }) => key);
+    return new Map(standingsOf(this.#sql, keys).map(state => [state.key, state]));
   }
 
   #countFirst(sweep: Sweep, { key, lsn, standing }: KeyState, after: string | null): void {

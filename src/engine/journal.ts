@@ -1,11 +1,11 @@
 import { LIMITS, type RetryPace } from '../config.ts';
 import { type DeadFilter, type ParkedChange, ParkedChanges } from '../failures/parked.ts';
-import { judgeRecheck, recheckDelayMs } from '../failures/recheck.ts';
+import { isLook, judgeRecheck, recheckDelayMs } from '../failures/recheck.ts';
 import type { Change } from '../sources/source.ts';
 import { JournalAgenda } from './journal-agenda.ts';
 import { type Accepted, type Append, type Outcome, type RangeAppend, TAIL } from './journal-append.ts';
 import { countOutcome } from './journal-counts.ts';
-import { judgeMissed } from './journal-keys.ts';
+import { judgeMissed, standingOf } from './journal-keys.ts';
 import { JournalOutbox } from './journal-outbox.ts';
 import { JournalPushes } from './journal-pushes.ts';
 import { JournalRanges, type Range } from './journal-ranges.ts';
@@ -218,8 +218,8 @@ export class Journal {
 
   /** The change as the agenda takes it, which makes its key due again. */
   #visited(one: Accepted, nowMs: number): Accepted {
-    const isNew = this.state.lastLsnOf(one.change.key) === 0;
-    return this.agenda ? { ...one, outcome: this.agenda.settle(one, { nowMs, isNew }) } : one;
+    if (!this.agenda) return one;
+    return { ...one, outcome: this.agenda.settle(one, { nowMs, standing: standingOf(this.#sql, one.change.key) }) };
   }
 
   /** Takes keys off the agenda, and with them what failed of theirs. Returns how many were on it. */
@@ -265,7 +265,7 @@ export class Journal {
   #postponeRecheck(parked: ParkedChange, outcome: Outcome, nowMs: number): void {
     const { change_number: changeNumber, attempts: attempt, reason, detail } = parked;
     const delayMs = recheckDelayMs(parked, outcome);
-    if (outcome.kind === 'park') this.parked.defer({ changeNumber, attempt }, { nowMs, dueMs: nowMs + delayMs! });
+    if (!isLook(outcome)) this.parked.defer({ changeNumber, attempt }, { nowMs, dueMs: nowMs + delayMs! });
     else if (delayMs !== null) this.parked.postpone(parked, { reason, detail, nowMs, dueMs: nowMs + delayMs });
     else if (this.parked.take(parked, nowMs)) countOutcome(this.#sql, 'skipped:revision-never-served', 1);
   }

@@ -1,4 +1,5 @@
 import type { SourceMetrics } from '../api/forms.ts';
+import { agendaCount } from './agenda-controls.ts';
 import type { Engine } from './engine.ts';
 import { TAIL } from './journal-append.ts';
 import { FLUSH_SECONDS, histogramOf, LOAD_SECONDS, type Statuses } from './journal-counts.ts';
@@ -29,6 +30,7 @@ export async function metricsOf(engine: Engine): Promise<SourceMetrics> {
       changes: lane.lag_changes,
       seconds: lane.reached_head_ms === null ? null : secondsBetween(lane.reached_head_ms, nowMs),
     },
+    agenda: dueOf(engine),
     buffer: {
       rows: backlog.rows,
       bytes: backlog.bytes,
@@ -39,6 +41,11 @@ export async function metricsOf(engine: Engine): Promise<SourceMetrics> {
     last_success_at: row.ended_well_ms === null ? null : row.ended_well_ms / 1_000,
     next_wake_at: wakeMs === null ? null : wakeMs / 1_000,
   };
+}
+
+function dueOf(engine: Engine): SourceMetrics['agenda'] {
+  const count = agendaCount(engine);
+  return count && { keys: count.keys, due: count.due, overdue: count.overdue };
 }
 
 function requestsOf(statuses: Statuses): SourceMetrics['requests'] {

@@ -9,6 +9,10 @@ const RATE_SHARE = 0.5;
 
 /** Starts a range, unless the same one is there already. A range that is under way is not replaced by another. */
 export async function startRange(engine: Engine, lane: RangeLane, request: RangeRequest): Promise<RangeAnswer> {
+  if (engine.source.agenda) {
+    const message = `${lane}: expected a source with a feed, got ${engine.source.id}`;
+    return { code: 'conflict', message, hint: 'Its keys are visited again by themselves.' };
+  }
   const checked = boundsOf(engine, lane, request);
   if ('message' in checked) return checked;
   const { from, to } = checked;
@@ -66,8 +70,6 @@ function boundsOf(engine: Engine, lane: RangeLane, request: RangeRequest): { fro
   const tail = journal.state.lane(TAIL);
   const invalid = (message: string, hint: string): Refusal => ({ code: 'invalid_body', message, hint });
   const conflict = (message: string, hint: string): Refusal => ({ code: 'conflict', message, hint });
-  if (source.agenda)
-    return conflict(`${lane}: expected a source with a feed`, `${source.id} visits each of its keys again by itself.`);
   if (tail.cursor === null) return conflict(`${lane}: expected a source that has begun`, `Start ${source.id} first.`);
   // A rewind ends where the tail stands; a backfill where the tail began.
   const limit = lane === 'rewind' ? tail.cursor : (tail.first_cursor ?? tail.cursor);

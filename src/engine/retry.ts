@@ -64,7 +64,7 @@ export class Retries {
     for (const ticket of tickets) {
       const change = parked.ofTicket(ticket);
       if (!change || state.source().paused === 1) continue;
-      const grant = this.#grant(change);
+      const grant = this.#grant(change, nowMs);
       const { permits, waitUntilMs } = this.#permits(grant.change, nowMs);
       if (!permits) {
         parked.defer(ticket, { nowMs, dueMs: waitUntilMs });
@@ -139,14 +139,14 @@ export class Retries {
     // What is too large for a call of many, or ended one, gets a call of its own the next time.
     if (reason === 'large' || reason === 'died')
       this.#journal.state.suspectChange(parked.place, { deaths: 0, throttled: 0 });
-    const blockedMs = this.#admission.blockedMs(this.#requests(this.#changeOf(parked)), nowMs);
+    const blockedMs = this.#admission.blockedMs(this.#requests(this.#changeOf(parked, nowMs)), nowMs);
     return Math.max(this.#pace.waitMs, blockedMs);
   }
 
-  #grant(parked: ParkedChange): Grant {
+  #grant(parked: ParkedChange, nowMs: number): Grant {
     return {
       ticket: ticketOf(parked),
-      change: this.#changeOf(parked),
+      change: this.#changeOf(parked, nowMs),
       lastLsn: this.#journal.state.lastLsnOf(parked.key),
       documentBytes: this.#journal.state.documentBytesOf(parked.key),
     };
@@ -162,8 +162,10 @@ export class Retries {
     return { permits: wanted.map(([host, count]) => this.#admission.take({ host, count, nowMs })), waitUntilMs: nowMs };
   }
 
-  #changeOf({ key, place, deleted, revision }: ParkedChange): Grant['change'] {
+  /** A second host that may not be asked is not waited for. */
+  #changeOf({ key, place, deleted, revision }: ParkedChange, nowMs: number): Grant['change'] {
     const hosts = this.#journal.agenda?.hostsOf(key);
+    if (hosts?.alsoHost && this.#admission.isBlocked(hosts.alsoHost, nowMs)) hosts.alsoHost = null;
     return { key, place, deleted: deleted === 1, revision, skip: null, ...hosts };
   }
 

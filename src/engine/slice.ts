@@ -78,8 +78,9 @@ export class SliceLoader {
       await this.#call(slice, { indexes: [index], alone: true }, { lane: 0, lanes: 1 });
     }
     if (spread) {
-      // Each for itself: who got no answer waits alone, and whose host said "wait" is simply not visited yet.
+      // Each for itself: who got no answer waits alone, and whose host said "wait" is not visited yet.
       for (const { index, park } of slice.unanswered) outcomes[index] = park;
+      this.#countThrottled(slice);
     } else {
       this.#judgeThrottled(slice, admitted);
       this.#judgeUnanswered(slice, admitted);
@@ -113,6 +114,12 @@ export class SliceLoader {
     const { state } = this.#journal;
     const isKnown = (index: number) => state.suspect(changes[index]!.place) !== null;
     if (admitted.length > 1 && admitted.every(index => outcomes[index] === null) && !admitted.every(isKnown)) return;
+    this.#countThrottled({ changes, outcomes, throttled });
+  }
+
+  /** Parks who was told "wait" often enough. */
+  #countThrottled({ changes, outcomes, throttled }: Pick<Slice, 'changes' | 'outcomes' | 'throttled'>): void {
+    const { state } = this.#journal;
     for (const index of throttled) {
       const { place } = changes[index]!;
       state.suspectChange(place, { deaths: 0, throttled: 1 });

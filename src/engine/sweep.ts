@@ -73,13 +73,10 @@ export class Sweeper {
     }
   }
 
-  /** Waits until the tail has accepted all that a pull after the listing has shown. */
+  /** Waits until a pull that began after the listing has shown all there was. */
   #catchUp(sweep: Sweep): boolean {
-    const { cursor, shown, shown_poll } = this.#state.lane(TAIL);
-    const isShown = shown !== null && shown_poll !== null && shown_poll >= sweep.polls!;
-    if (sweep.head === null && isShown) this.#sweeps.awaitHead(sweep, shown);
-    const head = sweep.head ?? (isShown ? shown : null);
-    if (head === null || cursor === null || this.#source.compare(cursor, head) < 0) return false;
+    const { shown_poll } = this.#state.lane(TAIL);
+    if (shown_poll === null || shown_poll < sweep.polls!) return false;
     this.#sweeps.enter(sweep, 'checking');
     return true;
   }

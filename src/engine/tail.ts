@@ -28,6 +28,8 @@ interface Parts {
   journal: Journal;
   admission: Admission;
   slices: SliceLoader;
+  /** Told of the keys whose changes a page shows, before any is accepted. */
+  onShown: (keys: string[]) => void;
 }
 
 /** Follows the newest end of a feed: pull a page, work it off slice by slice, each slice one append. */
@@ -38,15 +40,17 @@ export class Tail {
   readonly #admission: Admission;
   readonly #slices: SliceLoader;
   readonly #encode: EncodePort;
+  readonly #onShown: (keys: string[]) => void;
   #pending: Pending | null = null;
 
-  constructor({ ports, source, journal, admission, slices }: Parts) {
+  constructor({ ports, source, journal, admission, slices, onShown }: Parts) {
     this.#ports = ports;
     this.#source = source;
     this.#journal = journal;
     this.#admission = admission;
     this.#slices = slices;
     this.#encode = ports.encode;
+    this.#onShown = onShown;
   }
 
   /** Goes on until the head, the run's end, or `enough`. Throws `OwnError`; the cursor then stands where it stood. */
@@ -115,10 +119,11 @@ export class Tail {
     });
     const page = this.#valueOf(answer);
     this.#checkReset(lane, page);
+    this.#onShown(page.changes.map(({ key }) => key));
     const reached = page.atHead && (page.changes.length > 0 || !this.#isHeadAhead(page));
     this.#journal.state.updateLane(TAIL, {
       ...{ head: page.head ?? lane.head, at_head: page.atHead ? 1 : 0 },
-      ...(reached ? { reached_head_ms: nowMs, shown: page.cursor, shown_poll: lane.polls } : {}),
+      ...(reached ? { reached_head_ms: nowMs, shown_poll: lane.polls } : {}),
     });
     return this.#settling(lane, page, cursorBefore);
   }

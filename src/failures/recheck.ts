@@ -1,5 +1,5 @@
 import { LIMITS } from '../config.ts';
-import type { Outcome } from '../engine/journal-append.ts';
+import { isGone, type Outcome } from '../engine/journal-append.ts';
 import type { ParkedChange } from './parked.ts';
 
 /**
@@ -13,9 +13,14 @@ export function judgeRecheck({ revision }: ParkedChange, outcome: Outcome, known
   return isReached ? { kind: 'skip', reason: 'unchanged' } : null;
 }
 
+/** Whether a look counts. Where nobody answered it was none; that the document is gone is an answer, and may stay so. */
+export function isLook(outcome: Outcome): boolean {
+  return outcome.kind !== 'park' || isGone(outcome);
+}
+
 /** When to look again after a look that found nothing new; null when it was looked at often enough. */
 export function recheckDelayMs({ attempts }: ParkedChange, outcome: Outcome): number | null {
-  if (outcome.kind !== 'park') return LIMITS.recheckMs[attempts + 1] ?? null;
-  // Nobody answered: that was no look.
-  return Math.max(LIMITS.recheckMs[attempts] ?? LIMITS.parkedMsMax, outcome.retryAfterMs ?? 0);
+  if (isLook(outcome)) return LIMITS.recheckMs[attempts + 1] ?? null;
+  const askedMs = outcome.kind === 'park' ? outcome.retryAfterMs : null;
+  return Math.max(LIMITS.recheckMs[attempts] ?? LIMITS.parkedMsMax, askedMs ?? 0);
 }

@@ -117,6 +117,7 @@ export function metricsOf(source: string): SourceMetrics {
       { host: 'documents.test', status: '5xx', requests: 1 },
     ],
     retries: 4,
+    agenda: null,
     ...{ lag: { changes: null, seconds: null }, buffer: { rows: 10, bytes: 1_000, oldest_age_seconds: 2.5 } },
     flush_seconds: {
       buckets: [

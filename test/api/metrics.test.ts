@@ -129,6 +129,19 @@ describe('the metrics', () => {
     }
   });
 
+  it('of an agenda tell what is due, and are absent where there is none', async () => {
+    const api = fakeApi();
+    api.stubs.pypi!.metrics = async () => ({ ...metricsOf('pypi'), agenda: { keys: 9, due: 4, overdue: 0 } });
+    const text = await textOf(api);
+    const families = expectRules(text);
+    for (const [name, value] of Object.entries({ keys: 9, due: 4, overdue: 0 }))
+      expect(families[`tributary_agenda_${name}`]).toMatchObject({
+        type: 'gauge',
+        samples: [{ labels: { source: 'pypi' }, value }],
+      });
+    expect(expectRules(await textOf(fakeApi()))).not.toHaveProperty('tributary_agenda_keys');
+  });
+
   it('are only read', async () => {
     const response = await fakeApi().fetch('POST', '/metrics');
     expect(response.status).toBe(405);

@@ -4,6 +4,7 @@ import { controlRange, rangeOf, startRange } from '../../src/engine/range-contro
 import { Tail } from '../../src/engine/tail.ts';
 import { expectNewest, expectPages, expectProof, lakeRows } from '../simulation/proof.ts';
 import { pages } from '../simulation/sources.ts';
+import { agendaWorld } from '../simulation/visits.ts';
 import { followed, nextRun, pass, settle, startedWorld, type World, type WorldOptions } from '../simulation/world.ts';
 
 const MINUTE = 60_000;
@@ -230,6 +231,18 @@ describe('a backfill', () => {
     expect(world.balance).toMatchObject({ changes: 480, balanced: true });
     await expectProof(world);
     await expectPages(world);
+  });
+});
+
+describe('a source without a feed', () => {
+  it.each(['backfill', 'rewind'] as const)('has no %s', async lane => {
+    const world = await agendaWorld();
+    const answer = await startRange(world.engine, lane, { from: '0', to: '5', rate: null });
+    expect(answer).toMatchObject({
+      code: 'conflict',
+      message: expect.stringContaining('expected a source with a feed'),
+    });
+    expect(rangeOf(world.engine, lane)).toBeNull();
   });
 });
 

@@ -100,6 +100,17 @@ describe('a lagging revision', () => {
     await expectNewest(world);
   });
 
+  it('of a document that is gone, and of which the feed says nothing, is looked at four times as well', async () => {
+    const world = await laggingWorld();
+    const before = askedMs(world).length;
+    world.upstream.lagging.clear();
+    world.upstream.changeSilently('a', { deleted: true });
+    await settle(world, { until: isUnparked(world), withinMs: 3 * 3_600_000 });
+    expect(askedMs(world).length - before).toBe(LIMITS.recheckMs.length);
+    expect(world.balance).toMatchObject({ changes: 3, rows: 2, skipped: { 'revision-never-served': 1 } });
+    await expectProof(world);
+  });
+
   it('is still owed after looks that nobody answered', async () => {
     const world = await laggingWorld();
     world.upstream.documentsFault = { reason: 'unreachable' };

@@ -63,8 +63,8 @@ export const BROKEN_BESIDE: Broken[] = [
   }),
   one('push that supersedes', NEWEST, {
     file: JOURNAL,
-    text: "if (facts.runType !== 'push')\n",
-    instead: '',
+    text: "if (facts.runType !== 'push') {",
+    instead: '{',
   }),
   one(
     'push before a look at the lake',

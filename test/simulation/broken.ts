@@ -1,25 +1,26 @@
+import { BROKEN_AUDIT } from './broken-audit.ts';
 import { BROKEN_BESIDE } from './broken-beside.ts';
 import { BROKEN_FAILURES } from './broken-failures.ts';
-import { ALIVE, type Broken, DOUBLED, DURABLE, LOST, NEWEST, one, PAUSED, SAME } from './broken-form.ts';
+import {
+  ALIVE,
+  ANSWERS_TO_NOBODY,
+  type Broken,
+  CALLS_WITHOUT_END,
+  DOUBLED,
+  DURABLE,
+  LOST,
+  NEWEST,
+  one,
+  PAUSED,
+  SAME,
+} from './broken-form.ts';
+import { BROKEN_LATE } from './broken-late.ts';
 
 const JOURNAL = 'src/engine/journal.ts';
 const FILES = 'src/engine/journal-files.ts';
 const FLUSH = 'src/engine/flush.ts';
 const ENGINE = 'src/engine/engine.ts';
 const RUN = 'src/engine/run.ts';
-
-/** A Loader call that hangs is waited for until its run is given up. */
-const CALLS_WITHOUT_END = {
-  file: RUN,
-  text: 'const answer = await this.#clock.within(begin(), ms + LIMITS.recoveryMs, subject);',
-  instead: 'const answer = await begin();',
-};
-
-/** Answers to a run that was given up are heard: what else holds them off is seen only then. */
-const ANSWERS_TO_NOBODY = [
-  { file: RUN, text: '    this.#checkAbandoned();\n    return answer;', instead: '    return answer;' },
-  CALLS_WITHOUT_END,
-];
 
 const FORMER_STAMP = {
   file: 'src/engine/checkpoint.ts',
@@ -197,4 +198,6 @@ export const BROKEN: Broken[] = [
   }),
   ...BROKEN_FAILURES,
   ...BROKEN_BESIDE,
+  ...BROKEN_LATE,
+  ...BROKEN_AUDIT,
 ];

@@ -1,6 +1,7 @@
 import { LIMITS } from '../../src/config.ts';
 import { statusOf } from '../../src/engine/status.ts';
 import { partitionsPrefix } from '../../src/lake/keys.ts';
+import { wrongAudit } from './audit-proof.ts';
 import type { Put } from './bucket.ts';
 import type { People } from './people.ts';
 import { pages } from './sources.ts';
@@ -11,7 +12,7 @@ const MINUTE = 60_000;
 const RUN_MS_MAX = LIMITS.runMsMax + 5 * MINUTE;
 
 /** Calls that ask an upstream for something. */
-const ASKING = /^load\.(?:start|pull|load)/;
+const ASKING = /^load\.(?:start|pull|load|list)/;
 
 interface Attempt {
   digest: string;
@@ -119,6 +120,7 @@ export class Oracle {
   #afterRun({ ms, failed }: { ms: number; failed: boolean }): void {
     this.#expect(ms <= RUN_MS_MAX, `run: expected an end within ${RUN_MS_MAX} ms, got one after ${ms}`);
     this.#checkLooks();
+    this.#expectNothing(wrongAudit(this.#world, this.#people.audits));
     if (failed || !this.#isClear) return;
     const { engine, storage } = this.#world;
     const wantedMs = engine.nextWakeMs();
@@ -153,7 +155,10 @@ export class Oracle {
       `sync_state: expected no cursor before ${before}, got ${sequence}`,
     );
     for (const { key } of database.rows("SELECT json_extract(data, '$.key') AS key FROM ingestion_runs"))
-      this.#expect(bucket.objects.has(String(key)), `${key}: expected the object of a settled file, got none`);
+      this.#expect(
+        bucket.objects.has(String(key)) || this.#people.audits.damage.has(String(key)),
+        `${key}: expected the object of a settled file, got none`,
+      );
     this.#checkPlaces();
     const twice = storage.sql.exec('SELECT key FROM parked GROUP BY key HAVING count(*) > 1');
     this.#expect(twice.length === 0, `parked: expected one change a key, got more of ${twice[0]?.key}`);

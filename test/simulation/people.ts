@@ -1,3 +1,4 @@
+import { AuditDesk } from './audit-desk.ts';
 import { DeadLetterDesk } from './dead-letters.ts';
 import { pick, type Random } from './faults.ts';
 import { PushDesk } from './push-desk.ts';
@@ -16,6 +17,7 @@ export class People {
   readonly letters: DeadLetterDesk;
   readonly ranges: RangeDesk;
   readonly pushes: PushDesk;
+  readonly audits: AuditDesk;
   readonly #world: World;
 
   constructor(world: World) {
@@ -23,11 +25,13 @@ export class People {
     this.letters = new DeadLetterDesk(world);
     this.ranges = new RangeDesk(world);
     this.pushes = new PushDesk(world);
+    this.audits = new AuditDesk(world, this);
   }
 
   /** What one of them does; null where there is nothing to do. */
   drawn(random: Random): Act | null {
     const chance = random();
+    if (this.audits.isOn && random() < 0.3) return this.audits.drawn(random);
     if (chance < 0.2) return this.#published(random);
     if (chance < 0.4) return this.pushes.drawn(random);
     if (chance < 0.65) return this.ranges.drawn(random);
@@ -50,12 +54,14 @@ export class People {
 
   /** Keys and places of changes that need not have a row. */
   get excused(): ReadonlySet<string> {
-    return new Set([...this.letters.dismissed, ...this.ranges.unasked()]);
+    const places = [...this.letters.dismissed, ...this.ranges.unasked(), ...this.audits.unshown];
+    return new Set(places.filter(place => !this.audits.owed.has(place.slice(0, place.lastIndexOf('@')))));
   }
 
   /** The object lost its storage. */
   forget(): void {
     this.letters.forget();
     this.ranges.forget();
+    this.audits.forget();
   }
 }

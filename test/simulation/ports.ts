@@ -89,7 +89,10 @@ export function loadPort(world: World, made: <T>(call: string, effect: () => T |
     step: (loading: Loading) => Promise<Answer<T>>,
   ): Promise<Answer<T>> {
     const { permits, deadlineAtMs = Number.POSITIVE_INFINITY } = limits;
-    const visit: Visit = { permits, deadlineAtMs, tallies: new Map(), slotsUsed: new Map() };
+    const visit: Visit = { permits: [...permits], deadlineAtMs, tallies: new Map(), slotsUsed: new Map() };
+    // Where only the upstream names hosts, whoever asks one has to ask for the slot as well.
+    const permit = (host: string) => world.ask(`object.permit ${host}`, engine => engine.permit(host));
+    if (world.engine.source.others) visit.permit = permit;
     const { settings, clock } = world;
     const bucket = loaderBucket(world);
     const source = world.kind(world.upstream, visit) as Loading['source'];

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { keyOf } from '../../schemas/table.ts';
 import type { PushedPart } from '../../src/api/forms.ts';
 import { LIMITS } from '../../src/config.ts';
 import { takePush } from '../../src/engine/push.ts';
@@ -50,6 +51,12 @@ export class PushDesk {
   get places(): Set<string> {
     const placesOf = ({ part }: Request) => part.rows.map(({ line }) => `push/${part.identity}/${line}`);
     return new Set(this.requests.flatMap(placesOf));
+  }
+
+  /** Whether somebody pushed rows of a key. */
+  has(key: string): boolean {
+    const [table] = this.#world.engine.source.tables;
+    return this.requests.some(({ part }) => part.rows.some(({ row }) => keyOf(table!, row) === key));
   }
 
   /** Every line that was answered as accepted is there once. */

@@ -104,7 +104,8 @@ export class RangeDesk {
       return upstream.pages.flatMap((keys, page) =>
         keys.map((key, at) => ({ key, place: `${page}:${at}`, cursor: page + 1 })),
       );
-    const items = [...upstream.items.values()].filter(({ key }) => !key.startsWith('internal:'));
+    const isShown = ({ key }: { key: string }) => !key.startsWith('internal:') && !upstream.silent.has(key);
+    const items = [...upstream.items.values()].filter(isShown);
     return items.map(({ key, seq }) => ({ key, place: String(seq), cursor: seq }));
   }
 

@@ -1,4 +1,5 @@
 import { partitionsPrefix } from '../../src/lake/keys.ts';
+import { beginAudits, playAudits } from './audit-round.ts';
 import { disturb, drawnAction, type Weather } from './disturb.ts';
 import { JSON_LINES, PARQUET } from './encode.ts';
 import { calmDown, expectAll } from './ending.ts';
@@ -29,6 +30,8 @@ interface Options {
   /** The only faults that happen, by id; null for all that are drawn. */
   only?: ReadonlySet<string> | null;
   trace?: boolean;
+  /** Whether somebody sweeps and checks; as the seed has it where it is left out. */
+  audited?: boolean | undefined;
 }
 
 export interface Scene {
@@ -43,7 +46,10 @@ export interface Scene {
 }
 
 /** Runs the schedule of a seed and checks all promises on the way and at its end. Never throws. */
-export async function simulate(seed: number, { only = null, trace = false }: Options = {}): Promise<Simulated> {
+export async function simulate(
+  seed: number,
+  { only = null, trace = false, audited }: Options = {},
+): Promise<Simulated> {
   const faults = new Faults(seed, only);
   const lines: string[] = [];
   const world = await startedWorld(optionsOf(seed, faults));
@@ -53,6 +59,7 @@ export async function simulate(seed: number, { only = null, trace = false }: Opt
   const weather = disturb({ world, faults, oracle, people });
   disturbQueue({ world, faults });
   const scene: Scene = { world, faults, oracle, people, weather, earlier: null, mayStall: false };
+  beginAudits(scene, audited);
   try {
     await beginLate(scene);
     for (let round = 0; round < ROUNDS; round++) await playRound(scene);
@@ -88,6 +95,7 @@ async function beginLate({ world, ...rest }: Scene): Promise<void> {
   if (random() >= 0.3 || !rest.faults.happens({ id, kind: 'late beginning', atMs: 0, call: '' })) return;
   for (let times = 0; times < 3; times++)
     world.kind === pages ? publishPage({ world, ...rest }) : publish({ world, ...rest });
+  rest.people.audits.beginLate();
   world.startAt(String(world.kind === pages ? world.upstream.pages.length : world.upstream.seq));
   world.storage.flush();
 }
@@ -97,6 +105,7 @@ async function playRound(scene: Scene): Promise<void> {
   const { random } = faults.draw('round');
   if (world.kind === pages) publishPage(scene);
   else publish(scene);
+  playAudits(scene);
   changeWeather(scene);
   await loseStorage(scene);
   control(scene);

@@ -1,6 +1,7 @@
 import { fork } from 'node:child_process';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { playScene, type SceneName } from './directed.ts';
 import { shrink } from './faults.ts';
 import { type Simulated, simulate } from './schedule.ts';
 
@@ -17,13 +18,17 @@ export interface SeedRange {
   seeds: number;
   /** How many may fail before the rest is left. */
   failuresMax?: number;
+  /** Somebody sweeps and checks in each. */
+  audited?: boolean | undefined;
+  /** What is played; random schedules where it is left out. */
+  scene?: SceneName | undefined;
 }
 
 /** Tries one seed after the other, until enough have failed. */
-export async function trySeeds({ first, seeds, failuresMax = 3 }: SeedRange): Promise<Tally> {
+export async function trySeeds({ first, seeds, failuresMax = 3, scene, audited }: SeedRange): Promise<Tally> {
   const tally: Tally = { seeds: 0, runs: 0, faults: {}, failed: [] };
   for (let seed = first; seed < first + seeds && tally.failed.length < failuresMax; seed++) {
-    const { faults, error, runs } = await simulate(seed);
+    const { faults, error, runs } = await (scene ? playScene(scene, seed) : simulate(seed, { audited }));
     tally.seeds += 1;
     tally.runs += runs;
     for (const { kind } of faults) tally.faults[kind] = (tally.faults[kind] ?? 0) + 1;

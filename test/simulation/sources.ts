@@ -2,8 +2,8 @@ import { githubProfile } from '../../schemas/github_profile.ts';
 import { githubRepo } from '../../schemas/github_repo.ts';
 import { npmPackage } from '../../schemas/npm_package.ts';
 import type { Row, Table } from '../../schemas/table.ts';
-import { CursorError, UpstreamError } from '../../src/errors.ts';
-import type { Change, Loaded, Source } from '../../src/sources/source.ts';
+import { CursorError, OwnError, UpstreamError } from '../../src/errors.ts';
+import type { Change, Loaded, Source, Visit as Visited } from '../../src/sources/source.ts';
 import { DOCUMENT_HOST, FEED_HOST, type Upstream, type Visit } from './upstream.ts';
 
 /** How the simulated sources are set. Times are milliseconds. */
@@ -12,6 +12,9 @@ export interface SourceSettings {
   settleMs: number;
   pageChanges: number;
   requestsPerSecond: number;
+  /** Of an agenda's hosts, at first and at most. */
+  hostRequestsPerSecond?: number;
+  hostRequestsPerSecondMax?: number;
 }
 
 /** A source bound to its upstream, for the length of one Loader call. */
@@ -101,6 +104,84 @@ export const pages: SourceKind = (upstream, visit) => ({
   },
 });
 
+const HOUR = 3_600_000;
+
+/**
+ * Visits keys `<name>.<space>`: each space is served by a host that the upstream names, and some keys have a second half
+ * at another one. A key is due again after an hour for each visit in a row that came to the same, up to a day.
+ */
+export const agenda: SourceKind = (upstream, visit) => ({
+  ...COMMON,
+  id: 'agenda',
+  prefix: 'github',
+  tables: [githubProfile],
+  resumable: true,
+  start: async () => '0',
+  pace: ({ pollMs, requestsPerSecond, hostRequestsPerSecond = 5, hostRequestsPerSecondMax = 5 }) => ({
+    ...{ pollMs, settleMs: 0, hosts: { [FEED_HOST]: { requestsPerSecond, burst: 5 } } },
+    others: {
+      ...{ requestsPerSecond: hostRequestsPerSecondMax, startRequestsPerSecond: hostRequestsPerSecond },
+      burst: 1,
+    },
+  }),
+
+  requests(step, changes) {
+    if (step === 'pull') return { [FEED_HOST]: 1 };
+    const counts: Record<string, number> = {};
+    for (const { server, alsoHost } of step === 'load' ? changes : [])
+      for (const host of [server, alsoHost]) if (host) counts[host] = (counts[host] ?? 0) + 1;
+    return counts;
+  },
+
+  agenda: {
+    read: text =>
+      /^[a-z\d-]+\.[a-z]+$/.test(text) ? { key: text, space: text.split('.')[1]! } : { rejected: 'no-key' },
+    next: nextLook,
+    serverOf: (space, servers) => servers[space] ?? null,
+    servers: () => upstream.serverList(visit),
+  },
+
+  async load({ key, server }) {
+    if (!server) throw new UpstreamError('no-server', `${key}: expected a server, got none`);
+    const answer = await upstream.answer(server, key, visit);
+    if (!answer) return { documents: [], rows: [profileOf('delete', key, null)], revision: null, seen: GONE };
+    const half = upstream.halves.get(key) ?? null;
+    const second = half && (await upstream.answer(half.host, key, visit).then(() => half.text, missing));
+    const mainDigest = String(answer.revision);
+    const bio = half ? `${answer.text}+${second ?? ''}` : answer.text;
+    return {
+      documents: [{ name: key, bytes: Buffer.from(JSON.stringify(answer)), revision: null }],
+      rows: [profileOf('upsert', key, bio)],
+      revision: null,
+      seen: {
+        ...{ found: true, always: false, partial: half !== null && second === null, mainDigest },
+        ...{ digest: `${mainDigest}+${second ?? ''}`, alsoHost: half?.host ?? null, facts: { text: answer.text } },
+      },
+    };
+  },
+});
+
+/** When a simulated key is looked at again. */
+export function nextLook({ nowMs, outcome, times, changed, notBeforeMs }: Visited): { atMs: number; reason: string } {
+  const hours = outcome === 'failed' ? 3 : changed ? 0.5 : Math.min(times, 24);
+  return { atMs: Math.max(nowMs + hours * HOUR, notBeforeMs ?? 0), reason: changed ? 'changed' : outcome };
+}
+
+const GONE = {
+  ...{ found: false, always: false, partial: false, digest: 'gone', mainDigest: 'gone' },
+  ...{ alsoHost: null, facts: {} },
+};
+
+function profileOf(op: 'upsert' | 'delete', username: string, bio: string | null) {
+  return { table: githubProfile.name, op, row: rowOf(githubProfile, { username, bio }) };
+}
+
+/** A half that does not come takes nothing from the other. */
+function missing(error: unknown): null {
+  if (error instanceof UpstreamError || (error instanceof OwnError && error.kind === 'deadline')) return null;
+  throw error;
+}
+
 const COMMON = {
   settingNames: [],
   settings: () => DEFAULT_SETTINGS,
@@ -125,6 +206,8 @@ export const DEFAULT_SETTINGS: SourceSettings = {
   settleMs: 0,
   pageChanges: 100,
   requestsPerSecond: 1_000,
+  hostRequestsPerSecond: 5,
+  hostRequestsPerSecondMax: 5,
 };
 
 /** A row of a table, null where nothing is given. */

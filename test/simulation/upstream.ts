@@ -1,10 +1,13 @@
 import type { HostTally, Permit, StatusClass } from '../../src/engine/ports.ts';
 import { OwnError, type ParkReason, UpstreamError } from '../../src/errors.ts';
-import type { KeyPage } from '../../src/sources/source.ts';
+import type { KeyPage, Servers } from '../../src/sources/source.ts';
 import type { VirtualClock } from './clock.ts';
 
 export const FEED_HOST = 'feed.test';
 export const DOCUMENT_HOST = 'documents.test';
+
+/** Whoever asks a host for a key of an agenda waits so long for an answer: two tries of nine seconds. */
+const ANSWER_MS_MAX = 18_000;
 
 /** What an upstream does instead of answering. `kills` ends the Loader call that asks. */
 export type Fault =
@@ -31,7 +34,9 @@ export interface Visit {
   permits: Permit[];
   deadlineAtMs: number;
   tallies: Map<string, HostTally>;
-  slotsUsed: Map<string, number>;
+  slotsUsed: Map<Permit, number>;
+  /** Gets a slot for a host that is not among the permits. */
+  permit?: (host: string) => Promise<Permit | null>;
 }
 
 /**
@@ -50,11 +55,18 @@ export class Upstream {
   readonly lagging = new Map<string, number>();
   /** Keys that an older revision was ever served of. */
   readonly lagged = new Set<string>();
+  /** Keys whose newest change the feed never shows. */
+  readonly silent = new Set<string>();
   /** How long an answer takes. */
-  latencyMs: (key: string) => number = () => 0;
+  latencyMs: (key: string, host: string) => number = () => 0;
+  /** Of an agenda: faults of hosts, which host serves which space, how long that list is fresh, and second halves. */
+  readonly hostFaults = new Map<string, Fault>();
+  readonly servers: Record<string, string> = {};
+  serversFreshMs = 24 * 3_600_000;
+  readonly halves = new Map<string, { host: string; text: string }>();
   /** Changes a page on its way. */
   alter: (page: FeedPage) => FeedPage = page => page;
-  alterList: (page: KeyPage) => KeyPage = page => page;
+  alterList: (page: KeyPage, after: string | null) => KeyPage = page => page;
   /** Keys of whole pages, for a source that is not the coalescing feed's. */
   readonly pages: string[][] = [];
   readonly requests: { host: string; subject: string; atMs: number }[] = [];
@@ -72,9 +84,16 @@ export class Upstream {
     this.#change(key, { deleted: true, text: '' });
   }
 
+  /** Changes an item, or removes it, without a word in the feed: until its next change it is not shown at all. */
+  changeSilently(key: string, { deleted = false, text = '' } = {}): void {
+    this.#change(key, { deleted, text });
+    this.silent.add(key);
+  }
+
   async page(since: number, { limit, visit }: { limit: number; visit: Visit }): Promise<FeedPage> {
     await this.#ask(FEED_HOST, `since ${since}`, { fault: () => this.feedFault, visit });
-    const later = [...this.items.values()].filter(item => item.seq > since).sort((a, b) => a.seq - b.seq);
+    const isShown = ({ key, seq }: Item) => seq > since && !this.silent.has(key);
+    const later = [...this.items.values()].filter(isShown).sort((a, b) => a.seq - b.seq);
     const results = later.slice(0, limit).map(item => ({ ...item }));
     return this.alter({ results, lastSeq: results.at(-1)?.seq ?? this.seq, head: this.seq });
   }
@@ -85,7 +104,7 @@ export class Upstream {
     const keys = [...this.items.values()].flatMap(({ key, deleted }) => (deleted ? [] : [key]));
     const listed = keys.filter(key => !key.startsWith('internal:') && (after === null || key > after)).sort();
     const page = listed.slice(0, limit);
-    return this.alterList({ keys: page, next: listed.length > limit ? page.at(-1)! : null });
+    return this.alterList({ keys: page, next: listed.length > limit ? page.at(-1)! : null }, after);
   }
 
   async wholePage(index: number, visit: Visit): Promise<string[] | null> {
@@ -106,8 +125,32 @@ export class Upstream {
     return { ...document, bytes: Buffer.from(JSON.stringify(document)) };
   }
 
+  /** Where spaces are served. */
+  async serverList(visit: Visit): Promise<Servers> {
+    await this.#ask(FEED_HOST, 'servers', { fault: () => this.feedFault, visit });
+    return { servers: { ...this.servers }, etag: null, freshUntilMs: this.#clock.now() + this.serversFreshMs };
+  }
+
+  /** What a host says of a key of an agenda; null where that is gone. Throws as the only fetch of an upstream does. */
+  async answer(host: string, key: string, visit: Visit): Promise<{ revision: number; text: string } | null> {
+    const isServed = () => this.items.get(key)?.deleted === false;
+    const tookMs = this.latencyMs(key, host);
+    const late: Fault | null = tookMs > ANSWER_MS_MAX ? { reason: 'timeout' } : null;
+    const fault = () => late ?? this.faults.get(key) ?? this.hostFaults.get(host) ?? null;
+    try {
+      await this.#ask(host, key, { fault, isServed, visit, latencyMs: Math.min(tookMs, ANSWER_MS_MAX) });
+    } catch (error) {
+      const isRefused = error instanceof UpstreamError && (error.status === 403 || error.reason === 'timeout');
+      if (isRefused) visit.tallies.get(host)!.refused += 1;
+      throw error;
+    }
+    const item = this.items.get(key);
+    return item && !item.deleted ? { revision: item.revision, text: item.text } : null;
+  }
+
   #change(key: string, { deleted, text }: { deleted: boolean; text: string }): void {
     this.seq += 1 + (this.seq % 3);
+    this.silent.delete(key);
     const revision = (this.items.get(key)?.revision ?? 0) + 1;
     this.items.set(key, { key, seq: this.seq, revision, deleted, text });
   }
@@ -115,10 +158,14 @@ export class Upstream {
   async #ask(
     host: string,
     subject: string,
-    { fault, isServed = () => true, visit }: { fault: () => Fault | null; isServed?: () => boolean; visit: Visit },
+    {
+      fault,
+      isServed = () => true,
+      visit,
+      latencyMs = this.latencyMs(subject, host),
+    }: { fault: () => Fault | null; isServed?: () => boolean; visit: Visit; latencyMs?: number },
   ): Promise<void> {
     await this.#slot(host, visit);
-    const latencyMs = this.latencyMs(subject);
     const leftMs = visit.deadlineAtMs - this.#clock.now();
     if (latencyMs > 0) await this.#clock.sleep(Math.min(latencyMs, leftMs));
     if (latencyMs > leftMs) throw new OwnError('deadline', `${subject}: expected an answer before the call's end`);
@@ -132,12 +179,16 @@ export class Upstream {
   }
 
   /** Waits for the next slot of the call's permits, as an asker must. */
-  async #slot(host: string, { permits, slotsUsed }: Visit): Promise<void> {
-    const permit = permits.find(candidate => candidate.host === host);
-    const index = slotsUsed.get(host) ?? 0;
-    slotsUsed.set(host, index + 1);
-    if (!permit || index >= permit.count) throw new Error(`${host}: expected a permit, got none left`);
-    const waitMs = permit.startAtMs + index * permit.intervalMs - this.#clock.now();
+  async #slot(host: string, { permits, slotsUsed, permit: askFor }: Visit): Promise<void> {
+    const isFree = (permit: Permit) => permit.host === host && (slotsUsed.get(permit) ?? 0) < permit.count;
+    const asked = permits.some(isFree) ? undefined : await askFor?.(host);
+    if (asked) permits.push(asked);
+    const permit = permits.find(isFree);
+    if (asked === null) throw new OwnError('deadline', `${host}: expected a slot in time, got none`);
+    if (!permit) throw new Error(`${host}: expected a permit, got none left`);
+    const slot = slotsUsed.get(permit) ?? 0;
+    const waitMs = permit.startAtMs + slot * permit.intervalMs - this.#clock.now();
+    slotsUsed.set(permit, slot + 1);
     if (waitMs > 0) await this.#clock.sleep(waitMs);
   }
 }

@@ -5,13 +5,13 @@ import type { EngineSource } from '../../src/engine/ports.ts';
 import { balanceOf, stateOf } from '../../src/engine/status.ts';
 import type { LogFields } from '../../src/log.ts';
 import { MemoryBucket } from './bucket.ts';
-import { Calls } from './calls.ts';
+import { Calls, type HeldCall } from './calls.ts';
 import { drained, VirtualClock } from './clock.ts';
 import { SimulatedDatabase } from './database.ts';
 import { type Encoding, JSON_LINES } from './encode.ts';
 import { instancePorts } from './ports.ts';
 import { SimulatedQueue } from './queue.ts';
-import { coalescing, DEFAULT_SETTINGS, type SourceKind, type SourceSettings } from './sources.ts';
+import { agenda, coalescing, DEFAULT_SETTINGS, type SourceKind, type SourceSettings } from './sources.ts';
 import { SimulatedStorage } from './storage.ts';
 import { Upstream } from './upstream.ts';
 
@@ -123,10 +123,25 @@ export class World {
 
   /** Everything the feed has shown is in files, and the operational database knows it. Parked changes may be left. */
   get isFollowed(): boolean {
-    const { files, journal, source } = this.engine;
-    const head = String(source.resumable ? this.upstream.seq : this.upstream.pages.length);
-    const isAtHead = this.lane.cursor === head && files.backlog().rows === 0;
+    const { files, journal } = this.engine;
+    const head = this.kind === agenda ? this.#visits : String(this.#shown);
+    const isAtHead = head !== null && this.lane.cursor === head && files.backlog().rows === 0;
     return isAtHead && files.unprojected(1).length === 0 && journal.state.source().projected_cursor === head;
+  }
+
+  get #shown(): number {
+    return this.engine.source.resumable ? this.upstream.seq : this.upstream.pages.length;
+  }
+
+  /** The cursor where nothing that is due is left to visit; else null. What is parked is looked at by itself. */
+  get #visits(): string | null {
+    const { agenda } = this.engine.journal;
+    const each = { nowMs: this.clock.now(), each: 1 };
+    const due = agenda!.due(
+      agenda!.spaces().map(({ id }) => id),
+      each,
+    );
+    return due.every(({ visits }) => visits.length === 0) ? this.lane.cursor : null;
   }
 
   /** From now on the source looks for something new no oftener than this. */
@@ -261,6 +276,19 @@ export async function pass(world: World, ms: number, until: () => boolean = () =
     const leftMs = endMs - world.clock.elapsedMs;
     if (waitMs === null || waitMs > leftMs) return world.clock.advance(leftMs);
     await world.clock.advance(waitMs);
+  }
+}
+
+/** Lets time pass until a held call is made, in the middle of a run or not. */
+export async function reached(world: World, { made }: HeldCall, withinMs = 3_600_000): Promise<void> {
+  let isMade = false;
+  void made.then(() => {
+    isMade = true;
+  });
+  const endMs = world.clock.elapsedMs + withinMs;
+  while (!isMade) {
+    if (world.clock.elapsedMs > endMs) throw new Error(`simulation: expected a call within ${withinMs} ms`);
+    await pass(world, 1_000);
   }
 }
 

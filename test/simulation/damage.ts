@@ -1,0 +1,66 @@
+import { pick, type Random } from './faults.ts';
+import type { World } from './world.ts';
+
+const KINDS = ['removed', 'cut at its end', 'cut in its middle', 'overwritten at its end', 'another digest'] as const;
+
+/** Damages data files behind the object's back, and puts them back as they were. */
+export class Damage {
+  /** Keys of files that were ever damaged. */
+  readonly ever = new Set<string>();
+  readonly #world: World;
+  readonly #whole = new Map<string, Stored>();
+
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  /** Keys of files that are damaged now. */
+  get keys(): string[] {
+    return [...this.#whole.keys()].sort();
+  }
+
+  has(key: string): boolean {
+    return this.#whole.has(key);
+  }
+
+  /** What is done to one more file; null where none is whole. A file the database knows of is never put again. */
+  drawn(random: Random): { kind: string; act: () => void } | null {
+    const { bucket, database } = this.#world;
+    const keys = database.runs().map(run => String(JSON.parse(String(run.data)).key));
+    const whole = keys.filter(key => !this.has(key) && bucket.objects.has(key));
+    if (whole.length === 0) return null;
+    const key = pick(random, whole);
+    const kind = pick(random, KINDS);
+    return { kind: `file ${kind}`, act: () => this.#do(key, kind) };
+  }
+
+  putBack(): void {
+    for (const [key, stored] of this.#whole) this.#world.bucket.objects.set(key, stored);
+    this.#whole.clear();
+  }
+
+  #do(key: string, kind: (typeof KINDS)[number]): void {
+    const { objects } = this.#world.bucket;
+    const stored = objects.get(key)!;
+    this.#whole.set(key, stored);
+    this.ever.add(key);
+    const damaged = kind === 'removed' ? null : damagedBy(kind, stored);
+    if (damaged) objects.set(key, damaged);
+    else objects.delete(key);
+  }
+}
+
+type Stored = World['bucket']['objects'] extends Map<string, infer S> ? S : never;
+
+function damagedBy(kind: Exclude<(typeof KINDS)[number], 'removed'>, { head, bytes }: Stored): Stored {
+  if (kind === 'another digest')
+    return { bytes, head: { ...head, metadata: { ...head.metadata, digest: '0'.repeat(64) } } };
+  const half = Math.floor(bytes.length / 2);
+  const others = {
+    'cut at its end': () => bytes.slice(0, half),
+    // Its end says what it said.
+    'cut in its middle': () => Buffer.concat([bytes.slice(0, 1), bytes.slice(2)]),
+    'overwritten at its end': () => Buffer.concat([bytes.slice(0, half), new Uint8Array(bytes.length - half)]),
+  }[kind]();
+  return { bytes: new Uint8Array(others), head: { ...head, bytes: others.length } };
+}

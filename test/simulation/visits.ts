@@ -1,0 +1,39 @@
+import type { WatchedPart } from '../../src/api/agenda-forms.ts';
+import { unwatchKeys, watchKeys } from '../../src/engine/agenda-controls.ts';
+import { agenda } from './sources.ts';
+import { startedWorld, type World, type WorldOptions } from './world.ts';
+
+/** A world that visits keys `<name>.<space>`; spaces `red` and `blue` are served at a host each, unless others are named. */
+export async function agendaWorld({
+  servers = { red: 'red.test', blue: 'blue.test' },
+  ...options
+}: WorldOptions & { servers?: Record<string, string> } = {}): Promise<World> {
+  const world = await startedWorld({ kind: agenda, pollMs: 60_000, ...options });
+  Object.assign(world.upstream.servers, servers);
+  return world;
+}
+
+/** Puts keys on the agenda, as a request of its own. */
+export function watch(world: World, keys: string[]): Promise<WatchedPart> {
+  const part = keys.map((key, index) => ({ line: index + 1, key, space: key.split('.')[1]! }));
+  return world.ask('object.watch', engine => watchKeys(engine, { atMs: null, keys: part }));
+}
+
+export function unwatch(world: World, keys: string[]): Promise<number> {
+  return world.ask('object.unwatch', engine => unwatchKeys(engine, keys));
+}
+
+/** When a key was asked for, or a host for anything: milliseconds since 1970. */
+export function asked({ upstream }: World, subject: string): number[] {
+  const requests = upstream.requests.filter(request => request.subject === subject || request.host === subject);
+  return requests.map(({ atMs }) => atMs);
+}
+
+export function nextDueMs({ engine }: World, key: string): number | null {
+  return engine.journal.agenda!.find(key)?.due_ms ?? null;
+}
+
+/** Visits accepted so far. */
+export function visited({ lane }: World): number {
+  return Number(lane.cursor ?? 0);
+}
