@@ -173,17 +173,15 @@ export class JournalAgenda {
       ...[nowMs, overdueMs],
     );
     const [parked] = this.#sql.exec<Record<'due' | 'overdue', number>>(
-      `SELECT count(DISTINCT agenda.key) AS due, count(DISTINCT CASE WHEN agenda.due_ms <= ?2 THEN agenda.key END) AS overdue
+      `SELECT count(DISTINCT agenda.key) AS due, count(DISTINCT iif(agenda.due_ms <= ?2, agenda.key, NULL)) AS overdue
        FROM parked JOIN agenda ON agenda.key = parked.key WHERE died_ms IS NULL AND agenda.due_ms <= ?1`,
       ...[nowMs, overdueMs],
     );
     const sum = (of: (space: (typeof counted)[number]) => number) => counted.reduce((total, one) => total + of(one), 0);
     return {
-      keys: sum(({ keys }) => keys),
-      due: sum(({ due }) => due) - parked!.due,
-      overdue: sum(({ overdue }) => overdue) - parked!.overdue,
-      oldestDueMs: earliest(counted.map(({ oldest }) => oldest)),
-      nextDueMs: earliest(counted.map(({ next }) => next)),
+      ...{ keys: sum(one => one.keys), due: sum(one => one.due) - parked!.due },
+      overdue: sum(one => one.overdue) - parked!.overdue,
+      ...{ oldestDueMs: earliest(counted.map(one => one.oldest)), nextDueMs: earliest(counted.map(one => one.next)) },
     };
   }
 
@@ -298,6 +296,5 @@ export class JournalAgenda {
 }
 
 function earliest(times: (number | null)[]): number | null {
-  const known = times.filter(time => time !== null);
-  return known.length === 0 ? null : known.reduce((least, time) => Math.min(least, time));
+  return times.reduce((least, time) => (least === null || (time !== null && time < least) ? time : least), null);
 }

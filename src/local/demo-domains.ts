@@ -109,6 +109,8 @@ export async function showMonthOn(
   const status = await fetchStatus(before.url, 'whois');
   await before.stop();
   replay.goTo(DAYS_ON);
+  // The registrar that keeps silent would keep a person waiting a second time.
+  replay.fault('/registrar-b/', [{ status: 503 }], { repeat: true });
   const dueKeys = keys.filter(({ key, due_at }) => !parked.has(key) && Date.parse(due_at) <= Date.now() + aheadMs);
   write(`The clock goes ${DAYS_ON} days on, to ${day}, and the worker starts again on the same state.\n`);
   write(

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import type { Server } from 'node:http';
 import path from 'node:path';
+import { parseArgs } from 'node:util';
 import { type Answer, type Faults, makeFaults } from './replay-faults.ts';
 import {
   daysBetween,
@@ -168,3 +169,15 @@ function rdapAnswer(
   const body = file === undefined ? '' : textOf(`answers/${file}`);
   return { status, headers: { ...type, ...Object.fromEntries(given) }, body };
 }
+
+/** Reads the command line, starts a replay and prints the settings that lead to it. */
+async function main(): Promise<void> {
+  const text = { type: 'string' } as const;
+  const { values } = parseArgs({ options: { folder: text, day: text, 'days-on': text } });
+  const replay = await startRdapReplay({ folder: values.folder, day: values.day });
+  replay.goTo(Number(values['days-on'] ?? 0));
+  for (const [name, value] of Object.entries(replay.settings)) process.stdout.write(`${name}=${value}\n`);
+  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => replay.close());
+}
+
+if (import.meta.main) await main();

@@ -12,16 +12,18 @@ export async function fetchStatus(url: string, source: string): Promise<SourceSt
   return fetchJson<SourceStatus>(`${url}/v1/sources/${source}`);
 }
 
-/** A status as one line: state, changes, rows, files, lag and pace. */
+/** A status as one line: state, changes, rows, files, lag, or what of an agenda is due, and pace. */
 export function statusLine(status: SourceStatus): string {
-  const { source, state, balance, tables, lag, rate } = status;
+  const { source, state, balance, tables, lag, rate, agenda } = status;
   const { rows, files } = tableSums(status);
   const parts = [
     `${source}  ${state.padEnd('catching-up'.length)}`,
     `${count(balance.changes)} changes`,
     `${count(rows)} rows`,
     `${count(files)} ${Object.keys(tables).length === 0 ? '' : 'files'}`.trimEnd(),
-    `lag ${lag.changes === null ? '?' : count(lag.changes)} changes, ${lag.seconds === null ? '?' : count(lag.seconds)} s`,
+    agenda
+      ? `${count(agenda.due)} of ${count(agenda.keys)} keys due`
+      : `lag ${lag.changes === null ? '?' : count(lag.changes)} changes, ${lag.seconds === null ? '?' : count(lag.seconds)} s`,
     `${count(rate.rows_per_second_1m ?? 0)} rows/s`,
     ...(balance.parked > 0 ? [`${count(balance.parked)} parked`] : []),
   ];

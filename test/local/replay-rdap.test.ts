@@ -1,4 +1,7 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { connect } from 'node:net';
+import path from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterEach, expect, test } from 'vitest';
 import { type RdapReplay, type RdapReplayOptions, startRdapReplay } from '../../src/local/replay-rdap.ts';
@@ -119,4 +122,20 @@ test('faults come first, for a domain, a server or a line of text', async () => 
   replay.fault('example-six.jp', [{ body: 'later' }]);
   expect(await ask(replay.settings.WHOIS_IANA_SERVER, 'example-six.jp')).toBe('later');
   expect(await ask(replay.settings.WHOIS_IANA_SERVER, 'example-six.jp')).toContain('Example Six');
+});
+
+test('the replay runs from the command line, at a later time if told to, and prints the settings that lead to it', async () => {
+  const program = path.resolve(import.meta.dirname, '../../src/local/replay-rdap.ts');
+  const replay = spawn(process.execPath, [program, '--days-on', '31'], { stdio: ['ignore', 'pipe', 'inherit'] });
+  let output = '';
+  replay.stdout.setEncoding('utf8').on('data', chunk => {
+    output += chunk;
+  });
+  const servers = /^WHOIS_SERVERS=de=(127\.0\.0\.1:\d+),.*\n/m;
+  await expect.poll(() => output, { timeout: 30_000 }).toMatch(servers);
+  const [, bootstrap = ''] = /^WHOIS_BOOTSTRAP_URL=(.*)$/m.exec(output)!;
+  const { services } = (await (await fetch(bootstrap)).json()) as { services: [string[], string[]][] };
+  expect(await statusOf(`${services[0]![1][0]}domain/leaving-example.net`)).toBe(404);
+  replay.kill('SIGTERM');
+  expect(await once(replay, 'exit')).toEqual([0, null]);
 });

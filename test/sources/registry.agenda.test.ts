@@ -109,6 +109,13 @@ describe.each(WITH_AGENDA)('source $id', source => {
     await expect(servers(source, settings, told)).rejects.toMatchObject({ status: 404 });
   });
 
+  it('has no list while nobody answers for it', async () => {
+    const gone = await STAND_INS[source.id]!(path.join(FIXTURES, source.id));
+    const unserved = source.settings(gone.env(1));
+    await gone.close();
+    await expect(servers(source, unserved, told)).rejects.toMatchObject({ reason: 'unreachable', status: null });
+  });
+
   it('keeps a list that is the same still, and asks for it again later', async () => {
     expect(told.etag).toEqual(expect.any(String));
     const known = { ...told, freshUntilMs: 0 };

@@ -163,6 +163,19 @@ describe.each(SOURCES)('source $id', source => {
     }
   });
 
+  it.runIf(source.feeds)('feeds agendas that there are, with keys that a row says by itself', async () => {
+    for (const [target, keysOf] of Object.entries(source.feeds!)) {
+      expect(sourceNamed(target).agenda).toBeDefined();
+      for (const { loaded } of await plain(20)) {
+        for (const row of loaded.rows) {
+          const keys = keysOf(row);
+          expect(keys.every(key => typeof key === 'string')).toBe(true);
+          expect(keysOf(structuredClone(row))).toEqual(keys);
+        }
+      }
+    }
+  });
+
   it('refuses a wrong setting by its name', () => {
     const env = standIn.env(10);
     for (const name of source.settingNames) {
