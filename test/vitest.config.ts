@@ -38,7 +38,9 @@ export default defineConfig({
         test: {
           name: 'workers',
           include: ['test/workers/**/*.test.ts'],
-          globalSetup: ['upstreams', 'text-server'].map(name => path.join(root, `test/workers/${name}.setup.ts`)),
+          globalSetup: ['upstreams', 'text-server', 'rdap'].map(name =>
+            path.join(root, `test/workers/${name}.setup.ts`),
+          ),
           testTimeout: 60_000,
           hookTimeout: 60_000,
         },

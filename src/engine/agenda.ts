@@ -1,9 +1,9 @@
 import { LIMITS } from '../config.ts';
 import { messageOf, OwnError } from '../errors.ts';
-import type { Change } from '../sources/source.ts';
 import { type Admission, waitingUntil } from './admission.ts';
+import { type PickedVisits, pickVisits } from './agenda-pick.ts';
 import type { Journal } from './journal.ts';
-import { agendaOf, type Due, type JournalAgenda, visitPlace } from './journal-agenda.ts';
+import { agendaOf, type JournalAgenda } from './journal-agenda.ts';
 import { type Accepted, appendTaken, TAIL } from './journal-append.ts';
 import type { Lane } from './journal-state.ts';
 import type { EngineSource, Ports } from './ports.ts';
@@ -16,13 +16,6 @@ interface Parts {
   journal: Journal;
   admission: Admission;
   slices: SliceLoader;
-}
-
-/** Keys to visit now, and how it stands with those that are due as well. */
-interface Slice {
-  changes: Change[];
-  /** When the first host that has no room now has some again; null when all of them have. */
-  roomAtMs: number | null;
 }
 
 /**
@@ -53,7 +46,7 @@ export class Visitor {
     await this.#askServers(run);
     this.#agenda.recall(this.#ports.clock.now());
     while (!(await enough()) && !run.over) {
-      const { changes, roomAtMs } = this.#due();
+      const { changes, roomAtMs } = this.#pick();
       if (changes.length === 0) return this.#rest(roomAtMs);
       const { outcomes } = await this.#slices.load(changes, { run, afresh: true, spread: true });
       const visited = outcomes.flatMap((outcome, index) => (outcome ? [{ change: changes[index]!, outcome }] : []));
@@ -107,48 +100,10 @@ export class Visitor {
     }
   }
 
-  /**
-   * Those due longest of each space that has some, in turns, as far as their hosts have room. The space whose first key
-   * is due longest comes first, of those due alike another one each time: so each gets its turn at a host they share.
-   */
-  #due(): Slice {
-    const nowMs = this.#ports.clock.now();
-    const room = new Room(this.#admission, nowMs);
-    const servers = new Map(this.#agenda.spaces().map(({ id, name }) => [id, this.#agenda.serverOf(name)]));
-    const spaces = [...servers.keys()];
-    const next = Number(this.#lane().cursor) % Math.max(1, spaces.length);
-    const inTurn = [...spaces.slice(next), ...spaces.slice(0, next)];
-    const open = this.#agenda.heads(inTurn, nowMs).flatMap(({ space }) => {
-      const requests = this.#requestsOf(changeOf({ key: '', alsoHost: null }, servers.get(space)!));
-      const times = Math.min(LIMITS.visitsPerSpaceMax, room.times(requests));
-      return times > 0 ? [{ space, room: times }] : [];
-    });
-    const due = this.#agenda.shared(open, { nowMs, most: LIMITS.visitsMax });
-    const longest = due.reduce((most, { visits }) => Math.max(most, visits.length), 0);
-    const changes: Change[] = [];
-    for (let turn = 0; turn < longest && changes.length < LIMITS.visitsMax; turn++) {
-      for (const { space, visits } of due) {
-        const visit = visits[turn];
-        const change = visit && this.#taken(visit, { server: servers.get(space)!, room, nowMs });
-        if (change) changes.push(change);
-      }
-    }
-    return { changes: changes.slice(0, LIMITS.visitsMax), roomAtMs: room.atMs };
-  }
-
-  /** The visit with its room; null while it has to wait. A second host that may not be asked is not waited for. */
-  #taken(visit: Due, { server, room, nowMs }: { server: string | null; room: Room; nowMs: number }): Change | null {
-    const change = changeOf(visit, server);
-    if (room.take(this.#requestsOf(change))) return change;
-    const { alsoHost, dueMs } = visit;
-    const isPatient = dueMs > nowMs - LIMITS.secondHostWaitMsMax;
-    if (alsoHost === null || (isPatient && !room.isBlocked(alsoHost))) return null;
-    const alone = changeOf({ ...visit, alsoHost: null }, server);
-    return room.take(this.#requestsOf(alone)) ? alone : null;
-  }
-
-  #requestsOf(change: Change): Record<string, number> {
-    return this.#source.requests('load', [change]);
+  #pick(): PickedVisits {
+    const first = Number(this.#lane().cursor);
+    const parts = { agenda: this.#agenda, admission: this.#admission, source: this.#source };
+    return pickVisits(parts, { nowMs: this.#ports.clock.now(), first });
   }
 
   /** Notes how much is due still, and when to look again: where something is, `roomAtMs`. */
@@ -182,50 +137,5 @@ export class Visitor {
     const parked = visited.filter(({ outcome }) => outcome.kind === 'park').length;
     const told = { changes: visited.length, parked, cursor: cursorAfter };
     this.#ports.log('slice_accepted', { source: this.#source.id, ...told });
-  }
-}
-
-function changeOf({ key, alsoHost }: Pick<Due, 'key' | 'alsoHost'>, server: string | null): Change {
-  return { key, place: visitPlace(key), deleted: false, revision: null, skip: null, server, alsoHost };
-}
-
-/** What hosts have room for within the time of a slice; asked of each host once. */
-class Room {
-  /** When the first host without room has some again. */
-  atMs: number | null = null;
-  readonly #admission: Admission;
-  readonly #nowMs: number;
-  readonly #left = new Map<string, number>();
-
-  constructor(admission: Admission, nowMs: number) {
-    this.#admission = admission;
-    this.#nowMs = nowMs;
-  }
-
-  /** How often there is room for these requests. */
-  times(requests: Record<string, number>): number {
-    const times = Object.entries(requests).map(([host, want]) => Math.floor(this.#leftOf(host) / want));
-    return Math.min(LIMITS.visitsMax, ...times);
-  }
-
-  /** The host has said, or shown, that it may not be asked for a while. */
-  isBlocked(host: string): boolean {
-    return this.#admission.isBlocked(host, this.#nowMs);
-  }
-
-  take(requests: Record<string, number>): boolean {
-    if (this.times(requests) === 0) return false;
-    for (const [host, want] of Object.entries(requests)) this.#left.set(host, this.#leftOf(host) - want);
-    return true;
-  }
-
-  #leftOf(host: string): number {
-    const known = this.#left.get(host);
-    if (known !== undefined) return known;
-    const limits = { want: LIMITS.visitsMax, nowMs: this.#nowMs, windowMs: LIMITS.visitPermitMsMax };
-    const { count, atMs } = this.#admission.room({ host, ...limits });
-    if (count === 0) this.atMs = Math.min(this.atMs ?? atMs, atMs);
-    this.#left.set(host, count);
-    return count;
   }
 }

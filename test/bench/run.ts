@@ -8,6 +8,7 @@ const BENCHES: Record<string, () => Promise<Figure[]>> = {
   heap: async () => (await import('./heap.ts')).benchHeap(),
   recovery: async () => (await import('./recovery.ts')).benchRecovery(),
   operations: async () => (await import('./operations.ts')).benchOperations(),
+  agenda: async () => (await import('./agenda.ts')).benchAgenda(),
 };
 
 /** Runs the benches that are named, or all, and prints their figures as one table. */

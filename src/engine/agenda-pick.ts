@@ -1,0 +1,103 @@
+import { LIMITS } from '../config.ts';
+import type { Change } from '../sources/source.ts';
+import type { Admission } from './admission.ts';
+import { type Due, type JournalAgenda, visitPlace } from './journal-agenda.ts';
+import type { EngineSource } from './ports.ts';
+
+/** Keys to visit now, and how it stands with those that are due as well. */
+export interface PickedVisits {
+  changes: Change[];
+  /** When the first host that has no room now has some again; null when all of them have. */
+  roomAtMs: number | null;
+}
+
+interface Parts {
+  agenda: JournalAgenda;
+  admission: Admission;
+  source: Pick<EngineSource, 'requests'>;
+}
+
+/**
+ * Those due longest of each space that has some, in turns, as far as their hosts have room. The space whose first key is
+ * due longest comes first, of those due alike another one for each `first`: so each gets its turn at a host they share.
+ */
+export function pickVisits(
+  { agenda, admission, source }: Parts,
+  { nowMs, first }: { nowMs: number; first: number },
+): PickedVisits {
+  const room = new Room({ admission, source, nowMs });
+  const servers = new Map(agenda.spaces().map(({ id, name }) => [id, agenda.serverOf(name)]));
+  const spaces = [...servers.keys()];
+  const next = first % Math.max(1, spaces.length);
+  const open = agenda.heads([...spaces.slice(next), ...spaces.slice(0, next)], nowMs).flatMap(({ space }) => {
+    const times = room.times(changeOf({ key: '', alsoHost: null }, servers.get(space)!));
+    return times > 0 ? [{ space, room: Math.min(times, LIMITS.visitsPerSpaceMax) }] : [];
+  });
+  const due = agenda.shared(open, { nowMs, most: LIMITS.visitsMax });
+  const longest = due.reduce((most, { visits }) => Math.max(most, visits.length), 0);
+  const changes: Change[] = [];
+  for (let turn = 0; turn < longest && changes.length < LIMITS.visitsMax; turn++) {
+    for (const { space, visits } of due) {
+      const visit = visits[turn];
+      const change = visit && room.take(visit, servers.get(space)!);
+      if (change) changes.push(change);
+    }
+  }
+  return { changes: changes.slice(0, LIMITS.visitsMax), roomAtMs: room.atMs };
+}
+
+function changeOf({ key, alsoHost }: Pick<Due, 'key' | 'alsoHost'>, server: string | null): Change {
+  return { key, place: visitPlace(key), deleted: false, revision: null, skip: null, server, alsoHost };
+}
+
+/** What hosts have room for within the time of a slice; asked of each host once. */
+class Room {
+  /** When the first host without room has some again. */
+  atMs: number | null = null;
+  readonly #admission: Admission;
+  readonly #source: Parts['source'];
+  readonly #nowMs: number;
+  readonly #left = new Map<string, number>();
+
+  constructor({ admission, source, nowMs }: Omit<Parts, 'agenda'> & { nowMs: number }) {
+    this.#admission = admission;
+    this.#source = source;
+    this.#nowMs = nowMs;
+  }
+
+  /** How often there is room for a visit. */
+  times(change: Change): number {
+    const times = Object.entries(this.#source.requests('load', [change])).map(([host, want]) =>
+      Math.floor(this.#leftOf(host) / want),
+    );
+    return Math.min(LIMITS.visitsMax, ...times);
+  }
+
+  /** The visit, which has its room then; null while it has to wait. A second host that may not be asked is not waited for. */
+  take(visit: Due, server: string | null): Change | null {
+    const change = changeOf(visit, server);
+    if (this.#takes(change)) return change;
+    const { alsoHost, dueMs } = visit;
+    const isPatient = dueMs > this.#nowMs - LIMITS.secondHostWaitMsMax;
+    if (alsoHost === null || (isPatient && !this.#admission.isBlocked(alsoHost, this.#nowMs))) return null;
+    const alone = changeOf({ ...visit, alsoHost: null }, server);
+    return this.#takes(alone) ? alone : null;
+  }
+
+  #takes(change: Change): boolean {
+    if (this.times(change) === 0) return false;
+    for (const [host, want] of Object.entries(this.#source.requests('load', [change])))
+      this.#left.set(host, this.#leftOf(host) - want);
+    return true;
+  }
+
+  #leftOf(host: string): number {
+    const known = this.#left.get(host);
+    if (known !== undefined) return known;
+    const limits = { want: LIMITS.visitsMax, nowMs: this.#nowMs, windowMs: LIMITS.visitPermitMsMax };
+    const { count, atMs } = this.#admission.room({ host, ...limits });
+    if (count === 0) this.atMs = Math.min(this.atMs ?? atMs, atMs);
+    this.#left.set(host, count);
+    return count;
+  }
+}

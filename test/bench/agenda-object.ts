@@ -1,0 +1,61 @@
+import { DurableObject } from 'cloudflare:workers';
+import { Admission } from '../../src/engine/admission.ts';
+import { pickVisits } from '../../src/engine/agenda-pick.ts';
+import { engineSourceOf } from '../../src/engine/engine-source.ts';
+import { Journal } from '../../src/engine/journal.ts';
+import { agendaOf } from '../../src/engine/journal-agenda.ts';
+import type { EncodePort } from '../../src/engine/ports.ts';
+import { objectSql } from '../../src/engine/sql.ts';
+import { whois } from '../../src/sources/whois.ts';
+
+/** One kind of work, and how often it is done in one request: within it no clock of the runtime moves. */
+export interface Work {
+  kind: 'nothing' | 'servers' | 'pick' | 'reschedule' | 'count';
+  times: number;
+  spaces: string[];
+}
+
+const source = engineSourceOf(whois, whois.settings({}));
+const pace = { waitMs: 10_000, attemptsMax: 20, leaseMs: 300_000 };
+
+/** The agenda of a real object's SQLite, asked for one kind of work at a time. */
+export class Bench extends DurableObject {
+  override async fetch(request: Request): Promise<Response> {
+    const { kind, times, spaces } = (await request.json()) as Work;
+    const sql = objectSql(this.ctx.storage);
+    // No row is packed here: what is rescheduled is as it was.
+    const journal = new Journal(sql, {} as EncodePort, { pace, rules: source.agenda });
+    const agenda = agendaOf(journal);
+    const admission = new Admission(journal.state, source);
+    const nowMs = Date.now();
+    let done = 0;
+    for (let round = 0; round < times; round++) {
+      if (kind === 'servers') {
+        const servers = Object.fromEntries(spaces.map(space => [space, `https://rdap.${space}/`]));
+        agenda.saveServers({ servers, etag: null, freshUntilMs: nowMs });
+      }
+      if (kind === 'pick') done += pickVisits({ agenda, admission, source }, { nowMs, first: round }).changes.length;
+      if (kind === 'count') done += agenda.count({ nowMs, overdueMs: nowMs }).due;
+      if (kind === 'reschedule') {
+        const [space] = agenda.due([1 + (round % spaces.length)], { nowMs, each: 1 });
+        const [visit] = space!.visits;
+        const change = { key: visit!.key, place: '1', deleted: false, revision: null, skip: null };
+        const seen = {
+          ...{ found: true, always: false, partial: false, digest: 'x'.repeat(22), mainDigest: 'x'.repeat(22) },
+          ...{ alsoHost: 'rdap.registrar.example', facts: { expiry: '2027-01-01T00:00:00Z', statuses: ['active'] } },
+        };
+        const outcome = { kind: 'rows', rows: [], revision: null, documentBytes: 0, seen } as const;
+        sql.transaction(() =>
+          agenda.settle({ change, outcome: { ...outcome, rows: [] } }, { nowMs, standing: 'missing' }),
+        );
+        done += 1;
+      }
+    }
+    return Response.json({ done });
+  }
+}
+
+export default {
+  fetch: (request: Request, env: { BENCH: DurableObjectNamespace }) =>
+    request.method === 'POST' ? env.BENCH.getByName('whois').fetch(request) : Response.json({}),
+};
