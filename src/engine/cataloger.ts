@@ -27,12 +27,13 @@ export class Cataloger {
   /** Its step of a run. */
   readonly step: string;
   readonly #parts: Parts;
-  readonly #schema: string;
+  readonly #schema: { text: string; digest: string };
 
   constructor(parts: Parts) {
     this.#parts = parts;
     this.step = `catalog:${parts.table.name}`;
-    this.#schema = JSON.stringify(schemaOf(parts.table));
+    const text = JSON.stringify(schemaOf(parts.table));
+    this.#schema = { text, digest: digestOf(text) };
   }
 
   /** There are files the root does not name, or the table has other columns than its schema in the lake says. */
@@ -40,7 +41,7 @@ export class Cataloger {
     const { table, catalog } = this.#parts;
     if (catalog.isBehind(table.name)) return true;
     const { last_lsn, schema_digest } = catalog.state(table.name);
-    return last_lsn > 0 && schema_digest !== digestOf(this.#schema);
+    return last_lsn > 0 && schema_digest !== this.#schema.digest;
   }
 
   /**
@@ -63,13 +64,13 @@ export class Cataloger {
 
   async #putSchema(run: Run): Promise<void> {
     const { table, catalog, ports } = this.#parts;
-    const digest = digestOf(this.#schema);
+    const { text, digest } = this.#schema;
     if (catalog.state(table.name).schema_digest === digest) return;
     await run.keepArmed();
     const key = schemaKey(table.name);
     // Only the version tells old from new: what stands of the same one is ours to put right.
     const newest = { fetchedAtMs: 0, revision: table.version, contentType: JSON_TYPE };
-    const put = putNewest(ports.bucket, key, bytesOf(this.#schema), newest);
+    const put = putNewest(ports.bucket, key, bytesOf(text), newest);
     await ports.clock.within(put, LIMITS.bucketCallMsMax, `put of ${key}`);
     catalog.noteSchema(table.name, digest);
   }
@@ -142,7 +143,8 @@ export class Cataloger {
     const { table, catalog } = this.#parts;
     if (stands === null) {
       catalog.forget(table.name);
-      catalog.noteRoot(table.name, { snapshot: own.snapshot, etag: null });
+      // Counted up, since the names of this attempt are taken.
+      catalog.noteRoot(table.name, { snapshot: own.snapshot + 1, etag: null });
       return;
     }
     const { snapshot, 'last-lsn': lastLsn } = stands.metadata;

@@ -15,7 +15,11 @@ export interface ReadCatalog {
 /** Reads a table's catalog through its root; null where none stands. Throws when it is not whole. */
 export function readCatalog(bucket: MemoryBucket, table: string): ReadCatalog | null {
   const text = textOf(bucket, rootKey(table));
-  if (text === null) return null;
+  return text === null ? null : readCatalogAt(bucket, text);
+}
+
+/** Reads on from a root that was read, now or before. */
+export function readCatalogAt(bucket: MemoryBucket, text: string): ReadCatalog {
   const root = readRoot(text);
   const segments = root.segments.map(({ key }) => readSegment(textOf(bucket, key) ?? assert.fail(`${key} is gone`)));
   return { root, segments, files: filesOf(root, segments) };
