@@ -17,23 +17,27 @@ export function readSegment(text: string): Segment {
  * they hold every LSN from 1 to the root's last exactly once. Throws when segments and root do not belong together.
  */
 export function filesOf(root: CatalogRoot, segments: readonly Segment[]): CatalogFile[] {
-  expect(root, 'segments', root.segments.length, segments.length);
+  const wrong = (subject: string, expected: string | number, actual: string | number): Error =>
+    new Error(`catalog of ${root.table}, snapshot ${root.snapshot}: ${subject}: expected ${expected}, got ${actual}`);
+  if (segments.length !== root.segments.length) throw wrong('segments', root.segments.length, segments.length);
   const files: CatalogFile[] = [];
   let next = 1;
   for (const [index, segment] of segments.entries()) {
     const named = root.segments[index]!;
-    expect(root, `table of ${named.key}`, root.table, segment.table);
-    expect(root, `files of ${named.key}`, named.files, segment.files.length);
+    if (segment.table !== root.table) throw wrong(`table of ${named.key}`, root.table, segment.table);
+    if (segment.files.length !== named.files) throw wrong(`files of ${named.key}`, named.files, segment.files.length);
     for (const file of segment.files) {
-      expect(root, `first LSN of ${file.key}`, next, file.first_lsn);
-      expect(root, `rows of ${file.key}`, file.last_lsn - file.first_lsn + 1, file.rows);
-      next = file.last_lsn + 1;
+      const { key, first_lsn, last_lsn, rows } = file;
+      if (first_lsn !== next) throw wrong(`first LSN of ${key}`, next, first_lsn);
+      if (rows !== last_lsn - first_lsn + 1) throw wrong(`rows of ${key}`, last_lsn - first_lsn + 1, rows);
+      next = last_lsn + 1;
       files.push(file);
     }
-    expect(root, `last LSN of ${named.key}`, named.last_lsn, next - 1);
+    if (named.last_lsn !== next - 1) throw wrong(`last LSN of ${named.key}`, named.last_lsn, next - 1);
   }
-  expect(root, 'last LSN', root.totals.last_lsn, next - 1);
-  expect(root, 'files', root.totals.files, files.length);
+  const { totals } = root;
+  if (totals.last_lsn !== next - 1) throw wrong('last LSN', totals.last_lsn, next - 1);
+  if (totals.files !== files.length) throw wrong('files', totals.files, files.length);
   return files;
 }
 
@@ -51,11 +55,4 @@ export function filesHolding(indexes: readonly KeyIndex[], key: readonly string[
       return filter === null || mayHold(filter, text);
     })
     .map(file => file.key);
-}
-
-function expect(root: CatalogRoot, subject: string, expected: string | number, actual: string | number): void {
-  if (expected === actual) return;
-  throw new Error(
-    `catalog of ${root.table}, snapshot ${root.snapshot}: ${subject}: expected ${expected}, got ${actual}`,
-  );
 }

@@ -5,6 +5,7 @@ import { JournalCatalog } from '../../src/engine/journal-catalog.ts';
 import { rootKey, schemaKey } from '../../src/lake/keys.ts';
 import { readCatalog, readIndexes } from '../simulation/catalog.ts';
 import { CatalogReader } from '../simulation/catalog-reader.ts';
+import { fillFiles } from '../simulation/catalog-scenario.ts';
 import { expectProof } from '../simulation/proof.ts';
 import { followed, nextRun, pass, settle, startedWorld, type World } from '../simulation/world.ts';
 
@@ -242,31 +243,9 @@ describe('a journal that was put back', () => {
 describe('segments', () => {
   it('are written no more once they are full', async () => {
     const world = await startedWorld();
-    fill(world, LIMITS.catalogSegmentFilesMax - 2);
+    fillFiles(world, LIMITS.catalogSegmentFilesMax - 2);
     for (const key of ['a', 'b', 'c', 'd']) await publish(world, key);
     const { root } = catalogOf(world);
     expect(root.segments.map(({ files }) => files)).toEqual([LIMITS.catalogSegmentFilesMax, 2]);
   });
 });
-
-/** Settled files of the past, each of forty rows. */
-function fill(world: World, files: number): void {
-  for (let n = 0; n < files; n++) {
-    const [first, last] = [n * 40 + 1, n * 40 + 40];
-    const lsn = (value: number) => String(value).padStart(16, '0');
-    const key = `npm/metadata/partitions.parquet/year=2026/month=10/data-${lsn(first)}-${lsn(last)}.parquet`;
-    world.storage.sql.exec(
-      `INSERT INTO files (table_name, first_lsn, last_lsn, key, rows, bytes, etag, digest, cursor, run_type, changes, parked,
-         started_ms, settled_ms, projected, facts) VALUES (?, ?, ?, ?, 40, 30000, ?, ?, '0', 'follow', 40, 0, 1, 2, 1, NULL)`,
-      ...[TABLE, first, last, key, `etag-${n}`, `digest-${n}`],
-    );
-  }
-  world.storage.sql.exec(
-    'UPDATE tables SET rows = ?, files = ?, last_lsn = ? WHERE name = ?',
-    files * 40,
-    files,
-    files * 40,
-    TABLE,
-  );
-  world.storage.flush();
-}

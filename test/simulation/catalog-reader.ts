@@ -1,18 +1,18 @@
 import { LIMITS } from '../../src/config.ts';
 import { rootKey } from '../../src/lake/keys.ts';
-import { readCatalog, readCatalogAt } from './catalog.ts';
+import { readCatalog } from './catalog.ts';
 import type { World } from './world.ts';
 
-/** A root somebody has read, and since when no longer it stands. */
+/** A root somebody has read, what it named, and since when it no longer stands. */
 interface ReadRoot {
-  text: string;
-  files: string;
+  bytes: Uint8Array;
+  objects: { key: string; bytes: Uint8Array }[];
   replacedMs: number | null;
 }
 
 /**
- * Reads every table's catalog before and after each call anybody makes, and again all roots it read that were replaced
- * less than an hour ago: what it finds must be whole, never less than it found before, and the same for each root.
+ * Reads every table's catalog before and after each call anybody makes, and again what was named by the roots it read
+ * that were replaced less than an hour ago. What it finds must be whole, never less than before, and stay as it was.
  */
 export class CatalogReader {
   /** What was wrong first. */
@@ -43,33 +43,41 @@ export class CatalogReader {
   }
 
   #readTable(table: string): void {
-    const { bucket, clock } = this.#world;
-    const read = readCatalog(bucket, table);
+    const { bucket } = this.#world;
     const known = this.#known.get(table) ?? [];
     this.#known.set(table, known);
-    if (read === null) {
-      if (known.length > 0) throw new Error(`${table}: expected a root to stay, got none`);
-      return;
-    }
+    const bytes = bucket.objects.get(rootKey(table))?.bytes;
+    if (!bytes && known.length > 0) throw new Error(`${table}: expected a root to stay, got none`);
+    if (bytes && known.at(-1)?.bytes !== bytes) this.#readRoot(table, bytes, known);
+    for (const root of known) this.#readAgain(root);
+  }
+
+  #readRoot(table: string, bytes: Uint8Array, known: ReadRoot[]): void {
+    const { bucket, clock } = this.#world;
     this.reads += 1;
-    const { snapshot, totals } = read.root;
+    const { snapshot, totals, segments } = readCatalog(bucket, table)!.root;
+    const { last_lsn: lastLsn } = totals;
     const before = this.#newest.get(table) ?? { snapshot: 0, lastLsn: 0 };
-    if (snapshot < before.snapshot || totals.last_lsn < before.lastLsn)
+    if (snapshot < before.snapshot || lastLsn < before.lastLsn)
       throw new Error(
-        `${table}: expected no less than snapshot ${before.snapshot} up to ${before.lastLsn}, got ${snapshot} up to ${totals.last_lsn}`,
+        `${table}: expected snapshot ${before.snapshot} up to ${before.lastLsn} or later, got ${snapshot} up to ${lastLsn}`,
       );
-    this.#newest.set(table, { snapshot, lastLsn: totals.last_lsn });
-    const text = Buffer.from(bucket.objects.get(rootKey(table))!.bytes).toString();
-    if (known.at(-1)?.text !== text) {
-      if (snapshot === before.snapshot) throw new Error(`${table}: expected one root of snapshot ${snapshot}, got two`);
-      for (const root of known) root.replacedMs ??= clock.elapsedMs;
-      known.push({ text, files: JSON.stringify(read.files), replacedMs: null });
-    }
-    for (const root of known) {
-      const ageMs = clock.elapsedMs - (root.replacedMs ?? clock.elapsedMs);
-      if (ageMs >= LIMITS.catalogKeptMs) continue;
-      if (JSON.stringify(readCatalogAt(bucket, root.text).files) !== root.files)
-        throw new Error(`${table}: expected a root to name the same files for an hour, got others`);
+    this.#newest.set(table, { snapshot, lastLsn });
+    if (snapshot === before.snapshot) throw new Error(`${table}: expected one root of snapshot ${snapshot}, got two`);
+    for (const root of known) root.replacedMs ??= clock.elapsedMs;
+    const keys = segments.flatMap(({ key, index }) => [key, index]);
+    const objects = keys.map(key => ({ key, bytes: bucket.objects.get(key)?.bytes ?? new Uint8Array() }));
+    known.push({ bytes, objects, replacedMs: null });
+  }
+
+  #readAgain({ objects, replacedMs }: ReadRoot): void {
+    const { bucket, clock } = this.#world;
+    if (replacedMs !== null && clock.elapsedMs - replacedMs >= LIMITS.catalogKeptMs) return;
+    for (const { key, bytes } of objects) {
+      const stands = bucket.objects.get(key)?.bytes;
+      if (!stands) throw new Error(`${key}: expected what a root names to stay for an hour, got nothing`);
+      if (stands !== bytes && Buffer.compare(stands, bytes) !== 0)
+        throw new Error(`${key}: expected it never to change, got another`);
     }
   }
 }

@@ -8,28 +8,29 @@ import type { World } from './world.ts';
 /** What a reader of the lake finds who begins at the root. */
 export interface ReadCatalog {
   root: CatalogRoot;
-  segments: Segment[];
   files: CatalogFile[];
 }
 
+/** Segments by their bytes, which nobody changes: they are read again and again. */
+const parsed = new WeakMap<Uint8Array, Segment>();
+
 /** Reads a table's catalog through its root; null where none stands. Throws when it is not whole. */
 export function readCatalog(bucket: MemoryBucket, table: string): ReadCatalog | null {
-  const text = textOf(bucket, rootKey(table));
-  return text === null ? null : readCatalogAt(bucket, text);
-}
-
-/** Reads on from a root that was read, now or before. */
-export function readCatalogAt(bucket: MemoryBucket, text: string): ReadCatalog {
-  const root = readRoot(text);
-  const segments = root.segments.map(({ key }) => readSegment(textOf(bucket, key) ?? assert.fail(`${key} is gone`)));
-  return { root, segments, files: filesOf(root, segments) };
+  const bytes = bucket.objects.get(rootKey(table))?.bytes;
+  if (!bytes) return null;
+  const root = readRoot(textOf(bytes));
+  return {
+    root,
+    files: filesOf(
+      root,
+      root.segments.map(({ key }) => segmentAt(bucket, key)),
+    ),
+  };
 }
 
 /** The indexes a root names. */
 export function readIndexes(bucket: MemoryBucket, { segments }: CatalogRoot): KeyIndex[] {
-  return segments.map(({ index }) =>
-    indexForm.parse(JSON.parse(textOf(bucket, index) ?? assert.fail(`${index} is gone`))),
-  );
+  return segments.map(({ index }) => indexForm.parse(JSON.parse(textOf(bytesAt(bucket, index)))));
 }
 
 /** Each table's catalog names the journal's files, neither more nor fewer, and what it names stands in the lake. */
@@ -62,7 +63,17 @@ export function expectCatalog({ engine, bucket }: World): void {
   }
 }
 
-function textOf(bucket: MemoryBucket, key: string): string | null {
-  const object = bucket.objects.get(key);
-  return object ? Buffer.from(object.bytes).toString() : null;
+function segmentAt(bucket: MemoryBucket, key: string): Segment {
+  const bytes = bytesAt(bucket, key);
+  const segment = parsed.get(bytes) ?? readSegment(textOf(bytes));
+  parsed.set(bytes, segment);
+  return segment;
+}
+
+function bytesAt(bucket: MemoryBucket, key: string): Uint8Array {
+  return bucket.objects.get(key)?.bytes ?? assert.fail(`${key}: expected what a root names, got nothing`);
+}
+
+function textOf(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString();
 }
