@@ -157,6 +157,13 @@ export const LIMITS = {
   selfCheckFilesAtOnce: 5,
   /** Footers are some 20 KiB for each 8 MiB of rows; one that is longer takes a second read. */
   footerBytes: 64 * KiB,
+  /** Live files one segment of the catalog names: some 250 KB, written anew with each flush while it is open. */
+  catalogSegmentFilesMax: 500,
+  /** Segments a run writes where a catalog is made anew: 10,000 SQLite rows read, 5 MB put. */
+  catalogSegmentsPerRun: 20,
+  /** Segments stay so long after the last root that named them: a reader fetches a hundred in seconds. */
+  catalogKeptMs: 60 * MINUTE,
+  catalogRemovedMax: 50,
   /** Files projected to the operational database in one batch. */
   projectFilesMax: 50,
 } as const;

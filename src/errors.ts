@@ -36,6 +36,7 @@ export type ErrorKind =
   | 'sequence-reset'
   | 'foreign-object'
   | 'lake-not-empty'
+  | 'catalog-ahead'
   | 'loader-failed'
   | 'bucket-failed'
   | 'database-failed'

@@ -130,7 +130,7 @@ const RULES: Rule[] = [
   },
   {
     files: /^src\/catalog\//,
-    may: [anywhere.schemas, anywhere.plain, /^src\/(catalog|lake)\//, anywhere.crypto],
+    may: [anywhere.schemas, anywhere.plain, /^src\/(catalog|lake)\//, anywhere.crypto, anywhere.zod],
     types: [/^src\/engine\/ports\.ts$/],
   },
   {

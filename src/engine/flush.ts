@@ -43,7 +43,7 @@ export async function flush({
   if (earlier && range.lastLsn !== earlier.last_lsn)
     throw new OwnError('internal', `${earlier.key}: expected rows up to ${earlier.last_lsn}, got ${range.lastLsn}`);
   const key = earlier?.key ?? dataFileKey(table, range);
-  const intent = files.intend({ ...range, table, key, nowMs: ports.clock.now() });
+  const intent = files.intend({ ...range, table, key, facts: buffer.facts, nowMs: ports.clock.now() });
   const chunks = buffer.finish();
   const head = await put({ ports, intent, chunks });
   return files.settle({ intent, head, startedMs, nowMs: ports.clock.now() });

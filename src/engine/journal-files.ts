@@ -28,6 +28,8 @@ export interface Intent {
   last_lsn: number;
   key: string;
   digest: string;
+  /** What the catalog says of its rows, as JSON; null where an earlier version wrote it down. */
+  facts: string | null;
   attempts: number;
   started_ms: number;
 }
@@ -110,20 +112,22 @@ export class JournalFiles {
     key,
     firstLsn,
     lastLsn,
+    facts,
     nowMs,
   }: {
     table: Table;
     key: string;
     firstLsn: number;
     lastLsn: number;
+    facts: string;
     nowMs: number;
   }): Intent {
     return this.#sql.transaction(() => {
       const digest = this.#digest(table.name, firstLsn, lastLsn);
       this.#sql.exec(
-        `INSERT INTO intents (table_name, first_lsn, last_lsn, key, digest, started_ms) VALUES (?, ?, ?, ?, ?, ?)
+        `INSERT INTO intents (table_name, first_lsn, last_lsn, key, digest, facts, started_ms) VALUES (?, ?, ?, ?, ?, ?, ?)
          ON CONFLICT DO NOTHING`,
-        ...[table.name, firstLsn, lastLsn, key, digest, nowMs],
+        ...[table.name, firstLsn, lastLsn, key, digest, facts, nowMs],
       );
       this.#sql.exec('UPDATE intents SET attempts = attempts + 1 WHERE table_name = ?', table.name);
       return this.intent(table.name)!;
@@ -151,9 +155,9 @@ export class JournalFiles {
       if (settled?.first_lsn === first_lsn) return null;
       const file = this.#fileOf(intent, head, nowMs);
       this.#sql.exec(
-        `INSERT INTO files (${FILE_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+        `INSERT INTO files (${FILE_COLUMNS}, facts) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
         ...[file.table_name, file.first_lsn, file.last_lsn, file.key, file.rows, file.bytes, file.etag, file.digest],
-        ...[file.cursor, file.run_type, file.changes, file.parked, file.started_ms, file.settled_ms],
+        ...[file.cursor, file.run_type, file.changes, file.parked, file.started_ms, file.settled_ms, intent.facts],
       );
       const range = [intent.table_name, intent.first_lsn, intent.last_lsn];
       this.#sql.exec('DELETE FROM entries WHERE table_name = ? AND first_lsn >= ? AND last_lsn <= ?', ...range);

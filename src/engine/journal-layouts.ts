@@ -1,4 +1,5 @@
 import { AGENDA } from './journal-layouts-agenda.ts';
+import { CATALOG } from './journal-layouts-catalog.ts';
 
 const FIRST_LAYOUT = [
   `CREATE TABLE source (
@@ -281,4 +282,4 @@ const AUDIT = [
 ];
 
 /** What makes each layout of the object's own tables out of the one before; append-only. */
-export const LAYOUTS = [FIRST_LAYOUT, DEAD_LETTERS, RANGES, PUSHES, COUNTS, AUDIT, AGENDA];
+export const LAYOUTS = [FIRST_LAYOUT, DEAD_LETTERS, RANGES, PUSHES, COUNTS, AUDIT, AGENDA, CATALOG];

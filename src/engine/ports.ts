@@ -47,6 +47,8 @@ export interface BucketPort {
   tail(key: string, bytes: number): Promise<Uint8Array | null>;
   /** The first keys under a prefix, in order; those after a key, when one is given. */
   list(prefix: string, options: { limit: number; after?: string | undefined }): Promise<string[]>;
+  /** Removes objects, at most 1,000; those that are not there are none the worse. */
+  remove(keys: string[]): Promise<void>;
 }
 
 /** The operational database: statements run as one transaction. Gives each one's rows. */

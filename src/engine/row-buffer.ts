@@ -1,4 +1,5 @@
 import type { Table, Value } from '../../schemas/table.ts';
+import { RowFacts } from '../catalog/row-facts.ts';
 import { LIMITS } from '../config.ts';
 import type { Entry, JournalFiles } from './journal-files.ts';
 import { type JournalRow, LINEAGE_COLUMNS } from './journal-rows.ts';
@@ -14,6 +15,7 @@ export class RowBuffer {
   readonly #files: JournalFiles;
   readonly #encode: EncodePort;
   #encoder: DataFileEncoder | null = null;
+  #facts: RowFacts | null = null;
   #first: Entry | null = null;
   #last: Entry | null = null;
   #full = false;
@@ -35,6 +37,11 @@ export class RowBuffer {
     if (!this.#first || !this.#last) return null;
     const { first_lsn: firstLsn, stamp_ms: stampMs } = this.#first;
     return { firstLsn, lastLsn: this.#last.last_lsn, stampMs, cursor: this.#last.cursor_after };
+  }
+
+  /** What the catalog says of the rows held, as JSON. */
+  get facts(): string {
+    return JSON.stringify(this.#facts);
   }
 
   get bytes(): number {
@@ -79,6 +86,7 @@ export class RowBuffer {
   /** Forgets everything; the next reading starts at the journal's first row. */
   drop(): void {
     this.#encoder = null;
+    this.#facts = null;
     this.#first = null;
     this.#last = null;
     this.#full = false;
@@ -101,8 +109,12 @@ export class RowBuffer {
     this.#first ??= entry;
     this.#encoder ??= this.#encode.open({ source: this.#source, table: this.table, firstLsn: entry.first_lsn });
     let lsn = entry.first_lsn;
-    for (const row of this.#files.rowsOf(entry))
-      this.#encoder.append(lakeRow(this.table, row, { lsn: lsn++, stampMs: entry.stamp_ms }));
+    this.#facts ??= new RowFacts(this.table);
+    for (const row of this.#files.rowsOf(entry)) {
+      const values = lakeRow(this.table, row, { lsn: lsn++, stampMs: entry.stamp_ms });
+      this.#encoder.append(values);
+      this.#facts.add(values);
+    }
     this.#last = entry;
   }
 }

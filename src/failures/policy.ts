@@ -53,6 +53,10 @@ const POLICIES: Record<ErrorKind | Exclude<ParkReason, `http-${number}`>, readon
     'stop',
     'Data files of this table exist but the source has no journal of them; rebuild the source from the lake.',
   ],
+  'catalog-ahead': [
+    'stop',
+    "The table's catalog names rows this source has no file of: its journal was put back. Rebuild it from the lake.",
+  ],
   'flush-failed': ['stop', 'The file is tried again every 5 minutes; the message says what an attempt cost.'],
   'lake-damaged': [
     'retry-now',

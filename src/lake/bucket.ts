@@ -67,6 +67,10 @@ export function bucketPort(r2: R2Bucket): LakeBucket {
       return keys;
     },
 
+    async remove(keys) {
+      await ours('delete', () => r2.delete(keys));
+    },
+
     async upload(key, { metadata, contentType }) {
       const options = { customMetadata: metadata, httpMetadata: { contentType } };
       const upload = await ours('upload', () => r2.createMultipartUpload(key, options));

@@ -83,6 +83,25 @@ export function parseDataFileKey(key: string): DataFileName | null {
   return { prefix: match[1] ?? '', year, month, firstLsn, lastLsn };
 }
 
+/** Where what is known of a table's columns stands. */
+export function schemaKey(table: string): string {
+  return `catalog/schemas/${table}.json`;
+}
+
+/** Where the root of a table's catalog stands: who reads the table begins here. */
+export function rootKey(table: string): string {
+  return `catalog/partitions/${table}.json`;
+}
+
+/** Where a segment of a table's catalog is, and the index of the same files. `number` tells those of one range apart. */
+export function segmentKeys(
+  table: string,
+  { firstLsn, lastLsn, number }: { firstLsn: number; lastLsn: number; number: number },
+): { segment: string; index: string } {
+  const name = `${table}/${lsnText(firstLsn)}-${lsnText(lastLsn)}-${number}.json`;
+  return { segment: `catalog/partitions/${name}`, index: `catalog/indexes/${name}` };
+}
+
 function escaped(character: string): string {
   // The bytes of half a pair are those of U+FFFD: they would not tell two names apart.
   if (!character.isWellFormed()) return `%u${character.charCodeAt(0).toString(16).toUpperCase()}`;

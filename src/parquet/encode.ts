@@ -2,6 +2,7 @@ import { ByteWriter, ParquetWriter } from 'hyparquet-writer';
 import { unconvertStatistics } from 'hyparquet-writer/src/unconvert.js';
 import type { Column } from '../../schemas/column.ts';
 import type { Table, Value } from '../../schemas/table.ts';
+import { compareText } from '../../schemas/text_order.ts';
 import { LIMITS } from '../config.ts';
 import type { DataFileEncoder } from '../engine/ports.ts';
 import { CODERS, columnData } from './column-data.ts';
@@ -200,22 +201,6 @@ class ChunkWriter extends ByteWriter {
     if (this.index > 0) this.chunks.push(this.getBytes().slice());
     this.index = 0;
   }
-}
-
-/** Orders well-formed texts by their UTF-8 bytes; `<` would put emoji before U+E000 to U+FFFF. */
-export function compareText(a: string, b: string): number {
-  const length = Math.min(a.length, b.length);
-  for (let i = 0; i < length; i++) {
-    const order = rank(a.charCodeAt(i)) - rank(b.charCodeAt(i));
-    if (order !== 0) return order;
-  }
-  return a.length - b.length;
-}
-
-/** Lifts surrogates above the units that UTF-8 sorts before them. */
-function rank(unit: number): number {
-  if (unit < 0xd800) return unit;
-  return unit < 0xe000 ? unit + 0x2000 : unit - 0x800;
 }
 
 function kindOf(value: unknown): string {

@@ -133,14 +133,14 @@ export class Journey {
     const read: Row[] = [];
     for (;;) {
       while (buffer.readNext());
-      const { range } = buffer;
+      const { range, facts } = buffer;
       if (!range) break;
       const bytes = Buffer.concat(buffer.finish());
       for (const values of await PARQUET.decode(npmPackage, bytes))
         read.push(Object.fromEntries(npmPackage.columns.map(({ name }, index) => [name, values[index] ?? null])));
       const { firstLsn, lastLsn } = range;
       const key = `data-${firstLsn}-${lastLsn}`;
-      const intent = this.#files.intend({ table: npmPackage, key, firstLsn, lastLsn, nowMs: NOW_MS });
+      const intent = this.#files.intend({ table: npmPackage, key, firstLsn, lastLsn, facts, nowMs: NOW_MS });
       this.#files.settle({ intent, head: this.bucket.place(key, bytes), startedMs: NOW_MS, nowMs: NOW_MS });
     }
     read.sort((a, b) => Number(a._lsn) - Number(b._lsn));

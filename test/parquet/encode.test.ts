@@ -3,8 +3,9 @@ import { parquetMetadata } from 'hyparquet';
 import { describe, expect, it } from 'vitest';
 import { TABLES, tableNamed } from '../../schemas/index.ts';
 import type { Table, Value } from '../../schemas/table.ts';
+import { compareText } from '../../schemas/text_order.ts';
 import { LIMITS } from '../../src/config.ts';
-import { compareText, openDataFile, WRITER_VERSION } from '../../src/parquet/encode.ts';
+import { openDataFile, WRITER_VERSION } from '../../src/parquet/encode.ts';
 import { queryWithDuckdb, readWithDuckdb, readWithHyparquet } from './readers.ts';
 import { encode, joined, randomFrom, rowsOf, sparseRow } from './rows.ts';
 

@@ -2,7 +2,7 @@ import { parquetMetadata } from 'hyparquet';
 import { describe, expect, it } from 'vitest';
 import { TABLES, tableNamed } from '../../schemas/index.ts';
 import type { Table, Value } from '../../schemas/table.ts';
-import { compareText } from '../../src/parquet/encode.ts';
+import { compareText } from '../../schemas/text_order.ts';
 import { queryWithDuckdb, readWithDuckdb, readWithHyparquet } from './readers.ts';
 import { encode, readBack, rowsOf, sparseRow } from './rows.ts';
 

@@ -50,6 +50,10 @@ export class MemoryBucket implements BucketPort {
       .slice(0, limit);
   }
 
+  async remove(keys: string[]): Promise<void> {
+    for (const key of keys) this.objects.delete(key);
+  }
+
   keys(prefix = ''): string[] {
     return [...this.objects.keys()].filter(key => key.startsWith(prefix)).sort();
   }

@@ -59,6 +59,11 @@ export function instancePorts(world: World, isAlive: () => boolean): Ports {
           'bucket-failed',
           made(`bucket.list ${prefix}`, () => bucket.list(prefix, options)),
         ),
+      remove: keys =>
+        ours(
+          'bucket-failed',
+          made(`bucket.remove ${keys.join(' ')}`, () => bucket.remove(keys)),
+        ),
     },
     d1: {
       batch: statements =>
@@ -139,5 +144,6 @@ function loaderBucket({ calls, bucket }: World): BucketPort {
     put: (key, chunks, options) => ours(calls.make(`loader.put ${key}`, () => bucket.put(key, chunks, options))),
     tail: (key, bytes) => bucket.tail(key, bytes),
     list: (prefix, options) => bucket.list(prefix, options),
+    remove: keys => bucket.remove(keys),
   };
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import type { Row, Table, Value } from '../../schemas/table.ts';
 import { keyOf } from '../../schemas/table.ts';
 import { parseDataFileKey, partitionsPrefix } from '../../src/lake/keys.ts';
+import { expectCatalog } from './catalog.ts';
 import { coalescing } from './sources.ts';
 import type { World } from './world.ts';
 
@@ -52,7 +53,7 @@ export async function expectOnce(world: World): Promise<void> {
   }
 }
 
-/** Both halves of the proof on what is in the bucket, and that journal, database and balance agree with it. */
+/** Both halves of the proof on what is in the bucket, and that journal, database, catalog and balance agree with it. */
 export async function expectProof(world: World): Promise<void> {
   const { engine, database, bucket, lane, balance } = world;
   await expectOnce(world);
@@ -63,6 +64,7 @@ export async function expectProof(world: World): Promise<void> {
   assert.equal(database.lastSequence(engine.source.id), lane.cursor, 'sync_state: expected the accepted cursor');
   assert.equal(engine.files.durableCursor(), lane.cursor, 'durable: expected the accepted cursor');
   assert.ok(balance.balanced, `balance: expected each change once, got ${JSON.stringify(balance)}`);
+  expectCatalog(world);
 }
 
 /** The balance counts what is in the lake; each row stands at a place the feed showed, or was pushed or missed. */

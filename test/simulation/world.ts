@@ -1,6 +1,7 @@
 import { Engine, type EngineOptions } from '../../src/engine/engine.ts';
 import { engineSourceOf } from '../../src/engine/engine-source.ts';
 import { TAIL } from '../../src/engine/journal-append.ts';
+import { JournalCatalog } from '../../src/engine/journal-catalog.ts';
 import type { EngineSource } from '../../src/engine/ports.ts';
 import { balanceOf, stateOf } from '../../src/engine/status.ts';
 import type { LogFields } from '../../src/log.ts';
@@ -121,12 +122,23 @@ export class World {
     return this.lane.first_cursor!;
   }
 
-  /** Everything the feed has shown is in files, and the operational database knows it. Parked changes may be left. */
+  /** Everything the feed has shown is in files, and the operational database and the catalog know it. Parked changes may be left. */
   get isFollowed(): boolean {
     const { files, journal } = this.engine;
     const head = this.kind === agenda ? this.#visits : String(this.#shown);
     const isAtHead = head !== null && this.lane.cursor === head && files.backlog().rows === 0;
-    return isAtHead && files.unprojected(1).length === 0 && journal.state.source().projected_cursor === head;
+    return (
+      isAtHead &&
+      files.unprojected(1).length === 0 &&
+      journal.state.source().projected_cursor === head &&
+      this.isCatalogued
+    );
+  }
+
+  /** The catalog names every file. */
+  get isCatalogued(): boolean {
+    const catalog = new JournalCatalog(this.storage.sql);
+    return this.engine.source.tables.every(({ name }) => !catalog.isBehind(name));
   }
 
   get #shown(): number {

@@ -69,6 +69,12 @@ describe('the bucket port', () => {
     expect(await bucket.list('none/', { limit: 10 })).toEqual([]);
   });
 
+  it('removes objects, and minds none that is not there', async () => {
+    for (const key of ['old/a', 'old/b', 'old/c']) await bucket.put(key, [chunk(1, 1)], absent);
+    await bucket.remove(['old/a', 'old/none', 'old/c']);
+    expect(await bucket.list('old/', { limit: 10 })).toEqual(['old/b']);
+  });
+
   it('lists over more than one page', async () => {
     const keys = Array.from({ length: 1_100 }, (_, n) => `pages/${String(n).padStart(4, '0')}`);
     for (let n = 0; n < keys.length; n += 100) {
