@@ -24,7 +24,7 @@ export class Bench extends DurableObject {
     const { kind, times, spaces } = (await request.json()) as Work;
     const sql = objectSql(this.ctx.storage);
     // No row is packed here: what is rescheduled is as it was.
-    const journal = new Journal(sql, {} as EncodePort, { pace, rules: source.agenda });
+    const journal = new Journal(sql, {} as EncodePort, { pace, agenda: source.agenda });
     const agenda = agendaOf(journal);
     const admission = new Admission(journal.state, source);
     const nowMs = Date.now();
