@@ -58,6 +58,7 @@ class Room {
   readonly #source: Parts['source'];
   readonly #nowMs: number;
   readonly #left = new Map<string, number>();
+  readonly #requests = new Map<string, [host: string, count: number][]>();
 
   constructor({ admission, source, nowMs }: Omit<Parts, 'agenda'> & { nowMs: number }) {
     this.#admission = admission;
@@ -67,10 +68,7 @@ class Room {
 
   /** How often there is room for a visit. */
   times(change: Change): number {
-    const times = Object.entries(this.#source.requests('load', [change])).map(([host, want]) =>
-      Math.floor(this.#leftOf(host) / want),
-    );
-    return Math.min(LIMITS.visitsMax, ...times);
+    return this.#times(this.#requestsOf(change));
   }
 
   /** The visit, which has its room then; null while it has to wait. A second host that may not be asked is not waited for. */
@@ -85,10 +83,24 @@ class Room {
   }
 
   #takes(change: Change): boolean {
-    if (this.times(change) === 0) return false;
-    for (const [host, want] of Object.entries(this.#source.requests('load', [change])))
-      this.#left.set(host, this.#leftOf(host) - want);
+    const requests = this.#requestsOf(change);
+    if (this.#times(requests) === 0) return false;
+    for (const [host, want] of requests) this.#left.set(host, this.#leftOf(host) - want);
     return true;
+  }
+
+  /** Visits of the same hosts ask the same of them: there are few of these, and up to a thousand visits. */
+  #requestsOf(change: Change): [host: string, count: number][] {
+    const hosts = `${change.server} ${change.alsoHost}`;
+    const known = this.#requests.get(hosts) ?? Object.entries(this.#source.requests('load', [change]));
+    this.#requests.set(hosts, known);
+    return known;
+  }
+
+  #times(requests: [host: string, count: number][]): number {
+    let least: number = LIMITS.visitsMax;
+    for (const [host, want] of requests) least = Math.min(least, Math.floor(this.#leftOf(host) / want));
+    return least;
   }
 
   #leftOf(host: string): number {

@@ -92,15 +92,19 @@ export class JournalAgenda {
   }
 
   find(key: string): Watched | null {
-    return this.list({ after: null, key, limit: 1 })[0] ?? null;
+    return this.#watched('key = ?', key)[0] ?? null;
   }
 
-  /** Keys after one, in order; or just one. */
-  list({ after, key, limit }: { after: string | null; key: string | null; limit: number }): Watched[] {
+  /** Keys after one, in order. */
+  list({ after, limit }: { after: string | null; limit: number }): Watched[] {
+    return this.#watched('key > ? ORDER BY key LIMIT ?', after ?? '', limit);
+  }
+
+  /** A condition of its own for each question: one that answers several is answered by reading the whole agenda. */
+  #watched(condition: string, ...params: SqlValue[]): Watched[] {
     return this.#sql.exec<Watched & Record<string, SqlValue>>(
-      `SELECT agenda.*, agenda_spaces.name AS space FROM agenda JOIN agenda_spaces ON agenda_spaces.id = agenda.space
-       WHERE (?1 IS NULL OR key > ?1) AND (?2 IS NULL OR key = ?2) ORDER BY key LIMIT ?3`,
-      ...[after, key, limit],
+      `SELECT agenda.*, (SELECT name FROM agenda_spaces WHERE id = agenda.space) AS space FROM agenda WHERE ${condition}`,
+      ...params,
     );
   }
 
@@ -194,7 +198,7 @@ export class JournalAgenda {
   recall(nowMs: number): void {
     this.#sql.exec(
       `UPDATE agenda SET due_ms = ?1 WHERE key IN (
-         SELECT key FROM agenda_spaces JOIN agenda INDEXED BY agenda_due ON space = id AND due_ms > ?2)`,
+         SELECT key FROM agenda_spaces CROSS JOIN agenda INDEXED BY agenda_due ON space = id AND due_ms > ?2)`,
       ...[nowMs, nowMs + LIMITS.agendaAheadMsMax],
     );
   }
