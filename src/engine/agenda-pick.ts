@@ -34,7 +34,7 @@ export function pickVisits(
   const open = heads.flatMap(({ space }, index) =>
     times[index]! > 0 ? [{ space, room: Math.min(times[index]!, LIMITS.visitsPerSpaceMax) }] : [],
   );
-  const due = agenda.shared(open, { nowMs, most: LIMITS.visitsMax });
+  const due = agenda.shared(open.slice(0, LIMITS.visitSpacesMax), { nowMs, most: LIMITS.visitsMax });
   const longest = due.reduce((most, { visits }) => Math.max(most, visits.length), 0);
   const changes: Change[] = [];
   for (let turn = 0; turn < longest && changes.length < LIMITS.visitsMax; turn++) {
