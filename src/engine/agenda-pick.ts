@@ -29,11 +29,12 @@ export function pickVisits(
   const servers = new Map(agenda.spaces().map(({ id, name }) => [id, agenda.serverOf(name)]));
   const spaces = [...servers.keys()];
   const next = first % Math.max(1, spaces.length);
-  const open = agenda.heads([...spaces.slice(next), ...spaces.slice(0, next)], nowMs).flatMap(({ space }) => {
-    const times = room.times(changeOf({ key: '', alsoHost: null }, servers.get(space)!));
-    return times > 0 ? [{ space, room: Math.min(times, LIMITS.visitsPerSpaceMax) }] : [];
-  });
-  const due = agenda.shared(open, { nowMs, most: LIMITS.visitsMax });
+  const heads = agenda.heads([...spaces.slice(next), ...spaces.slice(0, next)], nowMs);
+  const times = room.times(heads.map(({ space }) => changeOf({ key: '', alsoHost: null }, servers.get(space)!)));
+  const open = heads.flatMap(({ space }, index) =>
+    times[index]! > 0 ? [{ space, room: Math.min(times[index]!, LIMITS.visitsPerSpaceMax) }] : [],
+  );
+  const due = agenda.shared(open.slice(0, LIMITS.visitSpacesMax), { nowMs, most: LIMITS.visitsMax });
   const longest = due.reduce((most, { visits }) => Math.max(most, visits.length), 0);
   const changes: Change[] = [];
   for (let turn = 0; turn < longest && changes.length < LIMITS.visitsMax; turn++) {
@@ -60,15 +61,21 @@ class Room {
   readonly #left = new Map<string, number>();
   readonly #requests = new Map<string, [host: string, count: number][]>();
 
+  readonly #wanted: { want: number; nowMs: number; windowMs: number };
+
   constructor({ admission, source, nowMs }: Omit<Parts, 'agenda'> & { nowMs: number }) {
     this.#admission = admission;
     this.#source = source;
     this.#nowMs = nowMs;
+    this.#wanted = { want: LIMITS.visitsMax, nowMs, windowMs: LIMITS.visitPermitMsMax };
   }
 
-  /** How often there is room for a visit. */
-  times(change: Change): number {
-    return this.#times(this.#requestsOf(change));
+  /** How often there is room for each of these visits. */
+  times(changes: Change[]): number[] {
+    const requests = changes.map(change => this.#requestsOf(change));
+    const hosts = new Set(requests.flatMap(asked => asked.map(([host]) => host)));
+    for (const [host, found] of this.#admission.rooms([...hosts], this.#wanted)) this.#note(host, found);
+    return requests.map(asked => this.#times(asked));
   }
 
   /** The visit, which has its room then; null while it has to wait. A second host that may not be asked is not waited for. */
@@ -104,10 +111,10 @@ class Room {
   }
 
   #leftOf(host: string): number {
-    const known = this.#left.get(host);
-    if (known !== undefined) return known;
-    const limits = { want: LIMITS.visitsMax, nowMs: this.#nowMs, windowMs: LIMITS.visitPermitMsMax };
-    const { count, atMs } = this.#admission.room({ host, ...limits });
+    return this.#left.get(host) ?? this.#note(host, this.#admission.room({ host, ...this.#wanted }));
+  }
+
+  #note(host: string, { count, atMs }: { count: number; atMs: number }): number {
     if (count === 0) this.atMs = Math.min(this.atMs ?? atMs, atMs);
     this.#left.set(host, count);
     return count;
