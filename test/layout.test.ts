@@ -130,8 +130,8 @@ const RULES: Rule[] = [
   },
   {
     files: /^src\/catalog\//,
-    may: [anywhere.schemas, anywhere.plain, /^src\/(catalog|lake)\//, anywhere.crypto],
-    types: [/^src\/engine\/ports\.ts$/],
+    may: [anywhere.schemas, anywhere.plain, /^src\/(catalog|lake)\//, anywhere.crypto, anywhere.zod, /^node:zlib$/],
+    types: [/^src\/engine\/ports\.ts$/, /^src\/parquet\/footer\.ts$/],
   },
   {
     files: /^src\/api\//,
