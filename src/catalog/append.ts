@@ -70,10 +70,12 @@ export async function planAppend(
   const parent = currentSnapshot(metadata);
   const base: Base = { table, metadata, snapshotId, sequenceNumber: metadata['last-sequence-number'] + 1n };
   const before = parent ? readManifestList(await readFile(parent['manifest-list'], read)) : [];
+  // A manifest that only tells of files taken away is of the snapshot that took them, and of no later one.
+  const live = before.filter(hasLiveFiles);
   const added = addedManifest(base, files);
-  const chosen = chooseManifests(before, metadata['default-spec-id']);
-  const merged = chosen.length > 1 ? [await mergedManifest(base, chosen, read)] : [];
-  const kept = chosen.length > 1 ? before.filter(manifest => !chosen.includes(manifest)) : before;
+  const chosen = chooseManifests(live, metadata['default-spec-id']);
+  const merged = chosen.length > 0 ? [await mergedManifest(base, chosen, read)] : [];
+  const kept = live.filter(manifest => !chosen.includes(manifest));
   const manifests = [added.file, ...merged.map(({ file }) => file), ...kept];
   const list: MetadataFile = {
     uri: metadataUri(metadata.location, `snap-${snapshotId}.avro`),
@@ -95,7 +97,7 @@ export async function planAppend(
     commit: commitRequest(metadata, snapshot, lastLsn),
     snapshotId,
     committedLsn: lastLsn,
-    merged: kept === before ? 0 : chosen.length,
+    merged: chosen.length,
   };
 }
 
@@ -104,6 +106,10 @@ interface Base {
   metadata: TableMetadata;
   snapshotId: bigint;
   sequenceNumber: bigint;
+}
+
+function hasLiveFiles({ added_files_count, existing_files_count }: ManifestFile): boolean {
+  return added_files_count + existing_files_count > 0;
 }
 
 interface WrittenManifest extends MetadataFile {

@@ -22,8 +22,9 @@ export function chooseManifests(manifests: ManifestFile[], specId: number): Mani
     .filter(({ content, partition_spec_id }) => content === 0 && partition_spec_id === specId)
     .filter(({ manifest_length }) => manifest_length < MERGED_BYTES_MAX / 2)
     .sort((a, b) => Number(a.manifest_length - b.manifest_length));
-  if (small.length < SMALL_MANIFESTS_MAX) return [];
+  if (small.length <= SMALL_MANIFESTS_MAX) return [];
   let bytes = 0;
+  // Each is less than half the limit: at least two fit.
   return small.filter(({ manifest_length }) => {
     bytes += Number(manifest_length);
     return bytes <= MERGED_BYTES_MAX;
