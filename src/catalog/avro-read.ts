@@ -1,12 +1,15 @@
-import { inflateRawSync, zstdDecompressSync } from 'node:zlib';
+import { constants, inflateRawSync, zstdDecompressSync } from 'node:zlib';
 import { AVRO_MAGIC, type AvroObject, type AvroRecord, type AvroType, type AvroValue, SYNC_BYTES } from './avro.ts';
 import { brokenMetadata, type CatalogError } from './catalog-error.ts';
 
 /** A block over this is no list of files: the limit on what a reader unpacks. */
 const BLOCK_BYTES_MAX = 32 * 1024 * 1024;
-const CODECS: Record<string, (bytes: Uint8Array, options: { maxOutputLength: number }) => Uint8Array> = {
-  deflate: inflateRawSync,
-  zstandard: zstdDecompressSync,
+const CODECS: Record<string, (bytes: Uint8Array) => Uint8Array> = {
+  deflate: bytes => inflateRawSync(bytes, { maxOutputLength: BLOCK_BYTES_MAX }),
+  // Flushed, not ended: the worker's runtime takes a block that just fills its output for a truncated one
+  // (cloudflare/workerd#6769).
+  zstandard: bytes =>
+    zstdDecompressSync(bytes, { maxOutputLength: BLOCK_BYTES_MAX, finishFlush: constants.ZSTD_e_flush }),
 };
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true, fatal: false });
 
@@ -68,12 +71,11 @@ function* recordsOf(reader: AvroReader, type: ForeignType, codec: string): Gener
 }
 
 function unpacked(bytes: Uint8Array, codec: string): Uint8Array {
-  const options = { maxOutputLength: BLOCK_BYTES_MAX };
   if (codec === 'null') return bytes;
   const unpack = CODECS[codec];
   if (!unpack) throw brokenMetadata('avro file', 'the codec null, deflate or zstandard', codec.slice(0, 40));
   try {
-    return unpack(bytes, options);
+    return unpack(bytes);
   } catch {
     throw broken('a compressed block');
   }
