@@ -25,6 +25,7 @@ const tableMetadata = z.object({
   location: z.string(),
   'last-sequence-number': long.default(0n),
   'last-updated-ms': z.int(),
+  'last-column-id': z.int(),
   'current-schema-id': z.int(),
   schemas: z.array(schema),
   'default-spec-id': z.int(),

@@ -64,6 +64,16 @@ describe('an Avro file', () => {
     expect(writeAvro({ schema: SCHEMA, metadata: { content: 'data' }, records, codec })).toEqual(bytes);
   });
 
+  it('has blocks that a reader can hold one at a time', () => {
+    const records = Array.from({ length: 100 }, () => ({ ...sample(randomFrom(2)), text: 'x'.repeat(10_000) }));
+    const bytes = Buffer.from(writeAvro({ schema: SCHEMA, metadata: {}, records, codec: 'null' }));
+    const sync = bytes.subarray(-16);
+    let markers = 0;
+    for (let at = bytes.indexOf(sync); at !== -1; at = bytes.indexOf(sync, at + 1)) markers += 1;
+    // One after the header, and one after each block of 256 KiB.
+    expect(markers).toBe(1 + 4);
+  });
+
   it('of no records is one', () => {
     expect(read(writeAvro({ schema: SCHEMA, metadata: {}, records: [] }))).toEqual([]);
   });

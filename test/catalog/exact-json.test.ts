@@ -11,6 +11,14 @@ describe('exact JSON', () => {
     expect(exactJson(parseExactJson(text))).toBe(text);
   });
 
+  it.each([2n ** 53n, 2n ** 53n + 1n, -(2n ** 53n) - 1n, 10n ** 16n, 99_999_999_999_999_999n])(
+    'keeps %d by itself',
+    value => {
+      expect(parseExactJson(`[${value}]`)).toEqual([value]);
+      expect(parseExactJson(`{"id": ${value}}`)).toEqual({ id: value });
+    },
+  );
+
   it('leaves every other value as JSON has it', () => {
     const value = {
       a: 1,

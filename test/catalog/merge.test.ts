@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { githubProfile } from '../../schemas/github_profile.ts';
+import { icebergSchema } from '../../schemas/iceberg.ts';
 import { planAppend } from '../../src/catalog/append.ts';
-import { CatalogError } from '../../src/catalog/catalog-error.ts';
-import { readManifest } from '../../src/catalog/manifest.ts';
+import { type ManifestEntry, writeManifest } from '../../src/catalog/manifest.ts';
 import { type ManifestFile, readManifestList } from '../../src/catalog/manifest-list.ts';
 import { chooseManifests, MERGED_BYTES_MAX, mergeEntries } from '../../src/catalog/merge.ts';
 import { readBack, rowsOf } from '../parquet/rows.ts';
@@ -129,14 +129,58 @@ describe('manifests to merge', () => {
 });
 
 describe('an entry that is merged', () => {
-  it('of an old manifest keeps what it has, and is refused where it has no sequence number', async () => {
+  /** A manifest of entries of the given history, as its list tells of it. */
+  async function manifestOf(histories: Partial<ManifestEntry>[]) {
     const { world } = await grown(1);
     const [live] = new Foreigner(world.catalog).liveFiles(table.name);
-    const bytes = (await world.readFile(live!.manifest.manifest_path))!;
-    const [entry] = mergeEntries([{ file: live!.manifest, bytes }]).entries;
-    expect(entry).toMatchObject({ status: 0, snapshot_id: 1n, sequence_number: 1n, file_sequence_number: 1n });
-    expect(entry!.data_file).toEqual([...readManifest(bytes)][0]!.data_file);
-    const wrong = { ...live!.manifest, existing_files_count: 1 };
-    expect(() => [...mergeEntries([{ file: wrong, bytes }]).entries]).toThrow(CatalogError);
+    const entries = histories.map(history => ({ ...live!.entry, ...history }));
+    const bytes = writeManifest(entries, { schema: icebergSchema(table), specId: 0 });
+    const count = (status: number) => entries.filter(entry => entry.status === status).length;
+    return {
+      bytes,
+      file: {
+        ...live!.manifest,
+        sequence_number: 9n,
+        added_snapshot_id: 90n,
+        added_files_count: count(1),
+        existing_files_count: count(0),
+      },
+    };
+  }
+
+  const inherits = { snapshot_id: null, sequence_number: null, file_sequence_number: null };
+  const keeps = { snapshot_id: 50n, sequence_number: 5n, file_sequence_number: 6n };
+
+  it.each([
+    [
+      'inherits what it lacks',
+      { status: 1, ...inherits },
+      { snapshot_id: 90n, sequence_number: 9n, file_sequence_number: 9n },
+    ],
+    ['keeps what it has', { status: 1, ...keeps }, keeps],
+    ['keeps what it had when it was merged before', { status: 0, ...keeps }, keeps],
+  ])('%s', async (_, history, expected) => {
+    const merge = mergeEntries([await manifestOf([history])]);
+    expect([...merge.entries]).toEqual([expect.objectContaining({ status: 0, ...expected })]);
+    expect(merge.counts()).toEqual({ files: 1, rows: 2n, minSequenceNumber: expected.sequence_number });
+  });
+
+  it('is not one of a file that was taken away', async () => {
+    const merge = mergeEntries([
+      await manifestOf([
+        { status: 2, ...keeps },
+        { status: 0, ...keeps },
+      ]),
+    ]);
+    expect([...merge.entries]).toHaveLength(1);
+    expect(merge.counts().files).toBe(1);
+  });
+
+  it('is refused where an old file has no sequence number, or where there are more than the list says', async () => {
+    const old = mergeEntries([await manifestOf([{ status: 0, ...inherits }])]);
+    expect(() => [...old.entries]).toThrow('manifest: expected sequence numbers of an old file, got none');
+    const { file, bytes } = await manifestOf([{ status: 1, ...inherits }]);
+    const more = mergeEntries([{ file: { ...file, existing_files_count: 1 }, bytes }]);
+    expect(() => [...more.entries]).toThrow('manifest: expected 2 files, got 1');
   });
 });

@@ -63,6 +63,8 @@ class Refusal {
 export class MemoryCatalog {
   readonly bucket: MemoryBucket;
   readonly told: Told[] = [];
+  /** What the last request would be given up by. */
+  lastSignal: AbortSignal | null = null;
   /** Each is used once, by the first request it fits. */
   readonly lies: Lie[] = [];
   /** A catalog may assign field ids of its own when it makes a table. */
@@ -85,6 +87,7 @@ export class MemoryCatalog {
   /** The catalog as the client reaches it. */
   readonly fetch: FetchPort = async (url, init) => {
     const { operation, run } = this.#route(new URL(url), init);
+    this.lastSignal = init.signal ?? null;
     const at = this.lies.findIndex(({ on }) => on === operation);
     const [told] = at === -1 ? [] : this.lies.splice(at, 1);
     const requestBytes = url.length + String(init.body ?? '').length;
@@ -271,6 +274,14 @@ export class MemoryCatalog {
       case 'set-snapshot-ref':
         setRef(metadata, update);
         return;
+      case 'add-schema':
+        addSchema(metadata, update.schema as Metadata['schemas'][0]);
+        return;
+      case 'set-current-schema':
+        // REST spec, SetCurrentSchemaUpdate: -1 is the schema added last.
+        metadata['current-schema-id'] =
+          update['schema-id'] === -1 ? metadata.schemas.at(-1)!['schema-id'] : update['schema-id'];
+        return;
       case 'set-properties':
         // REST spec, SetPropertiesUpdate.
         Object.assign(metadata.properties, update.updates);
@@ -313,10 +324,22 @@ function checkRequirement(metadata: Metadata, requirement: Json): void {
         throw failed('branch has changed');
       return;
     }
+    case 'assert-current-schema-id':
+      if (requirement['current-schema-id'] !== metadata['current-schema-id']) throw failed('schema has changed');
+      return;
+    case 'assert-last-assigned-field-id':
+      if (requirement['last-assigned-field-id'] !== metadata['last-column-id']) throw failed('columns were added');
+      return;
     default:
       // REST spec, updateTable: servers are required to fail with 400 if any unknown requirements are received.
       throw new Refusal(400, 'BadRequestException', `unknown requirement ${requirement.type}`);
   }
+}
+
+/** REST spec, AddSchemaUpdate: the server tracks the last column id, and gives the schema its own. */
+function addSchema(metadata: Metadata, schema: Metadata['schemas'][0]): void {
+  metadata.schemas.push({ ...schema, 'schema-id': metadata.schemas.at(-1)!['schema-id'] + 1 });
+  metadata['last-column-id'] = Math.max(...schema.fields.map(({ id }) => id), metadata['last-column-id'] as number);
 }
 
 /** REST spec, SetSnapshotRefUpdate. */

@@ -173,6 +173,8 @@ describe('a commit answered by', () => {
     await new Promise(resolve => setImmediate(resolve));
     await world.clock.advance(45_000);
     expect(await ended).toMatchObject({ kind: 'unanswered', outcomeUnknown: true });
+    // The request is let go of, and with it its connection.
+    expect(world.catalog.lastSignal?.aborted).toBe(true);
   });
 
   it('a wait until a date is a wait from now', async () => {

@@ -2,8 +2,9 @@ import { describe, expect, it } from 'vitest';
 import { githubProfile as table } from '../../schemas/github_profile.ts';
 import { icebergSchema } from '../../schemas/iceberg.ts';
 import { TABLES } from '../../schemas/index.ts';
+import type { Table } from '../../schemas/table.ts';
 import { openTable } from '../../src/catalog/table.ts';
-import { rowsOf } from '../parquet/rows.ts';
+import { readBack, rowsOf } from '../parquet/rows.ts';
 import { lie } from './lies.ts';
 import type { Metadata } from './rest-catalog.ts';
 import { CatalogWorld } from './world.ts';
@@ -57,6 +58,57 @@ describe('a table in the catalog', () => {
     const metadata = (await world.client.loadTable(table.name))!;
     await expect(world.planned(table, [file], metadata)).rejects.toMatchObject({ kind: 'table-differs' });
     expect(operations(world)).not.toContain('commit');
+  });
+});
+
+describe('a column added to a declaration', () => {
+  const newer: Table = {
+    ...table,
+    version: table.version + 1,
+    columns: [
+      ...table.columns,
+      { name: 'added', type: 'utf8', required: false, description: 'Newer.', fieldId: table.columns.length + 1 },
+    ],
+  };
+
+  it('is added to its table, whose old rows have none', async () => {
+    const world = new CatalogWorld();
+    await world.open(table);
+    const old = rowsOf(table, 3);
+    await world.append(table, [world.place(table, old)]);
+    const metadata = await world.open(newer);
+    expect(metadata['current-schema-id']).toBe(1);
+    expect(metadata.schemas.map(({ fields }) => fields.length)).toEqual([table.columns.length, newer.columns.length]);
+    expect(await world.open(newer)).toEqual(metadata);
+    const rows = rowsOf(newer, 3, { firstLsn: 4 });
+    await world.append(newer, [world.place(newer, rows, { firstLsn: 4 })]);
+    expect(await world.rows(newer)).toEqual(readBack(newer, [...old.map(row => [...row, null]), ...rows]));
+    expect(world.catalog.metadata(table.name).snapshots[1]).toMatchObject({ 'schema-id': 1 });
+  });
+
+  it('is not while the rest of the table differs', async () => {
+    const world = new CatalogWorld();
+    await world.open(table);
+    world.catalog.change(table.name, ({ schemas }) => Object.assign(schemas[0]!.fields[0]!, { type: 'long' }));
+    await expect(world.open(newer)).rejects.toMatchObject({ kind: 'table-differs' });
+    expect(operations(world)).not.toContain('commit');
+  });
+
+  it('is added once by two at the same time', async () => {
+    const world = new CatalogWorld();
+    await world.open(table);
+    world.catalog.lies.push(lie.late('commit'));
+    await expect(world.open(newer)).rejects.toMatchObject({ kind: 'unanswered', outcomeUnknown: true });
+    await world.open(newer);
+    world.catalog.arrive();
+    expect(world.catalog.metadata(table.name).schemas).toHaveLength(2);
+  });
+
+  it('is refused where somebody dropped it: under its id there are values', async () => {
+    const world = new CatalogWorld();
+    await world.open(table);
+    world.catalog.change(table.name, ({ schemas }) => void schemas[0]!.fields.pop());
+    await expect(world.open(table)).rejects.toMatchObject({ kind: 'table-differs' });
   });
 });
 
