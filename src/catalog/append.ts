@@ -1,5 +1,5 @@
 import type { Table } from '../../schemas/table.ts';
-import { CatalogError } from './catalog-error.ts';
+import { brokenMetadata, CatalogError } from './catalog-error.ts';
 import { dataFileEntry, type PlacedFile } from './data-file.ts';
 import { metadataUri } from './location.ts';
 import { STATUS, writeManifest } from './manifest.ts';
@@ -12,6 +12,7 @@ import {
   committedLsn,
   currentSchema,
   currentSnapshot,
+  type Snapshot,
   type TableMetadata,
 } from './table-metadata.ts';
 
@@ -69,7 +70,7 @@ export async function planAppend(
   checkRun(table, committedLsn(metadata), files);
   const parent = currentSnapshot(metadata);
   const base: Base = { table, metadata, snapshotId, sequenceNumber: metadata['last-sequence-number'] + 1n };
-  const before = parent ? readManifestList(await readFile(parent['manifest-list'], read)) : [];
+  const before = parent ? await manifestsOf(parent, read) : [];
   // A manifest that only tells of files taken away is of the snapshot that took them, and of no later one.
   const live = before.filter(hasLiveFiles);
   const added = addedManifest(base, files);
@@ -219,6 +220,11 @@ function writtenManifest(
     ...counts,
   };
   return { uri, bytes, file };
+}
+
+async function manifestsOf({ 'manifest-list': uri }: Snapshot, read: ReadMetadataFile): Promise<ManifestFile[]> {
+  if (uri === undefined) throw brokenMetadata('snapshot', 'a manifest list', 'none');
+  return readManifestList(await readFile(uri, read));
 }
 
 async function readFile(uri: string, read: ReadMetadataFile): Promise<Uint8Array> {

@@ -9,7 +9,8 @@ const long = z.union([z.int(), z.bigint()]).transform(BigInt);
 const snapshot = z.object({
   'snapshot-id': long,
   'timestamp-ms': z.int(),
-  'manifest-list': z.string(),
+  // Snapshots of format version 1 may have none.
+  'manifest-list': z.string().optional(),
   summary: z.record(z.string(), z.string()).optional(),
 });
 

@@ -107,6 +107,14 @@ describe('an append', () => {
     expect(list[0]!.manifest_length).toBe(BigInt(append.metadataFiles[0]!.bytes.length));
   });
 
+  it('is the same bytes when it is planned again, so that writing them again changes nothing', async () => {
+    const { world, next } = await begun();
+    const metadata = await world.open(table);
+    const request = { table, metadata, files: [next(), next()], snapshotId: 77n, nowMs: 5 };
+    const plan = () => planAppend(request, uri => world.readFile(uri));
+    expect(await plan()).toEqual(await plan());
+  });
+
   it('never dates a snapshot before the last change of its table', async () => {
     const { world, next } = await begun();
     world.catalog.nowMs += 3_600_000;

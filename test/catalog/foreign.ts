@@ -8,7 +8,7 @@ import { MANIFEST_FILE, type ManifestFile, readManifestList } from '../../src/ca
 import { type DataFileFacts, readFacts } from '../../src/parquet/footer.ts';
 import { readWithHyparquet } from '../parquet/readers.ts';
 import { encode } from '../parquet/rows.ts';
-import { BUCKET, type MemoryCatalog, type Metadata } from './rest-catalog.ts';
+import { BUCKET, type MemoryCatalog, type Metadata, type StoredSnapshot } from './rest-catalog.ts';
 
 /** The ids of other writers take all 63 bits. */
 const FOREIGN_ID = 3_051_729_675_574_597_000n;
@@ -39,6 +39,7 @@ export class Foreigner {
   /** Compaction: all rows go into one new file, and a snapshot of operation `replace` takes the old ones away. */
   async compact(table: Table): Promise<void> {
     const files = this.liveFiles(table.name);
+    if (files.length === 0) return;
     const rows: Value[][] = [];
     for (const { entry } of files) {
       rows.push(...(await readWithHyparquet(table, this.#bytes(entry.data_file.file_path))));
@@ -53,21 +54,30 @@ export class Foreigner {
     this.#commit(table.name, { added: [data_file], removed: files });
   }
 
-  /** Snapshot expiry: only the current snapshot stays, and no file that it does not use. */
+  /**
+   * Snapshot expiry: only the current snapshot stays, and the files go that only the others used. What no snapshot ever
+   * named is left alone, as Basin Catalog leaves it.
+   */
   expire(name: string): void {
+    const { snapshots } = this.#catalog.metadata(name);
     const metadata = this.#catalog.change(name, changed => {
       changed.snapshots = changed.snapshots.filter(({ 'snapshot-id': id }) => id === changed['current-snapshot-id']);
     });
-    const manifests = this.#manifests(metadata);
-    const used = new Set([
-      ...metadata.snapshots.map(snapshot => snapshot['manifest-list']),
-      ...manifests.map(({ manifest_path }) => manifest_path),
-      ...this.liveFiles(name).map(({ entry }) => entry.data_file.file_path),
-    ]);
-    const usedKeys = new Set([...used].map(uri => objectKey(uri, BUCKET)));
-    for (const key of this.#catalog.bucket.keys(objectKey(metadata.location, BUCKET))) {
-      if (!key.endsWith('.metadata.json') && !usedKeys.has(key)) this.#catalog.bucket.objects.delete(key);
+    const used = new Set(metadata.snapshots.flatMap(snapshot => this.#usedBy(snapshot)));
+    for (const uri of snapshots.flatMap(snapshot => this.#usedBy(snapshot))) {
+      if (!used.has(uri)) this.#catalog.bucket.objects.delete(objectKey(uri, BUCKET));
     }
+  }
+
+  #usedBy(snapshot: StoredSnapshot): string[] {
+    const list = snapshot['manifest-list'];
+    const paths = readManifestList(this.#bytes(list)).map(({ manifest_path }) => manifest_path);
+    const files = paths.flatMap(path =>
+      [...readManifest(this.#bytes(path))]
+        .filter(({ status }) => status !== STATUS.deleted)
+        .map(({ data_file }) => data_file.file_path),
+    );
+    return [list, ...paths, ...files];
   }
 
   #commit(name: string, { added, removed }: { added: ManifestEntry['data_file'][]; removed: LiveFile[] }): void {

@@ -41,7 +41,7 @@ describe('in the worker', () => {
     const client = new RestCatalog({ ...options, fetch: catalog.fetch, clock });
     for (let i = 0; i < 103; i++) await append(catalog, client, 2 * i + 1);
     const metadata = (await client.loadTable(table.name))!;
-    const list = readManifestList(bytesAt(catalog, metadata.snapshots[0]!['manifest-list']));
+    const list = readManifestList(bytesAt(catalog, metadata.snapshots[0]!['manifest-list']!));
     const files = list.flatMap(({ manifest_path }) => [...readManifest(bytesAt(catalog, manifest_path))]);
     expect(list).toHaveLength(3);
     expect(new Set(files.map(({ data_file }) => data_file.file_path)).size).toBe(103);
