@@ -28,6 +28,7 @@ class Trouble {
   readonly #world: CatalogWorld;
   readonly #random: () => number;
   readonly #foreigner: Foreigner;
+  #highestLsn = 0;
 
   constructor(world: CatalogWorld, random: () => number) {
     this.#world = world;
@@ -47,6 +48,7 @@ class Trouble {
       lie.lostRequest(on),
       lie.lostAnswer(on),
       lie.late(on),
+      lie.late('commit'),
       lie.throttled(on),
       lie.concurrentUpdate(happens),
       lie.serverError(on, { status: this.#pick([500, 502, 503, 504]), happens }),
@@ -56,11 +58,21 @@ class Trouble {
     this.#world.catalog.lies.push(this.#pick(lies));
   }
 
+  /** What is committed stays committed: a reader who has seen a row sees it from then on. */
+  look(): void {
+    const { properties } = this.#world.catalog.metadata(table.name);
+    const lsn = Number(properties['tributary.committed_lsn']);
+    expect(lsn).toBeGreaterThanOrEqual(this.#highestLsn);
+    this.#highestLsn = lsn;
+  }
+
   async meddle(): Promise<void> {
+    this.look();
     const dice = this.#random();
     if (dice < 0.2) this.#world.catalog.arrive();
     else if (dice < 0.3) await this.#foreigner.compact(table);
     else if (dice < 0.4) this.#foreigner.expire(table.name);
+    this.look();
   }
 }
 
@@ -76,6 +88,7 @@ async function commitAll(world: CatalogWorld, files: () => Promise<PlacedFile[]>
       const append = await world.planned(table, rest.slice(0, 1 + (attempt % 3)), metadata);
       await trouble.meddle();
       await world.client.commit(table.name, append.commit);
+      await trouble.meddle();
     } catch (error) {
       if (!(error instanceof CatalogError)) throw error;
       expect(error.kind).not.toBe('files-broken');
@@ -91,6 +104,7 @@ it('whatever the catalog does, every row is in its table once, and the property 
       const random = randomFrom(seed);
       const world = new CatalogWorld();
       world.catalog.commitsPerMinuteMax = 5;
+      world.catalog.checksSequence = random() < 0.5;
       const trouble = new Trouble(world, random);
       const rows = rowsOf(table, FILES * 2, { seed });
       let placed: PlacedFile[] | null = null;
@@ -103,6 +117,7 @@ it('whatever the catalog does, every row is in its table once, and the property 
       await commitAll(world, files, trouble);
       // What was sent long ago arrives when all is done.
       world.catalog.arrive();
+      trouble.look();
       expect(await world.rows(table)).toEqual(readBack(table, rows));
       expect(world.catalog.metadata(table.name).properties['tributary.committed_lsn']).toBe(String(FILES * 2));
     } catch (error) {
