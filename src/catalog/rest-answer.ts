@@ -1,8 +1,8 @@
 import { CatalogError, type CatalogErrorKind } from './catalog-error.ts';
 import { parseExactJson } from './exact-json.ts';
 
-/** A table's metadata grows by some 500 bytes a snapshot; this is a month of commits, many times over. */
-const ANSWER_BYTES_MAX = 32 * 1024 * 1024;
+/** A table's metadata grows by some 700 bytes a snapshot: this is eight months of a commit every 15 minutes. */
+const ANSWER_BYTES_MAX = 16 * 1024 * 1024;
 /** Characters of a catalog's own words that are told. */
 const WORDS_MAX = 200;
 const SECOND = 1000;
@@ -45,7 +45,8 @@ export async function readAnswer(
     if (text === '') return null;
     const answer = jsonOf(text);
     if (answer !== undefined) return answer;
-    throw failure('not-a-catalog', asked, { status, got: kindOfText(text), outcomeUnknown: asked.changes });
+    const got = toldWords(kindOfText(text), token);
+    throw failure('not-a-catalog', asked, { status, got, outcomeUnknown: asked.changes });
   }
   const model = errorModel(text);
   const got = model ? `${model.type}: ${model.message}` : kindOfText(text);
@@ -131,7 +132,8 @@ function toldWords(text: string, token: string): string {
 function retryAfterMs({ headers }: Response, nowMs: number): number | null {
   const text = headers.get('retry-after')?.trim() ?? '';
   if (/^\d{1,9}$/.test(text)) return Number(text) * SECOND;
-  const atMs = Date.parse(text);
+  // A date begins with its day; the parser would make one of nearly anything.
+  const atMs = /^[A-Z][a-z]{2},/.test(text) ? Date.parse(text) : Number.NaN;
   return Number.isNaN(atMs) ? null : Math.max(0, atMs - nowMs);
 }
 

@@ -1,7 +1,7 @@
 import { icebergSchema } from '../../schemas/iceberg.ts';
 import type { Table } from '../../schemas/table.ts';
 import type { ClockPort } from '../engine/ports.ts';
-import { SettingError } from '../errors.ts';
+import { messageOf, SettingError } from '../errors.ts';
 import type { CommitRequest } from './append.ts';
 import { CatalogError } from './catalog-error.ts';
 import { exactJson } from './exact-json.ts';
@@ -58,7 +58,7 @@ export class RestCatalog {
     const asked: Asked = { subject: `catalog load ${name}`, changes: false, onConflict: 'conflict' };
     // Only the newest snapshot is of use (REST spec, loadTable: snapshots). Basin Catalog gives all of them.
     const answer = await this.#orNull(this.#ask('GET', `${this.#tablesPath()}/${name}?snapshots=refs`, { asked }));
-    return answer === null ? null : metadataOf(answer, asked.subject);
+    return answer === null ? null : metadataOf(answer, asked);
   }
 
   /**
@@ -75,19 +75,13 @@ export class RestCatalog {
       'stage-create': false,
       properties: { 'format-version': '2', comment: table.description, ...properties },
     };
-    return metadataOf(await this.#ask('POST', this.#tablesPath(), { asked, body }), asked.subject);
+    return metadataOf(await this.#ask('POST', this.#tablesPath(), { asked, body }), asked);
   }
 
   /** Commits to a table and gives its metadata then. Throws `conflict` when it is no longer what the commit was made for. */
   async commit(name: string, commit: CommitRequest): Promise<TableMetadata> {
     const asked: Asked = { subject: `catalog commit ${name}`, changes: true, onConflict: 'conflict' };
-    const answer = await this.#ask('POST', `${this.#tablesPath()}/${name}`, { asked, body: commit });
-    try {
-      return metadataOf(answer, asked.subject);
-    } catch (error) {
-      // Answered as if it had worked, but not by a catalog.
-      throw unanswered(asked, (error as Error).message);
-    }
+    return metadataOf(await this.#ask('POST', `${this.#tablesPath()}/${name}`, { asked, body: commit }), asked);
   }
 
   #namespacePath(): string {
@@ -159,6 +153,11 @@ export class RestCatalog {
   }
 }
 
-function metadataOf(answer: unknown, subject: string): TableMetadata {
-  return readTableMetadata((answer as { metadata?: unknown } | null)?.metadata, subject);
+function metadataOf(answer: unknown, asked: Asked): TableMetadata {
+  try {
+    return readTableMetadata((answer as { metadata?: unknown } | null)?.metadata, asked.subject);
+  } catch (error) {
+    // Answered as if it had been carried out, but not by a catalog.
+    throw asked.changes ? unanswered(asked, messageOf(error)) : error;
+  }
 }

@@ -177,6 +177,34 @@ describe('a commit answered by', () => {
     expect(world.catalog.lastSignal?.aborted).toBe(true);
   });
 
+  it.each(['soon', '60.5', '-1', ''])('a wait of "%s" is no wait', async retryAfter => {
+    const { world, commit } = await ready();
+    world.catalog.lies.push(lie.throttled('commit', retryAfter));
+    expect(await caught(commit())).toMatchObject({ kind: 'throttled', retryAfterMs: null });
+  });
+
+  it.each([
+    ['200 and text', `Bearer ${TOKEN} ${'x'.repeat(1_000)}`, 'not-a-catalog'],
+    ['200 and other JSON', `{"token":"${TOKEN}"}`, 'unanswered'],
+    ['200 and nothing', '', 'unanswered'],
+  ])('%s has an unknown outcome, and is not quoted at length', async (_, body, kind) => {
+    const { world, commit } = await ready();
+    world.catalog.lies.push({ on: 'commit', happens: 'now', answer: { status: 200, body } });
+    const error = await caught(commit());
+    expect(error).toMatchObject({ kind, outcomeUnknown: true });
+    expect(error.message.length).toBeLessThan(400);
+  });
+
+  it('more than anyone needs is not read to its end', async () => {
+    const { world, commit } = await ready();
+    world.catalog.lies.push({
+      on: 'commit',
+      happens: 'now',
+      answer: { status: 200, body: ' '.repeat(17 * 1024 * 1024) },
+    });
+    expect(await caught(commit())).toMatchObject({ kind: 'unanswered', outcomeUnknown: true });
+  });
+
   it('a wait until a date is a wait from now', async () => {
     const { world, commit } = await ready();
     const date = new Date(world.clock.now() + 90_000).toUTCString();
