@@ -1,6 +1,7 @@
 import { LIMITS } from '../config.ts';
-import type { Change, Seen, Servers, Visit } from '../sources/source.ts';
+import type { Change, Seen, Visit } from '../sources/source.ts';
 import { type Accepted, type Outcome, TAIL } from './journal-append.ts';
+import { JournalServers } from './journal-servers.ts';
 import type { AgendaRules, SqlPort, SqlValue } from './ports.ts';
 
 /** A key that is visited again and again. Times are milliseconds since 1970. */
@@ -65,13 +66,14 @@ export function agendaOf({ agenda }: { agenda: JournalAgenda | null }): JournalA
 
 /** The agenda in the object's SQLite: keys with due times. A key is due again in the transaction that accepts its visit. */
 export class JournalAgenda {
+  readonly servers: JournalServers;
   readonly #sql: SqlPort;
   readonly #rules: AgendaRules;
-  #servers: Servers | null = null;
 
   constructor(sql: SqlPort, rules: AgendaRules) {
     this.#sql = sql;
     this.#rules = rules;
+    this.servers = new JournalServers(sql);
   }
 
   /** Adds a key that is due at once. Null, or when it was added before; then it stays as it is. */
@@ -203,27 +205,6 @@ export class JournalAgenda {
     );
   }
 
-  /** Where keys are served, as it was last told; null when it never was. */
-  servers(): Servers | null {
-    if (this.#servers) return this.#servers;
-    const [kept] = this.#sql.exec<{ servers: string; etag: string | null; fresh_until_ms: number }>(
-      'SELECT servers, etag, fresh_until_ms FROM agenda_servers',
-    );
-    if (!kept) return null;
-    const servers = JSON.parse(kept.servers) as Servers['servers'];
-    this.#servers = { servers, etag: kept.etag, freshUntilMs: kept.fresh_until_ms };
-    return this.#servers;
-  }
-
-  saveServers(told: Servers): void {
-    this.#sql.exec(
-      `INSERT INTO agenda_servers (id, servers, etag, fresh_until_ms) VALUES (1, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET
-         servers = excluded.servers, etag = excluded.etag, fresh_until_ms = excluded.fresh_until_ms`,
-      ...[JSON.stringify(told.servers), told.etag, told.freshUntilMs],
-    );
-    this.#servers = told;
-  }
-
   /** Where a key is asked for; nowhere while it is not watched. */
   hostsOf(key: string): Pick<Change, 'server' | 'alsoHost'> {
     const watched = this.find(key);
@@ -232,7 +213,7 @@ export class JournalAgenda {
 
   /** The server the keys of a space are asked of; null where none is known. */
   serverOf(space: string): string | null {
-    return this.#rules.serverOf(space, this.servers()?.servers ?? {});
+    return this.#rules.serverOf(space, this.servers.told()?.servers ?? {});
   }
 
   /**
