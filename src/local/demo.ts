@@ -3,12 +3,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { TABLES, tableNamed } from '../../schemas/index.ts';
 import type { SourceStatus } from '../api/forms.ts';
 import { messageOf } from '../errors.ts';
-import { cacheTables, localAddress, openLake } from './lake.ts';
+import { asTable } from './answer-text.ts';
+import { cacheTables, lastLsnOf, localAddress, openLake } from './lake.ts';
 import { runProgram } from './program.ts';
 import { type Replay, startReplay } from './replay.ts';
 import { type Runtime, startRuntime } from './runtime.ts';
 import { DEMO_STATE_DIR } from './settings.ts';
-import { asTable, cacheDirOf } from './sql.ts';
+import { cacheDirOf } from './sql.ts';
 import { lockState } from './state-lock.ts';
 import { count, fetchStatus, tableSums } from './status.ts';
 import { openTables, type Tables } from './tables.ts';
@@ -157,7 +158,10 @@ async function openAtRest({ url, port, stateDir }: Runtime): Promise<{ status: S
   while (true) {
     const files = await cacheTables(lake, { folder: cacheDirOf(stateDir), tables: TABLES });
     const status = await fetchStatus(url, 'npm');
-    if (status.buffer.rows === 0 && status.tables.npm_package?.last_lsn === before.tables.npm_package?.last_lsn) {
+    const lastLsn = status.tables.npm_package?.last_lsn;
+    const isAtRest = status.buffer.rows === 0 && lastLsn === before.tables.npm_package?.last_lsn;
+    // The catalog is written after the status tells of a file.
+    if (isAtRest && lastLsn === (await lastLsnOf(lake, tableNamed('npm_package')))) {
       return { status, tables: await openTables({ bucket: lake.bucket, tables: TABLES, files }) };
     }
     before = status;
