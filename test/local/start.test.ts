@@ -202,7 +202,7 @@ describe('settings', () => {
     const wrong = (env: Record<string, string>) => () => enabledSources(workerSettings(env));
     const registry = { NPM_REGISTRY_URL: 'http://127.0.0.1:1' };
     expect(wrong({})).toThrow(/^NPM_REGISTRY_URL: expected an http or https URL.*, got null$/);
-    expect(wrong({ ...registry, SOURCES: 'npm,nope' })).toThrow('SOURCES: expected ids of npm, got "nope"');
+    expect(wrong({ ...registry, SOURCES: 'npm,nope' })).toThrow('SOURCES: expected ids of npm, whois, got "nope"');
     expect(wrong({ ...registry, NPM_POLL_MS: 'often' })).toThrow(
       /^NPM_POLL_MS: expected a whole number .* got "often"$/,
     );
