@@ -1,3 +1,4 @@
+import { cutTo, widthOf } from '../sql/text-width.ts';
 import { plainText } from './program.ts';
 import type { Answer } from './tables.ts';
 
@@ -39,27 +40,7 @@ function csvValue(value: unknown): string {
 
 function cellText(value: unknown): string {
   if (value === null) return 'NULL';
-  const text = plainText(typeof value === 'object' ? JSON.stringify(value) : String(value));
-  if (widthOf(text) <= CELL_WIDTH_MAX) return text;
-  let cut = '';
-  for (const { segment } of GRAPHEMES.segment(text)) {
-    if (widthOf(cut) + widthOf(segment) >= CELL_WIDTH_MAX) break;
-    cut += segment;
-  }
-  return `${cut}…`;
-}
-
-const GRAPHEMES = new Intl.Segmenter('en', { granularity: 'grapheme' });
-/** What a terminal shows two cells wide. */
-const WIDE =
-  /^(?:\p{Emoji_Presentation}|\p{Script=Han}|\p{Script=Hiragana}|\p{Script=Katakana}|\p{Script=Hangul}|[\u3000-\u303f\uff01-\uff60])/u;
-
-function widthOf(text: string): number {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: most text is ASCII and needs no look at each character.
-  if (/^[\x00-\x7f]*$/.test(text)) return text.length;
-  let width = 0;
-  for (const { segment } of GRAPHEMES.segment(text)) width += WIDE.test(segment) ? 2 : 1;
-  return width;
+  return cutTo(plainText(typeof value === 'object' ? JSON.stringify(value) : String(value)), CELL_WIDTH_MAX);
 }
 
 function pad(text: string, width: number, right: boolean): string {

@@ -116,9 +116,14 @@ async function query(
   { sql, names, rowsMax, signal }: { sql: string; names: Names; rowsMax?: number; signal?: AbortSignal },
 ): Promise<Answer> {
   const rewritten = forLocalEngine(readStatement(sql, names));
-  const interrupt = () => connection.interrupt();
+  let interrupts: NodeJS.Timeout | undefined;
+  // The engine forgets an interrupt that comes before it has begun.
+  const interrupt = () => {
+    interrupts ??= setInterval(() => connection.interrupt(), INTERRUPT_MS);
+  };
   signal?.addEventListener('abort', interrupt);
   try {
+    signal?.throwIfAborted();
     const statements = await connection.extractStatements(rewritten.text);
     const statement = await statements.prepare(0);
     if (statements.count !== 1 || !READING.has(statement.statementType)) {
@@ -137,9 +142,11 @@ async function query(
     throw error instanceof SqlError ? error : engineError(messageOf(error), rewritten);
   } finally {
     signal?.removeEventListener('abort', interrupt);
+    clearInterval(interrupts);
   }
 }
 
+const INTERRUPT_MS = 20;
 const READING = new Set([StatementType.SELECT, StatementType.EXPLAIN]);
 
 /** DuckDB's own error, which it gives as JSON, as one at a place of the user's text. */

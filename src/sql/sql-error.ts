@@ -1,3 +1,5 @@
+import { widthOf } from './text-width.ts';
+
 /**
  * What is wrong with a query, and where: `at` is an index into the text the user wrote, null where no place is known.
  * The message says what; `hint` says what to do.
@@ -52,7 +54,7 @@ export function explain(error: SqlError, text: string): string {
   const before = head + plain(whole.slice(cutBefore, at - lineStart));
   const shown = before + plain(whole.slice(at - lineStart, cutAfter)) + tail;
   const label = `line ${line}: `;
-  const caret = ' '.repeat([...label, ...before].length);
+  const caret = ' '.repeat(widthOf(label + before));
   return `${error.message}\n${label}${shown}\n${caret}^ column ${column}`;
 }
 

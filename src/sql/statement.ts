@@ -34,9 +34,10 @@ export interface Statement {
 const QUERY_STARTS = ['select', 'with', 'from', 'values'];
 const DESCRIPTIONS = ['describe', 'desc', 'summarize', 'show'];
 const SHOWN = ['tables', 'schemas', 'databases', 'namespaces', 'all'];
-/** Behind these, commas separate no tables any more. */
-const AFTER_FROM =
-  'select where group having qualify window order limit offset fetch union intersect except values'.split(' ');
+/** Behind these, commas separate no tables any more. All are reserved: a word that could be a name would hide a table. */
+const AFTER_FROM = 'select where group having qualify window order limit offset fetch union intersect except'.split(
+  ' ',
+);
 const JOINS = 'join inner left right full cross natural on using asof positional semi anti'.split(' ');
 /** What may follow a table without being its other name. */
 const AFTER_TABLE = [...AFTER_FROM, ...JOINS, 'tablesample', 'pivot', 'unpivot', 'for'];
@@ -109,7 +110,7 @@ class StatementReader {
     const path = this.#path;
     const shows = path.word() === 'show';
     path.step++;
-    if (QUERY_STARTS.includes(path.word()) || path.isMark('(')) this.#query();
+    if (this.#startsQuery() || path.isMark('(')) this.#query();
     else if (!shows || !SHOWN.includes(path.word())) this.#table();
     else while (path.word() !== '') path.step++;
   }
@@ -118,7 +119,7 @@ class StatementReader {
   #query(): void {
     const path = this.#path;
     if (path.isMark('(')) this.#group('query');
-    else if (!QUERY_STARTS.includes(path.word())) {
+    else if (!this.#startsQuery()) {
       throw this.#wrong(`query: expected one that only reads, got ${path.here.found}`, READS);
     }
     if (path.word() === 'with') {
@@ -132,6 +133,12 @@ class StatementReader {
     this.#body({ inFrom: false });
   }
 
+  /** VALUES is the name of a table where no list follows. */
+  #startsQuery(): boolean {
+    const word = this.#path.word();
+    return QUERY_STARTS.includes(word) && (word !== 'values' || this.#path.isMark('(', 1));
+  }
+
   /** Everything between parentheses: a query, what stands for a table, or values; `call` is the function they are of. */
   #group(place: 'query' | 'table' | 'value', call?: number): void {
     const path = this.#path;
@@ -143,7 +150,7 @@ class StatementReader {
     path.step++;
     const word = path.word();
     if (place === 'table' && DESCRIPTIONS.includes(word)) this.#description();
-    else if (place === 'query' || word === 'with' || (place === 'table' && QUERY_STARTS.includes(word))) this.#query();
+    else if (place === 'query' || word === 'with' || (place === 'table' && this.#startsQuery())) this.#query();
     else {
       if (place === 'table') this.#table();
       this.#body({ inFrom: place === 'table', ...(call !== undefined && { call }) });

@@ -144,6 +144,25 @@ test.each([
   });
 });
 
+test('tables are described, listed and summed up, and a plan is explained', async () => {
+  const shown = (await tables.query('SHOW TABLES')).rows.flat();
+  expect(shown).toEqual(TABLES.flatMap(({ name }) => [name, `${name}_history`]).sort());
+  expect((await objects('SUMMARIZE SELECT name FROM npm_package'))[0]).toMatchObject({ column_name: 'name', max: 'd' });
+  expect((await objects('EXPLAIN SELECT name FROM npm_package'))[0]).toHaveProperty('explain_value');
+});
+
+test('a query whose asker is gone ends, also when it has hardly begun', async () => {
+  const endless = 'SELECT count(*) FROM range(1000000000000) r(i) WHERE i * i % 7 = 8';
+  for (const hasBegun of [false, true]) {
+    const asked = new AbortController();
+    const ended = tables.query(endless, { signal: asked.signal });
+    if (hasBegun) await new Promise(resolve => setImmediate(resolve));
+    asked.abort();
+    await expect(ended).rejects.toMatchObject({ name: 'AbortError' });
+  }
+  expect(await objects('SELECT 1 AS a')).toEqual([{ a: 1 }]);
+});
+
 test('nothing but the lake can be read, also past the check of a query', async () => {
   for (const text of ["FROM read_csv('/etc/hosts')", "FROM '/etc/hosts'", 'FROM "/etc/hosts"', "FROM glob('/*')"]) {
     await expect(tables.query(`SELECT * ${text}`)).rejects.toThrow(/^query: expected a table/);

@@ -101,6 +101,8 @@ describe('what is refused', () => {
     ["FROM r2_sql('data-ingestion/../x')", 'r2_sql: expected the place', 12],
     ['FROM r2_sql("data-ingestion")', 'r2_sql: expected one place in single quotes', 12],
     ["FROM r2_sql('a', 'b')", 'r2_sql: expected one place', 12],
+    ['SELECT * FROM (VALUES npm_package)', 'a table of the lake, got "values"', 15],
+    ['SELECT * FROM domain VALUES, secret', 'a table of the lake, got "secret"', 29],
     ['FROM', 'a table, got the end of the query', 4],
     ['SELECT (1', 'expected ) for this (', 7],
     ['SELECT 1)', 'no ) without its (', 8],
@@ -119,7 +121,7 @@ test('an error shows its line with a caret, of a long line only what is near', (
   const explained = (text: string) => explain(refusal(text), text).split('\n');
   expect(explained('SELECT 1,\n\t日本 FROM nope').slice(1)).toEqual([
     'line 2:  日本 FROM nope',
-    '                 ^ column 10',
+    '                   ^ column 10',
   ]);
   const [, line = '', caret = ''] = explained(`SELECT ${'x, '.repeat(500)}1 FROM nope ${'y '.repeat(100)}`);
   expect(line).toMatch(/^line 1: ….*x, x, 1 FROM nope y y .*…$/);
