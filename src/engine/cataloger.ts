@@ -52,6 +52,7 @@ export class Cataloger {
     if (!this.isDue) return;
     const { table, catalog } = this.#parts;
     await this.#putSchema(run);
+    if (catalog.isBehind(table.name)) await this.#lookAtOne(run);
     for (let attempt = 1; catalog.isBehind(table.name); attempt++) {
       if (attempt > ROOT_ATTEMPTS_MAX)
         throw new OwnError('bucket-failed', `${rootKey(table.name)}: lost ${ROOT_ATTEMPTS_MAX} puts to another writer`);
@@ -73,6 +74,19 @@ export class Cataloger {
     const put = putNewest(ports.bucket, key, bytesOf(text), newest);
     await ports.clock.within(put, LIMITS.bucketCallMsMax, `put of ${key}`);
     catalog.noteSchema(table.name, digest);
+  }
+
+  /** Each flush looks whether one object still stands that is never written again, the next one each time. */
+  async #lookAtOne(run: Run): Promise<void> {
+    const { table, ports, catalog } = this.#parts;
+    const full = catalog.full(table.name);
+    if (full.length === 0) return;
+    const at = catalog.state(table.name).snapshot % (2 * full.length);
+    const row = full[at >> 1]!;
+    const key = keysOf(row)[at % 2 === 0 ? 'segment' : 'index'];
+    await run.keepArmed();
+    const head = await ports.clock.within(ports.bucket.head(key), LIMITS.bucketCallMsMax, `head of ${key}`);
+    if (head === null) catalog.lost(row);
   }
 
   /** The segments of all files, the open one and any before it that are not full yet written now; null when there are more. */
@@ -97,7 +111,7 @@ export class Cataloger {
     // Written before, and the root did not land.
     if (row.state !== 'draft') return row;
     await run.keepArmed();
-    const keys = segmentKeys(table.name, { firstLsn: row.first_lsn, lastLsn: row.last_lsn, number: row.number });
+    const keys = keysOf(row);
     const ours = await Promise.all([
       this.#putOnce(keys.segment, JSON.stringify(segmentOf(table, { files, cursorFrom }))),
       this.#putOnce(keys.index, JSON.stringify(indexOf(table, files))),
@@ -174,9 +188,7 @@ export class Cataloger {
     const old = catalog.removable(table.name, ports.clock.now() - LIMITS.catalogKeptMs);
     if (old.length === 0) return;
     await run.keepArmed();
-    const keys = old.flatMap(({ first_lsn: firstLsn, last_lsn: lastLsn, number }) =>
-      Object.values(segmentKeys(table.name, { firstLsn, lastLsn, number })),
-    );
+    const keys = old.flatMap(row => Object.values(keysOf(row)));
     try {
       const removal = ports.bucket.remove(keys);
       await ports.clock.within(removal, LIMITS.bucketCallMsMax, `removal of ${keys.length} keys`);
@@ -189,6 +201,10 @@ export class Cataloger {
 }
 
 const JSON_TYPE = 'application/json';
+
+function keysOf({ table_name, first_lsn: firstLsn, last_lsn: lastLsn, number }: SegmentRow) {
+  return segmentKeys(table_name, { firstLsn, lastLsn, number });
+}
 
 function bytesOf(text: string): Uint8Array {
   return new TextEncoder().encode(text);

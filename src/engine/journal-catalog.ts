@@ -156,6 +156,14 @@ export class JournalCatalog {
     });
   }
 
+  /** A segment or its index is gone from the lake: both are written anew, and those after it stay as they are. */
+  lost({ table_name, first_lsn, last_lsn, number }: SegmentRow): void {
+    this.#sql.exec(
+      `UPDATE segments SET state = 'old' WHERE table_name = ? AND first_lsn = ? AND last_lsn = ? AND number = ?`,
+      ...[table_name, first_lsn, last_lsn, number],
+    );
+  }
+
   /** Nothing that was written is trusted to stand any more: all is written anew, under new names. */
   forget(table: string): void {
     this.#sql.exec("UPDATE segments SET state = 'old' WHERE table_name = ?", table);

@@ -43,14 +43,22 @@ async function costOfFlush(files: number) {
   const rootBytes = world.bucket.objects.get(rootKey(TABLE))!.bytes.length;
   const { root } = readCatalog(world.bucket, TABLE)!;
   expect(root.totals).toMatchObject({ files: files + 1, rows: files * 40 + 1, last_lsn: files * 40 + 1 });
-  console.log(`${files} files: ${calls.length} requests, ${bytes} bytes, of which the root ${rootBytes}`);
-  return { calls: calls.length, bytes, rootBytes };
+  const puts = calls.filter(call => call.startsWith('bucket.put'));
+  console.log(
+    `${files} files: ${puts.length} puts of ${calls.length} requests, ${bytes} bytes, of which the root ${rootBytes}`,
+  );
+  return { calls: calls.length, puts: puts.length, bytes, rootBytes };
 }
 
 describe('a flush', () => {
   it('costs as much on a table of 50,000 files as on one of 500', async () => {
     const [small, medium, large] = [await costOfFlush(1), await costOfFlush(499), await costOfFlush(50_499)];
-    for (const { calls } of [small, medium, large]) expect(calls).toBe(3);
+    // Once there are full segments, one look whether one of them still stands.
+    expect([small, medium, large].map(({ puts, calls }) => [puts, calls])).toEqual([
+      [3, 3],
+      [3, 3],
+      [3, 4],
+    ]);
     // What grows is the list of full segments in the root, by some 250 bytes for each 500 files.
     expect(large.bytes - large.rootBytes).toBeLessThan(1.1 * (medium.bytes - medium.rootBytes));
     expect(large.rootBytes).toBeLessThan(40 * KIB);

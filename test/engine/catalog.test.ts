@@ -3,7 +3,7 @@ import { filesHolding } from '../../src/catalog/read.ts';
 import { LIMITS } from '../../src/config.ts';
 import { JournalCatalog } from '../../src/engine/journal-catalog.ts';
 import { rootKey, schemaKey } from '../../src/lake/keys.ts';
-import { readCatalog, readIndexes } from '../simulation/catalog.ts';
+import { expectCatalog, readCatalog, readIndexes } from '../simulation/catalog.ts';
 import { CatalogReader } from '../simulation/catalog-reader.ts';
 import { fillFiles } from '../simulation/catalog-scenario.ts';
 import { expectProof } from '../simulation/proof.ts';
@@ -200,6 +200,20 @@ describe('a catalog that was lost', () => {
     expect(catalogOf(world).root.snapshot).toBeGreaterThan(3);
     reader.check();
     await expectProof(world);
+  });
+
+  it.each(['partitions', 'indexes'])('has what is gone of its %s written anew, and nothing else', async kind => {
+    const world = await startedWorld();
+    fillFiles(world, 3 * LIMITS.catalogSegmentFilesMax);
+    await settle(world, { until: () => world.isFollowed });
+    const [, gone] = catalogOf(world).root.segments;
+    world.bucket.objects.delete(kind === 'indexes' ? gone!.index : gone!.key);
+    const before = objectsOf(world);
+    for (let n = 0; n < 6; n++) await publish(world, `package-${n}`);
+    const { segments } = catalogOf(world).root;
+    const fresh = segments.filter(({ key }) => !before.includes(key));
+    expect(fresh.map(({ first_lsn }) => first_lsn)).toEqual([gone!.first_lsn, segments.at(-1)!.first_lsn]);
+    expectCatalog(world);
   });
 
   it('takes another name where something else stands under a segment’s', async () => {
