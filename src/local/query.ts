@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TABLES } from '../../schemas/index.ts';
+import type { Table } from '../../schemas/table.ts';
 import { NAMESPACE } from '../sql/names.ts';
 import { explain, SqlError } from '../sql/sql-error.ts';
 import { readStatement } from '../sql/statement.ts';
@@ -69,7 +70,11 @@ export function explained(error: unknown, query: string): unknown {
   return error instanceof SqlError ? new Error(`${explain(error, query)}\n${error.hint}`) : error;
 }
 
-function tablesOf({ bucket }: Lake, { query, namespace = NAMESPACE }: Pick<Question, 'query' | 'namespace'>) {
+/** The tables of a lake that a query names. Throws `SqlError` where it is not one that only reads. */
+export function tablesOf(
+  { bucket }: Pick<Lake, 'bucket'>,
+  { query, namespace = NAMESPACE }: Pick<Question, 'query' | 'namespace'>,
+): Table[] {
   const { references } = readStatement(query, { bucket, namespace, tables: TABLES });
   return [...new Set(references.map(reference => reference.table))];
 }

@@ -5,7 +5,7 @@ import { r2SqlPlace } from '../sql/names.ts';
 import { asCsv, asJson, asTable } from './answer-text.ts';
 import { type LakeAddress, localAddress, openLake } from './lake.ts';
 import { runProgram } from './program.ts';
-import { askLake, explained, watchLake } from './query.ts';
+import { askLake, explained, tablesOf, watchLake } from './query.ts';
 import { startRuntime } from './runtime.ts';
 import { DEMO_STATE_DIR, type Environment, readLocalSettings, workerSettings } from './settings.ts';
 import { holderOf } from './state-lock.ts';
@@ -41,8 +41,11 @@ export async function runSql(
     if (watch) await watchLake(lake, { query, cacheDir, signal, tell: answer => write(asText(answer)) });
     else write(asText(await askLake(lake, { query, cacheDir, signal })));
   }
+  const remote = demo ? null : remoteAddress(env);
   try {
-    await atLake(ask, { env, demo, watch, signal });
+    // Before a runtime is started for it.
+    tablesOf(openLake(remote ?? localAddress(0)), { query });
+    await atLake(ask, { env, remote, demo, watch, signal });
   } catch (error) {
     throw explained(error, query);
   }
@@ -51,10 +54,10 @@ export async function runSql(
 /** Does something with the lake an environment means, and ends what it started for it. */
 async function atLake(
   work: (place: Place) => Promise<void>,
-  { env, demo, watch, signal }: { env: Environment; demo: boolean; watch: boolean; signal: AbortSignal },
+  options: { env: Environment; remote: LakeAddress | null; demo: boolean; watch: boolean; signal: AbortSignal },
 ): Promise<void> {
+  const { env, remote, demo, watch, signal } = options;
   const stateDir = demo ? DEMO_STATE_DIR : readLocalSettings(env).stateDir;
-  const remote = demo ? null : remoteAddress(env);
   if (remote !== null) return work({ address: remote, cacheDir: cacheDirOf(stateDir, remote) });
   const port = await answeringPort({ env, demo, stateDir });
   if (port !== null) return work({ address: localAddress(port), cacheDir: cacheDirOf(stateDir) });

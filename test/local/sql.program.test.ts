@@ -1,6 +1,6 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -86,6 +86,16 @@ test('the program shows the place of an error in the query and exits with 1', as
       '',
     ].join('\n'),
   );
+});
+
+test('a query that is refused starts no runtime', async () => {
+  const stateDir = path.join(folder, 'unstarted');
+  const refused = await runProgram(['DROP TABLE npm_package'], { LAKE_S3_URL: '', STATE_DIR: stateDir });
+  expect(refused).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining('expected one that only reads, got "DROP"'),
+  });
+  expect(existsSync(stateDir)).toBe(false);
 });
 
 test('the program tells how it is called, and which setting is wrong', async () => {
