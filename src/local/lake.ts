@@ -39,6 +39,7 @@ export function localAddress(port: number): LakeAddress {
   return { url, keyId: 'local', secret: 'local-secret' };
 }
 
+/** A lake at its address; nothing is asked of it yet. Each call throws with the lake's address when it is not answered. */
 export function openLake({ url, keyId, secret }: LakeAddress): Lake {
   const client = new AwsClient({
     accessKeyId: keyId,

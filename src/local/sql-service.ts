@@ -10,6 +10,7 @@ import { type Lake, type LakeAddress, openLake } from './lake.ts';
 import { runProgram } from './program.ts';
 import { askLake, type LakeAnswer } from './query.ts';
 
+/** Which lake is answered from, and to whom. */
 export interface SqlServiceOptions {
   lake: LakeAddress;
   cacheDir: string;
@@ -18,6 +19,7 @@ export interface SqlServiceOptions {
   token: string;
 }
 
+/** A running service. */
 export interface SqlService {
   /** Where it answers, without a slash at the end. */
   url: string;

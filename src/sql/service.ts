@@ -54,6 +54,7 @@ export function readServiceBody(text: string): ServiceAnswer | ServiceFailure | 
   };
 }
 
+/** Whether the service refused or failed. */
 export function isFailure(found: ServiceAnswer | ServiceFailure): found is ServiceFailure {
   return 'message' in found;
 }

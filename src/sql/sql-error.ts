@@ -25,6 +25,7 @@ export interface Place {
 /** What of a long line is shown to each side of a place. */
 const SHOWN_LENGTH_MAX = 60;
 
+/** The place of an index in a text. */
 export function placeOf(text: string, at: number): Place {
   const before = text.slice(0, at);
   const lineStart = before.lastIndexOf('\n') + 1;
