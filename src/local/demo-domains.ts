@@ -8,7 +8,7 @@ import { openAtRest, projectedSequence, verdictText } from './demo-proof.ts';
 import type { RdapReplay } from './replay-rdap.ts';
 import type { Runtime } from './runtime.ts';
 import { count, fetchJson, fetchStatus, tableSums } from './status.ts';
-import type { Answer, Tables } from './tables.ts';
+import type { Tables } from './tables.ts';
 import { type Verdict, verify } from './verify.ts';
 
 const DAY_MS = 86_400_000;

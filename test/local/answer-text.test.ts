@@ -40,7 +40,7 @@ test('wide characters take two places, and a long cell is cut', () => {
   expect(asTable(wide)).toBe(
     ['x     y', `----  ${'-'.repeat(60)}`, `日本  ${'z'.repeat(59)}…`, 'é', '(2 rows)', ''].join('\n'),
   );
-  expect(asTable({ columns: ['x'], types: [], numeric: [true], rows: [[1]] })).toBe('x\n-\n1\n(1 row)\n');
+  expect(asTable({ columns: ['x'], numeric: [true], rows: [[1]] })).toBe('x\n-\n1\n(1 row)\n');
 });
 
 test('JSON is a list of objects, and CSV tells null from an empty text', () => {
