@@ -13,6 +13,8 @@ export interface Given {
 /** Whoever answers wrangler's commands: Cloudflare, or nobody in a dry run. */
 export interface Account {
   run(words: readonly string[], given?: Given): Promise<Outcome>;
+  /** Names the account that all commands from now on are about. */
+  choose(accountId: string): void;
 }
 
 /** In place of the database's id where there is no database. */
@@ -34,10 +36,15 @@ export function openAccount(options: {
   const ordered = (hidden as string[]).sort((a, b) => b.length - a.length);
   const hide = (text: string) =>
     ordered.reduce((rest, secret) => rest.replaceAll(secret, '(hidden)'), stripVTControlCharacters(text));
+  let chosen: Environment = {};
   return {
+    // Otherwise wrangler takes the one it remembers, which may be that of another login.
+    choose(accountId) {
+      chosen = { CLOUDFLARE_ACCOUNT_ID: accountId };
+    },
     async run(words, { input = '' } = {}) {
       const { code, output, errors } = await callWrangler(words, {
-        env: wranglerEnv(stateDir, { env, login: true }),
+        env: { ...wranglerEnv(stateDir, { env, login: true }), ...chosen },
         folder: project,
         input,
         ...(program !== undefined && { program }),
@@ -52,6 +59,7 @@ export function openAccount(options: {
 export function dryAccount(write: (line: string) => void): Account {
   const databases: { name: string; uuid: string }[] = [];
   return {
+    choose() {},
     async run(words, { when, input } = {}) {
       const marks = [when, input === undefined ? undefined : 'its value through standard input'].filter(Boolean);
       write(`${commandLine(words)}${marks.length > 0 ? `   # ${marks.join(', ')}` : ''}`);

@@ -37,8 +37,9 @@ export function saysExists({ output, errors }: Outcome): boolean {
 
 /** What a failed command said, without marks, logs and advice for terminals; never empty. */
 export function reasonOf({ code, output, errors }: Outcome): string {
-  const text = stripVTControlCharacters(`${errors}\n${output}`);
-  const start = text.search(/\[ERROR\]|^✘/m);
+  const both = [errors, output].map(text => stripVTControlCharacters(text));
+  const text = both.find(one => one.includes('[ERROR]')) ?? both.join('\n');
+  const start = text.indexOf('[ERROR]');
   const lines = (start < 0 ? text : text.slice(start))
     .split('\n')
     .map(line => line.replace(/^\W*\[ERROR\]\s*/, '').trim())

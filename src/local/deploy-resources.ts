@@ -19,7 +19,7 @@ const LOGIN_HINT =
   'What would be done is shown without either by "npm run deploy -- --dry-run".';
 
 /**
- * Looks whether wrangler is logged in, and which account is meant: `accountId`, or the only one. Gives who it is. Without,
+ * Looks whether wrangler is logged in, and chooses the account: `accountId`, or the only one. Gives who it is. Without,
  * everything else would fail with less to go by.
  */
 export async function findLogin(steps: Steps, accountId: string | undefined): Promise<string> {
@@ -41,7 +41,10 @@ export async function findLogin(steps: Steps, accountId: string | undefined): Pr
       `Set it to one of ${list}.`,
     );
   }
-  return [email, meant[0]?.name].filter(Boolean).join(', ') || 'logged in';
+  // A token that may not list its accounts has the environment say which.
+  const account = meant[0];
+  if (account !== undefined) steps.choose(account.id);
+  return [email, account?.name].filter(Boolean).join(', ') || 'logged in';
 }
 
 /** Makes the bucket unless the account has it. */

@@ -42,6 +42,11 @@ export class Steps {
     }
   }
 
+  /** Names the account that the commands from now on are about. */
+  choose(accountId: string): void {
+    this.#account.choose(accountId);
+  }
+
   /** Runs a command, and gives what it came to. */
   ask(words: readonly string[], given: Given = {}): Promise<Outcome> {
     return this.#account.run(words, given);

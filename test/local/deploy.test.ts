@@ -81,8 +81,10 @@ describe('a deployment', () => {
     expect(lines).toContain('Deployed: https://tributary.example.workers.dev');
     expect(lines.join('\n')).toMatch(/basin catalog enable data-ingestion[\s\S]*Workers R2 Data Catalog Write/);
     const { calls, queues } = accountOf(project);
+    // Not whichever account wrangler remembers from another login.
+    expect(new Set(calls.slice(1).map(({ accountId }) => accountId))).toEqual(new Set(['a1']));
     expect(queues).toEqual(QUEUES);
-    expect(calls.filter(({ input }) => input !== '')).toEqual([
+    expect(calls.filter(({ input }) => input !== '')).toMatchObject([
       { words: ['secret', 'put', 'ADMIN_TOKEN', '--config', '.wrangler/deploy.jsonc'], input: TOKEN },
     ]);
     for (const { words } of calls.filter(call => call.words.join(' ').startsWith('queues create'))) {

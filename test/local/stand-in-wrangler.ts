@@ -12,7 +12,7 @@ export interface StandInAccount {
   migrated: boolean;
   /** Commands that begin with one of these fail with its text. */
   failures: Record<string, string>;
-  calls: { words: string[]; input: string }[];
+  calls: { words: string[]; input: string; accountId?: string }[];
 }
 
 /** Writes a program to be run in wrangler's place, and its account beside it. Gives the program. */
@@ -52,7 +52,7 @@ const file = new URL('account.json', import.meta.url);
 const account = JSON.parse(readFileSync(file, 'utf8'));
 const words = process.argv.slice(2);
 const input = readFileSync(0, 'utf8');
-account.calls.push({ words, input });
+account.calls.push({ words, input, accountId: process.env.CLOUDFLARE_ACCOUNT_ID });
 const save = () => writeFileSync(file, JSON.stringify(account));
 const say = text => { save(); console.log(text); process.exit(0); };
 const refuse = text => { save(); console.error('\\x1b[31m✘ [ERROR]\\x1b[0m ' + text + '\\n    at stack (cli.js:1:1)\\n\\n🪵  Logs were written to "x.log"'); process.exit(1); };
