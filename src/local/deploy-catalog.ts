@@ -5,7 +5,7 @@ export function catalogSteps(bucket: string): string[] {
     'Once, for the catalog that other engines read (R2 Data Catalog, called Basin Catalog since October 2026):',
     '',
     `  npx wrangler basin catalog enable ${bucket}`,
-    '  read -rs CATALOG_TOKEN',
+    '  read -rs CATALOG_TOKEN   # then paste it: it is not shown',
     `  npx wrangler basin catalog compaction enable ${bucket} ${token}`,
     `  npx wrangler basin catalog snapshot-expiration enable ${bucket} --older-than-days 30 --retain-last 5 ${token}`,
     '',

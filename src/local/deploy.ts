@@ -47,9 +47,7 @@ export async function runDeploy(env: Environment, options: DeployOptions): Promi
     accountId: env.CLOUDFLARE_ACCOUNT_ID || config.account_id,
     save: derived => (dryRun ? write(configText(derived).trimEnd()) : writeConfig(file, derived)),
   });
-  write('');
-  if (!dryRun) for (const line of running(url)) write(line);
-  for (const note of notes) write(note);
+  for (const line of dryRun ? notes : [...running(url), ...notes]) write(`\n${line}`);
   write('');
   for (const line of catalogSteps(config.r2_buckets[0].bucket_name)) write(line);
   return 0;
@@ -134,7 +132,7 @@ function resultTeller(write: (line: string) => void): StepTeller {
 function running(url: string | null): string[] {
   if (url === null)
     return ['Deployed. It has no address of its own under workers.dev; see its routes in the dashboard.'];
-  return [`Deployed: ${url}`, `  status  ${url}/v1/sources`, '  Its sources start within a minute.'];
+  return [`Deployed: ${url}\n  status  ${url}/v1/sources\n  Its sources start within a minute.`];
 }
 
 if (import.meta.main) {

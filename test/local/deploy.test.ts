@@ -78,7 +78,7 @@ describe('a deployment', () => {
       '  worker tributary: deployed',
       '  secret ADMIN_TOKEN: set',
     ]);
-    expect(lines).toContain('Deployed: https://tributary.example.workers.dev');
+    expect(lines.join('\n')).toContain('Deployed: https://tributary.example.workers.dev\n');
     expect(lines.join('\n')).toMatch(/basin catalog enable data-ingestion[\s\S]*Workers R2 Data Catalog Write/);
     const { calls, queues } = accountOf(project);
     // Not whichever account wrangler remembers from another login.

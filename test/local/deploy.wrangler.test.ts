@@ -40,7 +40,7 @@ test('the real wrangler deploys to an API like Cloudflare’s, and again', { tim
   const lines = await deploy();
   expect(lines).toContain('  login: me@example.org, One');
   expect(lines).toContain('  migrations: applied');
-  expect(lines).toContain('Deployed: https://tributary.example.workers.dev');
+  expect(lines.join('\n')).toContain('Deployed: https://tributary.example.workers.dev\n');
   expect([...api.buckets]).toEqual(['data-ingestion']);
   expect(api.queues.map(({ queue_name, settings, consumers }) => [queue_name, settings, consumers.length])).toEqual(
     ['tributary-retry', 'tributary-keys', 'tributary-retry-expired'].map(queue => [
@@ -66,7 +66,7 @@ test('the real wrangler deploys to an API like Cloudflare’s, and again', { tim
   const again = await deploy();
   expect(again.filter(line => /: (found|none to apply)$/.test(line))).toHaveLength(6);
   expect(api.asked.filter(call => /^POST .*\/(buckets|database|queues)$/.test(call))).toEqual([]);
-  expect(again).toContain('Deployed: https://tributary.example.workers.dev');
+  expect(again.join('\n')).toContain('Deployed: https://tributary.example.workers.dev\n');
 
   // What wrangler keeps of its calls is beside the configuration.
   const kept = readdirSync(path.join(project, '.wrangler'), { recursive: true, withFileTypes: true });
