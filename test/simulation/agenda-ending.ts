@@ -38,11 +38,11 @@ export async function visitAll(scene: Scene, becomeQuiet: () => Promise<void>): 
   await visitOnce(world, visits, becomeQuiet);
 }
 
-/** The clock is moved past all due times, and past the time for which the list of servers is fresh. */
+/** The clock is moved past all due times, all waits of hosts, and the time for which the list of servers is fresh. */
 async function makeDue({ clock, storage, engine }: World, { state }: VisitOracle): Promise<void> {
-  const latestMs = [...state.keys.values()].reduce((most, { due_ms }) => Math.max(most, due_ms), 0);
-  const forwardMs = Math.max(latestMs, freshUntilMs(storage.sql)) - clock.now();
-  clock.jump(Math.max(0, forwardMs) + 1);
+  const dueMs = [...state.keys.values()].map(({ due_ms }) => due_ms);
+  const waitMs = [...state.hosts.values()].map(({ blocked_until_ms }) => blocked_until_ms);
+  clock.jump(Math.max(clock.now(), freshUntilMs(storage.sql), ...dueMs, ...waitMs) - clock.now() + 1);
   await engine.watch();
 }
 
