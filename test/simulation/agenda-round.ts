@@ -52,7 +52,7 @@ export function playAgenda({ world, faults, oracle, people }: AgendaScene): void
     return happens ? random : null;
   };
   const documents = drawn('documents', 0.9);
-  if (documents) changeDocuments(upstream, documents, 6);
+  if (documents) changeDocuments(upstream, documents, 5);
   upstream.faults.clear();
   const failing = drawn('keys failing', 0.6);
   if (failing)

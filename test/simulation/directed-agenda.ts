@@ -37,7 +37,7 @@ async function yearAhead(world: World, random: Random): Promise<void> {
 async function sharedHost(world: World, random: Random): Promise<void> {
   const spaces = Array.from({ length: 18 + Math.floor(random() * 7) }, (_, index) => `s${letter(index)}`);
   setPace(world, 1);
-  const keys = spaces.flatMap(space => names(space, 20));
+  const keys = spaces.flatMap(space => names(space, 8));
   await watching(world, Object.fromEntries(spaces.map(space => [space, 'one.test'])), keys);
   await settle(world, { until: () => asked(world, 'one.test').length >= 4 * spaces.length });
   for (const space of spaces) {

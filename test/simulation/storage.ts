@@ -93,8 +93,8 @@ export class SimulatedStorage {
   alarmMs: number | null = null;
   /** Makes SQLite refuse a statement, as it does with what is too large for it. */
   refuses: (statement: string, params: SqlValue[]) => boolean = () => false;
-  /** Told of each statement or transaction that may have written, of what is safe now, and of other contents. */
-  onWritten: (() => void) | null = null;
+  /** Told of each statement, or transaction (null), that may have written; of what is safe now; and of other contents. */
+  onWritten: ((statement: string | null) => void) | null = null;
   onSafe: () => void = () => undefined;
   onReplaced: () => void = () => undefined;
   /** Transactions that are open. */
@@ -113,7 +113,7 @@ export class SimulatedStorage {
         if (this.refuses(statement, params)) throw new RangeError('it is too large for SQLite');
         if (!remembers) sql.forget();
         const rows = sql.exec(statement, params);
-        if (this.onWritten && this.#depth === 0 && !statement.startsWith('SELECT')) this.onWritten();
+        if (this.onWritten && this.#depth === 0 && !statement.startsWith('SELECT')) this.onWritten(statement);
         return rows as never;
       },
       transaction: work => this.#transaction(work),
@@ -182,7 +182,7 @@ export class SimulatedStorage {
     } finally {
       this.#depth -= 1;
     }
-    if (this.#depth === 0) this.onWritten?.();
+    if (this.#depth === 0) this.onWritten?.(null);
     return result;
   }
 }

@@ -9,6 +9,9 @@ const AHEAD_MS_MAX = 200 * DAY;
 /** A run's own time: what was due when a slice was picked is still asked for so much later. */
 const SLICE_MS_MAX = 6 * 60_000;
 
+/** What is written outside a transaction, and says something of visits. */
+const ON_AGENDA = /\b(?:agenda|parked|hosts)\b/;
+
 /** Rows that were appended together, by key; null where they were pushed. */
 export interface Appended {
   firstLsn: number;
@@ -44,7 +47,7 @@ export class VisitOracle {
     this.#world = world;
     this.#fail = fail;
     this.#state = agendaState(world);
-    world.storage.onWritten = () => this.#written();
+    world.storage.onWritten = statement => this.#written(statement);
     world.storage.onSafe = () => this.#spent.clear();
     world.storage.onReplaced = () => this.#replaced();
     world.clock.onJump = () => this.#lookForDue();
@@ -93,7 +96,8 @@ export class VisitOracle {
     while ((this.appended.at(-1)?.lastLsn ?? 0) > this.#state.lsn) this.appended.pop();
   }
 
-  #written(): void {
+  #written(statement: string | null): void {
+    if (statement !== null && !ON_AGENDA.test(statement)) return;
     const before = this.#state;
     const after = agendaState(this.#world);
     this.#state = after;
