@@ -31,6 +31,7 @@ interface Slice {
   spread: boolean;
   run: Run;
   prepared: unknown;
+  startedMs: number;
   outcomes: (Outcome | null)[];
   throttled: number[];
   unanswered: { index: number; park: Extract<Outcome, { kind: 'park' }> }[];
@@ -67,14 +68,17 @@ export class SliceLoader {
       admitted.map(index => changes[index]!),
       run,
     );
-    const slice: Slice = { changes, afresh, spread, run, prepared, outcomes, throttled: [], unanswered: [] };
+    const startedMs = this.#ports.clock.now();
+    const slice: Slice = { changes, afresh, spread, run, prepared, startedMs, outcomes, throttled: [], unanswered: [] };
     const { together, alone } = this.#plan(slice, admitted);
     const large = (
       await Promise.all(together.map((call, lane) => this.#call(slice, call, { lane, lanes: together.length })))
     ).flat();
     // Alone and one at a time: a document of this size, or of this suspicion, gets the whole budget.
-    for (const index of [...alone, ...large]) {
+    for (const [turn, index] of [...alone, ...large].entries()) {
       if (run.callsLeft <= 0) break;
+      // A run must not end before its slice does, nor hosts wait for all that another is asked alone: the rest comes next.
+      if (turn > 0 && this.#isLate(slice)) break;
       await this.#call(slice, { indexes: [index], alone: true }, { lane: 0, lanes: 1 });
     }
     if (spread) {
@@ -86,6 +90,11 @@ export class SliceLoader {
       this.#judgeUnanswered(slice, admitted);
     }
     return { outcomes, waitUntilMs };
+  }
+
+  #isLate({ run, spread, startedMs }: Slice): boolean {
+    const elapsedMs = this.#ports.clock.now() - startedMs;
+    return spread ? run.over || elapsedMs >= LIMITS.visitMsMax : elapsedMs >= LIMITS.sliceLoadMsMax;
   }
 
   /**

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { expectProof } from '../simulation/proof.ts';
-import { agendaWorld, asked, visited, watch } from '../simulation/visits.ts';
+import { agendaWorld, asked, nextDueMs, visited, watch } from '../simulation/visits.ts';
 import { followed, nextRun, pass, settle, type World } from '../simulation/world.ts';
 
 const SECOND = 1_000;
@@ -60,6 +60,23 @@ describe('hosts beside each other', () => {
     await settle(world, { until: () => asked(world, 'red.test').length >= 150 });
     expect(world.parked.length).toBeGreaterThan(100);
     expect(rateOf(asked(world, 'red.test').slice(0, 150))).toBeGreaterThan(0.9);
+  });
+
+  it('keep going while one that is slow is asked for each key alone, as a Loader died of one', async () => {
+    const world = await worldOf({ slow: 60 });
+    isLate('slow.test', 15_000)(world);
+    world.calls.fail(/^load\.load/, { times: 1 });
+    await settle(world, { until: () => world.fault('follow') !== null });
+    const quick = names('red', 60);
+    world.upstream.publish(quick);
+    await watch(world, quick);
+    await settle(world, {
+      until: () => quick.every(key => nextDueMs(world, key)! > world.clock.now()),
+      withinMs: 5 * MINUTE,
+    });
+    expect(asked(world, 'red.test')).toHaveLength(60);
+    await settle(world, { until: () => visited(world) === 120, withinMs: 30 * MINUTE });
+    expect(world.balance).toMatchObject({ rows: 120, parked: 0, balanced: true });
   });
 
   it('that serve many spaces give each its turn', async () => {

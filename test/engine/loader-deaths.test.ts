@@ -60,6 +60,19 @@ describe('a document that kills its Loader', () => {
   });
 });
 
+describe('changes whose Loader died once', () => {
+  it('come in one by one, however long each takes: no run waits for all of them', async () => {
+    const world = await startedWorld();
+    world.upstream.publish(names(60));
+    world.upstream.latencyMs = key => (key.startsWith('package') ? 15_000 : 0);
+    world.calls.fail(/^load\.load /, { times: 1 });
+    await settle(world, { until: () => world.isFollowed, withinMs: 30 * 60_000 });
+    expect(world.upstream.requests.filter(({ subject }) => subject.startsWith('package')).length).toBeLessThan(100);
+    expect(world.balance).toMatchObject({ rows: 60, parked: 0, balanced: true });
+    await expectProof(world);
+  });
+});
+
 describe('a Loader that does not run at all', () => {
   it('parks nothing, and the source goes on when it runs again', async () => {
     const world = await startedWorld();

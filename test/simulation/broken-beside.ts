@@ -22,7 +22,7 @@ export const BROKEN_BESIDE: Broken[] = [
       instead: 'return now?.run === run && now.cursor === cursor;',
     },
     60,
-    201,
+    321,
   ),
   one('range that holds the durable cursor', DURABLE, {
     file: JOURNAL,

@@ -9,6 +9,8 @@ export interface Broken {
   /** The oracle must see it within so many seeds from the first. */
   firstSeed: number;
   seeds: number;
+  /** From one seed to the next; those between are of another kind. */
+  apart?: number;
   /** Somebody sweeps and checks in each. */
   audited?: boolean;
   /** Played instead of random schedules. */

@@ -14,8 +14,8 @@ describe.concurrent('the oracle', { timeout: 600_000 }, () => {
     const unseen: string[] = [];
     const lane = async () => {
       for (let broken = left.shift(); broken; broken = left.shift()) {
-        const { name, breaks, firstSeed, seeds, scene, audited } = broken;
-        const { failed } = await inProcess({ first: firstSeed, seeds, failuresMax: 1, scene, audited }, name);
+        const { name, breaks, firstSeed, seeds, apart, scene, audited } = broken;
+        const { failed } = await inProcess({ first: firstSeed, seeds, apart, failuresMax: 1, scene, audited }, name);
         if (failed.length === 0) unseen.push(`${name} (${breaks}), in ${seeds} seeds from ${firstSeed}`);
       }
     };

@@ -1,3 +1,4 @@
+import { BROKEN_AGENDA } from './broken-agenda.ts';
 import { BROKEN_AUDIT } from './broken-audit.ts';
 import { BROKEN_BESIDE } from './broken-beside.ts';
 import { BROKEN_FAILURES } from './broken-failures.ts';
@@ -200,4 +201,5 @@ export const BROKEN: Broken[] = [
   ...BROKEN_BESIDE,
   ...BROKEN_LATE,
   ...BROKEN_AUDIT,
+  ...BROKEN_AGENDA,
 ];

@@ -15,6 +15,8 @@ export function drained(): Promise<void> {
 export class VirtualClock implements ClockPort {
   /** Milliseconds since the simulation began. */
   elapsedMs = 0;
+  /** Told before the clock is moved. */
+  onJump: () => void = () => undefined;
   #offsetMs: number;
   #timers: Timer[] = [];
 
@@ -27,6 +29,7 @@ export class VirtualClock implements ClockPort {
   }
 
   jump(ms: number): void {
+    this.onJump();
     this.#offsetMs += ms;
   }
 

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { expectVisits, visitAll } from './agenda-ending.ts';
+import { calmAgenda } from './agenda-round.ts';
 import { expectChecked, expectSwept } from './audit-proof.ts';
 import { expectLetters } from './dead-letters.ts';
 import { CLEAR } from './disturb.ts';
@@ -12,7 +14,7 @@ import {
   expectSameBytes,
 } from './proof.ts';
 import { HELD_MS_MAX, type Scene, SEEDS_PER_PARQUET } from './schedule.ts';
-import { pages } from './sources.ts';
+import { coalescing, pages } from './sources.ts';
 import { pass, settle } from './world.ts';
 
 const MINUTE = 60_000;
@@ -28,6 +30,7 @@ export async function calmDown(scene: Scene): Promise<void> {
   upstream.lagging.clear();
   upstream.feedFault = null;
   upstream.documentsFault = null;
+  if (people.agenda) calmAgenda(world);
   await world.engine.watch();
   // What was held up lands first.
   await pass(world, HELD_MS_MAX, () => world.calls.underWay === 0);
@@ -44,9 +47,11 @@ export async function calmDown(scene: Scene): Promise<void> {
   if (!isStalled(scene) && !oracle.hasForgotten) expectLetters(world);
   await people.letters.replay({});
   await becomeQuiet(scene);
-  if (!people.audits.isOn || isStalled(scene)) return;
+  if (isStalled(scene)) return;
+  await visitAll(scene, () => becomeQuiet(scene));
+  if (!people.audits.isOn) return;
   await expectChecked(scene);
-  if (world.kind !== pages && !mayStall) await expectSwept(scene, () => becomeQuiet(scene));
+  if (world.kind === coalescing && !mayStall) await expectSwept(scene, () => becomeQuiet(scene));
 }
 
 /** All that is owed comes in; what is dead stays so. */
@@ -84,16 +89,19 @@ export async function expectAll(scene: Scene, seed: number): Promise<void> {
   if (!oracle.hasForgotten) expectLetters(world);
   const { excused } = people;
   const isMissed = (key: string) => people.audits.mayMiss(key);
-  if (world.kind === pages) await expectPages(world, excused);
+  if (people.visits) await expectVisits(world, people.visits);
+  else if (world.kind === pages) await expectPages(world, excused);
   else await expectNewest(world, excused);
   if (!oracle.hasForgotten) await expectAnswered(scene);
-  if (!mayStall) await expectAccounted(world, { shown: oracle.shown, pushed: people.pushes.places, isMissed });
+  // Where a visit's row stands is told above.
+  const shown = people.visits ? { has: () => true } : oracle.shown;
+  if (!mayStall) await expectAccounted(world, { shown, pushed: people.pushes.places, isMissed });
   if (seed % SEEDS_PER_PARQUET === 0) await expectSameBytes(world);
 }
 
 /** What an object that kept its storage has answered for. */
 async function expectAnswered({ world, people }: Scene): Promise<void> {
-  await expectInOrder(world);
+  if (!people.visits) await expectInOrder(world);
   await people.ranges.expect(people.letters.dismissed);
   await people.pushes.expect();
 }

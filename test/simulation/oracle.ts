@@ -12,7 +12,7 @@ const MINUTE = 60_000;
 const RUN_MS_MAX = LIMITS.runMsMax + 5 * MINUTE;
 
 /** Calls that ask an upstream for something. */
-const ASKING = /^load\.(?:start|pull|load|list)/;
+const ASKING = /^load\.(?:start|pull|load|list|servers)/;
 
 interface Attempt {
   digest: string;
@@ -85,6 +85,11 @@ export class Oracle {
       this.#expect(isBehind, `status: expected durable up to ${accepted}, got ${durable}`);
     };
     statusOf(engine).then(judge, () => undefined);
+  }
+
+  /** Notes what does not hold. */
+  fail(promise: string): void {
+    this.#expect(false, promise);
   }
 
   check(): void {

@@ -1,9 +1,11 @@
+import { AgendaDesk } from './agenda-desk.ts';
 import { AuditDesk } from './audit-desk.ts';
 import { DeadLetterDesk } from './dead-letters.ts';
 import { pick, type Random } from './faults.ts';
 import { PushDesk } from './push-desk.ts';
 import { RangeDesk } from './range-desk.ts';
 import { coalescing } from './sources.ts';
+import type { VisitOracle } from './visit-oracle.ts';
 import type { World } from './world.ts';
 
 /** Something that somebody asks of the object. It may be refused, or end with the object. */
@@ -18,6 +20,9 @@ export class People {
   readonly ranges: RangeDesk;
   readonly pushes: PushDesk;
   readonly audits: AuditDesk;
+  /** Of a source without a feed: who says what it visits, and what must hold of that. */
+  agenda: AgendaDesk | null = null;
+  visits: VisitOracle | null = null;
   readonly #world: World;
 
   constructor(world: World) {
@@ -28,10 +33,18 @@ export class People {
     this.audits = new AuditDesk(world, this);
   }
 
+  /** There is no feed, but keys to visit. */
+  watch(visits: VisitOracle): void {
+    this.visits = visits;
+    this.agenda = new AgendaDesk(this.#world, visits);
+  }
+
   /** What one of them does; null where there is nothing to do. */
   drawn(random: Random): Act | null {
     const chance = random();
     if (this.audits.isOn && random() < 0.3) return this.audits.drawn(random);
+    if (this.agenda && chance < 0.5) return this.agenda.drawn(random);
+    if (this.agenda) return chance < 0.7 ? this.pushes.drawn(random) : this.letters.drawn(random);
     if (chance < 0.2) return this.#published(random);
     if (chance < 0.4) return this.pushes.drawn(random);
     if (chance < 0.65) return this.ranges.drawn(random);

@@ -1,4 +1,4 @@
-import type { Answer, BucketPort, LoadPort, Permit, Ports } from '../../src/engine/ports.ts';
+import type { Answer, BucketPort, LoadPort, LoadRequest, Permit, Ports } from '../../src/engine/ports.ts';
 import { messageOf, OwnError } from '../../src/errors.ts';
 import { type Loading, listStep, loadStep, pullStep, serversStep, startStep } from '../../src/loading.ts';
 import type { Visit } from './upstream.ts';
@@ -72,7 +72,7 @@ export function instancePorts(world: World, isAlive: () => boolean): Ports {
           made('d1.batch', () => database.batch(statements)),
         ),
     },
-    load: loadPort(world, made),
+    load: toldPort(world, { load: loadPort(world, made), isAlive }),
     wake: {
       get: () => made('wake.get', () => storage.alarmMs),
       set: atMs =>
@@ -85,6 +85,15 @@ export function instancePorts(world: World, isAlive: () => boolean): Ports {
     tickets: { send: tickets => made(`queue.send ${tickets.length}`, () => world.queue.send(tickets)) },
     log: (event, fields) => void world.log.push({ event, ...fields }),
   };
+}
+
+/** Tells of what the present instance asks its Loader for. */
+function toldPort(world: World, { load, isAlive }: { load: LoadPort; isAlive: () => boolean }): LoadPort {
+  const told = (request: LoadRequest) => {
+    if (isAlive()) world.onLoading(request);
+    return load.load(request);
+  };
+  return { ...load, load: told };
 }
 
 /** The real Loader steps over the simulated source. */
@@ -116,7 +125,11 @@ export function loadPort(world: World, made: <T>(call: string, effect: () => T |
     prepare: async () => ({ ok: true, value: null, hosts: [] }),
     load: request =>
       made(`load.load ${request.changes.map(change => change.key).join(' ')}`, () =>
-        visiting(request, loading => loadStep(loading, request)),
+        visiting(request, async loading => {
+          const answer = await loadStep(loading, request);
+          world.onLoaded(request, answer);
+          return answer;
+        }),
       ),
     list: (after, permits) =>
       made(`load.list ${after}`, () => visiting({ permits }, loading => listStep(loading, { after, permits }))),

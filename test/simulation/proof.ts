@@ -74,7 +74,7 @@ export async function expectAccounted(
     shown,
     pushed = new Set(),
     isMissed = () => false,
-  }: { shown: ReadonlySet<string>; pushed?: ReadonlySet<string>; isMissed?: (key: string) => boolean },
+  }: { shown: Pick<ReadonlySet<string>, 'has'>; pushed?: ReadonlySet<string>; isMissed?: (key: string) => boolean },
 ): Promise<void> {
   const rows: Row[] = [];
   for (const table of world.engine.source.tables)

@@ -3,10 +3,11 @@ import { keyOf } from '../../schemas/table.ts';
 import type { PushedPart } from '../../src/api/forms.ts';
 import { LIMITS } from '../../src/config.ts';
 import { takePush } from '../../src/engine/push.ts';
+import { AGENDA_KEYS } from './agenda-desk.ts';
 import { pick, type Random } from './faults.ts';
 import type { Act } from './people.ts';
 import { lakeRows } from './proof.ts';
-import { pages, rowOf } from './sources.ts';
+import { agenda, pages, rowOf } from './sources.ts';
 import type { World } from './world.ts';
 
 /** Lines are numbered from one of these on: marks of lines stand in blocks, and some requests lie in two. */
@@ -80,7 +81,12 @@ export class PushDesk {
     const owed = engine.journal.parked.due(Number.MAX_SAFE_INTEGER, 10).map(({ key }) => key);
     const rows = Array.from({ length: 1 + Math.floor(random() * 8) }, (_, index) => {
       const number = Math.floor(random() * 30);
-      const shown = kind === pages ? `user-${number}` : `package-${number}`;
+      const shown =
+        kind === agenda
+          ? AGENDA_KEYS[number % AGENDA_KEYS.length]!
+          : kind === pages
+            ? `user-${number}`
+            : `package-${number}`;
       const key = pick(random, [`pushed-${number}`, shown, owed[0] ?? shown]);
       return { line: first + index, row: rowOf(table!, { [table!.key[0]!]: key }) };
     });

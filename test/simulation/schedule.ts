@@ -1,4 +1,5 @@
 import { partitionsPrefix } from '../../src/lake/keys.ts';
+import { beginAgenda, playAgenda } from './agenda-round.ts';
 import { beginAudits, playAudits } from './audit-round.ts';
 import { disturb, drawnAction, type Weather } from './disturb.ts';
 import { JSON_LINES, PARQUET } from './encode.ts';
@@ -7,7 +8,8 @@ import { type Fault, Faults, pick } from './faults.ts';
 import { Oracle } from './oracle.ts';
 import { People } from './people.ts';
 import { disturbQueue } from './queue-faults.ts';
-import { coalescing, pages } from './sources.ts';
+import { agenda, coalescing, pages, type SourceKind } from './sources.ts';
+import { VisitOracle } from './visit-oracle.ts';
 import { pass, startedWorld, type World } from './world.ts';
 
 const MINUTE = 60_000;
@@ -55,12 +57,14 @@ export async function simulate(
   const world = await startedWorld(optionsOf(seed, faults));
   const people = new People(world);
   const oracle = new Oracle(world, people);
+  if (world.kind === agenda) people.watch(new VisitOracle(world, promise => oracle.fail(promise)));
   if (trace) traceInto(lines, { world, faults });
   const weather = disturb({ world, faults, oracle, people });
   disturbQueue({ world, faults });
   const scene: Scene = { world, faults, oracle, people, weather, earlier: null, mayStall: false };
   beginAudits(scene, audited);
   try {
+    beginAgenda(scene);
     await beginLate(scene);
     for (let round = 0; round < ROUNDS; round++) await playRound(scene);
     await calmDown(scene);
@@ -73,12 +77,18 @@ export async function simulate(
   }
 }
 
+/** Of eight seeds five follow a feed, two follow pages, and one has keys to visit. */
+function kindOf(seed: number): SourceKind {
+  if (seed % 8 === 6) return agenda;
+  return seed % 4 === 3 ? pages : coalescing;
+}
+
 function optionsOf(seed: number, faults: Faults) {
   const { random } = faults.draw('options');
   return {
-    kind: seed % 4 === 3 ? pages : coalescing,
+    kind: kindOf(seed),
     encoding: seed % SEEDS_PER_PARQUET === 0 ? PARQUET : JSON_LINES,
-    pollMs: pick(random, [15_000, 60_000, 120_000]),
+    pollMs: pick(random, kindOf(seed) === agenda ? [120_000, 30 * MINUTE] : [15_000, 60_000, 120_000]),
     settleMs: pick(random, [0, 0, 10_000]),
     pageChanges: pick(random, [1, 3, 7, 100]),
     flushBytesMax: pick(random, [1, 2_000, 1_000_000]),
@@ -92,7 +102,8 @@ function optionsOf(seed: number, faults: Faults) {
 /** Some tails begin in the middle of their feed. */
 async function beginLate({ world, ...rest }: Scene): Promise<void> {
   const { id, random } = rest.faults.draw('late beginning');
-  if (random() >= 0.3 || !rest.faults.happens({ id, kind: 'late beginning', atMs: 0, call: '' })) return;
+  if (rest.people.agenda || random() >= 0.3 || !rest.faults.happens({ id, kind: 'late beginning', atMs: 0, call: '' }))
+    return;
   for (let times = 0; times < 3; times++)
     world.kind === pages ? publishPage({ world, ...rest }) : publish({ world, ...rest });
   rest.people.audits.beginLate();
@@ -104,9 +115,10 @@ async function playRound(scene: Scene): Promise<void> {
   const { world, faults, oracle } = scene;
   const { random } = faults.draw('round');
   if (world.kind === pages) publishPage(scene);
-  else publish(scene);
+  else if (world.kind === coalescing) publish(scene);
   playAudits(scene);
   changeWeather(scene);
+  playAgenda(scene);
   await loseStorage(scene);
   control(scene);
   visit(scene);

@@ -16,6 +16,8 @@ export interface Tally {
 export interface SeedRange {
   first: number;
   seeds: number;
+  /** From one seed to the next. */
+  apart?: number | undefined;
   /** How many may fail before the rest is left. */
   failuresMax?: number;
   /** Somebody sweeps and checks in each. */
@@ -25,9 +27,16 @@ export interface SeedRange {
 }
 
 /** Tries one seed after the other, until enough have failed. */
-export async function trySeeds({ first, seeds, failuresMax = 3, scene, audited }: SeedRange): Promise<Tally> {
+export async function trySeeds({
+  first,
+  seeds,
+  apart = 1,
+  failuresMax = 3,
+  scene,
+  audited,
+}: SeedRange): Promise<Tally> {
   const tally: Tally = { seeds: 0, runs: 0, faults: {}, failed: [] };
-  for (let seed = first; seed < first + seeds && tally.failed.length < failuresMax; seed++) {
+  for (let seed = first; seed < first + seeds * apart && tally.failed.length < failuresMax; seed += apart) {
     const { faults, error, runs } = await (scene ? playScene(scene, seed) : simulate(seed, { audited }));
     tally.seeds += 1;
     tally.runs += runs;

@@ -93,6 +93,12 @@ export class SimulatedStorage {
   alarmMs: number | null = null;
   /** Makes SQLite refuse a statement, as it does with what is too large for it. */
   refuses: (statement: string, params: SqlValue[]) => boolean = () => false;
+  /** Told of each statement, or transaction (null), that may have written; of what is safe now; and of other contents. */
+  onWritten: ((statement: string | null) => void) | null = null;
+  onSafe: () => void = () => undefined;
+  onReplaced: () => void = () => undefined;
+  /** Transactions that are open. */
+  #depth = 0;
   readonly #kind: string;
   readonly #kept: Kept;
 
@@ -106,9 +112,11 @@ export class SimulatedStorage {
       exec: (statement, ...params) => {
         if (this.refuses(statement, params)) throw new RangeError('it is too large for SQLite');
         if (!remembers) sql.forget();
-        return sql.exec(statement, params);
+        const rows = sql.exec(statement, params);
+        if (this.onWritten && this.#depth === 0 && !statement.startsWith('SELECT')) this.onWritten(statement);
+        return rows as never;
       },
-      transaction: work => sql.transaction(work),
+      transaction: work => this.#transaction(work),
     };
   }
 
@@ -117,6 +125,7 @@ export class SimulatedStorage {
     this.#kept.sql.isWritten = false;
     this.#kept.run('COMMIT');
     this.#kept.run('BEGIN');
+    this.onSafe();
   }
 
   lose(): void {
@@ -124,6 +133,7 @@ export class SimulatedStorage {
     this.#kept.run('BEGIN');
     this.#kept.sql.isWritten = false;
     this.#kept.sql.forget();
+    this.onReplaced();
   }
 
   /** Notes that the object's tables were just made. */
@@ -148,6 +158,7 @@ export class SimulatedStorage {
     }
     this.#kept.sql.isWritten = true;
     this.#kept.sql.forget();
+    this.onReplaced();
     this.flush();
   }
 
@@ -161,5 +172,17 @@ export class SimulatedStorage {
     this.wipe();
     this.#kept.run('COMMIT');
     spare.set(this.#kind, [...(spare.get(this.#kind) ?? []), this.#kept]);
+  }
+
+  #transaction<T>(work: () => T): T {
+    this.#depth += 1;
+    let result: T;
+    try {
+      result = this.#kept.sql.transaction(work);
+    } finally {
+      this.#depth -= 1;
+    }
+    if (this.#depth === 0) this.onWritten?.(null);
+    return result;
   }
 }

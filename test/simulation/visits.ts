@@ -13,14 +13,19 @@ export async function agendaWorld({
   return world;
 }
 
+/** Somebody who looks on while an object changes its agenda. */
+type LookingOn = <T>(change: () => T) => T;
+
+const nobody: LookingOn = change => change();
+
 /** Puts keys on the agenda, as a request of its own. */
-export function watch(world: World, keys: string[]): Promise<WatchedPart> {
+export function watch(world: World, keys: string[], lookingOn: LookingOn = nobody): Promise<WatchedPart> {
   const part = keys.map((key, index) => ({ line: index + 1, key, space: key.split('.')[1]! }));
-  return world.ask('object.watch', engine => watchKeys(engine, { atMs: null, keys: part }));
+  return world.ask('object.watch', engine => lookingOn(() => watchKeys(engine, { atMs: null, keys: part })));
 }
 
-export function unwatch(world: World, keys: string[]): Promise<number> {
-  return world.ask('object.unwatch', engine => unwatchKeys(engine, keys));
+export function unwatch(world: World, keys: string[], lookingOn: LookingOn = nobody): Promise<number> {
+  return world.ask('object.unwatch', engine => lookingOn(() => unwatchKeys(engine, keys)));
 }
 
 /** When a key was asked for, or a host for anything: milliseconds since 1970. */

@@ -2,7 +2,7 @@ import { Engine, type EngineOptions } from '../../src/engine/engine.ts';
 import { engineSourceOf } from '../../src/engine/engine-source.ts';
 import { TAIL } from '../../src/engine/journal-append.ts';
 import { JournalCatalog } from '../../src/engine/journal-catalog.ts';
-import type { EngineSource } from '../../src/engine/ports.ts';
+import type { Answer, EngineSource, LoadOutcome, LoadRequest } from '../../src/engine/ports.ts';
 import { balanceOf, stateOf } from '../../src/engine/status.ts';
 import type { LogFields } from '../../src/log.ts';
 import { MemoryBucket } from './bucket.ts';
@@ -51,6 +51,9 @@ export class World {
   onRunStart: () => void = () => undefined;
   /** Told of each run of the present instance that ended, and how long it took. */
   onRunEnd: (run: { ms: number; failed: boolean }) => void = () => undefined;
+  /** Told of each Loader call that is to load, and of what one has loaded, whoever made it. */
+  onLoading: (request: LoadRequest) => void = () => undefined;
+  onLoaded: (request: LoadRequest, answer: Answer<LoadOutcome[]>) => void = () => undefined;
   #running = false;
   /** Runs in a row that failed or were killed. */
   #failures = 0;
