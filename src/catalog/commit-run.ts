@@ -22,6 +22,10 @@ export class CommitRun {
     return this.#abandoned || elapsedMs >= LIMITS.runWorkMs || elapsedMs < 0;
   }
 
+  get abandoned(): boolean {
+    return this.#abandoned;
+  }
+
   /** The run is over; whatever of it is still going ends at its next call. */
   abandon(): void {
     this.#abandoned = true;

@@ -102,8 +102,8 @@ export class Committer {
       await committer.work(run);
       this.state.setFault(name, null);
     } catch (error) {
-      // Given up: what it failed with came of that.
-      await run.keepArmed();
+      // Of a run that was given up nothing is noted: the next one may have got further.
+      if (run.abandoned) throw error;
       this.#fail(name, error);
     }
   }

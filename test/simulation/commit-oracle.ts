@@ -16,18 +16,26 @@ export class CommitOracle {
   #looked = 0;
   readonly #plans = new Map<string, string>();
   #seen: unknown = null;
+  /** What was wrong with a call: thrown there, it would pass for a failure of the call. */
+  #wrong: unknown = null;
 
   constructor(world: CommitWorld) {
     this.#world = world;
     this.#foreigner = new Foreigner(world.catalog);
     // Heard of before it is asked: a hold that was told by then must be kept.
     world.calls.before(call => {
-      if (/^catalog\.(create|commit|namespace)$/.test(call)) this.#asked();
+      if (!/^catalog\.(create|commit|namespace)$/.test(call)) return;
+      try {
+        this.#asked();
+      } catch (error) {
+        this.#wrong ??= error;
+      }
     });
   }
 
   /** Each row is in the table once, the property says which, and never says less. */
   look(): void {
+    if (this.#wrong) throw this.#wrong;
     const { committedLsn, catalog, bucket } = this.#world;
     assert.ok(committedLsn >= this.#highestLsn, `property: expected at least ${this.#highestLsn}, got ${committedLsn}`);
     this.#highestLsn = committedLsn;
@@ -102,6 +110,7 @@ export class CommitOracle {
     };
     const base = requirements.find(({ type }) => type === 'assert-ref-snapshot-id')?.['snapshot-id'];
     const id = updates.find(({ action }) => action === 'add-snapshot')?.snapshot?.['snapshot-id'];
+    if (base === undefined) return;
     const place = `${storageName(storage)} ${base}`;
     const before = this.#plans.get(place) ?? String(id);
     assert.equal(String(id), before, `commit on base ${base}: expected the same snapshot ${before} again, got ${id}`);

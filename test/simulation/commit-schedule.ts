@@ -26,8 +26,9 @@ export async function playCommits(seed: number, only: ReadonlySet<string> | null
   const world = new CommitWorld(pace);
   world.catalog.checksSequence = random() < 0.5;
   world.catalog.heedsRefs = random() < 0.5;
-  const trouble = new Trouble(world, faults);
+  // First of all it hears of a call, before anything happens to it.
   const oracle = new CommitOracle(world);
+  const trouble = new Trouble(world, faults);
   let error: Error | null = null;
   try {
     for (let step = 0; step < STEPS; step++) {
@@ -155,11 +156,11 @@ class Trouble {
     const happens = (kind: string) => this.#faults.happens({ id, kind, atMs: this.#world.clock.elapsedMs, call: name });
     const { clock } = this.#world;
     if (chance < 0.02 && this.#kills < KILLS_MAX && happens('killed, lands late')) {
-      this.#kill();
+      this.#kill(call);
       return clock.sleep(lateMs);
     }
     if (chance >= 0.02 && chance < 0.04 && this.#kills < KILLS_MAX && happens('killed before')) {
-      this.#kill();
+      this.#kill(call);
       throw new Error('the instance is dead');
     }
     if (chance >= 0.04 && chance < 0.06 && happens('failed')) throw new Error('it failed');
@@ -172,12 +173,12 @@ class Trouble {
     const { id, random } = this.#faults.draw(`after:${name}`);
     const chance = random();
     const happens = (kind: string) => this.#faults.happens({ id, kind, atMs: this.#world.clock.elapsedMs, call: name });
-    if (chance < 0.02 && this.#kills < KILLS_MAX && happens('killed after')) this.#kill();
+    if (chance < 0.02 && this.#kills < KILLS_MAX && happens('killed after')) this.#kill(call);
     else if (chance >= 0.02 && chance < 0.05 && happens('answer lost')) throw new Error('the answer was lost');
   }
 
-  #kill(): void {
+  #kill(call: string): void {
     this.#kills += 1;
-    this.#world.kill();
+    this.#world.kill({ alarmFailed: call.startsWith('wake.set') });
   }
 }

@@ -16,6 +16,8 @@ export { table };
 
 /** Answers nobody is there to hear. */
 const NEVER = new Promise<never>(() => undefined);
+/** So long after an alarm whose handler failed the platform runs it again. */
+const ALARM_RETRY_MS = 2_000;
 /** More runs than any schedule needs at one moment: no time would ever pass. */
 const RUNS_AT_ONCE_MAX = 500;
 export const FILES_MAX = 60;
@@ -101,12 +103,20 @@ export class CommitWorld {
     }
   }
 
-  /** Ends the instance; what it has not made safe is lost. */
-  kill(): void {
+  /**
+   * Ends the instance; what it has not made safe is lost. `alarmFailed`: it had set no other alarm yet, so that the
+   * platform runs the same again.
+   */
+  kill({ alarmFailed = false } = {}): void {
     this.instance.alive = false;
     this.instance.storage.lose();
     this.heldUntilMs = 0;
     this.begin();
+    if (alarmFailed) this.#retryAlarm();
+  }
+
+  #retryAlarm(): void {
+    this.storage.alarmMs ??= this.clock.now() + ALARM_RETRY_MS;
   }
 
   /** The object's storage is gone, and its alarm with it: the watchdog makes a new one. */
@@ -172,7 +182,10 @@ export class CommitWorld {
     this.#runs = this.#runs.ms === nowMs ? { ms: nowMs, count: this.#runs.count + 1 } : { ms: nowMs, count: 1 };
     if (this.#runs.count > RUNS_AT_ONCE_MAX) throw new Error('alarms: expected time to pass between runs, got none');
     this.storage.alarmMs = null;
-    void this.instance.committer.wake().catch(() => undefined);
+    const { instance } = this;
+    void instance.committer.wake().catch(() => {
+      if (instance === this.instance) this.#retryAlarm();
+    });
   }
 
   #ports(instance: Instance): CommitterPorts {
@@ -243,20 +256,23 @@ export class CommitWorld {
   }
 
   #fetch(
-    { storage }: Instance,
+    instance: Instance,
     made: <T>(call: string, effect: () => Promise<T>) => Promise<T>,
     { url, init }: { url: string; init: RequestInit },
   ): Promise<Response> {
+    const { storage } = instance;
     const operation = operationOf(url, init);
     const body = String(init.body ?? '');
-    if (operation !== 'load') this.asked.push({ atMs: this.clock.now(), storage, operation, body });
+    if (instance.alive && operation !== 'load') this.asked.push({ atMs: this.clock.now(), storage, operation, body });
     const answered = made(`catalog.${operation}`, () => {
       this.catalog.nowMs = this.clock.now();
       return this.catalog.fetch(url, init);
     });
     return answered.then(response => {
       const wait = response.headers.get('retry-after');
-      if (response.status === 429 && storage === this.storage && wait !== null)
+      // Whoever has given the request up hears nothing of it.
+      const isHeard = storage === this.storage && !init.signal?.aborted;
+      if (response.status === 429 && isHeard && wait !== null)
         this.heldUntilMs = this.clock.now() + Number(wait) * 1000;
       return response;
     });
