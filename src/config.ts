@@ -65,7 +65,7 @@ const common = z.object({
   CLOCK_AHEAD_MS: integerSetting(0, 0, 10 * 365 * 24 * 60 * MINUTE),
   CONTACT: z.string().min(1).max(200).default('unset').describe('who an upstream can write to: a URL or an address'),
   // The Iceberg catalog: all of the first four, or none.
-  CATALOG_URI: urlSetting().optional(),
+  CATALOG_URI: urlSetting().optional().describe('an http or https URL'),
   CATALOG_WAREHOUSE: z.string().min(1).max(200).optional().describe('a warehouse of 1 to 200 characters'),
   CATALOG_NAMESPACE: z
     .string()
