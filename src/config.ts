@@ -64,6 +64,27 @@ const common = z.object({
   // For demonstrations and tests: the worker's clock runs so far ahead of the machine's.
   CLOCK_AHEAD_MS: integerSetting(0, 0, 10 * 365 * 24 * 60 * MINUTE),
   CONTACT: z.string().min(1).max(200).default('unset').describe('who an upstream can write to: a URL or an address'),
+  // The Iceberg catalog: all of the first four, or none.
+  CATALOG_URI: urlSetting().optional().describe('an http or https URL'),
+  CATALOG_WAREHOUSE: z.string().min(1).max(200).optional().describe('a warehouse of 1 to 200 characters'),
+  CATALOG_NAMESPACE: z
+    .string()
+    .regex(/^(?!(system|examples|information_schema)$)[a-z0-9_]{1,100}$/)
+    .optional()
+    .describe('1 to 100 characters of a-z, 0-9 and _, and not one the catalog has for itself'),
+  CATALOG_TOKEN: z
+    .string()
+    .regex(/^[\x21-\x7e]{1,2000}$/)
+    .optional()
+    .describe('a secret of visible ASCII characters'),
+  CATALOG_BUCKET: z
+    .string()
+    .regex(/^[a-z0-9.-]{3,63}$/)
+    .default('data-ingestion')
+    .describe('the name of the bucket the worker is bound to'),
+  // Each commit is a snapshot more in the table's metadata.
+  CATALOG_COMMIT_MS: integerSetting(15 * MINUTE, 1 * SECOND, 24 * 60 * MINUTE),
+  CATALOG_COMMIT_FILES: integerSetting(64, 1, 500),
   ADMIN_TOKEN: z.string().min(1).max(500).optional().describe('a secret of 1 to 500 characters'),
 });
 
@@ -74,6 +95,18 @@ export interface RetryPace {
   attemptsMax: number;
   /** A ticket that nothing was heard of for so long is sent again. */
   leaseMs: number;
+}
+
+/** Where the Iceberg catalog is, and when files are committed to it. */
+export interface CatalogSettings {
+  uri: string;
+  warehouse: string;
+  namespace: string;
+  token: string;
+  /** The name of the bucket, as it stands in the tables' locations. */
+  bucket: string;
+  /** A commit is due when the oldest file has waited so long, or so many have gathered. */
+  pace: { commitMs: number; commitFiles: number };
 }
 
 export interface Settings {
@@ -88,6 +121,8 @@ export interface Settings {
   clockAheadMs: number;
   contact: string;
   adminToken: string | null;
+  /** Null: nothing is committed to a catalog. */
+  catalog: CatalogSettings | null;
 }
 
 /** The settings all sources share, from the worker's environment. Throws `SettingError`. */
@@ -104,6 +139,23 @@ export function readSettings(env: Record<string, unknown>): Settings {
     clockAheadMs: read.CLOCK_AHEAD_MS,
     contact: read.CONTACT,
     adminToken: read.ADMIN_TOKEN ?? null,
+    catalog: catalogOf(read),
+  };
+}
+
+function catalogOf(read: z.output<typeof common>): CatalogSettings | null {
+  const names = ['CATALOG_URI', 'CATALOG_WAREHOUSE', 'CATALOG_NAMESPACE', 'CATALOG_TOKEN'] as const;
+  const missing = names.filter(name => read[name] === undefined);
+  if (missing.length === names.length) return null;
+  if (missing.length > 0)
+    throw new SettingError(`${missing[0]}: expected a value beside the other CATALOG_ settings, got none`);
+  return {
+    uri: read.CATALOG_URI!,
+    warehouse: read.CATALOG_WAREHOUSE!,
+    namespace: read.CATALOG_NAMESPACE!,
+    token: read.CATALOG_TOKEN!,
+    bucket: read.CATALOG_BUCKET,
+    pace: { commitMs: read.CATALOG_COMMIT_MS, commitFiles: read.CATALOG_COMMIT_FILES },
   };
 }
 

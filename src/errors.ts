@@ -41,6 +41,7 @@ export type ErrorKind =
   | 'bucket-failed'
   | 'database-failed'
   | 'queue-failed'
+  | 'source-failed'
   | 'journal-full'
   | 'flush-failed'
   | 'lake-damaged'

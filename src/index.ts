@@ -1,4 +1,5 @@
 import { TABLES } from '../schemas/index.ts';
+import { watchCatalog } from './api/catalog.ts';
 import type { Known } from './api/forms.ts';
 import { watchSources } from './api/health.ts';
 import { createApi } from './api/router.ts';
@@ -9,6 +10,7 @@ import { loadPort } from './loader-port.ts';
 import { createLog } from './log.ts';
 import { SOURCES } from './sources/registry.ts';
 
+export { CatalogObject } from './catalog-object.ts';
 export { Loader } from './loader.ts';
 export { SourceObject } from './source-object.ts';
 
@@ -29,5 +31,7 @@ export default {
       log: known.log,
     });
   },
-  scheduled: (_, env) => watchSources(env, known),
+  scheduled: async (_, env) => {
+    await Promise.all([watchSources(env, known), watchCatalog(env, known)]);
+  },
 } satisfies ExportedHandler<Env>;

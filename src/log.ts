@@ -21,6 +21,7 @@ export const LOG_FIELDS = [
   'added',
   'skipped',
   'files',
+  'snapshot',
   'bytes',
   'cursor',
   'head',

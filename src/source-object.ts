@@ -31,7 +31,6 @@ import { journalSource } from './engine/journal-schema.ts';
 import { metricsOf } from './engine/metrics.ts';
 import type {
   Admitted,
-  ClockPort,
   D1Port,
   EncodePort,
   FeedPort,
@@ -40,7 +39,6 @@ import type {
   Ports,
   SqlValue,
   TicketPort,
-  WakePort,
 } from './engine/ports.ts';
 import { takePush } from './engine/push.ts';
 import { controlRange, rangeOf, startRange } from './engine/range-controls.ts';
@@ -52,6 +50,7 @@ import { dismissFailed, failedChange, failedOf, replayFailed } from './failures/
 import { bucketPort } from './lake/bucket.ts';
 import { loadPort } from './loader-port.ts';
 import { createLog } from './log.ts';
+import { clockPort, wakePort } from './object-ports.ts';
 import { openDataFile } from './parquet/encode.ts';
 import { readFooter } from './parquet/footer.ts';
 import { sourceNamed } from './sources/registry.ts';
@@ -218,18 +217,6 @@ const ENCODE: EncodePort = {
   unpack: bytes => inflateRawSync(bytes).toString(),
 };
 
-const clockPort = (aheadMs: number): ClockPort => ({
-  now: () => Date.now() + aheadMs,
-  within(work, ms, subject) {
-    let timer: ReturnType<typeof setTimeout>;
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new OwnError('deadline', `${subject}: expected an end within ${ms} ms`)), ms);
-    });
-    return Promise.race([work, late]).finally(() => clearTimeout(timer));
-  },
-  turn: () => scheduler.wait(0),
-});
-
 function d1Port(db: D1Database): D1Port {
   return {
     async batch(statements) {
@@ -265,16 +252,5 @@ function feedPort(queue: Queue, source: string): FeedPort {
         throw new OwnError('queue-failed', `queue send: ${messageOf(error)}`);
       }
     },
-  };
-}
-
-/** Alarms go by the machine's clock. */
-function wakePort(storage: DurableObjectStorage, aheadMs: number): WakePort {
-  return {
-    async get() {
-      const atMs = await storage.getAlarm();
-      return atMs === null ? null : atMs + aheadMs;
-    },
-    set: atMs => (atMs === null ? storage.deleteAlarm() : storage.setAlarm(atMs - aheadMs)),
   };
 }

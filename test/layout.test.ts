@@ -58,12 +58,12 @@ const sourceRules: Rule[] = SOURCES.map(({ id, tables }) => ({
 
 /** The object and the Loader: what the platform calls, and what binds it to the engine. */
 const shell: Rule = {
-  files: /^src\/(source-object|load[a-z-]*)\.ts$/,
+  files: /^src\/((source|catalog)-object|object-ports|load[a-z-]*)\.ts$/,
   may: [
     /^cloudflare:workers$/,
     anywhere.schemas,
     anywhere.plain,
-    /^src\/load[a-z-]*\.ts$/,
+    /^src\/(load[a-z-]*|object-ports)\.ts$/,
     /^src\/(engine|failures|lake|parquet|catalog)\//,
     /^src\/sources\/(registry|http|source)\.ts$/,
     /^node:(zlib|crypto)$/,
@@ -80,7 +80,7 @@ const RULES: Rule[] = [
     files: /^src\/index\.ts$/,
     may: [
       /^schemas\/index\.ts$/,
-      /^src\/(config|log|loader|loader-port|source-object)\.ts$/,
+      /^src\/(config|log|loader|loader-port|source-object|catalog-object)\.ts$/,
       /^src\/api\//,
       /^src\/failures\/queue\.ts$/,
       /^src\/engine\/feed-queue\.ts$/,
@@ -131,7 +131,7 @@ const RULES: Rule[] = [
   {
     files: /^src\/catalog\//,
     may: [anywhere.schemas, anywhere.plain, /^src\/(catalog|lake)\//, anywhere.crypto, anywhere.zod, /^node:zlib$/],
-    types: [/^src\/engine\/ports\.ts$/, /^src\/parquet\/footer\.ts$/],
+    types: [/^src\/engine\/ports\.ts$/, /^src\/parquet\/footer\.ts$/, /^src\/api\/([a-z]+-)?forms\.ts$/],
   },
   { files: /^src\/sql\/settings\.ts$/, may: [/^src\/config\.ts$/, /^src\/sql\/names\.ts$/, anywhere.zod] },
   { files: /^src\/sql\//, may: [/^schemas\/table\.ts$/, /^src\/sql\//] },
@@ -142,7 +142,11 @@ const RULES: Rule[] = [
   },
   {
     files: /^src\/local\//,
-    may: [anywhere.schemas, /^src\/(?!index|loader|source-object|loading)/, /^(?!cloudflare:|src\/|schemas\/)[^/.]/],
+    may: [
+      anywhere.schemas,
+      /^src\/(?!index|loader|source-object|catalog-object|object-ports|loading)/,
+      /^(?!cloudflare:|src\/|schemas\/)[^/.]/,
+    ],
   },
 ];
 
@@ -163,7 +167,7 @@ const CLOUDFLARE_NAMES =
   /^(R2(?!_SQL_)\w+|D1(?!Port)\w+|DurableObject\w*|ExecutionContext|FixedLengthStream|WorkerEntrypoint|SqlStorage\w*)$/;
 
 /** Where SQL may be written: that of the objects, that of the operational database, and that over the lake. */
-const OBJECT_SQL = /^src\/(engine\/(journal[a-z-]*|[a-z-]*sql[a-z-]*)|failures\/[a-z-]+)\.ts$/;
+const OBJECT_SQL = /^src\/(engine\/(journal[a-z-]*|[a-z-]*sql[a-z-]*)|failures\/[a-z-]+|catalog\/commit-state)\.ts$/;
 const D1_SQL = /^src\/(engine\/checkpoint|failures\/[a-z-]+)\.ts$/;
 const LAKE_SQL = /^src\/(sql|local)\//;
 const D1_TABLES = /\b(ingestion_runs|sync_state|failed_messages)\b/;
@@ -230,6 +234,8 @@ describe('the layout', () => {
       ['src/catalog/append.ts', 'src/parquet/footer.ts'],
       ['src/catalog/append.ts', 'src/engine/journal.ts'],
       ['src/catalog/rest.ts', 'cloudflare:workers'],
+      ['src/catalog/committer.ts', 'src/engine/run.ts'],
+      ['src/catalog/committer.ts', 'src/sources/registry.ts'],
       ['src/api/tables.ts', 'src/parquet/schema.ts'],
       ['src/api/router.ts', 'src/index.ts'],
       ['src/sql/rewrite.ts', 'src/config.ts'],

@@ -38,7 +38,7 @@ export default defineConfig({
         test: {
           name: 'workers',
           include: ['test/workers/**/*.test.ts'],
-          globalSetup: ['upstreams', 'text-server', 'rdap'].map(name =>
+          globalSetup: ['upstreams', 'text-server', 'rdap', 'rest-catalog'].map(name =>
             path.join(root, `test/workers/${name}.setup.ts`),
           ),
           testTimeout: 60_000,

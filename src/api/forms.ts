@@ -4,6 +4,7 @@ import type { LogFields } from '../log.ts';
 import type { Source } from '../sources/source.ts';
 import type { AgendaStatus, WatchedKey, WatchedPart, WatchPart } from './agenda-forms.ts';
 import type { AuditStatus } from './audit-forms.ts';
+import type { CatalogStub } from './catalog-forms.ts';
 
 // The JSON other programs rely on. An unknown value is null; no field is ever absent, at any depth.
 
@@ -254,6 +255,7 @@ export interface SourceStub {
 /** What is used of the worker's environment; settings are read from it too. */
 export interface ApiEnv {
   SOURCES_NS: { getByName(id: string): SourceStub };
+  CATALOG_NS: { getByName(name: string): CatalogStub };
 }
 
 /** What the API knows without asking an object. */

@@ -1,6 +1,8 @@
 import { messageOf } from '../errors.ts';
+import { catalogOf } from './catalog.ts';
+import type { CatalogTableStatus } from './catalog-forms.ts';
 import type { ApiEnv, Histogram, Known, SourceMetrics, SourceState } from './forms.ts';
-import { askSource } from './sources.ts';
+import { askSource, within } from './sources.ts';
 import { withoutSecrets } from './token.ts';
 
 /** A source that has not answered by then counts as not answering: half of what Prometheus waits for all. */
@@ -168,16 +170,31 @@ const FAMILIES: Family[] = [
   },
 ];
 
+const CATALOG_FAMILIES = [
+  {
+    name: 'tributary_catalog_committed_lsn',
+    help: 'The last LSN whose row is in the Iceberg table; absent until the table has been read.',
+    value: ({ committed_lsn }: CatalogTableStatus) => committed_lsn,
+  },
+  {
+    name: 'tributary_catalog_files_waiting',
+    help: 'Data files that are not in the Iceberg table yet, at most 1,000 of them.',
+    value: ({ files_waiting }: CatalogTableStatus) => files_waiting,
+  },
+];
+
 /** What all sources count and measure, in the text format of Prometheus. One that does not answer is only told to be down. */
 export async function showMetrics(env: ApiEnv, api: Known): Promise<Response> {
   const asked = await Promise.all(api.sources.map(async ({ id }) => ({ id, metrics: await metricsOf(env, api, id) })));
   const up = asked.map(({ id, metrics }) => line('tributary_source_up', { source: id }, metrics === null ? 0 : 1));
   const answered = asked.flatMap(({ metrics }) => metrics ?? []);
   const families = FAMILIES.flatMap(family => linesOf(family, answered));
+  const tables = await catalogTables(env, api);
   const body = [
     ...head({ name: 'tributary_source_up', type: 'gauge', help: 'Whether the source answered: 1, or 0 if not.' }),
     ...up,
     ...families,
+    ...CATALOG_FAMILIES.flatMap(family => catalogLines(family, tables)),
   ];
   // The format wants a line feed after the last line too.
   return new Response(`${body.join('\n')}\n`, {
@@ -192,6 +209,28 @@ async function metricsOf(env: ApiEnv, { log }: Known, id: string): Promise<Sourc
     log('metrics_failed', { source: id, message: withoutSecrets(messageOf(error), env) });
     return null;
   }
+}
+
+/** Tables of the Iceberg catalog; none where there is no catalog, or its object does not answer. */
+async function catalogTables(env: ApiEnv, { log }: Known): Promise<CatalogTableStatus[]> {
+  try {
+    const asked = catalogOf(env)?.status();
+    return asked ? (await within(asked, { ms: METRICS_MS_MAX, subject: 'metrics of the catalog' })).tables : [];
+  } catch (error) {
+    log('metrics_failed', { step: 'catalog', message: withoutSecrets(messageOf(error), env) });
+    return [];
+  }
+}
+
+function catalogLines(
+  { name, help, value }: (typeof CATALOG_FAMILIES)[number],
+  tables: CatalogTableStatus[],
+): string[] {
+  const lines = tables.flatMap(table => {
+    const labels = { source: table.source, table: table.table };
+    return known(value(table)).map(sample => line(name, labels, sample.value));
+  });
+  return lines.length === 0 ? [] : [...head({ name, type: 'gauge', help }), ...lines];
 }
 
 /** The lines of one family over all sources, together as the format wants them; none when no source has a sample. */

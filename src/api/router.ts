@@ -2,6 +2,7 @@ import { type IRequest, Router } from 'itty-router';
 import { messageOf } from '../errors.ts';
 import { ApiError, errorAnswer, settingMessage } from './answer.ts';
 import { showAudit, startAudit } from './audit.ts';
+import { showCatalog } from './catalog.ts';
 import { dismissFailed, listFailed, replayFailed, showFailed } from './failed.ts';
 import type { ApiEnv, ControlAction, Known, RangeAction } from './forms.ts';
 import { showHealth } from './health.ts';
@@ -84,6 +85,7 @@ const ROUTES: readonly Route[] = [
     ),
   ],
   ['POST', '/v1/sql', withToken((request, env, known) => askSql(env, known, request))],
+  ['GET', '/v1/catalog', (_, env) => showCatalog(env)],
   ['GET', '/v1/tables', (_, env, known) => listTables(env, known)],
   [
     'GET',

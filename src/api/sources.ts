@@ -37,17 +37,25 @@ export async function controlSource(
 }
 
 /** What a source's object answers within so many milliseconds. Throws what it throws, or that it is late. */
-export async function askSource<T>(
+export function askSource<T>(
   env: ApiEnv,
   { id, subject, ms }: { id: string; subject: string; ms: number },
   ask: (stub: SourceStub) => Promise<T>,
 ): Promise<T> {
+  return within(
+    Promise.resolve().then(() => ask(env.SOURCES_NS.getByName(id))),
+    { subject, ms },
+  );
+}
+
+/** An answer within so many milliseconds. Throws what it was answered with, or that it is late. */
+export async function within<T>(asked: Promise<T>, { subject, ms }: { subject: string; ms: number }): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new Error(`${subject}: expected an answer within ${ms} ms, got none`)), ms);
   });
   try {
-    return await Promise.race([ask(env.SOURCES_NS.getByName(id)), late]);
+    return await Promise.race([asked, late]);
   } finally {
     clearTimeout(timer);
   }

@@ -20,7 +20,9 @@ export type CatalogErrorKind =
   /** Data files that do not continue what the table holds. */
   | 'files-broken'
   /** A metadata file of the table that cannot be read. */
-  | 'metadata-broken';
+  | 'metadata-broken'
+  /** Where a copy of a data file belongs lies something else. */
+  | 'copy-differs';
 
 interface CatalogErrorFacts {
   hint: string;

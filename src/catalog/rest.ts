@@ -14,6 +14,13 @@ export const REQUEST_MS_MAX = 45_000;
 /** How a request is sent; the platform's `fetch`, or a stand-in's. */
 export type FetchPort = (url: string, init: RequestInit) => Promise<Response>;
 
+/** A change that is asked of the catalog. */
+export interface CatalogChange {
+  operation: 'namespace' | 'create' | 'commit';
+  /** Empty where it is of no table. */
+  table: string;
+}
+
 interface RestCatalogOptions {
   /** Of the catalog, without `/v1`. */
   uri: string;
@@ -23,6 +30,8 @@ interface RestCatalogOptions {
   token: string;
   fetch: FetchPort;
   clock: Pick<ClockPort, 'now' | 'within'>;
+  /** Told of each change before it is asked for; what it throws keeps it from being. */
+  admit?: (change: CatalogChange) => void;
 }
 
 /**
@@ -50,7 +59,12 @@ export class RestCatalog {
   /** Makes the namespace. Throws `already-exists` when somebody else did. */
   async createNamespace(): Promise<void> {
     const asked: Asked = { subject: 'catalog create namespace', changes: true, onConflict: 'already-exists' };
-    await this.#ask('POST', 'namespaces', { asked, body: { namespace: [this.#options.namespace], properties: {} } });
+    const change: CatalogChange = { operation: 'namespace', table: '' };
+    await this.#ask('POST', 'namespaces', {
+      asked,
+      change,
+      body: { namespace: [this.#options.namespace], properties: {} },
+    });
   }
 
   /** A table's metadata as it is now; null when there is no such table, or namespace. */
@@ -75,13 +89,16 @@ export class RestCatalog {
       'stage-create': false,
       properties: { 'format-version': '2', comment: table.description, ...properties },
     };
-    return metadataOf(await this.#ask('POST', this.#tablesPath(), { asked, body }), asked);
+    const change: CatalogChange = { operation: 'create', table: table.name };
+    return metadataOf(await this.#ask('POST', this.#tablesPath(), { asked, change, body }), asked);
   }
 
   /** Commits to a table and gives its metadata then. Throws `conflict` when it is no longer what the commit was made for. */
   async commit(name: string, commit: CommitRequest): Promise<TableMetadata> {
     const asked: Asked = { subject: `catalog commit ${name}`, changes: true, onConflict: 'conflict' };
-    return metadataOf(await this.#ask('POST', `${this.#tablesPath()}/${name}`, { asked, body: commit }), asked);
+    const change: CatalogChange = { operation: 'commit', table: name };
+    const path = `${this.#tablesPath()}/${name}`;
+    return metadataOf(await this.#ask('POST', path, { asked, change, body: commit }), asked);
   }
 
   #namespacePath(): string {
@@ -101,12 +118,18 @@ export class RestCatalog {
     }
   }
 
-  async #ask(method: string, path: string, { asked, body }: { asked: Asked; body?: object }): Promise<unknown> {
+  async #ask(
+    method: string,
+    path: string,
+    { asked, change, body }: { asked: Asked; change?: CatalogChange; body?: object },
+  ): Promise<unknown> {
     this.#root ??= this.#configuredRoot().catch(error => {
       this.#root = null;
       throw error;
     });
-    return this.#send(method, `${await this.#root}/${path}`, { asked, body });
+    const url = `${await this.#root}/${path}`;
+    if (change) this.#options.admit?.(change);
+    return this.#send(method, url, { asked, body });
   }
 
   /** Where the catalog's routes begin: its configuration says under which prefix (REST spec, getConfig). */
@@ -127,7 +150,11 @@ export class RestCatalog {
     return prefix === '' ? root : `${root}/${prefix}`;
   }
 
-  async #send(method: string, url: string, { asked, body }: { asked: Asked; body?: object }): Promise<unknown> {
+  async #send(
+    method: string,
+    url: string,
+    { asked, body }: { asked: Asked; body?: object | undefined },
+  ): Promise<unknown> {
     const { token, fetch, clock } = this.#options;
     const aborted = new AbortController();
     const init: RequestInit = {

@@ -34,8 +34,18 @@ export interface UploadPort {
 /** The bucket of the lake. */
 export type LakeBucket = BucketPort & UploadPort;
 
+/** What is read whole, and copied within the bucket. */
+export interface CopyPort {
+  read(key: string): Promise<Uint8Array | null>;
+  copy(
+    from: { key: string; etag: string },
+    to: string,
+    options: { metadata: Record<string, string> },
+  ): Promise<'copied' | 'refused' | 'missing'>;
+}
+
 /** Binds an R2 bucket. Every failure is an `OwnError` of kind `bucket-failed`. */
-export function bucketPort(r2: R2Bucket): LakeBucket {
+export function bucketPort(r2: R2Bucket): LakeBucket & CopyPort {
   return {
     async head(key) {
       const object = await ours('head', () => r2.head(key));
@@ -51,6 +61,25 @@ export function bucketPort(r2: R2Bucket): LakeBucket {
     async tail(key, bytes) {
       const object = await ours('get', () => r2.get(key, { range: { suffix: bytes } }));
       return object === null ? null : new Uint8Array(await ours('get', () => object.arrayBuffer()));
+    },
+
+    async read(key) {
+      const object = await ours('get', () => r2.get(key));
+      return object === null ? null : new Uint8Array(await ours('get', () => object.arrayBuffer()));
+    },
+
+    async copy({ key, etag }, to, { metadata }) {
+      const object = await ours('get', () => r2.get(key, { onlyIf: { etagMatches: etag } }));
+      if (object === null || !('body' in object)) return 'missing';
+      const { httpMetadata = {}, checksums } = object;
+      const options = {
+        ...{ onlyIf: conditionOf({ absent: true }), customMetadata: metadata, httpMetadata },
+        // R2 compares what arrives with it.
+        ...(checksums.md5 && { md5: checksums.md5 }),
+      };
+      // It streams from one to the other, and never lies in memory whole.
+      const put = await ours('copy', () => r2.put(to, object.body, options));
+      return put === null ? 'refused' : 'copied';
     },
 
     async list(prefix, { limit, after }) {

@@ -1,4 +1,5 @@
 import type { Table } from '../../schemas/table.ts';
+import type { CatalogStub, IcebergStatus } from '../../src/api/catalog-forms.ts';
 import type {
   ApiEnv,
   Failed,
@@ -20,6 +21,7 @@ export interface FakeApi {
   env: ApiEnv & Record<string, unknown>;
   known: { sources: { id: string; tables: Table[] }[]; tables: Table[]; log: FakeLog };
   stubs: Record<string, SourceStub>;
+  catalog: CatalogStub;
   logged: ({ event: string } & LogFields)[];
   calls: string[];
 }
@@ -42,12 +44,22 @@ export function fakeApi(settings: Record<string, unknown> = {}): FakeApi {
   const stubs: Record<string, SourceStub> = Object.fromEntries(
     known.sources.map(source => [source.id, stubOf(source, calls)]),
   );
+  const catalog: CatalogStub = {
+    status: async () => catalogStatus(),
+    watch: async () => void calls.push('catalog.watch'),
+  };
   const env = {
     SOURCES_NS: {
       getByName(id: string) {
         const stub = stubs[id];
         if (stub === undefined) throw new Error(`no object ${id}`);
         return stub;
+      },
+    },
+    CATALOG_NS: {
+      getByName(name: string) {
+        if (name !== 'catalog') throw new Error(`no object ${name}`);
+        return catalog;
       },
     },
     ADMIN_TOKEN: TOKEN,
@@ -58,6 +70,7 @@ export function fakeApi(settings: Record<string, unknown> = {}): FakeApi {
     env,
     known,
     stubs,
+    catalog,
     logged,
     calls,
     fetch(method, path, { token, body } = {}) {
@@ -68,6 +81,26 @@ export function fakeApi(settings: Record<string, unknown> = {}): FakeApi {
       );
     },
   };
+}
+
+/** Settings that name a catalog. */
+export const CATALOG_SETTINGS = {
+  ...{ CATALOG_URI: 'https://catalog.test/account/lake', CATALOG_WAREHOUSE: 'account_lake' },
+  ...{ CATALOG_NAMESPACE: 'tributary', CATALOG_TOKEN: 'a-secret-token' },
+};
+
+/** The status of a catalog with one table of 64 committed rows, and two files to come. */
+export function catalogStatus(): IcebergStatus {
+  const error = { kind: null, reason: null, hint: null, retry: null, at: null };
+  const commit = { at: '2026-11-10T12:00:00.000Z', snapshot: '3051729675574597004', files: 4, rows: 64 };
+  const table = {
+    table: 'npm_package',
+    source: 'npm',
+    state: 'gathering' as const,
+    committed_lsn: 64,
+    files_waiting: 2,
+  };
+  return { enabled: true, tables: [{ ...table, last_commit: commit, last_error: error }], next_wake_at: null };
 }
 
 /** The status of a source that has just been made. */

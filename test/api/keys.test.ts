@@ -58,7 +58,11 @@ function watcher() {
         .map(keyOf),
     watchedKey: async (key: string) => (watched.has(key) ? keyOf(key) : null),
   };
-  const env = { SOURCES_NS: { getByName: () => stub as unknown as SourceStub }, ADMIN_TOKEN: 'token' } as ApiEnv;
+  const env = {
+    SOURCES_NS: { getByName: () => stub as unknown as SourceStub },
+    CATALOG_NS: { getByName: () => expect.fail('expected nobody to ask the catalog') },
+    ADMIN_TOKEN: 'token',
+  } as ApiEnv;
   const api = createApi({ sources: [npm, whois] as never, tables: [], log: () => undefined });
   async function ask(
     method: string,

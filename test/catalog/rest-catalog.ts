@@ -75,6 +75,8 @@ export class MemoryCatalog {
   commitsPerMinuteMax = Number.POSITIVE_INFINITY;
   /** Whether a snapshot's sequence number must follow. That is a second guard beside the requirements; not all have it. */
   checksSequence = true;
+  /** Whether a snapshot's manifest list must be there first: stricter than any catalog. Off where the bucket is another. */
+  checksList = true;
   nowMs = Date.UTC(2026, 10, 10, 12);
   readonly #namespaces = new Set<string>();
   readonly #tables = new Map<string, StoredTable>();
@@ -302,8 +304,7 @@ export class MemoryCatalog {
     if (this.checksSequence && snapshot['sequence-number'] <= metadata['last-sequence-number']) {
       throw new Refusal(400, 'BadRequestException', 'sequence number is not after the last');
     }
-    // Stricter than any catalog: what a snapshot names must be there before it is.
-    if (!this.bucket.objects.has(objectKey(snapshot['manifest-list'], BUCKET))) {
+    if (this.checksList && !this.bucket.objects.has(objectKey(snapshot['manifest-list'], BUCKET))) {
       throw new Refusal(400, 'BadRequestException', 'manifest list is missing');
     }
     metadata.snapshots.push(snapshot);

@@ -26,7 +26,11 @@ function pusher(world: World) {
       world.storage.flush();
       return pushed;
     });
-  const env = { SOURCES_NS: { getByName: () => ({ push }) as unknown as SourceStub }, ADMIN_TOKEN: 'token' } as ApiEnv;
+  const env = {
+    SOURCES_NS: { getByName: () => ({ push }) as unknown as SourceStub },
+    CATALOG_NS: { getByName: () => expect.fail('expected nobody to ask the catalog') },
+    ADMIN_TOKEN: 'token',
+  } as ApiEnv;
   const api = createApi({ sources: [{ id: 'npm', tables: [npmPackage] }], tables: [npmPackage], log: () => undefined });
   return async (
     body: BodyInit | null,

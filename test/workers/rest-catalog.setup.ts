@@ -1,0 +1,32 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { text } from 'node:stream/consumers';
+import type { TestProject } from 'vitest/node';
+import { MemoryCatalog, URI } from '../catalog/rest-catalog.ts';
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    /** An Iceberg REST catalog. What it makes lies in the bucket `lake`, which is the worker's own. */
+    restCatalog: string;
+  }
+}
+
+/** Serves the catalog over HTTP: the worker's tests run where nothing listens. */
+export default async function setup({ provide }: TestProject): Promise<() => Promise<void>> {
+  const catalog = new MemoryCatalog();
+  catalog.checksList = false;
+  const server = createServer(async (request, response) => {
+    const { method = 'GET', url = '/', headers } = request;
+    const body = await text(request);
+    const init = { method, headers: headers as Record<string, string>, ...(body !== '' && { body }) };
+    catalog.nowMs = Date.now();
+    const answer = await catalog.fetch(`${URI}${url}`, init);
+    response.writeHead(answer.status, Object.fromEntries(answer.headers)).end(await answer.text());
+  });
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
+  provide('restCatalog', `http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+  return async () => {
+    server.closeAllConnections();
+    await new Promise(resolve => server.close(resolve));
+  };
+}
