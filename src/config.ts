@@ -51,6 +51,12 @@ const common = z.object({
     .regex(/^([a-z0-9-]+>[a-z0-9-]+(,|$))*$/)
     .default('')
     .describe('<source>><source whose agenda gets its keys>, separated by commas, as npm>whois'),
+  // A stream is a binding of the worker, which is there only where somebody made one.
+  STREAMS: z
+    .string()
+    .regex(/^([a-z0-9_]+=[A-Za-z_][A-Za-z0-9_]*(,|$))*$/)
+    .default('')
+    .describe('<table>=<binding of its stream>, separated by commas, as npm_package=NPM_STREAM'),
   FLUSH_AGE_MS: integerSetting(30 * SECOND, 100, 60 * MINUTE),
   FLUSH_BYTES_MAX: integerSetting(16 * MiB, 1, 64 * MiB),
   // With these, half a day of looks; then a change is a dead letter.
@@ -80,6 +86,8 @@ export interface Settings {
   sources: string[];
   /** By source, those it sends keys to. */
   feeds: Record<string, string[]>;
+  /** By table, the binding of the stream it is sent to. */
+  streams: Record<string, string>;
   flushAgeMs: number;
   flushBytesMax: number;
   retry: RetryPace;
@@ -96,6 +104,7 @@ export function readSettings(env: Record<string, unknown>): Settings {
   return {
     sources: read.SOURCES,
     feeds: feedsOf(read.FEEDS),
+    streams: streamsOf(read.STREAMS),
     retry: { waitMs: read.RETRY_WAIT_MS, attemptsMax: read.RETRY_ATTEMPTS_MAX, leaseMs: read.RETRY_LEASE_MS },
     flushAgeMs: read.FLUSH_AGE_MS,
     flushBytesMax: read.FLUSH_BYTES_MAX,
@@ -114,6 +123,19 @@ function feedsOf(text: string): Record<string, string[]> {
     .map(pair => pair.split('>') as [string, string]);
   const feeds = Map.groupBy(pairs, ([source]) => source);
   return Object.fromEntries([...feeds].map(([source, group]) => [source, group.map(([, target]) => target)]));
+}
+
+function streamsOf(text: string): Record<string, string> {
+  const pairs = text
+    .split(',')
+    .filter(Boolean)
+    .map(pair => pair.split('=') as [string, string]);
+  for (const [place, what] of ['table', 'binding'].entries()) {
+    const names = pairs.map(pair => pair[place]!);
+    const twice = names.find((name, at) => names.indexOf(name) !== at);
+    if (twice !== undefined) throw new SettingError(`STREAMS: expected each ${what} once, got ${twice} twice`);
+  }
+  return Object.fromEntries(pairs);
 }
 
 /** The worker's clock. */

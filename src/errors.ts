@@ -41,6 +41,8 @@ export type ErrorKind =
   | 'bucket-failed'
   | 'database-failed'
   | 'queue-failed'
+  | 'stream-failed'
+  | 'stream-refused'
   | 'journal-full'
   | 'flush-failed'
   | 'lake-damaged'

@@ -53,6 +53,11 @@ export function bucketPort(r2: R2Bucket): LakeBucket {
       return object === null ? null : new Uint8Array(await ours('get', () => object.arrayBuffer()));
     },
 
+    async range(key, { offset, bytes }) {
+      const object = await ours('get', () => r2.get(key, { range: { offset, length: bytes } }));
+      return object === null ? null : new Uint8Array(await ours('get', () => object.arrayBuffer()));
+    },
+
     async list(prefix, { limit, after }) {
       const keys: string[] = [];
       let cursor: string | undefined;
