@@ -7,6 +7,7 @@ export interface ReadableFile {
   first_lsn: number;
   last_lsn: number;
   bytes: number;
+  etag: string;
 }
 
 /** How far streams have followed `files`, in the object's SQLite. */
@@ -33,7 +34,7 @@ export class JournalStreams {
   /** The settled file that holds an LSN; null when none does. */
   fileWith(table: string, lsn: number): ReadableFile | null {
     const [file] = this.#sql.exec<ReadableFile>(
-      `SELECT key, first_lsn, last_lsn, bytes FROM files WHERE table_name = ? AND first_lsn <= ?
+      `SELECT key, first_lsn, last_lsn, bytes, etag FROM files WHERE table_name = ? AND first_lsn <= ?
        ORDER BY first_lsn DESC LIMIT 1`,
       ...[table, lsn],
     );

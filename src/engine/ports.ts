@@ -54,8 +54,8 @@ export interface BucketPort {
   ): Promise<ObjectHead | null>;
   /** The last bytes of an object, all of it where it has no more; null when there is none. */
   tail(key: string, bytes: number): Promise<Uint8Array | null>;
-  /** Bytes of an object from an offset on, fewer where it ends before; null when there is none. */
-  range(key: string, range: ByteRange): Promise<Uint8Array | null>;
+  /** Bytes of the object that has this etag, fewer where it ends before; null when there is none. */
+  range(key: string, range: ByteRange & { etag: string }): Promise<Uint8Array | null>;
   /** The first keys under a prefix, in order; those after a key, when one is given. */
   list(prefix: string, options: { limit: number; after?: string | undefined }): Promise<string[]>;
   /** Removes objects, at most 1,000; those that are not there are none the worse. */

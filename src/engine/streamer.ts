@@ -68,13 +68,14 @@ export class Streamer {
 
   async #open(file: ReadableFile, run: Run): Promise<DataFileReader> {
     const { table, ports } = this.#parts;
-    const { key, bytes, first_lsn, last_lsn } = file;
+    const { key, bytes, etag, first_lsn, last_lsn } = file;
     const read = async (range: ByteRange) => {
       await run.keepArmed();
-      const asked = ports.bucket.range(key, range);
+      // Only of the object that was settled: what else stands there may be anything.
+      const asked = ports.bucket.range(key, { ...range, etag });
       const found = await ports.clock.within(asked, LIMITS.bucketCallMsMax, `range of ${key}`);
       if (found?.length === range.bytes) return found;
-      throw new Error(`expected ${range.bytes} bytes from ${range.offset} on, got ${found?.length ?? 'nothing'}`);
+      throw new Error(`expected ${range.bytes} bytes of etag ${etag}, got ${found?.length ?? 'none'}`);
     };
     const reader = await readable(file, () => ports.encode.reader({ table, bytes, read }));
     if (reader.firstLsn !== first_lsn || reader.lastLsn !== last_lsn) {

@@ -12,7 +12,8 @@ const compressors = { ZSTD: zstdContent };
 
 /**
  * Opens a data file to read rows back: its footer now, a row group with each `rowsOf`, and nothing is kept between two.
- * Throws for what is no data file of ours, and what `read` throws.
+ * Throws for what is no data file of ours, and what `read` throws. The bytes have to be ones that were written here:
+ * decoding what somebody changed in the middle may never end.
  */
 export async function openRows({ table, bytes, read }: StoredFile): Promise<DataFileReader> {
   const metadata = await readMetadata({ bytes, read });

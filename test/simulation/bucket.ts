@@ -44,8 +44,9 @@ export class MemoryBucket implements BucketPort {
     return this.objects.get(key)?.bytes.slice(-bytes) ?? null;
   }
 
-  async range(key: string, { offset, bytes }: ByteRange): Promise<Uint8Array | null> {
-    return this.objects.get(key)?.bytes.slice(offset, offset + bytes) ?? null;
+  async range(key: string, { offset, bytes, etag }: ByteRange & { etag: string }): Promise<Uint8Array | null> {
+    const stands = this.objects.get(key);
+    return stands?.head.etag === etag ? stands.bytes.slice(offset, offset + bytes) : null;
   }
 
   async list(prefix: string, { limit, after = '' }: { limit: number; after?: string | undefined }): Promise<string[]> {

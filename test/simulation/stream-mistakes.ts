@@ -62,7 +62,7 @@ export const MISTAKES: Mistake[] = [
         file: STREAMER,
         text: "if (!(error instanceof OwnError) || error.kind !== 'stream-refused') throw error;",
         instead:
-          "if (error instanceof OwnError && error.kind === 'deadline') return true;\n      if (!(error instanceof OwnError) || error.kind !== 'stream-refused') throw error;",
+          "if (error instanceof OwnError && error.kind === 'deadline') {\n        streams.acknowledge(table.name, binding, { firstLsn, lastLsn });\n        return true;\n      }\n      if (!(error instanceof OwnError) || error.kind !== 'stream-refused') throw error;",
       },
     ],
   },
