@@ -1,10 +1,13 @@
-import { TYPE_FACTS } from './column.ts';
-import type { Table } from './table.ts';
+import { type ColumnType, TYPE_FACTS } from './column.ts';
+import type { Table, Value } from './table.ts';
 
 /** The schema a Cloudflare Pipelines stream is made with. */
 export interface StreamSchema {
   fields: { name: string; type: string; required: boolean }[];
 }
+
+/** One row as a stream takes it: values by column name, lineage included. A column without a value is left out. */
+export type StreamRecord = Record<string, string | number | boolean>;
 
 /** The stream schema of a table, lineage included. */
 export function streamSchema(table: Table): StreamSchema {
@@ -12,3 +15,28 @@ export function streamSchema(table: Table): StreamSchema {
     fields: table.columns.map(({ name, type, required }) => ({ name, type: TYPE_FACTS[type].stream, required })),
   };
 }
+
+/**
+ * The record of a row, given as values in the order of `table.columns`. Throws where a value does not fit its column: a
+ * stream takes such a record, and drops it without telling.
+ */
+export function streamRecord(table: Table, values: Value[]): StreamRecord {
+  const record: StreamRecord = {};
+  for (const [index, { name, type, required }] of table.columns.entries()) {
+    const value = values[index] ?? null;
+    if (value === null && !required) continue;
+    if (value === null || !FITS[type](value))
+      throw new Error(`${table.name} record: expected ${type} in ${name}, got ${value === null ? 'null' : 'another'}`);
+    record[name] = value;
+  }
+  return record;
+}
+
+const FITS: Record<ColumnType, (value: string | number | boolean) => boolean> = {
+  utf8: value => typeof value === 'string',
+  int32: value => Number.isInteger(value) && Number(value) === (Number(value) | 0),
+  int64: value => Number.isSafeInteger(value),
+  // JSON has no other numbers.
+  float: value => Number.isFinite(value),
+  boolean: value => typeof value === 'boolean',
+};

@@ -51,6 +51,12 @@ const common = z.object({
     .regex(/^([a-z0-9-]+>[a-z0-9-]+(,|$))*$/)
     .default('')
     .describe('<source>><source whose agenda gets its keys>, separated by commas, as npm>whois'),
+  // A stream is a binding of the worker, which is there only where somebody made one.
+  STREAMS: z
+    .string()
+    .regex(/^([a-z0-9_]+=[A-Za-z_][A-Za-z0-9_]*(,|$))*$/)
+    .default('')
+    .describe('<table>=<binding of its stream>, separated by commas, as npm_package=NPM_STREAM'),
   FLUSH_AGE_MS: integerSetting(30 * SECOND, 100, 60 * MINUTE),
   FLUSH_BYTES_MAX: integerSetting(16 * MiB, 1, 64 * MiB),
   // With these, half a day of looks; then a change is a dead letter.
@@ -64,13 +70,13 @@ const common = z.object({
   // For demonstrations and tests: the worker's clock runs so far ahead of the machine's.
   CLOCK_AHEAD_MS: integerSetting(0, 0, 10 * 365 * 24 * 60 * MINUTE),
   CONTACT: z.string().min(1).max(200).default('unset').describe('who an upstream can write to: a URL or an address'),
-  // The Iceberg catalog: all of the first four, or none.
+  // The Iceberg catalog: URI, warehouse and token are given together, or none of them.
   CATALOG_URI: urlSetting().optional().describe('an http or https URL'),
   CATALOG_WAREHOUSE: z.string().min(1).max(200).optional().describe('a warehouse of 1 to 200 characters'),
   CATALOG_NAMESPACE: z
     .string()
-    .regex(/^(?!(system|examples|information_schema)$)[a-z0-9_]{1,100}$/)
-    .optional()
+    .regex(/^(?!(system|examples|information_schema)$)[a-z][a-z0-9_]{0,99}$/)
+    .default('tributary')
     .describe('1 to 100 characters of a-z, 0-9 and _, and not one the catalog has for itself'),
   CATALOG_TOKEN: z
     .string()
@@ -113,6 +119,8 @@ export interface Settings {
   sources: string[];
   /** By source, those it sends keys to. */
   feeds: Record<string, string[]>;
+  /** By table, the binding of the stream it is sent to. */
+  streams: Record<string, string>;
   flushAgeMs: number;
   flushBytesMax: number;
   retry: RetryPace;
@@ -131,6 +139,7 @@ export function readSettings(env: Record<string, unknown>): Settings {
   return {
     sources: read.SOURCES,
     feeds: feedsOf(read.FEEDS),
+    streams: streamsOf(read.STREAMS),
     retry: { waitMs: read.RETRY_WAIT_MS, attemptsMax: read.RETRY_ATTEMPTS_MAX, leaseMs: read.RETRY_LEASE_MS },
     flushAgeMs: read.FLUSH_AGE_MS,
     flushBytesMax: read.FLUSH_BYTES_MAX,
@@ -144,7 +153,7 @@ export function readSettings(env: Record<string, unknown>): Settings {
 }
 
 function catalogOf(read: z.output<typeof common>): CatalogSettings | null {
-  const names = ['CATALOG_URI', 'CATALOG_WAREHOUSE', 'CATALOG_NAMESPACE', 'CATALOG_TOKEN'] as const;
+  const names = ['CATALOG_URI', 'CATALOG_WAREHOUSE', 'CATALOG_TOKEN'] as const;
   const missing = names.filter(name => read[name] === undefined);
   if (missing.length === names.length) return null;
   if (missing.length > 0)
@@ -152,7 +161,7 @@ function catalogOf(read: z.output<typeof common>): CatalogSettings | null {
   return {
     uri: read.CATALOG_URI!,
     warehouse: read.CATALOG_WAREHOUSE!,
-    namespace: read.CATALOG_NAMESPACE!,
+    namespace: read.CATALOG_NAMESPACE,
     token: read.CATALOG_TOKEN!,
     bucket: read.CATALOG_BUCKET,
     pace: { commitMs: read.CATALOG_COMMIT_MS, commitFiles: read.CATALOG_COMMIT_FILES },
@@ -166,6 +175,19 @@ function feedsOf(text: string): Record<string, string[]> {
     .map(pair => pair.split('>') as [string, string]);
   const feeds = Map.groupBy(pairs, ([source]) => source);
   return Object.fromEntries([...feeds].map(([source, group]) => [source, group.map(([, target]) => target)]));
+}
+
+function streamsOf(text: string): Record<string, string> {
+  const pairs = text
+    .split(',')
+    .filter(Boolean)
+    .map(pair => pair.split('=') as [string, string]);
+  for (const [place, what] of ['table', 'binding'].entries()) {
+    const names = pairs.map(pair => pair[place]!);
+    const twice = names.find((name, at) => names.indexOf(name) !== at);
+    if (twice !== undefined) throw new SettingError(`STREAMS: expected each ${what} once, got ${twice} twice`);
+  }
+  return Object.fromEntries(pairs);
 }
 
 /** The worker's clock. */

@@ -42,6 +42,8 @@ export type ErrorKind =
   | 'database-failed'
   | 'queue-failed'
   | 'source-failed'
+  | 'stream-failed'
+  | 'stream-refused'
   | 'journal-full'
   | 'flush-failed'
   | 'lake-damaged'

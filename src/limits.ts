@@ -172,6 +172,14 @@ export const LIMITS = {
   /** Files asked of a source at once: more than one commit takes. */
   commitFilesAsked: 1_000,
   sourceCallMsMax: 20 * SECOND,
+  /**
+   * JSON of one request to a stream, which takes 5 MB (https://developers.cloudflare.com/basin-pipelines/platform/limits/).
+   * How it counts them is not said, so a tenth is left.
+   */
+  streamRequestBytesMax: 4_500_000,
+  /** So long a table's stream begins another request in one run: the tail waits meanwhile. */
+  streamMsMax: 5 * SECOND,
+  streamCallMsMax: 20 * SECOND,
   /** Files projected to the operational database in one batch. */
   projectFilesMax: 50,
 } as const;

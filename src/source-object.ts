@@ -1,5 +1,6 @@
 import { DurableObject } from 'cloudflare:workers';
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
+import { TABLES } from '../schemas/index.ts';
 import type { WatchedKey, WatchedPart, WatchPart } from './api/agenda-forms.ts';
 import type { AuditStatus } from './api/audit-forms.ts';
 import type {
@@ -53,7 +54,9 @@ import { createLog } from './log.ts';
 import { clockPort, wakePort } from './object-ports.ts';
 import { openDataFile } from './parquet/encode.ts';
 import { readFooter } from './parquet/footer.ts';
+import { openRows } from './parquet/read.ts';
 import { sourceNamed } from './sources/registry.ts';
+import { streamPort } from './stream-port.ts';
 
 /** One source: binds the engine to the platform. Its alarm does all the work. */
 export class SourceObject extends DurableObject<Env> {
@@ -65,9 +68,10 @@ export class SourceObject extends DurableObject<Env> {
     // An alarm does not always tell the name; the journal does.
     const id = ctx.id.name ?? journalSource(sql);
     if (!id) throw new Error('source object: expected to be addressed by the name of a source');
-    const settings = readSettings(env as unknown as Record<string, unknown>);
+    const vars = env as unknown as Record<string, unknown>;
+    const settings = readSettings(vars);
     const known = sourceNamed(id);
-    const source = engineSourceOf(known, known.settings(env as unknown as Record<string, unknown>), settings.feeds[id]);
+    const source = engineSourceOf(known, known.settings(vars), settings.feeds[id]);
     const { clockAheadMs: aheadMs } = settings;
     const ports: Ports = {
       ...{
@@ -82,6 +86,7 @@ export class SourceObject extends DurableObject<Env> {
         wake: wakePort(ctx.storage, aheadMs),
         tickets: ticketPort(env.RETRY_QUEUE, id),
         feeds: feedPort(env.KEYS_QUEUE, id),
+        streams: streamPort({ streams: settings.streams, tables: TABLES, env: vars }),
         log: createLog(),
       },
     };
@@ -212,6 +217,7 @@ export class SourceObject extends DurableObject<Env> {
 const ENCODE: EncodePort = {
   open: openDataFile,
   footer: readFooter,
+  reader: openRows,
   // Not zstd: the runtime fails to decompress what is a multiple of 40 KiB (seen with workerd 1.20261102).
   pack: text => deflateRawSync(text, { level: 1 }),
   unpack: bytes => inflateRawSync(bytes).toString(),

@@ -4,6 +4,13 @@ import { defineConfig } from 'vitest/config';
 
 const root = path.resolve(import.meta.dirname, '..');
 
+const STREAM_WORKER = {
+  name: 'stream',
+  modules: true,
+  compatibilityDate: '2026-11-01',
+  scriptPath: path.join(root, 'test/workers/stream-worker.js'),
+};
+
 export default defineConfig({
   root,
   test: {
@@ -27,6 +34,9 @@ export default defineConfig({
           cloudflareTest(async () => ({
             wrangler: { configPath: path.join(root, 'wrangler.jsonc') },
             miniflare: {
+              // A stream's binding is one to another worker; the runtime's own throws away what it is sent.
+              workers: [STREAM_WORKER],
+              serviceBindings: { TEST_STREAM: { name: STREAM_WORKER.name, entrypoint: 'Stream' } },
               bindings: {
                 MIGRATIONS: await readD1Migrations(path.join(root, 'migrations')),
                 ADMIN_TOKEN: 'test',

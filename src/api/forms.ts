@@ -5,6 +5,7 @@ import type { Source } from '../sources/source.ts';
 import type { AgendaStatus, WatchedKey, WatchedPart, WatchPart } from './agenda-forms.ts';
 import type { AuditStatus } from './audit-forms.ts';
 import type { CatalogStub } from './catalog-forms.ts';
+import type { StreamStatus } from './stream-forms.ts';
 
 // The JSON other programs rely on. An unknown value is null; no field is ever absent, at any depth.
 
@@ -31,6 +32,8 @@ export interface SourceStatus {
     balanced: boolean;
   };
   tables: Record<string, Omit<TableFacts, 'name' | 'prefix'>>;
+  /** By table; null of one that is sent to no stream. */
+  streams: Record<string, StreamStatus | null>;
   last_flush: {
     at: string | null;
     rows: number | null;
@@ -186,6 +189,7 @@ export interface SourceMetrics {
   /** `rows`, `tombstones`, `parked`, `dead`, and `skipped:<reason>` for each reason. */
   changes: Record<string, number>;
   tables: { name: string; rows_accepted: number; rows_durable: number; files: number; bytes: number }[];
+  streams: ({ table: string } & StreamStatus)[];
   /** `status`: 2xx, 3xx, 4xx, 5xx, or none for a request without an answer. */
   requests: { host: string; status: string; requests: number }[];
   /** Looks at parked changes that counted. */

@@ -90,6 +90,18 @@ const FAMILIES: Family[] = [
     samples: ({ tables }) => byTable(tables, ({ bytes }) => bytes),
   },
   {
+    name: 'tributary_stream_lsn',
+    type: 'gauge',
+    help: 'The last row that the stream of the table has; absent of a table without a stream.',
+    samples: ({ streams }) => byStream(streams, ({ last_lsn }) => last_lsn),
+  },
+  {
+    name: 'tributary_stream_waiting_rows',
+    type: 'gauge',
+    help: 'Rows that are in data files and not in the stream of their table.',
+    samples: ({ streams }) => byStream(streams, ({ waiting }) => waiting),
+  },
+  {
     name: 'tributary_requests_total',
     type: 'counter',
     help: 'Requests to upstream hosts, by the class of their status; none for those without an answer.',
@@ -265,6 +277,13 @@ function known(value: number | null): Sample[] {
 
 function byTable(tables: SourceMetrics['tables'], value: (table: SourceMetrics['tables'][number]) => number): Sample[] {
   return tables.map(table => ({ labels: { table: table.name }, value: value(table) }));
+}
+
+function byStream(
+  streams: SourceMetrics['streams'],
+  value: (stream: SourceMetrics['streams'][number]) => number,
+): Sample[] {
+  return streams.map(stream => ({ labels: { table: stream.table, binding: stream.binding }, value: value(stream) }));
 }
 
 /** Buckets rise to the one that holds all. */

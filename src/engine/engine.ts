@@ -4,16 +4,15 @@ import type { Ticket } from '../failures/parked.ts';
 import { Admission } from './admission.ts';
 import { Visitor } from './agenda.ts';
 import { Audit, isUnwell } from './audit.ts';
-import { Cataloger } from './cataloger.ts';
 import { project } from './checkpoint.ts';
 import { Feeder } from './feeder.ts';
 import { Flusher } from './flusher.ts';
 import { Journal } from './journal.ts';
-import { JournalCatalog } from './journal-catalog.ts';
 import { JournalFiles } from './journal-files.ts';
 import { openJournal } from './journal-schema.ts';
 import { checkNoFiles } from './lake-check.ts';
 import type { EngineSource, HandedBack, Permit, Ports } from './ports.ts';
+import { projectionsOf } from './projections.ts';
 import { RANGE_LANES, RangePuller } from './ranges.ts';
 import { Retries } from './retry.ts';
 import { Run } from './run.ts';
@@ -30,6 +29,8 @@ export interface EngineOptions {
   /** The time from one self-check to the next. */
   selfCheckMs: number;
   stalledAfterMs: number;
+  /** By table, the binding of the stream it is sent to. */
+  streams: Record<string, string>;
 }
 
 /**
@@ -44,7 +45,7 @@ export class Engine {
   readonly options: EngineOptions;
   readonly admission: Admission;
   readonly #flushers: Flusher[];
-  readonly #catalogers: Cataloger[];
+  readonly #projections: ReturnType<typeof projectionsOf>;
   readonly #steps: Steps;
   readonly #tail: Tail | Visitor;
   readonly #ranges: RangePuller[];
@@ -70,8 +71,7 @@ export class Engine {
     this.#flushers = source.tables.map(
       table => new Flusher({ table, source: source.id, ports, state: journal.state, files, options }),
     );
-    const catalog = new JournalCatalog(ports.sql);
-    this.#catalogers = source.tables.map(table => new Cataloger({ table, source: source.id, ports, catalog }));
+    this.#projections = projectionsOf({ ports, source, streams: options.streams });
     this.#steps = new Steps({ source: source.id, state: journal.state, clock: ports.clock, log: ports.log });
     this.admission = new Admission(journal.state, source);
     const { admission } = this;
@@ -148,7 +148,7 @@ export class Engine {
     if (this.files.backlog().rows === 0) this.journal.state.updateSource({ flush_requested: 0 });
     await run.keepArmed();
     if (this.#isUnprojected()) await this.#steps.run('project', () => this.#project());
-    for (const cataloger of this.#catalogers) await this.#steps.run(cataloger.step, () => cataloger.work(run));
+    for (const projection of this.#projections) await this.#steps.run(projection.step, () => projection.work(run));
     await this.#look(run);
     this.journal.state.clearFault('run');
     if (!this.journal.state.faults().some(isUnwell))
@@ -244,7 +244,7 @@ export class Engine {
     }
     for (const flusher of this.#flushers) want(flusher.step, flusher.nextMs(nowMs));
     if (this.#isUnprojected()) want('project', nowMs);
-    for (const { step, isDue } of this.#catalogers) if (isDue) want(step, nowMs);
+    for (const { step, isDue } of this.#projections) if (isDue) want(step, nowMs);
     for (const { step, atMs } of this.audit.steps({ nowMs, paused: this.paused })) want(step, atMs);
     return times.length > 0 ? Math.min(...times) : null;
   }

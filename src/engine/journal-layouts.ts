@@ -1,5 +1,6 @@
 import { AGENDA } from './journal-layouts-agenda.ts';
 import { CATALOG } from './journal-layouts-catalog.ts';
+import { STREAMS } from './journal-layouts-streams.ts';
 
 const FIRST_LAYOUT = [
   `CREATE TABLE source (
@@ -282,4 +283,4 @@ const AUDIT = [
 ];
 
 /** What makes each layout of the object's own tables out of the one before; append-only. */
-export const LAYOUTS = [FIRST_LAYOUT, DEAD_LETTERS, RANGES, PUSHES, COUNTS, AUDIT, AGENDA, CATALOG];
+export const LAYOUTS = [FIRST_LAYOUT, DEAD_LETTERS, RANGES, PUSHES, COUNTS, AUDIT, AGENDA, CATALOG, STREAMS];

@@ -3,7 +3,7 @@ import { agendaCount } from './agenda-controls.ts';
 import type { Engine } from './engine.ts';
 import { TAIL } from './journal-append.ts';
 import { FLUSH_SECONDS, histogramOf, LOAD_SECONDS, type Statuses } from './journal-counts.ts';
-import { balanceOf, stateOf } from './status.ts';
+import { balanceOf, stateOf, streamsOf } from './status.ts';
 
 /** What a source counts and measures, read from its SQLite: nothing of it is lost with the memory. */
 export async function metricsOf(engine: Engine): Promise<SourceMetrics> {
@@ -24,6 +24,7 @@ export async function metricsOf(engine: Engine): Promise<SourceMetrics> {
     tables: journal.state.tables().map(({ name, last_lsn, rows, files, bytes }) => ({
       ...{ name, rows_accepted: last_lsn, rows_durable: rows, files, bytes },
     })),
+    streams: Object.entries(streamsOf(engine)).flatMap(([table, stream]) => (stream ? [{ table, ...stream }] : [])),
     requests: requestsOf(JSON.parse(row.statuses) as Statuses),
     retries: row.looks,
     lag: {

@@ -1,4 +1,5 @@
-import type { Table, Value } from '../../schemas/table.ts';
+import type { StreamRecord } from '../../schemas/stream.ts';
+import type { Table } from '../../schemas/table.ts';
 import type { SkipReason } from '../errors.ts';
 import type { Failure, Ticket } from '../failures/parked.ts';
 import type { LogFields } from '../log.ts';
@@ -13,6 +14,9 @@ import type {
   Seen,
   Servers,
 } from '../sources/source.ts';
+import type { EncodePort } from './encode-port.ts';
+
+export type { DataFileEncoder, DataFileFooter, DataFileReader, EncodePort, StoredFile } from './encode-port.ts';
 
 /** What SQLite is given and gives back. Numbers are safe integers or floats; larger integers are text. */
 export type SqlValue = null | number | string | Uint8Array;
@@ -35,6 +39,11 @@ export interface ObjectHead {
 /** Put only when the object is absent, or still has this etag. */
 export type PutCondition = { absent: true } | { etag: string };
 
+export interface ByteRange {
+  offset: number;
+  bytes: number;
+}
+
 export interface BucketPort {
   head(key: string): Promise<ObjectHead | null>;
   /** Null when the condition does not hold. The chunks are the body, in order. */
@@ -45,6 +54,8 @@ export interface BucketPort {
   ): Promise<ObjectHead | null>;
   /** The last bytes of an object, all of it where it has no more; null when there is none. */
   tail(key: string, bytes: number): Promise<Uint8Array | null>;
+  /** Bytes of the object that has this etag, fewer where it ends before; null when there is none. */
+  range(key: string, range: ByteRange & { etag: string }): Promise<Uint8Array | null>;
   /** The first keys under a prefix, in order; those after a key, when one is given. */
   list(prefix: string, options: { limit: number; after?: string | undefined }): Promise<string[]>;
   /** Removes objects, at most 1,000; those that are not there are none the worse. */
@@ -173,35 +184,6 @@ export interface LoadPort {
   ping(): Promise<void>;
 }
 
-/** One data file being encoded, rows in LSN order. What it gives is a function of the rows alone. */
-export interface DataFileEncoder {
-  /** Adds one row: values in the order of `table.columns`, lineage included. Seals a row group when it is full. */
-  append(values: Value[]): void;
-  readonly rows: number;
-  /** Bytes of sealed row groups. */
-  readonly encodedBytes: number;
-  /** Bytes of row data not yet in a row group. */
-  readonly openBytes: number;
-  /** Seals the rest, writes indexes and footer, and gives the file in chunks. The encoder is done then. */
-  finish(facts: { lastLsn: number; cursor: string }): Uint8Array[];
-}
-
-/** What the footer of a data file says of it. */
-export interface DataFileFooter {
-  rows: number;
-  firstLsn: number;
-  lastLsn: number;
-}
-
-export interface EncodePort {
-  open(options: { source: string; table: Table; firstLsn: number }): DataFileEncoder;
-  /** Reads a data file's end: its footer, or how many bytes of the end it takes. Throws when that is no data file's. */
-  footer(end: Uint8Array): DataFileFooter | { endBytes: number };
-  /** Compresses one journal entry's text, and back. */
-  pack(text: string): Uint8Array;
-  unpack(bytes: Uint8Array): string;
-}
-
 export interface ClockPort {
   now(): number;
   /** The promise's outcome, or an `OwnError` of kind `deadline` after `ms`; what was begun may still end later. */
@@ -222,6 +204,15 @@ export interface FeedPort {
   send(target: string, keys: { id: number; key: string }[]): Promise<void>;
 }
 
+/**
+ * The streams that tables are sent to, by the name of their binding. Throws `OwnError`: `stream-refused` where the stream
+ * takes no such record, `stream-failed` for anything else, with the wait it asked for.
+ */
+export interface StreamPort {
+  /** Ends when the stream has the records. */
+  send(binding: string, records: StreamRecord[]): Promise<void>;
+}
+
 export type LogPort = (event: string, fields: LogFields) => void;
 
 export interface Ports {
@@ -234,6 +225,7 @@ export interface Ports {
   wake: WakePort;
   tickets: TicketPort;
   feeds: FeedPort;
+  streams: StreamPort;
   log: LogPort;
 }
 

@@ -1,4 +1,5 @@
 import type { LiveFile, SourceHealth, SourceState, SourceStatus, TableFacts } from '../api/forms.ts';
+import type { StreamStatus } from '../api/stream-forms.ts';
 import { LIMITS } from '../config.ts';
 import type { SkipReason } from '../errors.ts';
 import { policyOf } from '../failures/policy.ts';
@@ -6,6 +7,7 @@ import { agendaStatus } from './agenda-controls.ts';
 import { isUnwell, LOOKING_STEPS } from './audit.ts';
 import type { Engine } from './engine.ts';
 import { TAIL } from './journal-append.ts';
+import { JournalStreams } from './journal-streams.ts';
 
 /** Every skip reason, so that none is ever absent from a balance. */
 const SKIP_REASONS: SkipReason[] = [
@@ -59,6 +61,7 @@ export async function statusOf(engine: Engine): Promise<SourceStatus> {
     tables: Object.fromEntries(
       tablesOf(engine).map(({ name, rows, files, bytes, last_lsn }) => [name, { rows, files, bytes, last_lsn }]),
     ),
+    streams: streamsOf(engine),
     last_flush: flush ?? { at: null, rows: null, bytes: null, key: null, duration_ms: null },
     upstream: { requests: row.requests, not_modified: row.not_modified, throttled: row.throttled, errors: row.errors },
     agenda: agendaStatus(engine),
@@ -96,6 +99,16 @@ export function tablesOf({ journal, source }: Engine): TableFacts[] {
     const { rows, files, bytes, last_lsn } = facts.get(name)!;
     return { name, prefix, rows, files, bytes, last_lsn };
   });
+}
+
+/** The stream of each of the source's tables, and how far it has followed. */
+export function streamsOf({ source, ports, options }: Engine): Record<string, StreamStatus | null> {
+  const journal = new JournalStreams(ports.sql);
+  const statusOf = (table: string, binding: string | undefined) =>
+    binding === undefined
+      ? null
+      : { binding, last_lsn: journal.lastLsn(table, binding), waiting: journal.waiting(table, binding) };
+  return Object.fromEntries(source.tables.map(({ name }) => [name, statusOf(name, options.streams[name])]));
 }
 
 /** Live data files of a table after an LSN, in order. */

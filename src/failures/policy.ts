@@ -73,6 +73,14 @@ const POLICIES: Record<ErrorKind | Exclude<ParkReason, `http-${number}`>, readon
     'Nothing is lost: tickets are sent again until a queue takes them. Look at the queue if it stays.',
   ],
   'source-failed': ['retry-now', 'The object of a source did not answer; look at GET /v1/sources if it stays.'],
+  'stream-failed': [
+    'retry-now',
+    'Nothing is lost: rows are sent again until the stream takes them. Look at the stream and its binding if it stays.',
+  ],
+  'stream-refused': [
+    'stop',
+    'No row is passed over: compare the schema of the stream with what npm run schemas prints, and make another stream.',
+  ],
   'journal-full': ['retry-now', 'Pulling stopped until flushes have emptied the journal; look at why they do not.'],
   deadline: ['retry-now', 'A call did not end in time; the run starts again by itself.'],
   internal: ['retry-now', 'This is a fault of Tributary; please report it with the message.'],

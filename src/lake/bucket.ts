@@ -82,6 +82,14 @@ export function bucketPort(r2: R2Bucket): LakeBucket & CopyPort {
       return put === null ? 'refused' : 'copied';
     },
 
+    async range(key, { offset, bytes, etag }) {
+      const options = { range: { offset, length: bytes }, onlyIf: { etagMatches: etag } };
+      const object = await ours('get', () => r2.get(key, options));
+      // Another object under the key has no body.
+      if (object === null || !('body' in object)) return null;
+      return new Uint8Array(await ours('get', () => object.arrayBuffer()));
+    },
+
     async list(prefix, { limit, after }) {
       const keys: string[] = [];
       let cursor: string | undefined;

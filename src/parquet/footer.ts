@@ -53,7 +53,8 @@ export function readFacts(end: Uint8Array): DataFileFacts | { endBytes: number }
   return { ...footerOf(metadata), columns, rowGroupOffsets };
 }
 
-function metadataAtEnd(end: Uint8Array): FileMetaData | { endBytes: number } {
+/** The metadata in the last bytes of a data file, or how many of them it takes. Texts among bounds are their bytes. */
+export function metadataAtEnd(end: Uint8Array): FileMetaData | { endBytes: number } {
   const word = new TextDecoder().decode(end.subarray(-MAGIC.length));
   if (end.length < TRAILER_BYTES || word !== MAGIC)
     throw new Error(`data file: expected ${MAGIC} at its end, got none`);
@@ -65,7 +66,8 @@ function metadataAtEnd(end: Uint8Array): FileMetaData | { endBytes: number } {
   return parquetMetadata(end, { parsers: { stringFromBytes } });
 }
 
-function footerOf({ num_rows, key_value_metadata: facts = [] }: FileMetaData): DataFileFooter {
+/** What the metadata of a data file says of its rows; NaN for LSNs where it is none of ours. */
+export function footerOf({ num_rows, key_value_metadata: facts = [] }: FileMetaData): DataFileFooter {
   const numberOf = (name: string) => Number(facts.find(({ key }) => key === `tributary.${name}`)?.value ?? Number.NaN);
   return { rows: Number(num_rows), firstLsn: numberOf('first_lsn'), lastLsn: numberOf('last_lsn') };
 }
@@ -95,6 +97,7 @@ function compareBounds(a: ColumnBound, b: ColumnBound): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-function startOf({ meta_data: chunk }: ColumnChunk): number {
+/** Where a column of a row group starts, in bytes from the start of the file. */
+export function startOf({ meta_data: chunk }: ColumnChunk): number {
   return Number(chunk!.dictionary_page_offset ?? chunk!.data_page_offset);
 }

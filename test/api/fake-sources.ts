@@ -130,6 +130,7 @@ export function statusOf(source: string): SourceStatus {
       balanced: true,
     },
     tables: {},
+    streams: {},
     last_flush: { at: null, rows: null, bytes: null, key: null, duration_ms: null },
     upstream: { requests: 0, not_modified: 0, throttled: 0, errors: 0 },
     agenda: null,
@@ -144,6 +145,7 @@ export function metricsOf(source: string): SourceMetrics {
     ...{ source, state: 'following', changes_accepted: 7 },
     changes: { rows: 3, tombstones: 1, parked: 1, dead: 1, 'skipped:superseded': 1, 'skipped:unchanged': 0 },
     tables: [{ name: `${source}_package`, rows_accepted: 40, rows_durable: 30, files: 3, bytes: 300 }],
+    streams: [{ table: `${source}_package`, binding: 'STREAM', last_lsn: 20, waiting: 10 }],
     requests: [
       { host: 'feed.test', status: '2xx', requests: 9 },
       { host: 'feed.test', status: 'none', requests: 2 },

@@ -59,14 +59,15 @@ describe('the metrics', () => {
     expect(types.filter(([name]) => name!.endsWith('_total')).every(([, type]) => type === 'counter')).toBe(true);
     expect(gauges).toEqual([
       ...['tributary_source_up', 'tributary_source_state', 'tributary_changes', 'tributary_parked_changes'],
-      ...['tributary_dead_letters', 'tributary_buffer_rows', 'tributary_buffer_bytes'],
+      ...['tributary_dead_letters', 'tributary_stream_lsn', 'tributary_stream_waiting_rows'],
+      ...['tributary_buffer_rows', 'tributary_buffer_bytes'],
       'tributary_oldest_row_age_seconds',
     ]);
   });
 
   it('keep the rules of the format', async () => {
     const families = expectRules(await textOf(fakeApi()));
-    expect(Object.keys(families)).toHaveLength(17);
+    expect(Object.keys(families)).toHaveLength(19);
     for (const { samples } of Object.values(families)) {
       // Sources in the order of the registry, and no series of one between those of another.
       const sources = samples.map(({ labels }) => labels.source);

@@ -5,6 +5,7 @@ import type { EncodePort } from '../../src/engine/ports.ts';
 import { RowBuffer } from '../../src/engine/row-buffer.ts';
 import { openDataFile } from '../../src/parquet/encode.ts';
 import { readFooter } from '../../src/parquet/footer.ts';
+import { openRows } from '../../src/parquet/read.ts';
 import { nodeSql } from '../simulation/node-sql.ts';
 
 /** Makes the first data file of a journal in a Node whose heap has a limit: what it ends with was enough. */
@@ -13,6 +14,7 @@ const collect = globalThis.gc!;
 const encode: EncodePort = {
   open: openDataFile,
   footer: readFooter,
+  reader: openRows,
   pack: () => new Uint8Array(),
   unpack: bytes => inflateRawSync(bytes).toString(),
 };

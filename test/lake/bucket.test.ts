@@ -174,6 +174,7 @@ function memoryBucket(): MemoryBucket {
       return this.set(key, chunks.map(chunk => new TextDecoder().decode(chunk)).join(''), metadata);
     },
     tail: async () => null,
+    range: async () => null,
     remove: async keys => keys.forEach(key => void objects.delete(key)),
     list: async (prefix, { limit }) => [...objects.keys()].filter(key => key.startsWith(prefix)).slice(0, limit),
   };

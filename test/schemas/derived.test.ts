@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { icebergSchema } from '../../schemas/iceberg.ts';
 import { TABLES, tableNamed } from '../../schemas/index.ts';
-import { streamSchema } from '../../schemas/stream.ts';
+import { streamRecord, streamSchema } from '../../schemas/stream.ts';
 
 const pattern = tableNamed('email_pattern');
 
@@ -46,5 +46,30 @@ describe('streamSchema', () => {
     expect(fields).toContainEqual({ name: 'verified', type: 'bool', required: false });
     expect(fields).toContainEqual({ name: 'employee_count', type: 'int32', required: false });
     expect(fields).toContainEqual({ name: '_lsn', type: 'int64', required: true });
+  });
+});
+
+describe('streamRecord', () => {
+  const names = pattern.columns.map(({ name }) => name);
+  const row = (values: Record<string, string | number | boolean | null>) => names.map(name => values[name] ?? null);
+  const must = { domain: 'example.com', pattern: '{first}', _lsn: 7, _op: 'upsert' };
+
+  it('has the columns that have a value, in declared order', () => {
+    expect(streamRecord(pattern, row(must))).toEqual(must);
+    const full = { ...must, confidence: 0.5, verified: false, employee_count: 0, data: '', _cursor: '3' };
+    const record = streamRecord(pattern, row(full));
+    expect(record).toEqual(full);
+    expect(Object.keys(record)).toEqual(names.filter(name => name in full));
+  });
+
+  it.each([
+    [{ ...must, domain: null }, 'email_pattern record: expected utf8 in domain, got null'],
+    [{ ...must, _lsn: null }, 'email_pattern record: expected int64 in _lsn, got null'],
+    [{ ...must, _lsn: 2 ** 53 }, 'email_pattern record: expected int64 in _lsn, got another'],
+    [{ ...must, employee_count: 2 ** 31 }, 'email_pattern record: expected int32 in employee_count, got another'],
+    [{ ...must, confidence: Number.NaN }, 'email_pattern record: expected float in confidence, got another'],
+    [{ ...must, verified: 'true' }, 'email_pattern record: expected boolean in verified, got another'],
+  ])('is none of a row that a stream would drop: %j', (values, message) => {
+    expect(() => streamRecord(pattern, row(values))).toThrow(message);
   });
 });

@@ -1,4 +1,4 @@
-import type { BucketPort, ObjectHead, PutCondition } from '../../src/engine/ports.ts';
+import type { BucketPort, ByteRange, ObjectHead, PutCondition } from '../../src/engine/ports.ts';
 
 interface StoredObject {
   head: ObjectHead;
@@ -42,6 +42,11 @@ export class MemoryBucket implements BucketPort {
 
   async tail(key: string, bytes: number): Promise<Uint8Array | null> {
     return this.objects.get(key)?.bytes.slice(-bytes) ?? null;
+  }
+
+  async range(key: string, { offset, bytes, etag }: ByteRange & { etag: string }): Promise<Uint8Array | null> {
+    const stands = this.objects.get(key);
+    return stands?.head.etag === etag ? stands.bytes.slice(offset, offset + bytes) : null;
   }
 
   async list(prefix: string, { limit, after = '' }: { limit: number; after?: string | undefined }): Promise<string[]> {

@@ -1,8 +1,4 @@
-/** A mistake the catalog's step could have: exact texts of its source and what stands there instead. */
-export interface Mistake {
-  name: string;
-  edits: { file: string; text: string; instead: string }[];
-}
+import type { Mistake } from './edits.ts';
 
 const CATALOGER = 'src/engine/cataloger.ts';
 const JOURNAL = 'src/engine/journal-catalog.ts';

@@ -1,4 +1,4 @@
-import type { Mistake } from './catalog-mistakes.ts';
+import type { Mistake } from './edits.ts';
 
 const TABLE = 'src/catalog/table-committer.ts';
 const COPY = 'src/catalog/commit-copy.ts';

@@ -3,6 +3,7 @@ import type { Table, Value } from '../../schemas/table.ts';
 import type { DataFileEncoder, DataFileFooter, EncodePort } from '../../src/engine/ports.ts';
 import { openDataFile } from '../../src/parquet/encode.ts';
 import { readFooter } from '../../src/parquet/footer.ts';
+import { openRows } from '../../src/parquet/read.ts';
 import { readWithHyparquet } from '../parquet/readers.ts';
 
 /** An encoder and what reads its files back: rows in file order, values in column order. */
@@ -42,6 +43,16 @@ export const JSON_LINES: Encoding = {
   port: {
     open: options => new JsonFile(options),
     footer: end => JSON.parse(Buffer.from(end).toString().trimEnd().split('\n').at(-1)!) as DataFileFooter,
+    async reader({ bytes, read }) {
+      const lines = Buffer.from(await read({ offset: 0, bytes }))
+        .toString()
+        .trimEnd()
+        .split('\n');
+      const { firstLsn, lastLsn } = JSON.parse(lines[0]!) as { firstLsn: number; lastLsn: number };
+      const rowsOf = async (fromLsn: number) =>
+        lines.slice(1 + fromLsn - firstLsn, -1).map(line => JSON.parse(line) as Value[]);
+      return { firstLsn, lastLsn, rowsOf };
+    },
     pack: text => Buffer.from(text),
     unpack: bytes => Buffer.from(bytes).toString(),
   },
@@ -56,6 +67,7 @@ export const PARQUET: Encoding = {
   port: {
     open: openDataFile,
     footer: readFooter,
+    reader: openRows,
     pack: text => deflateRawSync(text, { level: 1 }),
     unpack: bytes => inflateRawSync(bytes).toString(),
   },

@@ -1,6 +1,9 @@
-import type { Answer, BucketPort, LoadPort, LoadRequest, Permit, Ports } from '../../src/engine/ports.ts';
+import { TABLES } from '../../schemas/index.ts';
+import type { StreamRecord } from '../../schemas/stream.ts';
+import type { Answer, BucketPort, LoadPort, LoadRequest, Permit, Ports, StreamPort } from '../../src/engine/ports.ts';
 import { messageOf, OwnError } from '../../src/errors.ts';
 import { type Loading, listStep, loadStep, pullStep, serversStep, startStep } from '../../src/loading.ts';
+import { streamPort } from '../../src/stream-port.ts';
 import type { Visit } from './upstream.ts';
 import type { World } from './world.ts';
 
@@ -54,6 +57,11 @@ export function instancePorts(world: World, isAlive: () => boolean): Ports {
           'bucket-failed',
           made(`bucket.tail ${key}`, () => bucket.tail(key, bytes)),
         ),
+      range: (key, range) =>
+        ours(
+          'bucket-failed',
+          made(`bucket.range ${key}`, () => bucket.range(key, range)),
+        ),
       list: (prefix, options) =>
         ours(
           'bucket-failed',
@@ -82,6 +90,7 @@ export function instancePorts(world: World, isAlive: () => boolean): Ports {
         }),
     },
     feeds: { send: (target, keys) => made(`feed.send ${target}`, () => world.fed(target, keys)) },
+    streams: streamsPort(world, made),
     tickets: { send: tickets => made(`queue.send ${tickets.length}`, () => world.queue.send(tickets)) },
     log: (event, fields) => void world.log.push({ event, ...fields }),
   };
@@ -94,6 +103,19 @@ function toldPort(world: World, { load, isAlive }: { load: LoadPort; isAlive: ()
     return load.load(request);
   };
   return { ...load, load: told };
+}
+
+/** The real port, bound to stand-ins of the streams that the world's options name. */
+function streamsPort({ options, streams }: World, made: <T>(call: string, effect: () => T) => Promise<T>): StreamPort {
+  const bindings = Object.entries(options.streams).map(([table, binding]) => {
+    const stream = streams.get(table)!;
+    const send = (records: StreamRecord[]) => {
+      const sent = structuredClone(records);
+      return made(`stream.send ${binding} ${sent[0]?._lsn}-${sent.at(-1)?._lsn}`, () => stream.take(sent));
+    };
+    return [binding, { send }];
+  });
+  return streamPort({ streams: options.streams, tables: TABLES, env: Object.fromEntries(bindings) });
 }
 
 /** The real Loader steps over the simulated source. */
@@ -156,6 +178,7 @@ function loaderBucket({ calls, bucket }: World): BucketPort {
     head: key => ours(calls.make(`loader.head ${key}`, () => bucket.head(key))),
     put: (key, chunks, options) => ours(calls.make(`loader.put ${key}`, () => bucket.put(key, chunks, options))),
     tail: (key, bytes) => bucket.tail(key, bytes),
+    range: (key, range) => bucket.range(key, range),
     list: (prefix, options) => bucket.list(prefix, options),
     remove: keys => bucket.remove(keys),
   };

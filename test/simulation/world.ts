@@ -1,3 +1,4 @@
+import { tableNamed } from '../../schemas/index.ts';
 import { Engine, type EngineOptions } from '../../src/engine/engine.ts';
 import { engineSourceOf } from '../../src/engine/engine-source.ts';
 import { TAIL } from '../../src/engine/journal-append.ts';
@@ -14,6 +15,7 @@ import { instancePorts } from './ports.ts';
 import { SimulatedQueue } from './queue.ts';
 import { agenda, coalescing, DEFAULT_SETTINGS, type SourceKind, type SourceSettings } from './sources.ts';
 import { SimulatedStorage } from './storage.ts';
+import { StreamStandIn } from './stream.ts';
 import { Upstream } from './upstream.ts';
 
 /** After this, and twice as long each time, the platform runs an alarm again whose handler failed; then it gives up. */
@@ -41,6 +43,8 @@ export class World {
   readonly sentKeys: { target: string; keys: { id: number; key: string }[] }[] = [];
   readonly log: (LogFields & { event: string })[] = [];
   readonly kind: SourceKind;
+  /** What streams have, by the table each was made for. */
+  readonly streams: ReadonlyMap<string, StreamStandIn>;
   readonly settings: SourceSettings;
   readonly options: EngineOptions;
   encoding: Encoding;
@@ -75,10 +79,13 @@ export class World {
       flushBytesMax: 16 * 1024 * 1024,
       selfCheckMs: 6 * 60 * 60_000,
       stalledAfterMs: 15 * 60_000,
+      streams: {} as Record<string, string>,
       retry: { waitMs: 10_000, attemptsMax: 20, leaseMs: 300_000 },
     };
     this.settings = { ...DEFAULT_SETTINGS, ...pick(given, DEFAULT_SETTINGS) };
     this.options = { ...own, ...pick(given, own) };
+    const streamed = Object.keys(this.options.streams);
+    this.streams = new Map(streamed.map(table => [table, new StreamStandIn(tableNamed(table))]));
     this.#begin();
   }
 
@@ -142,6 +149,14 @@ export class World {
   get isCatalogued(): boolean {
     const catalog = new JournalCatalog(this.storage.sql);
     return this.engine.source.tables.every(({ name }) => !catalog.isBehind(name));
+  }
+
+  /** Every row that is in a file is in its stream. */
+  get isStreamed(): boolean {
+    return [...this.streams].every(([table, { records }]) => {
+      const last = this.engine.files.lastFile(table);
+      return last === null || records.has(last.last_lsn);
+    });
   }
 
   get #shown(): number {

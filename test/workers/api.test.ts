@@ -44,6 +44,7 @@ const STATUS_AT_FIRST: SourceStatus = {
     },
   },
   tables: { npm_package: { rows: 0, files: 0, bytes: 0, last_lsn: 0 } },
+  streams: { npm_package: null },
   last_flush: { at: null, rows: null, bytes: null, key: null, duration_ms: null },
   upstream: { requests: 0, not_modified: 0, throttled: 0, errors: 0 },
   agenda: null,
