@@ -134,8 +134,13 @@ export function parseSettings<S extends z.ZodRawShape>(
   if (read.success) return read.data;
   const name = String(read.error.issues[0]?.path[0]);
   const expected = (shape.shape[name] as z.ZodType | undefined)?.description ?? 'another value';
-  const actual = name.endsWith('TOKEN') || name.endsWith('SECRET') ? '(hidden)' : JSON.stringify(given[name] ?? null);
+  const actual = isSecretSetting(name) ? '(hidden)' : JSON.stringify(given[name] ?? null);
   throw new SettingError(`${name}: expected ${expected}, got ${actual}`);
+}
+
+/** Whether a setting's value is never shown; its name says so. */
+export function isSecretSetting(name: string): boolean {
+  return /(TOKEN|SECRET|KEY_ID)$/.test(name);
 }
 
 /** Names of the settings all sources share. */

@@ -28,7 +28,7 @@ export const LIMITS = {
   /** Of a slice whose changes are asked of many hosts, and weigh little. Each call waits for six answers at once. */
   spreadCallsAtOnce: 8,
   /** Visits of one slice: with the slowest host's late ones, that is when the next slice begins. */
-  visitsMax: 1_000,
+  visitsMax: 500,
   visitMsMax: 20 * SECOND,
   /** A Loader call begins nothing, and waits for nothing, this long before its time is up: it has to be back by then. */
   loadReturnMs: 1 * SECOND,
@@ -37,6 +37,8 @@ export const LIMITS = {
    * all its time, and the others are asked for nothing meanwhile but this; each answers within the rest.
    */
   visitPermitMsMax: 16 * SECOND,
+  /** Spaces of one slice: each is a look-up of its own, and so many hosts keep all its calls busy. */
+  visitSpacesMax: 64,
   /** So long a key that is due waits for a second host that is busy, and those of its space that come after it wait too. */
   secondHostWaitMsMax: 10 * MINUTE,
   /** Keys of one space that one slice may take: what its host answers at its quickest pace within that time. */

@@ -38,13 +38,15 @@ export class Loader extends WorkerEntrypoint<Env> {
   #loading(id: string): Loading {
     const env = this.env as unknown as Record<string, unknown>;
     const source = sourceNamed(id);
+    const settings = source.settings(env);
+    // A host that an answer names can be asked only with a slot of the object that paces all who ask it. Where no answer
+    // names any, a request without a permit is a fault of ours.
+    const { others } = source.pace(settings);
+    const permit = others && ((host: string) => this.env.SOURCES_NS.getByName(id).permit(host));
     return {
-      source,
-      settings: source.settings(env),
+      ...{ source, settings, ...(permit && { permit }) },
       contact: readSettings(env).contact,
       bucket: bucketPort(this.env.LAKE),
-      // A host that an answer names can be asked only with a slot of the object that paces all who ask it.
-      permit: host => this.env.SOURCES_NS.getByName(id).permit(host),
       connect,
       now: clockOf(env),
     };

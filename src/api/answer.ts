@@ -1,6 +1,7 @@
 /** Codes of errors, and the HTTP status of each. */
 const STATUS = {
   invalid_body: 400,
+  invalid_query: 400,
   invalid_setting: 400,
   unauthorized: 401,
   not_found: 404,
@@ -8,6 +9,8 @@ const STATUS = {
   conflict: 409,
   too_large: 413,
   internal: 500,
+  upstream_failed: 502,
+  timeout: 504,
 } as const;
 
 export type ErrorCode = keyof typeof STATUS;

@@ -18,6 +18,41 @@ export function readBody(text: string, { fields, hint }: { fields: string[]; hin
   return body as Record<string, unknown>;
 }
 
+/**
+ * A body as text. Of one that is longer than it may be nothing is kept; `rest` says whether it is read to its end all
+ * the same: who is still sending does not hear an answer. Throws `too_large`, or `invalid_body` for what is not UTF-8.
+ */
+export async function readText(
+  body: ReadableStream<Uint8Array> | null,
+  { bytesMax, hint, rest }: { bytesMax: number; hint: string; rest: 'read' | 'left' },
+): Promise<string> {
+  if (body === null) return '';
+  const reader = body.getReader();
+  const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: false });
+  let text = '';
+  let bytes = 0;
+  for (;;) {
+    const { done, value: chunk } = await reader.read();
+    if (done) break;
+    bytes += chunk.length;
+    if (bytes <= bytesMax) text += decode(decoder, chunk, hint);
+    else if (rest === 'left') break;
+  }
+  if (bytes > bytesMax) {
+    void reader.cancel().catch(() => {});
+    throw new ApiError('too_large', `body: expected at most ${bytesMax} bytes, got more`, hint);
+  }
+  return text + decode(decoder, undefined, hint);
+}
+
+function decode(decoder: TextDecoder, chunk: Uint8Array | undefined, hint: string): string {
+  try {
+    return chunk === undefined ? decoder.decode() : decoder.decode(chunk, { stream: true });
+  } catch {
+    throw new ApiError('invalid_body', 'body: expected UTF-8, got other bytes', hint);
+  }
+}
+
 function parsed(text: string): unknown {
   try {
     return JSON.parse(text);

@@ -10,6 +10,7 @@ import { showMetrics } from './metrics.ts';
 import { controlRange, showRange, startRange } from './ranges.ts';
 import { pushRecords } from './records.ts';
 import { controlSource, listSources, showSource } from './sources.ts';
+import { askSql } from './sql.ts';
 import { listTables, showTable } from './tables.ts';
 import { requireToken, withoutSecrets } from './token.ts';
 
@@ -82,6 +83,7 @@ const ROUTES: readonly Route[] = [
       dismissFailed(env, known, { id: param(request, 'id'), text: await request.text() }),
     ),
   ],
+  ['POST', '/v1/sql', withToken((request, env, known) => askSql(env, known, request))],
   ['GET', '/v1/tables', (_, env, known) => listTables(env, known)],
   [
     'GET',

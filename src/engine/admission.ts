@@ -15,6 +15,17 @@ const OTHERS = 'others';
 /** A timeline further ahead than this comes from a clock that jumped. */
 const AHEAD_MS_MAX = 10 * 60_000;
 
+interface RoomWanted {
+  want: number;
+  nowMs: number;
+  windowMs: number;
+}
+
+interface HostRoom {
+  count: number;
+  atMs: number;
+}
+
 /**
  * Permits to ask hosts: each host has a timeline of slots, kept across restarts. A refusal (429) halves its pace and
  * blocks it for a while; nothing but forbidden or late answers halve it, and block it too when they go on. Clean answers
@@ -32,11 +43,18 @@ export class Admission {
   }
 
   /** How many requests a host would take within the window, at most `want`; and from when, where none. */
-  room({ host, want, nowMs, windowMs }: { host: string; want: number; nowMs: number; windowMs: number }): {
-    count: number;
-    atMs: number;
-  } {
-    const { startAtMs, intervalMs, blockedUntilMs } = this.#timeline(host, nowMs);
+  room({ host, ...wanted }: RoomWanted & { host: string }): HostRoom {
+    return this.#room({ host, ...wanted, known: this.#state.host(host) });
+  }
+
+  /** The same of many hosts at once. */
+  rooms(hosts: string[], wanted: RoomWanted): Map<string, HostRoom> {
+    const known = new Map(this.#state.hosts(hosts).map(state => [state.host, state]));
+    return new Map(hosts.map(host => [host, this.#room({ host, ...wanted, known: known.get(host) ?? null })]));
+  }
+
+  #room({ host, want, nowMs, windowMs, known }: RoomWanted & { host: string; known: HostState | null }): HostRoom {
+    const { startAtMs, intervalMs, blockedUntilMs } = this.#timeline(host, nowMs, known);
     if (blockedUntilMs > nowMs) return { count: 0, atMs: blockedUntilMs };
     const count = Math.min(want, Math.floor((nowMs + windowMs - startAtMs) / intervalMs) + 1);
     return count > 0 ? { count, atMs: nowMs } : { count: 0, atMs: Math.ceil(startAtMs - windowMs) };
@@ -119,10 +137,11 @@ export class Admission {
   #timeline(
     host: string,
     nowMs: number,
+    known: HostState | null = this.#state.host(host),
   ): { state: HostState; startAtMs: number; intervalMs: number; blockedUntilMs: number } {
     const pace = this.#paceOf(host);
     if (!pace) throw new Error(`admission: expected a host the source declares, got ${host}`);
-    const state = this.#state.host(host) ?? {
+    const state = known ?? {
       host,
       rate: pace.startRequestsPerSecond ?? pace.requestsPerSecond,
       next_slot_ms: 0,

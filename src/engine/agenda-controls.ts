@@ -28,7 +28,7 @@ export function watchedKeys(
   { journal }: Engine,
   { after, limit }: { after: string | null; limit: number },
 ): WatchedKey[] {
-  return agendaOf(journal).list({ after, key: null, limit }).map(keyOf);
+  return agendaOf(journal).list({ after, limit }).map(keyOf);
 }
 
 /** One watched key; null when it is not on the agenda. */

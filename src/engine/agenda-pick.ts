@@ -29,11 +29,12 @@ export function pickVisits(
   const servers = new Map(agenda.spaces().map(({ id, name }) => [id, agenda.serverOf(name)]));
   const spaces = [...servers.keys()];
   const next = first % Math.max(1, spaces.length);
-  const open = agenda.heads([...spaces.slice(next), ...spaces.slice(0, next)], nowMs).flatMap(({ space }) => {
-    const times = room.times(changeOf({ key: '', alsoHost: null }, servers.get(space)!));
-    return times > 0 ? [{ space, room: Math.min(times, LIMITS.visitsPerSpaceMax) }] : [];
-  });
-  const due = agenda.shared(open, { nowMs, most: LIMITS.visitsMax });
+  const heads = agenda.heads([...spaces.slice(next), ...spaces.slice(0, next)], nowMs);
+  const times = room.times(heads.map(({ space }) => changeOf({ key: '', alsoHost: null }, servers.get(space)!)));
+  const open = heads.flatMap(({ space }, index) =>
+    times[index]! > 0 ? [{ space, room: Math.min(times[index]!, LIMITS.visitsPerSpaceMax) }] : [],
+  );
+  const due = agenda.shared(open.slice(0, LIMITS.visitSpacesMax), { nowMs, most: LIMITS.visitsMax });
   const longest = due.reduce((most, { visits }) => Math.max(most, visits.length), 0);
   const changes: Change[] = [];
   for (let turn = 0; turn < longest && changes.length < LIMITS.visitsMax; turn++) {
@@ -58,19 +59,23 @@ class Room {
   readonly #source: Parts['source'];
   readonly #nowMs: number;
   readonly #left = new Map<string, number>();
+  readonly #requests = new Map<string, [host: string, count: number][]>();
+
+  readonly #wanted: { want: number; nowMs: number; windowMs: number };
 
   constructor({ admission, source, nowMs }: Omit<Parts, 'agenda'> & { nowMs: number }) {
     this.#admission = admission;
     this.#source = source;
     this.#nowMs = nowMs;
+    this.#wanted = { want: LIMITS.visitsMax, nowMs, windowMs: LIMITS.visitPermitMsMax };
   }
 
-  /** How often there is room for a visit. */
-  times(change: Change): number {
-    const times = Object.entries(this.#source.requests('load', [change])).map(([host, want]) =>
-      Math.floor(this.#leftOf(host) / want),
-    );
-    return Math.min(LIMITS.visitsMax, ...times);
+  /** How often there is room for each of these visits. */
+  times(changes: Change[]): number[] {
+    const requests = changes.map(change => this.#requestsOf(change));
+    const hosts = new Set(requests.flatMap(asked => asked.map(([host]) => host)));
+    for (const [host, found] of this.#admission.rooms([...hosts], this.#wanted)) this.#note(host, found);
+    return requests.map(asked => this.#times(asked));
   }
 
   /** The visit, which has its room then; null while it has to wait. A second host that may not be asked is not waited for. */
@@ -85,17 +90,31 @@ class Room {
   }
 
   #takes(change: Change): boolean {
-    if (this.times(change) === 0) return false;
-    for (const [host, want] of Object.entries(this.#source.requests('load', [change])))
-      this.#left.set(host, this.#leftOf(host) - want);
+    const requests = this.#requestsOf(change);
+    if (this.#times(requests) === 0) return false;
+    for (const [host, want] of requests) this.#left.set(host, this.#leftOf(host) - want);
     return true;
   }
 
+  /** Visits of the same hosts ask the same of them: there are few of these, and up to a thousand visits. */
+  #requestsOf(change: Change): [host: string, count: number][] {
+    const hosts = `${change.server} ${change.alsoHost}`;
+    const known = this.#requests.get(hosts) ?? Object.entries(this.#source.requests('load', [change]));
+    this.#requests.set(hosts, known);
+    return known;
+  }
+
+  #times(requests: [host: string, count: number][]): number {
+    let least: number = LIMITS.visitsMax;
+    for (const [host, want] of requests) least = Math.min(least, Math.floor(this.#leftOf(host) / want));
+    return least;
+  }
+
   #leftOf(host: string): number {
-    const known = this.#left.get(host);
-    if (known !== undefined) return known;
-    const limits = { want: LIMITS.visitsMax, nowMs: this.#nowMs, windowMs: LIMITS.visitPermitMsMax };
-    const { count, atMs } = this.#admission.room({ host, ...limits });
+    return this.#left.get(host) ?? this.#note(host, this.#admission.room({ host, ...this.#wanted }));
+  }
+
+  #note(host: string, { count, atMs }: { count: number; atMs: number }): number {
     if (count === 0) this.atMs = Math.min(this.atMs ?? atMs, atMs);
     this.#left.set(host, count);
     return count;

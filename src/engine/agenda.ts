@@ -81,7 +81,7 @@ export class Visitor {
 
   /** A list that is older than it should be does until a newer one comes; without any there is nobody to ask. */
   async #askServers(run: Run): Promise<void> {
-    const known = this.#agenda.servers();
+    const known = this.#agenda.servers.told();
     const nowMs = this.#ports.clock.now();
     if (known && waitingUntil(known.freshUntilMs, nowMs, LIMITS.serversFreshMsMax) > nowMs) return;
     try {
@@ -92,11 +92,11 @@ export class Visitor {
       });
       this.#admission.learn(answer.hosts, this.#ports.clock.now());
       if (!answer.ok) throw failureError(answer.failure);
-      this.#agenda.saveServers(answer.value);
+      this.#agenda.servers.save(answer.value);
     } catch (error) {
       if (!known) throw error;
       this.#ports.log('servers_failed', { source: this.#source.id, reason: messageOf(error) });
-      this.#agenda.saveServers({ ...known, freshUntilMs: nowMs + LIMITS.serversRetryMs });
+      this.#agenda.servers.save({ ...known, freshUntilMs: nowMs + LIMITS.serversRetryMs });
     }
   }
 

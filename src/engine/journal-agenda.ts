@@ -1,6 +1,7 @@
 import { LIMITS } from '../config.ts';
-import type { Change, Seen, Servers, Visit } from '../sources/source.ts';
+import type { Change, Seen, Visit } from '../sources/source.ts';
 import { type Accepted, type Outcome, TAIL } from './journal-append.ts';
+import { JournalServers } from './journal-servers.ts';
 import type { AgendaRules, SqlPort, SqlValue } from './ports.ts';
 
 /** A key that is visited again and again. Times are milliseconds since 1970. */
@@ -65,13 +66,14 @@ export function agendaOf({ agenda }: { agenda: JournalAgenda | null }): JournalA
 
 /** The agenda in the object's SQLite: keys with due times. A key is due again in the transaction that accepts its visit. */
 export class JournalAgenda {
+  readonly servers: JournalServers;
   readonly #sql: SqlPort;
   readonly #rules: AgendaRules;
-  #servers: Servers | null = null;
 
   constructor(sql: SqlPort, rules: AgendaRules) {
     this.#sql = sql;
     this.#rules = rules;
+    this.servers = new JournalServers(sql);
   }
 
   /** Adds a key that is due at once. Null, or when it was added before; then it stays as it is. */
@@ -92,15 +94,19 @@ export class JournalAgenda {
   }
 
   find(key: string): Watched | null {
-    return this.list({ after: null, key, limit: 1 })[0] ?? null;
+    return this.#watched('key = ?', key)[0] ?? null;
   }
 
-  /** Keys after one, in order; or just one. */
-  list({ after, key, limit }: { after: string | null; key: string | null; limit: number }): Watched[] {
+  /** Keys after one, in order. */
+  list({ after, limit }: { after: string | null; limit: number }): Watched[] {
+    return this.#watched('key > ? ORDER BY key LIMIT ?', after ?? '', limit);
+  }
+
+  /** A condition of its own for each question: one that answers several is answered by reading the whole agenda. */
+  #watched(condition: string, ...params: SqlValue[]): Watched[] {
     return this.#sql.exec<Watched & Record<string, SqlValue>>(
-      `SELECT agenda.*, agenda_spaces.name AS space FROM agenda JOIN agenda_spaces ON agenda_spaces.id = agenda.space
-       WHERE (?1 IS NULL OR key > ?1) AND (?2 IS NULL OR key = ?2) ORDER BY key LIMIT ?3`,
-      ...[after, key, limit],
+      `SELECT agenda.*, (SELECT name FROM agenda_spaces WHERE id = agenda.space) AS space FROM agenda WHERE ${condition}`,
+      ...params,
     );
   }
 
@@ -194,30 +200,9 @@ export class JournalAgenda {
   recall(nowMs: number): void {
     this.#sql.exec(
       `UPDATE agenda SET due_ms = ?1 WHERE key IN (
-         SELECT key FROM agenda_spaces JOIN agenda INDEXED BY agenda_due ON space = id AND due_ms > ?2)`,
+         SELECT key FROM agenda_spaces CROSS JOIN agenda INDEXED BY agenda_due ON space = id AND due_ms > ?2)`,
       ...[nowMs, nowMs + LIMITS.agendaAheadMsMax],
     );
-  }
-
-  /** Where keys are served, as it was last told; null when it never was. */
-  servers(): Servers | null {
-    if (this.#servers) return this.#servers;
-    const [kept] = this.#sql.exec<{ servers: string; etag: string | null; fresh_until_ms: number }>(
-      'SELECT servers, etag, fresh_until_ms FROM agenda_servers',
-    );
-    if (!kept) return null;
-    const servers = JSON.parse(kept.servers) as Servers['servers'];
-    this.#servers = { servers, etag: kept.etag, freshUntilMs: kept.fresh_until_ms };
-    return this.#servers;
-  }
-
-  saveServers(told: Servers): void {
-    this.#sql.exec(
-      `INSERT INTO agenda_servers (id, servers, etag, fresh_until_ms) VALUES (1, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET
-         servers = excluded.servers, etag = excluded.etag, fresh_until_ms = excluded.fresh_until_ms`,
-      ...[JSON.stringify(told.servers), told.etag, told.freshUntilMs],
-    );
-    this.#servers = told;
   }
 
   /** Where a key is asked for; nowhere while it is not watched. */
@@ -228,7 +213,7 @@ export class JournalAgenda {
 
   /** The server the keys of a space are asked of; null where none is known. */
   serverOf(space: string): string | null {
-    return this.#rules.serverOf(space, this.servers()?.servers ?? {});
+    return this.#rules.serverOf(space, this.servers.told()?.servers ?? {});
   }
 
   /**

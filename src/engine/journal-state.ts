@@ -127,6 +127,12 @@ export class JournalState {
     return this.#sql.exec<HostState>('SELECT * FROM hosts WHERE host = ?', host)[0] ?? null;
   }
 
+  /** Those of these hosts that anything is known of. */
+  hosts(names: string[]): HostState[] {
+    const statement = 'SELECT * FROM hosts WHERE host IN (SELECT value FROM json_each(?))';
+    return this.#sql.exec<HostState>(statement, JSON.stringify(names));
+  }
+
   saveHost({ host, rate, next_slot_ms, blocked_until_ms, strikes }: HostState): void {
     this.#sql.exec(
       `INSERT INTO hosts (host, rate, next_slot_ms, blocked_until_ms, strikes) VALUES (?, ?, ?, ?, ?)

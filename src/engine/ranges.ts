@@ -27,6 +27,8 @@ interface Pending {
   run: number;
   cursorBefore: string;
   page: Page;
+  /** Of each change, its key's newest LSN when the page was pulled. */
+  lastLsns: number[];
   done: number;
   /** Outcomes of changes that are loaded and not accepted yet, each with its key's newest LSN from before. */
   ahead: Map<number, { outcome: Outcome; lastLsn: number }>;
@@ -100,7 +102,8 @@ export class RangePuller {
     const changes = source.resumable ? pulled.changes.filter(({ place }) => isIn(place)) : pulled.changes;
     const isEnd = !isIn(pulled.cursor) || pulled.cursor === range.to_cursor || pulled.atHead;
     const page = { ...pulled, changes, cursor: isEnd ? range.to_cursor : pulled.cursor };
-    return { run: range.run, cursorBefore: range.cursor, page, done: 0, ahead: new Map() };
+    const lastLsns = changes.map(({ key }) => this.#parts.journal.state.lastLsnOf(key));
+    return { run: range.run, cursorBefore: range.cursor, page, lastLsns, done: 0, ahead: new Map() };
   }
 
   /** Only the number of changes is kept; at the range's end it starts anew, to be loaded. */
@@ -128,6 +131,11 @@ export class RangePuller {
     if (missing.length > 0) {
       const changes = missing.map(index => page.changes[index]!);
       const lastLsns = changes.map(({ key }) => journal.state.lastLsnOf(key));
+      // A feed that shows each key once shows it elsewhere by now, perhaps as a deletion, and the tail has been there.
+      if (source.resumable && lastLsns.some((lsn, at) => lsn !== pending.lastLsns[missing[at]!])) {
+        this.#pending = null;
+        return;
+      }
       const { outcomes, waitUntilMs } = await slices.load(changes, { run, afresh: true });
       for (const [at, outcome] of outcomes.entries())
         if (outcome) ahead.set(missing[at]!, { outcome, lastLsn: lastLsns[at]! });

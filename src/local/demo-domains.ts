@@ -2,13 +2,13 @@ import { domainToUnicode } from 'node:url';
 import { tableNamed } from '../../schemas/index.ts';
 import type { WatchedKey } from '../api/agenda-forms.ts';
 import type { SourceStatus } from '../api/forms.ts';
+import { asTable, type Shown } from './answer-text.ts';
 import { follow, type Screen } from './demo-progress.ts';
 import { openAtRest, projectedSequence, verdictText } from './demo-proof.ts';
 import type { RdapReplay } from './replay-rdap.ts';
 import type { Runtime } from './runtime.ts';
-import { asTable } from './sql.ts';
 import { count, fetchJson, fetchStatus, tableSums } from './status.ts';
-import type { Answer, Tables } from './tables.ts';
+import type { Tables } from './tables.ts';
 import { type Verdict, verify } from './verify.ts';
 
 const DAY_MS = 86_400_000;
@@ -182,7 +182,7 @@ const OUTCOMES: Record<NonNullable<WatchedKey['outcome']>, string> = {
   failed: 'no answer',
 };
 
-function outcomesOf(keys: WatchedKey[]): Answer {
+function outcomesOf(keys: WatchedKey[]): Shown {
   const groups = Object.entries(OUTCOMES).map(([outcome, text]) => [
     text,
     keys.filter(key => key.outcome === outcome).length,
@@ -190,7 +190,7 @@ function outcomesOf(keys: WatchedKey[]): Answer {
   return { columns: ['first visit', 'domains'], numeric: [false, true], rows: groups };
 }
 
-function dueOf(keys: WatchedKey[]): Answer {
+function dueOf(keys: WatchedKey[]): Shown {
   const groups = [...Map.groupBy(keys, ({ reason }) => reason)].map(([reason, group]) => [reason, group.length]);
   return { columns: ['why', 'domains'], numeric: [false, true], rows: groups.sort((a, b) => +b[1]! - +a[1]!) };
 }
@@ -206,7 +206,7 @@ async function failedChanges({ url }: Runtime, state: 'parked' | 'dead'): Promis
   return failed;
 }
 
-async function failuresOf(runtime: Runtime): Promise<Answer> {
+async function failuresOf(runtime: Runtime): Promise<Shown> {
   const failed = [...(await failedChanges(runtime, 'parked')), ...(await failedChanges(runtime, 'dead'))];
   return {
     columns: ['domain', 'reason', 'message'],

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { TABLES } from '../../schemas/index.ts';
+import { TABLES, tableNamed } from '../../schemas/index.ts';
 import type { SourceStatus } from '../api/forms.ts';
-import { cacheTables, localAddress, openLake } from './lake.ts';
+import { cacheTables, type Lake, lastLsnOf, localAddress, openLake } from './lake.ts';
 import type { Runtime } from './runtime.ts';
 import { cacheDirOf } from './sql.ts';
 import { fetchStatus, tableSums } from './status.ts';
@@ -23,12 +23,22 @@ export async function openAtRest(
   while (true) {
     const files = await cacheTables(lake, { folder: cacheDirOf(stateDir), tables: TABLES });
     const status = await fetchStatus(url, source);
-    if (status.buffer.rows === 0 && tableSums(status).rows === tableSums(before).rows) {
+    const isAtRest = status.buffer.rows === 0 && tableSums(status).rows === tableSums(before).rows;
+    // The catalog is written after the status tells of a file.
+    if (isAtRest && (await isCatalogued(lake, status))) {
       return { status, tables: await openTables({ bucket: lake.bucket, tables: TABLES, files }) };
     }
     before = status;
     await sleep(LOOK_MS);
   }
+}
+
+/** Whether readers see all that the status tells of. */
+async function isCatalogued(lake: Lake, { tables }: SourceStatus): Promise<boolean> {
+  const seen = Object.entries(tables).map(
+    async ([name, { last_lsn }]) => (await lastLsnOf(lake, tableNamed(name))) === last_lsn,
+  );
+  return (await Promise.all(seen)).every(Boolean);
 }
 
 /** What `sync_state` says of a source, once it says that `last` is reached or has had the time to. */

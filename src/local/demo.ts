@@ -1,6 +1,7 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { tableNamed } from '../../schemas/index.ts';
 import type { SourceStatus } from '../api/forms.ts';
+import { asTable } from './answer-text.ts';
 import { domainSettings, showMonthOn, showVisits, watchDomains } from './demo-domains.ts';
 import { follow, type Screen } from './demo-progress.ts';
 import { openAtRest, projectedSequence, verdictText } from './demo-proof.ts';
@@ -9,7 +10,6 @@ import { type Replay, startReplay } from './replay.ts';
 import { startRdapReplay } from './replay-rdap.ts';
 import { type Runtime, startRuntime } from './runtime.ts';
 import { DEMO_STATE_DIR } from './settings.ts';
-import { asTable } from './sql.ts';
 import { lockState } from './state-lock.ts';
 import { count, tableSums } from './status.ts';
 import { type Verdict, verify } from './verify.ts';

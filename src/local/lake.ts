@@ -1,9 +1,12 @@
+import { randomUUID } from 'node:crypto';
 import { mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { AwsClient } from 'aws4fetch';
 import type { Table } from '../../schemas/table.ts';
+import type { CatalogFile, CatalogRoot } from '../catalog/forms.ts';
+import { filesOf, readRoot, readSegment } from '../catalog/read.ts';
 import { messageOf } from '../errors.ts';
-import { partitionsPrefix } from '../lake/keys.ts';
+import { rootKey } from '../lake/keys.ts';
 
 /** Where a bucket answers over S3, and with which credentials. */
 export interface LakeAddress {
@@ -13,17 +16,9 @@ export interface LakeAddress {
   secret: string;
 }
 
-export interface LakeObject {
-  key: string;
-  bytes: number;
-  etag: string;
-}
-
 /** A bucket over S3. */
 export interface Lake {
   bucket: string;
-  /** Every object under a prefix, in key order. */
-  list(prefix: string): Promise<LakeObject[]>;
   /** The object's bytes; null when there is none. */
   get(key: string): Promise<Uint8Array | null>;
 }
@@ -33,8 +28,8 @@ export type CachedFiles = Map<string, string[]>;
 
 const FETCHES_AT_ONCE = 8;
 const CALL_MS_MAX = 60_000;
-/** A file that is listed and then gone was merged into another meanwhile: the listing is read again. */
-const LISTINGS_MAX = 3;
+/** A file that a root names and that is gone was merged into another meanwhile: the root is read again. */
+const ROOT_READINGS_MAX = 3;
 /** A query that runs now may still read what the lake no longer holds. */
 const PRUNE_AGE_MS = 60 * 60_000;
 
@@ -44,6 +39,7 @@ export function localAddress(port: number): LakeAddress {
   return { url, keyId: 'local', secret: 'local-secret' };
 }
 
+/** A lake at its address; nothing is asked of it yet. Each call throws with the lake's address when it is not answered. */
 export function openLake({ url, keyId, secret }: LakeAddress): Lake {
   const client = new AwsClient({
     accessKeyId: keyId,
@@ -63,27 +59,6 @@ export function openLake({ url, keyId, secret }: LakeAddress): Lake {
   }
   return {
     bucket: base.slice(base.lastIndexOf('/') + 1),
-    async list(prefix) {
-      const objects: LakeObject[] = [];
-      let next: string | null = null;
-      do {
-        const query = new URLSearchParams({
-          'list-type': '2',
-          prefix,
-          ...(next !== null && { 'continuation-token': next }),
-        });
-        // A space must be %20 in what is signed.
-        const page = await call(`${base}?${query.toString().replaceAll('+', '%20')}`);
-        const text = await page.text();
-        if (!page.ok)
-          throw new Error(
-            `lake ${base}: expected a listing of ${prefix}, got status ${page.status}: ${text.slice(0, 300)}`,
-          );
-        objects.push(...readListing(text));
-        next = textOf(text, 'NextContinuationToken');
-      } while (next !== null);
-      return objects;
-    },
     async get(key) {
       const response = await call(`${base}/${key.split('/').map(encodeURIComponent).join('/')}`);
       if (response.status === 404) return null;
@@ -94,8 +69,8 @@ export function openLake({ url, keyId, secret }: LakeAddress): Lake {
 }
 
 /**
- * Brings the cache folder up to what the lake holds of these tables and gives their files. What is there with the
- * lake's etag and size is not fetched again; a file appears under its name only when it is whole.
+ * Brings the cache folder up to what the catalog of the lake names of these tables and gives their files. What is there
+ * with its etag and size is not fetched again; a file appears under its name only when it is whole.
  */
 export async function cacheTables(
   lake: Lake,
@@ -106,34 +81,81 @@ export async function cacheTables(
   return cached;
 }
 
+/** The roots of these tables as they are now, as one text: another one means that rows have come. */
+export async function rootsText(lake: Lake, tables: readonly Table[]): Promise<string> {
+  const roots = await inParallel([...tables], async table => textOf(await lake.get(rootKey(table.name))));
+  return JSON.stringify(roots);
+}
+
+/**
+ * The live data files of a table at one moment, in LSN order: those that the root of its catalog names, through its
+ * segments. A table without a root has none. Null when a segment is gone, as it is some time after no root named it.
+ */
+export async function liveFiles(lake: Lake, table: Table): Promise<CatalogFile[] | null> {
+  const key = rootKey(table.name);
+  const root = readForm(lake, { key, text: textOf(await lake.get(key)), read: readRoot });
+  if (root === null) return [];
+  const segments = await inParallel(root.segments, async ({ key: segment }) =>
+    readForm(lake, { key: segment, text: textOf(await lake.get(segment)), read: readSegment }),
+  );
+  const present = segments.filter(segment => segment !== null);
+  return present.length < segments.length ? null : filesOf(root satisfies CatalogRoot, present);
+}
+
+/** The last LSN that the catalog names of a table; 0 where it has no root. */
+export async function lastLsnOf(lake: Lake, table: Table): Promise<number> {
+  return (await liveFiles(lake, table))?.at(-1)?.last_lsn ?? 0;
+}
+
 async function cacheTable(lake: Lake, folder: string, table: Table): Promise<string[]> {
   await mkdir(folder, { recursive: true });
-  for (let listing = 1; listing <= LISTINGS_MAX; listing++) {
-    const objects = (await lake.list(partitionsPrefix(table))).filter(({ key }) => key.endsWith('.parquet'));
-    const files = objects.map(object => path.join(folder, cacheName(object)));
-    const present = await inParallel(objects, (object, i) => fetchInto(lake, object, files[i]!));
+  for (let reading = 1; reading <= ROOT_READINGS_MAX; reading++) {
+    const live = await liveFiles(lake, table);
+    if (live === null) continue;
+    const files = live.map(file => path.resolve(folder, cacheName(file)));
+    const present = await inParallel(live, (file, i) => fetchInto(lake, file, files[i]!));
     if (present.every(Boolean)) {
       await prune(folder, new Set(files));
       return files;
     }
   }
-  throw new Error(`lake: data files of ${table.name} kept disappearing while they were fetched; try again`);
+  throw new Error(
+    `lake ${lake.bucket}: files that the catalog names for ${table.name} are not there; ` +
+      `the audit of its source says which: POST /v1/sources/<source>/audit {"self_check": true}`,
+  );
+}
+
+function readForm<T>(
+  lake: Lake,
+  { key, text, read }: { key: string; text: string | null; read: (text: string) => T },
+): T | null {
+  if (text === null) return null;
+  try {
+    return read(text);
+  } catch (error) {
+    const reason = messageOf(error).replace(/\s+/g, ' ').slice(0, 200);
+    throw new Error(`lake ${lake.bucket}: ${key} cannot be read by this version of Tributary (${reason})`);
+  }
+}
+
+function textOf(bytes: Uint8Array | null): string | null {
+  return bytes === null ? null : new TextDecoder().decode(bytes);
 }
 
 /** The key's partition and name with the etag: another object under the same key is another file. */
-function cacheName({ key, etag }: LakeObject): string {
+function cacheName({ key, etag }: CatalogFile): string {
   const [year = '', month = '', name = ''] = key.split('/').slice(-3);
   return `${year}-${month}-${name.replace(/\.parquet$/, '')}-${etag}.parquet`.replace(/[^\w.=-]/g, '_');
 }
 
 /** False when the lake no longer has the object. */
-async function fetchInto(lake: Lake, { key, bytes }: LakeObject, file: string): Promise<boolean> {
+async function fetchInto(lake: Lake, { key, bytes }: CatalogFile, file: string): Promise<boolean> {
   const existing = await stat(file).catch(() => null);
   if (existing?.size === bytes) return true;
   const body = await lake.get(key);
   if (body === null) return false;
   if (body.byteLength !== bytes) throw new Error(`lake: expected ${bytes} bytes of ${key}, got ${body.byteLength}`);
-  const draft = `${file}.${process.pid}.draft`;
+  const draft = `${file}.${randomUUID()}.draft`;
   await writeFile(draft, body);
   await rename(draft, file);
   return true;
@@ -159,24 +181,4 @@ async function inParallel<T, R>(items: T[], work: (item: T, index: number) => Pr
   }
   await Promise.all(Array.from({ length: Math.min(FETCHES_AT_ONCE, items.length) }, worker));
   return results;
-}
-
-function readListing(xml: string): LakeObject[] {
-  return [...xml.matchAll(/<Contents>(.*?)<\/Contents>/gs)].map(([, entry = '']) => ({
-    key: textOf(entry, 'Key') ?? '',
-    bytes: Number(textOf(entry, 'Size')),
-    etag: (textOf(entry, 'ETag') ?? '').replaceAll('"', ''),
-  }));
-}
-
-const ENTITIES: Record<string, string> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" };
-
-/** The text of the first element of this name; null when there is none. */
-function textOf(xml: string, name: string): string | null {
-  const match = new RegExp(`<${name}>(.*?)</${name}>`, 's').exec(xml);
-  if (match === null) return null;
-  return match[1]!.replace(/&(?:#x([0-9a-f]+)|#(\d+)|(\w+));/gi, (entity, hex, decimal, named) => {
-    if (hex) return String.fromCodePoint(Number.parseInt(hex, 16));
-    return decimal ? String.fromCodePoint(Number(decimal)) : (ENTITIES[named] ?? entity);
-  });
 }

@@ -4,6 +4,7 @@ import { COMMON_SETTINGS, integerSetting, parseSettings, readSettings } from '..
 import { SettingError } from '../errors.ts';
 import { SOURCES } from '../sources/registry.ts';
 import type { Source } from '../sources/source.ts';
+import { SQL_SETTINGS } from '../sql/settings.ts';
 
 export type Environment = Record<string, string | undefined>;
 
@@ -24,13 +25,18 @@ export function readLocalSettings(env: Environment): { port: number; stateDir: s
   return { port: PORT, stateDir: STATE_DIR };
 }
 
-/**
- * The worker's settings that an environment holds, and the local defaults: the token, and the package registry the npm
- * client uses. Nothing else of the environment is handed on.
- */
+/** The settings of a worker on this machine: those an environment holds, and a token that needs no keeping. */
 export function workerSettings(env: Environment, sources: readonly Source[] = SOURCES): Record<string, string> {
-  const defaults: Environment = { ADMIN_TOKEN: LOCAL_TOKEN, NPM_REGISTRY_URL: env.npm_config_registry };
-  const names = [...COMMON_SETTINGS, ...sources.flatMap(source => source.settingNames)];
+  return { ADMIN_TOKEN: LOCAL_TOKEN, ...foundSettings(env, sources) };
+}
+
+/**
+ * The worker's settings that an environment holds, and the package registry the npm client uses. Nothing else of the
+ * environment is handed on.
+ */
+export function foundSettings(env: Environment, sources: readonly Source[] = SOURCES): Record<string, string> {
+  const defaults: Environment = { NPM_REGISTRY_URL: env.npm_config_registry };
+  const names = [...COMMON_SETTINGS, ...SQL_SETTINGS, ...sources.flatMap(source => source.settingNames)];
   const found = names.map(name => [name, env[name] || defaults[name]] as const);
   return Object.fromEntries(found.filter((entry): entry is [string, string] => Boolean(entry[1])));
 }

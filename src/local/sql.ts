@@ -1,66 +1,72 @@
 import path from 'node:path';
-import { parseArgs } from 'node:util';
 import { TABLES } from '../../schemas/index.ts';
 import { SettingError } from '../errors.ts';
-import { cacheTables, type LakeAddress, localAddress, openLake } from './lake.ts';
-import { plainText, runProgram } from './program.ts';
+import { r2SqlPlace } from '../sql/names.ts';
+import { asCsv, asJson, asTable } from './answer-text.ts';
+import { type LakeAddress, localAddress, openLake } from './lake.ts';
+import { runProgram } from './program.ts';
+import { askLake, explained, tablesOf, watchLake } from './query.ts';
 import { startRuntime } from './runtime.ts';
 import { DEMO_STATE_DIR, type Environment, readLocalSettings, workerSettings } from './settings.ts';
 import { holderOf } from './state-lock.ts';
-import { type Answer, openTables, r2SqlPath } from './tables.ts';
 
+/** `watch`: the query is answered again when rows came, and told when the answer is another. */
 export interface SqlOptions {
   query: string;
-  json: boolean;
+  format: keyof typeof FORMATS;
   demo: boolean;
+  watch: boolean;
 }
 
-/** Cells wider than this are cut in the aligned form. */
-const CELL_WIDTH_MAX = 60;
+const FORMATS = { table: asTable, json: asJson, csv: asCsv };
 const PROBE_MS_MAX = 2_000;
+
+/** Where a lake is, and the folder that keeps its data files. */
+interface Place {
+  address: LakeAddress;
+  cacheDir: string;
+}
 
 /**
  * Answers one query over the lake as text: that of `LAKE_S3_URL`, else that of the state folder, whose runtime is
  * started with all sources paused, and stopped afterwards, unless one runs on it already.
  */
 export async function runSql(
-  { query, json, demo }: SqlOptions,
-  { env, signal }: { env: Environment; signal?: AbortSignal },
-): Promise<string> {
-  const stateDir = demo ? DEMO_STATE_DIR : readLocalSettings(env).stateDir;
+  { query, format, demo, watch }: SqlOptions,
+  { env, signal, write }: { env: Environment; signal: AbortSignal; write: (text: string) => void },
+): Promise<void> {
+  const asText = FORMATS[format];
+  async function ask({ address, cacheDir }: Place): Promise<void> {
+    const lake = openLake(address);
+    if (watch) await watchLake(lake, { query, cacheDir, signal, tell: answer => write(asText(answer)) });
+    else write(asText(await askLake(lake, { query, cacheDir, signal })));
+  }
   const remote = demo ? null : remoteAddress(env);
-  if (remote !== null) return answer({ query, json, address: remote, cacheDir: cacheDirOf(stateDir, remote) });
-  const port = await answeringPort({ env, demo, stateDir });
-  if (port !== null) return answer({ query, json, address: localAddress(port), cacheDir: cacheDirOf(stateDir) });
-  const runtime = await startRuntime({
-    stateDir,
-    port: 0,
-    settings: workerSettings(env),
-    paused: true,
-    ...(signal && { signal }),
-  });
   try {
-    return await answer({ query, json, address: localAddress(runtime.port), cacheDir: cacheDirOf(stateDir) });
-  } finally {
-    await runtime.stop();
+    // Before a runtime is started for it.
+    tablesOf(openLake(remote ?? localAddress(0)), { query });
+    await atLake(ask, { env, remote, demo, watch, signal });
+  } catch (error) {
+    throw explained(error, query);
   }
 }
 
-/** Answers one query over a lake as text, through a cache folder. */
-export async function answer(options: {
-  query: string;
-  json: boolean;
-  address: LakeAddress;
-  cacheDir: string;
-}): Promise<string> {
-  const lake = openLake(options.address);
-  const files = await cacheTables(lake, { folder: options.cacheDir, tables: TABLES });
-  const tables = await openTables({ bucket: lake.bucket, tables: TABLES, files });
+/** Does something with the lake an environment means, and ends what it started for it. */
+async function atLake(
+  work: (place: Place) => Promise<void>,
+  options: { env: Environment; remote: LakeAddress | null; demo: boolean; watch: boolean; signal: AbortSignal },
+): Promise<void> {
+  const { env, remote, demo, watch, signal } = options;
+  const stateDir = demo ? DEMO_STATE_DIR : readLocalSettings(env).stateDir;
+  if (remote !== null) return work({ address: remote, cacheDir: cacheDirOf(stateDir, remote) });
+  const port = await answeringPort({ env, demo, stateDir });
+  if (port !== null) return work({ address: localAddress(port), cacheDir: cacheDirOf(stateDir) });
+  if (watch) throw new Error(`--watch: expected npm start to run on ${stateDir}, so that rows come; start it first`);
+  const runtime = await startRuntime({ stateDir, port: 0, settings: workerSettings(env), paused: true, signal });
   try {
-    const found = await tables.query(options.query);
-    return options.json ? asJson(found) : asTable(found);
+    await work({ address: localAddress(runtime.port), cacheDir: cacheDirOf(stateDir) });
   } finally {
-    tables.close();
+    await runtime.stop();
   }
 }
 
@@ -68,27 +74,6 @@ export async function answer(options: {
 export function cacheDirOf(stateDir: string, address?: LakeAddress): string {
   const lake = address === undefined ? 'local' : new URL(address.url).href.replace(/\W+/g, '-');
   return path.join(stateDir, 'lake-cache', lake);
-}
-
-/** A JSON array of objects, one a row. */
-export function asJson({ columns, rows }: Answer): string {
-  const objects = rows.map(row => Object.fromEntries(columns.map((column, i) => [column, row[i]])));
-  return `[${objects.map(object => `\n  ${JSON.stringify(object)}`).join(',')}\n]\n`;
-}
-
-/** Columns one under the other, numbers to the right, and how many rows there are. */
-export function asTable({ columns, numeric, rows }: Answer): string {
-  const cells = rows.map(row => row.map(cellText));
-  const heads = columns.map(cellText);
-  const widths = heads.map((head, i) => Math.max(widthOf(head), ...cells.map(row => widthOf(row[i]!))));
-  const line = (texts: string[]) =>
-    texts
-      .map((text, i) => pad(text, widths[i]!, numeric[i]!))
-      .join('  ')
-      .trimEnd();
-  const rule = widths.map(width => '-'.repeat(width)).join('  ');
-  const count = rows.length === 1 ? '(1 row)' : `(${rows.length} rows)`;
-  return [line(heads), rule, ...cells.map(line), count, ''].join('\n');
 }
 
 function remoteAddress(env: Environment): LakeAddress | null {
@@ -123,53 +108,29 @@ async function answeringPort(options: { env: Environment; demo: boolean; stateDi
   }
 }
 
-function cellText(value: unknown): string {
-  if (value === null) return 'NULL';
-  const text = plainText(typeof value === 'object' ? JSON.stringify(value) : String(value));
-  if (widthOf(text) <= CELL_WIDTH_MAX) return text;
-  let cut = '';
-  for (const { segment } of GRAPHEMES.segment(text)) {
-    if (widthOf(cut) + widthOf(segment) >= CELL_WIDTH_MAX) break;
-    cut += segment;
-  }
-  return `${cut}…`;
-}
+const OPTIONS = ['--json', '--csv', '--watch', '--demo'];
 
-const GRAPHEMES = new Intl.Segmenter('en', { granularity: 'grapheme' });
-/** What a terminal shows two cells wide. */
-const WIDE =
-  /^(?:\p{Emoji_Presentation}|\p{Script=Han}|\p{Script=Hiragana}|\p{Script=Katakana}|\p{Script=Hangul}|[\u3000-\u303f\uff01-\uff60])/u;
-
-function widthOf(text: string): number {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: most text is ASCII and needs no look at each character.
-  if (/^[\x00-\x7f]*$/.test(text)) return text.length;
-  let width = 0;
-  for (const { segment } of GRAPHEMES.segment(text)) width += WIDE.test(segment) ? 2 : 1;
-  return width;
-}
-
-function pad(text: string, width: number, right: boolean): string {
-  const space = ' '.repeat(width - widthOf(text));
-  return right ? space + text : text + space;
-}
-
-const USAGE = `usage: npm run sql -- "<query>" [--json] [--demo]
+const USAGE = `usage: npm run sql -- "<query>" [--json | --csv] [--watch] [--demo]
 
 Tables: ${TABLES.map(table => table.name).join(', ')};
-each with <table>_history, every row with its lineage; r2_sql('${r2SqlPath('data-ingestion', TABLES[0]!)}') works too.
+each with <table>_history, every row with its lineage; r2_sql('${r2SqlPlace('data-ingestion', TABLES[0]!)}') works too.
+--watch answers again as rows come, and prints an answer that is another.
 `;
 
 async function main(signal: AbortSignal): Promise<number> {
-  const { values, positionals } = parseArgs({
-    options: { json: { type: 'boolean', default: false }, demo: { type: 'boolean', default: false } },
-    allowPositionals: true,
-  });
-  const [query, ...more] = positionals;
-  if (!query?.trim() || more.length > 0) {
+  const args = process.argv.slice(2);
+  // A query may begin with a comment, which no option looks like.
+  const flags = args.filter(arg => /^--?[\w-]+$/.test(arg));
+  const [query, ...more] = args.filter(arg => !flags.includes(arg));
+  const [json, csv, watch, demo] = OPTIONS.map(flag => flags.includes(flag));
+  const unknown = flags.find(flag => !OPTIONS.includes(flag));
+  if (!query?.trim() || more.length > 0 || (json && csv) || unknown !== undefined) {
     process.stderr.write(USAGE);
     return 1;
   }
-  process.stdout.write(await runSql({ query, json: values.json, demo: values.demo }, { env: process.env, signal }));
+  const format = json ? 'json' : csv ? 'csv' : 'table';
+  const write = (text: string) => void process.stdout.write(text);
+  await runSql({ query, format, demo: demo === true, watch: watch === true }, { env: process.env, signal, write });
   return 0;
 }
 

@@ -1,9 +1,10 @@
+import { mkdirSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { SourceStatus } from '../api/forms.ts';
 import { messageOf } from '../errors.ts';
 import type { Source } from '../sources/source.ts';
 import { plainText, runProgram } from './program.ts';
-import { type Runtime, startRuntime } from './runtime.ts';
+import { freePort, type Runtime, startRuntime } from './runtime.ts';
 import {
   type Environment,
   enabledSources,
@@ -12,6 +13,7 @@ import {
   withRegistry,
   workerSettings,
 } from './settings.ts';
+import { type SqlProcess, startSqlProcess } from './sql-process.ts';
 import { fetchStatuses, statusLine } from './status.ts';
 
 const LOOK_MS = 1_000;
@@ -27,17 +29,45 @@ export async function runStart(
   env: Environment,
   { signal, write }: { signal: AbortSignal; write: (line: string) => void },
 ): Promise<number> {
-  const { port, stateDir } = readLocalSettings(env);
+  const { port: wanted, stateDir } = readLocalSettings(env);
   const settings = workerSettings(withRegistry(env));
   const sources = enabledSources(settings);
+  // Known before either starts: the SQL service reads the lake there, and the worker is told where the service is.
+  const port = await freePort(wanted);
+  mkdirSync(stateDir, { recursive: true });
   write(`Starting ${sources.map(source => source.id).join(', ') || 'without a source'} …`);
-  const runtime = await startRuntime({ stateDir, port, settings, signal });
+  const sql = await startSqlProcess({ settings, port, stateDir });
+  try {
+    const runtime = await startRuntime({ stateDir, port, settings: { ...settings, ...sql?.settings }, signal });
+    return await follow(runtime, { stateDir, sql, sources, settings, signal, write });
+  } finally {
+    await sql?.stop();
+  }
+}
+
+interface Following {
+  stateDir: string;
+  sql: SqlProcess | null;
+  sources: Source[];
+  settings: Record<string, string>;
+  signal: AbortSignal;
+  write: (line: string) => void;
+}
+
+/** Tells what the sources do until `signal` asks to end, or the runtime does so by itself. */
+async function follow(
+  runtime: Runtime,
+  { stateDir, sql, sources, settings, signal, write }: Following,
+): Promise<number> {
   write(`Running on ${runtime.url}, state in ${stateDir}, log in ${runtime.logFile}`);
   write(`  status  ${runtime.url}/v1/sources`);
   write('  query   npm run sql -- "SELECT name, version FROM npm_package LIMIT 10"');
   write('  stop    Ctrl-C');
   if (!settings.CONTACT)
     write('  CONTACT is not set: no upstream can tell who asks; set it to a URL or an address of yours.');
+  void sql?.ended.then(() => {
+    if (!signal.aborted) write(`The SQL service ended (see ${sql.logFile}): /v1/sql answers after the next start.`);
+  });
   let isDown = false;
   void runtime.ended.then(() => {
     isDown = true;

@@ -32,7 +32,7 @@ export class Bench extends DurableObject {
     for (let round = 0; round < times; round++) {
       if (kind === 'servers') {
         const servers = Object.fromEntries(spaces.map(space => [space, `https://rdap.${space}/`]));
-        agenda.saveServers({ servers, etag: null, freshUntilMs: nowMs });
+        agenda.servers.save({ servers, etag: null, freshUntilMs: nowMs });
       }
       if (kind === 'pick') done += pickVisits({ agenda, admission, source }, { nowMs, first: round }).changes.length;
       if (kind === 'count') done += agenda.count({ nowMs, overdueMs: nowMs }).due;

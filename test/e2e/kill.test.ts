@@ -6,7 +6,7 @@ import { TABLES, tableNamed } from '../../schemas/index.ts';
 import type { SourceStatus } from '../../src/api/forms.ts';
 import { rawKey } from '../../src/lake/keys.ts';
 import { replaySettings } from '../../src/local/demo.ts';
-import { cacheTables, localAddress, openLake } from '../../src/local/lake.ts';
+import { cacheTables, lastLsnOf, localAddress, openLake } from '../../src/local/lake.ts';
 import { groupOf, type Process, sendSignal, treeOf } from '../../src/local/processes.ts';
 import { type Replay, startReplay } from '../../src/local/replay.ts';
 import { type Runtime, startRuntime } from '../../src/local/runtime.ts';
@@ -104,6 +104,8 @@ test(`${RUNTIME_KILLS} kills of the runtime and ${TREE_KILLS} of everything lose
   await expect.poll(lettersOf, EVENT).toEqual([...dead].sort());
 
   const lake = openLake(localAddress(runtime.port));
+  const { last_lsn } = (await status()).tables.npm_package!;
+  await expect.poll(() => lastLsnOf(lake, tableNamed('npm_package')), EVENT).toBe(last_lsn);
   const files = await cacheTables(lake, { folder: path.join(stateDir, 'cache'), tables: TABLES });
   const tables = await openTables({ bucket: lake.bucket, tables: TABLES, files });
   try {

@@ -172,7 +172,7 @@ describe('a second host', () => {
     await followed(world);
     return world;
   }
-  const known = (world: World) => world.engine.journal.agenda!.list({ after: null, key: null, limit: 100 });
+  const known = (world: World) => world.engine.journal.agenda!.list({ after: null, limit: 100 });
 
   it('is asked by the Loader itself the first time, with a slot where there is one', async () => {
     const world = await halvedWorld();

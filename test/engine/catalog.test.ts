@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { filesHolding } from '../../src/catalog/read.ts';
 import { LIMITS } from '../../src/config.ts';
-import { JournalCatalog } from '../../src/engine/journal-catalog.ts';
+import { JournalCatalog, type SegmentRow } from '../../src/engine/journal-catalog.ts';
 import { rootKey, schemaKey } from '../../src/lake/keys.ts';
 import { expectCatalog, readCatalog, readIndexes } from '../simulation/catalog.ts';
 import { CatalogReader } from '../simulation/catalog-reader.ts';
@@ -187,6 +187,41 @@ describe('a catalog that was lost', () => {
     await publish(world, 'c');
     expect(catalogOf(world).root.snapshot).toBeGreaterThan(2);
     await expectProof(world);
+  });
+
+  it('is written anew with its full segments when all but the indexes are gone', async () => {
+    const world = await startedWorld();
+    fillFiles(world, LIMITS.catalogSegmentFilesMax);
+    await settle(world, { until: () => world.isFollowed });
+    for (const key of world.bucket.keys('catalog/partitions/')) world.bucket.objects.delete(key);
+    await publish(world, 'a');
+    expectCatalog(world);
+  });
+
+  it('is written anew when its root is further than an instance that died can have come', async () => {
+    const world = await startedWorld();
+    fillFiles(world, LIMITS.catalogSegmentFilesMax);
+    await settle(world, { until: () => world.isFollowed });
+    const { root } = catalogOf(world);
+    const { metadata } = world.bucket.objects.get(ROOT)!.head;
+    // Left by a former self, which has removed what the journal believes to stand.
+    const later = { ...root, snapshot: root.snapshot + 5 };
+    const facts = { ...metadata, digest: 'former', snapshot: String(later.snapshot) };
+    world.bucket.place(ROOT, Buffer.from(JSON.stringify(later)), facts);
+    world.bucket.objects.delete(root.segments[0]!.key);
+    await publish(world, 'a');
+    expect(catalogOf(world).root.snapshot).toBe(later.snapshot + 1);
+    expectCatalog(world);
+  });
+
+  it('hears nothing of an older root that landed', async () => {
+    const world = await startedWorld();
+    for (const key of ['a', 'b']) await publish(world, key);
+    const catalog = new JournalCatalog(world.storage.sql);
+    const segments = () => world.storage.sql.exec<SegmentRow>('SELECT * FROM segments ORDER BY number');
+    const [state, rows] = [catalog.state(TABLE), segments()];
+    catalog.landed(TABLE, { snapshot: 1, etag: 'older', segments: rows.slice(0, 1), nowMs: world.clock.now() });
+    expect([catalog.state(TABLE), segments()]).toEqual([state, rows]);
   });
 
   it('is written anew, and goes on from the root that stands, when the journal knows nothing of it', async () => {

@@ -4,11 +4,12 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tableNamed } from '../../schemas/index.ts';
 import type { Row, Value } from '../../schemas/table.ts';
-import { dataFileKey } from '../../src/lake/keys.ts';
+import { rootOf, segmentOf } from '../../src/catalog/write.ts';
+import { dataFileKey, parseDataFileKey, rootKey, segmentKeys } from '../../src/lake/keys.ts';
 import type { LakeAddress } from '../../src/local/lake.ts';
 import { openDataFile } from '../../src/parquet/encode.ts';
 
-/** A bucket in memory that answers the part of S3 a lake reader uses, a few keys a page. */
+/** A bucket in memory that answers the part of S3 a lake reader uses. */
 export interface LakeServer {
   address: LakeAddress;
   objects: Map<string, Uint8Array>;
@@ -19,15 +20,12 @@ export interface LakeServer {
   close(): Promise<void>;
 }
 
-const KEYS_A_PAGE = 2;
-
 export async function startLakeServer(bucket = 'data-ingestion'): Promise<LakeServer> {
   const objects = new Map<string, Uint8Array>();
   const state: Pick<LakeServer, 'fetched' | 'beforeGet'> = { fetched: [], beforeGet: null };
   const server = createServer((request, response) => {
     const url = new URL(request.url!, 'http://lake');
     if (!request.headers.authorization?.startsWith('AWS4-HMAC-SHA256')) return void response.writeHead(403).end();
-    if (url.searchParams.get('list-type') === '2') return void response.end(listing(objects, url.searchParams));
     const key = decodeURIComponent(url.pathname.slice(bucket.length + 2));
     state.beforeGet?.(key);
     state.fetched.push(key);
@@ -56,7 +54,7 @@ export interface FileRow {
   cursor?: string;
 }
 
-/** Puts a data file with rows numbered from `firstLsn` into the lake, as the worker does; gives its key. */
+/** Puts a data file with rows numbered from `firstLsn` into the lake and its catalog, as the worker does; gives its key. */
 export function putDataFile(
   { objects }: Pick<LakeServer, 'objects'>,
   { table: name, firstLsn, rows }: { table: string; firstLsn: number; rows: FileRow[] },
@@ -71,24 +69,32 @@ export function putDataFile(
   const lastLsn = firstLsn + rows.length - 1;
   const key = dataFileKey(table, { stampMs: Date.UTC(2026, 10, 24), firstLsn, lastLsn });
   objects.set(key, Buffer.concat(encoder.finish({ lastLsn, cursor: String(lastLsn) })));
+  putCatalog({ objects }, name);
   return key;
 }
 
-function listing(objects: Map<string, Uint8Array>, query: URLSearchParams): string {
-  const after = query.get('continuation-token') ?? '';
-  const prefix = query.get('prefix') ?? '';
-  const keys = [...objects.keys()].filter(key => key.startsWith(prefix) && key > after).sort();
-  const page = keys.slice(0, KEYS_A_PAGE);
-  const contents = page.map(key => {
-    const bytes = objects.get(key)!;
-    const etag = createHash('md5').update(bytes).digest('hex');
-    return `<Contents><Key>${escapeXml(key)}</Key><Size>${bytes.length}</Size><ETag>&quot;${etag}&quot;</ETag></Contents>`;
-  });
-  const more = keys.length > page.length;
-  const next = more ? `<NextContinuationToken>${escapeXml(page.at(-1)!)}</NextContinuationToken>` : '';
-  return `<ListBucketResult><IsTruncated>${more}</IsTruncated>${next}${contents.join('')}</ListBucketResult>`;
+/** Writes a new segment that names the data files of a table that are there, then the root that names it. */
+export function putCatalog({ objects }: Pick<LakeServer, 'objects'>, name: string): void {
+  const table = tableNamed(name);
+  const files = [...objects]
+    .filter(([key]) => parseDataFileKey(key)?.prefix === table.prefix)
+    .map(([key, bytes]) => settledFile(key, bytes))
+    .sort((a, b) => a.first_lsn - b.first_lsn);
+  const root = objects.get(rootKey(name));
+  const number = root === undefined ? 1 : JSON.parse(Buffer.from(root).toString()).snapshot + 1;
+  const [first, last] = [files[0]!, files.at(-1)!];
+  const sum = (fact: 'rows' | 'bytes') => files.reduce((total, file) => total + file[fact], 0);
+  const facts = { number, files: files.length, rows: sum('rows'), bytes: sum('bytes'), settled_ms: last.settled_ms };
+  const named = { first_lsn: first.first_lsn, last_lsn: last.last_lsn, ...facts };
+  const { segment } = segmentKeys(name, { firstLsn: named.first_lsn, lastLsn: named.last_lsn, number });
+  objects.set(segment, Buffer.from(JSON.stringify(segmentOf(table, { files, cursorFrom: null }))));
+  objects.set(rootKey(name), Buffer.from(JSON.stringify(rootOf(table, { snapshot: number, segments: [named] }))));
 }
 
-function escapeXml(text: string): string {
-  return text.replace(/[&<>"']/g, character => `&#${character.charCodeAt(0)};`);
+function settledFile(key: string, bytes: Uint8Array) {
+  const { firstLsn, lastLsn } = parseDataFileKey(key)!;
+  return {
+    ...{ key, first_lsn: firstLsn, last_lsn: lastLsn, rows: lastLsn - firstLsn + 1, bytes: bytes.length },
+    ...{ etag: createHash('md5').update(bytes).digest('hex'), cursor: String(lastLsn), settled_ms: 0, facts: null },
+  };
 }

@@ -1,16 +1,17 @@
-import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { TABLES, tableNamed } from '../../schemas/index.ts';
 import { LINEAGE } from '../../schemas/table.ts';
+import { asJson } from '../../src/local/answer-text.ts';
 import { cacheTables, openLake } from '../../src/local/lake.ts';
-import { asJson, asTable } from '../../src/local/sql.ts';
-import { type Answer, openTables, type Tables } from '../../src/local/tables.ts';
+import { askLake } from '../../src/local/query.ts';
+import { openTables, type Tables } from '../../src/local/tables.ts';
+import { everyWay, SPEC_QUERIES } from '../sql/spec-queries.ts';
+import { putSpecRows, SPEC_ANSWERS } from './lake-rows.ts';
 import { type LakeServer, putDataFile, startLakeServer } from './lake-server.ts';
 
-const SQL_PROGRAM = path.resolve(import.meta.dirname, '../../src/local/sql.ts');
 let server: LakeServer;
 let folder: string;
 let tables: Tables;
@@ -18,42 +19,7 @@ let tables: Tables;
 beforeAll(async () => {
   server = await startLakeServer();
   folder = mkdtempSync(path.join(tmpdir(), 'sql-'));
-  putDataFile(server, {
-    table: 'npm_package',
-    firstLsn: 1,
-    rows: [
-      { row: { name: 'a', version: '1.0.0', downloads_total: 2_000_000, license: 'MIT' } },
-      { row: { name: 'b', version: '1.0.0', downloads_total: 5_000_000 } },
-      { row: { name: 'c', version: '1.0.0', downloads_total: 9_007_199_254_740_991 } },
-    ],
-  });
-  putDataFile(server, {
-    table: 'npm_package',
-    firstLsn: 4,
-    rows: [
-      { row: { name: 'b', version: '2.0.0', downloads_total: 3_000_000, license: 'ISC' } },
-      { row: { name: 'c' }, op: 'delete' },
-      { row: { name: 'd', description: 'one\nline \u001b[31mred', downloads_total: 5 } },
-    ],
-  });
-  putDataFile(server, {
-    table: 'email_pattern',
-    firstLsn: 1,
-    rows: [
-      { row: { domain: 'x.com', pattern: 'first', confidence: 0.9, verified: true, sources: 'a,b' } },
-      { row: { domain: 'x.com', pattern: 'last', confidence: 0.5, verified: true } },
-      { row: { domain: 'x.com', pattern: 'first', confidence: 1, verified: true, sources: 'c' } },
-    ],
-  });
-  const soon = new Date(Date.now() + 5 * 86_400_000).toISOString();
-  putDataFile(server, {
-    table: 'whois_record',
-    firstLsn: 1,
-    rows: [
-      { row: { domain: 'soon.com', registrar_name: 'R', expiry_date: soon } },
-      { row: { domain: 'late.com', expiry_date: '2099-01-01T00:00:00.000Z' } },
-    ],
-  });
+  putSpecRows(server);
   const lake = openLake(server.address);
   tables = await openTables({
     bucket: lake.bucket,
@@ -72,36 +38,43 @@ async function objects(query: string): Promise<Record<string, unknown>[]> {
   return JSON.parse(asJson(await tables.query(query)));
 }
 
-test("the spec's queries run as written", async () => {
-  const npm = await objects(`
-    -- Query NPM packages by downloads
-    SELECT name, version, downloads_total, license
-    FROM r2_sql('data-ingestion/npm/metadata/partitions.parquet')
-    WHERE downloads_total > 1000000
-    ORDER BY downloads_total DESC
-    LIMIT 100;`);
-  expect(npm).toEqual([
-    { name: 'b', version: '2.0.0', downloads_total: 3_000_000, license: 'ISC' },
-    { name: 'a', version: '1.0.0', downloads_total: 2_000_000, license: 'MIT' },
-  ]);
-  const patterns = await objects(`
-    SELECT domain, pattern, confidence, sources
-    FROM r2_sql('data-ingestion/email-patterns/metadata/partitions.parquet')
-    WHERE verified = true AND confidence > 0.8;`);
-  expect(patterns).toEqual([{ domain: 'x.com', pattern: 'first', confidence: 1, sources: 'c' }]);
-  const commits = await objects(`
-    SELECT author_email, repo, COUNT(*) as commit_count
-    FROM r2_sql('data-ingestion/github/commits/partitions.parquet')
-    WHERE author_email LIKE '%@stripe.com'
-    GROUP BY author_email, repo
-    ORDER BY commit_count DESC;`);
-  expect(commits).toEqual([]);
-  const expiring = await objects(`
-    SELECT domain, registrar_name, expiry_date
-    FROM r2_sql('data-ingestion/whois/metadata/partitions.parquet')
-    WHERE CAST(expiry_date AS DATE) BETWEEN CURRENT_DATE AND DATE_ADD(CURRENT_DATE, INTERVAL 30 DAY)
-    ORDER BY expiry_date;`);
-  expect(expiring.map(row => row.domain)).toEqual(['soon.com']);
+const keysOf = (table: string) => tableNamed(table).key;
+
+test.each(Object.entries(SPEC_QUERIES))(
+  'the spec’s query of %s answers in every way of naming its table',
+  async (name, query) => {
+    for (const text of everyWay(query, keysOf)) {
+      const rows = await objects(text);
+      expect(rows, text).toEqual(
+        SPEC_ANSWERS[name as keyof typeof SPEC_ANSWERS].map(row => expect.objectContaining(row)),
+      );
+    }
+  },
+);
+
+test('the spec’s queries answer with no rows where there are none', async () => {
+  const empty = await openTables({ bucket: 'data-ingestion', tables: TABLES, files: new Map() });
+  for (const query of Object.values(SPEC_QUERIES)) {
+    for (const text of everyWay(query, keysOf)) expect((await empty.query(text)).rows, text).toEqual([]);
+  }
+  empty.close();
+});
+
+test('a package that changed 40 times is there once, as it is now, until it is gone', async () => {
+  const changed = await startLakeServer();
+  const version = (i: number) => ({ row: { name: 'p', version: `1.0.${i}`, downloads_total: 1_000_000 + i } });
+  for (let file = 0; file < 8; file++) {
+    const rows = Array.from({ length: 5 }, (_, i) => version(file * 5 + i + 1));
+    putDataFile(changed, { table: 'npm_package', firstLsn: file * 5 + 1, rows });
+  }
+  const ask = (query: string) =>
+    askLake(openLake(changed.address), { query, cacheDir: path.join(folder, 'changed') }).then(answer => answer.rows);
+  for (const text of everyWay(SPEC_QUERIES.npm, keysOf))
+    expect(await ask(text)).toEqual([['p', '1.0.40', 1_000_040, null]]);
+  expect(await ask('SELECT count(*), count(DISTINCT version) FROM npm_package_history')).toEqual([[40, 40]]);
+  putDataFile(changed, { table: 'npm_package', firstLsn: 41, rows: [{ row: { name: 'p' }, op: 'delete' }] });
+  for (const text of everyWay(SPEC_QUERIES.npm, keysOf)) expect(await ask(text)).toEqual([]);
+  await changed.close();
 });
 
 test('a history has every row with its lineage, and the proof holds on it', async () => {
@@ -157,11 +130,50 @@ test('a file written before a column was added gives null for it', async () => {
   ]);
 });
 
-test('an unknown place is an error that names the known ones', async () => {
-  const query = tables.query("SELECT * FROM r2_sql('data-ingestion/nope/partitions.parquet')");
-  await expect(query).rejects.toThrow(
-    /r2_sql: expected one of data-ingestion\/npm\/metadata\/partitions\.parquet, .* got data-ingestion\/nope/,
-  );
+test.each([
+  ['SELECT nam\nFROM npm_package', /^Binder error: Referenced column "nam" not found.*"name"/s, 7],
+  ["SELECT 'ünï' AS 日本,\n  nam FROM npm_package", /^Binder error: Referenced column "nam"/, 22],
+  ["SELECT name FROM r2_sql('data-ingestion/npm/metadata/partitions.parquet') WHERE nope = 1", /"nope" not found/, 80],
+  ['SELECT name FROM npm_package WHERE', /^Parser error: syntax error at end of input/, 34],
+  ['SELECT foo(name) FROM npm_package', /^Catalog error: Scalar Function with name foo does not exist/, 7],
+])('an error of the engine has its place in the query: %s', async (text, message, at) => {
+  await expect(tables.query(text)).rejects.toMatchObject({
+    name: 'SqlError',
+    message: expect.stringMatching(message),
+    at,
+  });
+});
+
+test('tables are described, listed and summed up, and a plan is explained', async () => {
+  const shown = (await tables.query('SHOW TABLES')).rows.flat();
+  expect(shown).toEqual(TABLES.flatMap(({ name }) => [name, `${name}_history`]).sort());
+  expect((await objects('SUMMARIZE SELECT name FROM npm_package'))[0]).toMatchObject({ column_name: 'name', max: 'd' });
+  expect((await objects('EXPLAIN SELECT name FROM npm_package'))[0]).toHaveProperty('explain_value');
+});
+
+test('a query whose asker is gone ends, also when it has hardly begun', async () => {
+  const endless = 'SELECT count(*) FROM range(1000000000000) r(i) WHERE i * i % 7 = 8';
+  for (const hasBegun of [false, true]) {
+    const asked = new AbortController();
+    const ended = tables.query(endless, { signal: asked.signal });
+    if (hasBegun) await new Promise(resolve => setImmediate(resolve));
+    asked.abort();
+    await expect(ended).rejects.toMatchObject({ name: 'AbortError' });
+  }
+  expect(await objects('SELECT 1 AS a')).toEqual([{ a: 1 }]);
+});
+
+test('nothing but the lake can be read, also past the check of a query', async () => {
+  for (const text of ["FROM read_csv('/etc/hosts')", "FROM '/etc/hosts'", 'FROM "/etc/hosts"', "FROM glob('/*')"]) {
+    await expect(tables.query(`SELECT * ${text}`)).rejects.toThrow(/^query: expected a table/);
+  }
+  for (const text of ['SET threads = 1', "ATTACH 'x'", 'PRAGMA version', 'INSTALL httpfs', 'CREATE TABLE t (a INT)']) {
+    await expect(tables.query(text)).rejects.toThrow(/^query: expected one that only reads/);
+  }
+  // A function the check does not know of, in a place where it does not look for tables.
+  await expect(
+    tables.query("SELECT count(*) FROM npm_package WHERE name IN (SELECT read_text('/etc/hosts'))"),
+  ).rejects.toThrow(/error/);
 });
 
 test('whole numbers are JSON numbers while they are exact, then text', async () => {
@@ -183,77 +195,9 @@ test('whole numbers are JSON numbers while they are exact, then text', async () 
   ]);
 });
 
-test('columns of one name stay apart, and the last of several statements answers', async () => {
+test('columns of one name stay apart, and only one statement is taken', async () => {
   expect(await objects('SELECT 1 AS a, 2 AS a')).toEqual([{ a: 1, 'a:1': 2 }]);
-  expect(await objects('CREATE TABLE t AS SELECT 7 AS x; SELECT x FROM t')).toEqual([{ x: 7 }]);
+  await expect(tables.query('SELECT 1; SELECT 2')).rejects.toThrow('query: expected one statement, got another');
+  expect(await objects('SELECT 1 AS a;;\n-- the end')).toEqual([{ a: 1 }]);
   await expect(tables.query('-- nothing')).rejects.toThrow('query: expected a statement, got none');
-});
-
-test('a table is aligned, counts its rows, and never passes control characters on', async () => {
-  expect(
-    asTable(await tables.query('SELECT name, description, downloads_total AS n FROM npm_package ORDER BY name')),
-  ).toBe(
-    [
-      'name  description             n',
-      '----  ----------------  -------',
-      'a     NULL              2000000',
-      'b     NULL              3000000',
-      'd     one line [31mred        5',
-      '(3 rows)',
-      '',
-    ].join('\n'),
-  );
-  const wide: Answer = {
-    columns: ['x', 'y'],
-    numeric: [false, false],
-    rows: [
-      ['日本', 'z'.repeat(100)],
-      ['é', ''],
-    ],
-  };
-  expect(asTable(wide)).toBe(
-    ['x     y', `----  ${'-'.repeat(60)}`, `日本  ${'z'.repeat(59)}…`, 'é', '(2 rows)', ''].join('\n'),
-  );
-  expect(asTable({ columns: ['x'], numeric: [true], rows: [[1]] })).toBe('x\n-\n1\n(1 row)\n');
-});
-
-interface Ended {
-  code: number;
-  stdout: string;
-  stderr: string;
-}
-
-function runProgram(args: string[], env: Record<string, string> = {}): Promise<Ended> {
-  const given = { ...process.env, LAKE_S3_URL: server.address.url, STATE_DIR: folder, ...env };
-  return new Promise(resolve => {
-    execFile(process.execPath, [SQL_PROGRAM, ...args], { env: given }, (error, stdout, stderr) => {
-      resolve({ code: error ? Number(error.code) : 0, stdout, stderr });
-    });
-  });
-}
-
-test('the program prints a table, or JSON for machines', async () => {
-  const query = 'SELECT name, downloads_total FROM npm_package ORDER BY name LIMIT 1';
-  expect(await runProgram([query])).toEqual({
-    code: 0,
-    stdout: 'name  downloads_total\n----  ---------------\na             2000000\n(1 row)\n',
-    stderr: '',
-  });
-  const json = await runProgram(['--json', query]);
-  expect(JSON.parse(json.stdout)).toEqual([{ name: 'a', downloads_total: 2_000_000 }]);
-});
-
-test('the program tells an error by its message and exits with 1', async () => {
-  const wrong = await runProgram(['SELEC 1']);
-  expect(wrong).toMatchObject({ code: 1, stdout: '' });
-  expect(wrong.stderr).toMatch(/^Parser Error: .*SELEC/);
-  expect(await runProgram([])).toMatchObject({ code: 1, stderr: expect.stringContaining('npm_package') });
-  expect(await runProgram(['SELECT 1'], { LAKE_S3_URL: 'nowhere' })).toMatchObject({
-    code: 1,
-    stderr: 'LAKE_S3_URL: expected the http or https URL of a bucket, got "nowhere"\n',
-  });
-  expect(await runProgram(['SELECT 1'], { LAKE_S3_URL: 'https://lake.invalid/data-ingestion' })).toMatchObject({
-    code: 1,
-    stderr: 'LAKE_S3_KEY_ID: expected the id of an S3 key of this bucket, got null\n',
-  });
 });

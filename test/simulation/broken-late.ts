@@ -25,6 +25,11 @@ export const BROKEN_LATE: Broken[] = [
     text: 'page.changes.slice(this.#source.resumable ? done : 0).some(',
     instead: 'page.changes.slice(done).some(',
   }),
+  inScene('a removal after a range has pulled its key', 'range by a page that is too old', NEWEST, {
+    file: RANGES,
+    text: 'if (source.resumable && lastLsns.some(',
+    instead: 'if (!source.resumable && lastLsns.some(',
+  }),
   inScene('a push while a range loads its key', 'range over a newer row', NEWEST, {
     file: RANGES,
     text: 'if (journal.state.lastLsnOf(change.key) !== loaded.lastLsn) {',

@@ -22,6 +22,7 @@ const SCENES = {
   'a look at a key that the tail is loading': lookBesideTail,
   'a range at a key that the tail has loaded': rangeBesideTail,
   'a range at a key that the tail has staged': rangeBesideStaged,
+  'a removal after a range has pulled its key': removedBesideRange,
   'a push while a range loads its key': pushBesideRange,
   'a letter that is told late': letterToldLate,
   'a letter that turns while it is told': letterTurning,
@@ -122,6 +123,27 @@ async function rangeBesideStaged(world: World, random: Random): Promise<void> {
   upstream.faults.clear();
   held.release();
   await settle(world, { until: () => rangeOf(world.engine, 'rewind')?.state === 'done' });
+}
+
+/** The tail has let a deletion in when a range comes to the key by the page of before, and an old document is served. */
+async function removedBesideRange(world: World, random: Random): Promise<void> {
+  const { upstream, engine } = world;
+  upstream.publish(['a', 'b']);
+  await followed(world);
+  upstream.publish('b');
+  await followed(world);
+  await startRange(engine, 'rewind', { to: '0', rate: 0.02 });
+  await settle(world, { until: () => rangeOf(engine, 'rewind')?.done === 1 });
+  // Where it is parked, it is dead soon.
+  world.options.retry.attemptsMax = 2;
+  if (random() < 0.5) upstream.lagging.set('b', 1);
+  upstream.remove('b');
+  await settle(world, { until: () => rangeOf(engine, 'rewind')?.state === 'done' });
+  upstream.lagging.clear();
+  await settle(world, { until: () => isQuiet(world) });
+  const [newest] = (await lakeRows(world)).filter(row => row.name === 'b').slice(-1);
+  assert.equal(newest?._op, 'delete', 'b: expected its newest row to be its deletion');
+  assert.equal(world.balance.dead, 0, 'b: expected no dead change of a key that was removed');
 }
 
 /** What is pushed is newer than what a range has loaded. */

@@ -59,7 +59,11 @@ describe('before a source was started', () => {
     const { status, body } = await ask('/v1/sources/npm');
     expect(status).toBe(200);
     expect(body).toEqual(STATUS_AT_FIRST);
-    expect((await ask('/v1/sources')).body).toEqual({ sources: [STATUS_AT_FIRST] });
+    const domains = {
+      ...{ source: 'whois', tables: { whois_record: STATUS_AT_FIRST.tables.npm_package } },
+      agenda: { keys: 0, due: 0, overdue: 0, oldest_due_at: null, seconds_at_rate: null },
+    };
+    expect((await ask('/v1/sources')).body).toEqual({ sources: [STATUS_AT_FIRST, { ...STATUS_AT_FIRST, ...domains }] });
   });
 
   it('is not healthy: the settings name it, and nothing has started it', async () => {

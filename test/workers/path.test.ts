@@ -1,7 +1,10 @@
 import { env } from 'cloudflare:workers';
-import { beforeAll, expect, it } from 'vitest';
+import { beforeAll, expect, it, vi } from 'vitest';
 import { npmPackage } from '../../schemas/npm_package.ts';
 import type { TableDetail } from '../../src/api/forms.ts';
+import { indexForm } from '../../src/catalog/forms.ts';
+import { filesHolding, filesOf, readRoot, readSegment } from '../../src/catalog/read.ts';
+import { rootKey } from '../../src/lake/keys.ts';
 import { api, flushed, prepare, readDataFile, source, sql, untilAccepted } from './source.ts';
 import { openUpstream, type Upstream } from './upstream.ts';
 
@@ -108,6 +111,23 @@ it('projects the file and the cursor to the operational database', async () => {
   expect(Date.parse(completed_at!) - Date.parse(started_at!)).toBe(duration_ms);
   const { key, bytes } = file!;
   expect(JSON.parse(data!)).toMatchObject({ key, bytes, table: 'npm_package', first_lsn: 1, last_lsn: 1 });
+});
+
+it('names the file in the catalog', async () => {
+  const [file] = (await api<TableDetail>('/v1/tables/npm_package')).live_files;
+  const textOf = async (key: string) => (await env.LAKE.get(key))?.text() ?? expect.fail(`${key} is missing`);
+  const root = await vi.waitFor(async () => readRoot(await textOf(rootKey('npm_package'))), { timeout: 30_000 });
+  const segments = await Promise.all(root.segments.map(async ({ key }) => readSegment(await textOf(key))));
+  const { key, bytes, etag, year, month } = file!;
+  expect(filesOf(root, segments)).toMatchObject([
+    { key, bytes, etag, year, month, rows: 1, cursor_to: place, columns: { name: { min: 'ms', max: 'ms', nulls: 0 } } },
+  ]);
+  const indexes = await Promise.all(
+    root.segments.map(async ({ index }) => indexForm.parse(JSON.parse(await textOf(index)))),
+  );
+  expect(filesHolding(indexes, ['ms'])).toEqual([key]);
+  expect(filesHolding(indexes, ['zod'])).toEqual([]);
+  expect(JSON.parse(await textOf(root.schema))).toMatchObject({ table: 'npm_package', key: ['name'] });
 });
 
 it('tells of it over HTTP', async () => {

@@ -1,0 +1,113 @@
+import { messageOf } from '../errors.ts';
+import { forR2Sql, type Rewritten } from '../sql/rewrite.ts';
+import { isFailure, readPlace, readServiceBody, type ServiceAnswer } from '../sql/service.ts';
+import { readSqlSettings, type SqlSettings } from '../sql/settings.ts';
+import { explain, SqlError } from '../sql/sql-error.ts';
+import { readStatement, type Statement } from '../sql/statement.ts';
+import { ApiError, answer } from './answer.ts';
+import { readBody, readText } from './body.ts';
+import type { ApiEnv, Known } from './forms.ts';
+import { failureAnswer } from './sql-failures.ts';
+
+/** A request with a query. */
+interface SqlRequest {
+  body: ReadableStream<Uint8Array> | null;
+}
+
+const QUERY_BYTES_MAX = 100_000;
+const BODY_HINT = 'Send {"query": "…"}, one query that reads.';
+
+/** Answers one query that only reads, through R2 SQL (Basin SQL), or what stands in for it locally. */
+export async function askSql(env: ApiEnv, known: Known, request: SqlRequest): Promise<Response> {
+  const settings = readSqlSettings({ ...env });
+  const query = await readQuery(request);
+  const names = { bucket: settings.bucket, namespace: settings.namespace, tables: known.tables };
+  try {
+    const statement = readStatement(query, names);
+    if (statement.kind === 'description') {
+      const hint = 'GET /v1/tables lists the tables, GET /v1/tables/<table> the columns of one.';
+      throw new SqlError('query: expected a SELECT, got a description of tables', { at: 0, hint });
+    }
+    const { columns, rows, metrics } = await ask(query, statement, settings);
+    return answer({ columns, rows, row_count: rows.length, metrics });
+  } catch (error) {
+    if (!(error instanceof SqlError)) throw error;
+    throw new ApiError('invalid_query', explain(error, query), error.hint);
+  }
+}
+
+async function readQuery({ body }: SqlRequest): Promise<string> {
+  const text = await readText(body, { bytesMax: QUERY_BYTES_MAX, hint: 'Ask for less at once.', rest: 'read' });
+  const { query } = readBody(text, { fields: ['query'], hint: BODY_HINT });
+  if (typeof query === 'string') return query;
+  throw new ApiError(
+    'invalid_body',
+    `query: expected a text, got ${query === undefined ? 'none' : typeof query}`,
+    BODY_HINT,
+  );
+}
+
+async function ask(query: string, statement: Statement, settings: SqlSettings): Promise<ServiceAnswer> {
+  const { service, namespace, rowsMax, bytesMax } = settings;
+  if (service === null) {
+    const hint = 'Set them as secrets of the worker: wrangler secret put R2_SQL_TOKEN. npm start sets them by itself.';
+    throw new ApiError('invalid_setting', 'R2_SQL_ACCOUNT_ID, R2_SQL_TOKEN: expected to be set, got null', hint);
+  }
+  const rewritten = forR2Sql(statement, { namespace, rowsMax: rowsMax + 1 });
+  const { response, text } = await post(rewritten, { ...settings, service });
+  if (text === null) {
+    const hint = 'Name fewer columns, add a LIMIT, or let the query sum up. SQL_BYTES_MAX sets the limit.';
+    throw new ApiError('too_large', `answer: expected at most ${bytesMax} bytes (SQL_BYTES_MAX), got more`, hint);
+  }
+  const found = readServiceBody(text);
+  if (found === null || isFailure(found) || !response.ok) {
+    const failure = found !== null && isFailure(found) ? placed(found, { query, statement, rewritten }) : null;
+    throw failureAnswer({ status: response.status, headers: response.headers, failure, text });
+  }
+  if (found.rows.length <= rowsMax) return found;
+  const hint = 'Add a LIMIT, or ask in pieces: ORDER BY the key, and WHERE it is greater than the last one seen.';
+  throw new ApiError('too_large', `answer: expected at most ${rowsMax} rows (SQL_ROWS_MAX), got more`, hint);
+}
+
+/** What the service said, with its place in the query as the user wrote it. */
+function placed(
+  { code, message }: { code: number | null; message: string },
+  { query, statement, rewritten }: { query: string; statement: Statement; rewritten: Rewritten },
+) {
+  const read = readPlace(message, rewritten.text, []);
+  const at = read.at === null ? readPlace(message, query, statement.tokens).at : rewritten.originOf(read.at);
+  // The limit that was put behind the query is not the user's.
+  const isAdded = !statement.hasLimit && read.at !== null && rewritten.text.startsWith(' LIMIT', read.at - 1);
+  const said = isAdded ? read.message.replace(/"?\bLIMIT\b"?/, 'the end of the query') : read.message;
+  return { code, message: explain(new SqlError(said, { at, hint: '' }), query) };
+}
+
+/** Asks the service; `text` is null when it answers more than it may. */
+async function post(
+  { text: query }: Rewritten,
+  { service, bytesMax, timeoutMs }: SqlSettings & { service: { url: string; token: string } },
+): Promise<{ response: Response; text: string | null }> {
+  const signal = AbortSignal.timeout(timeoutMs);
+  try {
+    const response = await fetch(service.url, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${service.token}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ query }),
+      redirect: 'manual',
+      signal,
+    });
+    const text = await readText(response.body, { bytesMax, hint: '', rest: 'left' }).catch((error: unknown) => {
+      if (error instanceof ApiError && error.code === 'too_large') return null;
+      throw error;
+    });
+    return { response, text };
+  } catch (error) {
+    if (signal.aborted) {
+      const hint = 'Ask for less: a WHERE on the key, fewer columns. SQL_TIMEOUT_MS sets the limit.';
+      throw new ApiError('timeout', `R2 SQL: expected an answer in ${timeoutMs} ms (SQL_TIMEOUT_MS), got none`, hint);
+    }
+    const { host } = new URL(service.url);
+    const hint = 'Ask again; locally, npm start says whether its SQL service runs.';
+    throw new ApiError('upstream_failed', `R2 SQL at ${host}: cannot be reached (${messageOf(error)})`, hint);
+  }
+}

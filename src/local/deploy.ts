@@ -1,0 +1,146 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { dryAccount, openAccount } from './deploy-account.ts';
+import { catalogSteps } from './deploy-catalog.ts';
+import { configText, deployedConfig, queuesOf, readConfig, type WorkerConfig, writeConfig } from './deploy-config.ts';
+import { findLogin, hasSecret, makeBucket, makeDatabase, makeQueue } from './deploy-resources.ts';
+import { type DeploySettings, readDeploySettings } from './deploy-settings.ts';
+import { Steps, type StepTeller } from './deploy-steps.ts';
+import { runProgram } from './program.ts';
+import type { Environment } from './settings.ts';
+import { PROJECT } from './wrangler.ts';
+
+/** What is deployed, in the project's folder. Git ignores it: the database's id is the account's, not the project's. */
+const CONFIG_FILE = '.wrangler/deploy.jsonc';
+const FLAGS = ['--config', CONFIG_FILE];
+/** Without this one the worker runs, and refuses its controls. */
+const TOKEN = 'ADMIN_TOKEN';
+
+export interface DeployOptions {
+  write(line: string): void;
+  /** Shows what would be done, and does none of it. */
+  dryRun?: boolean;
+  /** The folder with the worker's `wrangler.jsonc`. */
+  project?: string;
+  /** The program to give to Node in wrangler's place. */
+  program?: string;
+  signal?: AbortSignal;
+}
+
+/**
+ * Deploys the worker and what it stands on to the account that wrangler is logged in to; what is there is left. Gives the
+ * program's exit code. Throws `SettingError` before the first command, and later with the step that failed and what was
+ * done before it.
+ */
+export async function runDeploy(env: Environment, options: DeployOptions): Promise<number> {
+  const { write, dryRun = false, project = PROJECT, program, signal } = options;
+  const settings = readDeploySettings(env);
+  const config = readConfig(readFileSync(path.join(project, 'wrangler.jsonc'), 'utf8'));
+  const file = path.join(project, CONFIG_FILE);
+  const secrets = Object.values(settings.secrets);
+  const wrangler = { env, project, secrets, stateDir: path.dirname(file), ...(program && { program }) };
+  const account = dryRun ? dryAccount(write) : openAccount({ ...wrangler, ...(signal && { signal }) });
+  for (const line of [...(dryRun ? DRY_RUN : [`Deploying ${config.name} …`]), ...settings.notes]) write(line);
+  const { url, notes } = await deploy(new Steps(account, dryRun ? commandTeller(write) : resultTeller(write)), {
+    config,
+    settings,
+    accountId: env.CLOUDFLARE_ACCOUNT_ID || config.account_id,
+    save: derived => (dryRun ? write(configText(derived).trimEnd()) : writeConfig(file, derived)),
+  });
+  for (const line of dryRun ? notes : [...running(url), ...notes]) write(`\n${line}`);
+  write('');
+  for (const line of catalogSteps(config.r2_buckets[0].bucket_name)) write(line);
+  return 0;
+}
+
+interface Deployment {
+  config: WorkerConfig;
+  settings: DeploySettings;
+  accountId: string | undefined;
+  /** Puts the derived configuration where the commands are told to find it. */
+  save(derived: Record<string, unknown>): void;
+}
+
+/** The steps, in an order in which each finds what it needs; gives where the worker answers, and what is to be told. */
+async function deploy(
+  steps: Steps,
+  { config, settings, accountId, save }: Deployment,
+): Promise<{ url: string | null; notes: string[] }> {
+  const { name, r2_buckets: buckets, d1_databases: databases } = config;
+  const [{ binding, database_name: database }] = databases;
+  const { vars, secrets } = settings;
+  let databaseId = '';
+  let url: string | null = null;
+  const notes: string[] = [];
+  await steps.step('login', '"Account Settings Read"', () => findLogin(steps, accountId));
+  for (const { bucket_name: bucket } of buckets) {
+    await steps.step(`bucket ${bucket}`, '"Workers R2 Storage Write"', () => makeBucket(steps, bucket));
+  }
+  await steps.step(`database ${database}`, '"D1 Write"', async () => {
+    const made = await makeDatabase(steps, database);
+    databaseId = made.id;
+    return made.result;
+  });
+  await steps.step(`configuration ${CONFIG_FILE}`, null, () => {
+    save(deployedConfig(config, { databaseId, vars, depth: 1 }));
+    return 'written';
+  });
+  // Before the worker that needs them; the one that runs until then does not mind a table more.
+  await steps.step('migrations', '"D1 Write"', async () => {
+    const output = await steps.run(['d1', 'migrations', 'apply', binding, '--remote', ...FLAGS]);
+    return /No migrations to apply/.test(output) ? 'none to apply' : 'applied';
+  });
+  for (const queue of queuesOf(config)) {
+    await steps.step(`queue ${queue}`, '"Queues Write"', () => makeQueue(steps, queue));
+  }
+  await steps.step(`worker ${name}`, '"Workers Scripts Write"', async () => {
+    url = /https:\/\/\S+\.workers\.dev/.exec(await steps.run(['deploy', ...FLAGS]))?.[0] ?? null;
+    return 'deployed';
+  });
+  // After the worker: a secret of a worker that is not there would make an empty one. Until then its controls are refused.
+  for (const [secret, value] of Object.entries(secrets)) {
+    await steps.step(`secret ${secret}`, '"Workers Scripts Write"', async () => {
+      await steps.run(['secret', 'put', secret, ...FLAGS], { input: value });
+      return 'set';
+    });
+  }
+  if (secrets[TOKEN] === undefined) {
+    await steps.step(`secret ${TOKEN}`, '"Workers Scripts Write"', async () => {
+      if (await hasSecret(steps, TOKEN, FLAGS)) return 'kept as it is';
+      notes.push(`${TOKEN} is not set: the worker refuses its controls. Set it, and run this again.`);
+      return 'not set';
+    });
+  }
+  return { url, notes };
+}
+
+const DRY_RUN = [
+  'A dry run: nothing is asked of Cloudflare, and nothing is written. These are the commands of a first deployment, in',
+  'order. What an account has already is left, and the command that would create it is not run.',
+];
+
+/** For a dry run: a heading over the commands of each step. */
+function commandTeller(write: (line: string) => void): StepTeller {
+  return { begin: name => write(`\n# ${name}`), end: () => {} };
+}
+
+/** For a real one: a line for each step, when it is done. */
+function resultTeller(write: (line: string) => void): StepTeller {
+  return { begin: () => {}, end: (name, result) => write(`  ${name}: ${result}`) };
+}
+
+function running(url: string | null): string[] {
+  if (url === null)
+    return ['Deployed. It has no address of its own under workers.dev; see its routes in the dashboard.'];
+  return [`Deployed: ${url}\n  status  ${url}/v1/sources\n  Its sources start within a minute.`];
+}
+
+if (import.meta.main) {
+  const words = process.argv.slice(2);
+  await runProgram(signal => {
+    const unknown = words.find(word => word !== '--dry-run');
+    if (unknown !== undefined) throw new Error(`deploy: expected --dry-run or nothing, got ${JSON.stringify(unknown)}`);
+    const write = (line: string) => void process.stdout.write(`${line}\n`);
+    return runDeploy(process.env, { dryRun: words.length > 0, write, signal });
+  });
+}

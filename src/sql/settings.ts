@@ -1,0 +1,59 @@
+import { z } from 'zod';
+import { integerSetting, parseSettings, urlSetting } from '../config.ts';
+import { NAMESPACE } from './names.ts';
+
+/** Where R2 SQL answers, and what one query may take. */
+export interface SqlSettings {
+  /** Null until all of account and token are set: then there is nothing to ask. */
+  service: { url: string; token: string } | null;
+  bucket: string;
+  namespace: string;
+  rowsMax: number;
+  bytesMax: number;
+  timeoutMs: number;
+}
+
+const MiB = 1024 * 1024;
+
+const shape = z.object({
+  R2_SQL_URL: urlSetting('https://api.sql.cloudflarestorage.com'),
+  R2_SQL_ACCOUNT_ID: z
+    .string()
+    .regex(/^[\w-]+$/)
+    .optional()
+    .describe('the id of a Cloudflare account'),
+  R2_SQL_BUCKET: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9-]{1,62}$/)
+    .default('data-ingestion')
+    .describe('the name of a bucket'),
+  R2_SQL_TOKEN: z.string().min(1).optional().describe('an API token'),
+  CATALOG_NAMESPACE: z
+    .string()
+    .regex(/^[a-z][a-z0-9_]*$/)
+    .default(NAMESPACE)
+    .describe('a name of a-z, 0-9 and _'),
+  // One more is asked for, to see that there are more; the service gives 10,000 at most.
+  SQL_ROWS_MAX: integerSetting(5_000, 1, 9_999),
+  // Text and rows are both in memory, of an isolate of 128 MB.
+  SQL_BYTES_MAX: integerSetting(8 * MiB, 1_000, 16 * MiB),
+  SQL_TIMEOUT_MS: integerSetting(60_000, 100, 300_000),
+});
+
+/** Names of the settings of R2 SQL. */
+export const SQL_SETTINGS = Object.keys(shape.shape);
+
+/** The settings of R2 SQL, from the worker's environment. Throws `SettingError`. */
+export function readSqlSettings(env: Record<string, unknown>): SqlSettings {
+  const read = parseSettings(shape, env);
+  const { R2_SQL_URL: url, R2_SQL_ACCOUNT_ID: account, R2_SQL_TOKEN: token, R2_SQL_BUCKET: bucket } = read;
+  const isSet = account !== undefined && token !== undefined;
+  return {
+    service: isSet ? { url: `${url}/api/v1/accounts/${account}/basin-sql/query/${bucket}`, token } : null,
+    bucket,
+    namespace: read.CATALOG_NAMESPACE,
+    rowsMax: read.SQL_ROWS_MAX,
+    bytesMax: read.SQL_BYTES_MAX,
+    timeoutMs: read.SQL_TIMEOUT_MS,
+  };
+}

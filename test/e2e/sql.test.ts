@@ -1,0 +1,92 @@
+import { execFile } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { tableNamed } from '../../schemas/index.ts';
+import { replaySettings } from '../../src/local/demo.ts';
+import { lastLsnOf, localAddress, openLake } from '../../src/local/lake.ts';
+import { type Replay, startReplay } from '../../src/local/replay.ts';
+import { freePort, type Runtime, startRuntime } from '../../src/local/runtime.ts';
+import { type SqlProcess, startSqlProcess } from '../../src/local/sql-process.ts';
+import { fetchStatus } from '../../src/local/status.ts';
+import { everyWay, SPEC_QUERIES } from '../sql/spec-queries.ts';
+
+/** What the spec's queries answer over the demo's data; UPDATE_GOLDEN=1 writes it anew. */
+const GOLDEN = path.resolve(import.meta.dirname, 'spec-answers.json');
+const PROGRAM = path.resolve(import.meta.dirname, '../../src/local/sql.ts');
+const EVENT = { timeout: 50_000, interval: 50 };
+let folder: string;
+let replay: Replay;
+let sql: SqlProcess;
+let runtime: Runtime;
+
+beforeAll(async () => {
+  folder = mkdtempSync(path.join(tmpdir(), 'sql-e2e-'));
+  replay = await startReplay({ changes: 20 });
+  const port = await freePort(0);
+  const settings = replaySettings(replay);
+  sql = (await startSqlProcess({ settings, port, stateDir: folder }))!;
+  runtime = await startRuntime({ stateDir: folder, port, settings: { ...settings, ...sql.settings } });
+  const lake = openLake(localAddress(port));
+  const written = async () => {
+    const { cursor, tables } = await fetchStatus(runtime.url, 'npm');
+    expect(cursor.durable).toBe(String(replay.updateSeq()));
+    expect(await lastLsnOf(lake, tableNamed('npm_package'))).toBe(tables.npm_package!.last_lsn);
+  };
+  await vi.waitFor(written, EVENT);
+});
+
+afterAll(async () => {
+  await runtime?.stop();
+  await sql?.stop();
+  await replay?.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+async function throughProgram(query: string): Promise<unknown[]> {
+  const env = { ...process.env, STATE_DIR: folder };
+  const { stdout } = await promisify(execFile)(process.execPath, [PROGRAM, '--json', query], {
+    env,
+    maxBuffer: 2 ** 24,
+  });
+  return JSON.parse(stdout);
+}
+
+async function throughApi(query: string): Promise<unknown[]> {
+  const response = await fetch(`${runtime.url}/v1/sql`, {
+    method: 'POST',
+    headers: { authorization: 'Bearer local' },
+    body: JSON.stringify({ query }),
+  });
+  const body = (await response.json()) as { rows: unknown[] };
+  expect(response.status, JSON.stringify(body)).toBe(200);
+  return body.rows;
+}
+
+test('the spec’s queries give their golden answers through program and API, in every way of naming a table', async () => {
+  const found: Record<string, unknown[]> = {};
+  for (const [name, query] of Object.entries(SPEC_QUERIES)) {
+    found[name] = await throughProgram(query);
+    for (const text of everyWay(query, table => tableNamed(table).key)) {
+      expect(await throughApi(text), text).toEqual(found[name]);
+      if (name === 'npm') expect(await throughProgram(text), text).toEqual(found[name]);
+    }
+  }
+  if (process.env.UPDATE_GOLDEN) writeFileSync(GOLDEN, `${JSON.stringify(found, null, 2)}\n`);
+  expect(found).toEqual(JSON.parse(readFileSync(GOLDEN, 'utf8')));
+});
+
+test('the worker refuses a write, a body over the limit and a query without the token, and nothing is changed', async () => {
+  const post = async (body: string, token = 'local') => {
+    const headers = { authorization: `Bearer ${token}` };
+    const response = await fetch(`${runtime.url}/v1/sql`, { method: 'POST', headers, body });
+    return [response.status, ((await response.json()) as { error: { code: string } }).error.code];
+  };
+  const before = await throughApi('SELECT count(*) AS n FROM npm_package_history');
+  expect(await post('{"query": "DELETE FROM npm_package"}')).toEqual([400, 'invalid_query']);
+  expect(await post('x'.repeat(10_000_000))).toEqual([413, 'too_large']);
+  expect(await post('{"query": "SELECT 1"}', 'wrong')).toEqual([401, 'unauthorized']);
+  expect(await throughApi('SELECT count(*) AS n FROM npm_package_history')).toEqual(before);
+});
