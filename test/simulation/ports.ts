@@ -123,6 +123,7 @@ export function loadPort(world: World, made: <T>(call: string, effect: () => T |
   async function visiting<T>(
     limits: { permits: Permit[]; deadlineAtMs?: number },
     step: (loading: Loading) => Promise<Answer<T>>,
+    told: (answer: Answer<T>) => void = () => undefined,
   ): Promise<Answer<T>> {
     const { permits, deadlineAtMs = Number.POSITIVE_INFINITY } = limits;
     const visit: Visit = { permits: [...permits], deadlineAtMs, tallies: new Map(), slotsUsed: new Map() };
@@ -133,6 +134,7 @@ export function loadPort(world: World, made: <T>(call: string, effect: () => T |
     const bucket = loaderBucket(world);
     const source = world.kind(world.upstream, visit) as Loading['source'];
     const answer = await step({ source, settings, contact: 'test', bucket, now: () => clock.now() });
+    told(answer);
     // What crosses between two isolates is a copy.
     return copied({ ...answer, hosts: [...visit.tallies.values()] });
   }
@@ -147,11 +149,11 @@ export function loadPort(world: World, made: <T>(call: string, effect: () => T |
     prepare: async () => ({ ok: true, value: null, hosts: [] }),
     load: request =>
       made(`load.load ${request.changes.map(change => change.key).join(' ')}`, () =>
-        visiting(request, async loading => {
-          const answer = await loadStep(loading, request);
-          world.onLoaded(request, answer);
-          return answer;
-        }),
+        visiting(
+          request,
+          loading => loadStep(loading, request),
+          answer => world.onLoaded(request, answer),
+        ),
       ),
     list: (after, permits) =>
       made(`load.list ${after}`, () => visiting({ permits }, loading => listStep(loading, { after, permits }))),
