@@ -279,10 +279,9 @@ function byTable(tables: SourceMetrics['tables'], value: (table: SourceMetrics['
   return tables.map(table => ({ labels: { table: table.name }, value: value(table) }));
 }
 
-function byStream(
-  streams: SourceMetrics['streams'],
-  value: (stream: SourceMetrics['streams'][number]) => number,
-): Sample[] {
+type Streams = SourceMetrics['streams'];
+
+function byStream(streams: Streams, value: (stream: Streams[number]) => number): Sample[] {
   return streams.map(stream => ({ labels: { table: stream.table, binding: stream.binding }, value: value(stream) }));
 }
 

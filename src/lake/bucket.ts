@@ -47,6 +47,8 @@ export interface CopyPort {
 /** Binds an R2 bucket. Every failure is an `OwnError` of kind `bucket-failed`. */
 export function bucketPort(r2: R2Bucket): LakeBucket & CopyPort {
   return {
+    ...copyPort(r2),
+
     async head(key) {
       const object = await ours('head', () => r2.head(key));
       return object === null ? null : headOf(object);
@@ -61,25 +63,6 @@ export function bucketPort(r2: R2Bucket): LakeBucket & CopyPort {
     async tail(key, bytes) {
       const object = await ours('get', () => r2.get(key, { range: { suffix: bytes } }));
       return object === null ? null : new Uint8Array(await ours('get', () => object.arrayBuffer()));
-    },
-
-    async read(key) {
-      const object = await ours('get', () => r2.get(key));
-      return object === null ? null : new Uint8Array(await ours('get', () => object.arrayBuffer()));
-    },
-
-    async copy({ key, etag }, to, { metadata }) {
-      const object = await ours('get', () => r2.get(key, { onlyIf: { etagMatches: etag } }));
-      if (object === null || !('body' in object)) return 'missing';
-      const { httpMetadata = {}, checksums } = object;
-      const options = {
-        ...{ onlyIf: conditionOf({ absent: true }), customMetadata: metadata, httpMetadata },
-        // R2 compares what arrives with it.
-        ...(checksums.md5 && { md5: checksums.md5 }),
-      };
-      // It streams from one to the other, and never lies in memory whole.
-      const put = await ours('copy', () => r2.put(to, object.body, options));
-      return put === null ? 'refused' : 'copied';
     },
 
     async range(key, { offset, bytes, etag }) {
@@ -118,6 +101,29 @@ export function bucketPort(r2: R2Bucket): LakeBucket & CopyPort {
         complete: async () => void (await ours('upload end', () => upload.complete(parts))),
         abort: () => ours('upload abort', () => upload.abort()),
       };
+    },
+  };
+}
+
+function copyPort(r2: R2Bucket): CopyPort {
+  return {
+    async read(key) {
+      const object = await ours('get', () => r2.get(key));
+      return object === null ? null : new Uint8Array(await ours('get', () => object.arrayBuffer()));
+    },
+
+    async copy({ key, etag }, to, { metadata }) {
+      const object = await ours('get', () => r2.get(key, { onlyIf: { etagMatches: etag } }));
+      if (object === null || !('body' in object)) return 'missing';
+      const { httpMetadata = {}, checksums } = object;
+      const options = {
+        ...{ onlyIf: conditionOf({ absent: true }), customMetadata: metadata, httpMetadata },
+        // R2 compares what arrives with it.
+        ...(checksums.md5 && { md5: checksums.md5 }),
+      };
+      // It streams from one to the other, and never lies in memory whole.
+      const put = await ours('copy', () => r2.put(to, object.body, options));
+      return put === null ? 'refused' : 'copied';
     },
   };
 }

@@ -126,9 +126,11 @@ describe('the settings of a catalog', () => {
       ...{ uri: 'https://catalog.test/account/lake', warehouse: 'account_lake', namespace: 'tributary' },
       ...{ token: 'a-secret-token', bucket: 'data-ingestion', pace: { commitMs: 900_000, commitFiles: 64 } },
     });
-    for (const name of Object.keys(CATALOG_SETTINGS)) {
+    for (const name of ['CATALOG_URI', 'CATALOG_WAREHOUSE', 'CATALOG_TOKEN']) {
       expect(() => readSettings({ ...CATALOG_SETTINGS, [name]: undefined })).toThrow(`${name}: expected a value`);
     }
+    // It is also what queries are asked in, with or without a committer.
+    expect(readSettings({ CATALOG_NAMESPACE: 'mine' }).catalog).toBeNull();
   });
 
   it.each([
