@@ -81,6 +81,7 @@ test(`${RUNTIME_KILLS} kills of the runtime and ${TREE_KILLS} of everything lose
       replay.fault(id, [{ status: 404 }], { repeat: true });
     }
   };
+  const reader = readAlong();
   for (const [i, kill] of kills.entries()) {
     const before = (await status()).balance.changes;
     const share = Math.floor(replay.waiting() / (kills.length + 1 - i));
@@ -103,6 +104,10 @@ test(`${RUNTIME_KILLS} kills of the runtime and ${TREE_KILLS} of everything lose
   await expect.poll(lastSequence, EVENT).toBe(feedLast);
   await expect.poll(lettersOf, EVENT).toEqual([...dead].sort());
 
+  const { looks, torn } = await reader.end();
+  expect(torn).toEqual([]);
+  expect(looks).toBeGreaterThan(kills.length);
+
   const lake = openLake(localAddress(runtime.port));
   const { last_lsn } = (await status()).tables.npm_package!;
   await expect.poll(() => lastLsnOf(lake, tableNamed('npm_package')), EVENT).toBe(last_lsn);
@@ -122,6 +127,38 @@ test(`${RUNTIME_KILLS} kills of the runtime and ${TREE_KILLS} of everything lose
     expect(stored !== null && Buffer.from(stored).equals(Buffer.from(replay.documentOf(id)!)), id).toBe(true);
   }
 });
+
+/** Reads the table through the catalog's root again and again, and notes each time that it is not whole. */
+function readAlong(): { end(): Promise<{ looks: number; torn: string[] }> } {
+  const table = tableNamed('npm_package');
+  const folder = path.join(stateDir, 'reader');
+  const count = 'SELECT count(*), count(DISTINCT _lsn), coalesce(max(_lsn), 0) FROM npm_package_history';
+  const look = async (): Promise<number[]> => {
+    const lake = openLake(localAddress(runtime.port));
+    const files = await cacheTables(lake, { folder, tables: [table] });
+    const tables = await openTables({ bucket: lake.bucket, tables: [table], files });
+    try {
+      return (await tables.query(count)).rows[0]!.map(Number);
+    } finally {
+      tables.close();
+    }
+  };
+  let isOver = false;
+  const seen: number[][] = [];
+  const reading = (async () => {
+    // Whoever was just killed answers nothing for a while.
+    while (!isOver) seen.push(await vi.waitFor(look, EVENT));
+  })();
+  return {
+    async end() {
+      isOver = true;
+      await reading;
+      const isTorn = ([rows, lsns, last]: number[], i: number) =>
+        rows !== lsns || rows !== last || rows! < (seen[i - 1]?.[0] ?? 0);
+      return { looks: seen.length, torn: seen.filter(isTorn).map(counts => counts.join(' ')) };
+    },
+  };
+}
 
 /** What the feed shows in the end is there, every row is of a released change, and every name is current once. */
 async function checkRows(tables: Tables, released: Map<string, string>): Promise<void> {
