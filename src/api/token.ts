@@ -1,4 +1,4 @@
-import { readSettings } from '../config.ts';
+import { isSecretSetting, readSettings } from '../config.ts';
 import { ApiError } from './answer.ts';
 import type { ApiEnv } from './forms.ts';
 
@@ -15,7 +15,7 @@ export async function requireToken(request: { headers: Headers }, env: ApiEnv): 
 
 /** A text for the log: what the environment holds as a secret is taken out. */
 export function withoutSecrets(text: string, env: ApiEnv): string {
-  const secrets = Object.entries(env).filter(([name]) => /(TOKEN|SECRET|KEY_ID)$/.test(name));
+  const secrets = Object.entries(env).filter(([name]) => isSecretSetting(name));
   return secrets.reduce(
     (rest, [, value]) => (typeof value === 'string' && value !== '' ? rest.replaceAll(value, '***') : rest),
     text,

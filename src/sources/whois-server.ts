@@ -1,13 +1,10 @@
 /** A line of IANA's answer that names the registry's server; of the two, this order. */
 const IANA_LINES = [/^whois:[ \t]*(\S+)/im, /^refer:[ \t]*(\S+)/im];
 
-/** The line by which a registry with little to say names the registrar's server. */
-const REGISTRAR_LINE = /^[ \t]*(?:registrar whois server|whois server|registrar whois):[ \t]*(\S+)/im;
-
 /**
- * What single servers want to be asked, by their names; all others take the name alone. Sources: Verisign's own help
- * ("domain" keeps names that only begin alike out of the answer); the manual of whois(1) for DENIC (`-T dn,ace`: the
- * domain, in A-labels) and Punktum dk (`--show-handles`); the banner of JPRS (`/e`: no Japanese).
+ * What single servers want to be asked, by their names; all others take the name alone. The manual of whois(1) says so
+ * of DENIC (`-T dn`) and Punktum dk (`--show-handles`), its own banner of JPRS (`/e`: no Japanese); `,ace` (A-labels) and
+ * Verisign's `domain`, which keeps names that only begin alike out of the answer, are the custom of public clients.
  */
 const QUESTIONS = new Map<string, (domain: string) => string>([
   ['whois.verisign-grs.com', domain => `domain ${domain}`],
@@ -25,11 +22,6 @@ export function serverOf(ianaText: string): string | null {
     if (server) return server;
   }
   return null;
-}
-
-/** The registrar's server, where a registry's answer names one; null for none, and for an address of the web. */
-export function registrarServerOf(text: string): string | null {
-  return hostOf(REGISTRAR_LINE.exec(text)?.[1]);
 }
 
 /** The line to send to a server, whose name may have a port, for a domain (an A-label name in lower case). */

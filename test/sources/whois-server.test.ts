@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { questionFor, registrarServerOf, serverOf } from '../../src/sources/whois-server.ts';
+import { questionFor, serverOf } from '../../src/sources/whois-server.ts';
 
 const fixture = (name: string) =>
   readFileSync(path.resolve(import.meta.dirname, '../fixtures/whois/text', `${name}.txt`), 'utf8');
@@ -32,19 +32,6 @@ describe('the server of a top-level domain', () => {
     ...['whois.example:25', 'user@whois.example', 'whois.exämple', '1.2'],
   ])('is none where %s stands for it', server => {
     expect(serverOf(`whois: ${server}\n`)).toBeNull();
-    expect(registrarServerOf(`Registrar WHOIS Server: ${server}\n`)).toBeNull();
-  });
-});
-
-describe('the server of a registrar', () => {
-  it('is the one the registry’s answer names', () => {
-    expect(registrarServerOf(fixture('gtld'))).toBe('whois.registrar-one.example');
-    expect(registrarServerOf('Domain Name: A.EXAMPLE\r\n   Whois Server: WHOIS.A.EXAMPLE\r\n')).toBe('whois.a.example');
-  });
-
-  it('is none where it names none', () => {
-    expect(registrarServerOf(fixture('denic'))).toBeNull();
-    expect(registrarServerOf('Registrar WHOIS Server:\nRegistrar URL: whois.example\n')).toBeNull();
   });
 });
 
