@@ -52,6 +52,16 @@ describe('a sweep', () => {
     expect(world.balance.changes).toBe(250);
   });
 
+  it('goes on beside a backlog that uses up every run', async () => {
+    const world = await listedWorld();
+    world.upstream.publish(Array.from({ length: 300 }, (_, index) => `slow-${index}`));
+    world.upstream.latencyMs = key => (key.startsWith('slow') ? 35_000 : 0);
+    await sweep(world);
+    await settle(world, { until: () => status(world).running?.phase === 'catching-up' });
+    expect(world.balance.changes).toBeLessThan(550);
+    expect(status(world).running).toMatchObject({ listed: 550 });
+  });
+
   it('after 20 keys were removed by hand finds exactly those, and has them loaded', async () => {
     const world = await listedWorld();
     forget(world, GONE);
