@@ -1,18 +1,18 @@
 import { TABLES } from '../schemas/index.ts';
-import { watchCatalog } from './api/catalog.ts';
-import type { Known } from './api/forms.ts';
 import { watchSources } from './api/health.ts';
+import { watchCatalog } from './api/iceberg.ts';
 import { createApi } from './api/router.ts';
 import { clockOf } from './config.ts';
-import { consumeKeys } from './engine/feed-queue.ts';
-import { consumeTickets } from './failures/queue.ts';
-import { loadPort } from './loader-port.ts';
+import type { Known } from './contract/source.ts';
 import { createLog } from './log.ts';
+import { consumeKeys } from './queues/discovered-keys.ts';
+import { consumeTickets } from './queues/queue.ts';
 import { SOURCES } from './sources/registry.ts';
+import { loadPort } from './worker/loader-port.ts';
 
-export { CatalogObject } from './catalog-object.ts';
-export { Loader } from './loader.ts';
-export { SourceObject } from './source-object.ts';
+export { CatalogObject } from './worker/catalog-object.ts';
+export { Loader } from './worker/loader.ts';
+export { SourceObject } from './worker/source-object.ts';
 
 const known: Known = { sources: SOURCES, tables: TABLES, log: createLog() };
 const api = createApi(known);

@@ -1,8 +1,13 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
-import { makeScrubber } from '../src/local/record.ts';
-import { NPM_RECORDINGS, packumentFile, readPackument, readRecordings } from '../src/local/replay-recordings.ts';
+import { makeScrubber } from '../src/sources/npm/stand-in/record.ts';
+import {
+  NPM_RECORDINGS,
+  packumentFile,
+  readPackument,
+  readRecordings,
+} from '../src/sources/npm/stand-in/recordings.ts';
 
 const MiB = 1024 * 1024;
 const recordings = readRecordings(NPM_RECORDINGS);

@@ -1,6 +1,6 @@
+import type { ApiEnv, Failed, FailedQuery, Known, Replayed, SourceStub } from '../contract/source.ts';
 import { ApiError, answer, invalid } from './answer.ts';
 import { readBody } from './body.ts';
-import type { ApiEnv, Failed, FailedQuery, Known, Replayed, SourceStub } from './forms.ts';
 import { stubOf } from './sources.ts';
 
 /** Failed changes of one answer; more are asked for with `after`. */

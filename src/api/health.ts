@@ -1,6 +1,6 @@
+import type { ApiEnv, Known, SourceHealth } from '../contract/source.ts';
 import { messageOf } from '../errors.ts';
 import { answer, settingMessage } from './answer.ts';
-import type { ApiEnv, Known, SourceHealth } from './forms.ts';
 import { askSource, enabledSources } from './sources.ts';
 import { withoutSecrets } from './token.ts';
 

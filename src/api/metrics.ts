@@ -1,7 +1,7 @@
+import type { CatalogTableStatus } from '../contract/iceberg.ts';
+import type { ApiEnv, Histogram, Known, SourceMetrics, SourceState } from '../contract/source.ts';
 import { messageOf } from '../errors.ts';
-import { catalogOf } from './catalog.ts';
-import type { CatalogTableStatus } from './catalog-forms.ts';
-import type { ApiEnv, Histogram, Known, SourceMetrics, SourceState } from './forms.ts';
+import { catalogOf } from './iceberg.ts';
 import { askSource, within } from './sources.ts';
 import { withoutSecrets } from './token.ts';
 

@@ -1,6 +1,6 @@
 import { LIMITS } from '../config.ts';
 import { ApiError } from './answer.ts';
-import { elementsOf, linesOf, type Piece } from './json-values.ts';
+import { elementsOf, linesOf, type Piece } from './json-stream.ts';
 
 /** A request whose body is read as it comes. */
 export interface StreamedRequest {

@@ -1,6 +1,6 @@
+import type { ApiEnv, Known, RangeAction, RangeAnswer, RangeRequest, RangeStatus } from '../contract/source.ts';
 import { ApiError, answer, invalid } from './answer.ts';
 import { readBody } from './body.ts';
-import type { ApiEnv, Known, RangeAction, RangeAnswer, RangeRequest, RangeStatus } from './forms.ts';
 import { stubOf } from './sources.ts';
 
 const RATE_MAX = 10_000;

@@ -1,9 +1,9 @@
 import type { Column } from '../../schemas/column.ts';
 import type { Row, Table } from '../../schemas/table.ts';
 import { LIMITS } from '../config.ts';
+import type { ApiEnv, Known, Pushed, PushedPart } from '../contract/source.ts';
 import { ApiError, answer } from './answer.ts';
-import type { ApiEnv, Known, Pushed, PushedPart } from './forms.ts';
-import type { Piece } from './json-values.ts';
+import type { Piece } from './json-stream.ts';
 import { piecesOf, type StreamedRequest } from './pieces.ts';
 import { stubOf } from './sources.ts';
 

@@ -1,12 +1,11 @@
 import { type IRequest, Router } from 'itty-router';
+import type { ApiEnv, ControlAction, Known, RangeAction } from '../contract/source.ts';
 import { messageOf } from '../errors.ts';
 import { ApiError, errorAnswer, settingMessage } from './answer.ts';
 import { showAudit, startAudit } from './audit.ts';
-import { showCatalog } from './catalog.ts';
 import { dismissFailed, listFailed, replayFailed, showFailed } from './failed.ts';
-import type { ApiEnv, ControlAction, Known, RangeAction } from './forms.ts';
 import { showHealth } from './health.ts';
-import { addKeys, listKeys, removeKey, removeKeys, showKey } from './keys.ts';
+import { showCatalog } from './iceberg.ts';
 import { showMetrics } from './metrics.ts';
 import { controlRange, showRange, startRange } from './ranges.ts';
 import { pushRecords } from './records.ts';
@@ -14,6 +13,7 @@ import { controlSource, listSources, showSource } from './sources.ts';
 import { askSql } from './sql.ts';
 import { listTables, showTable } from './tables.ts';
 import { requireToken, withoutSecrets } from './token.ts';
+import { addKeys, listKeys, removeKey, removeKeys, showKey } from './watched-keys.ts';
 
 type Handler = (request: IRequest, env: ApiEnv, known: Known) => Promise<Response>;
 

@@ -1,8 +1,8 @@
 import { readSettings } from '../config.ts';
+import type { ApiEnv, ControlAction, Known, SourceStub } from '../contract/source.ts';
 import { SettingError } from '../errors.ts';
 import { ApiError, answer } from './answer.ts';
 import { readBody } from './body.ts';
-import type { ApiEnv, ControlAction, Known, SourceStub } from './forms.ts';
 
 /** Ids of the sources the setting SOURCES names. Throws `SettingError` when it names one that is not known. */
 export function enabledSources(env: ApiEnv, { sources }: Pick<Known, 'sources'>): string[] {

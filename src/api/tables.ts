@@ -1,6 +1,6 @@
 import type { Table } from '../../schemas/table.ts';
+import type { ApiEnv, Known, SourceStub, TableDetail, TableFacts } from '../contract/source.ts';
 import { ApiError, answer } from './answer.ts';
-import type { ApiEnv, Known, SourceStub, TableDetail, TableFacts } from './forms.ts';
 
 /** Live files of one answer; more are asked for with `after`. */
 const LIVE_FILES_MAX = 1_000;

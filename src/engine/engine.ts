@@ -1,24 +1,24 @@
+import { Run } from '../alarm/run.ts';
+import { Steps } from '../alarm/steps.ts';
 import { LIMITS, type RetryPace } from '../config.ts';
 import { OwnError } from '../errors.ts';
-import type { Ticket } from '../failures/parked.ts';
-import { Admission } from './admission.ts';
-import { Visitor } from './agenda.ts';
-import { Audit, isUnwell } from './audit.ts';
-import { project } from './checkpoint.ts';
-import { Feeder } from './feeder.ts';
-import { Flusher } from './flusher.ts';
-import { Journal } from './journal.ts';
-import { JournalFiles } from './journal-files.ts';
-import { openJournal } from './journal-schema.ts';
-import { checkNoFiles } from './lake-check.ts';
-import type { EngineSource, HandedBack, Permit, Ports } from './ports.ts';
+import type { EngineSource, HandedBack, Permit, Ports } from '../ports/ports.ts';
+import { Audit, isUnwell } from './audit/audit.ts';
+import { Flusher } from './flush/flusher.ts';
+import { checkNoFiles } from './flush/foreign-files.ts';
+import { RANGE_LANES, RangePuller } from './follow/ranges.ts';
+import { Retries } from './follow/retries.ts';
+import { Tail } from './follow/tail.ts';
+import { Visitor } from './follow/visitor.ts';
+import { JournalFiles } from './journal/files.ts';
+import { Journal } from './journal/journal.ts';
+import type { Ticket } from './journal/parked.ts';
+import { openJournal } from './journal/schema.ts';
+import { Admission } from './load/admission.ts';
+import { SliceLoader } from './load/slices.ts';
 import { projectionsOf } from './projections.ts';
-import { RANGE_LANES, RangePuller } from './ranges.ts';
-import { Retries } from './retry.ts';
-import { Run } from './run.ts';
-import { SliceLoader } from './slice.ts';
-import { Steps } from './steps.ts';
-import { Tail } from './tail.ts';
+import { project } from './publish/database.ts';
+import { Feeder } from './publish/discovered-keys.ts';
 
 /** Thresholds of a source, from its settings. `enabled`: the settings name the source. */
 export interface EngineOptions {

@@ -1,10 +1,10 @@
-import { Cataloger } from './cataloger.ts';
-import { JournalCatalog } from './journal-catalog.ts';
-import { JournalState } from './journal-state.ts';
-import { JournalStreams } from './journal-streams.ts';
-import type { EngineSource, Ports } from './ports.ts';
-import type { Run } from './run.ts';
-import { Streamer, streamStep } from './streamer.ts';
+import type { Run } from '../alarm/run.ts';
+import type { EngineSource, Ports } from '../ports/ports.ts';
+import { JournalCatalog } from './journal/catalog.ts';
+import { JournalState } from './journal/state.ts';
+import { JournalStreams } from './journal/streams.ts';
+import { Cataloger } from './publish/catalog.ts';
+import { Streamer, streamStep } from './publish/streams.ts';
 
 /** A step that tells others of one table's settled files: repeated until it lands, and nothing waits for it. */
 interface Projection {

@@ -1,18 +1,18 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { tableNamed } from '../../schemas/index.ts';
-import type { SourceStatus } from '../api/forms.ts';
-import { asTable } from './answer-text.ts';
-import { domainSettings, showMonthOn, showVisits, watchDomains } from './demo-domains.ts';
-import { follow, type Screen } from './demo-progress.ts';
-import { openAtRest, projectedSequence, verdictText } from './demo-proof.ts';
+import type { SourceStatus } from '../contract/source.ts';
+import { type Replay, startReplay } from '../sources/npm/stand-in/stand-in.ts';
+import { startRdapReplay } from '../sources/whois/stand-in/stand-in.ts';
+import { domainSettings, showMonthOn, showVisits, watchDomains } from './demo/domains.ts';
+import { follow, type Screen } from './demo/progress.ts';
+import { openAtRest, projectedSequence, verdictText } from './demo/proof.ts';
+import { type Verdict, verify } from './demo/verify.ts';
 import { runProgram } from './program.ts';
-import { type Replay, startReplay } from './replay.ts';
-import { startRdapReplay } from './replay-rdap.ts';
-import { type Runtime, startRuntime } from './runtime.ts';
+import { asTable } from './query/answer-text.ts';
+import { type Runtime, startRuntime } from './runtime/runtime.ts';
+import { lockState } from './runtime/state-lock.ts';
 import { DEMO_STATE_DIR } from './settings.ts';
-import { lockState } from './state-lock.ts';
 import { count, tableSums } from './status.ts';
-import { type Verdict, verify } from './verify.ts';
 
 export interface DemoOptions extends Screen {
   stateDir: string;

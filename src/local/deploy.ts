@@ -1,14 +1,14 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { dryAccount, openAccount } from './deploy-account.ts';
-import { catalogSteps } from './deploy-catalog.ts';
-import { configText, deployedConfig, queuesOf, readConfig, type WorkerConfig, writeConfig } from './deploy-config.ts';
-import { findLogin, hasSecret, makeBucket, makeDatabase, makeQueue } from './deploy-resources.ts';
-import { type DeploySettings, readDeploySettings } from './deploy-settings.ts';
-import { Steps, type StepTeller } from './deploy-steps.ts';
+import { dryAccount, openAccount } from './deploy/account.ts';
+import { catalogSteps } from './deploy/catalog-steps.ts';
+import { configText, deployedConfig, queuesOf, readConfig, type WorkerConfig, writeConfig } from './deploy/config.ts';
+import { findLogin, hasSecret, makeBucket, makeDatabase, makeQueue } from './deploy/resources.ts';
+import { type DeploySettings, readDeploySettings } from './deploy/settings.ts';
+import { Steps, type StepTeller } from './deploy/steps.ts';
 import { runProgram } from './program.ts';
+import { PROJECT } from './runtime/wrangler.ts';
 import type { Environment } from './settings.ts';
-import { PROJECT } from './wrangler.ts';
 
 /** What is deployed, in the project's folder. Git ignores it: the database's id is the account's, not the project's. */
 const CONFIG_FILE = '.wrangler/deploy.jsonc';

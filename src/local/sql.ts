@@ -2,13 +2,13 @@ import path from 'node:path';
 import { TABLES } from '../../schemas/index.ts';
 import { SettingError } from '../errors.ts';
 import { r2SqlPlace } from '../sql/names.ts';
-import { asCsv, asJson, asTable } from './answer-text.ts';
-import { type LakeAddress, localAddress, openLake } from './lake.ts';
 import { runProgram } from './program.ts';
-import { askLake, explained, tablesOf, watchLake } from './query.ts';
-import { startRuntime } from './runtime.ts';
+import { asCsv, asJson, asTable } from './query/answer-text.ts';
+import { type LakeAddress, localAddress, openLake } from './query/lake.ts';
+import { askLake, explained, tablesOf, watchLake } from './query/query.ts';
+import { startRuntime } from './runtime/runtime.ts';
+import { holderOf } from './runtime/state-lock.ts';
 import { DEMO_STATE_DIR, type Environment, readLocalSettings, workerSettings } from './settings.ts';
-import { holderOf } from './state-lock.ts';
 
 /** `watch`: the query is answered again when rows came, and told when the answer is another. */
 export interface SqlOptions {

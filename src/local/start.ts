@@ -1,10 +1,11 @@
 import { mkdirSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { SourceStatus } from '../api/forms.ts';
+import type { SourceStatus } from '../contract/source.ts';
 import { messageOf } from '../errors.ts';
 import type { Source } from '../sources/source.ts';
 import { plainText, runProgram } from './program.ts';
-import { freePort, type Runtime, startRuntime } from './runtime.ts';
+import { type SqlProcess, startSqlProcess } from './query/process.ts';
+import { freePort, type Runtime, startRuntime } from './runtime/runtime.ts';
 import {
   type Environment,
   enabledSources,
@@ -13,7 +14,6 @@ import {
   withRegistry,
   workerSettings,
 } from './settings.ts';
-import { type SqlProcess, startSqlProcess } from './sql-process.ts';
 import { fetchStatuses, statusLine } from './status.ts';
 
 const LOOK_MS = 1_000;

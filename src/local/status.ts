@@ -1,4 +1,4 @@
-import type { SourceStatus } from '../api/forms.ts';
+import type { SourceStatus } from '../contract/source.ts';
 
 const CALL_MS_MAX = 10_000;
 

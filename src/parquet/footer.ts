@@ -1,5 +1,5 @@
 import { type ColumnChunk, type FileMetaData, parquetMetadata } from 'hyparquet';
-import type { DataFileFooter } from '../engine/ports.ts';
+import type { DataFileFooter } from '../ports/ports.ts';
 
 /** The footer's length and the magic word that end a Parquet file. */
 const TRAILER_BYTES = 8;

@@ -1,7 +1,7 @@
 import { type FileMetaData, parquetRead, type RowGroup } from 'hyparquet';
 import type { Table, Value } from '../../schemas/table.ts';
 import { LIMITS } from '../config.ts';
-import type { DataFileReader, StoredFile } from '../engine/ports.ts';
+import type { DataFileReader, StoredFile } from '../ports/ports.ts';
 import { footerOf, metadataAtEnd, startOf } from './footer.ts';
 import { zstdContent } from './zstd.ts';
 

@@ -1,6 +1,6 @@
-import { npm } from './npm.ts';
+import { npm } from './npm/npm.ts';
 import type { Source } from './source.ts';
-import { whois } from './whois.ts';
+import { whois } from './whois/whois.ts';
 
 /** Every source, one line each. */
 export const SOURCES: readonly Source[] = [npm, whois];

@@ -1,5 +1,6 @@
 import type { Table } from '../../schemas/table.ts';
-import type { CatalogStub, IcebergStatus } from '../../src/api/catalog-forms.ts';
+import { createApi } from '../../src/api/router.ts';
+import type { CatalogStub, IcebergStatus } from '../../src/contract/iceberg.ts';
 import type {
   ApiEnv,
   Failed,
@@ -9,8 +10,7 @@ import type {
   SourceStatus,
   SourceStub,
   TableFacts,
-} from '../../src/api/forms.ts';
-import { createApi } from '../../src/api/router.ts';
+} from '../../src/contract/source.ts';
 import type { LogFields } from '../../src/log.ts';
 
 export const TOKEN = 'correct horse';

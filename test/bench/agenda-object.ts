@@ -1,12 +1,12 @@
 import { DurableObject } from 'cloudflare:workers';
-import { Admission } from '../../src/engine/admission.ts';
-import { pickVisits } from '../../src/engine/agenda-pick.ts';
-import { engineSourceOf } from '../../src/engine/engine-source.ts';
-import { Journal } from '../../src/engine/journal.ts';
-import { agendaOf } from '../../src/engine/journal-agenda.ts';
-import type { EncodePort } from '../../src/engine/ports.ts';
-import { objectSql } from '../../src/engine/sql.ts';
-import { whois } from '../../src/sources/whois.ts';
+import { pickVisits } from '../../src/engine/follow/visits.ts';
+import { agendaOf } from '../../src/engine/journal/agenda.ts';
+import { Journal } from '../../src/engine/journal/journal.ts';
+import { Admission } from '../../src/engine/load/admission.ts';
+import type { EncodePort } from '../../src/ports/ports.ts';
+import { objectSql } from '../../src/ports/sql-guard.ts';
+import { engineSourceOf } from '../../src/sources/engine-source.ts';
+import { whois } from '../../src/sources/whois/whois.ts';
 
 /** One kind of work, and how often it is done in one request: within it no clock of the runtime moves. */
 export interface Work {

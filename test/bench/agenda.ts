@@ -11,9 +11,9 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { type Runtime, startRuntime } from '../../src/local/runtime.ts';
+import { type Runtime, startRuntime } from '../../src/local/runtime/runtime.ts';
 import { fetchStatus } from '../../src/local/status.ts';
-import { readDomain } from '../../src/sources/whois-domain.ts';
+import { readDomain } from '../../src/sources/names/domain.ts';
 import type { Work } from './agenda-object.ts';
 import { connectInspector, residentBytes, workerdOf } from './inspector.ts';
 import { digits, type Figure, mebibytes, median } from './report.ts';

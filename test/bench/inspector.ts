@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { treeOf } from '../../src/local/processes.ts';
-import type { Runtime } from '../../src/local/runtime.ts';
+import { treeOf } from '../../src/local/runtime/processes.ts';
+import type { Runtime } from '../../src/local/runtime/runtime.ts';
 
 const ATTEMPTS_MAX = 5;
 

@@ -1,12 +1,12 @@
 import { inflateRawSync } from 'node:zlib';
 import { npmPackage } from '../../schemas/npm_package.ts';
-import { JournalFiles } from '../../src/engine/journal-files.ts';
-import type { EncodePort } from '../../src/engine/ports.ts';
-import { RowBuffer } from '../../src/engine/row-buffer.ts';
+import { RowBuffer } from '../../src/engine/flush/row-buffer.ts';
+import { JournalFiles } from '../../src/engine/journal/files.ts';
 import { openDataFile } from '../../src/parquet/encode.ts';
 import { readFooter } from '../../src/parquet/footer.ts';
 import { openRows } from '../../src/parquet/read.ts';
-import { nodeSql } from '../simulation/node-sql.ts';
+import type { EncodePort } from '../../src/ports/ports.ts';
+import { nodeSql } from '../simulation/world/node-sql.ts';
 
 /** Makes the first data file of a journal in a Node whose heap has a limit: what it ends with was enough. */
 const [file = ''] = process.argv.slice(2);

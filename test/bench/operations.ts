@@ -1,8 +1,8 @@
-import { openJournal } from '../../src/engine/journal-schema.ts';
-import type { SqlValue } from '../../src/engine/ports.ts';
-import { PARQUET } from '../simulation/encode.ts';
-import { nodeSql } from '../simulation/node-sql.ts';
-import { followed, pass, startedWorld, type World } from '../simulation/world.ts';
+import { openJournal } from '../../src/engine/journal/schema.ts';
+import type { SqlValue } from '../../src/ports/ports.ts';
+import { PARQUET } from '../simulation/world/encode.ts';
+import { nodeSql } from '../simulation/world/node-sql.ts';
+import { followed, pass, startedWorld, type World } from '../simulation/world/world.ts';
 import { digits, type Figure } from './report.ts';
 import { type Rows, type Statement, WrittenRows } from './written.ts';
 

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { startRuntime } from '../../src/local/runtime.ts';
+import { startRuntime } from '../../src/local/runtime/runtime.ts';
 import { fetchStatus, tableSums } from '../../src/local/status.ts';
 import { digits, type Figure } from './report.ts';
 import { startUpstream } from './upstream.ts';

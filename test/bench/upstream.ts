@@ -3,9 +3,9 @@ import { once } from 'node:events';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { replaySettings } from '../../src/local/demo.ts';
-import type { Replay } from '../../src/local/replay.ts';
+import type { Replay } from '../../src/sources/npm/stand-in/stand-in.ts';
 
-const REPLAY = path.resolve(import.meta.dirname, '../../src/local/replay.ts');
+const REPLAY = path.resolve(import.meta.dirname, '../../src/sources/npm/stand-in/stand-in.ts');
 
 /** A replay in a process of its own: what it takes is not taken from the bench's. */
 export interface Upstream {

@@ -5,9 +5,9 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { replaySettings } from '../../src/local/demo.ts';
-import { listProcesses, sendSignal, treeOf } from '../../src/local/processes.ts';
-import { startReplay } from '../../src/local/replay.ts';
-import { freePort } from '../../src/local/runtime.ts';
+import { listProcesses, sendSignal, treeOf } from '../../src/local/runtime/processes.ts';
+import { freePort } from '../../src/local/runtime/runtime.ts';
+import { startReplay } from '../../src/sources/npm/stand-in/stand-in.ts';
 
 const PROGRAMS = path.resolve(import.meta.dirname, '../../src/local');
 const running = new Set<ChildProcess>();

@@ -6,11 +6,11 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { tableNamed } from '../../schemas/index.ts';
 import { replaySettings } from '../../src/local/demo.ts';
-import { lastLsnOf, localAddress, openLake } from '../../src/local/lake.ts';
-import { type Replay, startReplay } from '../../src/local/replay.ts';
-import { freePort, type Runtime, startRuntime } from '../../src/local/runtime.ts';
-import { type SqlProcess, startSqlProcess } from '../../src/local/sql-process.ts';
+import { lastLsnOf, localAddress, openLake } from '../../src/local/query/lake.ts';
+import { type SqlProcess, startSqlProcess } from '../../src/local/query/process.ts';
+import { freePort, type Runtime, startRuntime } from '../../src/local/runtime/runtime.ts';
 import { fetchStatus } from '../../src/local/status.ts';
+import { type Replay, startReplay } from '../../src/sources/npm/stand-in/stand-in.ts';
 import { everyWay, SPEC_QUERIES } from '../sql/spec-queries.ts';
 
 /** What the spec's queries answer over the demo's data; UPDATE_GOLDEN=1 writes it anew. */

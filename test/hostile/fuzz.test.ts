@@ -4,15 +4,19 @@ import { expect, test } from 'vitest';
 import { npmPackage } from '../../schemas/npm_package.ts';
 import type { Row } from '../../schemas/table.ts';
 import { LIMITS } from '../../src/config.ts';
-import type { LoadOutcome } from '../../src/engine/ports.ts';
 import { UpstreamError } from '../../src/errors.ts';
-import { makeCoin } from '../../src/local/replay-faults.ts';
-import { NPM_RECORDINGS, readRecordings, readPackument as recordedText } from '../../src/local/replay-recordings.ts';
-import { parseJson } from '../../src/sources/json.ts';
-import { parseLarge } from '../../src/sources/json-large.ts';
-import { npm } from '../../src/sources/npm.ts';
-import { packumentRow, readPackument, VERSIONS } from '../../src/sources/npm-packument.ts';
+import type { LoadOutcome } from '../../src/ports/ports.ts';
+import { npm } from '../../src/sources/npm/npm.ts';
+import { packumentRow, readPackument, VERSIONS } from '../../src/sources/npm/packument.ts';
+import {
+  NPM_RECORDINGS,
+  readRecordings,
+  readPackument as recordedText,
+} from '../../src/sources/npm/stand-in/recordings.ts';
 import type { Change, Page } from '../../src/sources/source.ts';
+import { makeCoin } from '../../src/sources/stand-in/faults.ts';
+import { parseJson } from '../../src/sources/upstream/json.ts';
+import { parseLarge } from '../../src/sources/upstream/json-large.ts';
 import { type Case, Journey, placeOfRaw, pullBody } from './fuzz-journey.ts';
 import { type Coin, hostileText, mutateBytes, mutateStructure, pick } from './fuzz-mutations.ts';
 

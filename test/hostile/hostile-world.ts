@@ -1,19 +1,27 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { afterEach, expect, vi } from 'vitest';
+import { failedOf, replayFailed } from '../../src/engine/controls/failed.ts';
 import { Engine } from '../../src/engine/engine.ts';
-import type { LoadPort } from '../../src/engine/ports.ts';
-import { failedOf, replayFailed } from '../../src/failures/replay.ts';
-import { type Loading, listStep, loadStep, prepareStep, pullStep, serversStep, startStep } from '../../src/loading.ts';
-import { type PushedChange, type Replay, startReplay } from '../../src/local/replay.ts';
-import type { createFetcher } from '../../src/sources/http.ts';
-import { npm } from '../../src/sources/npm.ts';
+import {
+  type Loading,
+  listStep,
+  loadStep,
+  prepareStep,
+  pullStep,
+  serversStep,
+  startStep,
+} from '../../src/loader/steps.ts';
+import type { LoadPort } from '../../src/ports/ports.ts';
+import { npm } from '../../src/sources/npm/npm.ts';
+import { type PushedChange, type Replay, startReplay } from '../../src/sources/npm/stand-in/stand-in.ts';
 import type { Source } from '../../src/sources/source.ts';
-import { drained } from '../simulation/clock.ts';
-import { instancePorts } from '../simulation/ports.ts';
-import { expectProof, lakeRows } from '../simulation/proof.ts';
-import type { SourceSettings } from '../simulation/sources.ts';
-import { World } from '../simulation/world.ts';
-import { type Loopback, startLoopback } from '../sources/loopback.ts';
+import type { createFetcher } from '../../src/sources/upstream/fetcher.ts';
+import { expectProof, lakeRows } from '../simulation/oracle/proof.ts';
+import { drained } from '../simulation/world/clock.ts';
+import { instancePorts } from '../simulation/world/ports.ts';
+import type { SourceSettings } from '../simulation/world/sources.ts';
+import { World } from '../simulation/world/world.ts';
+import { type Loopback, startLoopback } from '../sources/upstream/loopback.ts';
 import { LoaderBucket } from './loader-bucket.ts';
 
 /** Answers one request of a document; how often it was asked for before comes last. */
@@ -21,8 +29,8 @@ export type Answerer = (request: IncomingMessage, response: ServerResponse, befo
 
 // Requests go over the loopback interface, but what they wait for is the world's time.
 const time = vi.hoisted(() => ({ options: {} as Partial<Parameters<typeof createFetcher>[0]> }));
-vi.mock('../../src/sources/http.ts', async importOriginal => {
-  const http = await importOriginal<typeof import('../../src/sources/http.ts')>();
+vi.mock('../../src/sources/upstream/fetcher.ts', async importOriginal => {
+  const http = await importOriginal<typeof import('../../src/sources/upstream/fetcher.ts')>();
   return {
     ...http,
     createFetcher: (options: Parameters<typeof createFetcher>[0]) =>

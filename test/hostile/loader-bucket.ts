@@ -1,5 +1,5 @@
-import type { LakeBucket, PartsUpload } from '../../src/lake/bucket.ts';
-import { MemoryBucket } from '../simulation/bucket.ts';
+import type { LakeBucket, PartsUpload } from '../../src/lake/newest.ts';
+import { MemoryBucket } from '../simulation/world/bucket.ts';
 
 /** R2 refuses a part under this, but for the last. */
 const PART_BYTES_MIN = 5 * 1024 * 1024;

@@ -3,11 +3,11 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { tableNamed } from '../../schemas/index.ts';
-import type { SourceStatus } from '../../src/api/forms.ts';
-import { verdictText } from '../../src/local/demo-proof.ts';
-import { openTables } from '../../src/local/tables.ts';
-import { type Verdict, verify } from '../../src/local/verify.ts';
-import { type LakeServer, putDataFile, startLakeServer } from './lake-server.ts';
+import type { SourceStatus } from '../../src/contract/source.ts';
+import { verdictText } from '../../src/local/demo/proof.ts';
+import { type Verdict, verify } from '../../src/local/demo/verify.ts';
+import { openTables } from '../../src/local/query/tables.ts';
+import { type LakeServer, putDataFile, startLakeServer } from './query/lake-server.ts';
 
 const table = tableNamed('npm_package');
 let server: LakeServer;

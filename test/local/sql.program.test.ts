@@ -4,9 +4,9 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { rootKey } from '../../src/lake/keys.ts';
-import { putSpecRows } from './lake-rows.ts';
-import { type LakeServer, putDataFile, startLakeServer } from './lake-server.ts';
+import { rootKey } from '../../src/lake/object-keys.ts';
+import { putSpecRows } from './query/lake-rows.ts';
+import { type LakeServer, putDataFile, startLakeServer } from './query/lake-server.ts';
 
 const SQL_PROGRAM = path.resolve(import.meta.dirname, '../../src/local/sql.ts');
 let server: LakeServer;

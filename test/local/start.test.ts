@@ -6,11 +6,11 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { groupOf, listProcesses, sendSignal, treeOf } from '../../src/local/processes.ts';
-import { freePort, startRuntime } from '../../src/local/runtime.ts';
+import { groupOf, listProcesses, sendSignal, treeOf } from '../../src/local/runtime/processes.ts';
+import { freePort, startRuntime } from '../../src/local/runtime/runtime.ts';
+import { holderOf, lockState } from '../../src/local/runtime/state-lock.ts';
+import { queryDatabase } from '../../src/local/runtime/wrangler.ts';
 import { enabledSources, readLocalSettings, withRegistry, workerSettings } from '../../src/local/settings.ts';
-import { holderOf, lockState } from '../../src/local/state-lock.ts';
-import { queryDatabase } from '../../src/local/wrangler.ts';
 
 const ROOT = path.resolve(import.meta.dirname, '../..');
 let folder: string;

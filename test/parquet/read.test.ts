@@ -3,8 +3,8 @@ import { TABLES } from '../../schemas/index.ts';
 import { npmPackage } from '../../schemas/npm_package.ts';
 import type { Table, Value } from '../../schemas/table.ts';
 import { LIMITS } from '../../src/config.ts';
-import type { ByteRange } from '../../src/engine/ports.ts';
 import { openRows } from '../../src/parquet/read.ts';
+import type { ByteRange } from '../../src/ports/ports.ts';
 import { encode, readBack, rowsOf, sparseRow } from './rows.ts';
 
 const OWN = { ...LIMITS };

@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
-import { simulate } from './schedule.ts';
-import { shrinkSeed, trySeedsIn } from './seeds.ts';
+import { simulate } from './schedules/schedule.ts';
+import { shrinkSeed, trySeedsIn } from './schedules/seeds.ts';
 
 const TRACE_LINES_MAX = 400;
 

@@ -1,14 +1,14 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { UpstreamError } from '../../src/errors.ts';
-import { type Answer, startReplay } from '../../src/local/replay.ts';
-import { startRdapReplay } from '../../src/local/replay-rdap.ts';
-import { readTexts } from '../../src/local/replay-registrations.ts';
-import type { FetcherOptions } from '../../src/sources/http.ts';
+import { type Answer, startReplay } from '../../src/sources/npm/stand-in/stand-in.ts';
 import type { Change, Loaded, Source } from '../../src/sources/source.ts';
-import { NO_FACTS, type WhoisFacts } from '../../src/sources/whois-facts.ts';
+import type { FetcherOptions } from '../../src/sources/upstream/fetcher.ts';
+import { NO_FACTS, type WhoisFacts } from '../../src/sources/whois/facts.ts';
+import { readTexts } from '../../src/sources/whois/stand-in/registrations.ts';
+import { startRdapReplay } from '../../src/sources/whois/stand-in/stand-in.ts';
 import { load, pullAll, runStep, servers, visitsOf } from './step.ts';
-import { readDomains, readRows } from './whois-recordings.ts';
+import { readDomains, readRows } from './whois/recordings.ts';
 
 export const FIXTURES = path.resolve(import.meta.dirname, '../fixtures');
 

@@ -1,7 +1,7 @@
-import type { HostTally } from '../../src/engine/ports.ts';
-import { createFetcher, type FetcherOptions } from '../../src/sources/http.ts';
+import type { HostTally } from '../../src/ports/ports.ts';
 import type { Change, HostRequests, LoadContext, Servers, Source } from '../../src/sources/source.ts';
-import { connect } from './text-server.ts';
+import { createFetcher, type FetcherOptions } from '../../src/sources/upstream/fetcher.ts';
+import { connect } from './whois/text/text-server.ts';
 
 /**
  * Does one step of a source as the Loader does it: over HTTP, with no more permits than the source says it needs. One

@@ -2,8 +2,8 @@
 import { abortAllDurableObjects, applyD1Migrations, evictDurableObject, runDurableObjectAlarm } from 'cloudflare:test';
 import { env, exports } from 'cloudflare:workers';
 import { beforeAll, expect, inject, it, vi } from 'vitest';
-import type { WatchedKey } from '../../src/api/agenda-forms.ts';
-import type { SourceStatus, TableDetail } from '../../src/api/forms.ts';
+import type { SourceStatus, TableDetail } from '../../src/contract/source.ts';
+import type { WatchedKey } from '../../src/contract/watched-keys.ts';
 import type { RdapOrders } from './rdap.setup.ts';
 import { type LakeRow, readDataFile, set } from './source.ts';
 

@@ -3,7 +3,7 @@ import { createScheduledController, evictDurableObject, runInDurableObject } fro
 import { env } from 'cloudflare:workers';
 import { beforeAll, describe, expect, it, vi } from 'vitest';
 import worker from '../../src/index.ts';
-import { SourceObject } from '../../src/source-object.ts';
+import { SourceObject } from '../../src/worker/source-object.ts';
 import { flushed, prepare, prove, restart, set, source, sql, until, untilAccepted } from './source.ts';
 import { openUpstream, type Upstream } from './upstream.ts';
 

@@ -1,7 +1,7 @@
 import { env, exports } from 'cloudflare:workers';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { TABLES } from '../../schemas/index.ts';
-import type { SourceStatus, TableDetail } from '../../src/api/forms.ts';
+import type { SourceStatus, TableDetail } from '../../src/contract/source.ts';
 import { expectRules } from '../api/exposition-rules.ts';
 import { api, flushed, prepare, restart, set, source, sql, until, untilAccepted } from './source.ts';
 import { openUpstream, type Upstream } from './upstream.ts';

@@ -1,8 +1,8 @@
 /// <reference types="@cloudflare/vitest-plugin/types" />
 import { env, exports } from 'cloudflare:workers';
 import { beforeAll, expect, it, vi } from 'vitest';
-import type { AuditStatus } from '../../src/api/audit-forms.ts';
-import type { TableDetail } from '../../src/api/forms.ts';
+import type { AuditStatus } from '../../src/contract/audit.ts';
+import type { TableDetail } from '../../src/contract/source.ts';
 import { api, flushed, lakeRows, prepare, source, sql, untilAccepted } from './source.ts';
 import { openUpstream, type Upstream } from './upstream.ts';
 

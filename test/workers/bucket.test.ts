@@ -1,7 +1,7 @@
 import { env } from 'cloudflare:workers';
 import { describe, expect, it } from 'vitest';
 import { OwnError } from '../../src/errors.ts';
-import { bucketPort, putNewest, uploadNewest } from '../../src/lake/bucket.ts';
+import { bucketPort, putNewest, uploadNewest } from '../../src/lake/newest.ts';
 
 const bucket = bucketPort(env.LAKE);
 const absent = { onlyIf: { absent: true }, metadata: { digest: 'abc' }, contentType: 'application/json' } as const;

@@ -1,10 +1,10 @@
 import { env } from 'cloudflare:workers';
 import { beforeAll, expect, it, vi } from 'vitest';
 import { npmPackage } from '../../schemas/npm_package.ts';
-import type { TableDetail } from '../../src/api/forms.ts';
-import { indexForm } from '../../src/catalog/forms.ts';
-import { filesHolding, filesOf, readRoot, readSegment } from '../../src/catalog/read.ts';
-import { rootKey } from '../../src/lake/keys.ts';
+import type { TableDetail } from '../../src/contract/source.ts';
+import { indexForm } from '../../src/lake/catalog/forms.ts';
+import { filesHolding, filesOf, readRoot, readSegment } from '../../src/lake/catalog/read.ts';
+import { rootKey } from '../../src/lake/object-keys.ts';
 import { api, flushed, prepare, readDataFile, source, sql, untilAccepted } from './source.ts';
 import { openUpstream, type Upstream } from './upstream.ts';
 

@@ -2,7 +2,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import type { TestProject } from 'vitest/node';
-import { MemoryCatalog, URI } from '../catalog/rest-catalog.ts';
+import { MemoryCatalog, URI } from '../iceberg/rest-catalog.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {

@@ -1,6 +1,6 @@
 import { connect } from 'cloudflare:sockets';
 import { describe, expect, inject, it } from 'vitest';
-import { createFetcher } from '../../src/sources/http.ts';
+import { createFetcher } from '../../src/sources/upstream/fetcher.ts';
 
 const server = inject('textServer');
 

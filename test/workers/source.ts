@@ -4,8 +4,8 @@ import { env, exports } from 'cloudflare:workers';
 import { constants, zstdDecompressSync } from 'node:zlib';
 import { parquetReadObjects } from 'hyparquet';
 import { expect, vi } from 'vitest';
-import type { SourceStatus, TableDetail } from '../../src/api/forms.ts';
-import type { SqlValue } from '../../src/engine/ports.ts';
+import type { SourceStatus, TableDetail } from '../../src/contract/source.ts';
+import type { SqlValue } from '../../src/ports/ports.ts';
 import type { Upstream } from './upstream.ts';
 
 type Migrations = Parameters<typeof applyD1Migrations>[1];

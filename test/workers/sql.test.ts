@@ -1,8 +1,8 @@
 /// <reference types="@cloudflare/vitest-plugin/types" />
 import { runInDurableObject } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
-import { objectSql } from '../../src/engine/sql.ts';
-import { sqlConformance } from '../engine/sql-conformance.ts';
+import { objectSql } from '../../src/ports/sql-guard.ts';
+import { sqlConformance } from '../ports/sql-conformance.ts';
 
 sqlConformance('the SQLite of a Durable Object', async work => {
   await runInDurableObject(env.SOURCES_NS.getByName('npm'), async (_, state) => {

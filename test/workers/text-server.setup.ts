@@ -1,5 +1,5 @@
 import type { TestProject } from 'vitest/node';
-import { startTextServer } from '../sources/text-server.ts';
+import { startTextServer } from '../sources/whois/text/text-server.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {

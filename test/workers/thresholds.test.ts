@@ -1,7 +1,7 @@
 /// <reference types="@cloudflare/vitest-plugin/types" />
 import { runDurableObjectAlarm } from 'cloudflare:test';
 import { afterEach, beforeAll, expect, it } from 'vitest';
-import type { SourceStatus } from '../../src/api/forms.ts';
+import type { SourceStatus } from '../../src/contract/source.ts';
 import { flushed, lakeRows, prepare, prove, restart, source, sql, until, untilAccepted } from './source.ts';
 import { openUpstream, type Upstream } from './upstream.ts';
 

@@ -1,5 +1,5 @@
 import { inject } from 'vitest';
-import type { Answer, FeedRow, PushedChange, ReplayOptions } from '../../src/local/replay.ts';
+import type { Answer, FeedRow, PushedChange, ReplayOptions } from '../../src/sources/npm/stand-in/stand-in.ts';
 
 /** A replay of npm of a test's own, reached over HTTP like the real one. */
 export interface Upstream {

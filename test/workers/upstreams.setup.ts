@@ -2,7 +2,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { json } from 'node:stream/consumers';
 import type { TestProject } from 'vitest/node';
-import { type Replay, type ReplayOptions, startReplay } from '../../src/local/replay.ts';
+import { type Replay, type ReplayOptions, startReplay } from '../../src/sources/npm/stand-in/stand-in.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {

@@ -1,0 +1,148 @@
+import type { Run } from '../../alarm/run.ts';
+import type { AuditStatus, SelfCheckStatus, SweepStatus } from '../../contract/audit.ts';
+import type { EngineSource, Ports, SqlPort } from '../../ports/ports.ts';
+import type { Journal } from '../journal/journal.ts';
+import { JournalProblems, type SelfCheckRow } from '../journal/problems.ts';
+import { JournalSweep, type Sweep } from '../journal/sweeps.ts';
+import type { Admission } from '../load/admission.ts';
+import { wilson } from './capture-rate.ts';
+import { SelfCheck } from './self-check.ts';
+import { Sweeper } from './sweeper.ts';
+
+interface Parts {
+  sql: SqlPort;
+  ports: Ports;
+  source: EngineSource;
+  journal: Journal;
+  admission: Admission;
+  selfCheckMs: number;
+}
+
+/** A step of a run, and when it has something to do. */
+interface AuditStep {
+  step: string;
+  atMs: number | null;
+  work: (run: Run) => Promise<void>;
+}
+
+/** Steps that only look: what goes wrong with them keeps nothing from being followed. */
+export const LOOKING_STEPS: ReadonlySet<string> = new Set(['audit', 'self-check', 'damage']);
+
+/** Looking goes wrong for itself; but what is found damaged is to be known wherever somebody asks. */
+export function isUnwell({ step }: { step: string }): boolean {
+  return step === 'damage' || !LOOKING_STEPS.has(step);
+}
+
+/** Compares what is here with what should be: the key index with the upstream, the lake with the journal. */
+export class Audit {
+  readonly #source: EngineSource;
+  readonly #ports: Ports;
+  readonly #sweeps: JournalSweep;
+  readonly #sweeper: Sweeper;
+  readonly #problems: JournalProblems;
+  readonly #selfCheck: SelfCheck;
+
+  constructor({ sql, ports, source, journal, admission, selfCheckMs }: Parts) {
+    this.#source = source;
+    this.#ports = ports;
+    this.#sweeps = new JournalSweep(sql, journal);
+    this.#sweeper = new Sweeper({ ports, source, state: journal.state, sweeps: this.#sweeps, admission });
+    this.#problems = new JournalProblems(sql);
+    const tables = source.tables.map(({ name }) => name);
+    this.#selfCheck = new SelfCheck({ ports, tables, problems: this.#problems, everyMs: selfCheckMs });
+  }
+
+  /** What is to be done now, or later. A paused source asks its upstream nothing, and its lake is checked on request. */
+  steps({ nowMs, paused }: { nowMs: number; paused: boolean }): AuditStep[] {
+    const check = this.#selfCheck;
+    const periodic = !paused;
+    return [
+      {
+        step: 'self-check',
+        atMs: check.nextMs(nowMs, { periodic }),
+        work: run => check.work(run, { periodic }),
+      },
+      { step: 'damage', atMs: check.isDamaged ? nowMs : null, work: run => check.lookAgain(run) },
+      {
+        step: 'audit',
+        atMs: paused ? null : this.#sweeper.nextMs(nowMs),
+        work: async run => (paused ? undefined : this.#sweeper.work(run)),
+      },
+    ];
+  }
+
+  /** The tail has pulled changes of these keys. */
+  shown(keys: string[]): void {
+    this.#sweeps.shown(keys);
+  }
+
+  /** Starts a sweep; false when one is going on, null where the upstream does not list its keys. */
+  startSweep(sample: number): boolean | null {
+    return this.#source.lists ? this.#sweeps.start(sample, this.#ports.clock.now()) : null;
+  }
+
+  /** Asks for a self-check; false when one is asked for or going on. */
+  startSelfCheck(): boolean {
+    return this.#problems.request();
+  }
+
+  status(): AuditStatus {
+    const [running, last] = [this.#sweeps.running(), this.#sweeps.last()];
+    return {
+      source: this.#source.id,
+      running: running && this.#sweepStatus(running),
+      last: last && this.#sweepStatus(last),
+      self_check: this.#selfCheckStatus(this.#problems.check()),
+    };
+  }
+
+  /** What differs is told once it was looked at again. */
+  #sweepStatus(sweep: Sweep): SweepStatus {
+    const { id, phase, sample, ordered, listed, sampled, present, failed, deleted, mended, reason } = sweep;
+    const isChecked = phase === 'mending' || phase === 'done';
+    const isExtraKnown = isChecked && ordered === 1;
+    const { present: hits, missing } = sweep;
+    const capture = isChecked ? wilson(hits, hits + failed + missing) : null;
+    return {
+      ...{ phase, sample, listed, sampled, present, failed, deleted },
+      missing: isChecked ? missing : null,
+      extra: isExtraKnown ? sweep.extra : null,
+      capture_rate: capture && rounded(capture.share),
+      capture_rate_low: capture && rounded(capture.low),
+      capture_rate_high: capture && rounded(capture.high),
+      missing_keys: isChecked ? this.#sweeps.namesOf(id, 'missing') : [],
+      extra_keys: isExtraKnown ? this.#sweeps.namesOf(id, 'extra') : [],
+      loaded_afresh: mended,
+      reason,
+      started_at: iso(sweep.started_ms)!,
+      ended_at: iso(sweep.ended_ms),
+    };
+  }
+
+  #selfCheckStatus({ requested, started_ms, ended_ms, files, problems }: SelfCheckRow): SelfCheckStatus | null {
+    if (started_ms === null && requested === 0) return null;
+    const isRunning = requested === 1 || ended_ms === null;
+    const named = this.#problems.problems().map(({ key, subject, expected, actual, found_ms }) => ({
+      ...{ key, subject, expected, actual },
+      found_at: iso(found_ms)!,
+    }));
+    return {
+      running: isRunning,
+      files,
+      found: problems,
+      problems: named,
+      started_at: iso(started_ms),
+      ended_at: iso(ended_ms),
+      next_at: isRunning ? null : iso(this.#selfCheck.nextMs(this.#ports.clock.now(), { periodic: true })),
+    };
+  }
+}
+
+/** To eight digits: one key in four million still shows. */
+function rounded(share: number): number {
+  return Math.round(share * 1e8) / 1e8;
+}
+
+function iso(ms: number | null): string | null {
+  return ms === null ? null : new Date(ms).toISOString();
+}

@@ -1,0 +1,79 @@
+import type { Failed, FailedQuery, Replayed } from '../../contract/source.ts';
+import { policyOf } from '../../failure-policy.ts';
+import type { Engine } from '../engine.ts';
+import type { DeadLetter, LetterFilter } from '../journal/letters.ts';
+import type { ParkedChange } from '../journal/parked.ts';
+
+/** Failed changes after a change number, in order: dead ones, or those still looked at. */
+export function failedOf(engine: Engine, query: FailedQuery & { after: number; limit: number }): Failed[] {
+  const { parked } = engine.journal;
+  const filter = filterOf(engine, query);
+  if (query.state === 'parked') return parked.list(filter, query).map(one => ofParked(engine, one));
+  return parked.letters.list(filter, query).map(letter => ofLetter(engine, letter));
+}
+
+/** One failed change, also one that is resolved by now; null when there is none of the number. */
+export function failedChange(engine: Engine, changeNumber: number): Failed | null {
+  const { parked } = engine.journal;
+  const letter = parked.letters.find(changeNumber);
+  if (letter) return ofLetter(engine, letter);
+  const change = parked.find(changeNumber);
+  return change ? ofParked(engine, change) : null;
+}
+
+/** Looks again at dead changes: those of some numbers, or all that fit. A dry run only counts them, by reason. */
+export async function replayFailed(
+  engine: Engine,
+  { numbers, query, dryRun }: { numbers: number[] | null; query: FailedQuery; dryRun: boolean },
+): Promise<Replayed> {
+  const { journal, ports } = engine;
+  const filter = { ...filterOf(engine, query), numbers };
+  const counts = dryRun ? journal.parked.countDead(filter) : journal.revive(filter, ports.clock.now());
+  if (!dryRun) await engine.poke();
+  const changes = Object.values(counts).reduce((sum, count) => sum + count, 0);
+  return { changes, by_reason: counts };
+}
+
+/** Ends a dead change on somebody's word. False when it was ended before; null when there is none of the number. */
+export function dismissFailed(engine: Engine, changeNumber: number, note: string): boolean | null {
+  const { journal, ports } = engine;
+  if (!journal.parked.letters.find(changeNumber)) return null;
+  return journal.dismiss(changeNumber, { nowMs: ports.clock.now(), note });
+}
+
+function filterOf({ ports }: Engine, { reason, olderThanSeconds }: FailedQuery): LetterFilter {
+  const olderMs = olderThanSeconds === null ? null : ports.clock.now() - olderThanSeconds * 1000;
+  return { reason, olderMs, status: 'failed' };
+}
+
+function ofLetter(engine: Engine, letter: DeadLetter): Failed {
+  const isLookedAt = letter.status === 'failed' && engine.journal.parked.find(letter.change_number)?.died_ms === null;
+  return {
+    ...factsOf(engine, letter),
+    state: isLookedAt ? 'replaying' : letter.status === 'failed' ? 'dead' : letter.status,
+    failed_at: iso(letter.failed_ms),
+    next_look_at: null,
+    resolved_at: iso(letter.resolved_ms),
+    note: letter.note,
+  };
+}
+
+function ofParked(engine: Engine, parked: ParkedChange): Failed {
+  const unknown = { failed_at: null, resolved_at: null, note: null };
+  return { ...factsOf(engine, parked), ...unknown, state: 'parked', next_look_at: iso(parked.due_ms) };
+}
+
+function factsOf({ source }: Engine, { change_number, key, place, reason, ...facts }: DeadLetter | ParkedChange) {
+  return {
+    ...{ id: `${source.id}-${change_number}`, source: source.id, change_number, key, cursor: place, reason },
+    message: facts.detail,
+    hint: policyOf(reason).hint,
+    attempts: facts.attempts,
+    history: JSON.parse(facts.history) as Failed['history'],
+    parked_at: new Date(facts.parked_ms).toISOString(),
+  };
+}
+
+function iso(ms: number | null): string | null {
+  return ms === null ? null : new Date(ms).toISOString();
+}

@@ -1,0 +1,61 @@
+import type { SourceMetrics } from '../../contract/source.ts';
+import type { Engine } from '../engine.ts';
+import { TAIL } from '../journal/changes.ts';
+import { FLUSH_SECONDS, histogramOf, LOAD_SECONDS, type Statuses } from '../journal/counts.ts';
+import { balanceOf, stateOf, streamsOf } from './status.ts';
+import { agendaCount } from './watched-keys.ts';
+
+/** What a source counts and measures, read from its SQLite: nothing of it is lost with the memory. */
+export async function metricsOf(engine: Engine): Promise<SourceMetrics> {
+  const { journal, files, ports, source } = engine;
+  // The one thing to wait for comes first: what is read after it is of one moment.
+  const wakeMs = await ports.wake.get();
+  const row = journal.state.source();
+  const lane = journal.state.lane(TAIL);
+  const backlog = files.backlog();
+  const nowMs = ports.clock.now();
+  const { changes, rows, tombstones, parked, dead, skipped } = balanceOf(engine);
+  const skips = Object.entries(skipped).map(([reason, count]) => [`skipped:${reason}`, count]);
+  return {
+    source: source.id,
+    state: stateOf(engine),
+    changes_accepted: changes,
+    changes: { rows, tombstones, parked, dead, ...Object.fromEntries(skips) },
+    tables: journal.state.tables().map(({ name, last_lsn, rows, files, bytes }) => ({
+      ...{ name, rows_accepted: last_lsn, rows_durable: rows, files, bytes },
+    })),
+    streams: Object.entries(streamsOf(engine)).flatMap(([table, stream]) => (stream ? [{ table, ...stream }] : [])),
+    requests: requestsOf(JSON.parse(row.statuses) as Statuses),
+    retries: row.looks,
+    lag: {
+      changes: lane.lag_changes,
+      seconds: lane.reached_head_ms === null ? null : secondsBetween(lane.reached_head_ms, nowMs),
+    },
+    agenda: dueOf(engine),
+    buffer: {
+      rows: backlog.rows,
+      bytes: backlog.bytes,
+      oldest_age_seconds: secondsBetween(backlog.oldest_ms ?? nowMs, nowMs),
+    },
+    flush_seconds: histogramOf(row.flush_times, FLUSH_SECONDS),
+    load_seconds: histogramOf(row.load_times, LOAD_SECONDS),
+    last_success_at: row.ended_well_ms === null ? null : row.ended_well_ms / 1_000,
+    next_wake_at: wakeMs === null ? null : wakeMs / 1_000,
+  };
+}
+
+function dueOf(engine: Engine): SourceMetrics['agenda'] {
+  const count = agendaCount(engine);
+  return count && { keys: count.keys, due: count.due, overdue: count.overdue };
+}
+
+function requestsOf(statuses: Statuses): SourceMetrics['requests'] {
+  return Object.entries(statuses).flatMap(([host, answers]) =>
+    Object.entries(answers).map(([status, requests]) => ({ host, status, requests })),
+  );
+}
+
+/** Never below nothing, whatever the clock did in between. */
+function secondsBetween(fromMs: number, toMs: number): number {
+  return Math.max(0, toMs - fromMs) / 1_000;
+}

@@ -1,0 +1,152 @@
+import { LIMITS } from '../../config.ts';
+import type { LiveFile, SourceHealth, SourceState, SourceStatus, TableFacts } from '../../contract/source.ts';
+import type { StreamStatus } from '../../contract/streams.ts';
+import type { SkipReason } from '../../errors.ts';
+import { policyOf } from '../../failure-policy.ts';
+import { isUnwell, LOOKING_STEPS } from '../audit/audit.ts';
+import type { Engine } from '../engine.ts';
+import { TAIL } from '../journal/changes.ts';
+import { JournalStreams } from '../journal/streams.ts';
+import { agendaStatus } from './watched-keys.ts';
+
+/** Every skip reason, so that none is ever absent from a balance. */
+const SKIP_REASONS: SkipReason[] = [
+  ...([
+    'internal-document',
+    'no-rows',
+    'superseded',
+    'unchanged',
+    'revision-never-served',
+    'dismissed',
+    'unwatched',
+  ] as const),
+];
+
+/** A source's state in one word. */
+export function stateOf({ journal, options, ports, source, paused }: Engine): SourceState {
+  if (paused) return 'paused';
+  const faults = journal.state.faults().filter(({ step }) => !LOOKING_STEPS.has(step));
+  if (faults.some(fault => fault.stalls === 1)) return 'stalled';
+  const lane = journal.state.lane(TAIL);
+  const nowMs = ports.clock.now();
+  const isHeadAhead = lane.head !== null && lane.cursor !== null && source.compare(lane.head, lane.cursor) > 0;
+  const silentMs = lane.page_accepted_ms === null ? 0 : nowMs - lane.page_accepted_ms;
+  if (isHeadAhead && silentMs >= options.stalledAfterMs) return 'stalled';
+  if (faults.some(fault => fault.retry_ms > nowMs)) return 'backing-off';
+  return lane.at_head === 1 ? 'following' : 'catching-up';
+}
+
+/** The status of a source, all of it from durable state. */
+export async function statusOf(engine: Engine): Promise<SourceStatus> {
+  const { journal, files, ports, source } = engine;
+  const { state } = journal;
+  const row = state.source();
+  const lane = state.lane(TAIL);
+  const nowMs = ports.clock.now();
+  const backlog = files.backlog();
+  const [fault] = state.faults();
+  const flush = row.last_flush === null ? null : (JSON.parse(row.last_flush) as SourceStatus['last_flush']);
+  const minute = Math.floor(nowMs / 60_000);
+  return {
+    source: source.id,
+    state: stateOf(engine),
+    cursor: { accepted: lane.cursor, durable: lane.cursor === null ? null : files.durableCursor(), head: lane.head },
+    lag: { changes: lane.lag_changes, seconds: secondsSince(lane.reached_head_ms, nowMs) },
+    rate: {
+      rows_per_second_1m: round(state.rowsSince(minute - 1) / (60 + (nowMs % 60_000) / 1000)),
+      rows_per_second_1h: round(state.rowsSince(minute - 59) / (3540 + (nowMs % 60_000) / 1000)),
+    },
+    buffer: { rows: backlog.rows, bytes: backlog.bytes, oldest_age_seconds: secondsSince(backlog.oldest_ms, nowMs) },
+    balance: balanceOf(engine),
+    tables: Object.fromEntries(
+      tablesOf(engine).map(({ name, rows, files, bytes, last_lsn }) => [name, { rows, files, bytes, last_lsn }]),
+    ),
+    streams: streamsOf(engine),
+    last_flush: flush ?? { at: null, rows: null, bytes: null, key: null, duration_ms: null },
+    upstream: { requests: row.requests, not_modified: row.not_modified, throttled: row.throttled, errors: row.errors },
+    agenda: agendaStatus(engine),
+    next_wake_at: iso(await ports.wake.get()),
+    last_error: fault
+      ? {
+          kind: fault.kind,
+          reason: fault.reason,
+          hint: policyOf(fault.kind).hint,
+          retry: iso(fault.retry_ms),
+          at: iso(fault.at_ms),
+        }
+      : { kind: null, reason: null, hint: null, retry: null, at: null },
+  };
+}
+
+/** Change numbers by present outcome; balanced when every one has exactly one. */
+export function balanceOf({ journal }: Engine): SourceStatus['balance'] {
+  const outcomes = new Map(journal.state.outcomes().map(({ outcome, changes }) => [outcome, changes]));
+  const skipped = Object.fromEntries(
+    SKIP_REASONS.map(reason => [reason, outcomes.get(`skipped:${reason}`) ?? 0]),
+  ) as Record<SkipReason, number>;
+  const changes = journal.state.source().change_number;
+  const rows = outcomes.get('rows') ?? 0;
+  const tombstones = outcomes.get('tombstones') ?? 0;
+  const { parked, dead } = journal.parked.count();
+  const sum = rows + tombstones + parked + dead + Object.values(skipped).reduce((total, count) => total + count, 0);
+  return { changes, rows, tombstones, parked, dead, skipped, balanced: changes === sum };
+}
+
+/** Every table of the source with its live files in sum. */
+export function tablesOf({ journal, source }: Engine): TableFacts[] {
+  const facts = new Map(journal.state.tables().map(table => [table.name, table]));
+  return source.tables.map(({ name, prefix }) => {
+    const { rows, files, bytes, last_lsn } = facts.get(name)!;
+    return { name, prefix, rows, files, bytes, last_lsn };
+  });
+}
+
+/** The stream of each of the source's tables, and how far it has followed. */
+export function streamsOf({ source, ports, options }: Engine): Record<string, StreamStatus | null> {
+  const journal = new JournalStreams(ports.sql);
+  const statusOf = (table: string, binding: string | undefined) =>
+    binding === undefined
+      ? null
+      : { binding, last_lsn: journal.lastLsn(table, binding), waiting: journal.waiting(table, binding) };
+  return Object.fromEntries(source.tables.map(({ name }) => [name, statusOf(name, options.streams[name])]));
+}
+
+/** Live data files of a table after an LSN, in order. */
+export function liveFilesOf(
+  { files }: Engine,
+  { table, after, limit }: { table: string; after: number; limit: number },
+): LiveFile[] {
+  return files.files({ table, afterLsn: after, limit }).map(({ key, first_lsn, last_lsn, rows, bytes, etag }) => {
+    const [, year, month] = /\/year=(\d{4})\/month=(\d{2})\//.exec(key)!;
+    return { key, first_lsn, last_lsn, rows, bytes, etag, year: Number(year), month: Number(month) };
+  });
+}
+
+/** Healthy: paused, or a run ended well within three of its intervals. A run may take a slice's time, so an interval is never shorter. */
+export function healthOf(engine: Engine): SourceHealth {
+  const state = stateOf(engine);
+  const { started, ended_well_ms: endedWellMs } = engine.journal.state.source();
+  if (engine.options.enabled && started === 0) {
+    return { id: engine.source.id, state, ok: false, reason: 'not started yet: the watchdog has not looked' };
+  }
+  const windowMs = 3 * Math.max(engine.source.pollMs, LIMITS.sliceLoadMsMax);
+  const isRecent = endedWellMs !== null && engine.ports.clock.now() - endedWellMs <= windowMs;
+  if (state === 'paused' || isRecent) return { id: engine.source.id, state, ok: true, reason: null };
+  const faults = engine.journal.state.faults();
+  const fault = faults.find(isUnwell) ?? faults[0];
+  const since =
+    endedWellMs === null ? 'no run ended well yet' : `the last run that ended well did so at ${iso(endedWellMs)}`;
+  return { id: engine.source.id, state, ok: false, reason: fault ? `${fault.reason} (${since})` : since };
+}
+
+function secondsSince(ms: number | null, nowMs: number): number | null {
+  return ms === null ? null : Math.max(0, Math.round((nowMs - ms) / 100) / 10);
+}
+
+function round(value: number): number {
+  return Math.round(value * 100) / 100;
+}
+
+function iso(ms: number | null): string | null {
+  return ms === null ? null : new Date(ms).toISOString();
+}

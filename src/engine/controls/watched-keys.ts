@@ -1,0 +1,77 @@
+import { LIMITS } from '../../config.ts';
+import type { AgendaStatus, WatchedKey, WatchedPart, WatchPart } from '../../contract/watched-keys.ts';
+import type { Engine } from '../engine.ts';
+import { type AgendaCount, agendaOf, type Watched } from '../journal/agenda.ts';
+
+/** Puts keys on the agenda, due at once. What is there stays as it is; what this very request has put there is told. */
+export async function watchKeys(engine: Engine, { atMs, keys }: WatchPart): Promise<WatchedPart> {
+  const { journal, ports } = engine;
+  const agenda = agendaOf(journal);
+  const addedMs = atMs ?? ports.clock.now();
+  const since = ports.sql.transaction(() => keys.map(key => agenda.add(key, addedMs)));
+  const repeated = keys.filter((_, index) => since[index] === addedMs).map(({ line }) => line);
+  const added = since.filter(ms => ms === null).length;
+  if (added > 0) {
+    agenda.lookAgain();
+    await engine.arm();
+  }
+  return { atMs: addedMs, added, known: keys.length - added - repeated.length, repeated };
+}
+
+/** Takes keys off the agenda, and what failed of theirs out of the looks. Returns how many were on it. */
+export function unwatchKeys({ journal, ports }: Engine, keys: string[]): number {
+  return journal.unwatch(keys, ports.clock.now());
+}
+
+/** Watched keys after one, in order. */
+export function watchedKeys(
+  { journal }: Engine,
+  { after, limit }: { after: string | null; limit: number },
+): WatchedKey[] {
+  return agendaOf(journal).list({ after, limit }).map(keyOf);
+}
+
+/** One watched key; null when it is not on the agenda. */
+export function watchedKey({ journal }: Engine, key: string): WatchedKey | null {
+  const watched = agendaOf(journal).find(key);
+  return watched && keyOf(watched);
+}
+
+/** How many keys there are, and how many are due now; null of a source that has a feed. */
+export function agendaCount({ journal, ports }: Engine): AgendaCount | null {
+  const nowMs = ports.clock.now();
+  return journal.agenda?.count({ nowMs, overdueMs: nowMs - LIMITS.overdueMs }) ?? null;
+}
+
+/** How much is due, and how long all of it takes; null of a source that has a feed. */
+export function agendaStatus(engine: Engine): AgendaStatus | null {
+  const { journal, ports, source, admission } = engine;
+  const { agenda } = journal;
+  const count = agendaCount(engine);
+  if (!agenda || !count) return null;
+  const { keys, due, overdue, oldestDueMs } = count;
+  const nowMs = ports.clock.now();
+  const requests = new Map<string, number>();
+  for (const { name, keys } of agenda.spaces()) {
+    const change = { key: '', place: '', deleted: false, revision: null, skip: null, server: agenda.serverOf(name) };
+    for (const [host, count] of Object.entries(source.requests('load', [change])))
+      requests.set(host, (requests.get(host) ?? 0) + count * keys);
+  }
+  // Hosts are asked beside each other: the one that takes longest decides.
+  const seconds = [...requests].map(([host, count]) => count / admission.rateOf(host, nowMs));
+  return {
+    ...{ keys, due, overdue, oldest_due_at: iso(oldestDueMs) },
+    seconds_at_rate: seconds.length === 0 ? null : Math.ceil(seconds.reduce((most, one) => Math.max(most, one))),
+  };
+}
+
+function keyOf({ key, due_ms, reason, added_ms, checked_ms, outcome, times }: Watched): WatchedKey {
+  return {
+    ...{ key, due_at: iso(due_ms)!, reason, added_at: iso(added_ms)! },
+    ...{ last_checked_at: iso(checked_ms), outcome, times },
+  };
+}
+
+function iso(ms: number | null): string | null {
+  return ms === null ? null : new Date(ms).toISOString();
+}

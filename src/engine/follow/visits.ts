@@ -1,0 +1,122 @@
+import { LIMITS } from '../../config.ts';
+import type { EngineSource } from '../../ports/ports.ts';
+import type { Change } from '../../sources/source.ts';
+import { type Due, type JournalAgenda, visitPlace } from '../journal/agenda.ts';
+import type { Admission } from '../load/admission.ts';
+
+/** Keys to visit now, and how it stands with those that are due as well. */
+export interface PickedVisits {
+  changes: Change[];
+  /** When the first host that has no room now has some again; null when all of them have. */
+  roomAtMs: number | null;
+}
+
+interface Parts {
+  agenda: JournalAgenda;
+  admission: Admission;
+  source: Pick<EngineSource, 'requests'>;
+}
+
+/**
+ * Those due longest of each space that has some, in turns, as far as their hosts have room. The space whose first key is
+ * due longest comes first, of those due alike another one for each `first`: so each gets its turn at a host they share.
+ */
+export function pickVisits(
+  { agenda, admission, source }: Parts,
+  { nowMs, first }: { nowMs: number; first: number },
+): PickedVisits {
+  const room = new Room({ admission, source, nowMs });
+  const servers = new Map(agenda.spaces().map(({ id, name }) => [id, agenda.serverOf(name)]));
+  const spaces = [...servers.keys()];
+  const next = first % Math.max(1, spaces.length);
+  const heads = agenda.heads([...spaces.slice(next), ...spaces.slice(0, next)], nowMs);
+  const times = room.times(heads.map(({ space }) => changeOf({ key: '', alsoHost: null }, servers.get(space)!)));
+  const open = heads.flatMap(({ space }, index) =>
+    times[index]! > 0 ? [{ space, room: Math.min(times[index]!, LIMITS.visitsPerSpaceMax) }] : [],
+  );
+  const due = agenda.shared(open.slice(0, LIMITS.visitSpacesMax), { nowMs, most: LIMITS.visitsMax });
+  const longest = due.reduce((most, { visits }) => Math.max(most, visits.length), 0);
+  const changes: Change[] = [];
+  for (let turn = 0; turn < longest && changes.length < LIMITS.visitsMax; turn++) {
+    for (const { space, visits } of due) {
+      const visit = visits[turn];
+      const change = visit && room.take(visit, servers.get(space)!);
+      if (change) changes.push(change);
+    }
+  }
+  return { changes: changes.slice(0, LIMITS.visitsMax), roomAtMs: room.atMs };
+}
+
+function changeOf({ key, alsoHost }: Pick<Due, 'key' | 'alsoHost'>, server: string | null): Change {
+  return { key, place: visitPlace(key), deleted: false, revision: null, skip: null, server, alsoHost };
+}
+
+/** What hosts have room for within the time of a slice; asked of each host once. */
+class Room {
+  /** When the first host without room has some again. */
+  atMs: number | null = null;
+  readonly #admission: Admission;
+  readonly #source: Parts['source'];
+  readonly #nowMs: number;
+  readonly #left = new Map<string, number>();
+  readonly #requests = new Map<string, [host: string, count: number][]>();
+
+  readonly #wanted: { want: number; nowMs: number; windowMs: number };
+
+  constructor({ admission, source, nowMs }: Omit<Parts, 'agenda'> & { nowMs: number }) {
+    this.#admission = admission;
+    this.#source = source;
+    this.#nowMs = nowMs;
+    this.#wanted = { want: LIMITS.visitsMax, nowMs, windowMs: LIMITS.visitPermitMsMax };
+  }
+
+  /** How often there is room for each of these visits. */
+  times(changes: Change[]): number[] {
+    const requests = changes.map(change => this.#requestsOf(change));
+    const hosts = new Set(requests.flatMap(asked => asked.map(([host]) => host)));
+    for (const [host, found] of this.#admission.rooms([...hosts], this.#wanted)) this.#note(host, found);
+    return requests.map(asked => this.#times(asked));
+  }
+
+  /** The visit, which has its room then; null while it has to wait. A second host that may not be asked is not waited for. */
+  take(visit: Due, server: string | null): Change | null {
+    const change = changeOf(visit, server);
+    if (this.#takes(change)) return change;
+    const { alsoHost, dueMs } = visit;
+    const isPatient = dueMs > this.#nowMs - LIMITS.secondHostWaitMsMax;
+    if (alsoHost === null || (isPatient && !this.#admission.isBlocked(alsoHost, this.#nowMs))) return null;
+    const alone = changeOf({ ...visit, alsoHost: null }, server);
+    return this.#takes(alone) ? alone : null;
+  }
+
+  #takes(change: Change): boolean {
+    const requests = this.#requestsOf(change);
+    if (this.#times(requests) === 0) return false;
+    for (const [host, want] of requests) this.#left.set(host, this.#leftOf(host) - want);
+    return true;
+  }
+
+  /** Visits of the same hosts ask the same of them: there are few of these, and up to a thousand visits. */
+  #requestsOf(change: Change): [host: string, count: number][] {
+    const hosts = `${change.server} ${change.alsoHost}`;
+    const known = this.#requests.get(hosts) ?? Object.entries(this.#source.requests('load', [change]));
+    this.#requests.set(hosts, known);
+    return known;
+  }
+
+  #times(requests: [host: string, count: number][]): number {
+    let least: number = LIMITS.visitsMax;
+    for (const [host, want] of requests) least = Math.min(least, Math.floor(this.#leftOf(host) / want));
+    return least;
+  }
+
+  #leftOf(host: string): number {
+    return this.#left.get(host) ?? this.#note(host, this.#admission.room({ host, ...this.#wanted }));
+  }
+
+  #note(host: string, { count, atMs }: { count: number; atMs: number }): number {
+    if (count === 0) this.atMs = Math.min(this.atMs ?? atMs, atMs);
+    this.#left.set(host, count);
+    return count;
+  }
+}

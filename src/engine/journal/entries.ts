@@ -1,0 +1,121 @@
+import { createHash } from 'node:crypto';
+import { tableNamed } from '../../../schemas/index.ts';
+import type { Value } from '../../../schemas/table.ts';
+import { LIMITS } from '../../config.ts';
+import type { EncodePort, SqlPort } from '../../ports/ports.ts';
+import type { Change, LoadedRow } from '../../sources/source.ts';
+import type { SourceRow } from './state.ts';
+
+/** A journaled row: operation, place, then the table's values in column order, lineage left out. */
+export type JournalRow = [op: string, cursor: string, ...values: Value[]];
+
+/** `_lsn`, `_op` and `_cursor` stand last in every table. */
+export const LINEAGE_COLUMNS = 3;
+
+/** What the entries of one append share. `cursorBefore` is null where the durable cursor need not wait for them. */
+export interface EntryFacts {
+  source: SourceRow;
+  runType: 'follow' | 'refresh' | 'backfill' | 'replay' | 'push';
+  cursorBefore: string | null;
+  cursorAfter: string;
+}
+
+interface PendingRow {
+  key: string;
+  text: string;
+  bytes: number;
+  revision: number | null;
+  documentBytes: number | null;
+  deleted: boolean;
+}
+
+/** The rows of one append by table, in order: gathered first, then numbered and written as journal entries. */
+export class AppendedRows {
+  readonly #tables = new Map<string, PendingRow[]>();
+
+  add(
+    change: Change,
+    loaded: { row: LoadedRow; cursor: string; revision: number | null; documentBytes: number },
+  ): void {
+    const { row, cursor, revision, documentBytes } = loaded;
+    const table = tableNamed(row.table);
+    const values = table.columns.slice(0, -LINEAGE_COLUMNS).map(column => row.row[column.name] ?? null);
+    const text = JSON.stringify([row.op, cursor, ...values] satisfies JournalRow);
+    const rows = this.#tables.get(row.table) ?? [];
+    if (rows.length === 0) this.#tables.set(row.table, rows);
+    const bytes = Buffer.byteLength(text);
+    // A deletion has no document; the size of the last one stays known.
+    const deleted = row.op === 'delete';
+    rows.push({
+      key: change.key,
+      text,
+      bytes,
+      revision,
+      documentBytes: documentBytes > 0 ? documentBytes : null,
+      deleted,
+    });
+  }
+
+  /** Gives the rows their LSNs and writes entries and key index; returns how many rows. The caller holds the transaction. */
+  write(sql: SqlPort, encode: EncodePort, facts: EntryFacts): number {
+    let written = 0;
+    for (const [name, rows] of this.#tables) {
+      const [last] = sql.exec<{ last_lsn: number }>('SELECT last_lsn FROM tables WHERE name = ?', name);
+      let lsn = last!.last_lsn;
+      for (const chunk of chunksOf(rows)) {
+        writeEntry(sql, encode, { ...facts, table: name, chunk, firstLsn: lsn + 1 });
+        for (const row of chunk) indexKey(sql, { table: name, row, lsn: ++lsn });
+      }
+      sql.exec('UPDATE tables SET last_lsn = ? WHERE name = ?', lsn, name);
+      written += rows.length;
+    }
+    return written;
+  }
+}
+
+function writeEntry(
+  sql: SqlPort,
+  encode: EncodePort,
+  entry: EntryFacts & { table: string; chunk: PendingRow[]; firstLsn: number },
+): void {
+  const { source, runType, table, chunk, firstLsn, cursorBefore, cursorAfter } = entry;
+  const text = `[${chunk.map(row => row.text).join(',')}]`;
+  const body = encode.pack(text);
+  const digest = createHash('sha256').update(body).digest('hex');
+  sql.exec(
+    `INSERT INTO entries (table_name, first_lsn, last_lsn, append_number, cursor_before, cursor_after, stamp_ms,
+       schema_version, run_type, changes, parked, raw_bytes, packed_bytes, digest, body)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    ...[table, firstLsn, firstLsn + chunk.length - 1, source.append_number, cursorBefore, cursorAfter, source.stamp_ms],
+    ...[tableNamed(table).version, runType, source.loose_changes, source.loose_parked],
+    ...[text.length, body.length, digest, body],
+  );
+  // Counted once, with the first entry that can carry them.
+  source.loose_changes = 0;
+  source.loose_parked = 0;
+}
+
+function indexKey(sql: SqlPort, { table, row, lsn }: { table: string; row: PendingRow; lsn: number }): void {
+  sql.exec(
+    `INSERT INTO keys (table_name, key, last_lsn, revision, document_bytes, deleted) VALUES (?, ?, ?, ?, ?, ?)
+     ON CONFLICT DO UPDATE SET last_lsn = excluded.last_lsn, revision = excluded.revision, deleted = excluded.deleted,
+       document_bytes = coalesce(excluded.document_bytes, document_bytes)`,
+    ...[table, row.key, lsn, row.revision, row.documentBytes, row.deleted ? 1 : 0],
+  );
+}
+
+/** Cuts rows so that each part stays below the size and the row count of one entry. */
+function* chunksOf(rows: PendingRow[]): Generator<PendingRow[]> {
+  let chunk: PendingRow[] = [];
+  let bytes = 0;
+  for (const row of rows) {
+    if (chunk.length > 0 && (bytes + row.bytes > LIMITS.entryBytesMax || chunk.length >= LIMITS.entryRowsMax)) {
+      yield chunk;
+      chunk = [];
+      bytes = 0;
+    }
+    chunk.push(row);
+    bytes += row.bytes + 1;
+  }
+  if (chunk.length > 0) yield chunk;
+}

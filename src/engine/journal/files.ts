@@ -1,0 +1,259 @@
+import { createHash } from 'node:crypto';
+import type { Table } from '../../../schemas/table.ts';
+import type { EncodePort, ObjectHead, SqlPort } from '../../ports/ports.ts';
+import { TAIL } from './changes.ts';
+import { FLUSH_SECONDS, withTime } from './counts.ts';
+import type { JournalRow } from './entries.ts';
+import { JournalState } from './state.ts';
+
+/** A journal entry without its rows. */
+export interface Entry {
+  table_name: string;
+  first_lsn: number;
+  last_lsn: number;
+  cursor_after: string;
+  stamp_ms: number;
+  schema_version: number;
+  run_type: string;
+  changes: number;
+  parked: number;
+  raw_bytes: number;
+  digest: string;
+}
+
+/** A range that is about to become a data file: written down before its put. */
+export interface Intent {
+  table_name: string;
+  first_lsn: number;
+  last_lsn: number;
+  key: string;
+  digest: string;
+  /** What the catalog says of its rows, as JSON; null where an earlier version wrote it down. */
+  facts: string | null;
+  attempts: number;
+  started_ms: number;
+}
+
+/** A settled data file. */
+export interface DataFile {
+  table_name: string;
+  first_lsn: number;
+  last_lsn: number;
+  key: string;
+  rows: number;
+  bytes: number;
+  etag: string;
+  digest: string;
+  cursor: string;
+  run_type: string;
+  changes: number;
+  parked: number;
+  started_ms: number;
+  settled_ms: number;
+}
+
+/** A data file that was settled just now, and how long this attempt at it took. */
+export interface Settled extends DataFile {
+  duration_ms: number;
+}
+
+const ENTRY_COLUMNS = `table_name, first_lsn, last_lsn, cursor_after, stamp_ms, schema_version, run_type, changes, parked,
+  raw_bytes, digest`;
+const FILE_COLUMNS = `table_name, first_lsn, last_lsn, key, rows, bytes, etag, digest, cursor, run_type, changes, parked,
+  started_ms, settled_ms`;
+
+/** The way of rows out of the journal: entries, intents, data files, and what of them is projected. */
+export class JournalFiles {
+  readonly #sql: SqlPort;
+  readonly #encode: EncodePort;
+  readonly #state: JournalState;
+
+  constructor(sql: SqlPort, encode: EncodePort) {
+    this.#sql = sql;
+    this.#encode = encode;
+    this.#state = new JournalState(sql);
+  }
+
+  /** The entry that starts at an LSN, or null at the journal's end. */
+  entryAt(table: string, firstLsn: number): Entry | null {
+    const statement = `SELECT ${ENTRY_COLUMNS} FROM entries WHERE table_name = ? AND first_lsn = ?`;
+    return this.#sql.exec<Entry>(statement, table, firstLsn)[0] ?? null;
+  }
+
+  firstEntry(table: string): Entry | null {
+    const statement = `SELECT ${ENTRY_COLUMNS} FROM entries WHERE table_name = ? ORDER BY first_lsn LIMIT 1`;
+    return this.#sql.exec<Entry>(statement, table)[0] ?? null;
+  }
+
+  /** The rows of an entry as they were accepted. */
+  rowsOf(entry: Entry): JournalRow[] {
+    const statement = 'SELECT body FROM entries WHERE table_name = ? AND first_lsn = ?';
+    const [found] = this.#sql.exec<{ body: Uint8Array }>(statement, entry.table_name, entry.first_lsn);
+    return JSON.parse(this.#encode.unpack(found!.body)) as JournalRow[];
+  }
+
+  /** Rows, bytes and the oldest stamp of what is not yet in a file, over all tables or one. */
+  backlog(table: string | null = null): { rows: number; bytes: number; oldest_ms: number | null } {
+    const [backlog] = this.#sql.exec<{ rows: number; bytes: number; oldest_ms: number | null }>(
+      `SELECT coalesce(sum(last_lsn - first_lsn + 1), 0) AS rows, coalesce(sum(raw_bytes), 0) AS bytes,
+         min(stamp_ms) AS oldest_ms FROM entries WHERE ? IS NULL OR table_name = ?`,
+      ...[table, table],
+    );
+    return backlog!;
+  }
+
+  intent(table: string): Intent | null {
+    return this.#sql.exec<Intent>('SELECT * FROM intents WHERE table_name = ?', table)[0] ?? null;
+  }
+
+  /** Writes a range down before its put, and counts the attempt: an attempt that kills the object is counted too. */
+  intend({
+    table,
+    key,
+    firstLsn,
+    lastLsn,
+    facts,
+    nowMs,
+  }: {
+    table: Table;
+    key: string;
+    firstLsn: number;
+    lastLsn: number;
+    facts: string;
+    nowMs: number;
+  }): Intent {
+    return this.#sql.transaction(() => {
+      const digest = this.#digest(table.name, firstLsn, lastLsn);
+      this.#sql.exec(
+        `INSERT INTO intents (table_name, first_lsn, last_lsn, key, digest, facts, started_ms) VALUES (?, ?, ?, ?, ?, ?, ?)
+         ON CONFLICT DO NOTHING`,
+        ...[table.name, firstLsn, lastLsn, key, digest, facts, nowMs],
+      );
+      this.#sql.exec('UPDATE intents SET attempts = attempts + 1 WHERE table_name = ?', table.name);
+      return this.intent(table.name)!;
+    });
+  }
+
+  /**
+   * The file stands: it joins `files` and its rows leave the journal; the durable cursor moves with them. Null when it
+   * was settled before: a run that was given up may hear of its put after its successor has settled the same range.
+   */
+  settle({
+    intent,
+    head,
+    startedMs,
+    nowMs,
+  }: {
+    intent: Intent;
+    head: ObjectHead;
+    startedMs: number;
+    nowMs: number;
+  }): Settled | null {
+    return this.#sql.transaction(() => {
+      const { table_name: table, first_lsn } = intent;
+      const [settled] = this.files({ table, afterLsn: first_lsn - 1, limit: 1 });
+      if (settled?.first_lsn === first_lsn) return null;
+      const file = this.#fileOf(intent, head, nowMs);
+      this.#sql.exec(
+        `INSERT INTO files (${FILE_COLUMNS}, facts) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+        ...[file.table_name, file.first_lsn, file.last_lsn, file.key, file.rows, file.bytes, file.etag, file.digest],
+        ...[file.cursor, file.run_type, file.changes, file.parked, file.started_ms, file.settled_ms, intent.facts],
+      );
+      const range = [intent.table_name, intent.first_lsn, intent.last_lsn];
+      this.#sql.exec('DELETE FROM entries WHERE table_name = ? AND first_lsn >= ? AND last_lsn <= ?', ...range);
+      this.#sql.exec('DELETE FROM intents WHERE table_name = ?', intent.table_name);
+      this.#sql.exec(
+        'UPDATE tables SET rows = rows + ?, files = files + 1, bytes = bytes + ? WHERE name = ?',
+        ...[file.rows, file.bytes, file.table_name],
+      );
+      const duration_ms = Math.max(0, nowMs - startedMs);
+      this.#countFlush(file, duration_ms);
+      return { ...file, duration_ms };
+    });
+  }
+
+  #countFlush({ key, rows, bytes, settled_ms }: DataFile, duration_ms: number): void {
+    const { flush_times } = this.#state.source();
+    this.#state.updateSource({
+      last_flush: JSON.stringify({ at: new Date(settled_ms).toISOString(), rows, bytes, key, duration_ms }),
+      flush_times: withTime(flush_times, { ms: duration_ms, bounds: FLUSH_SECONDS }),
+    });
+  }
+
+  /** The newest accepted cursor before which every appended row, of every table, is in a settled file. */
+  durableCursor(): string | null {
+    const [oldest] = this.#sql.exec<{ cursor_before: string }>(
+      'SELECT cursor_before FROM entries WHERE cursor_before IS NOT NULL ORDER BY append_number LIMIT 1',
+    );
+    return oldest ? oldest.cursor_before : this.#state.lane(TAIL).cursor;
+  }
+
+  /** Live files of a table after an LSN, in order. */
+  files({ table, afterLsn, limit }: { table: string; afterLsn: number; limit: number }): DataFile[] {
+    const statement = `SELECT ${FILE_COLUMNS} FROM files WHERE table_name = ? AND first_lsn > ? ORDER BY first_lsn LIMIT ?`;
+    return this.#sql.exec<DataFile>(statement, table, afterLsn, limit);
+  }
+
+  /** The newest settled file of a table. */
+  lastFile(table: string): DataFile | null {
+    const statement = `SELECT ${FILE_COLUMNS} FROM files WHERE table_name = ? ORDER BY first_lsn DESC LIMIT 1`;
+    return this.#sql.exec<DataFile>(statement, table)[0] ?? null;
+  }
+
+  unprojected(limit: number): DataFile[] {
+    const statement = `SELECT ${FILE_COLUMNS} FROM files WHERE projected = 0 ORDER BY settled_ms, table_name, first_lsn LIMIT ?`;
+    return this.#sql.exec<DataFile>(statement, limit);
+  }
+
+  /** The stamp of the next projection: later than any before it, so that the database can tell old from new. */
+  nextProjectionMs(nowMs: number): number {
+    const projected_ms = Math.max(nowMs, this.#state.source().projected_ms + 1);
+    this.#state.updateSource({ projected_ms });
+    return projected_ms;
+  }
+
+  /** The database has a stamp of ours that we do not know of: the next one is later. */
+  raiseProjectionMs(standsMs: number): void {
+    this.#state.updateSource({ projected_ms: Math.max(standsMs, this.#state.source().projected_ms) });
+  }
+
+  markProjected(files: DataFile[], cursor: string | null): void {
+    this.#sql.transaction(() => {
+      for (const { table_name, first_lsn } of files) {
+        this.#sql.exec('UPDATE files SET projected = 1 WHERE table_name = ? AND first_lsn = ?', table_name, first_lsn);
+      }
+      this.#state.updateSource({ projected_cursor: cursor });
+    });
+  }
+
+  #digest(table: string, firstLsn: number, lastLsn: number): string {
+    const hash = createHash('sha256');
+    for (const entry of this.#range(table, firstLsn, lastLsn)) {
+      const { first_lsn, last_lsn, stamp_ms, schema_version, digest } = entry;
+      hash.update(`${first_lsn} ${last_lsn} ${stamp_ms} ${schema_version} ${digest}\n`);
+    }
+    return hash.digest('hex');
+  }
+
+  #range(table: string, firstLsn: number, lastLsn: number): Entry[] {
+    const statement = `SELECT ${ENTRY_COLUMNS} FROM entries WHERE table_name = ? AND first_lsn >= ? AND last_lsn <= ? ORDER BY first_lsn`;
+    return this.#sql.exec<Entry>(statement, table, firstLsn, lastLsn);
+  }
+
+  #fileOf(intent: Intent, head: ObjectHead, nowMs: number): DataFile {
+    const { table_name, first_lsn, last_lsn, key, digest, started_ms } = intent;
+    const entries = this.#range(table_name, first_lsn, last_lsn);
+    const types = new Set(entries.map(entry => entry.run_type));
+    return {
+      ...{ table_name, first_lsn, last_lsn, key, digest, started_ms },
+      rows: last_lsn - first_lsn + 1,
+      bytes: head.bytes,
+      etag: head.etag,
+      cursor: entries.at(-1)!.cursor_after,
+      run_type: types.size === 1 ? [...types][0]! : types.has('refresh') ? 'refresh' : 'follow',
+      changes: entries.reduce((sum, entry) => sum + entry.changes, 0),
+      parked: entries.reduce((sum, entry) => sum + entry.parked, 0),
+      settled_ms: nowMs,
+    };
+  }
+}

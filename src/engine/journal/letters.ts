@@ -1,0 +1,135 @@
+import { LIMITS } from '../../config.ts';
+import type { ParkReason } from '../../errors.ts';
+import type { SqlPort, SqlValue } from '../../ports/ports.ts';
+import type { ParkedChange } from './parked.ts';
+
+/** `failed` until it is resolved: by a row of its own, by a newer change of its key, or by somebody's word. */
+export type LetterStatus = 'failed' | 'resolved' | 'superseded' | 'dismissed';
+
+/** A change that died after its last attempt. */
+export interface DeadLetter {
+  change_number: number;
+  key: string;
+  place: string;
+  reason: ParkReason;
+  detail: string;
+  stack: string | null;
+  attempts: number;
+  /** JSON list of the last attempts: `{at, reason, detail}`. */
+  history: string;
+  parked_ms: number;
+  failed_ms: number;
+  status: LetterStatus;
+  resolved_ms: number | null;
+  /** Why it was dismissed. */
+  note: string | null;
+  /** Rises with each change of the letter, so that the database can tell old from new. */
+  version: number;
+}
+
+/** Which letters are meant. `olderMs`: died before this time. */
+export interface LetterFilter {
+  reason: string | null;
+  status: LetterStatus | null;
+  olderMs: number | null;
+}
+
+const COLUMNS = `change_number, key, place, reason, detail, stack, attempts, history, parked_ms, failed_ms, status,
+  resolved_ms, note, version`;
+const MATCHES = '(?1 IS NULL OR reason = ?1) AND (?2 IS NULL OR status = ?2) AND (?3 IS NULL OR failed_ms < ?3)';
+
+/**
+ * The dead letters in the object's SQLite, each there once under its change number; the operational database is told
+ * of every turn they take. Callers hold the transaction.
+ */
+export class DeadLetters {
+  readonly #sql: SqlPort;
+
+  constructor(sql: SqlPort) {
+    this.#sql = sql;
+  }
+
+  /** Writes the letter of a change that has died, or has died again. */
+  write(parked: ParkedChange, nowMs: number): void {
+    const { change_number, key, place, reason, detail, stack, attempts, history, parked_ms } = parked;
+    this.#sql.exec(
+      `INSERT INTO letters (${COLUMNS}, projected) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'failed', NULL, NULL, ?, 0)
+       ON CONFLICT (change_number) DO UPDATE SET reason = excluded.reason, detail = excluded.detail,
+         stack = excluded.stack, attempts = excluded.attempts, history = excluded.history,
+         failed_ms = excluded.failed_ms, version = max(version + 1, excluded.version), projected = 0`,
+      ...[change_number, key, place, reason, detail, stack, attempts, history, parked_ms, nowMs, nowMs],
+    );
+  }
+
+  /** Ends a letter, if the change has one. */
+  resolve(
+    changeNumber: number,
+    { status, nowMs, note = null }: { status: Exclude<LetterStatus, 'failed'>; nowMs: number; note?: string | null },
+  ): void {
+    this.#sql.exec(
+      `UPDATE letters SET status = ?, resolved_ms = ?, note = ?, version = max(version + 1, ?), projected = 0
+       WHERE change_number = ? AND status = 'failed'`,
+      ...[status, nowMs, note, nowMs, changeNumber],
+    );
+  }
+
+  find(changeNumber: number): DeadLetter | null {
+    const statement = `SELECT ${COLUMNS} FROM letters WHERE change_number = ?`;
+    return this.#sql.exec<DeadLetter & Record<string, SqlValue>>(statement, changeNumber)[0] ?? null;
+  }
+
+  /** Letters after a change number, in order. */
+  list({ reason, status, olderMs }: LetterFilter, { after, limit }: { after: number; limit: number }): DeadLetter[] {
+    return this.#sql.exec<DeadLetter & Record<string, SqlValue>>(
+      `SELECT ${COLUMNS} FROM letters WHERE ${MATCHES} AND change_number > ?4 ORDER BY change_number LIMIT ?5`,
+      ...[reason, status, olderMs, after, limit],
+    );
+  }
+
+  unprojected(limit: number): DeadLetter[] {
+    return this.#sql.exec<DeadLetter & Record<string, SqlValue>>(
+      `SELECT ${COLUMNS} FROM letters WHERE projected = 0 ORDER BY change_number LIMIT ?`,
+      limit,
+    );
+  }
+
+  /** Notes what the database has been told; what was resolved long ago is known only there from now on. */
+  markProjected(letters: DeadLetter[], nowMs: number): void {
+    for (const { change_number, version } of letters)
+      this.#sql.exec(
+        'UPDATE letters SET projected = 1 WHERE change_number = ? AND version = ?',
+        change_number,
+        version,
+      );
+    this.#sql.exec(
+      "DELETE FROM letters WHERE projected = 1 AND status <> 'failed' AND resolved_ms < ?",
+      nowMs - LIMITS.lettersKeptMs,
+    );
+  }
+}
+
+/** Tells the operational database of a letter; repeating it, or an older one landing late, changes nothing. */
+export function letterStatement(source: string, letter: DeadLetter): { sql: string; params: SqlValue[] } {
+  const { change_number, key, place, reason, history, note, version } = letter;
+  const body = { source, change_number, key, place, reason, history: JSON.parse(history), note, version };
+  return {
+    sql: `INSERT INTO failed_messages (queue_name, message_body, error_message, error_stack, retry_count,
+        original_timestamp, failed_at, status, resolved_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+      ON CONFLICT (json_extract(message_body, '$.source'), json_extract(message_body, '$.change_number')) DO UPDATE SET
+        message_body = excluded.message_body, error_message = excluded.error_message,
+        error_stack = excluded.error_stack, retry_count = excluded.retry_count, failed_at = excluded.failed_at,
+        status = excluded.status, resolved_at = excluded.resolved_at
+      WHERE json_extract(excluded.message_body, '$.version') > json_extract(failed_messages.message_body, '$.version')`,
+    params: [
+      ...[RETRY_QUEUE, JSON.stringify(body), letter.detail, letter.stack, letter.attempts, iso(letter.parked_ms)],
+      ...[iso(letter.failed_ms), letter.status, iso(letter.resolved_ms)],
+    ],
+  };
+}
+
+/** Carries tickets, never the only copy of anything. */
+export const RETRY_QUEUE = 'tributary-retry';
+
+function iso(ms: number | null): string | null {
+  return ms === null ? null : new Date(ms).toISOString();
+}

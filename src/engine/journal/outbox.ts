@@ -1,0 +1,57 @@
+import type { EngineSource, SqlPort } from '../../ports/ports.ts';
+import type { LoadedRow } from '../../sources/source.ts';
+
+/** A key on its way to another source's agenda. */
+export interface OutboxKey {
+  id: number;
+  target: string;
+  key: string;
+}
+
+/**
+ * Keys that rows have for other sources' agendas. Each is here, in the transaction that accepts its row, until the
+ * other source has it: what a queue loses is sent again.
+ */
+export class JournalOutbox {
+  readonly #sql: SqlPort;
+  readonly #feeds: EngineSource['feeds'];
+
+  constructor(sql: SqlPort, feeds: EngineSource['feeds']) {
+    this.#sql = sql;
+    this.#feeds = feeds;
+  }
+
+  /** Notes the keys of accepted rows. The caller holds the transaction. */
+  add(rows: LoadedRow[], nowMs: number): void {
+    for (const [target, keysOf] of Object.entries(this.#feeds)) {
+      for (const key of new Set(rows.filter(({ op }) => op === 'upsert').flatMap(keysOf)))
+        this.#sql.exec(
+          'INSERT INTO outbox (target, key, due_ms) VALUES (?, ?, ?) ON CONFLICT DO NOTHING',
+          ...[target, key, nowMs],
+        );
+    }
+  }
+
+  /** Those to be sent, or sent again, longest due first. */
+  due(nowMs: number, limit: number): OutboxKey[] {
+    const statement = 'SELECT id, target, key FROM outbox WHERE due_ms <= ? ORDER BY due_ms, id LIMIT ?';
+    return this.#sql.exec<OutboxKey & Record<string, string | number>>(statement, nowMs, limit);
+  }
+
+  /** Notes when some are to be sent again. */
+  defer(ids: number[], dueMs: number): void {
+    this.#sql.exec(
+      'UPDATE outbox SET due_ms = ? WHERE id IN (SELECT value FROM json_each(?))',
+      ...[dueMs, JSON.stringify(ids)],
+    );
+  }
+
+  /** The other source has them. */
+  done(ids: number[]): void {
+    this.#sql.exec('DELETE FROM outbox WHERE id IN (SELECT value FROM json_each(?))', JSON.stringify(ids));
+  }
+
+  nextDueMs(): number | null {
+    return this.#sql.exec<{ due: number | null }>('SELECT min(due_ms) AS due FROM outbox')[0]!.due;
+  }
+}

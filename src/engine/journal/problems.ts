@@ -1,0 +1,154 @@
+import { LIMITS } from '../../config.ts';
+import type { SqlPort, SqlValue } from '../../ports/ports.ts';
+import type { DataFile } from './files.ts';
+
+/** The self-check that is going on or, once `ended_ms` is known, the last one. */
+export interface SelfCheckRow {
+  requested: number;
+  started_ms: number | null;
+  ended_ms: number | null;
+  /** The data file it goes on after. */
+  table_name: string;
+  first_lsn: number;
+  files: number;
+  problems: number;
+}
+
+/** Something of the lake that is not as `files` says. `subject` is what was looked at: the object, its size and so on. */
+export interface Problem {
+  table_name: string;
+  first_lsn: number;
+  subject: 'object' | 'size' | 'digest' | 'bytes' | 'footer' | 'range';
+  key: string;
+  expected: string;
+  actual: string;
+}
+
+type Place = Pick<Problem, 'table_name' | 'first_lsn'>;
+
+/** The self-check's place and what it found, in the object's SQLite. */
+export class JournalProblems {
+  readonly #sql: SqlPort;
+
+  constructor(sql: SqlPort) {
+    this.#sql = sql;
+  }
+
+  check(): SelfCheckRow {
+    return this.#sql.exec<SelfCheckRow & Record<string, SqlValue>>('SELECT * FROM self_check')[0]!;
+  }
+
+  /** Asks for one; false when one is asked for or going on. */
+  request(): boolean {
+    return this.#sql.transaction(() => {
+      const { requested, started_ms, ended_ms } = this.check();
+      if (requested === 1 || (started_ms !== null && ended_ms === null)) return false;
+      this.#sql.exec('UPDATE self_check SET requested = 1');
+      return true;
+    });
+  }
+
+  /** Begins one: the ranges of all tables at once, then file by file. */
+  begin(tables: string[], nowMs: number): void {
+    this.#sql.transaction(() => {
+      this.#sql.exec(
+        `UPDATE self_check SET requested = 0, started_ms = ?, ended_ms = NULL, table_name = '', first_lsn = 0, files = 0,
+           problems = 0`,
+        nowMs,
+      );
+      this.#sql.exec("DELETE FROM problems WHERE subject = 'range'");
+      const found = tables.flatMap(table => this.#rangeProblems(table));
+      for (const problem of found) this.#note(problem, nowMs);
+      this.#sql.exec('UPDATE self_check SET problems = ?', found.length);
+    });
+  }
+
+  /** The data files after the check's place, over all tables. */
+  nextFiles({ table_name, first_lsn }: Place): DataFile[] {
+    return this.#sql.exec<DataFile & Record<string, SqlValue>>(
+      `SELECT * FROM files WHERE table_name > ?1 OR (table_name = ?1 AND first_lsn > ?2)
+       ORDER BY table_name, first_lsn LIMIT ?3`,
+      ...[table_name, first_lsn, LIMITS.selfCheckFilesAtOnce],
+    );
+  }
+
+  fileAt({ table_name, first_lsn }: Place): DataFile | null {
+    const statement = 'SELECT * FROM files WHERE table_name = ? AND first_lsn = ?';
+    return this.#sql.exec<DataFile & Record<string, SqlValue>>(statement, table_name, first_lsn)[0] ?? null;
+  }
+
+  /** Takes what a look at some files found. Nothing happened when the check has gone on since. */
+  advance(from: SelfCheckRow, looks: { file: DataFile; found: Problem[] }[], nowMs: number): void {
+    this.#sql.transaction(() => {
+      const check = this.check();
+      const isSame = check.started_ms === from.started_ms && check.ended_ms === null;
+      if (!isSame || check.table_name !== from.table_name || check.first_lsn !== from.first_lsn) return;
+      for (const { file, found } of looks) this.#replace(file, found, nowMs);
+      const { table_name, first_lsn } = looks.at(-1)?.file ?? check;
+      const isLast = looks.length < LIMITS.selfCheckFilesAtOnce;
+      this.#sql.exec(
+        `UPDATE self_check SET table_name = ?, first_lsn = ?, files = files + ?, problems = problems + ?, ended_ms = ?`,
+        ...[table_name, first_lsn, looks.length, looks.flatMap(({ found }) => found).length, isLast ? nowMs : null],
+      );
+    });
+  }
+
+  /** What is wrong with a file now takes the place of what was. */
+  replace(place: Place, found: Problem[], nowMs: number): void {
+    this.#sql.transaction(() => this.#replace(place, found, nowMs));
+  }
+
+  /** Looks at the ranges of a table again. */
+  recheckRanges(table: string, nowMs: number): void {
+    this.#sql.transaction(() => {
+      this.#sql.exec("DELETE FROM problems WHERE table_name = ? AND subject = 'range'", table);
+      for (const problem of this.#rangeProblems(table)) this.#note(problem, nowMs);
+    });
+  }
+
+  problems(): (Problem & { found_ms: number })[] {
+    return this.#sql.exec<Problem & { found_ms: number }>(
+      'SELECT * FROM problems ORDER BY table_name, first_lsn, subject',
+    );
+  }
+
+  #replace({ table_name, first_lsn }: Place, found: Problem[], nowMs: number): void {
+    const before = this.problems().filter(other => other.table_name === table_name && other.first_lsn === first_lsn);
+    const statement = "DELETE FROM problems WHERE table_name = ? AND first_lsn = ? AND subject <> 'range'";
+    this.#sql.exec(statement, table_name, first_lsn);
+    for (const problem of found) {
+      const since = before.find(other => other.subject === problem.subject)?.found_ms;
+      this.#note(problem, since ?? nowMs);
+    }
+  }
+
+  /** So many are kept as an answer names. */
+  #note({ table_name, first_lsn, subject, key, expected, actual }: Problem, foundMs: number): void {
+    this.#sql.exec(
+      `INSERT INTO problems (table_name, first_lsn, subject, key, expected, actual, found_ms)
+       SELECT ?, ?, ?, ?, ?, ?, ? WHERE (SELECT count(*) FROM problems) < ? ON CONFLICT DO NOTHING`,
+      ...[table_name, first_lsn, subject, key, expected, actual, foundMs, LIMITS.auditNamesMax],
+    );
+  }
+
+  /** Each LSN from 1 to the table's last is in one file or one journal entry, and a file has as many rows as LSNs. */
+  #rangeProblems(table: string): Problem[] {
+    const found = this.#sql.exec<{ key: string; first_lsn: number; last_lsn: number; after: number; rows: number }>(
+      `WITH ranges AS (
+         SELECT key, first_lsn, last_lsn, rows FROM files WHERE table_name = ?1
+         UNION ALL SELECT 'journal', first_lsn, last_lsn, last_lsn - first_lsn + 1 FROM entries WHERE table_name = ?1
+         UNION ALL SELECT 'end', last_lsn + 1, last_lsn + 1, 1 FROM tables WHERE name = ?1
+       ), placed AS (
+         SELECT *, coalesce(max(last_lsn) OVER (ORDER BY first_lsn, last_lsn
+           ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS after FROM ranges
+       )
+       SELECT * FROM placed WHERE first_lsn <> after + 1 OR rows <> last_lsn - first_lsn + 1 ORDER BY first_lsn LIMIT ?2`,
+      ...[table, LIMITS.auditNamesMax],
+    );
+    return found.map(({ key, first_lsn, last_lsn, after, rows }) => ({
+      ...{ table_name: table, first_lsn, subject: 'range', key },
+      expected: first_lsn === after + 1 ? `${last_lsn - first_lsn + 1} rows` : `the first LSN to be ${after + 1}`,
+      actual: first_lsn === after + 1 ? `${rows} rows` : `${first_lsn}`,
+    }));
+  }
+}

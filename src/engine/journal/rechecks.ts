@@ -1,0 +1,26 @@
+import { LIMITS } from '../../config.ts';
+import { isGone, type Outcome } from './changes.ts';
+import type { ParkedChange } from './parked.ts';
+
+/**
+ * What another look at a lagging revision means, where `known` is the newest revision there is a row of: an outcome, or
+ * null for "not yet".
+ */
+export function judgeRecheck({ revision }: ParkedChange, outcome: Outcome, known: number | null): Outcome | null {
+  if (outcome.kind !== 'rows') return null;
+  if (outcome.revision === null || known === null || outcome.revision > known) return outcome;
+  const isReached = revision === null || outcome.revision >= revision;
+  return isReached ? { kind: 'skip', reason: 'unchanged' } : null;
+}
+
+/** Whether a look counts. Where nobody answered it was none; that the document is gone is an answer, and may stay so. */
+export function isLook(outcome: Outcome): boolean {
+  return outcome.kind !== 'park' || isGone(outcome);
+}
+
+/** When to look again after a look that found nothing new; null when it was looked at often enough. */
+export function recheckDelayMs({ attempts }: ParkedChange, outcome: Outcome): number | null {
+  if (isLook(outcome)) return LIMITS.recheckMs[attempts + 1] ?? null;
+  const askedMs = outcome.kind === 'park' ? outcome.retryAfterMs : null;
+  return Math.max(LIMITS.recheckMs[attempts] ?? LIMITS.parkedMsMax, askedMs ?? 0);
+}

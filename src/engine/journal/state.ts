@@ -1,0 +1,258 @@
+import type { ErrorKind } from '../../errors.ts';
+import type { HostTally, SqlPort, SqlValue } from '../../ports/ports.ts';
+import { LOAD_SECONDS, withRequests, withTime } from './counts.ts';
+
+/** The source's own row: what is true of it across restarts. Times are milliseconds since 1970. */
+export interface SourceRow {
+  /** A source named in the settings is started once by itself; afterwards only controls change `paused`. */
+  started: number;
+  paused: number;
+  lake_checked: number;
+  flush_requested: number;
+  change_number: number;
+  append_number: number;
+  retry_run: number;
+  stamp_ms: number;
+  /** Changes accepted, and parked, since the last append that made a journal entry. */
+  loose_changes: number;
+  loose_parked: number;
+  projected_cursor: string | null;
+  projected_ms: number;
+  ended_well_ms: number | null;
+  last_flush: string | null;
+  requests: number;
+  not_modified: number;
+  throttled: number;
+  errors: number;
+  /** Looks at parked changes that counted. */
+  looks: number;
+  statuses: string;
+  load_times: string;
+  flush_times: string;
+}
+
+/** A puller and its place. */
+export interface Lane {
+  lane: string;
+  /** Where it began; null in a journal that did before this was written down. */
+  first_cursor: string | null;
+  cursor: string | null;
+  head: string | null;
+  at_head: number;
+  polls: number;
+  next_pull_ms: number;
+  /** Changes that were seen and have not settled yet: a JSON list of `Held`. */
+  held: string | null;
+  lag_changes: number | null;
+  reached_head_ms: number | null;
+  page_accepted_ms: number | null;
+  reset_readings: number;
+  reset_first_ms: number | null;
+  /** Changes of the kept page that are staged already. */
+  page_done: number;
+  /** The page being staged, packed; null when there is none. */
+  page: Uint8Array | null;
+  /** The newest of the lane's pulls that reached the head. */
+  shown_poll: number | null;
+}
+
+/** The last failure of one step that has not ended well since. */
+export interface Fault {
+  step: string;
+  kind: ErrorKind;
+  reason: string;
+  stalls: number;
+  failures: number;
+  retry_ms: number;
+  at_ms: number;
+}
+
+export interface HostState {
+  host: string;
+  rate: number;
+  next_slot_ms: number;
+  blocked_until_ms: number;
+  strikes: number;
+}
+
+/** The object's small state: source, lanes, faults, hosts, suspects. */
+export class JournalState {
+  readonly #sql: SqlPort;
+
+  constructor(sql: SqlPort) {
+    this.#sql = sql;
+  }
+
+  source(): SourceRow {
+    return this.#sql.exec<SourceRow>('SELECT * FROM source')[0]!;
+  }
+
+  updateSource(patch: Partial<SourceRow>): void {
+    const { assignments, values } = assign(patch);
+    this.#sql.exec(`UPDATE source SET ${assignments}`, ...values);
+  }
+
+  lane(lane: string): Lane {
+    this.#sql.exec('INSERT INTO lanes (lane) VALUES (?) ON CONFLICT DO NOTHING', lane);
+    return this.#sql.exec<Lane & Record<string, SqlValue>>('SELECT * FROM lanes WHERE lane = ?', lane)[0]!;
+  }
+
+  updateLane(lane: string, patch: Partial<Omit<Lane, 'lane'>>): void {
+    const { assignments, values } = assign(patch);
+    this.#sql.exec(`UPDATE lanes SET ${assignments} WHERE lane = ?`, ...values, lane);
+  }
+
+  faults(): Fault[] {
+    return this.#sql.exec<Fault>('SELECT * FROM faults ORDER BY at_ms DESC, step');
+  }
+
+  fault(step: string): Fault | null {
+    return this.#sql.exec<Fault>('SELECT * FROM faults WHERE step = ?', step)[0] ?? null;
+  }
+
+  setFault({ step, kind, reason, stalls, failures, retry_ms, at_ms }: Fault): void {
+    this.#sql.exec(
+      `INSERT INTO faults (step, kind, reason, stalls, failures, retry_ms, at_ms) VALUES (?, ?, ?, ?, ?, ?, ?)
+       ON CONFLICT (step) DO UPDATE SET kind = excluded.kind, reason = excluded.reason, stalls = excluded.stalls,
+         failures = excluded.failures, retry_ms = excluded.retry_ms, at_ms = excluded.at_ms`,
+      ...[step, kind, reason, stalls, failures, retry_ms, at_ms],
+    );
+  }
+
+  clearFault(step: string): void {
+    this.#sql.exec('DELETE FROM faults WHERE step = ?', step);
+  }
+
+  host(host: string): HostState | null {
+    return this.#sql.exec<HostState>('SELECT * FROM hosts WHERE host = ?', host)[0] ?? null;
+  }
+
+  /** Those of these hosts that anything is known of. */
+  hosts(names: string[]): HostState[] {
+    const statement = 'SELECT * FROM hosts WHERE host IN (SELECT value FROM json_each(?))';
+    return this.#sql.exec<HostState>(statement, JSON.stringify(names));
+  }
+
+  saveHost({ host, rate, next_slot_ms, blocked_until_ms, strikes }: HostState): void {
+    this.#sql.exec(
+      `INSERT INTO hosts (host, rate, next_slot_ms, blocked_until_ms, strikes) VALUES (?, ?, ?, ?, ?)
+       ON CONFLICT (host) DO UPDATE SET rate = excluded.rate, next_slot_ms = excluded.next_slot_ms,
+         blocked_until_ms = excluded.blocked_until_ms, strikes = excluded.strikes`,
+      ...[host, rate, next_slot_ms, blocked_until_ms, strikes],
+    );
+  }
+
+  /** Counts what a Loader call asked of hosts and, where it was one that loads, how long it took. */
+  countCall({ hosts, loadMs }: { hosts: HostTally[]; loadMs: number | null }): void {
+    if (hosts.length === 0 && loadMs === null) return;
+    const { requests, not_modified, throttled, errors, statuses, load_times } = this.source();
+    const sum = (count: (host: HostTally) => number) => hosts.reduce((total, host) => total + count(host), 0);
+    this.updateSource({
+      requests: requests + sum(host => host.requests),
+      not_modified: not_modified + sum(host => host.notModified),
+      throttled: throttled + sum(host => host.throttled),
+      errors: errors + sum(host => host.errors),
+      statuses: withRequests(statuses, hosts),
+      ...(loadMs === null ? {} : { load_times: withTime(load_times, { ms: loadMs, bounds: LOAD_SECONDS }) }),
+    });
+  }
+
+  suspect(place: string): { deaths: number; throttled: number } | null {
+    return (
+      this.#sql.exec<{ deaths: number; throttled: number }>(
+        'SELECT deaths, throttled FROM suspects WHERE place = ?',
+        place,
+      )[0] ?? null
+    );
+  }
+
+  /** Adds to what is held against a change; zero of both only marks it, so that it is loaded alone. */
+  suspectChange(place: string, { deaths, throttled }: { deaths: number; throttled: number }): void {
+    this.#sql.exec(
+      `INSERT INTO suspects (place, deaths, throttled) VALUES (?, ?, ?)
+       ON CONFLICT (place) DO UPDATE SET deaths = deaths + excluded.deaths, throttled = throttled + excluded.throttled`,
+      ...[place, deaths, throttled],
+    );
+  }
+
+  /** Counts what was accepted in this minute. */
+  count({ rows, changes, parked, nowMs }: { rows: number; changes: number; parked: number; nowMs: number }): void {
+    const minute = Math.floor(nowMs / 60_000);
+    this.#sql.exec(
+      `INSERT INTO minutes (minute, rows, changes, parked) VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET
+         rows = rows + excluded.rows, changes = changes + excluded.changes, parked = parked + excluded.parked`,
+      ...[minute, rows, changes, parked],
+    );
+    // The longest span anyone asks for is an hour.
+    this.#sql.exec('DELETE FROM minutes WHERE minute < ?', minute - 60);
+  }
+
+  /** Rows accepted since the start of a minute (minutes since 1970). */
+  rowsSince(minute: number): number {
+    return this.#sql.exec<{ rows: number }>(
+      'SELECT coalesce(sum(rows), 0) AS rows FROM minutes WHERE minute >= ?',
+      minute,
+    )[0]!.rows;
+  }
+
+  /** Changes accepted since the start of a minute (minutes since 1970), and how many of them were parked. */
+  changesSince(minute: number): { changes: number; parked: number } {
+    return this.#sql.exec<{ changes: number; parked: number }>(
+      'SELECT coalesce(sum(changes), 0) AS changes, coalesce(sum(parked), 0) AS parked FROM minutes WHERE minute >= ?',
+      minute,
+    )[0]!;
+  }
+
+  /** The newest LSN of a key over all tables, 0 when it has no row. */
+  lastLsnOf(key: string): number {
+    return (
+      this.#sql.exec<{ lsn: number | null }>('SELECT max(last_lsn) AS lsn FROM keys WHERE key = ?', key)[0]!.lsn ?? 0
+    );
+  }
+
+  /** The newest LSN of all tables together: it only rises, and with every row. */
+  lastLsn(): number {
+    return this.tables().reduce((sum, table) => sum + table.last_lsn, 0);
+  }
+
+  /** The newest revision of a key there is a row of. */
+  revisionOf(key: string): number | null {
+    return this.#sql.exec<{ revision: number | null }>(
+      'SELECT max(revision) AS revision FROM keys WHERE key = ?',
+      key,
+    )[0]!.revision;
+  }
+
+  /** Size of a key's last document, where one is known. */
+  documentBytesOf(key: string): number | null {
+    return this.#sql.exec<{ bytes: number | null }>(
+      'SELECT max(document_bytes) AS bytes FROM keys WHERE key = ?',
+      key,
+    )[0]!.bytes;
+  }
+
+  /** Compressed bytes of rows not yet in a file, and of staged slices. */
+  packedBytes(): number {
+    const [entries] = this.#sql.exec<{ bytes: number }>('SELECT coalesce(sum(packed_bytes), 0) AS bytes FROM entries');
+    const [staged] = this.#sql.exec<{ bytes: number }>('SELECT coalesce(sum(length(body)), 0) AS bytes FROM staged');
+    return entries!.bytes + staged!.bytes;
+  }
+
+  outcomes(): { outcome: string; changes: number }[] {
+    return this.#sql.exec<{ outcome: string; changes: number }>(
+      'SELECT outcome, changes FROM outcomes ORDER BY outcome',
+    );
+  }
+
+  tables(): { name: string; last_lsn: number; rows: number; files: number; bytes: number }[] {
+    return this.#sql.exec('SELECT name, last_lsn, rows, files, bytes FROM tables ORDER BY name');
+  }
+}
+
+function assign(patch: Record<string, SqlValue | undefined>): { assignments: string; values: SqlValue[] } {
+  const columns = Object.entries(patch).filter((entry): entry is [string, SqlValue] => entry[1] !== undefined);
+  return {
+    assignments: columns.map(([column]) => `${column} = ?`).join(', '),
+    values: columns.map(([, value]) => value),
+  };
+}

@@ -1,0 +1,193 @@
+import { LIMITS } from '../../config.ts';
+import { OwnError } from '../../errors.ts';
+import type { EngineSource, HostTally, Permit } from '../../ports/ports.ts';
+import type { HostPace, HostRequests } from '../../sources/source.ts';
+import type { HostState, JournalState } from '../journal/state.ts';
+
+/** A host that refuses is asked at no less than this pace again, in requests a second. */
+const RATE_MIN = 0.05;
+/** A clean answer gives back this share of the pace that a refusal halved. */
+const RATE_STEP = 0.1;
+/** Calls in a row that a host refused before it is blocked for it: one or two may be a document's doing. */
+const REFUSALS_BORNE = 3;
+/** What hosts are counted as that no setting names. */
+const OTHERS = 'others';
+/** A timeline further ahead than this comes from a clock that jumped. */
+const AHEAD_MS_MAX = 10 * 60_000;
+
+interface RoomWanted {
+  want: number;
+  nowMs: number;
+  windowMs: number;
+}
+
+interface HostRoom {
+  count: number;
+  atMs: number;
+}
+
+/**
+ * Permits to ask hosts: each host has a timeline of slots, kept across restarts. A refusal (429) halves its pace and
+ * blocks it for a while; nothing but forbidden or late answers halve it, and block it too when they go on. Clean answers
+ * raise the pace again step by step.
+ */
+export class Admission {
+  readonly #state: JournalState;
+  readonly #paces: Record<string, HostPace>;
+  readonly #others: HostPace | null;
+
+  constructor(state: JournalState, { hosts, others }: Pick<EngineSource, 'hosts' | 'others'>) {
+    this.#state = state;
+    this.#paces = hosts;
+    this.#others = others;
+  }
+
+  /** How many requests a host would take within the window, at most `want`; and from when, where none. */
+  room({ host, ...wanted }: RoomWanted & { host: string }): HostRoom {
+    return this.#room({ host, ...wanted, known: this.#state.host(host) });
+  }
+
+  /** The same of many hosts at once. */
+  rooms(hosts: string[], wanted: RoomWanted): Map<string, HostRoom> {
+    const known = new Map(this.#state.hosts(hosts).map(state => [state.host, state]));
+    return new Map(hosts.map(host => [host, this.#room({ host, ...wanted, known: known.get(host) ?? null })]));
+  }
+
+  #room({ host, want, nowMs, windowMs, known }: RoomWanted & { host: string; known: HostState | null }): HostRoom {
+    const { startAtMs, intervalMs, blockedUntilMs } = this.#timeline(host, nowMs, known);
+    if (blockedUntilMs > nowMs) return { count: 0, atMs: blockedUntilMs };
+    const count = Math.min(want, Math.floor((nowMs + windowMs - startAtMs) / intervalMs) + 1);
+    return count > 0 ? { count, atMs: nowMs } : { count: 0, atMs: Math.ceil(startAtMs - windowMs) };
+  }
+
+  /** How long the longest-blocked of some hosts stays so. */
+  blockedMs(requests: Record<string, number>, nowMs: number): number {
+    const waits = Object.keys(requests).map(host => this.#timeline(host, nowMs).blockedUntilMs - nowMs);
+    return Math.max(0, ...waits);
+  }
+
+  /** Takes slots on the host's timeline; ask `room` first. */
+  take({ host, count, nowMs }: { host: string; count: number; nowMs: number }): Permit {
+    const { state, startAtMs, intervalMs } = this.#timeline(host, nowMs);
+    this.#state.saveHost({ ...state, next_slot_ms: startAtMs + count * intervalMs });
+    return { host, count, startAtMs, intervalMs };
+  }
+
+  /** Takes all that a step asks for. Throws `upstream-throttled` where a host has no room for its part yet. */
+  takeAll(requests: HostRequests, nowMs: number): Permit[] {
+    const wanted = Object.entries(requests);
+    for (const [host, want] of wanted) {
+      const { count, atMs } = this.room({ host, want, nowMs, windowMs: LIMITS.slicePermitMsMax });
+      if (count >= want) continue;
+      throw new OwnError(
+        'upstream-throttled',
+        `${host}: expected room to ask, got none yet`,
+        Math.max(1, atMs - nowMs),
+      );
+    }
+    return wanted.map(([host, count]) => this.take({ host, count, nowMs }));
+  }
+
+  /** Takes as much of what a step asks for as its hosts have room for: a help that loads can do without. */
+  takeSome(requests: HostRequests, nowMs: number): Permit[] {
+    return Object.entries(requests).flatMap(([host, want]) => {
+      const { count } = this.room({ host, want, nowMs, windowMs: LIMITS.slicePermitMsMax });
+      return count > 0 ? [this.take({ host, count, nowMs })] : [];
+    });
+  }
+
+  /** Learns from what hosts answered during a Loader call, and counts it. `loadMs`: what a call that loads took. */
+  learn(tallies: HostTally[], nowMs: number, loadMs: number | null = null): void {
+    // Hosts that only the upstream names are too many to be counted one by one.
+    const hosts = tallies.map(tally => (tally.host in this.#paces ? tally : { ...tally, host: OTHERS }));
+    this.#state.countCall({ hosts, loadMs });
+    for (const tally of tallies) {
+      const pace = this.#paceOf(tally.host);
+      if (!pace) continue;
+      const { state } = this.#timeline(tally.host, nowMs);
+      if (tally.throttled > 0) this.#state.saveHost(throttledHost(state, tally, nowMs));
+      else if (tally.refused > 0 && tally.refused === tally.requests) this.#state.saveHost(refusedHost(state, nowMs));
+      else if (tally.requests > tally.errors && (state.rate < pace.requestsPerSecond || state.strikes > 0)) {
+        const rate = Math.min(pace.requestsPerSecond, state.rate + RATE_STEP * pace.requestsPerSecond);
+        this.#state.saveHost({ ...state, rate, strikes: 0 });
+      }
+    }
+  }
+
+  /** A slot for one request that nobody foresaw; null when the host has none within the window. */
+  takeOne({ host, nowMs, windowMs }: { host: string; nowMs: number; windowMs: number }): Permit | null {
+    const { count } = this.room({ host, want: 1, nowMs, windowMs });
+    return count > 0 ? this.take({ host, count, nowMs }) : null;
+  }
+
+  /** The host has said, or shown, that it may not be asked for a while. */
+  isBlocked(host: string, nowMs: number): boolean {
+    return this.#timeline(host, nowMs).blockedUntilMs > nowMs;
+  }
+
+  /** Requests a second the host is asked at present. */
+  rateOf(host: string, nowMs: number): number {
+    return this.#timeline(host, nowMs).state.rate;
+  }
+
+  #paceOf(host: string): HostPace | null {
+    return this.#paces[host] ?? this.#others;
+  }
+
+  #timeline(
+    host: string,
+    nowMs: number,
+    known: HostState | null = this.#state.host(host),
+  ): { state: HostState; startAtMs: number; intervalMs: number; blockedUntilMs: number } {
+    const pace = this.#paceOf(host);
+    if (!pace) throw new Error(`admission: expected a host the source declares, got ${host}`);
+    const state = known ?? {
+      host,
+      rate: pace.startRequestsPerSecond ?? pace.requestsPerSecond,
+      next_slot_ms: 0,
+      blocked_until_ms: 0,
+      strikes: 0,
+    };
+    state.rate = Math.min(state.rate, pace.requestsPerSecond);
+    const intervalMs = 1000 / state.rate;
+    const nextSlotMs = state.next_slot_ms > nowMs + AHEAD_MS_MAX ? nowMs : state.next_slot_ms;
+    // After a pause up to `burst` slots lie in the past: those requests go out at once.
+    const startAtMs = Math.max(nowMs - (pace.burst - 1) * intervalMs, nextSlotMs);
+    return {
+      state,
+      startAtMs,
+      intervalMs,
+      blockedUntilMs: waitingUntil(state.blocked_until_ms, nowMs, LIMITS.retryAfterMsMax),
+    };
+  }
+}
+
+function throttledHost(state: HostState, tally: HostTally, nowMs: number): HostState {
+  // Requests that were under way when the host first said "wait" repeat what it said; only the longest wait counts.
+  if (state.blocked_until_ms > nowMs) {
+    const untilMs = nowMs + Math.min(tally.retryAfterMs ?? 0, LIMITS.retryAfterMsMax);
+    return { ...state, blocked_until_ms: Math.max(state.blocked_until_ms, untilMs) };
+  }
+  // Waits grow while nothing but refusals comes; an answer among them shows that waiting as before is enough.
+  const strikes = tally.requests > tally.throttled ? 1 : state.strikes + 1;
+  const waitMs = Math.max(backoffMs(strikes), Math.min(tally.retryAfterMs ?? 0, LIMITS.retryAfterMsMax));
+  return { ...state, strikes, rate: Math.max(RATE_MIN, state.rate / 2), blocked_until_ms: nowMs + waitMs };
+}
+
+/** A host that forbids all, or answers nothing in time, again and again is left alone for longer each time. */
+function refusedHost(state: HostState, nowMs: number): HostState {
+  const strikes = state.strikes + 1;
+  const waitMs = strikes < REFUSALS_BORNE ? 0 : backoffMs(strikes);
+  const blockedMs = Math.max(state.blocked_until_ms, waitMs === 0 ? 0 : nowMs + waitMs);
+  return { ...state, strikes, rate: Math.max(RATE_MIN, state.rate / 2), blocked_until_ms: blockedMs };
+}
+
+/** Doubling from a second to five minutes. */
+export function backoffMs(failures: number): number {
+  return Math.min(LIMITS.backoffMsMin * 2 ** Math.min(failures - 1, 20), LIMITS.backoffMsMax);
+}
+
+/** A stored time to wait for; one further ahead than it can have been set comes from a clock that jumped, and is over. */
+export function waitingUntil(untilMs: number, nowMs: number, maxMs: number): number {
+  return untilMs > nowMs + maxMs * 2 ? 0 : untilMs;
+}

@@ -1,0 +1,86 @@
+import { LIMITS } from '../../config.ts';
+import { OwnError } from '../../errors.ts';
+import type { Ports, SqlValue } from '../../ports/ports.ts';
+import type { DataFile, JournalFiles } from '../journal/files.ts';
+import { type DeadLetters, letterStatement } from '../journal/letters.ts';
+
+/**
+ * Projects settled files, dead letters and the durable cursor to the operational database, the oldest first. Every statement is
+ * guarded so that repeating it, or an older one landing late, changes nothing.
+ */
+export async function project({
+  ports,
+  files,
+  letters,
+  source,
+  cursor,
+}: {
+  ports: Ports;
+  files: JournalFiles;
+  letters: DeadLetters;
+  source: string;
+  cursor: string | null;
+}): Promise<void> {
+  const settled = files.unprojected(LIMITS.projectFilesMax);
+  const stampMs = files.nextProjectionMs(ports.clock.now());
+  const turned = letters.unprojected(LIMITS.projectLettersMax);
+  const statements = [
+    ...settled.map(file => runStatement(source, file)),
+    ...turned.map(letter => letterStatement(source, letter)),
+  ];
+  if (cursor !== null) statements.push(syncStatement({ source, cursor, at: iso(stampMs) }));
+  statements.push({ sql: 'SELECT last_sync_time AS at FROM sync_state WHERE source = ?', params: [source] });
+  const answers = await ports.clock.within(
+    ports.d1.batch(statements),
+    LIMITS.databaseCallMsMax,
+    `projection of ${settled.length} files`,
+  );
+  // A newer stamp than ours is that of a former self, whose journal was lost or whose clock was ahead: we go on from it.
+  const stands = answers.at(-1)?.[0]?.at;
+  if (cursor !== null && stands !== iso(stampMs)) {
+    files.raiseProjectionMs(Date.parse(String(stands)));
+    throw new OwnError('database-failed', `sync_state of ${source}: expected stamp ${iso(stampMs)}, got ${stands}`);
+  }
+  files.markProjected(settled, cursor);
+  letters.markProjected(turned, stampMs);
+  ports.log('projection_landed', { source, files: settled.length, letters: turned.length, cursor });
+  for (const { key, status, reason, attempts } of turned)
+    ports.log('letter_written', { source, key, state: status, reason, attempt: attempts });
+}
+
+function runStatement(source: string, file: DataFile): { sql: string; params: SqlValue[] } {
+  const data = {
+    key: file.key,
+    table: file.table_name,
+    first_lsn: file.first_lsn,
+    last_lsn: file.last_lsn,
+    bytes: file.bytes,
+    digest: file.digest,
+  };
+  return {
+    sql: `INSERT INTO ingestion_runs (source, run_type, records_processed, records_inserted, records_failed, started_at,
+        completed_at, duration_ms, status, cursor, data)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'completed', ?, ?) ON CONFLICT DO NOTHING`,
+    params: [
+      ...[source, file.run_type, file.changes, file.rows, file.parked, iso(file.started_ms), iso(file.settled_ms)],
+      ...[Math.max(0, file.settled_ms - file.started_ms), file.cursor, JSON.stringify(data)],
+    ],
+  };
+}
+
+function syncStatement({ source, cursor, at }: { source: string; cursor: string; at: string }): {
+  sql: string;
+  params: SqlValue[];
+} {
+  return {
+    sql: `INSERT INTO sync_state (source, last_sequence, last_sync_time, updated_at) VALUES (?, ?, ?, ?)
+      ON CONFLICT (source) DO UPDATE SET last_sequence = excluded.last_sequence,
+        last_sync_time = excluded.last_sync_time, updated_at = excluded.updated_at
+      WHERE excluded.last_sync_time > sync_state.last_sync_time`,
+    params: [source, cursor, at, at],
+  };
+}
+
+function iso(ms: number): string {
+  return new Date(ms).toISOString();
+}

@@ -1,0 +1,160 @@
+import { type StreamRecord, streamRecord } from '../../../schemas/stream.ts';
+import type { Table, Value } from '../../../schemas/table.ts';
+import type { Run } from '../../alarm/run.ts';
+import { LIMITS } from '../../config.ts';
+import { messageOf, OwnError } from '../../errors.ts';
+import type { ByteRange, DataFileReader, Ports } from '../../ports/ports.ts';
+import type { JournalStreams, ReadableFile } from '../journal/streams.ts';
+
+interface Parts {
+  table: Table;
+  /** The name of the stream's binding. */
+  binding: string;
+  source: string;
+  ports: Ports;
+  streams: JournalStreams;
+}
+
+/**
+ * Sends one table's rows to its stream, each at least once and in LSN order. They are read back from settled files, so
+ * that the stream never has a row the lake has not; what it has is noted only after it has said so.
+ */
+export class Streamer {
+  /** Its step of a run. */
+  readonly step: string;
+  readonly #parts: Parts;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+    this.step = streamStep(parts.table);
+  }
+
+  /** There are rows in files that the stream has not taken. */
+  get isDue(): boolean {
+    const { table, binding, streams } = this.#parts;
+    return streams.waiting(table.name, binding) > 0;
+  }
+
+  /**
+   * Sends what waits, as far as one run goes. Throws `OwnError`: `stream-failed`, `stream-refused` with the LSN of the
+   * row that is not taken, `lake-damaged` when a file cannot be read, `bucket-failed` or `deadline`.
+   */
+  async work(run: Run): Promise<void> {
+    const { clock } = this.#parts.ports;
+    const endMs = clock.now() + LIMITS.streamMsMax;
+    while (this.isDue && clock.now() < endMs) await this.#sendFile(run, endMs);
+  }
+
+  get #nextLsn(): number {
+    const { table, binding, streams } = this.#parts;
+    return streams.lastLsn(table.name, binding) + 1;
+  }
+
+  /** Sends the file of the next row, from that row on. */
+  async #sendFile(run: Run, endMs: number): Promise<void> {
+    const { table, streams, ports } = this.#parts;
+    const lsn = this.#nextLsn;
+    const file = streams.fileWith(table.name, lsn);
+    if (!file) throw new OwnError('lake-damaged', `${table.name}: expected a data file with LSN ${lsn}, got none`);
+    const reader = await this.#open(file, run);
+    while (this.#nextLsn <= file.last_lsn && ports.clock.now() < endMs) {
+      const rows = await readable(file, () => reader.rowsOf(this.#nextLsn));
+      for (const request of requestsOf(table, rows)) {
+        await this.#send(request, run);
+        if (ports.clock.now() >= endMs) return;
+      }
+    }
+  }
+
+  async #open(file: ReadableFile, run: Run): Promise<DataFileReader> {
+    const { table, ports } = this.#parts;
+    const { key, bytes, etag, first_lsn, last_lsn } = file;
+    const read = async (range: ByteRange) => {
+      await run.keepArmed();
+      // Only of the object that was settled: what else stands there may be anything.
+      const asked = ports.bucket.range(key, { ...range, etag });
+      const found = await ports.clock.within(asked, LIMITS.bucketCallMsMax, `range of ${key}`);
+      if (found?.length === range.bytes) return found;
+      throw new Error(`expected ${range.bytes} bytes of etag ${etag}, got ${found?.length ?? 'none'}`);
+    };
+    const reader = await readable(file, () => ports.encode.reader({ table, bytes, read }));
+    if (reader.firstLsn !== first_lsn || reader.lastLsn !== last_lsn) {
+      const actual = `${reader.firstLsn} to ${reader.lastLsn}`;
+      throw new OwnError('lake-damaged', `${key}: expected LSN ${first_lsn} to ${last_lsn}, got ${actual}`);
+    }
+    return reader;
+  }
+
+  /**
+   * Sends all records of a request. Where the stream refuses them it is given half, and half of that, so that all before
+   * the one it does not take get through and that one is named.
+   */
+  async #send(records: StreamRecord[], run: Run): Promise<void> {
+    for (let left = records; left.length > 0; ) {
+      let some = left;
+      while (!(await this.#isTaken(some, run))) some = some.slice(0, Math.ceil(some.length / 2));
+      left = left.slice(some.length);
+    }
+  }
+
+  /** False when they are refused, and there is more than one; throws when there is not. */
+  async #isTaken(records: StreamRecord[], run: Run): Promise<boolean> {
+    const { table, binding, source, ports, streams } = this.#parts;
+    const [firstLsn, lastLsn] = [lsnOf(records[0]!), lsnOf(records.at(-1)!)];
+    await run.keepArmed();
+    const startedMs = ports.clock.now();
+    try {
+      const sent = ports.streams.send(binding, records);
+      await ports.clock.within(sent, LIMITS.streamCallMsMax, `send of ${records.length} records to ${binding}`);
+    } catch (error) {
+      if (!(error instanceof OwnError) || error.kind !== 'stream-refused') throw error;
+      if (records.length > 1) return false;
+      throw new OwnError('stream-refused', `${table.name} LSN ${firstLsn}: ${error.message}`);
+    }
+    // Only now: a stream that said nothing may have nothing.
+    streams.acknowledge(table.name, binding, { firstLsn, lastLsn });
+    const duration_ms = Math.max(0, ports.clock.now() - startedMs);
+    const told = { source, table: table.name, target: binding, rows: records.length };
+    ports.log('stream_sent', { ...told, first_lsn: firstLsn, last_lsn: lastLsn, duration_ms });
+    return true;
+  }
+}
+
+/** The step that sends a table to its stream. */
+export function streamStep(table: Table): string {
+  return `stream:${table.name}`;
+}
+
+/** Rows as records, as many to a request as it takes, and at least one. */
+function* requestsOf(table: Table, rows: Value[][]): Generator<StreamRecord[]> {
+  let request: StreamRecord[] = [];
+  let bytes = BRACKET_BYTES;
+  for (const row of rows) {
+    const record = streamRecord(table, row);
+    const more = Buffer.byteLength(JSON.stringify(record)) + COMMA_BYTES;
+    if (request.length > 0 && bytes + more > LIMITS.streamRequestBytesMax) {
+      yield request;
+      request = [];
+      bytes = BRACKET_BYTES;
+    }
+    request.push(record);
+    bytes += more;
+  }
+  if (request.length > 0) yield request;
+}
+
+const BRACKET_BYTES = 2;
+const COMMA_BYTES = 1;
+
+function lsnOf({ _lsn: lsn }: StreamRecord): number {
+  return Number(lsn);
+}
+
+/** What goes wrong in reading a file is the file's doing, unless the bucket did not answer. */
+async function readable<T>({ key }: ReadableFile, read: () => Promise<T>): Promise<T> {
+  try {
+    return await read();
+  } catch (error) {
+    throw error instanceof OwnError ? error : new OwnError('lake-damaged', `${key}: ${messageOf(error)}`);
+  }
+}

@@ -1,0 +1,53 @@
+import type { Column } from '../../../schemas/column.ts';
+import type { Table } from '../../../schemas/table.ts';
+import type { ColumnFacts, DataFileFacts } from '../../parquet/footer.ts';
+import type { ColumnValues, DataFileEntry } from '../format/manifest.ts';
+import { lowerBound, upperBound } from '../format/single-value.ts';
+
+/** A data file that lies under its table's location. `facts` are those of the object's own footer. */
+export interface PlacedFile {
+  /** With its scheme: `s3://bucket/…`. */
+  path: string;
+  bytes: number;
+  facts: DataFileFacts;
+}
+
+/** The entry of a data file: counts, sizes and bounds of its columns by field id, for columns the table has. */
+export function dataFileEntry(table: Table, { path, bytes, facts }: PlacedFile): DataFileEntry {
+  const known = facts.columns.flatMap(column => {
+    const declared = table.columns.find(({ fieldId }) => fieldId === column.fieldId);
+    return declared ? [{ declared, column }] : [];
+  });
+  const columns = known.map(({ column }) => column);
+  return {
+    content: 0,
+    file_path: path,
+    file_format: 'PARQUET',
+    partition: {},
+    record_count: BigInt(facts.rows),
+    file_size_in_bytes: BigInt(bytes),
+    column_sizes: counts(columns, column => column.bytes),
+    value_counts: counts(columns, column => column.values),
+    null_value_counts: counts(columns, column => column.nulls),
+    lower_bounds: bounds(known, (declared, { min }) => (min === null ? null : lowerBound(declared.type, min))),
+    upper_bounds: bounds(known, (declared, { max }) => (max === null ? null : upperBound(declared.type, max))),
+    split_offsets: facts.rowGroupOffsets.map(BigInt),
+  };
+}
+
+function counts(columns: ColumnFacts[], count: (column: ColumnFacts) => number | null): ColumnValues<bigint> {
+  return columns.flatMap(column => {
+    const value = count(column);
+    return value === null ? [] : [{ key: column.fieldId, value: BigInt(value) }];
+  });
+}
+
+function bounds(
+  known: { declared: Column; column: ColumnFacts }[],
+  bound: (declared: Column, column: ColumnFacts) => Uint8Array | null,
+): ColumnValues<Uint8Array> {
+  return known.flatMap(({ declared, column }) => {
+    const value = bound(declared, column);
+    return value === null ? [] : [{ key: declared.fieldId, value }];
+  });
+}

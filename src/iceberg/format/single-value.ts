@@ -1,0 +1,59 @@
+import type { ColumnType } from '../../../schemas/column.ts';
+import type { ColumnBound } from '../../parquet/footer.ts';
+
+/** Bounds of text are cut to so many code points, as every Iceberg writer does by default (`truncate(16)`). */
+export const BOUND_CODE_POINTS = 16;
+const LAST_CODE_POINT = 0x10ffff;
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true, fatal: true });
+
+/**
+ * A lower bound in the binary form of the Iceberg spec, Appendix D: Binary single-value serialization. Null where the
+ * value is no bound of its type, so that nothing is left out by a reader.
+ */
+export function lowerBound(type: ColumnType, value: ColumnBound): Uint8Array | null {
+  return type === 'utf8' ? cutText(value, codePoints => codePoints) : singleValue(type, value);
+}
+
+/** An upper bound; of text that is cut, the last code point that can be is raised by one. Null where there is none. */
+export function upperBound(type: ColumnType, value: ColumnBound): Uint8Array | null {
+  return type === 'utf8' ? cutText(value, raised) : singleValue(type, value);
+}
+
+function cutText(value: ColumnBound, close: (codePoints: number[]) => number[] | null): Uint8Array | null {
+  const text = decoded(value);
+  if (text === null) return null;
+  const codePoints = Array.from(text, character => character.codePointAt(0)!);
+  if (codePoints.length <= BOUND_CODE_POINTS) return value as Uint8Array;
+  const closed = close(codePoints.slice(0, BOUND_CODE_POINTS));
+  return closed && new TextEncoder().encode(String.fromCodePoint(...closed));
+}
+
+/** The text of UTF-8 bytes; null when they are none: half a character is no bound of texts. */
+function decoded(value: ColumnBound): string | null {
+  if (!(value instanceof Uint8Array)) return null;
+  try {
+    return decoder.decode(value);
+  } catch {
+    return null;
+  }
+}
+
+/** The least text that is above all that start with these code points; null when each is the last there is. */
+function raised(codePoints: number[]): number[] | null {
+  const at = codePoints.findLastIndex(codePoint => codePoint !== LAST_CODE_POINT);
+  if (at === -1) return null;
+  // Surrogates are no characters: UTF-8 has no bytes for them.
+  const next = codePoints[at] === 0xd7ff ? 0xe000 : codePoints[at]! + 1;
+  return [...codePoints.slice(0, at), next];
+}
+
+function singleValue(type: ColumnType, value: ColumnBound): Uint8Array | null {
+  if (type === 'boolean') return typeof value === 'boolean' ? Uint8Array.of(value ? 1 : 0) : null;
+  const view = new DataView(new ArrayBuffer(type === 'int64' ? 8 : 4));
+  if (type === 'int64' && typeof value === 'bigint') view.setBigInt64(0, value, true);
+  else if (type === 'int32' && typeof value === 'number') view.setInt32(0, value, true);
+  // Spec, Entries in Manifests: NaNs are not permitted as bounds.
+  else if (type === 'float' && typeof value === 'number' && !Number.isNaN(value)) view.setFloat32(0, value, true);
+  else return null;
+  return new Uint8Array(view.buffer);
+}

@@ -1,0 +1,55 @@
+import { isSecretSetting } from '../../config.ts';
+import { SettingError } from '../../errors.ts';
+import { type Environment, enabledSources, foundSettings, withRegistry } from '../settings.ts';
+
+/** What a deployed worker is given, apart by how it gets there. */
+export interface DeploySettings {
+  /** Shown to whoever may see the worker's configuration. */
+  vars: Record<string, string>;
+  /** Handed over by themselves, and never shown. */
+  secrets: Record<string, string>;
+  /** What a person should know of them, one sentence each. */
+  notes: string[];
+}
+
+/** A deployed worker can be asked by anyone: a shorter token can be guessed, and `local` is known. */
+const TOKEN_LENGTH_MIN = 8;
+
+const PRIVATE_HOST =
+  /^(localhost|[^.:]+|.*\.(local|localhost|internal|lan)|127\..*|10\..*|192\.168\..*|169\.254\..*|172\.(1[6-9]|2\d|3[01])\..*|\[(::1|f[cd].*)\])$/;
+
+/**
+ * The worker's settings out of an environment, and the registry of the npm client, each checked. Throws `SettingError`
+ * with the first wrong or missing one.
+ */
+export function readDeploySettings(env: Environment): DeploySettings {
+  const found = foundSettings(withRegistry(env));
+  for (const [name, value] of Object.entries(found)) refuseCredentials(name, value);
+  enabledSources(found);
+  const token = found.ADMIN_TOKEN;
+  if (token !== undefined && (token.length < TOKEN_LENGTH_MIN || /\s/.test(token))) {
+    const expected = `a secret of at least ${TOKEN_LENGTH_MIN} characters without spaces, since anyone can ask the worker`;
+    throw new SettingError(`ADMIN_TOKEN: expected ${expected}, got (hidden)`);
+  }
+  const entries = Object.entries(found);
+  const vars = Object.fromEntries(entries.filter(([name]) => !isSecretSetting(name)));
+  const secrets = Object.fromEntries(entries.filter(([name]) => isSecretSetting(name)));
+  return { vars, secrets, notes: notesOn(vars) };
+}
+
+/** Settings are shown, in the configuration and in what is said of failures: a password would be too. */
+function refuseCredentials(name: string, value: string): void {
+  if (!URL.canParse(value)) return;
+  const { username, password } = new URL(value);
+  if (username || password) throw new SettingError(`${name}: expected a URL without user and password, got (hidden)`);
+}
+
+function notesOn(vars: Record<string, string>): string[] {
+  const unreachable = Object.entries(vars)
+    .filter(([, value]) => /^https?:/.test(value) && PRIVATE_HOST.test(new URL(value).hostname))
+    .map(([name, value]) => `${name} is ${value}, which Cloudflare cannot reach: set it to an address that it can.`);
+  const contact = vars.CONTACT
+    ? []
+    : ['CONTACT is not set: no upstream can tell who asks; set it to a URL or an address of yours.'];
+  return [...unreachable, ...contact];
+}

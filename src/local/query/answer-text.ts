@@ -1,0 +1,52 @@
+import { cutTo, widthOf } from '../../sql/text-width.ts';
+import { plainText } from '../program.ts';
+import type { Answer } from './tables.ts';
+
+/** An answer as a person sees it. */
+export type Shown = Omit<Answer, 'types'>;
+
+/** Cells wider than this are cut in the aligned form. */
+const CELL_WIDTH_MAX = 60;
+
+/** A JSON array of objects, one a row. */
+export function asJson({ columns, rows }: Answer): string {
+  const objects = rows.map(row => Object.fromEntries(columns.map((column, i) => [column, row[i]])));
+  return `[${objects.map(object => `\n  ${JSON.stringify(object)}`).join(',')}\n]\n`;
+}
+
+/** Lines of values between commas after a line of names; null is nothing, an empty text is two quotes. */
+export function asCsv({ columns, rows }: Answer): string {
+  const line = (values: unknown[]) => `${values.map(csvValue).join(',')}\n`;
+  return [columns, ...rows].map(line).join('');
+}
+
+/** Columns one under the other, numbers to the right, and how many rows there are. */
+export function asTable({ columns, numeric, rows }: Shown): string {
+  const cells = rows.map(row => row.map(cellText));
+  const heads = columns.map(cellText);
+  const widths = heads.map((head, i) => cells.reduce((width, row) => Math.max(width, widthOf(row[i]!)), widthOf(head)));
+  const line = (texts: string[]) =>
+    texts
+      .map((text, i) => pad(text, widths[i]!, numeric[i]!))
+      .join('  ')
+      .trimEnd();
+  const rule = widths.map(width => '-'.repeat(width)).join('  ');
+  const count = rows.length === 1 ? '(1 row)' : `(${rows.length} rows)`;
+  return [line(heads), rule, ...cells.map(line), count, ''].join('\n');
+}
+
+function csvValue(value: unknown): string {
+  if (value === null || value === undefined) return '';
+  const text = typeof value === 'object' ? JSON.stringify(value) : String(value);
+  return text === '' || /[",\r\n]|^\s|\s$/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
+
+function cellText(value: unknown): string {
+  if (value === null) return 'NULL';
+  return cutTo(plainText(typeof value === 'object' ? JSON.stringify(value) : String(value)), CELL_WIDTH_MAX);
+}
+
+function pad(text: string, width: number, right: boolean): string {
+  const space = ' '.repeat(width - widthOf(text));
+  return right ? space + text : text + space;
+}

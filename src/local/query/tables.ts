@@ -1,0 +1,201 @@
+import path from 'node:path';
+import {
+  type DuckDBConnection,
+  DuckDBInstance,
+  DuckDBTypeId,
+  type DuckDBValueConverter,
+  type Json,
+  JsonDuckDBValueConverter,
+  StatementType,
+} from '@duckdb/node-api';
+import type { Column, ColumnType } from '../../../schemas/column.ts';
+import type { Table } from '../../../schemas/table.ts';
+import { messageOf } from '../../errors.ts';
+import { currentColumns, NAMESPACE, type Names } from '../../sql/names.ts';
+import { forLocalEngine, type Rewritten } from '../../sql/rewrite.ts';
+import { SqlError } from '../../sql/sql-error.ts';
+import { readStatement } from '../../sql/statement.ts';
+import type { CachedFiles } from './lake.ts';
+
+/** What a query gave. `numeric` says which columns hold numbers, `types` are DuckDB's names of their types. */
+export interface Answer {
+  columns: string[];
+  types: string[];
+  numeric: boolean[];
+  rows: (Json | null)[][];
+}
+
+/** The lake's tables in SQL. */
+export interface Tables {
+  /**
+   * Answers one statement that only reads, with its first rows where `rowsMax` is given. Throws `SqlError` with the
+   * place where the query is wrong.
+   */
+  query(text: string, options?: { rowsMax?: number; signal?: AbortSignal }): Promise<Answer>;
+  close(): void;
+}
+
+const SQL_TYPES: Record<ColumnType, string> = {
+  utf8: 'VARCHAR',
+  int32: 'INTEGER',
+  int64: 'BIGINT',
+  float: 'FLOAT',
+  boolean: 'BOOLEAN',
+};
+
+/**
+ * Opens the cached data files as tables: `<table>` has the current rows, `<table>_history` every row with its lineage,
+ * `r2_sql('<bucket>/<prefix>/partitions.parquet')` the current rows by the table's place in the lake, and
+ * `<namespace>.<table>` every row, as the catalog's own table has. Nothing else can be read, and nothing written.
+ */
+export async function openTables(options: {
+  bucket: string;
+  tables: readonly Table[];
+  files: CachedFiles;
+  namespace?: string;
+}): Promise<Tables> {
+  const { tables, files, namespace = NAMESPACE } = options;
+  const names: Names = { bucket: options.bucket, namespace, tables };
+  const instance = await DuckDBInstance.create(':memory:', {
+    autoinstall_known_extensions: 'false',
+    autoload_known_extensions: 'false',
+    errors_as_json: 'true',
+  });
+  const connection = await instance.connect();
+  await connection.run(`CREATE SCHEMA ${name(namespace)}`);
+  for (const table of tables) {
+    await connection.run(historyView(table, files.get(table.name) ?? []));
+    await connection.run(currentView(table));
+    const history = name(`${table.name}_history`);
+    await connection.run(`CREATE VIEW ${name(namespace)}.${name(table.name)} AS FROM main.${history}`);
+  }
+  // What the check of a query lets through by mistake must not get at this machine's files either.
+  const folders = new Set([...files.values()].flat().map(file => `${path.dirname(file)}/`));
+  await connection.run(`SET allowed_directories = [${[...folders].map(text).join(', ')}]::VARCHAR[]`);
+  await connection.run('SET enable_external_access = false');
+  await connection.run('SET lock_configuration = true');
+  return {
+    query: (sql, more = {}) => query(connection, { sql, names, ...more }),
+    close() {
+      connection.closeSync();
+      instance.closeSync();
+    },
+  };
+}
+
+function historyView(table: Table, files: string[]): string {
+  const source = files.length === 0 ? emptySource(table.columns) : `FROM ${readFiles(table.columns, files)}`;
+  return `CREATE VIEW ${name(`${table.name}_history`)} AS ${source}`;
+}
+
+/** Columns are found by field id: a file of an earlier version gives null where it has none. */
+function readFiles(columns: Column[], files: string[]): string {
+  const schema = columns.map(
+    column =>
+      `${column.fieldId}: {name: ${text(column.name)}, type: ${text(SQL_TYPES[column.type])}, default_value: NULL}`,
+  );
+  const list = files.map(text).join(', ');
+  return `read_parquet([${list}], schema = MAP {${schema.join(', ')}}, hive_partitioning = false)`;
+}
+
+function emptySource(columns: Column[]): string {
+  return `SELECT ${columns.map(column => `CAST(NULL AS ${SQL_TYPES[column.type]}) AS ${name(column.name)}`).join(', ')} WHERE false`;
+}
+
+/** The newest row of each key unless it is a deletion. Only keys and LSNs are read to find it. */
+function currentView(table: Table): string {
+  const history = name(`${table.name}_history`);
+  const columns = currentColumns(table).map(name);
+  const newest = `SELECT max(_lsn) FROM ${history} GROUP BY ${table.key.map(name).join(', ')}`;
+  return `CREATE VIEW ${name(table.name)} AS
+    SELECT ${columns.join(', ')} FROM ${history} WHERE _op <> 'delete' AND _lsn IN (${newest})`;
+}
+
+async function query(
+  connection: DuckDBConnection,
+  { sql, names, rowsMax, signal }: { sql: string; names: Names; rowsMax?: number; signal?: AbortSignal },
+): Promise<Answer> {
+  const rewritten = forLocalEngine(readStatement(sql, names));
+  let interrupts: NodeJS.Timeout | undefined;
+  // The engine forgets an interrupt that comes before it has begun.
+  const interrupt = () => {
+    interrupts ??= setInterval(() => connection.interrupt(), INTERRUPT_MS);
+  };
+  signal?.addEventListener('abort', interrupt);
+  try {
+    signal?.throwIfAborted();
+    const statements = await connection.extractStatements(rewritten.text);
+    const statement = await statements.prepare(0);
+    if (statements.count !== 1 || !READING.has(statement.statementType)) {
+      throw new SqlError('query: expected one that only reads, got another', { at: 0, hint: 'Write a SELECT.' });
+    }
+    const reader = await (rowsMax === undefined ? statement.runAndReadAll() : statement.streamAndReadUntil(rowsMax));
+    const types = reader.columnTypes();
+    return {
+      columns: reader.deduplicatedColumnNames(),
+      types: types.map(String),
+      numeric: types.map(type => NUMERIC.has(type.typeId)),
+      rows: reader.convertRows(toJson).slice(0, rowsMax),
+    };
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw error instanceof SqlError ? error : engineError(messageOf(error), rewritten);
+  } finally {
+    signal?.removeEventListener('abort', interrupt);
+    clearInterval(interrupts);
+  }
+}
+
+const INTERRUPT_MS = 20;
+const READING = new Set([StatementType.SELECT, StatementType.EXPLAIN]);
+
+/** DuckDB's own error, which it gives as JSON, as one at a place of the user's text. */
+function engineError(message: string, { text: rewritten, originOf }: Rewritten): SqlError {
+  const json = /\{.*\}/s.exec(message)?.[0];
+  if (json === undefined) return new SqlError(message, { at: null, hint: READ_HINT });
+  const { exception_type: kind, exception_message: reason, position } = JSON.parse(json) as Record<string, string>;
+  const at = position === undefined ? null : originOf(indexOfByte(rewritten, Number(position)));
+  return new SqlError(`${kind} error: ${reason?.trimEnd()}`, { at, hint: READ_HINT });
+}
+
+const READ_HINT = 'DESCRIBE <table> lists the columns of a table.';
+
+/** The engine counts bytes of UTF-8. */
+function indexOfByte(content: string, byte: number): number {
+  return new TextDecoder().decode(new TextEncoder().encode(content).subarray(0, byte)).length;
+}
+
+const NUMERIC = new Set([
+  DuckDBTypeId.TINYINT,
+  DuckDBTypeId.SMALLINT,
+  DuckDBTypeId.INTEGER,
+  DuckDBTypeId.BIGINT,
+  DuckDBTypeId.UTINYINT,
+  DuckDBTypeId.USMALLINT,
+  DuckDBTypeId.UINTEGER,
+  DuckDBTypeId.UBIGINT,
+  DuckDBTypeId.HUGEINT,
+  DuckDBTypeId.UHUGEINT,
+  DuckDBTypeId.FLOAT,
+  DuckDBTypeId.DOUBLE,
+  DuckDBTypeId.DECIMAL,
+]);
+
+/** Digits that a JSON number keeps. */
+const DIGITS_MAX = 15;
+
+/** JSON's own types: whole numbers are numbers as long as they are exact, else text. */
+const toJson: DuckDBValueConverter<Json> = (value, type, converter) => {
+  if (typeof value === 'bigint') return Number.isSafeInteger(Number(value)) ? Number(value) : String(value);
+  const json = JsonDuckDBValueConverter(value, type, converter);
+  if (type.typeId !== DuckDBTypeId.DECIMAL || typeof json !== 'string') return json;
+  return json.replace(/\D/g, '').length <= DIGITS_MAX ? Number(json) : json;
+};
+
+function name(identifier: string): string {
+  return `"${identifier.replaceAll('"', '""')}"`;
+}
+
+function text(value: string): string {
+  return `'${value.replaceAll("'", "''")}'`;
+}

@@ -1,0 +1,61 @@
+import type { WatchedPart, WatchPart } from '../contract/watched-keys.ts';
+import { messageOf } from '../errors.ts';
+import type { LogFields } from '../log.ts';
+import type { Agenda } from '../sources/source.ts';
+
+/** Keys for an agenda, as a queue carries them: `id` is what the source that sends them knows each by. */
+export interface KeysMessage {
+  source: string;
+  target: string;
+  keys: { id: number; key: string }[];
+}
+
+interface Parts {
+  /** A source's object. */
+  office: (source: string) => {
+    watchKeys(part: WatchPart): Promise<WatchedPart>;
+    keysArrived(ids: number[]): Promise<void>;
+  };
+  /** How a source's agenda reads keys; undefined where it has none. */
+  rules: (source: string) => Pick<Agenda<unknown>, 'read'> | undefined;
+  log: (event: string, fields: LogFields) => void;
+}
+
+/**
+ * Brings keys to the agenda they are for, then tells their source that they have arrived. To bring them twice makes no
+ * difference; what is no key in the agenda's eyes has arrived as well.
+ */
+export async function consumeKeys(
+  messages: readonly { body: unknown; ack(): void; retry(): void }[],
+  { office, rules, log }: Parts,
+): Promise<void> {
+  for (const message of messages) {
+    const body = message.body as KeysMessage;
+    const agenda = isKeys(body) ? rules(body.target) : undefined;
+    if (!agenda) {
+      log('keys_refused', { reason: 'expected keys for an agenda, got another message' });
+      message.ack();
+      continue;
+    }
+    const { source, target, keys } = body;
+    const read = keys.flatMap(({ id, key }) => {
+      const one = agenda.read(key);
+      return 'key' in one ? [{ line: id, ...one }] : [];
+    });
+    try {
+      const { added } = await office(target).watchKeys({ atMs: null, keys: read });
+      await office(source).keysArrived(keys.map(({ id }) => id));
+      log('keys_arrived', { source, target, keys: keys.length, added });
+      message.ack();
+    } catch (error) {
+      log('keys_failed', { source, target, keys: keys.length, reason: messageOf(error) });
+      message.retry();
+    }
+  }
+}
+
+function isKeys(body: Partial<KeysMessage> | null): body is KeysMessage {
+  const { source, target, keys } = body ?? {};
+  if (typeof source !== 'string' || typeof target !== 'string' || !Array.isArray(keys)) return false;
+  return keys.every(one => Number.isSafeInteger(one?.id) && typeof one.key === 'string');
+}

@@ -1,0 +1,248 @@
+import { parseArgs } from 'node:util';
+import { type Answer, type Faults, makeFaults } from '../../stand-in/faults.ts';
+import { type RequestLog, startServer } from '../../stand-in/server.ts';
+import { type Documents, madeUpName, madeUpRev, makeDocuments, templateNames } from './documents.ts';
+import { downloadsAnswer } from './downloads.ts';
+import { type Feed, feedPage, makeFeed, readFeedQuery } from './feed.ts';
+import { listPage, readListQuery } from './list.ts';
+import { type Downloads, type FeedRow, NPM_RECORDINGS, type Recordings, readRecordings } from './recordings.ts';
+
+export type { Answer } from '../../stand-in/faults.ts';
+export type { ReplayRequest, RequestLog } from '../../stand-in/server.ts';
+export type { Downloads, FeedRow } from './recordings.ts';
+
+export interface ReplayOptions {
+  /** A folder of recordings. */
+  folder?: string;
+  /** 0 is any free port. */
+  port?: number;
+  /** Whether the hand-made entries are in the feed; their documents are served either way. */
+  handMade?: boolean;
+  /** Only these recorded ids are in the feed. */
+  only?: string[];
+  /** So many changes of made-up names follow the recorded ones. */
+  changes?: number;
+  /** How many made-up names those changes are spread over; one each if not given. */
+  names?: number;
+  /** How many rows of the feed are released at the start; all if not given. */
+  rows?: number;
+  /** The share of requests that fail, 0 to 1: status 500, status 429 or a cut connection, by `seed`. */
+  failShare?: number;
+  seed?: number;
+  /** Whether bodies are compressed for clients that accept it. */
+  gzip?: boolean;
+}
+
+/** A change a test makes itself. Without `rev` it is the next one; an object gets `_id`, `_rev` and `name` if it has none. */
+export interface PushedChange {
+  id: string;
+  rev?: string;
+  deleted?: boolean;
+  document?: string | Uint8Array | Record<string, unknown>;
+}
+
+/** A running replay. The four addresses are what the npm source's settings take. */
+export interface Replay {
+  origin: string;
+  feedUrl: string;
+  registryUrl: string;
+  downloadsUrl: string;
+  requests: RequestLog;
+  /** Releases the next rows of the feed that wait, and gives them. */
+  release(count?: number): FeedRow[];
+  /** How many rows wait. */
+  waiting(): number;
+  /** Adds a change and releases it at once. */
+  pushChange(change: PushedChange): FeedRow;
+  /** Counts the feed anew from a number, as after a move of npm's database. */
+  renumber(firstSeq: number): void;
+  /** Gives these answers first, to a package name or to every path that begins with a `/…`; the last one for ever if told to. */
+  fault(target: string, answers: Answer[], options?: { repeat?: boolean }): void;
+  clearFaults(): void;
+  /** How many requests `failShare` made fail. */
+  failed(): number;
+  /** The released rows the feed shows, ascending: the newest of each id. */
+  rows(): FeedRow[];
+  updateSeq(): number;
+  /** The bytes a name's newest document is served with, once its faults are over; null where that is no status 200. */
+  documentOf(name: string): Uint8Array | null;
+  downloadsOf(name: string): Downloads | null;
+  close(): Promise<void>;
+}
+
+/** Stands in for npm's feed, registry and downloads API on this machine, with recorded answers. */
+export async function startReplay(options: ReplayOptions = {}): Promise<Replay> {
+  const { folder = NPM_RECORDINGS, port = 0, rows = Number.POSITIVE_INFINITY, gzip = true, failShare, seed } = options;
+  const recordings = readRecordings(folder);
+  const feed = makeFeed(recordedRows(recordings, options), recordings.feed[0]?.seq ?? 0);
+  const madeUp = addMadeUp(feed, recordings, options);
+  feed.release(rows);
+  const faults = makeFaults({ failShare, seed });
+  // Documents hold the server's own origin, which is known once it listens; nobody asks before.
+  let documents: Documents;
+  const revOf = (name: string) => feed.newest(name)?.changes[0]?.rev;
+  const { server, origin, requests } = await startServer({ port, gzip }, (url, method) =>
+    answerTo({ url, method, feed, documents, faults, revOf }),
+  );
+  documents = makeDocuments({ recordings, origin, originalOf: name => madeUp.get(name) ?? null });
+
+  return {
+    origin,
+    feedUrl: `${origin}/registry`,
+    registryUrl: origin,
+    downloadsUrl: origin,
+    requests,
+    release: (count = Number.POSITIVE_INFINITY) => feed.release(count),
+    waiting: feed.waiting,
+    pushChange: change => pushChange(change, { feed, documents, recordings }),
+    renumber: feed.renumber,
+    fault: faults.add,
+    clearFaults: faults.clear,
+    failed: faults.failed,
+    rows: feed.rows,
+    updateSeq: feed.updateSeq,
+    documentOf: name => documents.newest(name, revOf(name)),
+    downloadsOf: name => documents.downloads(name) ?? null,
+    close: () =>
+      new Promise(resolve => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+function recordedRows(recordings: Recordings, { handMade = true, only }: ReplayOptions): FeedRow[] {
+  return recordings.feed
+    .filter(({ id }) => handMade || !recordings.handMade.has(id))
+    .filter(({ id }) => only === undefined || only.includes(id));
+}
+
+/** Adds the changes of made-up names, round after round, and tells which recording each name is a copy of. */
+function addMadeUp(
+  feed: Feed,
+  recordings: Recordings,
+  { changes = 0, names = changes }: ReplayOptions,
+): Map<string, string> {
+  const originals = templateNames(recordings);
+  const madeUp = new Map<string, string>();
+  for (let i = 0; i < changes; i++) {
+    const { name, original } = madeUpName(originals, i % names);
+    madeUp.set(name, original);
+    feed.add({ id: name, rev: madeUpRev(name, Math.floor(i / names) + 1) });
+  }
+  return madeUp;
+}
+
+function pushChange(
+  { id, rev, deleted = false, document }: PushedChange,
+  { feed, documents, recordings }: { feed: Feed; documents: Documents; recordings: Recordings },
+): FeedRow {
+  const before = feed.newest(id)?.changes[0]?.rev ?? recordings.packuments.get(id)?.rev ?? '0-';
+  const next = rev ?? madeUpRev(id, Number.parseInt(before, 10) + 1);
+  if (deleted) documents.remove(id);
+  else if (document === undefined) documents.restore(id);
+  else if (typeof document === 'string' || document instanceof Uint8Array) documents.put(id, document);
+  else documents.put(id, JSON.stringify({ _id: id, _rev: next, name: id, ...document }));
+  return feed.push({ id, rev: next, deleted });
+}
+
+interface Asked {
+  url: URL;
+  method: string;
+  feed: Feed;
+  documents: Documents;
+  faults: Faults;
+  revOf(name: string): string | undefined;
+}
+
+const FEED_HEADERS = { 'cache-control': 'max-age=14400' };
+const DOCUMENT_HEADERS = { 'cache-control': 'public, max-age=300', vary: 'accept-encoding, accept' };
+const DOWNLOADS = /^\/downloads\/point\/([^/]+)\/(.+)$/;
+
+function answerTo(asked: Asked): Answer {
+  const { url, method, faults } = asked;
+  if (method !== 'GET' && method !== 'HEAD') return refusal(405, 'Method Not Allowed');
+  const name = nameIn(url.pathname);
+  if (name === null) return refusal(400, 'Bad Request');
+  const fault = faults.next({ path: url.pathname, name });
+  if (fault?.status !== undefined) return fault;
+  return { ...usualAnswer(asked, name), ...fault };
+}
+
+function usualAnswer({ url, feed, documents, revOf }: Asked, name: string): Answer {
+  if (url.pathname === '/') return { body: rootOf(feed) };
+  if (url.pathname === '/registry/_changes') {
+    const query = readFeedQuery(url.searchParams);
+    if (typeof query === 'string') return refusal(400, query);
+    return { headers: FEED_HEADERS, body: feedPage(feed, query) };
+  }
+  if (url.pathname === '/registry/_all_docs') {
+    const query = readListQuery(url.searchParams);
+    if (typeof query === 'string') return refusal(400, query);
+    return { headers: FEED_HEADERS, body: listPage(feed, query) };
+  }
+  const [, period, names] = DOWNLOADS.exec(url.pathname) ?? [];
+  if (period !== undefined && names !== undefined) {
+    return downloadsAnswer(period, decodeURIComponent(names), documents.downloads);
+  }
+  const answer = documents.answer(name, revOf(name));
+  if (answer === null) return refusal(404, 'Not found');
+  return answer.status === 200 ? { ...answer, headers: { ...DOCUMENT_HEADERS, ...answer.headers } } : answer;
+}
+
+/** The root document: the feed's head, and how many names are not deleted. */
+function rootOf(feed: Feed): string {
+  const doc_count = feed.rows().filter(row => !row.deleted).length;
+  return JSON.stringify({ db_name: 'registry', doc_count, update_seq: feed.updateSeq() });
+}
+
+/** The package name a path asks for, decoded once; null when it is badly encoded. */
+function nameIn(pathname: string): string | null {
+  try {
+    return decodeURIComponent(pathname.slice(1));
+  } catch {
+    return null;
+  }
+}
+
+function refusal(status: number, error: string): Answer {
+  return { status, body: JSON.stringify({ error }) };
+}
+
+/** Reads the command line, starts a replay and releases rows at the asked pace. */
+async function main(): Promise<void> {
+  const number = { type: 'string' } as const;
+  const { values } = parseArgs({
+    options: {
+      folder: { type: 'string' },
+      port: number,
+      changes: number,
+      names: number,
+      rows: number,
+      'release-per-second': number,
+      'fail-share': number,
+      seed: number,
+      'no-hand-made': { type: 'boolean', default: false },
+    },
+  });
+  const numberOf = (text: string | undefined) => (text === undefined ? undefined : Number(text));
+  const replay = await startReplay({
+    folder: values.folder,
+    port: numberOf(values.port),
+    changes: numberOf(values.changes),
+    names: numberOf(values.names),
+    rows: numberOf(values.rows) ?? (values['release-per-second'] === undefined ? undefined : 0),
+    failShare: numberOf(values['fail-share']),
+    seed: numberOf(values.seed),
+    handMade: !values['no-hand-made'],
+  });
+  const perSecond = numberOf(values['release-per-second']);
+  if (perSecond !== undefined) setInterval(() => replay.release(perSecond), 1000).unref();
+  const { feedUrl, registryUrl, downloadsUrl } = replay;
+  process.stdout.write(
+    `NPM_FEED_URL=${feedUrl}\nNPM_REGISTRY_URL=${registryUrl}\nNPM_DOWNLOADS_URL=${downloadsUrl}\nNPM_START=0\n`,
+  );
+  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => replay.close());
+}
+
+if (import.meta.main) await main();

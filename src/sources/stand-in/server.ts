@@ -1,0 +1,121 @@
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { constants, gzipSync } from 'node:zlib';
+import { toBytes } from '../npm/stand-in/documents.ts';
+import type { Answer } from './faults.ts';
+
+/** Recent requests kept, and different paths counted: a replay may run for days. */
+const RECENT_MAX = 10_000;
+const PATHS_MAX = 200_000;
+/** Smaller bodies are not worth compressing. */
+const GZIP_BYTES_MIN = 1024;
+
+/** One request a replay was asked: its path as sent, its query without `?`, and the status it was given. */
+export interface ReplayRequest {
+  method: string;
+  path: string;
+  query: string;
+  userAgent: string | null;
+  ifNoneMatch: string | null;
+  at: number;
+  /** 0 while it is under way, and for a connection that was cut or got no answer. */
+  status: number;
+}
+
+/** What a replay was asked so far. */
+export interface RequestLog {
+  /** The newest 10,000, oldest first. */
+  recent: ReplayRequest[];
+  total: number;
+  /** How often a path was asked for. */
+  count(path: string): number;
+  /** Answers by status; cut connections under 0. */
+  statuses: Map<number, number>;
+}
+
+/** Starts a server on the loopback interface; port 0 is any free one. `answerTo` gives what to say to each request. */
+export async function startServer(
+  { port, gzip }: { port: number; gzip: boolean },
+  answerTo: (url: URL, method: string) => Answer,
+): Promise<{ server: Server; origin: string; requests: RequestLog }> {
+  const paths = new Map<string, number>();
+  const requests: RequestLog = { recent: [], total: 0, count: path => paths.get(path) ?? 0, statuses: new Map() };
+  const server = createServer(async (incoming, response) => {
+    const request = noted(incoming, requests, paths);
+    try {
+      const url = new URL(`http://127.0.0.1${incoming.url}`);
+      request.status = await give(incoming, response, answerTo(url, request.method), gzip);
+    } catch (error) {
+      response.destroy(error instanceof Error ? error : undefined);
+    }
+    requests.statuses.set(request.status, (requests.statuses.get(request.status) ?? 0) + 1);
+  });
+  // A connection closed at the moment a client uses it again looks like a fault nobody asked for.
+  server.keepAliveTimeout = 60_000;
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, '127.0.0.1', resolve);
+  });
+  return { server, origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, requests };
+}
+
+function noted(incoming: IncomingMessage, requests: RequestLog, paths: Map<string, number>): ReplayRequest {
+  const [path = '/', query = ''] = (incoming.url ?? '/').split('?', 2);
+  const request: ReplayRequest = {
+    method: incoming.method ?? 'GET',
+    path,
+    query,
+    userAgent: incoming.headers['user-agent'] ?? null,
+    ifNoneMatch: incoming.headers['if-none-match'] ?? null,
+    at: Date.now(),
+    status: 0,
+  };
+  requests.total += 1;
+  requests.recent.push(request);
+  if (requests.recent.length > RECENT_MAX) requests.recent.shift();
+  if (paths.has(path) || paths.size < PATHS_MAX) paths.set(path, (paths.get(path) ?? 0) + 1);
+  return request;
+}
+
+/** Sends one answer and tells its status, 0 when the connection was cut. */
+async function give(
+  incoming: IncomingMessage,
+  response: ServerResponse,
+  answer: Answer,
+  gzip: boolean,
+): Promise<number> {
+  const { status = 200, headers = {}, body: text, cut = false, hold = false, truncateTo, delayMs = 0 } = answer;
+  if (hold) {
+    if (!response.destroyed) await once(response, 'close');
+    return 0;
+  }
+  if (delayMs > 0) await sleep(delayMs);
+  let body = toBytes(text);
+  const etag = status === 200 ? (headers.etag ?? `"${createHash('sha1').update(body).digest('hex')}"`) : null;
+  const sent: Record<string, string | number> = { 'content-type': 'application/json', ...headers };
+  if (etag !== null) sent.etag = etag;
+  if (etag !== null && !cut && incoming.headers['if-none-match'] === etag) {
+    response.writeHead(304, sent).end();
+    return 304;
+  }
+  const accepted = gzip && body.length >= GZIP_BYTES_MIN && /\bgzip\b/.test(incoming.headers['accept-encoding'] ?? '');
+  if (answer.gzip || accepted) {
+    body = gzipSync(body, { level: constants.Z_BEST_SPEED });
+    sent['content-encoding'] = 'gzip';
+  }
+  body = body.subarray(0, truncateTo ?? body.length);
+  sent['content-length'] = body.length;
+  if (cut) {
+    response.writeHead(status, sent);
+    const half = body.subarray(0, body.length >> 1);
+    // It must be on its way before the connection goes, or the client sees no answer at all.
+    if (half.length > 0) await new Promise<void>(resolve => response.write(half, () => resolve()));
+    response.destroy();
+    return 0;
+  }
+  response.writeHead(status, sent).end(incoming.method === 'HEAD' ? undefined : body);
+  return status;
+}

@@ -1,0 +1,54 @@
+import { z } from 'zod';
+import { UpstreamError } from '../../../errors.ts';
+import type { Servers, SourceContext } from '../../source.ts';
+
+const HOUR = 3_600_000;
+
+/** IANA's own word counts within these bounds; where it gives none, a day: the list changes about daily. */
+const FRESH_MS = { min: 1 * HOUR, usual: 24 * HOUR, max: 7 * 24 * HOUR };
+
+/** RFC 9224, 4: each service is a list of name spaces and a list of base URLs. */
+const bootstrapShape = z.looseObject({
+  services: z.array(z.tuple([z.array(z.string()), z.array(z.string())]).rest(z.unknown())),
+});
+
+/**
+ * The base URL of each name space's RDAP server, each ending in a slash; those known while IANA says they are the same.
+ * Throws `UpstreamError`; a list without any server is `wrong-shape`, so that a broken one never replaces a good one.
+ */
+export async function fetchServers<S>(known: Servers | null, url: string, ctx: SourceContext<S>): Promise<Servers> {
+  const headers: Record<string, string> = known?.etag ? { 'if-none-match': known.etag } : {};
+  try {
+    const options = { subject: 'rdap bootstrap', shape: bootstrapShape, headers };
+    const { json, etag, freshMs } = await ctx.fetchJson(url, options);
+    const servers = serversOf(json.services);
+    if (Object.keys(servers).length === 0)
+      throw new UpstreamError('wrong-shape', 'rdap bootstrap: expected servers, got none');
+    return { servers, etag, freshUntilMs: freshUntil(freshMs, ctx.nowMs) };
+  } catch (error) {
+    if (!known || !(error instanceof UpstreamError) || error.status !== 304) throw error;
+    return { ...known, freshUntilMs: freshUntil(null, ctx.nowMs) };
+  }
+}
+
+/** The server of the longest part of a name space that has one (RFC 9224, 4); null where none has. */
+export function longestMatch(space: string, servers: Record<string, string>): string | null {
+  for (let rest = space; rest !== ''; rest = rest.includes('.') ? rest.slice(rest.indexOf('.') + 1) : '') {
+    if (Object.hasOwn(servers, rest)) return servers[rest]!;
+  }
+  return null;
+}
+
+function serversOf(services: z.output<typeof bootstrapShape>['services']): Record<string, string> {
+  const servers: [string, string][] = [];
+  for (const [spaces, urls] of services) {
+    const usable = urls.filter(url => URL.canParse(url) && /^https?:$/.test(new URL(url).protocol));
+    const url = usable.find(candidate => candidate.startsWith('https:')) ?? usable[0];
+    if (url) for (const space of spaces) servers.push([space.toLowerCase(), url.endsWith('/') ? url : `${url}/`]);
+  }
+  return Object.fromEntries(servers);
+}
+
+function freshUntil(freshMs: number | null, nowMs: number): number {
+  return nowMs + Math.min(Math.max(freshMs ?? FRESH_MS.usual, FRESH_MS.min), FRESH_MS.max);
+}

@@ -1,0 +1,62 @@
+import type { AddressInfo } from 'node:net';
+import { createServer, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { toBytes } from '../../npm/stand-in/documents.ts';
+import type { Answer } from '../../stand-in/faults.ts';
+
+/** A server that answers one line with a text, as WHOIS does (RFC 3912). */
+export interface TextServer {
+  /** Host and port. */
+  address: string;
+  /** The lines it was sent, in order. */
+  questions: string[];
+  close(): Promise<void>;
+}
+
+/** Longer than any name: who sends more without a line's end asks nothing. */
+const QUESTION_BYTES_MAX = 1_000;
+
+/** Starts one on the loopback interface; port 0 is any free one. Only `body`, `cut`, `hold` and `delayMs` of an answer count. */
+export async function startTextServer(
+  { port }: { port: number },
+  answerTo: (question: string) => Answer,
+): Promise<TextServer> {
+  const questions: string[] = [];
+  const open = new Set<Socket>();
+  const server = createServer({ allowHalfOpen: true }, socket => {
+    open.add(socket);
+    socket.on('close', () => open.delete(socket)).on('error', () => socket.destroy());
+    let text = '';
+    socket.setEncoding('latin1').on('data', (chunk: string) => {
+      text += chunk;
+      const [question = '', ...rest] = text.split(/\r?\n/);
+      if (rest.length === 0 && text.length <= QUESTION_BYTES_MAX) return;
+      socket.removeAllListeners('data').resume();
+      questions.push(question);
+      void give(socket, answerTo(question));
+    });
+    // Who goes before the question is whole has none.
+    socket.on('end', () => socket.end());
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, '127.0.0.1', resolve);
+  });
+  return {
+    address: `127.0.0.1:${(server.address() as AddressInfo).port}`,
+    questions,
+    async close() {
+      const closed = new Promise<unknown>(resolve => server.close(resolve));
+      for (const socket of open) socket.destroy();
+      await closed;
+    },
+  };
+}
+
+async function give(socket: Socket, { body, cut = false, hold = false, delayMs = 0 }: Answer): Promise<void> {
+  if (hold) return;
+  if (delayMs > 0) await sleep(delayMs);
+  const bytes = toBytes(body);
+  if (cut) socket.write(bytes.subarray(0, bytes.length >> 1), () => socket.resetAndDestroy());
+  else socket.end(bytes);
+}

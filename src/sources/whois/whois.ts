@@ -1,0 +1,248 @@
+import { z } from 'zod';
+import { whoisRecord } from '../../../schemas/whois_record.ts';
+import { CursorError, OwnError, UpstreamError } from '../../errors.ts';
+import { readDomain } from '../names/domain.ts';
+import type { Change, HostRequests, Loaded, Seen, Source, SourceContext } from '../source.ts';
+import { NO_FACTS, type WhoisFacts } from './facts.ts';
+import { nextVisit } from './next-visit.ts';
+import { mergeAnswers, type RdapAnswer, readRdap } from './rdap/answer.ts';
+import { fetchServers, longestMatch } from './rdap/bootstrap.ts';
+import { readWhoisSettings, WHOIS_SETTINGS, type WhoisSettings } from './settings.ts';
+import { decodeText, readWhoisText, refusalOf } from './text/answer.ts';
+import { questionFor, serverOf } from './text/server.ts';
+
+/** A registry answers within a second; one that takes this long is late, and a second try still ends within a visit. */
+const ANSWER_MS_MAX = 9_000;
+
+/** Registries redirect to the server of a name's own part, and from http to https. */
+const REDIRECTS_MAX = 3;
+
+/** Servers of top-level domains without RDAP move once in years: an isolate asks IANA again after this. */
+const SERVER_KEPT_MS = 24 * 3_600_000;
+
+/** Registries write some 5 KiB, registrars 10. */
+const DOCUMENT_BYTES = 64 * 1024;
+
+type Context = SourceContext<WhoisSettings>;
+
+/** What is known of a domain between two visits. */
+interface Known {
+  expiry: string | null;
+  statuses: string[];
+}
+
+/**
+ * Registrations of domains: no feed says what changed, so each watched domain is looked up again when it is due, over
+ * RDAP where its registry has it, else over WHOIS.
+ */
+export const whois: Source<WhoisSettings, null> = {
+  id: 'whois',
+  prefix: 'whois',
+  tables: [whoisRecord],
+  settingNames: WHOIS_SETTINGS,
+  settings: readWhoisSettings,
+  pace: ({ pollMs, requestsPerSecond, requestsPerSecondMax, bootstrapUrl, ianaServer }) => ({
+    ...{ pollMs, settleMs: 0 },
+    hosts: {
+      [new URL(bootstrapUrl).host]: { requestsPerSecond: 1, burst: 2 },
+      [ianaServer]: { requestsPerSecond: 1, burst: 1 },
+    },
+    others: {
+      requestsPerSecond: Math.max(requestsPerSecond, requestsPerSecondMax),
+      startRequestsPerSecond: requestsPerSecond,
+      burst: 1,
+    },
+  }),
+  documentBytes: DOCUMENT_BYTES,
+  resumable: true,
+  start: async () => '0',
+  compare: (a, b) => Number(a) - Number(b),
+  parse: parseCount,
+  requests,
+  agenda: {
+    read(text) {
+      const read = readDomain(text);
+      if ('rejected' in read) return read;
+      return { key: read.domain, space: read.domain.slice(read.domain.indexOf('.') + 1) };
+    },
+    next({ key, nowMs, outcome, times, changed, facts, notBeforeMs }) {
+      const { expiry = null, statuses = [] } = (facts ?? {}) as Partial<Known>;
+      return nextVisit({
+        ...{ domain: key, nowMs, changed, statuses, notBeforeMs },
+        expiryMs: expiry === null ? null : Date.parse(expiry),
+        outcome: outcome === 'partial' ? 'found' : outcome,
+        misses: outcome === 'gone' ? times : 0,
+        failures: outcome === 'failed' ? times : 0,
+        partials: outcome === 'partial' ? times : 0,
+      });
+    },
+    // A part of the name space without RDAP is asked over WHOIS, at a pace of its own.
+    serverOf: (space, servers) => longestMatch(space, servers) ?? `whois://${space.slice(space.lastIndexOf('.') + 1)}`,
+    servers: (known, ctx) => fetchServers(known, ctx.settings.bootstrapUrl, ctx),
+  },
+
+  async load(change, ctx) {
+    const server = change.server ?? `whois://${change.key.slice(change.key.lastIndexOf('.') + 1)}`;
+    const { protocol, host } = new URL(server);
+    return protocol === 'whois:' ? askWhois(change.key, host, ctx) : askRdap(change.key, server, ctx);
+  },
+};
+
+function requests(
+  step: 'pull' | 'prepare' | 'load' | 'list',
+  changes: Change[],
+  settings: WhoisSettings,
+): HostRequests {
+  if (step === 'pull') return { [new URL(settings.bootstrapUrl).host]: 1 };
+  const hosts = step === 'load' ? changes.flatMap(hostsOf) : [];
+  const counts: HostRequests = {};
+  for (const host of hosts) counts[host] = (counts[host] ?? 0) + 1;
+  return counts;
+}
+
+/** The registry's host, then the registrar's where the last visit has named it. */
+function hostsOf({ server, alsoHost }: Change): string[] {
+  const hosts = server ? [new URL(server).host] : [];
+  return alsoHost ? [...hosts, alsoHost] : hosts;
+}
+
+async function askRdap(domain: string, server: string, ctx: Context): Promise<Loaded> {
+  const registry = await askOne(`${server}domain/${domain}`, domain, ctx).catch(error => {
+    if (error instanceof UpstreamError && error.status === 404) return null;
+    throw error;
+  });
+  if (registry === null) return gone(domain, ctx);
+  const { relatedUrl, stable } = registry.answer;
+  const registrar = relatedUrl === null ? null : await askRegistrar(relatedUrl, domain, ctx);
+  const second = registrar !== null && 'answer' in registrar ? registrar : null;
+  const missing = registrar !== null && 'missing' in registrar ? registrar.missing : null;
+  const { facts, redacted } = mergeAnswers(registry.answer, second?.answer ?? null);
+  const data = { registry: registry.json, registrar: second?.json ?? null, redacted, registrar_missing: missing };
+  const mainDigest = await digestOf(stable);
+  return {
+    documents: [
+      { name: domain, bytes: registry.bytes, revision: null },
+      ...(second ? [{ name: domain, bytes: second.bytes, revision: null, file: 'registrar.json' }] : []),
+    ],
+    rows: [{ table: whoisRecord.name, op: 'upsert', row: rowOf(domain, { facts, data, raw: null }, ctx) }],
+    revision: null,
+    seen: {
+      ...seenOf(facts, ctx),
+      ...{ mainDigest, partial: missing !== null },
+      digest: second ? await digestOf(`${stable}\n${second.answer.stable}`) : mainDigest,
+      alsoHost: relatedUrl === null ? null : new URL(relatedUrl).host,
+    },
+  };
+}
+
+interface Answered {
+  bytes: Uint8Array;
+  json: unknown;
+  answer: RdapAnswer;
+}
+
+async function askOne(url: string, domain: string, ctx: Context): Promise<Answered> {
+  const { bytes, json } = await ctx.fetchJson(url, {
+    ...{ subject: 'rdap domain', shape: z.unknown() },
+    headers: { accept: 'application/rdap+json, application/json;q=0.5' },
+    ...{ timeoutMs: ANSWER_MS_MAX, redirects: REDIRECTS_MAX },
+  });
+  return { bytes, json, answer: readRdap(json, domain) };
+}
+
+/** The registrar's half, or why it is missing: it takes nothing from what the registry said. */
+async function askRegistrar(url: string, domain: string, ctx: Context): Promise<Answered | { missing: string }> {
+  try {
+    return await askOne(url, domain, ctx);
+  } catch (error) {
+    if (error instanceof UpstreamError) return { missing: error.reason };
+    if (error instanceof OwnError && error.kind === 'deadline') return { missing: 'no time left' };
+    throw error;
+  }
+}
+
+const whoisServers = new Map<string, { server: string | null; untilMs: number }>();
+
+/** The server IANA names for a top-level domain. */
+async function whoisServer(tld: string, ctx: Context): Promise<string> {
+  const { ianaServer, servers } = ctx.settings;
+  if (Object.hasOwn(servers, tld)) return servers[tld]!;
+  const name = `${tld} at ${ianaServer}`;
+  const kept = whoisServers.get(name);
+  if (kept && kept.untilMs > ctx.nowMs && kept.server) return kept.server;
+  const bytes = await ctx.askText(ianaServer, tld, {
+    ...{ subject: 'whois server', permitHost: ianaServer },
+    check(answer) {
+      const refusal = refusalOf(decodeText(answer));
+      if (refusal) throw refusal;
+    },
+  });
+  const server = serverOf(decodeText(bytes));
+  if (server === null) throw new UpstreamError('no-server', `whois: expected a server for .${tld}, got none from IANA`);
+  whoisServers.set(name, { server, untilMs: ctx.nowMs + SERVER_KEPT_MS });
+  return server;
+}
+
+async function askWhois(domain: string, tld: string, ctx: Context): Promise<Loaded> {
+  const server = await whoisServer(tld, ctx);
+  const bytes = await ctx.askText(server, questionFor(server, domain), {
+    ...{ subject: 'whois domain', permitHost: tld },
+    check: answer => void readWhoisText(decodeText(answer), domain),
+  });
+  const text = decodeText(bytes);
+  const { found, facts, redacted, stable } = readWhoisText(text, domain);
+  if (!found) return gone(domain, ctx);
+  const digest = await digestOf(stable);
+  return {
+    documents: [{ name: domain, bytes, revision: null, file: 'latest.txt' }],
+    rows: [
+      {
+        table: whoisRecord.name,
+        op: 'upsert',
+        row: rowOf(domain, { facts, data: { server, redacted }, raw: text }, ctx),
+      },
+    ],
+    revision: null,
+    seen: { ...seenOf(facts, ctx), digest, mainDigest: digest },
+  };
+}
+
+function seenOf({ expiry_date, status_codes }: WhoisFacts, ctx: Context): Omit<Seen, 'digest' | 'mainDigest'> {
+  const facts: Known = { expiry: expiry_date, statuses: status_codes?.split(',') ?? [] };
+  return { found: true, partial: false, always: ctx.settings.everyCheck, alsoHost: null, facts: { ...facts } };
+}
+
+function gone(domain: string, ctx: Context): Loaded {
+  const row = rowOf(domain, { facts: NO_FACTS, data: null, raw: null }, ctx);
+  const digests = { digest: 'gone', mainDigest: 'gone' };
+  return {
+    documents: [],
+    rows: [{ table: whoisRecord.name, op: 'delete', row }],
+    revision: null,
+    seen: { ...seenOf(NO_FACTS, ctx), ...digests, found: false },
+  };
+}
+
+function rowOf(
+  domain: string,
+  { facts, data, raw }: { facts: WhoisFacts; data: unknown; raw: string | null },
+  { nowMs }: Context,
+) {
+  return {
+    ...{ domain, ...facts, raw_whois: raw, data: data === null ? null : JSON.stringify(data) },
+    last_checked_at: new Date(nowMs).toISOString(),
+    ...{ created_at: facts.created_date, updated_at: null },
+  };
+}
+
+/** 128 bits tell registrations apart as well as 256, in half the room. */
+async function digestOf(text: string): Promise<string> {
+  const hash = new Uint8Array(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text)));
+  return btoa(String.fromCharCode(...hash.subarray(0, 16))).replace(/=+$/, '');
+}
+
+function parseCount(cursor: string): string {
+  const count = /^\d+$/.test(cursor) ? Number(cursor) : Number.NaN;
+  if (!Number.isSafeInteger(count)) throw new CursorError(`whois cursor: expected a count of visits, got ${cursor}`);
+  return String(count);
+}

@@ -1,0 +1,262 @@
+import { DurableObject } from 'cloudflare:workers';
+import { deflateRawSync, inflateRawSync } from 'node:zlib';
+import { TABLES } from '../../schemas/index.ts';
+import { readSettings } from '../config.ts';
+import type { AuditStatus } from '../contract/audit.ts';
+import type {
+  AuditAction,
+  ControlAction,
+  ControlResult,
+  Failed,
+  FailedQuery,
+  LiveFile,
+  Pushed,
+  PushedPart,
+  RangeAction,
+  RangeAnswer,
+  RangeRequest,
+  RangeStatus,
+  Replayed,
+  SourceHealth,
+  SourceMetrics,
+  SourceStatus,
+  TableFacts,
+} from '../contract/source.ts';
+import type { WatchedKey, WatchedPart, WatchPart } from '../contract/watched-keys.ts';
+import { dismissFailed, failedChange, failedOf, replayFailed } from '../engine/controls/failed.ts';
+import { metricsOf } from '../engine/controls/metrics.ts';
+import { takePush } from '../engine/controls/push.ts';
+import { controlRange, rangeOf, startRange } from '../engine/controls/ranges.ts';
+import { healthOf, liveFilesOf, stateOf, statusOf, tablesOf } from '../engine/controls/status.ts';
+import { unwatchKeys, watchedKey, watchedKeys, watchKeys } from '../engine/controls/watched-keys.ts';
+import { Engine } from '../engine/engine.ts';
+import type { Ticket } from '../engine/journal/parked.ts';
+import type { RangeLane } from '../engine/journal/ranges.ts';
+import { journalSource } from '../engine/journal/schema.ts';
+import { messageOf, OwnError } from '../errors.ts';
+import { bucketPort } from '../lake/newest.ts';
+import { createLog } from '../log.ts';
+import { openDataFile } from '../parquet/encode.ts';
+import { readFooter } from '../parquet/footer.ts';
+import { openRows } from '../parquet/read.ts';
+import type {
+  Admitted,
+  D1Port,
+  EncodePort,
+  FeedPort,
+  HandedBack,
+  Permit,
+  Ports,
+  SqlValue,
+  TicketPort,
+} from '../ports/ports.ts';
+import { objectSql } from '../ports/sql-guard.ts';
+import type { KeysMessage } from '../queues/discovered-keys.ts';
+import { engineSourceOf } from '../sources/engine-source.ts';
+import { sourceNamed } from '../sources/registry.ts';
+import { clockPort, wakePort } from './bindings.ts';
+import { loadPort } from './loader-port.ts';
+import { streamPort } from './streams.ts';
+
+/** One source: binds the engine to the platform. Its alarm does all the work. */
+export class SourceObject extends DurableObject<Env> {
+  readonly #engine: Engine;
+
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env);
+    const sql = objectSql(ctx.storage);
+    // An alarm does not always tell the name; the journal does.
+    const id = ctx.id.name ?? journalSource(sql);
+    if (!id) throw new Error('source object: expected to be addressed by the name of a source');
+    const vars = env as unknown as Record<string, unknown>;
+    const settings = readSettings(vars);
+    const known = sourceNamed(id);
+    const source = engineSourceOf(known, known.settings(vars), settings.feeds[id]);
+    const { clockAheadMs: aheadMs } = settings;
+    const ports: Ports = {
+      ...{
+        sql,
+        bucket: bucketPort(env.LAKE),
+        d1: d1Port(env.DB),
+        load: loadPort(ctx.exports.Loader, id),
+        encode: ENCODE,
+      },
+      ...{
+        clock: clockPort(aheadMs),
+        wake: wakePort(ctx.storage, aheadMs),
+        tickets: ticketPort(env.RETRY_QUEUE, id),
+        feeds: feedPort(env.KEYS_QUEUE, id),
+        streams: streamPort({ streams: settings.streams, tables: TABLES, env: vars }),
+        log: createLog(),
+      },
+    };
+    this.#engine = new Engine({ ports, source, options: { ...settings, enabled: settings.sources.includes(id) } });
+  }
+
+  override async alarm(): Promise<void> {
+    await this.#engine.wake();
+  }
+
+  status(): Promise<SourceStatus> {
+    return statusOf(this.#engine);
+  }
+
+  metrics(): Promise<SourceMetrics> {
+    return metricsOf(this.#engine);
+  }
+
+  async control(action: ControlAction): Promise<ControlResult> {
+    return this.#controlled(action, await this.#engine.control(action));
+  }
+
+  audit(): AuditStatus {
+    return this.#engine.audit.status();
+  }
+
+  async startSweep(sample: number): Promise<ControlResult | null> {
+    const changed = this.#engine.audit.startSweep(sample);
+    if (changed) await this.#engine.poke();
+    return changed === null ? null : this.#controlled('audit', changed);
+  }
+
+  async startSelfCheck(): Promise<ControlResult> {
+    const changed = this.#engine.audit.startSelfCheck();
+    if (changed) await this.#engine.poke();
+    return this.#controlled('self-check', changed);
+  }
+
+  watchKeys(part: WatchPart): Promise<WatchedPart> {
+    return watchKeys(this.#engine, part);
+  }
+
+  unwatchKeys(keys: string[]): number {
+    return unwatchKeys(this.#engine, keys);
+  }
+
+  watchedKeys(query: { after: string | null; limit: number }): WatchedKey[] {
+    return watchedKeys(this.#engine, query);
+  }
+
+  watchedKey(key: string): WatchedKey | null {
+    return watchedKey(this.#engine, key);
+  }
+
+  keysArrived(ids: number[]): void {
+    this.#engine.journal.outbox.done(ids);
+  }
+
+  permit(host: string): Permit | null {
+    return this.#engine.permit(host);
+  }
+
+  admitTickets(tickets: Ticket[]): Admitted {
+    return this.#engine.retries.admit(tickets);
+  }
+
+  takeBack(handedBack: HandedBack): Promise<void> {
+    return this.#engine.takeBack(handedBack);
+  }
+
+  expireTickets(tickets: Ticket[]): Promise<void> {
+    return this.#engine.expire(tickets);
+  }
+
+  push(part: PushedPart): Promise<Pushed> {
+    return takePush(this.#engine, part);
+  }
+
+  startRange(lane: RangeLane, request: RangeRequest): Promise<RangeAnswer> {
+    return startRange(this.#engine, lane, request);
+  }
+
+  controlRange(lane: RangeLane, action: RangeAction): Promise<RangeAnswer> {
+    return controlRange(this.#engine, lane, action);
+  }
+
+  range(lane: RangeLane): RangeStatus | null {
+    return rangeOf(this.#engine, lane);
+  }
+
+  failed(query: FailedQuery & { after: number; limit: number }): Failed[] {
+    return failedOf(this.#engine, query);
+  }
+
+  failedChange(changeNumber: number): Failed | null {
+    return failedChange(this.#engine, changeNumber);
+  }
+
+  replay(wanted: { numbers: number[] | null; query: FailedQuery; dryRun: boolean }): Promise<Replayed> {
+    return replayFailed(this.#engine, wanted);
+  }
+
+  dismiss(changeNumber: number, note: string): boolean | null {
+    return dismissFailed(this.#engine, changeNumber, note);
+  }
+
+  tables(): TableFacts[] {
+    return tablesOf(this.#engine);
+  }
+
+  liveFiles(table: string, after: number, limit: number): LiveFile[] {
+    return liveFilesOf(this.#engine, { table, after, limit });
+  }
+
+  health(): SourceHealth {
+    return healthOf(this.#engine);
+  }
+
+  watch(): Promise<void> {
+    return this.#engine.watch();
+  }
+
+  #controlled(action: ControlAction | AuditAction, changed: boolean): ControlResult {
+    return { source: this.#engine.source.id, action, changed, state: stateOf(this.#engine) };
+  }
+}
+
+const ENCODE: EncodePort = {
+  open: openDataFile,
+  footer: readFooter,
+  reader: openRows,
+  // Not zstd: the runtime fails to decompress what is a multiple of 40 KiB (seen with workerd 1.20261102).
+  pack: text => deflateRawSync(text, { level: 1 }),
+  unpack: bytes => inflateRawSync(bytes).toString(),
+};
+
+function d1Port(db: D1Database): D1Port {
+  return {
+    async batch(statements) {
+      try {
+        const bound = statements.map(({ sql, params }) => db.prepare(sql).bind(...params));
+        const answers = await db.batch<Record<string, SqlValue>>(bound);
+        return answers.map(answer => answer.results);
+      } catch (error) {
+        throw new OwnError('database-failed', `database batch: ${messageOf(error)}`);
+      }
+    },
+  };
+}
+
+function ticketPort(queue: Queue, source: string): TicketPort {
+  return {
+    async send(tickets) {
+      try {
+        await queue.sendBatch(tickets.map(ticket => ({ body: { source, ...ticket } })));
+      } catch (error) {
+        throw new OwnError('queue-failed', `queue send: ${messageOf(error)}`);
+      }
+    },
+  };
+}
+
+function feedPort(queue: Queue, source: string): FeedPort {
+  return {
+    async send(target, keys) {
+      try {
+        await queue.send({ source, target, keys } satisfies KeysMessage);
+      } catch (error) {
+        throw new OwnError('queue-failed', `queue send: ${messageOf(error)}`);
+      }
+    },
+  };
+}

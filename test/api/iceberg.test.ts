@@ -1,0 +1,34 @@
+import { expect, it } from 'vitest';
+import { watchCatalog } from '../../src/api/iceberg.ts';
+import { parse, sampleOf } from './exposition.ts';
+import { CATALOG_SETTINGS, catalogStatus, fakeApi } from './fake-sources.ts';
+
+it('without its settings is not enabled, and its object is left alone', async () => {
+  const api = fakeApi();
+  api.catalog.status = () => expect.fail('expected nobody to ask');
+  const response = await api.fetch('GET', '/v1/catalog');
+  expect(await response.json()).toEqual({ enabled: false, tables: [], next_wake_at: null });
+  await watchCatalog(api.env, api.known);
+  expect(api.calls).toEqual([]);
+  expect(await (await api.fetch('GET', '/metrics')).text()).not.toContain('tributary_catalog');
+});
+
+it('tells its status to all, and its metrics', async () => {
+  const api = fakeApi(CATALOG_SETTINGS);
+  expect(await (await api.fetch('GET', '/v1/catalog')).json()).toEqual(catalogStatus());
+  const families = await parse(await (await api.fetch('GET', '/metrics')).text());
+  const labels = { source: 'npm', table: 'npm_package' };
+  expect(sampleOf(families, 'tributary_catalog_committed_lsn', labels)).toBe(64);
+  expect(sampleOf(families, 'tributary_catalog_files_waiting', labels)).toBe(2);
+  await watchCatalog(api.env, api.known);
+  expect(api.calls).toEqual(['catalog.watch']);
+});
+
+it('that does not answer takes nothing from the metrics, and tells no token', async () => {
+  const api = fakeApi(CATALOG_SETTINGS);
+  api.catalog.status = async () => {
+    throw new Error(`no object for ${CATALOG_SETTINGS.CATALOG_TOKEN}`);
+  };
+  expect(await (await api.fetch('GET', '/metrics')).text()).toContain('tributary_source_up');
+  expect(api.logged).toEqual([{ event: 'metrics_failed', step: 'catalog', message: 'no object for ***' }]);
+});

@@ -1,0 +1,163 @@
+import { describe, expect, it } from 'vitest';
+import { LIMITS } from '../../../src/config.ts';
+import { TAIL } from '../../../src/engine/journal/changes.ts';
+import { expectNewest, expectProof, lakeRows } from '../../simulation/oracle/proof.ts';
+import { followed, nextRun, settle, startedWorld } from '../../simulation/world/world.ts';
+
+const DAY = 24 * 3_600_000;
+
+describe('an append', () => {
+  it('is thrown away when the cursor is no longer the one its page was pulled from', async () => {
+    const world = await startedWorld();
+    world.upstream.publish(['a', 'b']);
+    const load = world.calls.hold(/^load\.load /, { answer: true });
+    const run = nextRun(world);
+    await load.made;
+    const { b } = Object.fromEntries(world.upstream.items);
+    world.engine.journal.state.updateLane(TAIL, { cursor: String(b!.seq) });
+    load.release();
+    await run;
+    expect(world.balance.changes).toBe(0);
+    expect(world.engine.files.backlog().rows).toBe(0);
+    world.upstream.publish('c');
+    await followed(world);
+    expect((await lakeRows(world)).map(row => row.name)).toEqual(['c']);
+  });
+
+  it('takes no more changes than a slice has, and moves the cursor with each', async () => {
+    const world = await startedWorld({ pageChanges: 1_000 });
+    world.upstream.publish(Array.from({ length: 450 }, (_, index) => `package-${index}`));
+    await followed(world);
+    const appends = world.log.filter(({ event }) => event === 'slice_accepted').map(({ changes }) => changes);
+    expect(appends).toEqual([LIMITS.sliceChangesMax, LIMITS.sliceChangesMax, 450 - 2 * LIMITS.sliceChangesMax]);
+  });
+
+  it('takes no more bytes of rows than a slice has', async () => {
+    const world = await startedWorld();
+    world.upstream.publish(
+      Array.from({ length: 30 }, (_, index) => `package-${index}`),
+      'x'.repeat(900_000),
+    );
+    await followed(world);
+    await expectProof(world);
+    await expectNewest(world);
+    const appends = world.log.filter(({ event }) => event === 'slice_accepted').map(({ changes }) => Number(changes));
+    // Each of the calls at once may end one document over its share.
+    expect(Math.max(...appends) * 900_000).toBeLessThan(LIMITS.sliceRowBytesMax + 7 * LIMITS.loadCallsAtOnce * 900_000);
+    for (const file of world.files) expect(file.bytes).toBeLessThan(LIMITS.fileBytesMax + LIMITS.rowBytesMax);
+    expect(world.files.length).toBeGreaterThan(1);
+  });
+
+  it('stamps no row earlier than the row before it, whatever the clock does', async () => {
+    const world = await startedWorld();
+    world.upstream.publish('a');
+    await followed(world);
+    world.clock.jump(-3 * DAY);
+    await world.engine.watch();
+    world.upstream.publish('b');
+    await followed(world);
+    await expectProof(world);
+    const [a, b] = await lakeRows(world);
+    expect(b!.updated_at).toBe(a!.updated_at);
+    world.clock.jump(5 * DAY);
+    world.upstream.publish('c');
+    await followed(world);
+    await expectProof(world);
+    expect((await lakeRows(world))[2]!.updated_at).toMatch(/^2026-11-12T/);
+  });
+});
+
+describe('the end of a month', () => {
+  const startMs = Date.UTC(2026, 10, 30, 23, 59, 40);
+
+  it('parts the rows before it from those after it', async () => {
+    const world = await startedWorld({ startMs, flushAgeMs: 3_600_000 });
+    world.upstream.publish(['a', 'b']);
+    await settle(world, { until: () => world.balance.changes === 2 });
+    world.upstream.publish(['c', 'd']);
+    await settle(world, { until: () => world.balance.changes === 3 || world.balance.changes === 4 });
+    world.upstream.publish(['e', 'f']);
+    await followed(world);
+    await expectProof(world);
+    expect(world.files.map(({ key }) => key.replace(/^.*(year.*)\/data.*$/, '$1'))).toEqual([
+      'year=2026/month=11',
+      'year=2026/month=12',
+    ]);
+    for (const row of await lakeRows(world)) {
+      const file = world.files.find(({ last_lsn }) => last_lsn >= Number(row._lsn))!;
+      const [year, month] = String(row.updated_at).split('-');
+      expect(file.key).toContain(`/year=${year}/month=${month}/`);
+    }
+  });
+
+  it('ends the file of the month at once', async () => {
+    const world = await startedWorld({ startMs, flushAgeMs: 3_600_000 });
+    world.upstream.publish('a');
+    await settle(world, { until: () => world.balance.changes === 1 });
+    world.clock.jump(60_000);
+    world.upstream.publish('b');
+    await settle(world, { until: () => world.files.length === 1, withinMs: 60_000 });
+    expect(world.files[0]!.key).toContain('/month=11/');
+  });
+
+  it('does not run through an append', async () => {
+    const world = await startedWorld({ startMs });
+    world.upstream.publish(Array.from({ length: 40 }, (_, index) => `package-${index}`));
+    world.upstream.latencyMs = () => 7_000;
+    await followed(world);
+    await expectProof(world);
+    const appends = world.log.filter(({ event }) => event === 'slice_accepted');
+    const stamps = new Set((await lakeRows(world)).map(row => row.updated_at));
+    expect(stamps.size).toBeLessThanOrEqual(appends.length);
+  });
+});
+
+describe('an append that SQLite refuses', () => {
+  it('is halved until the change it refuses stands alone, and is parked', async () => {
+    const world = await startedWorld();
+    world.upstream.publish(Array.from({ length: 21 }, (_, index) => `package-${index}`));
+    world.upstream.publish('poison');
+    world.upstream.publish(['y', 'z']);
+    world.storage.refuses = (statement, params) =>
+      /INSERT INTO entries/.test(statement) && Buffer.from(params.at(-1) as Uint8Array).includes('"poison"');
+    await followed(world);
+    await expectProof(world);
+    expect(world.parked).toMatchObject([{ key: 'poison', reason: 'row-too-large' }]);
+    expect(world.balance).toMatchObject({ changes: 24, rows: 23, parked: 1 });
+    expect((await lakeRows(world)).map(row => row.name)).not.toContain('poison');
+  });
+
+  it('comes in later, when SQLite takes it', async () => {
+    const world = await startedWorld();
+    world.upstream.publish(['a', 'poison', 'b']);
+    world.storage.refuses = (statement, params) =>
+      /INSERT INTO entries/.test(statement) && Buffer.from(params.at(-1) as Uint8Array).includes('"poison"');
+    await followed(world);
+    world.storage.refuses = () => false;
+    await settle(world, { until: () => world.isFollowed && world.parked.length === 0 });
+    await expectProof(world);
+    await expectNewest(world);
+  });
+
+  it('stops nobody for good when it is the key that SQLite refuses', async () => {
+    const world = await startedWorld();
+    world.upstream.publish(['a', 'half \ud800 of a character', 'b']);
+    await settle(world, { until: () => world.lane.cursor === String(world.upstream.seq), withinMs: 3_600_000 });
+    await followed(world);
+    expect((await lakeRows(world)).map(row => row.name)).toEqual(expect.arrayContaining(['a', 'b']));
+    expect(world.balance).toMatchObject({ changes: 3, balanced: true });
+  });
+
+  it('leaves the other changes of a retry as they are', async () => {
+    const world = await startedWorld();
+    world.upstream.publish(['a', 'poison', 'b']);
+    for (const key of ['a', 'poison', 'b']) world.upstream.faults.set(key, { status: 403 });
+    await settle(world, { until: () => world.parked.length === 3 });
+    world.upstream.faults.clear();
+    world.storage.refuses = (statement, params) =>
+      /INSERT INTO entries/.test(statement) && Buffer.from(params.at(-1) as Uint8Array).includes('"poison"');
+    await settle(world, { until: () => world.isFollowed && world.parked.length === 1, withinMs: 3_600_000 });
+    expect(world.parked).toMatchObject([{ key: 'poison' }]);
+    expect((await lakeRows(world)).map(row => row.name).sort()).toEqual(['a', 'b']);
+  });
+});

@@ -1,0 +1,109 @@
+import { describe, expect, it } from 'vitest';
+import { expectProof } from '../../simulation/oracle/proof.ts';
+import { followed, nextRun, pass, settle, startedWorld, type World } from '../../simulation/world/world.ts';
+
+const MINUTE = 60_000;
+const syncTimes = (world: World) => world.database.rows('SELECT last_sequence, last_sync_time FROM sync_state');
+
+describe('the operational database', () => {
+  it('holds up nothing while it fails, and is told everything when it is back', async () => {
+    const world = await startedWorld();
+    const repair = world.calls.fail(/^d1/);
+    for (const key of ['a', 'b', 'c']) {
+      world.upstream.publish(key);
+      await settle(world, { until: () => world.files.at(-1)?.cursor === String(world.upstream.seq) });
+    }
+    expect(world.database.runs()).toEqual([]);
+    expect(world.fault('project')).toMatchObject({ kind: 'database-failed' });
+    expect(world.state).toBe('backing-off');
+    expect(world.engine.files.durableCursor()).toBe(String(world.upstream.seq));
+    repair();
+    await settle(world, { until: () => world.isFollowed, withinMs: 6 * MINUTE });
+    expect(world.database.runs()).toHaveLength(3);
+    await expectProof(world);
+  });
+
+  it('is told once when the answer was lost', async () => {
+    const world = await startedWorld();
+    world.upstream.publish('a');
+    await nextRun(world);
+    world.calls.fail(/^d1/, { times: 2, answer: 'lost' });
+    await followed(world);
+    expect(world.database.runs()).toHaveLength(1);
+    await expectProof(world);
+  });
+
+  it('is not taken back by an older projection that lands late', async () => {
+    const world = await startedWorld();
+    world.upstream.publish('a');
+    await nextRun(world);
+    const old = world.calls.hold(/^d1/);
+    await settle(world, { until: () => world.fault('project') !== null });
+    expect(world.fault('project')).toMatchObject({ kind: 'deadline' });
+    await followed(world);
+    world.upstream.publish('b');
+    await followed(world);
+    const before = syncTimes(world);
+    expect(before[0]!.last_sequence).toBe(String(world.upstream.seq));
+    old.release();
+    await pass(world, MINUTE);
+    expect(syncTimes(world)).toEqual(before);
+    expect(world.database.runs()).toHaveLength(2);
+    await expectProof(world);
+  });
+
+  it('is not taken back by a dead instance’s projection', async () => {
+    const world = await startedWorld();
+    world.upstream.publish('a');
+    await nextRun(world);
+    const old = world.calls.hold(/^d1/);
+    void old.made.then(() => world.kill());
+    await followed(world);
+    world.upstream.publish('b');
+    await followed(world);
+    old.release();
+    await pass(world, MINUTE);
+    await expectProof(world);
+  });
+
+  it('is told in the order things happened though the clock went back', async () => {
+    const world = await startedWorld();
+    world.upstream.publish('a');
+    await followed(world);
+    world.clock.jump(-60 * MINUTE);
+    await world.engine.poke();
+    world.upstream.publish('b');
+    await followed(world);
+    expect(world.database.lastSequence('coalescing')).toBe(String(world.upstream.seq));
+    await expectProof(world);
+  });
+
+  it('is told by an object that lost its journal while its clock was ahead', async () => {
+    const world = await startedWorld();
+    world.clock.jump(60 * MINUTE);
+    await followed(world);
+    expect(world.database.lastSequence('coalescing')).toBe('0');
+    world.clock.jump(-60 * MINUTE);
+    world.kill();
+    world.storage.wipe();
+    world.kill();
+    await world.engine.watch();
+    world.upstream.publish('a');
+    await followed(world);
+    expect(world.database.lastSequence('coalescing')).toBe(String(world.upstream.seq));
+    await expectProof(world);
+  });
+
+  it('is told of many files in batches', async () => {
+    const world = await startedWorld({ flushBytesMax: 1 });
+    const repair = world.calls.fail(/^d1/);
+    for (let file = 0; file < 120; file++) {
+      world.upstream.publish(`package-${file}`);
+      await settle(world, { until: () => world.files.length === file + 1 });
+    }
+    repair();
+    await settle(world, { until: () => world.isFollowed, withinMs: 6 * MINUTE });
+    expect(world.database.runs()).toHaveLength(120);
+    await expectProof(world);
+  });
+});

@@ -1,0 +1,146 @@
+import { describe, expect, it } from 'vitest';
+import { LIMITS, readSettings } from '../../../src/config.ts';
+import { statusOf } from '../../../src/iceberg/committer/status.ts';
+import { CATALOG_SETTINGS } from '../../api/fake-sources.ts';
+import { CommitWorld, table } from '../../simulation/world/commit-world.ts';
+import { lie } from '../lies.ts';
+
+const SECOND = 1_000;
+const MINUTE = 60 * SECOND;
+
+const commits = ({ log }: CommitWorld) => log.filter(({ event }) => event === 'catalog_committed');
+const statusIn = async ({ instance }: CommitWorld) => (await statusOf(instance.committer)).tables[0]!;
+/** Waits until all is committed, no longer than given. */
+const whole = (world: CommitWorld, withinMs = 60 * MINUTE) =>
+  world.pass(withinMs, () => world.committedLsn === world.lastLsn);
+
+describe('a commit', () => {
+  it('waits until the oldest file has waited a quarter of an hour, and is one for all of them', async () => {
+    const world = new CommitWorld();
+    world.settle(2);
+    await world.pass(10 * MINUTE);
+    world.settle(3);
+    await world.pass(5 * MINUTE - SECOND);
+    expect(commits(world)).toEqual([]);
+    expect(await statusIn(world)).toMatchObject({ state: 'gathering', committed_lsn: 0, files_waiting: 5 });
+    await world.pass(2 * SECOND);
+    expect(commits(world)).toMatchObject([{ table: table.name, files: 5, rows: 7, last_lsn: 7 }]);
+    const snapshot = String(world.catalog.metadata(table.name)['current-snapshot-id']);
+    expect(await statusIn(world)).toEqual({
+      ...{ table: table.name, source: 'test', state: 'committed', committed_lsn: 7, files_waiting: 0 },
+      last_commit: { at: expect.stringContaining('2026-11-10T12:15'), snapshot, files: 5, rows: 7 },
+      last_error: { kind: null, reason: null, hint: null, retry: null, at: null },
+    });
+  });
+
+  it('waits no longer than until enough files have gathered, and takes no more of them', async () => {
+    const world = new CommitWorld({ commitFiles: 8 });
+    world.settle(20);
+    await world.pass(MINUTE);
+    expect(commits(world).map(({ files }) => files)).toEqual([8, 8]);
+    expect(await statusIn(world)).toMatchObject({ files_waiting: 4 });
+  });
+
+  it('is one of at most twenty in a minute, also where the object died in between', async () => {
+    const world = new CommitWorld({ commitFiles: 1 });
+    world.settle(60);
+    await world.pass(30 * SECOND);
+    expect(commits(world)).toHaveLength(LIMITS.catalogCommitsPerMinuteMax);
+    world.kill();
+    await world.pass(25 * SECOND);
+    expect(commits(world)).toHaveLength(LIMITS.catalogCommitsPerMinuteMax);
+    expect(await statusIn(world)).toMatchObject({ state: 'backing-off', last_error: { kind: 'throttled' } });
+    await whole(world);
+    expect(world.catalog.told.filter(({ status }) => status === 429)).toEqual([]);
+  });
+
+  it('asks nothing of the catalog while nothing is new', async () => {
+    const world = new CommitWorld();
+    world.settle(1);
+    await whole(world);
+    world.catalog.told.length = 0;
+    await world.pass(60 * MINUTE);
+    expect(world.catalog.told).toEqual([]);
+  });
+});
+
+describe('what stands in the way', () => {
+  it('of another object where a copy belongs is told with a hint, and passes when it is gone', async () => {
+    const world = new CommitWorld({ commitMs: SECOND });
+    world.settle(1);
+    await whole(world);
+    const { location } = world.catalog.metadata(table.name);
+    const place = `${location.replace(/^s3:\/\/[^/]+\//, '')}/data/lsn-2-3.parquet`;
+    world.bucket.place(place, new Uint8Array(10));
+    world.settle(1);
+    await world.pass(10 * MINUTE);
+    expect(await statusIn(world)).toMatchObject({
+      ...{ state: 'stalled', committed_lsn: 1 },
+      last_error: { kind: 'copy-differs', hint: expect.stringContaining('copies the file again') },
+    });
+    world.bucket.objects.delete(place);
+    await whole(world, LIMITS.probeMs + MINUTE);
+    expect(await statusIn(world)).toMatchObject({ state: 'committed', committed_lsn: 3, last_error: { kind: null } });
+  });
+
+  it('of a token without a permission is probed every five minutes', async () => {
+    const world = new CommitWorld({ commitMs: SECOND });
+    world.settle(1);
+    for (let probe = 0; probe < 3; probe++) world.catalog.lies.push(lie.plainText('load', { status: 403 }));
+    await world.pass(2 * LIMITS.probeMs + MINUTE);
+    expect(world.catalog.told.filter(({ status }) => status === 403)).toHaveLength(3);
+    expect(await statusIn(world)).toMatchObject({
+      ...{ state: 'stalled', committed_lsn: null },
+      last_error: { kind: 'forbidden', hint: expect.stringContaining('Workers R2 Data Catalog Write') },
+    });
+    await whole(world, LIMITS.probeMs);
+    expect(await statusIn(world)).toMatchObject({ state: 'committed' });
+  });
+
+  it('of a file that is missing among those that come next is told', async () => {
+    const world = new CommitWorld({ commitMs: SECOND });
+    world.settle(3);
+    world.offer = files => files.filter(({ first_lsn }) => first_lsn !== 1);
+    await world.pass(MINUTE);
+    expect(await statusIn(world)).toMatchObject({
+      last_error: { kind: 'files-broken', reason: 'data files: expected one from LSN 1, got the next from 2' },
+    });
+  });
+
+  it('of an alarm that is gone is seen by the watchdog', async () => {
+    const world = new CommitWorld({ commitMs: SECOND });
+    world.storage.alarmMs = null;
+    world.settle(1);
+    await world.pass(60 * MINUTE);
+    expect(world.committedLsn).toBe(0);
+    await world.instance.committer.watch();
+    await whole(world, MINUTE);
+    expect(world.committedLsn).toBe(1);
+  });
+});
+
+describe('the settings of a catalog', () => {
+  it('are none, or all', () => {
+    expect(readSettings({}).catalog).toBeNull();
+    expect(readSettings(CATALOG_SETTINGS).catalog).toEqual({
+      ...{ uri: 'https://catalog.test/account/lake', warehouse: 'account_lake', namespace: 'tributary' },
+      ...{ token: 'a-secret-token', bucket: 'data-ingestion', pace: { commitMs: 900_000, commitFiles: 64 } },
+    });
+    for (const name of ['CATALOG_URI', 'CATALOG_WAREHOUSE', 'CATALOG_TOKEN']) {
+      expect(() => readSettings({ ...CATALOG_SETTINGS, [name]: undefined })).toThrow(`${name}: expected a value`);
+    }
+    // It is also what queries are asked in, with or without a committer.
+    expect(readSettings({ CATALOG_NAMESPACE: 'mine' }).catalog).toBeNull();
+  });
+
+  it.each([
+    ['CATALOG_URI', 'catalog.test', 'an http or https URL'],
+    ['CATALOG_NAMESPACE', 'system', 'not one the catalog has for itself'],
+    ['CATALOG_NAMESPACE', 'a.b', 'characters of a-z'],
+    ['CATALOG_TOKEN', 'two words', 'visible ASCII characters, got (hidden)'],
+    ['CATALOG_COMMIT_MS', '10', 'from 1000 to'],
+    ['CATALOG_COMMIT_FILES', '501', 'from 1 to 500'],
+  ])('%s is not %s', (name, value, expected) => {
+    expect(() => readSettings({ ...CATALOG_SETTINGS, [name]: value })).toThrow(expected);
+  });
+});

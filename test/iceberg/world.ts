@@ -1,0 +1,108 @@
+import { icebergRead } from 'icebird';
+import { vi } from 'vitest';
+import type { Table, Value } from '../../schemas/table.ts';
+import { type Append, planAppend } from '../../src/iceberg/append/append.ts';
+import type { PlacedFile } from '../../src/iceberg/append/data-file.ts';
+import { exactJson } from '../../src/iceberg/format/exact-json.ts';
+import { objectKey, placedFileUri } from '../../src/iceberg/format/location.ts';
+import type { TableMetadata } from '../../src/iceberg/format/table-metadata.ts';
+import { RestCatalog } from '../../src/iceberg/rest/client.ts';
+import { openTable } from '../../src/iceberg/rest/open-table.ts';
+import { type DataFileFacts, readFacts } from '../../src/parquet/footer.ts';
+import { encode } from '../parquet/rows.ts';
+import { VirtualClock } from '../simulation/world/clock.ts';
+import { BUCKET, MemoryCatalog, TOKEN, URI, WAREHOUSE } from './rest-catalog.ts';
+
+/** A catalog with its bucket, and a client of it. */
+export class CatalogWorld {
+  readonly catalog = new MemoryCatalog();
+  readonly clock = new VirtualClock();
+  readonly client: RestCatalog;
+  /** Bytes of metadata files that were read and written, and how often. */
+  read = { requests: 0, bytes: 0 };
+  written = { requests: 0, bytes: 0 };
+  #ids = 0n;
+
+  constructor({ token = TOKEN, uri = URI } = {}) {
+    this.client = new RestCatalog({
+      uri,
+      token,
+      warehouse: WAREHOUSE,
+      namespace: 'tributary',
+      fetch: this.catalog.fetch,
+      clock: this.clock,
+    });
+  }
+
+  /** Makes the table. */
+  open(table: Table): Promise<TableMetadata> {
+    return openTable(this.client, table);
+  }
+
+  /** Copies a data file with these rows under the table's location. */
+  place(table: Table, rows: Value[][], { firstLsn = 1 } = {}): PlacedFile {
+    const bytes = encode(table, rows, { firstLsn });
+    const facts = readFacts(bytes) as DataFileFacts;
+    const path = placedFileUri(this.catalog.metadata(table.name).location, facts);
+    this.catalog.bucket.place(objectKey(path, BUCKET), bytes);
+    return { path, bytes: bytes.length, facts };
+  }
+
+  /** Plans an append to the table as it is, or as it was, and writes the metadata files. */
+  async planned(table: Table, files: PlacedFile[], known?: TableMetadata): Promise<Append> {
+    const metadata = known ?? (await openTable(this.client, table));
+    this.#ids += 1n;
+    const request = { table, metadata, files, snapshotId: this.#ids, nowMs: this.clock.now() };
+    const append = await planAppend(request, uri => this.readFile(uri));
+    for (const { uri, bytes } of append.metadataFiles) this.#writeFile(uri, bytes);
+    return append;
+  }
+
+  async append(table: Table, files: PlacedFile[]): Promise<Append> {
+    const append = await this.planned(table, files);
+    await this.client.commit(table.name, append.commit);
+    return append;
+  }
+
+  async readFile(uri: string): Promise<Uint8Array | null> {
+    const bytes = this.catalog.bucket.objects.get(objectKey(uri, BUCKET))?.bytes ?? null;
+    this.read = { requests: this.read.requests + 1, bytes: this.read.bytes + (bytes?.length ?? 0) };
+    return bytes;
+  }
+
+  #writeFile(uri: string, bytes: Uint8Array): void {
+    this.written = { requests: this.written.requests + 1, bytes: this.written.bytes + bytes.length };
+    this.catalog.bucket.place(objectKey(uri, BUCKET), bytes);
+  }
+
+  /** The table's rows as icebird reads them out of the bucket, sorted by `_lsn`. */
+  async rows(table: Table): Promise<Value[][]> {
+    vi.stubGlobal('fetch', (url: string, init?: RequestInit) => this.#served(url, init));
+    try {
+      const known = this.catalog.metadata(table.name);
+      // Only the current one: icebird reads ids as floats, and those of others are the same then.
+      const snapshots = known.snapshots.filter(({ 'snapshot-id': id }) => id === known['current-snapshot-id']);
+      const metadata = JSON.parse(exactJson({ ...known, snapshots }));
+      const rows = await icebergRead({ tableUrl: metadata.location, metadata });
+      const plain = (value: unknown) => (typeof value === 'bigint' ? Number(value) : (value ?? null)) as Value;
+      const lsnAt = table.columns.findIndex(({ name }) => name === '_lsn');
+      return rows
+        .map(row => table.columns.map(({ name }) => plain(row[name])))
+        .sort((a, b) => Number(a[lsnAt]) - Number(b[lsnAt]));
+    } finally {
+      vi.unstubAllGlobals();
+    }
+  }
+
+  async #served(url: string, init?: RequestInit): Promise<Response> {
+    const { hostname, pathname } = new URL(url);
+    const key = decodeURIComponent(pathname.slice(1));
+    const object = hostname === `${BUCKET}.s3.amazonaws.com` ? this.catalog.bucket.objects.get(key) : undefined;
+    if (!object) return new Response('not found', { status: 404 });
+    const range = new Headers(init?.headers).get('range');
+    const [, start, end] = /^bytes=(\d+)-(\d*)$/.exec(range ?? '') ?? [];
+    if (start === undefined) return new Response(new Uint8Array(object.bytes));
+    const part = object.bytes.slice(Number(start), end ? Number(end) + 1 : undefined);
+    return new Response(part, { status: 206 });
+  }
+}

@@ -1,0 +1,181 @@
+import { describe, expect, it } from 'vitest';
+import { OwnError } from '../../src/errors.ts';
+import { putNewest, type UploadPort, uploadNewest } from '../../src/lake/newest.ts';
+import type { BucketPort, ObjectHead } from '../../src/ports/ports.ts';
+
+const key = 'npm/raw/express/latest.json';
+const bytes = (text: string) => new TextEncoder().encode(text);
+const newest = (fetchedAtMs: number, revision: number | null) => ({
+  fetchedAtMs,
+  revision,
+  contentType: 'application/json',
+});
+
+describe('putNewest', () => {
+  it('puts where nothing is, with what it was fetched at and its revision', async () => {
+    const bucket = memoryBucket();
+    expect(await putNewest(bucket, key, bytes('one'), newest(100, 3))).toBe('put');
+    expect(bucket.text(key)).toBe('one');
+    expect((await bucket.head(key))?.metadata).toEqual({ 'fetched-at': '100', revision: '3' });
+  });
+
+  it('names no revision where there is none', async () => {
+    const bucket = memoryBucket();
+    await putNewest(bucket, key, bytes('one'), newest(100, null));
+    expect((await bucket.head(key))?.metadata).toEqual({ 'fetched-at': '100' });
+  });
+
+  it.each([
+    ['later, same revision', newest(200, 3), 'put'],
+    ['later, higher revision', newest(200, 4), 'put'],
+    ['at the same time, same revision', newest(100, 3), 'put'],
+    ['later, revision unknown', newest(200, null), 'put'],
+    ['later, lower revision', newest(200, 2), 'kept-newer'],
+    ['earlier, same revision', newest(50, 3), 'kept-newer'],
+    ['earlier, higher revision', newest(50, 4), 'kept-newer'],
+    ['earlier, revision unknown', newest(50, null), 'kept-newer'],
+  ])('over one of revision 3: %s → %s', async (_, options, expected) => {
+    const bucket = memoryBucket();
+    await putNewest(bucket, key, bytes('stored'), newest(100, 3));
+    expect(await putNewest(bucket, key, bytes('given'), options)).toBe(expected);
+    expect(bucket.text(key)).toBe(expected === 'put' ? 'given' : 'stored');
+  });
+
+  it('replaces an object that does not say how new it is', async () => {
+    const bucket = memoryBucket();
+    await bucket.put(key, [bytes('foreign')], { onlyIf: { absent: true }, metadata: {}, contentType: 'text/plain' });
+    expect(await putNewest(bucket, key, bytes('given'), newest(1, 1))).toBe('put');
+    expect(bucket.text(key)).toBe('given');
+  });
+
+  it('looks again when another writer came between, and keeps that one when it is newer', async () => {
+    const bucket = memoryBucket();
+    bucket.beforePut = () => {
+      bucket.beforePut = () => undefined;
+      bucket.set(key, 'other', { 'fetched-at': '300', revision: '5' });
+    };
+    expect(await putNewest(bucket, key, bytes('given'), newest(200, 4))).toBe('kept-newer');
+    expect(bucket.text(key)).toBe('other');
+  });
+
+  it('looks again when another writer came between, and replaces that one when it is older', async () => {
+    const bucket = memoryBucket();
+    await putNewest(bucket, key, bytes('stored'), newest(50, 1));
+    bucket.beforePut = () => {
+      bucket.beforePut = () => undefined;
+      bucket.set(key, 'other', { 'fetched-at': '100', revision: '3' });
+    };
+    expect(await putNewest(bucket, key, bytes('given'), newest(200, 4))).toBe('put');
+    expect(bucket.text(key)).toBe('given');
+  });
+
+  it('ends with the newest whatever the order of two that run at once', async () => {
+    for (const order of [
+      [1, 2],
+      [2, 1],
+    ]) {
+      const bucket = memoryBucket();
+      await Promise.all(order.map(n => putNewest(bucket, key, bytes(`version ${n}`), newest(n, n))));
+      expect(bucket.text(key)).toBe('version 2');
+    }
+  });
+
+  it('gives up, without a value in its message, when it always loses', async () => {
+    const bucket = memoryBucket();
+    let puts = 0;
+    bucket.beforePut = () => bucket.set(key, `other ${puts++}`, { 'fetched-at': '1' });
+    const given = putNewest(bucket, key, bytes('given'), newest(200, 4));
+    await expect(given).rejects.toThrow(OwnError);
+    await expect(given).rejects.toMatchObject({
+      kind: 'bucket-failed',
+      message: expect.not.stringContaining('express'),
+    });
+    expect(puts).toBe(5);
+  });
+});
+
+describe('uploadNewest', () => {
+  it('has nothing under the key until it is complete, and then all of it and its facts', async () => {
+    const bucket = memoryBucket();
+    const upload = await uploadNewest(bucket, key, newest(100, 3));
+    await upload.part(bytes('one '));
+    await upload.part(bytes('two'));
+    expect(bucket.text(key)).toBeUndefined();
+    expect(await upload.complete()).toBe('put');
+    expect(bucket.text(key)).toBe('one two');
+    expect((await bucket.head(key))?.metadata).toEqual({ 'fetched-at': '100', revision: '3' });
+  });
+
+  it.each([
+    ['one fetched later', { 'fetched-at': '101' }, 'kept-newer'],
+    ['one of a higher revision', { 'fetched-at': '1', revision: '4' }, 'kept-newer'],
+    ['one fetched before', { 'fetched-at': '99', revision: '3' }, 'put'],
+    ['one that does not say how new it is', {}, 'put'],
+  ])('that began before %s was put → %s', async (_name, metadata, expected) => {
+    const bucket = memoryBucket();
+    const upload = await uploadNewest(bucket, key, newest(100, 3));
+    await upload.part(bytes('given'));
+    bucket.set(key, 'other', metadata as Record<string, string>);
+    expect(await upload.complete()).toBe(expected);
+    expect(bucket.text(key)).toBe(expected === 'put' ? 'given' : 'other');
+    expect(bucket.open()).toBe(0);
+  });
+
+  it('leaves nothing when it is aborted', async () => {
+    const bucket = memoryBucket();
+    const upload = await uploadNewest(bucket, key, newest(100, null));
+    await upload.part(bytes('given'));
+    await upload.abort();
+    expect(bucket.text(key)).toBeUndefined();
+    expect(bucket.open()).toBe(0);
+  });
+});
+
+interface MemoryBucket extends BucketPort, UploadPort {
+  /** Uploads that were neither completed nor aborted. */
+  open(): number;
+  beforePut(): void;
+  set(key: string, text: string, metadata: Record<string, string>): ObjectHead;
+  text(key: string): string | undefined;
+}
+
+function memoryBucket(): MemoryBucket {
+  const objects = new Map<string, { head: ObjectHead; text: string }>();
+  let puts = 0;
+  let open = 0;
+  return {
+    beforePut: () => undefined,
+    open: () => open,
+    async upload(key, { metadata }) {
+      open++;
+      let text = '';
+      return {
+        part: async part => {
+          text += new TextDecoder().decode(part);
+        },
+        complete: async () => {
+          open--;
+          this.set(key, text, metadata);
+        },
+        abort: async () => void open--,
+      };
+    },
+    set(key, text, metadata) {
+      const head = { key, bytes: text.length, etag: `etag ${++puts}`, metadata };
+      objects.set(key, { head, text });
+      return head;
+    },
+    text: key => objects.get(key)?.text,
+    head: async key => objects.get(key)?.head ?? null,
+    async put(key, chunks, { onlyIf, metadata }) {
+      this.beforePut();
+      const etag = objects.get(key)?.head.etag;
+      if ('absent' in onlyIf ? etag !== undefined : etag !== onlyIf.etag) return null;
+      return this.set(key, chunks.map(chunk => new TextDecoder().decode(chunk)).join(''), metadata);
+    },
+    tail: async () => null,
+    range: async () => null,
+    remove: async keys => keys.forEach(key => void objects.delete(key)),
+    list: async (prefix, { limit }) => [...objects.keys()].filter(key => key.startsWith(prefix)).slice(0, limit),
+  };
+}

@@ -1,0 +1,51 @@
+import { expect, test } from 'vitest';
+import { asCsv, asJson, asTable } from '../../../src/local/query/answer-text.ts';
+import type { Answer } from '../../../src/local/query/tables.ts';
+
+const ANSWER: Answer = {
+  columns: ['name', 'description', 'n'],
+  types: ['VARCHAR', 'VARCHAR', 'BIGINT'],
+  numeric: [false, false, true],
+  rows: [
+    ['a', null, 2_000_000],
+    ['b', '', 3],
+    ['d', 'one\nline \u001b[31m"red", so', 5],
+  ],
+};
+
+test('a table is aligned, counts its rows, and never passes control characters on', () => {
+  expect(asTable(ANSWER)).toBe(
+    [
+      'name  description                   n',
+      '----  ----------------------  -------',
+      'a     NULL                    2000000',
+      'b                                   3',
+      'd     one line [31m"red", so        5',
+      '(3 rows)',
+      '',
+    ].join('\n'),
+  );
+});
+
+test('wide characters take two places, and a long cell is cut', () => {
+  const wide: Answer = {
+    columns: ['x', 'y'],
+    types: [],
+    numeric: [false, false],
+    rows: [
+      ['日本', 'z'.repeat(100)],
+      ['é', ''],
+    ],
+  };
+  expect(asTable(wide)).toBe(
+    ['x     y', `----  ${'-'.repeat(60)}`, `日本  ${'z'.repeat(59)}…`, 'é', '(2 rows)', ''].join('\n'),
+  );
+  expect(asTable({ columns: ['x'], numeric: [true], rows: [[1]] })).toBe('x\n-\n1\n(1 row)\n');
+});
+
+test('JSON is a list of objects, and CSV tells null from an empty text', () => {
+  expect(JSON.parse(asJson(ANSWER))).toEqual(ANSWER.rows.map(([name, description, n]) => ({ name, description, n })));
+  expect(asCsv(ANSWER)).toBe('name,description,n\na,,2000000\nb,"",3\nd,"one\nline \u001b[31m""red"", so",5\n');
+  const odd: Answer = { columns: ['a,b'], types: [], numeric: [false], rows: [[{ x: [1] }], [' y'], [true]] };
+  expect(asCsv(odd)).toBe('"a,b"\n"{""x"":[1]}"\n" y"\ntrue\n');
+});

@@ -1,0 +1,113 @@
+import assert from 'node:assert/strict';
+import { keyOf } from '../../../schemas/table.ts';
+import { LIMITS } from '../../../src/config.ts';
+import type { PushedPart } from '../../../src/contract/source.ts';
+import { takePush } from '../../../src/engine/controls/push.ts';
+import { lakeRows } from '../oracle/proof.ts';
+import { pick, type Random } from '../world/faults.ts';
+import { agenda, pages, rowOf } from '../world/sources.ts';
+import type { World } from '../world/world.ts';
+import { AGENDA_KEYS } from './agenda-desk.ts';
+import type { Act } from './people.ts';
+
+/** Lines are numbered from one of these on: marks of lines stand in blocks, and some requests lie in two. */
+const FIRST_LINES = [1, 8_189];
+
+interface Request {
+  part: PushedPart;
+  /** Lines that were ever answered as accepted. */
+  accepted: Set<number>;
+  begunMs: number;
+  /** It is too long ago to be repeated, by whatever the clock said. */
+  isOld: boolean;
+}
+
+/** Pushes rows in parts, repeats requests, cut elsewhere, and stops where a part failed. */
+export class PushDesk {
+  readonly requests: Request[] = [];
+  readonly #world: World;
+
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  drawn(random: Random): Act {
+    const size = 1 + Math.floor(random() * 4);
+    const repeated = random() < 0.5 ? this.requests[Math.floor(random() * this.requests.length)] : undefined;
+    if (repeated) return { kind: 'push repeated', act: () => this.#send(repeated, size) };
+    const request = this.#request(random);
+    const act = () => {
+      this.requests.push(request);
+      return this.#send(request, size);
+    };
+    return { kind: 'pushed', act };
+  }
+
+  /** Every request is repeated once more, whole. */
+  async finish(): Promise<void> {
+    for (const request of this.requests) await this.#send(request, 3).catch(() => undefined);
+  }
+
+  /** Places of all lines that were ever pushed. */
+  get places(): Set<string> {
+    const placesOf = ({ part }: Request) => part.rows.map(({ line }) => `push/${part.identity}/${line}`);
+    return new Set(this.requests.flatMap(placesOf));
+  }
+
+  /** Whether somebody pushed rows of a key. */
+  has(key: string): boolean {
+    const [table] = this.#world.engine.source.tables;
+    return this.requests.some(({ part }) => part.rows.some(({ row }) => keyOf(table!, row) === key));
+  }
+
+  /** Every line that was answered as accepted is there once. */
+  async expect(): Promise<void> {
+    const rows = new Map<string, number>();
+    for (const { _cursor } of await lakeRows(this.#world)) {
+      const [place] = String(_cursor).split('#');
+      rows.set(place!, (rows.get(place!) ?? 0) + 1);
+    }
+    for (const { part, accepted } of this.requests)
+      for (const line of accepted) {
+        const place = `push/${part.identity}/${line}`;
+        assert.equal(rows.get(place) ?? 0, 1, `${place}: expected the row of an accepted line once`);
+      }
+  }
+
+  #request(random: Random): Request {
+    const { kind, engine, clock } = this.#world;
+    const [table] = engine.source.tables;
+    const first = pick(random, FIRST_LINES);
+    const owed = engine.journal.parked.due(Number.MAX_SAFE_INTEGER, 10).map(({ key }) => key);
+    const rows = Array.from({ length: 1 + Math.floor(random() * 8) }, (_, index) => {
+      const number = Math.floor(random() * 30);
+      const shown =
+        kind === agenda
+          ? AGENDA_KEYS[number % AGENDA_KEYS.length]!
+          : kind === pages
+            ? `user-${number}`
+            : `package-${number}`;
+      const key = pick(random, [`pushed-${number}`, shown, owed[0] ?? shown]);
+      return { line: first + index, row: rowOf(table!, { [table!.key[0]!]: key }) };
+    });
+    const part = { identity: `request-${this.requests.length}`, table: table!.name, rows };
+    return { part, accepted: new Set(), begunMs: clock.now(), isOld: false };
+  }
+
+  async #send(request: Request, size: number): Promise<void> {
+    const { part, accepted } = request;
+    for (let first = 0; first < part.rows.length; first += size) {
+      const rows = part.rows.slice(first, first + size);
+      const isIn = await this.#world.ask('object.push', async engine => {
+        this.#age();
+        return !request.isOld && (await takePush(engine, { ...part, rows })).refused === null;
+      });
+      if (isIn) for (const { line } of rows) accepted.add(line);
+    }
+  }
+
+  #age(): void {
+    const oldMs = this.#world.clock.now() - LIMITS.pushKeptMs;
+    for (const request of this.requests) request.isOld ||= request.begunMs <= oldMs;
+  }
+}

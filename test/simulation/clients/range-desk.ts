@@ -1,0 +1,159 @@
+import assert from 'node:assert/strict';
+import { keyOf } from '../../../schemas/table.ts';
+import { controlRange, rangeOf, startRange } from '../../../src/engine/controls/ranges.ts';
+import type { RangeLane } from '../../../src/engine/journal/ranges.ts';
+import { lakeRows } from '../oracle/proof.ts';
+import { pick, type Random } from '../world/faults.ts';
+import { pages } from '../world/sources.ts';
+import type { World } from '../world/world.ts';
+import type { Act } from './people.ts';
+
+const LANES: RangeLane[] = ['backfill', 'rewind'];
+
+/** A change that upstream shows, and the cursor right after it. */
+interface Shown {
+  key: string;
+  place: string;
+  cursor: number;
+}
+
+/** Starts ranges beside the tail, pauses, resumes and cancels them, and says what must have come of them. */
+export class RangeDesk {
+  readonly #world: World;
+  /** The table's newest LSN when a run began, and when one was cancelled. */
+  readonly #begun = new Map<number, number>();
+  readonly #cancelled = new Map<number, number>();
+
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  drawn(random: Random): Act | null {
+    const { engine, lane: tail } = this.#world;
+    const lane = pick(random, LANES);
+    if (tail.cursor === null) return null;
+    const request = this.#request(lane, random);
+    if (!this.#isUnderWay(lane)) return { kind: `${lane} started`, act: () => this.#start(lane, request) };
+    if (rangeOf(engine, lane)!.state === 'paused') return { kind: `${lane} resumed`, act: () => this.#resume(lane) };
+    const chance = random();
+    if (chance < 0.4) return { kind: `${lane} paused`, act: () => this.#control(lane, 'pause') };
+    if (chance < 0.6) return { kind: `${lane} cancelled`, act: () => this.#control(lane, 'cancel') };
+    const { from, to } = rangeOf(engine, lane)!;
+    const same = lane === 'rewind' ? { to: from } : { from, to };
+    const act = async () => {
+      await this.#control(lane, 'cancel');
+      await this.#start(lane, chance < 0.9 ? { ...same, rate: request.rate } : request);
+    };
+    return { kind: `${lane} begun anew`, act };
+  }
+
+  get areDone(): boolean {
+    return !LANES.some(lane => this.#isUnderWay(lane));
+  }
+
+  /** Paused ranges go on; mostly all that lies before the tail is asked for. */
+  async finish(random: Random): Promise<void> {
+    for (const lane of LANES) if (this.#isUnderWay(lane)) await this.#resume(lane);
+    const { first_cursor: to } = this.#world.lane;
+    if (!this.#isUnderWay('backfill') && Number(to) > 0 && random() < 0.7)
+      await this.#start('backfill', { from: '0', to: to!, rate: 1_000 });
+  }
+
+  /** The object lost its storage: runs are numbered anew. */
+  forget(): void {
+    this.#begun.clear();
+    this.#cancelled.clear();
+  }
+
+  /** Changes from before the tail's beginning that no range which is done has been through. */
+  unasked(): string[] {
+    const { engine, firstCursor } = this.#world;
+    const backfill = rangeOf(engine, 'backfill');
+    const isAsked = ({ cursor }: Shown) => backfill?.state === 'done' && isIn(backfill, cursor);
+    const early = this.#shown().filter(shown => shown.cursor <= Number(firstCursor) && !isAsked(shown));
+    return early.map(({ key, place }) => `${key}@${place}`);
+  }
+
+  /** A range that is done has a row of each key in its stretch, and one that was cancelled got none since. */
+  async expect(dismissed: ReadonlySet<string>): Promise<void> {
+    const [table] = this.#world.engine.source.tables;
+    const rows = (await lakeRows(this.#world)).filter(row => !String(row._cursor).startsWith('push/'));
+    for (const { _cursor, _lsn } of rows) {
+      const endLsn = this.#cancelled.get(Number(String(_cursor).split('#')[1]));
+      assert.ok(endLsn === undefined || Number(_lsn) <= endLsn, `${_cursor}: expected no row of a cancelled range`);
+    }
+    const newest = new Map(rows.map(row => [keyOf(table!, row), row]));
+    for (const lane of LANES) {
+      const range = rangeOf(this.#world.engine, lane);
+      if (!range) continue;
+      const isCancelled = this.#cancelled.has(range.run);
+      assert.ok(!isCancelled || range.state === 'cancelled', `${lane}: expected it cancelled, got ${range.state}`);
+      const begunLsn = this.#begun.get(range.run);
+      assert.ok(begunLsn !== undefined, `${lane}: expected a run that was begun, got ${range.run}`);
+      for (const { key, place, cursor } of range.state === 'done' ? this.#shown() : []) {
+        if (!isIn(range, cursor) || dismissed.has(`${key}@${place}`)) continue;
+        const lsn = Number(newest.get(key)?._lsn ?? 0);
+        assert.ok(lsn > begunLsn, `${lane} ${range.run}: expected a row of ${key}@${place} since it began, got none`);
+      }
+    }
+  }
+
+  #shown(): Shown[] {
+    const { kind, upstream } = this.#world;
+    if (kind === pages)
+      return upstream.pages.flatMap((keys, page) =>
+        keys.map((key, at) => ({ key, place: `${page}:${at}`, cursor: page + 1 })),
+      );
+    const isShown = ({ key }: { key: string }) => !key.startsWith('internal:') && !upstream.silent.has(key);
+    const items = [...upstream.items.values()].filter(isShown);
+    return items.map(({ key, seq }) => ({ key, place: String(seq), cursor: seq }));
+  }
+
+  #isUnderWay(lane: RangeLane): boolean {
+    const state = rangeOf(this.#world.engine, lane)?.state ?? 'done';
+    return state !== 'done' && state !== 'cancelled';
+  }
+
+  #request(lane: RangeLane, random: Random): { from?: string; to: string; rate: number } {
+    const { cursor, first_cursor: first } = this.#world.lane;
+    const rate = pick(random, [0.5, 5, 1_000]);
+    const share = random() < 0.5 ? 0 : random();
+    if (lane === 'rewind') return { to: String(Math.floor(share * Number(cursor))), rate };
+    return { from: String(Math.floor(share * Number(first))), to: first ?? '0', rate };
+  }
+
+  #start(lane: RangeLane, request: { from?: string; to: string; rate: number }): Promise<unknown> {
+    return this.#world.ask('object.range', async engine => {
+      const lastLsn = lastLsnOf(engine);
+      const answer = startRange(engine, lane, request);
+      const range = rangeOf(engine, lane);
+      if (range && !this.#begun.has(range.run)) this.#begun.set(range.run, lastLsn);
+      await answer;
+    });
+  }
+
+  #resume(lane: RangeLane): Promise<unknown> {
+    return this.#control(lane, 'resume');
+  }
+
+  async #control(lane: RangeLane, action: 'pause' | 'resume' | 'cancel'): Promise<void> {
+    const { answer, lastLsn, run } = await this.#world.ask('object.range', async engine => {
+      const lastLsn = lastLsnOf(engine);
+      // By its answer another run may stand there.
+      const run = rangeOf(engine, lane)?.run;
+      return { answer: await controlRange(engine, lane, action), lastLsn, run };
+    });
+    if (action === 'cancel' && 'changed' in answer && answer.changed) this.#cancelled.set(run!, lastLsn);
+  }
+}
+
+/** The newest LSN of the first table. */
+function lastLsnOf({ source, ports }: World['engine']): number {
+  const [table] = source.tables;
+  const [row] = ports.sql.exec<{ last: number }>('SELECT last_lsn AS last FROM tables WHERE name = ?', table!.name);
+  return row!.last;
+}
+
+function isIn({ from, to }: { from: string; to: string }, cursor: number): boolean {
+  return cursor > Number(from) && cursor <= Number(to);
+}

@@ -1,0 +1,115 @@
+import assert from 'node:assert/strict';
+import { HOSTS } from '../clients/agenda-desk.ts';
+import { calmAgenda, changeDocuments, disturbHost, HOST_FAULTS } from '../clients/agenda-round.ts';
+import type { Scene } from '../schedules/schedule.ts';
+import { pick } from '../world/faults.ts';
+import { nextRun, pass, type World } from '../world/world.ts';
+import { freshUntilMs } from './agenda-state.ts';
+import { lakeRows } from './proof.ts';
+import type { Appended, VisitOracle } from './visit-oracle.ts';
+
+const MINUTE = 60_000;
+const DAY = 24 * 60 * MINUTE;
+/** Of a host that answers, a key waits so long beside the time its own host takes for all: three slices and a recovery. */
+const BOUND_MS = 70_000;
+/** No rule says to look later than so long after now: it is what a clock that jumped back may leave. */
+const AHEAD_MS_MAX = 200 * DAY;
+
+/**
+ * Every key is due three times more: once to see that none is forgotten, once while one host does not answer as it
+ * should, and once to see what the upstream says at last.
+ */
+export async function visitAll(scene: Scene, becomeQuiet: () => Promise<void>): Promise<void> {
+  const { world, faults, people } = scene;
+  const { visits } = people;
+  if (!visits) return;
+  // A run looks for what a clock that was ahead has put there.
+  await world.engine.poke();
+  await nextRun(world);
+  for (const [key, { due_ms }] of visits.state.keys)
+    assert.ok(due_ms <= world.clock.now() + AHEAD_MS_MAX, `${key}: expected it due by any rule, got ${due_ms}`);
+  await visitOnce(world, visits, becomeQuiet);
+  const { random } = faults.draw('agenda at the end');
+  changeDocuments(world.upstream, random, 12);
+  await visitBeside(world, visits, { host: pick(random, HOSTS), fault: pick(random, HOST_FAULTS) });
+  calmAgenda(world);
+  changeDocuments(world.upstream, random, 12);
+  await becomeQuiet();
+  await visitOnce(world, visits, becomeQuiet);
+}
+
+/** The clock is moved past all due times, all waits of hosts, and the time for which the list of servers is fresh. */
+async function makeDue({ clock, storage, engine }: World, { state }: VisitOracle): Promise<void> {
+  const dueMs = [...state.keys.values()].map(({ due_ms }) => due_ms);
+  const waitMs = [...state.hosts.values()].map(({ blocked_until_ms }) => blocked_until_ms);
+  clock.jump(Math.max(clock.now(), freshUntilMs(storage.sql), ...dueMs, ...waitMs) - clock.now() + 1);
+  await engine.watch();
+}
+
+/** No key is forgotten: each is visited once it is due. */
+async function visitOnce(world: World, visits: VisitOracle, becomeQuiet: () => Promise<void>): Promise<void> {
+  const before = new Map(visits.visits);
+  await makeDue(world, visits);
+  await becomeQuiet();
+  for (const key of visits.state.keys.keys())
+    assert.ok((visits.visits.get(key) ?? 0) > (before.get(key) ?? 0), `${key}: expected a visit once it was due`);
+}
+
+/** None is starved: keys of the other hosts are visited at their own pace. */
+async function visitBeside(
+  world: World,
+  visits: VisitOracle,
+  { host, fault }: { host: string; fault: (typeof HOST_FAULTS)[number] },
+): Promise<void> {
+  const { upstream, engine, clock } = world;
+  const before = new Map(visits.visits);
+  const hostOf = (key: string) => upstream.servers[key.split('.')[1]!]!;
+  const others = [...visits.state.keys.keys()].filter(key => hostOf(key) !== host);
+  const keysOf = Map.groupBy(others, hostOf);
+  const times = [...keysOf].map(([one, keys]) => (keys.length * 1_000) / engine.admission.rateOf(one, clock.now()));
+  const boundMs = BOUND_MS + times.reduce((most, ms) => Math.max(most, ms), 0);
+  disturbHost(upstream, host, fault);
+  await makeDue(world, visits);
+  const first = upstream.requests.length;
+  const isVisited = (key: string) => (visits.visits.get(key) ?? 0) > (before.get(key) ?? 0);
+  const waiting = () => others.filter(key => !isVisited(key));
+  await pass(world, boundMs, () => waiting().length === 0);
+  const expected = `expected visits beside ${host} (${JSON.stringify(fault)}) within ${boundMs} ms`;
+  assert.deepEqual(waiting(), [], expected);
+  // It is late, it forbids, it fails: each is an answer, and the visit has come to something by it.
+  const own = upstream.requests.slice(first).filter(({ host: asked }) => asked === host);
+  const answered = new Set(own.map(({ subject }) => subject));
+  const left = [...answered].filter(key => hostOf(key) === host && !isVisited(key) && visits.state.keys.has(key));
+  if (!('status' in fault && fault.status === 429)) assert.deepEqual(left, [], `${expected} of what it answered`);
+}
+
+/** Every row is that of a visit which found something other than the last one; the newest of a key is what there is. */
+export async function expectVisits(world: World, visits: VisitOracle): Promise<void> {
+  const rows = (await lakeRows(world)).map(row => ({
+    ...{ key: String(row.username), lsn: Number(row._lsn), place: String(row._cursor) },
+    ...{ op: String(row._op), bio: row.bio as string | null },
+  }));
+  const newest = new Map<string, string | null>();
+  for (const { key, lsn, place, op, bio } of rows) {
+    const appended = visits.appended.find(({ firstLsn, lastLsn }) => firstLsn <= lsn && lsn <= lastLsn);
+    assert.ok(appended, `LSN ${lsn}: expected it appended at some time`);
+    assert.ok(isPlaceOf(appended, place), `LSN ${lsn}: expected ${JSON.stringify(appended.places)}, got ${place}`);
+    if (!appended.rows) continue;
+    assert.deepEqual({ op, bio }, appended.rows.get(key), `LSN ${lsn}: expected what the visit of ${key} found`);
+    newest.set(key, op === 'delete' ? null : bio);
+  }
+  for (const [key, { outcome }] of visits.state.keys) {
+    const item = world.upstream.items.get(key);
+    const half = world.upstream.halves.get(key);
+    const whole = !item || item.deleted ? null : half ? `${item.text}+${half.text}` : item.text;
+    // A second host that was busy has said nothing.
+    const told = (bio: string | null) => (outcome === 'partial' ? bio?.split('+')[0] : bio);
+    const message = `${key}: expected its newest row to say what its hosts say`;
+    assert.equal(told(newest.get(key) ?? null), told(whole), message);
+  }
+}
+
+function isPlaceOf({ places }: Appended, place: string): boolean {
+  if ('look' in places) return place.startsWith(places.look);
+  return /^\d+$/.test(place) && Number(place) > places.after && Number(place) <= places.upTo;
+}

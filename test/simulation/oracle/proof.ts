@@ -1,0 +1,153 @@
+import assert from 'node:assert/strict';
+import type { Row, Table, Value } from '../../../schemas/table.ts';
+import { keyOf } from '../../../schemas/table.ts';
+import { parseDataFileKey, partitionsPrefix } from '../../../src/lake/object-keys.ts';
+import { expectCatalog } from '../world/catalog.ts';
+import { coalescing } from '../world/sources.ts';
+import type { World } from '../world/world.ts';
+
+/** Rows by the bytes of their file, which no file changes: a proof reads each several times. */
+const decoded = new WeakMap<Uint8Array, Value[][]>();
+
+async function decode({ encoding }: World, table: Table, bytes: Uint8Array): Promise<Value[][]> {
+  const known = decoded.get(bytes) ?? (await encoding.decode(table, bytes));
+  decoded.set(bytes, known);
+  return known;
+}
+
+/** All rows of a table, as a reader of the bucket finds them, in LSN order. */
+export async function lakeRows(world: World, table: Table = world.engine.source.tables[0]!): Promise<Row[]> {
+  const rows: Row[] = [];
+  for (const key of world.bucket.keys(partitionsPrefix(table))) {
+    const { bytes } = world.bucket.objects.get(key)!;
+    for (const values of await decode(world, table, bytes))
+      rows.push(Object.fromEntries(table.columns.map(({ name }, index) => [name, values[index] ?? null])));
+  }
+  return rows.sort((a, b) => Number(a._lsn) - Number(b._lsn));
+}
+
+/** The rows that say something of upstream: not those that somebody pushed. */
+async function upstreamRows(world: World, table?: Table): Promise<Row[]> {
+  return (await lakeRows(world, table)).filter(row => !String(row._cursor).startsWith('push/'));
+}
+
+/** Nothing in the bucket is there twice or out of order, and each file holds one month: true also of a stalled source. */
+export async function expectOnce(world: World): Promise<void> {
+  for (const table of world.engine.source.tables) {
+    const rows = await lakeRows(world, table);
+    assert.deepEqual(
+      rows.map(row => row._lsn),
+      rows.map((_, index) => index + 1),
+      `${table.name}: expected each LSN once`,
+    );
+    const places = rows.map(row => JSON.stringify([keyOf(table, row), row._cursor]));
+    assert.equal(new Set(places).size, places.length, `${table.name}: expected each key and place once`);
+    const times = rows.map(row => String(row.updated_at));
+    assert.deepEqual(times, [...times].sort(), `${table.name}: expected LSN order to be time order`);
+    for (const key of world.bucket.keys(partitionsPrefix(table))) {
+      const { firstLsn, lastLsn, year, month } = parseDataFileKey(key)!;
+      const months = new Set(times.slice(firstLsn - 1, lastLsn).map(time => time.slice(0, 7)));
+      const expected = new Date(Date.UTC(year, month - 1)).toISOString().slice(0, 7);
+      assert.deepEqual([...months], [expected], `${key}: expected rows of its month`);
+    }
+  }
+}
+
+/** Both halves of the proof on what is in the bucket, and that journal, database, catalog and balance agree with it. */
+export async function expectProof(world: World): Promise<void> {
+  const { engine, database, bucket, lane, balance } = world;
+  await expectOnce(world);
+  const files = engine.source.tables.flatMap(table => bucket.keys(partitionsPrefix(table)));
+  assert.equal(engine.files.backlog().rows, 0, 'journal: expected no row left');
+  const runs = database.runs().map(run => String(JSON.parse(String(run.data)).key));
+  assert.deepEqual(runs.sort(), files.sort(), 'ingestion_runs: expected one a file');
+  assert.equal(database.lastSequence(engine.source.id), lane.cursor, 'sync_state: expected the accepted cursor');
+  assert.equal(engine.files.durableCursor(), lane.cursor, 'durable: expected the accepted cursor');
+  assert.ok(balance.balanced, `balance: expected each change once, got ${JSON.stringify(balance)}`);
+  expectCatalog(world);
+}
+
+/** The balance counts what is in the lake; each row stands at a place the feed showed, or was pushed or missed. */
+export async function expectAccounted(
+  world: World,
+  {
+    shown,
+    pushed = new Set(),
+    isMissed = () => false,
+  }: { shown: Pick<ReadonlySet<string>, 'has'>; pushed?: ReadonlySet<string>; isMissed?: (key: string) => boolean },
+): Promise<void> {
+  const rows: Row[] = [];
+  for (const table of world.engine.source.tables)
+    for (const row of await lakeRows(world, table)) {
+      const [place, run] = String(row._cursor).split('#') as [string, string?];
+      const isShown = pushed.has(place) || shown.has(`${keyOf(table, row)}@${place}`);
+      assert.ok(
+        isShown || (run !== undefined && isMissed(keyOf(table, row))),
+        `${row._cursor}: expected a place the feed showed`,
+      );
+      rows.push(row);
+    }
+  const changesOf = (op: string) => new Set(rows.filter(row => row._op === op).map(row => row._cursor)).size;
+  const { rows: upserts, tombstones } = world.balance;
+  assert.deepEqual({ upserts, tombstones }, { upserts: changesOf('upsert'), tombstones: changesOf('delete') });
+}
+
+/** The newest row of every key says what the upstream says now; nothing is owed of a key and place that are excused. */
+export async function expectNewest(world: World, excused: ReadonlySet<string> = new Set()): Promise<void> {
+  const newest = new Map<string, string>();
+  for (const row of await upstreamRows(world))
+    newest.set(String(row.name), row._op === 'delete' ? 'deleted' : `revision ${row.version}`);
+  const isOwed = ({ key, seq }: { key: string; seq: number }) =>
+    !key.startsWith('internal:') && !excused.has(`${key}@${seq}`);
+  const items = [...world.upstream.items.values()].filter(isOwed);
+  for (const { key, seq } of world.upstream.items.values()) if (excused.has(`${key}@${seq}`)) newest.delete(key);
+  const expected = items.map(({ key, deleted, revision }) => [key, deleted ? 'deleted' : `revision ${revision}`]);
+  const byKey = (entries: string[][]) => Object.fromEntries(entries.sort(([a], [b]) => (a! < b! ? -1 : 1)));
+  assert.deepEqual(byKey([...newest]), byKey(expected as string[][]), 'newest rows: expected what the upstream says');
+}
+
+/** The rows of a key never go back to an older revision, but where its upstream did or somebody else pushed them. */
+export async function expectInOrder(world: World): Promise<void> {
+  const [table] = world.engine.source.tables;
+  const column = world.kind === coalescing ? 'version' : 'bio';
+  const revisions = new Map<string, number>();
+  for (const row of await upstreamRows(world)) {
+    const key = keyOf(table!, row);
+    if (row._op === 'delete' || world.upstream.lagged.has(key)) continue;
+    const before = revisions.get(key) ?? 0;
+    const revision = Number(row[column]);
+    assert.ok(revision >= before, `${key}: expected at least revision ${before} at LSN ${row._lsn}, got ${revision}`);
+    revisions.set(key, revision);
+  }
+}
+
+/** Every key of every page has its row in each table it is of, but where its place there is excused. */
+export async function expectPages(world: World, excused: ReadonlySet<string> = new Set()): Promise<void> {
+  const { tables } = world.engine.source;
+  const pages = world.upstream.pages.map((keys, page) =>
+    keys.filter((key, at) => !excused.has(`${key}@${page}:${at}`)),
+  );
+  const shown = [...new Set(pages.flat())].sort();
+  for (const [index, table] of tables.entries()) {
+    const keys = new Set((await upstreamRows(world, table)).map(row => String(row[table.key[0]!])));
+    const expected = index === 0 ? shown : shown.filter(key => key.endsWith('+'));
+    const missing = expected.filter(key => !keys.has(key));
+    assert.deepEqual(missing, [], `${table.name}: expected the keys of all pages`);
+  }
+}
+
+/** A file encoded again of the rows it holds has the same bytes. */
+export async function expectSameBytes(world: World): Promise<void> {
+  const { engine, bucket, encoding } = world;
+  for (const table of engine.source.tables)
+    for (const file of engine.files.files({ table: table.name, afterLsn: 0, limit: 1_000 })) {
+      const { first_lsn: firstLsn, last_lsn: lastLsn, cursor } = file;
+      const { bytes } = bucket.objects.get(file.key)!;
+      const lsnAt = table.columns.findIndex(({ name }) => name === '_lsn');
+      const rows = [...(await decode(world, table, bytes))];
+      const again = encoding.port.open({ source: engine.source.id, table, firstLsn });
+      for (const values of rows.sort((a, b) => Number(a[lsnAt]) - Number(b[lsnAt]))) again.append(values);
+      const encoded = Buffer.concat(again.finish({ lastLsn, cursor }));
+      assert.equal(Buffer.compare(encoded, bytes), 0, `${file.key}: expected the same bytes again`);
+    }
+}

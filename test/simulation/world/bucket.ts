@@ -1,0 +1,81 @@
+import type { BucketPort, ByteRange, ObjectHead, PutCondition } from '../../../src/ports/ports.ts';
+
+interface StoredObject {
+  head: ObjectHead;
+  bytes: Uint8Array;
+}
+
+/** An object that was put, and the metadata of the one it replaced. */
+export interface Put {
+  key: string;
+  bytes: Uint8Array;
+  metadata: Record<string, string>;
+  replaced: Record<string, string> | null;
+}
+
+/** A bucket in memory: an etag per put, conditions, custom metadata. */
+export class MemoryBucket implements BucketPort {
+  readonly objects = new Map<string, StoredObject>();
+  /** Keys put to, refused puts included, in order. */
+  readonly puts: string[] = [];
+  /** Told of each object put, and of each try, refused or not. */
+  onPut: (put: Put) => void = () => undefined;
+  onTry: (tried: { key: string; bytes: Uint8Array; digest: string }) => void = () => undefined;
+  #etags = 0;
+
+  async head(key: string): Promise<ObjectHead | null> {
+    return this.objects.get(key)?.head ?? null;
+  }
+
+  async put(
+    key: string,
+    chunks: Uint8Array[],
+    { onlyIf, metadata }: { onlyIf: PutCondition; metadata: Record<string, string>; contentType: string },
+  ): Promise<ObjectHead | null> {
+    this.puts.push(key);
+    const stands = this.objects.get(key);
+    const bytes = Buffer.concat(chunks);
+    if (metadata.digest !== undefined) this.onTry({ key, bytes, digest: metadata.digest });
+    if (isRefused(onlyIf, stands)) return null;
+    return this.place(key, bytes, metadata);
+  }
+
+  async tail(key: string, bytes: number): Promise<Uint8Array | null> {
+    return this.objects.get(key)?.bytes.slice(-bytes) ?? null;
+  }
+
+  async range(key: string, { offset, bytes, etag }: ByteRange & { etag: string }): Promise<Uint8Array | null> {
+    const stands = this.objects.get(key);
+    return stands?.head.etag === etag ? stands.bytes.slice(offset, offset + bytes) : null;
+  }
+
+  async list(prefix: string, { limit, after = '' }: { limit: number; after?: string | undefined }): Promise<string[]> {
+    return this.keys(prefix)
+      .filter(key => key > after)
+      .slice(0, limit);
+  }
+
+  async remove(keys: string[]): Promise<void> {
+    for (const key of keys) this.objects.delete(key);
+  }
+
+  keys(prefix = ''): string[] {
+    return [...this.objects.keys()].filter(key => key.startsWith(prefix)).sort();
+  }
+
+  /** Puts without a condition, as somebody else would. */
+  place(key: string, bytes: Uint8Array, metadata: Record<string, string> = {}): ObjectHead {
+    this.#etags += 1;
+    const head = { key, bytes: bytes.length, etag: `etag-${this.#etags}`, metadata: { ...metadata } };
+    const replaced = this.objects.get(key)?.head.metadata ?? null;
+    this.objects.set(key, { head, bytes: new Uint8Array(bytes) });
+    this.onPut({ key, bytes, metadata, replaced });
+    return head;
+  }
+}
+
+/** A put without a condition is never refused. */
+function isRefused(onlyIf: PutCondition | undefined, stands: StoredObject | undefined): boolean {
+  if (onlyIf === undefined) return false;
+  return 'absent' in onlyIf ? stands !== undefined : stands?.head.etag !== onlyIf.etag;
+}

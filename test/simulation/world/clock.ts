@@ -1,0 +1,78 @@
+import { OwnError } from '../../../src/errors.ts';
+import type { ClockPort } from '../../../src/ports/ports.ts';
+
+interface Timer {
+  atMs: number;
+  due: () => void;
+}
+
+/** Lets everything that waits for nothing but a promise go on, until all that is left waits for a call or for time. */
+export function drained(): Promise<void> {
+  return new Promise(resolve => setImmediate(resolve));
+}
+
+/** Time that passes only when it is told to. Timers follow elapsed time; `jump` moves what the clock says, and no timer. */
+export class VirtualClock implements ClockPort {
+  /** Milliseconds since the simulation began. */
+  elapsedMs = 0;
+  /** Told before the clock is moved. */
+  onJump: () => void = () => undefined;
+  #offsetMs: number;
+  #timers: Timer[] = [];
+
+  constructor(startMs = Date.UTC(2026, 10, 10, 12)) {
+    this.#offsetMs = startMs;
+  }
+
+  now(): number {
+    return this.elapsedMs + this.#offsetMs;
+  }
+
+  jump(ms: number): void {
+    this.onJump();
+    this.#offsetMs += ms;
+  }
+
+  sleep(ms: number): Promise<void> {
+    return new Promise(resolve => this.#arm(ms, resolve));
+  }
+
+  within<T>(work: Promise<T>, ms: number, subject: string): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const expected = `${subject}: expected an end within ${ms} ms`;
+      const timer = this.#arm(ms, () => reject(new OwnError('deadline', expected)));
+      const end = () => {
+        this.#timers = this.#timers.filter(other => other !== timer);
+      };
+      work.then(resolve, reject).finally(end);
+    });
+  }
+
+  turn(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  /** How long until the next timer; null when there is none. */
+  nextTimerMs(): number | null {
+    return this.#timers[0] ? Math.max(0, this.#timers[0].atMs - this.elapsedMs) : null;
+  }
+
+  /** Lets time pass; each timer that comes due on the way has gone as far as it can before the next one does. */
+  async advance(ms: number): Promise<void> {
+    const endMs = this.elapsedMs + Math.round(ms);
+    for (let next = this.#timers[0]; next && next.atMs <= endMs; next = this.#timers[0]) {
+      this.#timers.shift();
+      this.elapsedMs = Math.max(this.elapsedMs, next.atMs);
+      next.due();
+      await drained();
+    }
+    this.elapsedMs = Math.max(this.elapsedMs, endMs);
+  }
+
+  #arm(ms: number, due: () => void): Timer {
+    const timer = { atMs: this.elapsedMs + Math.max(0, Math.round(ms)), due };
+    const later = this.#timers.findIndex(other => other.atMs > timer.atMs);
+    this.#timers.splice(later === -1 ? this.#timers.length : later, 0, timer);
+    return timer;
+  }
+}

@@ -1,0 +1,75 @@
+import { deflateRawSync, inflateRawSync } from 'node:zlib';
+import type { Table, Value } from '../../../schemas/table.ts';
+import { openDataFile } from '../../../src/parquet/encode.ts';
+import { readFooter } from '../../../src/parquet/footer.ts';
+import { openRows } from '../../../src/parquet/read.ts';
+import type { DataFileEncoder, DataFileFooter, EncodePort } from '../../../src/ports/ports.ts';
+import { readWithHyparquet } from '../../parquet/readers.ts';
+
+/** An encoder and what reads its files back: rows in file order, values in column order. */
+export interface Encoding {
+  port: EncodePort;
+  decode(table: Table, bytes: Uint8Array): Promise<Value[][]>;
+}
+
+class JsonFile implements DataFileEncoder {
+  rows = 0;
+  readonly encodedBytes = 0;
+  openBytes = 0;
+  readonly #options: { source: string; table: string; firstLsn: number };
+  readonly #lines: string[] = [];
+
+  constructor({ source, table, firstLsn }: { source: string; table: Table; firstLsn: number }) {
+    this.#options = { source, table: table.name, firstLsn };
+  }
+
+  append(values: Value[]): void {
+    const line = JSON.stringify(values);
+    this.#lines.push(line);
+    this.rows += 1;
+    this.openBytes += line.length;
+  }
+
+  finish(facts: { lastLsn: number; cursor: string }): Uint8Array[] {
+    const { lastLsn, cursor } = facts;
+    const head = JSON.stringify({ ...this.#options, lastLsn, cursor });
+    const footer = JSON.stringify({ rows: this.rows, firstLsn: this.#options.firstLsn, lastLsn });
+    return [head, ...this.#lines, footer].map(line => Buffer.from(`${line}\n`));
+  }
+}
+
+/** Files of JSON lines: cheap, for many runs. */
+export const JSON_LINES: Encoding = {
+  port: {
+    open: options => new JsonFile(options),
+    footer: end => JSON.parse(Buffer.from(end).toString().trimEnd().split('\n').at(-1)!) as DataFileFooter,
+    async reader({ bytes, read }) {
+      const lines = Buffer.from(await read({ offset: 0, bytes }))
+        .toString()
+        .trimEnd()
+        .split('\n');
+      const { firstLsn, lastLsn } = JSON.parse(lines[0]!) as { firstLsn: number; lastLsn: number };
+      const rowsOf = async (fromLsn: number) =>
+        lines.slice(1 + fromLsn - firstLsn, -1).map(line => JSON.parse(line) as Value[]);
+      return { firstLsn, lastLsn, rowsOf };
+    },
+    pack: text => Buffer.from(text),
+    unpack: bytes => Buffer.from(bytes).toString(),
+  },
+  async decode(_, bytes) {
+    const lines = Buffer.from(bytes).toString().trimEnd().split('\n');
+    return lines.slice(1, -1).map(line => JSON.parse(line) as Value[]);
+  },
+};
+
+/** The real files. */
+export const PARQUET: Encoding = {
+  port: {
+    open: openDataFile,
+    footer: readFooter,
+    reader: openRows,
+    pack: text => deflateRawSync(text, { level: 1 }),
+    unpack: bytes => inflateRawSync(bytes).toString(),
+  },
+  decode: readWithHyparquet,
+};

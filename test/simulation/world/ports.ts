@@ -1,0 +1,187 @@
+import { TABLES } from '../../../schemas/index.ts';
+import type { StreamRecord } from '../../../schemas/stream.ts';
+import { messageOf, OwnError } from '../../../src/errors.ts';
+import { type Loading, listStep, loadStep, pullStep, serversStep, startStep } from '../../../src/loader/steps.ts';
+import type { Answer, BucketPort, LoadPort, LoadRequest, Permit, Ports, StreamPort } from '../../../src/ports/ports.ts';
+import { streamPort } from '../../../src/worker/streams.ts';
+import type { Visit } from './upstream.ts';
+import type { World } from './world.ts';
+
+/** Answers nobody is there to hear. */
+const NEVER = new Promise<never>(() => undefined);
+
+/**
+ * The ports of one instance of the engine. Each call waits until what was written before it is safe. A dead instance
+ * makes no more calls and hears no more answers, but calls it made have their effect whenever they land.
+ */
+export function instancePorts(world: World, isAlive: () => boolean): Ports {
+  const { storage, clock, bucket, database } = world;
+  const heard = <T>(answer: Promise<T>): Promise<T> =>
+    answer.then(
+      value => (isAlive() ? value : NEVER),
+      error => {
+        if (isAlive()) throw error;
+        return NEVER;
+      },
+    );
+  const made = <T>(call: string, effect: () => T | Promise<T>): Promise<T> => {
+    if (!isAlive()) return NEVER;
+    storage.flush();
+    return heard(world.calls.make(call, effect));
+  };
+  const ours = <T>(kind: 'bucket-failed' | 'database-failed', answer: Promise<T>): Promise<T> =>
+    answer.catch(error => {
+      throw new OwnError(kind, messageOf(error));
+    });
+  return {
+    sql: storage.sql,
+    encode: world.encoding.port,
+    clock: {
+      now: () => clock.now(),
+      within: (work, ms, subject) => heard(clock.within(work, ms, subject)),
+      turn: () => heard(clock.turn()),
+    },
+    bucket: {
+      head: key =>
+        ours(
+          'bucket-failed',
+          made(`bucket.head ${key}`, () => bucket.head(key)),
+        ),
+      put: (key, chunks, options) =>
+        ours(
+          'bucket-failed',
+          made(`bucket.put ${key}`, () => bucket.put(key, chunks, options)),
+        ),
+      tail: (key, bytes) =>
+        ours(
+          'bucket-failed',
+          made(`bucket.tail ${key}`, () => bucket.tail(key, bytes)),
+        ),
+      range: (key, range) =>
+        ours(
+          'bucket-failed',
+          made(`bucket.range ${key}`, () => bucket.range(key, range)),
+        ),
+      list: (prefix, options) =>
+        ours(
+          'bucket-failed',
+          made(`bucket.list ${prefix}`, () => bucket.list(prefix, options)),
+        ),
+      remove: keys =>
+        ours(
+          'bucket-failed',
+          made(`bucket.remove ${keys.join(' ')}`, () => bucket.remove(keys)),
+        ),
+    },
+    d1: {
+      batch: statements =>
+        ours(
+          'database-failed',
+          made('d1.batch', () => database.batch(statements)),
+        ),
+    },
+    load: toldPort(world, { load: loadPort(world, made), isAlive }),
+    wake: {
+      get: () => made('wake.get', () => storage.alarmMs),
+      set: atMs =>
+        made(`wake.set ${atMs}`, () => {
+          // The alarm is part of the object: what was not safe before it died never is.
+          if (isAlive()) storage.alarmMs = atMs;
+        }),
+    },
+    feeds: { send: (target, keys) => made(`feed.send ${target}`, () => world.fed(target, keys)) },
+    streams: streamsPort(world, made),
+    tickets: { send: tickets => made(`queue.send ${tickets.length}`, () => world.queue.send(tickets)) },
+    log: (event, fields) => void world.log.push({ event, ...fields }),
+  };
+}
+
+/** Tells of what the present instance asks its Loader for. */
+function toldPort(world: World, { load, isAlive }: { load: LoadPort; isAlive: () => boolean }): LoadPort {
+  const told = (request: LoadRequest) => {
+    if (isAlive()) world.onLoading(request);
+    return load.load(request);
+  };
+  return { ...load, load: told };
+}
+
+/** The real port, bound to stand-ins of the streams that the world's options name. */
+function streamsPort({ options, streams }: World, made: <T>(call: string, effect: () => T) => Promise<T>): StreamPort {
+  const bindings = Object.entries(options.streams).map(([table, binding]) => {
+    const stream = streams.get(table)!;
+    const send = (records: StreamRecord[]) => {
+      const sent = structuredClone(records);
+      return made(`stream.send ${binding} ${sent[0]?._lsn}-${sent.at(-1)?._lsn}`, () => stream.take(sent));
+    };
+    return [binding, { send }];
+  });
+  return streamPort({ streams: options.streams, tables: TABLES, env: Object.fromEntries(bindings) });
+}
+
+/** The real Loader steps over the simulated source. */
+export function loadPort(world: World, made: <T>(call: string, effect: () => T | Promise<T>) => Promise<T>): LoadPort {
+  async function visiting<T>(
+    limits: { permits: Permit[]; deadlineAtMs?: number },
+    step: (loading: Loading) => Promise<Answer<T>>,
+    told: (answer: Answer<T>) => void = () => undefined,
+  ): Promise<Answer<T>> {
+    const { permits, deadlineAtMs = Number.POSITIVE_INFINITY } = limits;
+    const visit: Visit = { permits: [...permits], deadlineAtMs, tallies: new Map(), slotsUsed: new Map() };
+    // Where only the upstream names hosts, whoever asks one has to ask for the slot as well.
+    const permit = (host: string) => world.ask(`object.permit ${host}`, engine => engine.permit(host));
+    if (world.engine.source.others) visit.permit = permit;
+    const { settings, clock } = world;
+    const bucket = loaderBucket(world);
+    const source = world.kind(world.upstream, visit) as Loading['source'];
+    const answer = await step({ source, settings, contact: 'test', bucket, now: () => clock.now() });
+    told(answer);
+    // What crosses between two isolates is a copy.
+    return copied({ ...answer, hosts: [...visit.tallies.values()] });
+  }
+  return {
+    start: permits => made('load.start', () => visiting({ permits }, loading => startStep(loading, permits))),
+    pull: (request, permits) =>
+      made(`load.pull ${request.cursor}`, () =>
+        visiting({ permits }, loading => pullStep(loading, { request, permits })),
+      ),
+    servers: (known, permits) =>
+      made('load.servers', () => visiting({ permits }, loading => serversStep(loading, { known, permits }))),
+    prepare: async () => ({ ok: true, value: null, hosts: [] }),
+    load: request =>
+      made(`load.load ${request.changes.map(change => change.key).join(' ')}`, () =>
+        visiting(
+          request,
+          loading => loadStep(loading, request),
+          answer => world.onLoaded(request, answer),
+        ),
+      ),
+    list: (after, permits) =>
+      made(`load.list ${after}`, () => visiting({ permits }, loading => listStep(loading, { after, permits }))),
+    ping: () => made('load.ping', () => undefined),
+  };
+}
+
+/** A deep copy of plain values: structuredClone takes many times as long. */
+function copied<T>(value: T): T {
+  if (Array.isArray(value)) return value.map(copied) as T;
+  if (typeof value !== 'object' || value === null) return value;
+  const copy: Record<string, unknown> = {};
+  for (const name in value) copy[name] = copied(value[name]);
+  return copy as T;
+}
+
+/** The bucket as a Loader call sees it: it lives on when the object that made the call is dead. */
+function loaderBucket({ calls, bucket }: World): BucketPort {
+  const ours = <T>(answer: Promise<T>): Promise<T> =>
+    answer.catch(error => {
+      throw new OwnError('bucket-failed', messageOf(error));
+    });
+  return {
+    head: key => ours(calls.make(`loader.head ${key}`, () => bucket.head(key))),
+    put: (key, chunks, options) => ours(calls.make(`loader.put ${key}`, () => bucket.put(key, chunks, options))),
+    tail: (key, bytes) => bucket.tail(key, bytes),
+    range: (key, range) => bucket.range(key, range),
+    list: (prefix, options) => bucket.list(prefix, options),
+    remove: keys => bucket.remove(keys),
+  };
+}

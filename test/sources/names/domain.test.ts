@@ -1,0 +1,68 @@
+import { domainToUnicode } from 'node:url';
+import { expect, it, test } from 'vitest';
+import { DOMAIN_REJECTIONS, readDomain } from '../../../src/sources/names/domain.ts';
+import { isALabel, unicodeOf } from '../../../src/sources/names/label.ts';
+import { makeCoin } from '../../../src/sources/stand-in/faults.ts';
+import { domainConformance, REFUSED, TAKEN } from './domain-names.ts';
+
+const TEXTS = Number(process.env.DOMAIN_TEXTS ?? 50_000);
+const SEED = Number(process.env.DOMAIN_SEED ?? 1);
+
+domainConformance('Node');
+
+it('reads what it gave back as itself', () => {
+  for (const [, domain] of TAKEN) expect(readDomain(domain)).toMatchObject({ domain });
+});
+
+it('has a text in the table for each reason, and a sentence that says what was expected and got', () => {
+  expect(new Set(REFUSED.map(([, reason]) => reason))).toEqual(new Set(Object.keys(DOMAIN_REJECTIONS)));
+  for (const sentence of Object.values(DOMAIN_REJECTIONS)) expect(sentence).toMatch(/^expected .+, got .+[^.]$/);
+});
+
+it('reads Punycode as the runtime does', () => {
+  const labels = TAKEN.flatMap(([, domain]) => domain.split('.')).filter(isALabel);
+  expect(labels.length).toBeGreaterThan(20);
+  for (const label of labels) expect(unicodeOf(label)).toBe(domainToUnicode(label));
+});
+
+test(`${TEXTS} mutated texts (seed ${SEED}) are a domain in its one form, or refused for a reason that has a name`, () => {
+  const coin = makeCoin(SEED);
+  const pick = <T>(list: readonly T[]): T => list[Math.floor(coin() * list.length)]!;
+  const bases = [...TAKEN, ...REFUSED]
+    .map(([text]) => text)
+    .filter(text => typeof text === 'string' && text.length < 400);
+  const pieces = [
+    ...'.-_@:/%[]\0 \u00ad\u200d\u202e\ud83d\ufe0f。．ßςиλ한字トㄅ',
+    'xn--',
+    '..',
+    '--',
+    '.com',
+    '٣',
+    '\u0301',
+  ];
+  const met = new Map<string, number>();
+  for (let n = 0; n < TEXTS; n++) {
+    let text = pick(bases) as string;
+    for (let cuts = Math.floor(coin() * 4); cuts > 0; cuts--) {
+      const at = Math.floor(coin() * (text.length + 1));
+      const inserted = coin() < 0.5 ? pick(pieces) : coin() < 0.5 ? (pick(bases) as string) : '';
+      text = text.slice(0, at) + inserted + text.slice(at + Math.floor(coin() * 3));
+    }
+    const read = readDomain(text);
+    const outcome = 'rejected' in read ? read.rejected : 'taken';
+    met.set(outcome, (met.get(outcome) ?? 0) + 1);
+    if ('rejected' in read ? Object.hasOwn(DOMAIN_REJECTIONS, read.rejected) : isOneForm(read)) continue;
+    throw new Error(`DOMAIN_SEED=${SEED}, text ${n}: ${JSON.stringify(text)} → ${JSON.stringify(read)}`);
+  }
+  process.stdout.write(`domains: seed ${SEED}, ${TEXTS} texts: ${JSON.stringify(Object.fromEntries(met))}\n`);
+  expect(new Set(met.keys())).toEqual(
+    new Set(['taken', ...Object.keys(DOMAIN_REJECTIONS)].filter(name => name !== 'not-text')),
+  );
+});
+
+/** Lower-case A-labels of lengths DNS takes, which name the same domain again. */
+function isOneForm(read: { domain: string; registry: string }): boolean {
+  const { domain, registry } = read;
+  if (domain.length > 253 || !/^([a-z\d]([a-z\d-]{0,61}[a-z\d])?\.)+[a-z\d-]{2,63}$/.test(domain)) return false;
+  return domain.endsWith(`.${registry}`) && JSON.stringify(readDomain(domain)) === JSON.stringify(read);
+}

@@ -1,0 +1,102 @@
+import { describe, expect, it } from 'vitest';
+import type { Downloads } from '../../../src/sources/npm/downloads.ts';
+import { type NpmSettings, npm } from '../../../src/sources/npm/npm.ts';
+import type { Change } from '../../../src/sources/source.ts';
+import { load, runStep } from '../step.ts';
+import { answering, changeOf, replayOf } from './upstream.ts';
+
+describe('download counts', () => {
+  const prepare = async (settings: NpmSettings, changes: Change[]) =>
+    runStep(npm, { settings, step: 'prepare', changes }, ctx => npm.prepare!(changes, ctx));
+  const point = (downloads: number) => ({ downloads, package: 'x' });
+
+  it('are asked for in bulk, scoped names singly, and unknown ones are null', async () => {
+    const { replay, settings } = await replayOf();
+    const names = ['ms', '@types/node', 'not-a-package', '__proto__', 'constructor'];
+    const { value } = await prepare(
+      settings,
+      names.map(name => changeOf(name)),
+    );
+    const known = (name: string) => replay.downloadsOf(name)!;
+    expect(value).toEqual(
+      expect.arrayContaining([
+        ['ms', known('ms')['last-month'], known('ms')['last-year']],
+        ['not-a-package', null, null],
+        ['@types/node', known('@types/node')['last-month'], known('@types/node')['last-year']],
+      ]),
+    );
+    expect(JSON.parse(JSON.stringify(value))).toEqual(value);
+    expect(replay.requests.recent.map(({ path }) => path)).toEqual([
+      '/downloads/point/last-month/ms,not-a-package,__proto__,constructor',
+      '/downloads/point/last-year/ms,not-a-package,__proto__,constructor',
+      '/downloads/point/last-month/@types%2Fnode',
+      '/downloads/point/last-year/@types%2Fnode',
+    ]);
+  });
+
+  it('of names every object has are those of the packages', async () => {
+    const names = ['__proto__', 'constructor', 'toString'];
+    const answer = JSON.parse('{"__proto__":{"downloads":7},"constructor":{"downloads":-1}}') as unknown;
+    const path = names.join(',');
+    const { settings } = await answering({
+      [`/downloads/point/last-month/${path}`]: answer,
+      [`/downloads/point/last-year/${path}`]: [],
+    });
+    const { value } = await prepare(
+      settings,
+      names.map(name => changeOf(name)),
+    );
+    expect(value).toEqual([
+      ['__proto__', 7, null],
+      ['constructor', null, null],
+      ['toString', null, null],
+    ]);
+  });
+
+  it('of one unscoped name are asked for so that the answer is a list', async () => {
+    const { settings, asked } = await answering({
+      '/downloads/point/last-month/,ms': { ms: point(3) },
+      '/downloads/point/last-year/,ms': { ms: null },
+    });
+    expect((await prepare(settings, [changeOf('ms')])).value).toEqual([['ms', 3, null]]);
+    expect(asked()).toHaveLength(2);
+  });
+
+  it('are asked for at most 128 at once, for each name once, and for few scoped names', async () => {
+    const { server, settings, asked } = await answering({});
+    const changes = [
+      ...Array.from({ length: 130 }, (_, i) => changeOf(`p${i}`)),
+      changeOf('p0'),
+      ...Array.from({ length: 20 }, (_, i) => changeOf(`@s/p${i}`)),
+      changeOf('a,b'),
+      changeOf('gone', { deleted: true }),
+      changeOf('_design/app', { skip: 'internal-document' }),
+    ];
+    await prepare(settings, changes);
+    const lists = asked().map(path => path!.split('/').at(-1)!.split(',').length);
+    expect(lists).toEqual([128, 128, 2, 2, ...Array.from({ length: 10 }, () => 1)]);
+    expect(npm.requests('prepare', changes, settings)).toEqual({ [server.host]: 14 });
+    expect(npm.requests('prepare', changes.slice(-2), settings)).toEqual({});
+  });
+
+  it.each<[string, number, number]>([
+    ['a failure leaves nulls and goes on', 500, 4],
+    ['throttling leaves nulls and stops', 429, 1],
+  ])('%s', async (_name, status, requests) => {
+    const { replay, settings } = await replayOf();
+    replay.fault('/downloads/', [{ status }], { repeat: true });
+    const { value, tallies } = await prepare(settings, [changeOf('ms'), changeOf('@types/node')]);
+    expect(value).toEqual([]);
+    expect(tallies).toMatchObject([{ requests, throttled: status === 429 ? 1 : 0 }]);
+    const row = await load(npm, settings, changeOf('ms'), { prepared: value });
+    expect(row).toMatchObject({ rows: [{ row: { downloads_total: null, downloads_last_month: null } }] });
+  });
+
+  it('not prepared at all leave nulls', async () => {
+    const { settings } = await replayOf();
+    const prepared: Downloads | null = null;
+    expect(await load(npm, settings, changeOf('ms'), { prepared })).toMatchObject({
+      rows: [{ row: { downloads_total: null } }],
+    });
+  });
+});

@@ -1,0 +1,48 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { afterEach, expect } from 'vitest';
+import { z } from 'zod';
+import { UpstreamError } from '../../../src/errors.ts';
+import type { Permit } from '../../../src/ports/ports.ts';
+import { createFetcher, type FetcherOptions } from '../../../src/sources/upstream/fetcher.ts';
+import { type Loopback, startLoopback } from './loopback.ts';
+
+export const NOW = Date.parse('2026-11-23T12:00:00Z');
+
+const open: Loopback[] = [];
+afterEach(async () => {
+  for (const server of open.splice(0)) await server.close();
+});
+
+/** A server that is closed after the test. */
+export async function serve(
+  answer: (request: IncomingMessage, response: ServerResponse, before: number) => void,
+): Promise<Loopback> {
+  const server = await startLoopback(answer);
+  open.push(server);
+  return server;
+}
+
+/** A fetcher for one server that need not wait. */
+export function fetcherFor({ host }: { host: string }, options: Partial<FetcherOptions> = {}) {
+  const permits: Permit[] = [{ host, count: 10, startAtMs: 0, intervalMs: 0 }];
+  return createFetcher({ contact: 'tests', permits, deadlineAtMs: Date.now() + 60_000, retryMsMin: 1, ...options });
+}
+
+export const raw = { subject: 'thing' };
+export const json = { subject: 'thing', shape: z.unknown() };
+
+/** The `UpstreamError` a request ends with. */
+export async function failureOf(asked: Promise<unknown>): Promise<UpstreamError> {
+  const error = await asked.then(
+    () => 'no error',
+    (thrown: unknown) => thrown,
+  );
+  expect(error).toBeInstanceOf(UpstreamError);
+  return error as UpstreamError;
+}
+
+/** Promises a length and ends the connection before it. */
+export function cut(response: ServerResponse): void {
+  response.writeHead(200, { 'content-length': 1000 });
+  response.write('{"half":', () => response.socket?.destroy());
+}

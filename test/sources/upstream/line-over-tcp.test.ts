@@ -1,0 +1,233 @@
+import type { Socket as NodeSocket } from 'node:net';
+import { afterEach, describe, expect, it } from 'vitest';
+import { UpstreamError } from '../../../src/errors.ts';
+import type { FetcherOptions } from '../../../src/sources/upstream/fetcher.ts';
+import type { Connect } from '../../../src/sources/upstream/line-over-tcp.ts';
+import { connect, startTextServer, type TextServer } from '../whois/text/text-server.ts';
+import { failureOf, fetcherFor, NOW } from './fetcher.ts';
+
+const MiB = 1024 * 1024;
+const HOST = 'whois.example';
+
+const open: TextServer[] = [];
+afterEach(async () => {
+  for (const server of open.splice(0)) await server.close();
+});
+
+async function serve(answer: (socket: NodeSocket, question: string) => void): Promise<TextServer> {
+  const server = await startTextServer(answer);
+  open.push(server);
+  return server;
+}
+
+function clientFor(server: { address: string }, options: Partial<FetcherOptions> = {}) {
+  const fetcher = fetcherFor({ host: HOST }, { connect, ...options });
+  const ask = (check?: (bytes: Uint8Array) => void) => {
+    const checked = check ? { check } : {};
+    return fetcher.askText(server.address, 'example.test', { subject: 'whois', permitHost: HOST, ...checked });
+  };
+  return { ask, tallies: () => fetcher.tallies() };
+}
+
+const textOf = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+
+describe('a server that is asked for text', () => {
+  it('gets one line, and gives all it says until it ends', async () => {
+    const server = await serve(socket => socket.end('Domain Name: EXAMPLE.TEST\r\n'));
+    const { ask, tallies } = clientFor(server);
+    expect(textOf(await ask())).toBe('Domain Name: EXAMPLE.TEST\r\n');
+    expect(server.questions).toEqual(['example.test\r\n']);
+    expect(tallies()).toEqual([
+      {
+        ...{ host: HOST, requests: 1, notModified: 0, throttled: 0, errors: 0, refused: 0, retryAfterMs: null },
+        statuses: { '2xx': 1, '3xx': 0, '4xx': 0, '5xx': 0, none: 0 },
+      },
+    ]);
+  });
+
+  it('may say it in many small parts, and cut letters in two', async () => {
+    const whole = Buffer.from('Domain Name: EXAMPLE.TEST\r\nRegistrant: Käthe Größe\r\n'.repeat(20));
+    const server = await serve(async socket => {
+      socket.setNoDelay(true);
+      for (let at = 0; at < whole.length; at += 7) {
+        await new Promise<unknown>(resolve => socket.write(whole.subarray(at, at + 7), resolve));
+        await new Promise(resolve => setImmediate(resolve));
+      }
+      socket.end();
+    });
+    expect(Buffer.from(await clientFor(server).ask()).equals(whole)).toBe(true);
+  });
+
+  it('does not see our end closed before it has answered', async () => {
+    let ended = false;
+    const server = await serve(async socket => {
+      socket.on('end', () => {
+        ended = true;
+      });
+      for (let turn = 0; turn < 100; turn++) await new Promise(resolve => setImmediate(resolve));
+      socket.end(`ended: ${ended}`);
+    });
+    expect(textOf(await clientFor(server).ask())).toBe('ended: false');
+  });
+
+  it('may say a mebibyte, and not a byte more', async () => {
+    const whole = await serve(socket => socket.end(Buffer.alloc(MiB, 'a')));
+    expect(await clientFor(whole).ask()).toHaveLength(MiB);
+    const longer = await serve(socket => socket.end(Buffer.alloc(MiB + 1, 'a')));
+    const { ask, tallies } = clientFor(longer);
+    expect(await failureOf(ask())).toMatchObject({ reason: 'too-large', status: null });
+    expect(longer.questions).toHaveLength(1);
+    expect(tallies()).toMatchObject([{ requests: 1, errors: 0, statuses: { '2xx': 1, none: 0 } }]);
+  });
+
+  it('that never ends is left once it has said too much', async () => {
+    const closed = Promise.withResolvers<void>();
+    const server = await serve(socket => {
+      socket.on('close', () => closed.resolve());
+      const more = () => socket.write(Buffer.alloc(64 * 1024, 'a'), error => (error ? undefined : more()));
+      more();
+    });
+    expect(await failureOf(clientFor(server).ask())).toMatchObject({ reason: 'too-large' });
+    await closed.promise;
+  });
+
+  it('that says nothing and ends is truncated, after two more tries', async () => {
+    const server = await serve(socket => socket.end());
+    const { ask, tallies } = clientFor(server);
+    const error = await failureOf(ask());
+    expect(error).toMatchObject({ reason: 'truncated' });
+    expect(error.message).toMatch(/^whois: expected a whole body, .*without an answer$/);
+    expect(tallies()).toMatchObject([{ requests: 3, errors: 3, statuses: { '2xx': 0, none: 3 } }]);
+  });
+
+  it('whose connection is cut is truncated, and asked again', async () => {
+    let before = 0;
+    const server = await serve(socket => {
+      before += 1;
+      if (before === 1) socket.write('Domain Na', () => socket.resetAndDestroy());
+      else socket.end('Domain Name: EXAMPLE.TEST');
+    });
+    const { ask, tallies } = clientFor(server);
+    expect(textOf(await ask())).toBe('Domain Name: EXAMPLE.TEST');
+    expect(tallies()).toMatchObject([{ requests: 2, errors: 1, statuses: { '2xx': 1, none: 1 } }]);
+  });
+
+  it('that nobody listens at is unreachable', async () => {
+    const server = await startTextServer(() => {});
+    await server.close();
+    const { ask, tallies } = clientFor(server);
+    const error = await failureOf(ask());
+    expect(error).toMatchObject({ reason: 'unreachable' });
+    expect(error.message).toMatch(/^whois: expected an answer, got no connection: .*ECONNREFUSED/);
+    expect(tallies()).toMatchObject([{ requests: 3, errors: 3 }]);
+  });
+
+  it('whose address the runtime refuses is unreachable', async () => {
+    const refuse: Connect = () => {
+      throw new TypeError('Specified address is empty string, contains unsupported characters or is too long.');
+    };
+    const { ask } = clientFor({ address: HOST }, { connect: refuse });
+    expect(await failureOf(ask())).toMatchObject({ reason: 'unreachable' });
+  });
+
+  it('is asked at port 43 where no other is named', async () => {
+    const asked: unknown[] = [];
+    const note: Connect = address => {
+      asked.push(address);
+      throw new Error('not today');
+    };
+    await failureOf(clientFor({ address: HOST }, { connect: note }).ask());
+    expect(asked[0]).toEqual({ hostname: HOST, port: 43 });
+  });
+});
+
+describe('an answer that only turns the caller away', () => {
+  it('counts as throttled, with its time to wait, and is not asked for again', async () => {
+    const server = await serve(socket => socket.end('limit exceeded'));
+    const { ask, tallies } = clientFor(server);
+    const refused = new UpstreamError('http-429', 'whois: expected an answer', { status: 429, retryAfterMs: 60_000 });
+    const error = await failureOf(
+      ask(bytes => {
+        expect(textOf(bytes)).toBe('limit exceeded');
+        throw refused;
+      }),
+    );
+    expect(error).toBe(refused);
+    expect(tallies()).toMatchObject([
+      { requests: 1, throttled: 1, errors: 0, retryAfterMs: 60_000, statuses: { '2xx': 0, '4xx': 1 } },
+    ]);
+  });
+});
+
+describe('time', () => {
+  /** A timer that is due when the server has the question: nothing waits for time. */
+  function silent() {
+    let due = () => {};
+    const asked: number[] = [];
+    return {
+      asked,
+      expire: () => due(),
+      timer: (ms: number, whenDue: () => void) => {
+        asked.push(ms);
+        due = whenDue;
+        return () => {};
+      },
+    };
+  }
+
+  it('up for an answer is a timeout, after two more tries, and leaves no connection', async () => {
+    const clock = silent();
+    let ended = 0;
+    const all = Promise.withResolvers<void>();
+    const server = await serve(socket => {
+      socket.on('end', () => {
+        ended += 1;
+        if (ended === 3) all.resolve();
+      });
+      clock.expire();
+    });
+    const { ask, tallies } = clientFor(server, { timer: clock.timer });
+    expect(await failureOf(ask())).toMatchObject({ reason: 'timeout' });
+    expect(clock.asked).toEqual([20_000, 20_000, 20_000]);
+    expect(tallies()).toMatchObject([{ requests: 3, errors: 3, statuses: { none: 3 } }]);
+    await all.promise;
+  });
+
+  it('up in the middle of an answer is a timeout too', async () => {
+    const clock = silent();
+    const server = await serve(socket => socket.write('Domain Na', () => clock.expire()));
+    expect(await failureOf(clientFor(server, { timer: clock.timer }).ask())).toMatchObject({ reason: 'timeout' });
+  });
+
+  it('up before a connection came about is a timeout too', async () => {
+    const clock = silent();
+    const hang: Connect = address => {
+      clock.expire();
+      return { ...connect(address), opened: new Promise(() => {}) };
+    };
+    const server = await serve(socket => socket.end('never read'));
+    const { ask } = clientFor(server, { timer: clock.timer, connect: hang });
+    expect(await failureOf(ask())).toMatchObject({ reason: 'timeout' });
+  });
+
+  it('up for the call is a deadline of ours', async () => {
+    const clock = silent();
+    const server = await serve(() => clock.expire());
+    const times = { timer: clock.timer, now: () => NOW, deadlineAtMs: NOW + 5_000 };
+    const { ask, tallies } = clientFor(server, times);
+    await expect(ask()).rejects.toMatchObject({ name: 'OwnError', kind: 'deadline' });
+    expect(clock.asked).toEqual([5_000]);
+    expect(tallies()).toMatchObject([{ requests: 1, errors: 0 }]);
+  });
+});
+
+describe('a fault of ours', () => {
+  it('is a question of two lines, no permit, or no way to connect', async () => {
+    const server = await serve(socket => socket.end('never asked'));
+    const ask = (query: string, options: Partial<FetcherOptions>, permitHost = HOST) =>
+      fetcherFor({ host: HOST }, options).askText(server.address, query, { subject: 'whois', permitHost });
+    for (const asked of [ask('a\r\nb', { connect }), ask('a', { connect }, 'other.example'), ask('a', {})])
+      await expect(asked).rejects.toMatchObject({ name: 'Error', message: expect.stringMatching(/^whois: expected/) });
+    expect(server.questions).toEqual([]);
+  });
+});

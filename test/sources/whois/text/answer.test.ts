@@ -1,0 +1,298 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { describe, expect, it, test } from 'vitest';
+import { UpstreamError } from '../../../../src/errors.ts';
+import { makeCoin } from '../../../../src/sources/stand-in/faults.ts';
+import { NO_FACTS, type WhoisFacts } from '../../../../src/sources/whois/facts.ts';
+import { decodeText, readWhoisText, refusalOf } from '../../../../src/sources/whois/text/answer.ts';
+import { mutateText } from '../mutations.ts';
+
+const FOLDER = path.resolve(import.meta.dirname, '../../../fixtures/whois/text');
+const TEXTS = Number(process.env.FUZZ_WHOIS_TEXTS ?? 5_000);
+const SEED = Number(process.env.FUZZ_SEED ?? 1);
+
+/** What a text of the folder is expected to say: facts that are not null, or the reason of its error. */
+interface Expected {
+  file: string;
+  domain: string;
+  found?: boolean;
+  facts?: Partial<WhoisFacts>;
+  redacted?: (keyof WhoisFacts)[];
+  error?: string;
+  retryAfterMs?: number;
+}
+
+const rows = JSON.parse(readFileSync(path.join(FOLDER, 'rows.json'), 'utf8')) as Expected[];
+const bytesOf = (file: string) => readFileSync(path.join(FOLDER, file));
+const textOf = (file: string) => decodeText(bytesOf(file));
+const records = rows.filter(row => row.found);
+
+function errorOf(text: string, domain = 'example-one.com'): UpstreamError | null {
+  try {
+    readWhoisText(text, domain);
+    return null;
+  } catch (error) {
+    if (!(error instanceof UpstreamError)) throw error;
+    return error;
+  }
+}
+
+const foundIn = (text: string, domain = 'example-one.com') => readWhoisText(text, domain).found;
+
+describe('an answer of the fixtures', () => {
+  it.each(rows)('in $file says what is known of $domain', ({ file, domain, error, ...expected }) => {
+    if (error !== undefined) {
+      expect(errorOf(textOf(file), domain)).toMatchObject({
+        reason: error,
+        status: error === 'http-429' ? 429 : null,
+        retryAfterMs: expected.retryAfterMs ?? null,
+      });
+      return;
+    }
+    const { stable: _, ...answer } = readWhoisText(textOf(file), domain);
+    expect(answer).toEqual({ ...expected, facts: { ...NO_FACTS, ...expected.facts } });
+  });
+
+  it('has its row, but for those of IANA', () => {
+    const files = readdirSync(FOLDER).filter(file => file.endsWith('.txt') && !file.startsWith('iana-'));
+    expect(rows.map(row => row.file).sort()).toEqual(files.sort());
+  });
+
+  it.each(records)('in $file is none for another domain', ({ file }) => {
+    expect(errorOf(textOf(file), 'somebody-else.example')).toMatchObject({ reason: 'name-mismatch', status: null });
+  });
+
+  it('says the same with other ends of lines', () => {
+    for (const { file, domain } of records) {
+      const lines = textOf(file);
+      for (const end of ['\r\n', '\r'])
+        expect(readWhoisText(decodeText(new TextEncoder().encode(lines.replaceAll('\n', end))), domain)).toEqual(
+          readWhoisText(lines, domain),
+        );
+    }
+  });
+});
+
+describe('bytes', () => {
+  it('are UTF-8, or else Latin-1', () => {
+    expect(decodeText(new Uint8Array([0x4d, 0xc3, 0xbc, 0x0d, 0x0a, 0x0d]))).toBe('Mü\n\n');
+    expect(decodeText(new Uint8Array([0x4d, 0xfc]))).toBe('Mü');
+    expect(decodeText(new Uint8Array([0xef, 0xbb, 0xbf, 0x41]))).toBe('A');
+  });
+});
+
+describe('the stable text', () => {
+  const stableOf = (text: string, domain: string) => readWhoisText(text, domain).stable;
+
+  it.each(records)('of $file is the same on another day', ({ file, domain }) => {
+    const later = textOf(file)
+      .replaceAll('2026-11-23', '2026-12-24')
+      .replaceAll('23-Nov-2026', '24-Dec-2026')
+      .replaceAll('23.11.2026', '24.12.2026')
+      .replace(/\b09:15:02/g, '10:16:03')
+      .replaceAll('20261121', '20261222')
+      .replaceAll('192.0.2.55', '192.0.2.66');
+    expect(stableOf(later, domain)).toBe(stableOf(textOf(file), domain));
+  });
+
+  it('has no terms of use and no comments, and differs where the record does', () => {
+    const text = textOf('gtld.txt');
+    const stable = stableOf(text, 'example-one.com');
+    expect(stable).toContain('Registry Expiry Date: 2027-08-13T04:00:00Z');
+    expect(stable).not.toMatch(/NOTICE|Last update of/);
+    expect(stableOf(text.replace('2027-08-13', '2028-08-13'), 'example-one.com')).not.toBe(stable);
+    expect(stableOf(textOf('denic.txt'), 'xn--msterstadt-9db.de')).not.toContain('%');
+  });
+});
+
+describe('a text that there is no such domain', () => {
+  it.each([
+    ...['No match for domain "EXAMPLE-ONE.COM".', 'NOT FOUND', 'No Data Found', 'Domain not found.', '%% No match'],
+    ...['No entries found.', 'Domain example-one.com is available for registration', 'Status: free', '% nothing found'],
+    ...[
+      'example-one.com is free',
+      'The queried object does not exist',
+      'No Object Found',
+      'Not found: example-one.com',
+    ],
+    ...['The domain has not been registered.', 'Domain Name: example-one.com\nDomain Status: No Object Found'],
+    ...['Domain: example-one.com\nStatus: AVAILABLE', 'the above domain name is not registered to KRNIC'.slice(4)],
+  ])('is %j', text => {
+    expect(foundIn(text)).toBe(false);
+  });
+
+  it.each([
+    ...['More information is available at https://whois.example', 'Status: NOT AVAILABLE', 'Domain: example-one.com'],
+    ...[
+      'We do not match names.',
+      'This service is free of charge',
+      'The registrar was not reached',
+      'other.com is free',
+    ],
+    ...['<html><body>Not here</body></html>', 'null', '{"found":false}', '% Terms\n%\n'],
+  ])('is not %j', text => {
+    expect(errorOf(text)).toMatchObject({ reason: 'wrong-shape' });
+  });
+
+  it('is none beside a record', () => {
+    const text = `% No entries found in the other database\n\n${textOf('gtld.txt')}`;
+    expect(foundIn(text)).toBe(true);
+  });
+});
+
+describe('a text that turns the caller away', () => {
+  it.each([
+    ...[
+      'Query rate limit exceeded',
+      'ERROR: Quota exceeded',
+      'Number of allowed queries exceeded.',
+      'Please try again later.',
+    ],
+    ...[
+      '%ERROR:201: access denied for 192.0.2.1',
+      'You have been blocked.',
+      'Too many connections',
+      'Look up quota exceeded',
+    ],
+    ...[
+      'Your IP address has exceeded the number of\nqueries it is allowed',
+      'You are being rate limited',
+      'Limit exceeded',
+    ],
+    ...['You have exceeded the maximum allowable number of whois lookups. You will be let in tomorrow.'],
+    ...['Your request has been denied: maximum number of queries reached'],
+  ])('is %j', text => {
+    expect(errorOf(text)).toMatchObject({ reason: 'http-429', status: 429 });
+    expect(refusalOf(text)).toBeInstanceOf(UpstreamError);
+  });
+
+  it.each([
+    ...['If the limit is exceeded, access is denied.', 'Whoever exceeds the quota may be blocked.'],
+    ...['You must not exceed the limit of\nqueries; when your quota is exceeded try again later.'],
+    ...['Registrations are limited to two years', 'There is no limit'],
+  ])('is not %j', text => {
+    expect(errorOf(text)).toMatchObject({ reason: 'wrong-shape' });
+  });
+
+  it('is none of the fixtures with a record', () => {
+    for (const { file } of records) expect(refusalOf(textOf(file)), file).toBeNull();
+  });
+
+  it.each([
+    ['Excessive querying, wait 30 seconds', 30_000],
+    ['Query limit exceeded, try again in 5 minutes', 300_000],
+    ['Limit exceeded. Come back after 100 hours', 86_400_000],
+    ['Limit exceeded', null],
+  ])('names its time to wait: %j', (text, retryAfterMs) => {
+    expect(errorOf(text)).toMatchObject({ retryAfterMs });
+  });
+});
+
+describe('a record', () => {
+  const head = 'Domain Name: example-one.com\n';
+  const factsOf = (text: string) => readWhoisText(head + text, 'example-one.com').facts;
+
+  it('gives EPP codes, a registry’s own single words, and no sentences as its statuses', () => {
+    const text =
+      'Domain Status: client transfer prohibited\nStatus: Locked\nStatus: to be looked at by hand\nStatus: ok';
+    expect(factsOf(text).status_codes).toBe('Locked,clientTransferProhibited,ok');
+  });
+
+  it('gives hosts as its name servers', () => {
+    const text = 'Name Server: 192.0.2.1\nName Server 1: A.Example.\nNserver: b.example, c.example\nns: nonsense\n';
+    expect(factsOf(text).nameservers).toBe('a.example,b.example,c.example');
+  });
+
+  it('has null where a value does not fit its column', () => {
+    const text =
+      'Creation Date: yesterday\nRegistrant Email: none of yours\nRegistrar IANA ID: x9\nRegistrar URL: ask us\n' +
+      'Registrar Abuse Contact Phone: by mail\nRegistrar Abuse Contact Email: n/a\nDNSSEC: maybe\nRegistrar: R\n';
+    expect(factsOf(text)).toEqual({ ...NO_FACTS, registrar_name: 'R' });
+  });
+
+  it('is told from the time of the answer when it was updated', () => {
+    expect(factsOf('Last Updated On: 2026-01-02\nLast updated on 2026-11-23T09:15:02Z\n').updated_date).toBe(
+      '2026-01-02',
+    );
+  });
+
+  it('keeps the first of two values, and what is told over what is withheld', () => {
+    const text = 'Registrant Name: REDACTED FOR PRIVACY\nRegistrant Name: A\nRegistrant Name: B\n';
+    expect(readWhoisText(head + text, 'example-one.com')).toMatchObject({
+      facts: { registrant_name: 'A' },
+      redacted: [],
+    });
+  });
+
+  it('is no record where two domains are told', () => {
+    expect(errorOf(`${head}Registrar: R\nDomain Name: other.com\n`)).toMatchObject({ reason: 'name-mismatch' });
+  });
+});
+
+test(`${TEXTS} mutated texts (seed ${SEED}) end as answers, or for a reason that has a name`, {
+  timeout: 60_000 + TEXTS,
+}, () => {
+  const bases = rows.map(({ file, domain }) => ({ domain, text: textOf(file) }));
+  const counts = new Map<string, number>();
+  for (let index = 0; index < TEXTS; index++) {
+    const coin = makeCoin(Math.imul(SEED, 2654435761) ^ Math.imul(index + 1, 40503));
+    const base = bases[Math.floor(coin() * bases.length)]!;
+    const bytes = mutateText(base.text, { coin, texts: bases.map(({ text }) => text) });
+    let outcome: string;
+    try {
+      const answer = readWhoisText(decodeText(bytes), base.domain);
+      checkAnswer(answer);
+      outcome = answer.found ? 'found' : 'not found';
+    } catch (error) {
+      if (!(error instanceof UpstreamError))
+        throw new Error(`FUZZ_SEED=${SEED}, text ${index}: ${String(error)}`, { cause: error });
+      outcome = error.reason;
+    }
+    counts.set(outcome, (counts.get(outcome) ?? 0) + 1);
+  }
+  process.stdout.write(`whois texts: seed ${SEED}, ${TEXTS} texts: ${JSON.stringify(Object.fromEntries(counts))}\n`);
+  // Mutations that all end alike test nothing.
+  expect([...counts.keys()].sort()).toEqual(['found', 'http-429', 'name-mismatch', 'not found', 'wrong-shape']);
+});
+
+const ISO_DATE = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}:\d{2}Z)?$/;
+
+function checkAnswer({ found, facts, redacted, stable }: ReturnType<typeof readWhoisText>): void {
+  expect(Object.keys(facts)).toEqual(Object.keys(NO_FACTS));
+  for (const [column, fact] of Object.entries(facts)) {
+    if (fact === null) continue;
+    if (typeof fact !== 'string' || fact === '' || fact !== fact.trim() || !fact.isWellFormed())
+      throw new Error(`${column}: ${JSON.stringify(fact)}`);
+    if (/\p{Cc}/u.test(fact)) throw new Error(`${column}: a control character`);
+  }
+  for (const date of [facts.created_date, facts.updated_date, facts.expiry_date])
+    if (date !== null && !(ISO_DATE.test(date) && !Number.isNaN(Date.parse(date)))) throw new Error(`no date: ${date}`);
+  for (const email of [facts.registrant_email, facts.registrar_abuse_email])
+    if (email !== null && !/^\S+@\S+$/.test(email)) throw new Error(`no address: ${email}`);
+  for (const host of facts.nameservers?.split(',') ?? [])
+    if (!/^[a-z0-9_-]+(\.[a-z0-9_-]+)+$/.test(host)) throw new Error(`no host: ${host}`);
+  for (const status of facts.status_codes?.split(',') ?? [])
+    if (/\s/.test(status)) throw new Error(`no code: ${status}`);
+  for (const column of redacted) if (facts[column] !== null) throw new Error(`${column}: told, and withheld`);
+  if (!found && Object.values(facts).some(fact => fact !== null)) throw new Error('facts of nothing');
+  if (stable.includes('\r')) throw new Error('a carriage return');
+}
+
+it('is read in a time that grows with its length only', () => {
+  const hostile = [
+    ...[' '.repeat(500_000), ' :'.repeat(200_000), '['.repeat(500_000), '1'.repeat(500_000), 'a.'.repeat(250_000)],
+    ...['Registrant: x\n\n'.repeat(40_000), 'nic-hdl: x\n\n'.repeat(40_000), 'no match '.repeat(50_000)],
+    ...['limit '.repeat(80_000), 'Registrar:\n\n'.repeat(40_000), '\n'.repeat(500_000), `${'('.repeat(200_000)}http:`],
+  ];
+  for (const text of hostile) {
+    const startedMs = performance.now();
+    for (const whole of [text, `Domain: example-one.com\nStatus: ${text}`]) {
+      try {
+        readWhoisText(whole, 'example-one.com');
+      } catch (error) {
+        expect(error).toBeInstanceOf(UpstreamError);
+      }
+    }
+    expect(performance.now() - startedMs, JSON.stringify(text.slice(0, 20))).toBeLessThan(4_000);
+  }
+});

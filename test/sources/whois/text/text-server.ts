@@ -1,0 +1,62 @@
+import { createServer, type Socket as NodeSocket, connect as openSocket } from 'node:net';
+import { Duplex } from 'node:stream';
+import type { Connect } from '../../../../src/sources/upstream/line-over-tcp.ts';
+
+export interface TextServer {
+  /** Host and port. */
+  address: string;
+  /** What each connection sent, in order. */
+  questions: string[];
+  close(): Promise<void>;
+}
+
+/** A TCP server on the loopback interface; `answer` is called with the first line of each connection. */
+export async function startTextServer(answer: (socket: NodeSocket, question: string) => void): Promise<TextServer> {
+  const questions: string[] = [];
+  const open = new Set<NodeSocket>();
+  const server = createServer({ allowHalfOpen: true }, socket => {
+    open.add(socket);
+    socket.on('error', () => {}).on('close', () => open.delete(socket));
+    socket.once('data', line => {
+      questions.push(line.toString('utf8'));
+      answer(socket, line.toString('utf8'));
+    });
+  });
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address() as { port: number };
+  return {
+    address: `127.0.0.1:${address.port}`,
+    questions,
+    async close() {
+      const closed = new Promise<unknown>(resolve => server.close(resolve));
+      for (const socket of open) socket.destroy();
+      await closed;
+    },
+  };
+}
+
+/** Node's connections in the shape of the worker runtime's. */
+export const connect: Connect = ({ hostname, port }) => {
+  // As in the worker's runtime, one side ending ends both.
+  const socket = openSocket({ host: hostname, port, allowHalfOpen: false });
+  const { readable, writable } = Duplex.toWeb(socket);
+  const opened = Promise.withResolvers<void>();
+  const closed = Promise.withResolvers<void>();
+  socket
+    .once('connect', () => opened.resolve())
+    .once('error', error => {
+      const told = new Error(`Network connection lost: ${error.message}`, { cause: error });
+      opened.reject(told);
+      closed.reject(told);
+    })
+    .once('close', () => closed.resolve());
+  return {
+    opened: opened.promise,
+    closed: closed.promise,
+    readable: readable as unknown as ReadableStream<Uint8Array>,
+    writable: writable as WritableStream<Uint8Array>,
+    async close() {
+      socket.destroy();
+    },
+  };
+};

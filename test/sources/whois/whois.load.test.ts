@@ -1,0 +1,260 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { UpstreamError } from '../../../src/errors.ts';
+import type { Loaded } from '../../../src/sources/source.ts';
+import { WHOIS_RECORDINGS } from '../../../src/sources/whois/stand-in/registrations.ts';
+import { whois } from '../../../src/sources/whois/whois.ts';
+import { load } from '../step.ts';
+import { connect } from './text/text-server.ts';
+import { loadAll, loadingOf, worldOf } from './world.ts';
+
+const DAY_SECONDS = 86_400;
+
+function rowOf({ rows }: Loaded): Record<string, unknown> {
+  expect(rows).toHaveLength(1);
+  expect(rows[0]).toMatchObject({ table: 'whois_record', op: 'upsert' });
+  return rows[0]!.row;
+}
+
+function dataOf(loaded: Loaded): Record<string, unknown> {
+  return JSON.parse(String(rowOf(loaded).data)) as Record<string, unknown>;
+}
+
+describe('a domain of a thin registry', () => {
+  it('is asked of its registrar too, whose document lies beside the registry’s', async () => {
+    const { replay, visit } = await worldOf();
+    const loaded = await visit('orchard-example.com');
+    expect(rowOf(loaded)).toMatchObject({ registrant_name: 'Robin Sample', registrar_id: '9994', raw_whois: null });
+    const [registry, registrar] = loaded.documents.map(({ bytes }) => JSON.parse(new TextDecoder().decode(bytes)));
+    expect(loaded.documents.map(({ name, file }) => [name, file])).toEqual([
+      ['orchard-example.com', undefined],
+      ['orchard-example.com', 'registrar.json'],
+    ]);
+    expect(dataOf(loaded)).toEqual({ registry, registrar, redacted: [], registrar_missing: null });
+    expect(loaded.seen).toMatchObject({
+      ...{ found: true, partial: false, always: false, alsoHost: new URL(replay.origins.registrar).host },
+      facts: { expiry: '2026-12-03T04:00:00Z', statuses: ['clientTransferProhibited'] },
+    });
+    expect(replay.requests['registry-a'].recent).toMatchObject([{ path: '/domain/orchard-example.com', status: 200 }]);
+    expect(replay.requests.registrar.total).toBe(1);
+  });
+
+  it.each([
+    ['redemption-example.com', 'http-403'],
+    ['refusing-example.net', 'http-429'],
+    ['quarry-example.net', 'http-404'],
+    ['silent-example.com', 'timeout'],
+    ['brochure-example.com', 'not-json'],
+  ])('%s has the registry’s row where its registrar fails with %s', async (domain, missing) => {
+    const { visit } = await worldOf();
+    const loaded = await visit(domain);
+    expect(rowOf(loaded)).toMatchObject({ domain, registrar_name: expect.any(String), registrant_name: null });
+    expect(dataOf(loaded)).toMatchObject({ registrar: null, registrar_missing: missing });
+    expect(loaded.documents.map(({ file }) => file)).toEqual([undefined]);
+    expect(loaded.seen).toMatchObject({
+      found: true,
+      partial: true,
+      alsoHost: expect.stringMatching(/^127\.0\.0\.1:/),
+    });
+    expect(loaded.seen!.digest).toBe(loaded.seen!.mainDigest);
+  });
+
+  it('is the same to the registry, whether the registrar answers or not', async () => {
+    const { replay, visit } = await worldOf();
+    const whole = await visit('kettle-example.com');
+    replay.fault('/registrar/domain/', [{ status: 503 }]);
+    const half = await visit('kettle-example.com');
+    expect(half.seen!.mainDigest).toBe(whole.seen!.mainDigest);
+    expect(half.seen!.digest).not.toBe(whole.seen!.digest);
+  });
+});
+
+describe('a registry', () => {
+  it('that does not know a domain gives a deletion and no document', async () => {
+    const { visit } = await worldOf();
+    for (const domain of ['gone-example.com', 'unwritten-example.org']) {
+      const { documents, rows, seen } = await visit(domain);
+      expect(documents).toEqual([]);
+      expect(rows).toMatchObject([{ op: 'delete', row: { domain, registrar_name: null, data: null } }]);
+      expect(seen).toMatchObject({ found: false, alsoHost: null });
+    }
+  });
+
+  it.each([
+    ['throttled-example.com', [{ status: 429, retryAfterMs: 3000 }]],
+    [
+      'crowded-example.net',
+      [
+        { status: 429, retryAfterMs: null },
+        { status: 429, retryAfterMs: null },
+      ],
+    ],
+    ['stumbling-example.com', [{ status: 500, retryAfterMs: null }]],
+  ])('that stumbles over %s answers in the end', async (domain, failures) => {
+    const { visit } = await worldOf();
+    for (const failure of failures) await expect(visit(domain)).rejects.toMatchObject(failure);
+    expect(rowOf(await visit(domain)).domain).toBe(domain);
+  });
+
+  it.each([
+    ['slow-example.com', 'timeout', 3],
+    ['page-example.net', 'not-json', 1],
+    ['other-example.com', 'name-mismatch', 1],
+    ['circle-example.com', 'http-301', 4],
+    ['down-example.net', 'http-503', 1],
+  ])('that has no answer for %s is said to: %s, after %i requests', async (domain, reason, requests) => {
+    const { replay, visit } = await worldOf();
+    const error = await visit(domain).catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(UpstreamError);
+    expect(error).toMatchObject({ reason });
+    expect(replay.requests['registry-a'].total).toBe(requests);
+  });
+
+  it('is followed where it redirects to', async () => {
+    const { replay, visit } = await worldOf();
+    expect(rowOf(await visit('moved-example.com')).expiry_date).toBe('2027-02-28T04:00:00Z');
+    const paths = replay.requests['registry-a'].recent.map(request => request.path);
+    expect(paths).toEqual(['/domain/moved-example.com', '/v2/domain/moved-example.com']);
+  });
+
+  it('is asked for the A-labels of a name, however it was written', async () => {
+    const { replay, visit } = await worldOf();
+    expect(rowOf(await visit('BÜCHER-beispiel.com'))).toMatchObject({
+      ...{ domain: 'xn--bcher-beispiel-gsb.com', registrant_organization: 'Bücher Beispiel GmbH' },
+    });
+    expect(replay.requests['registry-a'].count('/domain/xn--bcher-beispiel-gsb.com')).toBe(1);
+  });
+});
+
+describe('a top-level domain without RDAP', () => {
+  it('is asked over WHOIS, and its text kept', async () => {
+    const { replay, visit } = await worldOf();
+    const loaded = await visit('example-six.jp');
+    const text = readFileSync(path.join(WHOIS_RECORDINGS, 'text/jprs.txt'));
+    expect(loaded.documents).toEqual([
+      { name: 'example-six.jp', bytes: new Uint8Array(text), revision: null, file: 'latest.txt' },
+    ]);
+    expect(rowOf(loaded)).toMatchObject({ registrant_name: 'Example Six K.K.', raw_whois: text.toString() });
+    expect(replay.questions).toEqual(['example-six.jp']);
+    expect((await visit('nobody.de')).rows).toMatchObject([{ op: 'delete', row: { domain: 'nobody.de' } }]);
+  });
+
+  it('is asked of the server that IANA names, in that server’s way, and IANA once', async () => {
+    const { replay, settings, change } = await worldOf({ WHOIS_SERVERS: '' });
+    const asked: string[] = [];
+    const [hostname, port] = replay.settings.WHOIS_IANA_SERVER.split(':') as [string, string];
+    replay.fault(
+      '-T dn,ace xn--msterstadt-9db.de',
+      [{ body: readFileSync(path.join(WHOIS_RECORDINGS, 'text/denic.txt')) }],
+      {
+        repeat: true,
+      },
+    );
+    const loading = {
+      ...loadingOf({ settings }),
+      connect(address: { hostname: string; port: number }) {
+        asked.push(`${address.hostname}:${address.port}`);
+        return connect({ hostname, port: Number(port) });
+      },
+    };
+    const changes = [change('xn--msterstadt-9db.de')];
+    for (let time = 0; time < 2; time++)
+      expect(await loadAll(loading, changes)).toMatchObject({ value: [{ kind: 'rows', seen: { found: true } }] });
+    expect(asked).toEqual([replay.settings.WHOIS_IANA_SERVER, 'whois.denic.de:43', 'whois.denic.de:43']);
+    expect(replay.questions[0]).toBe('de');
+  });
+
+  it('whose server nobody names has none', async () => {
+    const { visit } = await worldOf();
+    await expect(visit('fjord-example.no')).rejects.toMatchObject({ reason: 'no-server' });
+  });
+
+  it.each([
+    ['throttled-limit.txt', { status: 429 }],
+    ['unreadable.txt', { reason: 'wrong-shape' }],
+  ])('whose server answers %s has no row', async (file, failure) => {
+    const { replay, visit } = await worldOf();
+    replay.fault('example-six.jp', [{ body: readFileSync(path.join(WHOIS_RECORDINGS, 'text', file)) }]);
+    await expect(visit('example-six.jp')).rejects.toMatchObject(failure);
+    expect(rowOf(await visit('example-six.jp')).domain).toBe('example-six.jp');
+  });
+});
+
+describe('the Loader', () => {
+  it('keeps the raw documents under their own names, and hands each outcome over', async () => {
+    const { replay, settings, change } = await worldOf();
+    const loading = loadingOf({ settings });
+    const domains = [
+      'kettle-example.com',
+      'meadow-example.org',
+      'example-ten.it',
+      'gone-example.com',
+      'page-example.net',
+    ];
+    const answer = await loadAll(
+      loading,
+      domains.map(domain => change(domain)),
+    );
+    expect(answer).toMatchObject({
+      ok: true,
+      value: [
+        ...[{ kind: 'rows' }, { kind: 'rows' }, { kind: 'rows' }, { kind: 'rows', seen: { found: false } }],
+        { kind: 'park', reason: 'not-json' },
+      ],
+    });
+    const raws = [...loading.bucket.objects.keys()].filter(key => key.startsWith('whois/raw/')).sort();
+    expect(raws).toEqual([
+      'whois/raw/example-ten.it/latest.txt',
+      'whois/raw/kettle-example.com/latest.json',
+      'whois/raw/kettle-example.com/registrar.json',
+      'whois/raw/meadow-example.org/latest.json',
+    ]);
+    const hosts = answer.hosts.map(({ host, requests }) => [host, requests]);
+    expect(Object.fromEntries(hosts)).toEqual({
+      ...{ [new URL(replay.origins['registry-a']).host]: 3, [new URL(replay.origins['registry-b']).host]: 1 },
+      ...{ [new URL(replay.origins.registrar).host]: 1, it: 1 },
+    });
+  });
+
+  it('leaves the others of a registry alone once it says wait, and tells how long', async () => {
+    const { replay, settings, change } = await worldOf();
+    const wait = { status: 429, headers: { 'retry-after': String(2 * DAY_SECONDS) } };
+    replay.fault('/registry-b/', [wait], { repeat: true });
+    const domains = [
+      'meadow-example.org',
+      'orchard-example.org',
+      'violin-example.app',
+      'tulip-example.nl',
+      'copper-example.com',
+    ];
+    const many = [...domains, 'castle-example.cz', 'bridge-example.fr', 'bakery-example.info', 'harvest-example.org'];
+    const answer = await loadAll(
+      loadingOf({ settings }),
+      many.map(domain => change(domain)),
+    );
+    if (!answer.ok) throw new Error(answer.failure.message);
+    const rows = many.filter((_, index) => answer.value[index]!.kind === 'rows');
+    expect(rows).toEqual(['copper-example.com']);
+    expect(new Set(answer.value.map(outcome => ('reason' in outcome ? outcome.reason : 'row')))).toEqual(
+      new Set(['throttled', 'deadline', 'row']),
+    );
+    const tally = answer.hosts.find(({ host }) => host === new URL(replay.origins['registry-b']).host);
+    expect(tally).toMatchObject({ retryAfterMs: DAY_SECONDS * 1000 });
+    expect(tally!.requests).toBeLessThan(8);
+    expect(tally!.throttled).toBe(tally!.requests);
+  });
+
+  it('writes a row at every look where it is told to', async () => {
+    const { visit } = await worldOf({ WHOIS_EVERY_CHECK: 'true' });
+    expect((await visit('copper-example.com')).seen).toMatchObject({ always: true });
+    expect((await visit('example-six.jp')).seen).toMatchObject({ always: true });
+  });
+
+  it('asks for no server that the change does not name over RDAP', async () => {
+    const { replay, settings, change } = await worldOf();
+    const loaded = await load(whois, settings, change('example-ten.it', { server: null }));
+    expect(rowOf(loaded).domain).toBe('example-ten.it');
+    expect(replay.requests['registry-a'].total + replay.requests['registry-b'].total).toBe(0);
+  });
+});

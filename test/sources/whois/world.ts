@@ -1,0 +1,78 @@
+import { afterEach } from 'vitest';
+import { type Loading, loadStep } from '../../../src/loader/steps.ts';
+import type { Change, Loaded, Source } from '../../../src/sources/source.ts';
+import type { FetcherOptions } from '../../../src/sources/upstream/fetcher.ts';
+import {
+  type RdapReplay,
+  type RdapReplayOptions,
+  startRdapReplay,
+} from '../../../src/sources/whois/stand-in/stand-in.ts';
+import { whois } from '../../../src/sources/whois/whois.ts';
+import { LoaderBucket } from '../../hostile/loader-bucket.ts';
+import { load, servers, visitsOf } from '../step.ts';
+import { connect } from './text/text-server.ts';
+
+const open: RdapReplay[] = [];
+afterEach(async () => {
+  await Promise.all(open.splice(0).map(replay => replay.close()));
+});
+
+/** A replay of a test's own, and visits of its domains. */
+export interface World {
+  replay: RdapReplay;
+  settings: ReturnType<typeof whois.settings>;
+  change(domain: string, fields?: Partial<Change>): Change;
+  visit(domain: string, fields?: Partial<Change>): Promise<Loaded>;
+}
+
+/** Starts one. Time is up for a request when the replay keeps silent, and never else. */
+export async function worldOf(
+  env: Record<string, unknown> = {},
+  options: Omit<RdapReplayOptions, 'onHold'> = {},
+): Promise<World> {
+  const due = new Set<() => void>();
+  const timer: FetcherOptions['timer'] = (_ms, call) => {
+    due.add(call);
+    return () => due.delete(call);
+  };
+  const onHold = () => {
+    for (const call of due) call();
+  };
+  const replay = await startRdapReplay({ ...options, onHold });
+  open.push(replay);
+  const settings = whois.settings({ ...replay.settings, ...env });
+  const told = await servers(whois, settings);
+  const change = (domain: string, fields: Partial<Change> = {}) => ({
+    ...visitsOf(whois, [domain], told)[0]!,
+    ...fields,
+  });
+  return {
+    ...{ replay, settings, change },
+    visit: (domain, fields) => load(whois, settings, change(domain, fields), { timer }),
+  };
+}
+
+/** The Loader with a bucket in memory; any host is granted a slot at once. */
+export function loadingOf({ settings }: Pick<World, 'settings'>): Loading & { bucket: LoaderBucket } {
+  return {
+    ...{ source: whois as unknown as Source, settings, contact: 'tests', bucket: new LoaderBucket(), connect },
+    permit: async host => ({ host, count: 1, startAtMs: 0, intervalMs: 0 }),
+    now: () => Date.now(),
+  };
+}
+
+/** One Loader call for some visits, each host asked every `intervalMs`. */
+export function loadAll(
+  loading: Loading,
+  changes: Change[],
+  { ms = 60_000, intervalMs = 0 }: { ms?: number; intervalMs?: number } = {},
+) {
+  const startAtMs = Date.now();
+  const asks = Object.entries(loading.source.requests('load', changes, loading.settings));
+  return loadStep(loading, {
+    ...{ changes, prepared: null, afresh: true, large: false },
+    permits: asks.map(([host, count]) => ({ host, count, startAtMs, intervalMs })),
+    ...{ budgetBytes: 1024 * 1024, knownBytes: changes.map(() => 1), rowBytesMax: 8 * 1024 * 1024 },
+    deadlineAtMs: startAtMs + ms,
+  });
+}

@@ -1,4 +1,0 @@
-import { domainConformance } from '../sources/whois-domain-names.ts';
-
-// Two runtimes, two versions of the same parser of URLs: a domain watched by one must be found by the other.
-domainConformance('the worker');
