@@ -99,3 +99,10 @@ export class OwnError extends Error {
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
+
+/** Why a change is parked. */
+export interface Failure {
+  reason: ParkReason;
+  detail: string;
+  stack?: string | null | undefined;
+}

@@ -1,14 +1,14 @@
 import { TABLES } from '../schemas/index.ts';
+import type { Known } from './api/env.ts';
 import { watchSources } from './api/health.ts';
 import { watchCatalog } from './api/iceberg.ts';
 import { createApi } from './api/router.ts';
 import { clockOf } from './config.ts';
-import type { Known } from './contract/source.ts';
 import { createLog } from './log.ts';
 import { consumeKeys } from './queues/discovered-keys.ts';
-import { consumeTickets } from './queues/queue.ts';
+import { consumeTickets } from './queues/tickets.ts';
 import { SOURCES } from './sources/registry.ts';
-import { loadPort } from './worker/loader-port.ts';
+import { loadPort } from './worker/loader.ts';
 
 export { CatalogObject } from './worker/catalog-object.ts';
 export { Loader } from './worker/loader.ts';

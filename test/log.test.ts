@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { createLog } from '../src/log.ts';
-import type { LogPort } from '../src/ports/ports.ts';
+import type { LogPort } from '../src/ports/platform.ts';
 
 describe('the log', () => {
   it('writes one JSON line with the time, the event and its fields', () => {

@@ -1,6 +1,6 @@
 import { LIMITS } from '../config.ts';
-import { type ErrorKind, OwnError } from '../errors.ts';
-import type { ClockPort, LoadFailure, WakePort } from '../ports/ports.ts';
+import { OwnError } from '../errors.ts';
+import type { ClockPort, WakePort } from '../ports/platform.ts';
 
 /** What one run may still do: its time, its Loader calls, and the alarm that stands in for it when it dies. */
 export class Run {
@@ -64,18 +64,4 @@ export class Run {
   #checkAbandoned(): void {
     if (this.#abandoned) throw new OwnError('deadline', 'run: expected nothing to go on after its end');
   }
-}
-
-const KIND_OF_FAILURE: Record<LoadFailure['kind'], ErrorKind> = {
-  unreachable: 'upstream-unreachable',
-  throttled: 'upstream-throttled',
-  status: 'upstream-status',
-  shape: 'upstream-shape',
-  cursor: 'cursor-refused',
-  own: 'loader-failed',
-};
-
-/** A Loader step's failure as the error that ends this step of the run. */
-export function failureError({ kind, message, retryAfterMs }: LoadFailure): OwnError {
-  return new OwnError(KIND_OF_FAILURE[kind], message, retryAfterMs);
 }

@@ -1,6 +1,6 @@
-import type { ApiEnv, Known } from '../contract/source.ts';
 import { ApiError, answer, invalid } from './answer.ts';
 import { readBody } from './body.ts';
+import type { ApiEnv, Known } from './env.ts';
 import { stubOf } from './sources.ts';
 
 const AUDIT_HINT =

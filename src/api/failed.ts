@@ -1,6 +1,8 @@
-import type { ApiEnv, Failed, FailedQuery, Known, Replayed, SourceStub } from '../contract/source.ts';
+import type { Failed, FailedQuery, Replayed } from '../contract/controls.ts';
+import type { SourceStub } from '../contract/objects.ts';
 import { ApiError, answer, invalid } from './answer.ts';
 import { readBody } from './body.ts';
+import type { ApiEnv, Known } from './env.ts';
 import { stubOf } from './sources.ts';
 
 /** Failed changes of one answer; more are asked for with `after`. */

@@ -1,6 +1,7 @@
-import type { ApiEnv, Known, SourceHealth } from '../contract/source.ts';
+import type { SourceHealth } from '../contract/source.ts';
 import { messageOf } from '../errors.ts';
 import { answer, settingMessage } from './answer.ts';
+import type { ApiEnv, Known } from './env.ts';
 import { askSource, enabledSources } from './sources.ts';
 import { withoutSecrets } from './token.ts';
 

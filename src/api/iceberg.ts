@@ -1,8 +1,9 @@
 import { readSettings } from '../config.ts';
-import type { CatalogStub, IcebergStatus } from '../contract/iceberg.ts';
-import type { ApiEnv, Known } from '../contract/source.ts';
+import type { IcebergStatus } from '../contract/iceberg.ts';
+import type { CatalogStub } from '../contract/objects.ts';
 import { messageOf } from '../errors.ts';
 import { answer } from './answer.ts';
+import type { ApiEnv, Known } from './env.ts';
 import { withoutSecrets } from './token.ts';
 
 /** The one object of the catalog. */

@@ -1,6 +1,7 @@
 import type { CatalogTableStatus } from '../contract/iceberg.ts';
-import type { ApiEnv, Histogram, Known, SourceMetrics, SourceState } from '../contract/source.ts';
+import type { Histogram, SourceMetrics, SourceState } from '../contract/source.ts';
 import { messageOf } from '../errors.ts';
+import type { ApiEnv, Known } from './env.ts';
 import { catalogOf } from './iceberg.ts';
 import { askSource, within } from './sources.ts';
 import { withoutSecrets } from './token.ts';

@@ -1,6 +1,7 @@
-import type { ApiEnv, Known, RangeAction, RangeAnswer, RangeRequest, RangeStatus } from '../contract/source.ts';
+import type { RangeAction, RangeAnswer, RangeRequest, RangeStatus } from '../contract/controls.ts';
 import { ApiError, answer, invalid } from './answer.ts';
 import { readBody } from './body.ts';
+import type { ApiEnv, Known } from './env.ts';
 import { stubOf } from './sources.ts';
 
 const RATE_MAX = 10_000;

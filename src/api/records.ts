@@ -1,10 +1,11 @@
 import type { Column } from '../../schemas/column.ts';
 import type { Row, Table } from '../../schemas/table.ts';
 import { LIMITS } from '../config.ts';
-import type { ApiEnv, Known, Pushed, PushedPart } from '../contract/source.ts';
+import type { Pushed, PushedPart } from '../contract/controls.ts';
 import { ApiError, answer } from './answer.ts';
+import { piecesOf, type StreamedRequest } from './body.ts';
+import type { ApiEnv, Known } from './env.ts';
 import type { Piece } from './json-stream.ts';
-import { piecesOf, type StreamedRequest } from './pieces.ts';
 import { stubOf } from './sources.ts';
 
 const HINT =

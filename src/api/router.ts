@@ -1,8 +1,9 @@
 import { type IRequest, Router } from 'itty-router';
-import type { ApiEnv, ControlAction, Known, RangeAction } from '../contract/source.ts';
+import type { ControlAction, RangeAction } from '../contract/controls.ts';
 import { messageOf } from '../errors.ts';
 import { ApiError, errorAnswer, settingMessage } from './answer.ts';
 import { showAudit, startAudit } from './audit.ts';
+import type { ApiEnv, Known } from './env.ts';
 import { dismissFailed, listFailed, replayFailed, showFailed } from './failed.ts';
 import { showHealth } from './health.ts';
 import { showCatalog } from './iceberg.ts';

@@ -1,8 +1,10 @@
 import { readSettings } from '../config.ts';
-import type { ApiEnv, ControlAction, Known, SourceStub } from '../contract/source.ts';
+import type { ControlAction } from '../contract/controls.ts';
+import type { SourceStub } from '../contract/objects.ts';
 import { SettingError } from '../errors.ts';
 import { ApiError, answer } from './answer.ts';
 import { readBody } from './body.ts';
+import type { ApiEnv, Known } from './env.ts';
 
 /** Ids of the sources the setting SOURCES names. Throws `SettingError` when it names one that is not known. */
 export function enabledSources(env: ApiEnv, { sources }: Pick<Known, 'sources'>): string[] {

@@ -1,4 +1,3 @@
-import type { ApiEnv, Known } from '../contract/source.ts';
 import { messageOf } from '../errors.ts';
 import { forR2Sql, type Rewritten } from '../sql/rewrite.ts';
 import { isFailure, readPlace, readServiceBody, type ServiceAnswer } from '../sql/service.ts';
@@ -7,6 +6,7 @@ import { explain, SqlError } from '../sql/sql-error.ts';
 import { readStatement, type Statement } from '../sql/statement.ts';
 import { ApiError, answer } from './answer.ts';
 import { readBody, readText } from './body.ts';
+import type { ApiEnv, Known } from './env.ts';
 import { failureAnswer } from './sql-failures.ts';
 
 /** A request with a query. */

@@ -1,6 +1,8 @@
 import type { Table } from '../../schemas/table.ts';
-import type { ApiEnv, Known, SourceStub, TableDetail, TableFacts } from '../contract/source.ts';
+import type { SourceStub } from '../contract/objects.ts';
+import type { TableDetail, TableFacts } from '../contract/tables.ts';
 import { ApiError, answer } from './answer.ts';
+import type { ApiEnv, Known } from './env.ts';
 
 /** Live files of one answer; more are asked for with `after`. */
 const LIVE_FILES_MAX = 1_000;

@@ -1,6 +1,6 @@
 import { isSecretSetting, readSettings } from '../config.ts';
-import type { ApiEnv } from '../contract/source.ts';
 import { ApiError } from './answer.ts';
+import type { ApiEnv } from './env.ts';
 
 /** Lets through who has the token; throws `unauthorized` for all else. Without a token set nobody has it. */
 export async function requireToken(request: { headers: Headers }, env: ApiEnv): Promise<void> {

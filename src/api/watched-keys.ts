@@ -1,10 +1,11 @@
 import { LIMITS } from '../config.ts';
-import type { ApiEnv, Known, SourceStub } from '../contract/source.ts';
+import type { SourceStub } from '../contract/objects.ts';
 import type { WatchPart } from '../contract/watched-keys.ts';
 import type { Agenda } from '../sources/source.ts';
 import { ApiError, answer } from './answer.ts';
+import { piecesOf, type StreamedRequest } from './body.ts';
+import type { ApiEnv, Known } from './env.ts';
 import type { Piece } from './json-stream.ts';
-import { piecesOf, type StreamedRequest } from './pieces.ts';
 import { stubOf } from './sources.ts';
 
 const HINT = 'Send a JSON list of names, or one name a line as content-type application/x-ndjson or text/plain.';

@@ -27,10 +27,3 @@ export interface IcebergStatus {
   tables: CatalogTableStatus[];
   next_wake_at: string | null;
 }
-
-/** What the catalog's object is asked for. */
-export interface CatalogStub {
-  status(): Promise<IcebergStatus>;
-  /** Re-arms the committer when it is silent. */
-  watch(): Promise<void>;
-}

@@ -1,11 +1,7 @@
-import type { Row, Table } from '../../schemas/table.ts';
 import type { ParkReason, SkipReason } from '../errors.ts';
-import type { LogFields } from '../log.ts';
-import type { Source } from '../sources/source.ts';
-import type { AuditStatus } from './audit.ts';
-import type { CatalogStub } from './iceberg.ts';
-import type { StreamStatus } from './streams.ts';
-import type { AgendaStatus, WatchedKey, WatchedPart, WatchPart } from './watched-keys.ts';
+import type { TableFacts } from './tables.ts';
+
+import type { AgendaStatus } from './watched-keys.ts';
 
 // The JSON other programs rely on. An unknown value is null; no field is ever absent, at any depth.
 
@@ -54,130 +50,6 @@ export interface SourceStatus {
   };
 }
 
-/** A table's live data files in sum. */
-export interface TableFacts {
-  name: string;
-  prefix: string;
-  rows: number;
-  files: number;
-  bytes: number;
-  last_lsn: number;
-}
-
-/** One data file that readers may read. */
-export interface LiveFile {
-  key: string;
-  first_lsn: number;
-  last_lsn: number;
-  rows: number;
-  bytes: number;
-  etag: string;
-  year: number;
-  month: number;
-}
-
-/** One table: its schema, and its live files after an LSN, in LSN order. */
-export interface TableDetail extends TableFacts {
-  columns: { name: string; type: string; required: boolean; description: string; field_id: number }[];
-  live_files: LiveFile[];
-}
-
-export type ControlAction = 'start' | 'pause' | 'flush';
-export type AuditAction = 'audit' | 'self-check';
-
-/** What a control came to. `changed` is false when the source was so already. */
-export interface ControlResult {
-  source: string;
-  action: ControlAction | AuditAction;
-  changed: boolean;
-  state: SourceState;
-}
-
-export type RangeAction = 'pause' | 'resume' | 'cancel';
-/** A stretch of the feed, `from` excluded; a rewind goes from `to` to where the tail stands. `rate`: changes a second. */
-export interface RangeRequest {
-  from?: string;
-  to: string;
-  rate: number | null;
-}
-
-/** A stretch of the feed that is pulled beside the tail. Times are ISO 8601. */
-export interface RangeStatus {
-  source: string;
-  lane: 'backfill' | 'rewind';
-  /** Its rows have `_cursor` `<place>#<run>`. */
-  run: number;
-  from: string;
-  to: string;
-  cursor: string;
-  state: 'counting' | 'loading' | 'paused' | 'done' | 'cancelled';
-  /** Changes in it, once they are counted; `changes_counted` so far. */
-  changes: number | null;
-  changes_counted: number;
-  done: number;
-  rate: number;
-  seconds_left: number | null;
-  started_at: string;
-  ended_at: string | null;
-}
-
-/** Why an object did not do what it was asked for. */
-export interface Refusal {
-  code: 'invalid_body' | 'conflict' | 'not_found';
-  message: string;
-  hint: string;
-}
-
-export type RangeAnswer = { changed: boolean; range: RangeStatus } | Refusal;
-
-/** One part of a request that pushes rows: each with its line, `row` as the table has it without lineage. */
-export interface PushedPart {
-  identity: string;
-  table: string;
-  rows: { line: number; row: Row }[];
-}
-
-/** What came of a part; `refused`: nothing, for a reason that may pass. */
-export interface Pushed {
-  refused: { message: string; hint: string } | null;
-  accepted: number;
-  repeated: number;
-}
-
-/** Which failed changes are meant: dead ones by default, or `parked`, those still looked at. */
-export interface FailedQuery {
-  state: 'dead' | 'parked';
-  reason: string | null;
-  /** Dead, or parked, for longer. */
-  olderThanSeconds: number | null;
-}
-
-/** A change that failed. Its id is `<source>-<change number>`. Times are ISO 8601. */
-export interface Failed {
-  id: string;
-  source: string;
-  change_number: number;
-  key: string;
-  cursor: string;
-  state: 'parked' | 'dead' | 'replaying' | 'resolved' | 'superseded' | 'dismissed';
-  reason: ParkReason;
-  message: string;
-  hint: string;
-  attempts: number;
-  history: { at: string; reason: string; detail: string }[];
-  parked_at: string;
-  failed_at: string | null;
-  next_look_at: string | null;
-  resolved_at: string | null;
-  note: string | null;
-}
-
-/** How many dead changes are, or would be, looked at again. */
-export interface Replayed {
-  changes: number;
-  by_reason: Record<string, number>;
-}
-
 /**
  * What a source counts and measures, all of it from durable state. Counts never go down, but for `changes`, which are
  * the accepted changes by present outcome. Times are seconds, points in time seconds since 1970.
@@ -221,50 +93,9 @@ export interface SourceHealth {
   reason: string | null;
 }
 
-/** What a source's object is asked for. */
-export interface SourceStub {
-  status(): Promise<SourceStatus>;
-  metrics(): Promise<SourceMetrics>;
-  control(action: ControlAction): Promise<ControlResult>;
-  /** Facts of each of the source's tables. */
-  tables(): Promise<TableFacts[]>;
-  /** The first `limit` live files of a table whose first LSN is over `after`, in LSN order. */
-  liveFiles(table: string, after: number, limit: number): Promise<LiveFile[]>;
-  push(part: PushedPart): Promise<Pushed>;
-  startRange(lane: RangeStatus['lane'], request: RangeRequest): Promise<RangeAnswer>;
-  controlRange(lane: RangeStatus['lane'], action: RangeAction): Promise<RangeAnswer>;
-  range(lane: RangeStatus['lane']): Promise<RangeStatus | null>;
-  /** The first `limit` failed changes after a change number, in order. */
-  failed(query: FailedQuery & { after: number; limit: number }): Promise<Failed[]>;
-  failedChange(changeNumber: number): Promise<Failed | null>;
-  /** `numbers`: only these changes; a number that is not dead is passed over. */
-  replay(wanted: { numbers: number[] | null; query: FailedQuery; dryRun: boolean }): Promise<Replayed>;
-  /** False when it was ended before, null when there is none of the number. */
-  dismiss(changeNumber: number, note: string): Promise<boolean | null>;
-  watchKeys(part: WatchPart): Promise<WatchedPart>;
-  /** How many of them were watched. */
-  unwatchKeys(keys: string[]): Promise<number>;
-  /** The first `limit` watched keys after one, in order. */
-  watchedKeys(query: { after: string | null; limit: number }): Promise<WatchedKey[]>;
-  watchedKey(key: string): Promise<WatchedKey | null>;
-  audit(): Promise<AuditStatus>;
-  /** Null where the upstream does not list its keys. */
-  startSweep(sample: number): Promise<ControlResult | null>;
-  startSelfCheck(): Promise<ControlResult>;
-  health(): Promise<SourceHealth>;
-  /** Re-arms a source that is silent, and starts one named in the settings the first time. */
-  watch(): Promise<void>;
-}
-
-/** What is used of the worker's environment; settings are read from it too. */
-export interface ApiEnv {
-  SOURCES_NS: { getByName(id: string): SourceStub };
-  CATALOG_NS: { getByName(name: string): CatalogStub };
-}
-
-/** What the API knows without asking an object. */
-export interface Known {
-  sources: readonly Pick<Source, 'id' | 'tables' | 'agenda'>[];
-  tables: readonly Table[];
-  log: (event: string, fields: LogFields) => void;
+/** The stream a table is sent to: up to which LSN it has the rows, and how many rows in files it has not. */
+export interface StreamStatus {
+  binding: string;
+  last_lsn: number;
+  waiting: number;
 }

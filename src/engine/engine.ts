@@ -2,7 +2,10 @@ import { Run } from '../alarm/run.ts';
 import { Steps } from '../alarm/steps.ts';
 import { LIMITS, type RetryPace } from '../config.ts';
 import { OwnError } from '../errors.ts';
-import type { EngineSource, HandedBack, Permit, Ports } from '../ports/ports.ts';
+import type { Permit } from '../ports/hosts.ts';
+import type { Ports } from '../ports/ports.ts';
+import type { HandedBack, Ticket } from '../ports/queues.ts';
+import type { EngineSource } from '../ports/source.ts';
 import { Audit, isUnwell } from './audit/audit.ts';
 import { Flusher } from './flush/flusher.ts';
 import { checkNoFiles } from './flush/foreign-files.ts';
@@ -10,15 +13,18 @@ import { RANGE_LANES, RangePuller } from './follow/ranges.ts';
 import { Retries } from './follow/retries.ts';
 import { Tail } from './follow/tail.ts';
 import { Visitor } from './follow/visitor.ts';
+import { JournalCatalog } from './journal/catalog.ts';
 import { JournalFiles } from './journal/files.ts';
 import { Journal } from './journal/journal.ts';
-import type { Ticket } from './journal/parked.ts';
 import { openJournal } from './journal/schema.ts';
+import { JournalState } from './journal/state.ts';
+import { JournalStreams } from './journal/streams.ts';
 import { Admission } from './load/admission.ts';
 import { SliceLoader } from './load/slices.ts';
-import { projectionsOf } from './projections.ts';
+import { Cataloger } from './publish/catalog.ts';
 import { project } from './publish/database.ts';
 import { Feeder } from './publish/discovered-keys.ts';
+import { Streamer, streamStep } from './publish/streams.ts';
 
 /** Thresholds of a source, from its settings. `enabled`: the settings name the source. */
 export interface EngineOptions {
@@ -72,7 +78,7 @@ export class Engine {
       table => new Flusher({ table, source: source.id, ports, state: journal.state, files, options }),
     );
     this.#projections = projectionsOf({ ports, source, streams: options.streams });
-    this.#steps = new Steps({ source: source.id, state: journal.state, clock: ports.clock, log: ports.log });
+    this.#steps = new Steps({ source: source.id, faults: journal.state, clock: ports.clock, log: ports.log });
     this.admission = new Admission(journal.state, source);
     const { admission } = this;
     const slices = new SliceLoader({ ports, source, journal, admission });
@@ -294,4 +300,34 @@ export class Engine {
     await this.poke();
     return changed;
   }
+}
+
+/** A step that tells others of one table's settled files: repeated until it lands, and nothing waits for it. */
+interface Projection {
+  readonly step: string;
+  readonly isDue: boolean;
+  work(run: Run): Promise<void>;
+}
+
+/** A source's projections, in the order in which a run takes them. `streams`: by table, the binding of its stream. */
+export function projectionsOf({
+  ports,
+  source: { id: source, tables },
+  streams: bindings,
+}: {
+  ports: Ports;
+  source: EngineSource;
+  streams: Record<string, string>;
+}): Projection[] {
+  const catalog = new JournalCatalog(ports.sql);
+  const streams = new JournalStreams(ports.sql);
+  const state = new JournalState(ports.sql);
+  const streamed = tables.filter(({ name }) => Object.hasOwn(bindings, name));
+  // A stream that is wanted no more has nothing to mend its failure.
+  for (const step of tables.filter(table => !streamed.includes(table)).map(streamStep))
+    if (state.fault(step)) state.clearFault(step);
+  return [
+    ...tables.map(table => new Cataloger({ table, source, ports, catalog })),
+    ...streamed.map(table => new Streamer({ table, binding: bindings[table.name]!, source, ports, streams })),
+  ];
 }

@@ -1,11 +1,14 @@
 import { keyOf, tableNamed } from '../../schemas/index.ts';
 import { LIMITS } from '../config.ts';
 import { CursorError, messageOf, OwnError, UpstreamError } from '../errors.ts';
-import { putNewest, type UploadPort, uploadNewest } from '../lake/newest.ts';
+import { putNewest, uploadNewest } from '../lake/newest.ts';
 import { metadataKey, rawKey } from '../lake/object-keys.ts';
-import type { Answer, BucketPort, HostTally, LoadFailure, LoadOutcome, LoadRequest, Permit } from '../ports/ports.ts';
+import type { BucketPort, UploadPort } from '../ports/bucket.ts';
+import type { Change, KeyPage, Loaded, Page, PullRequest, Servers } from '../ports/change.ts';
+import type { HostTally, Permit } from '../ports/hosts.ts';
+import type { Answer, LoadFailure, LoadOutcome, LoadRequest } from '../ports/loader.ts';
 import { storableKey } from '../ports/sql-guard.ts';
-import type { Change, KeyPage, Loaded, Page, PullRequest, Servers, Source } from '../sources/source.ts';
+import type { Source } from '../sources/source.ts';
 import { createFetcher, type Fetcher, type FetcherOptions, LargeDocument } from '../sources/upstream/fetcher.ts';
 import { fitRow } from './row-size.ts';
 

@@ -1,10 +1,9 @@
-import path from 'node:path';
 import { TABLES } from '../../schemas/index.ts';
 import { SettingError } from '../errors.ts';
 import { r2SqlPlace } from '../sql/names.ts';
 import { runProgram } from './program.ts';
 import { asCsv, asJson, asTable } from './query/answer-text.ts';
-import { type LakeAddress, localAddress, openLake } from './query/lake.ts';
+import { cacheDirOf, type LakeAddress, localAddress, openLake } from './query/lake.ts';
 import { askLake, explained, tablesOf, watchLake } from './query/query.ts';
 import { startRuntime } from './runtime/runtime.ts';
 import { holderOf } from './runtime/state-lock.ts';
@@ -68,12 +67,6 @@ async function atLake(
   } finally {
     await runtime.stop();
   }
-}
-
-/** The folder of a state folder that keeps data files of a lake; each remote lake has one of its own. */
-export function cacheDirOf(stateDir: string, address?: LakeAddress): string {
-  const lake = address === undefined ? 'local' : new URL(address.url).href.replace(/\W+/g, '-');
-  return path.join(stateDir, 'lake-cache', lake);
 }
 
 function remoteAddress(env: Environment): LakeAddress | null {

@@ -4,7 +4,7 @@ import type { Column } from '../../schemas/column.ts';
 import type { Table, Value } from '../../schemas/table.ts';
 import { compareText } from '../../schemas/text_order.ts';
 import { LIMITS } from '../config.ts';
-import type { DataFileEncoder } from '../ports/ports.ts';
+import type { DataFileEncoder } from '../ports/data-file.ts';
 import { CODERS, columnData } from './column-data.ts';
 import { parquetSchema } from './schema.ts';
 import { zstdFrame } from './zstd.ts';

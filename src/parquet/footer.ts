@@ -1,32 +1,9 @@
 import { type ColumnChunk, type FileMetaData, parquetMetadata } from 'hyparquet';
-import type { DataFileFooter } from '../ports/ports.ts';
+import type { ColumnBound, ColumnFacts, DataFileFacts, DataFileFooter } from '../ports/data-file.ts';
 
 /** The footer's length and the magic word that end a Parquet file. */
 const TRAILER_BYTES = 8;
 const MAGIC = 'PAR1';
-
-/** A bound of a column in a file: text is its UTF-8 bytes, int64 a bigint. */
-export type ColumnBound = boolean | number | bigint | Uint8Array;
-
-/** What the footer says of one column, over all row groups; null where it does not say. */
-export interface ColumnFacts {
-  fieldId: number;
-  /** On disk, dictionaries included. */
-  bytes: number;
-  /** Nulls included. */
-  values: number;
-  nulls: number | null;
-  /** Less or equal than every value; a text may be cut. Null also where all values are null. */
-  min: ColumnBound | null;
-  max: ColumnBound | null;
-}
-
-/** What the footer of a data file says of it, its columns and its row groups. */
-export interface DataFileFacts extends DataFileFooter {
-  columns: ColumnFacts[];
-  /** Where each row group starts, in bytes from the file's start; ascending. */
-  rowGroupOffsets: number[];
-}
 
 /**
  * Reads the footer of a data file out of its last bytes, or says how many of them it takes. Throws for what does not

@@ -1,7 +1,7 @@
 import { type FileMetaData, parquetRead, type RowGroup } from 'hyparquet';
 import type { Table, Value } from '../../schemas/table.ts';
 import { LIMITS } from '../config.ts';
-import type { DataFileReader, StoredFile } from '../ports/ports.ts';
+import type { DataFileReader, StoredFile } from '../ports/data-file.ts';
 import { footerOf, metadataAtEnd, startOf } from './footer.ts';
 import { zstdContent } from './zstd.ts';
 
@@ -69,8 +69,12 @@ async function readGroup({
   const slice = (from: number, to = end) => Uint8Array.from(content.subarray(from - offset, to - offset)).buffer;
   let found: unknown[][] = [];
   await parquetRead({
-    ...{ file: { byteLength: end, slice }, metadata, compressors, parsers },
-    ...{ rowStart: firstRow, rowEnd: firstRow + Number(group.num_rows) },
+    file: { byteLength: end, slice },
+    metadata,
+    compressors,
+    parsers,
+    rowStart: firstRow,
+    rowEnd: firstRow + Number(group.num_rows),
     onComplete: rows => {
       found = rows;
     },

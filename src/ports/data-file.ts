@@ -1,5 +1,5 @@
 import type { Table, Value } from '../../schemas/table.ts';
-import type { ByteRange } from './ports.ts';
+import type { ByteRange } from './bucket.ts';
 
 /** One data file being encoded, rows in LSN order. What it gives is a function of the rows alone. */
 export interface DataFileEncoder {
@@ -48,4 +48,27 @@ export interface EncodePort {
   /** Compresses one journal entry's text, and back. */
   pack(text: string): Uint8Array;
   unpack(bytes: Uint8Array): string;
+}
+
+/** A bound of a column in a file: text is its UTF-8 bytes, int64 a bigint. */
+export type ColumnBound = boolean | number | bigint | Uint8Array;
+
+/** What the footer says of one column, over all row groups; null where it does not say. */
+export interface ColumnFacts {
+  fieldId: number;
+  /** On disk, dictionaries included. */
+  bytes: number;
+  /** Nulls included. */
+  values: number;
+  nulls: number | null;
+  /** Less or equal than every value; a text may be cut. Null also where all values are null. */
+  min: ColumnBound | null;
+  max: ColumnBound | null;
+}
+
+/** What the footer of a data file says of it, its columns and its row groups. */
+export interface DataFileFacts extends DataFileFooter {
+  columns: ColumnFacts[];
+  /** Where each row group starts, in bytes from the file's start; ascending. */
+  rowGroupOffsets: number[];
 }

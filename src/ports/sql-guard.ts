@@ -1,5 +1,5 @@
 import { LIMITS } from '../config.ts';
-import type { SqlPort, SqlValue } from './ports.ts';
+import type { SqlPort, SqlValue } from './sql.ts';
 
 /** SQLite under a Durable Object refuses a value, or a row, over 2 MB; locally nothing does. */
 export const SQL_VALUE_BYTES_MAX = 2_000_000;
@@ -24,12 +24,6 @@ export interface RawSql {
 /** A key that SQLite takes, whatever an upstream says: no half characters, no megabytes. What is cut names nothing. */
 export function storableKey(key: string): string {
   return key.slice(0, LIMITS.changeKeyLengthMax).toWellFormed();
-}
-
-/** What is used of `DurableObjectStorage`. */
-export interface ObjectStorage {
-  sql: { exec(statement: string, ...params: SqlValue[]): { toArray(): Record<string, unknown>[] } };
-  transactionSync<T>(work: () => T): T;
 }
 
 /**
@@ -70,14 +64,6 @@ export function guardSql(raw: RawSql): SqlPort {
       }
     },
   };
-}
-
-/** The SQLite of a Durable Object. */
-export function objectSql(storage: ObjectStorage): SqlPort {
-  return guardSql({
-    exec: (statement, params) => storage.sql.exec(statement, ...params).toArray(),
-    transaction: work => storage.transactionSync(work),
-  });
 }
 
 /** Checks a statement's text and counts the values it takes. */

@@ -1,4 +1,4 @@
-import type { EngineSource } from '../ports/ports.ts';
+import type { EngineSource } from '../ports/source.ts';
 import type { Source } from './source.ts';
 
 /** What the engine may know of a source with these settings. `feeding`: the sources it sends keys to. */

@@ -86,8 +86,12 @@ class StatementReader {
       throw this.#wrong(`query: expected one statement, got another at ${path.here.found}`, 'Send one at a time.');
     }
     return {
-      ...{ kind, tokens: path.tokens, references: this.#references, dateAdds: this.#dateAdds },
-      ...{ hasLimit: this.#hasLimit, last },
+      kind,
+      tokens: path.tokens,
+      references: this.#references,
+      dateAdds: this.#dateAdds,
+      hasLimit: this.#hasLimit,
+      last,
     };
   }
 

@@ -1,5 +1,14 @@
-import { OwnError } from '../errors.ts';
-import type { ClockPort, WakePort } from '../ports/ports.ts';
+import { deflateRawSync, inflateRawSync } from 'node:zlib';
+import { messageOf, OwnError } from '../errors.ts';
+import { openDataFile } from '../parquet/encode.ts';
+import { readFooter } from '../parquet/footer.ts';
+import { openRows } from '../parquet/read.ts';
+import type { EncodePort } from '../ports/data-file.ts';
+import type { ClockPort, D1Port, WakePort } from '../ports/platform.ts';
+import type { FeedPort, TicketPort } from '../ports/queues.ts';
+import type { SqlPort, SqlValue } from '../ports/sql.ts';
+import { guardSql } from '../ports/sql-guard.ts';
+import type { KeysMessage } from '../queues/discovered-keys.ts';
 
 /** The clock of an object, so far ahead of the machine's. */
 export const clockPort = (aheadMs: number): ClockPort => ({
@@ -22,5 +31,66 @@ export function wakePort(storage: DurableObjectStorage, aheadMs: number): WakePo
       return atMs === null ? null : atMs + aheadMs;
     },
     set: atMs => (atMs === null ? storage.deleteAlarm() : storage.setAlarm(atMs - aheadMs)),
+  };
+}
+
+/** What is used of `DurableObjectStorage`. */
+export interface ObjectStorage {
+  sql: { exec(statement: string, ...params: SqlValue[]): { toArray(): Record<string, unknown>[] } };
+  transactionSync<T>(work: () => T): T;
+}
+
+/** The SQLite of a Durable Object. */
+export function objectSql(storage: ObjectStorage): SqlPort {
+  return guardSql({
+    exec: (statement, params) => storage.sql.exec(statement, ...params).toArray(),
+    transaction: work => storage.transactionSync(work),
+  });
+}
+
+export const ENCODE: EncodePort = {
+  open: openDataFile,
+  footer: readFooter,
+  reader: openRows,
+  // Not zstd: the runtime fails to decompress what is a multiple of 40 KiB (seen with workerd 1.20261102).
+  pack: text => deflateRawSync(text, { level: 1 }),
+  unpack: bytes => inflateRawSync(bytes).toString(),
+};
+
+export function d1Port(db: D1Database): D1Port {
+  return {
+    async batch(statements) {
+      try {
+        const bound = statements.map(({ sql, params }) => db.prepare(sql).bind(...params));
+        const answers = await db.batch<Record<string, SqlValue>>(bound);
+        return answers.map(answer => answer.results);
+      } catch (error) {
+        throw new OwnError('database-failed', `database batch: ${messageOf(error)}`);
+      }
+    },
+  };
+}
+
+export function ticketPort(queue: Queue, source: string): TicketPort {
+  return {
+    async send(tickets) {
+      try {
+        await queue.sendBatch(tickets.map(ticket => ({ body: { source, ...ticket } })));
+      } catch (error) {
+        throw new OwnError('queue-failed', `queue send: ${messageOf(error)}`);
+      }
+    },
+  };
+}
+
+export function feedPort(queue: Queue, source: string): FeedPort {
+  return {
+    async send(target, keys) {
+      try {
+        await queue.send({ source, target, keys } satisfies KeysMessage);
+      } catch (error) {
+        throw new OwnError('queue-failed', `queue send: ${messageOf(error)}`);
+      }
+    },
   };
 }

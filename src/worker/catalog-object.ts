@@ -1,17 +1,17 @@
 import { DurableObject } from 'cloudflare:workers';
 import { readSettings } from '../config.ts';
-import type { CatalogStub, IcebergStatus } from '../contract/iceberg.ts';
+import type { IcebergStatus } from '../contract/iceberg.ts';
+import type { CatalogStub } from '../contract/objects.ts';
 import { messageOf, OwnError } from '../errors.ts';
 import { newSnapshotId } from '../iceberg/append/snapshot.ts';
 import { Committer } from '../iceberg/committer/committer.ts';
 import type { CommitterPorts } from '../iceberg/committer/ports.ts';
 import { statusOf } from '../iceberg/committer/status.ts';
-import { bucketPort } from '../lake/newest.ts';
 import { createLog } from '../log.ts';
 import { readFacts } from '../parquet/footer.ts';
-import { objectSql } from '../ports/sql-guard.ts';
 import { SOURCES } from '../sources/registry.ts';
-import { clockPort, wakePort } from './bindings.ts';
+import { clockPort, objectSql, wakePort } from './bindings.ts';
+import { bucketPort } from './r2.ts';
 
 /** The Iceberg catalog: binds the committer to the platform. Its alarm does all the work. */
 export class CatalogObject extends DurableObject<Env> implements CatalogStub {

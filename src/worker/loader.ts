@@ -1,11 +1,12 @@
 import { connect } from 'cloudflare:sockets';
 import { WorkerEntrypoint } from 'cloudflare:workers';
 import { clockOf, readSettings } from '../config.ts';
-import { bucketPort } from '../lake/newest.ts';
 import { type Loading, listStep, loadStep, prepareStep, pullStep, serversStep, startStep } from '../loader/steps.ts';
-import type { Answer, LoadOutcome, LoadRequest, Permit } from '../ports/ports.ts';
+import type { Change, KeyPage, Page, PullRequest, Servers } from '../ports/change.ts';
+import type { Permit } from '../ports/hosts.ts';
+import type { Answer, LoadOutcome, LoadPort, LoadRequest } from '../ports/loader.ts';
 import { sourceNamed } from '../sources/registry.ts';
-import type { Change, KeyPage, Page, PullRequest, Servers } from '../sources/source.ts';
+import { bucketPort } from './r2.ts';
 
 /** The stateless entrypoint a source's object fans out to: fetches, parses, and puts documents into the bucket. */
 export class Loader extends WorkerEntrypoint<Env> {
@@ -44,11 +45,26 @@ export class Loader extends WorkerEntrypoint<Env> {
     const { others } = source.pace(settings);
     const permit = others && ((host: string) => this.env.SOURCES_NS.getByName(id).permit(host));
     return {
-      ...{ source, settings, ...(permit && { permit }) },
+      source,
+      settings,
+      ...(permit && { permit }),
       contact: readSettings(env).contact,
       bucket: bucketPort(this.env.LAKE),
       connect,
       now: clockOf(env),
     };
   }
+}
+
+/** Binds the Loader to one source. Loopback calls: each may run in an isolate of its own. */
+export function loadPort(loader: Service<typeof Loader>, source: string): LoadPort {
+  return {
+    start: permits => loader.start(source, permits),
+    pull: (request, permits) => loader.pull(source, request, permits),
+    servers: (known, permits) => loader.servers(source, known, permits),
+    prepare: (changes, permits) => loader.prepare(source, changes, permits),
+    load: request => loader.load(source, request),
+    list: (after, permits) => loader.list(source, after, permits),
+    ping: async () => loader.ping(),
+  };
 }

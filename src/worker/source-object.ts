@@ -1,5 +1,4 @@
 import { DurableObject } from 'cloudflare:workers';
-import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import { TABLES } from '../../schemas/index.ts';
 import { readSettings } from '../config.ts';
 import type { AuditStatus } from '../contract/audit.ts';
@@ -9,7 +8,6 @@ import type {
   ControlResult,
   Failed,
   FailedQuery,
-  LiveFile,
   Pushed,
   PushedPart,
   RangeAction,
@@ -17,11 +15,9 @@ import type {
   RangeRequest,
   RangeStatus,
   Replayed,
-  SourceHealth,
-  SourceMetrics,
-  SourceStatus,
-  TableFacts,
-} from '../contract/source.ts';
+} from '../contract/controls.ts';
+import type { SourceHealth, SourceMetrics, SourceStatus } from '../contract/source.ts';
+import type { LiveFile, TableFacts } from '../contract/tables.ts';
 import type { WatchedKey, WatchedPart, WatchPart } from '../contract/watched-keys.ts';
 import { dismissFailed, failedChange, failedOf, replayFailed } from '../engine/controls/failed.ts';
 import { metricsOf } from '../engine/controls/metrics.ts';
@@ -30,32 +26,17 @@ import { controlRange, rangeOf, startRange } from '../engine/controls/ranges.ts'
 import { healthOf, liveFilesOf, stateOf, statusOf, tablesOf } from '../engine/controls/status.ts';
 import { unwatchKeys, watchedKey, watchedKeys, watchKeys } from '../engine/controls/watched-keys.ts';
 import { Engine } from '../engine/engine.ts';
-import type { Ticket } from '../engine/journal/parked.ts';
 import type { RangeLane } from '../engine/journal/ranges.ts';
 import { journalSource } from '../engine/journal/schema.ts';
-import { messageOf, OwnError } from '../errors.ts';
-import { bucketPort } from '../lake/newest.ts';
 import { createLog } from '../log.ts';
-import { openDataFile } from '../parquet/encode.ts';
-import { readFooter } from '../parquet/footer.ts';
-import { openRows } from '../parquet/read.ts';
-import type {
-  Admitted,
-  D1Port,
-  EncodePort,
-  FeedPort,
-  HandedBack,
-  Permit,
-  Ports,
-  SqlValue,
-  TicketPort,
-} from '../ports/ports.ts';
-import { objectSql } from '../ports/sql-guard.ts';
-import type { KeysMessage } from '../queues/discovered-keys.ts';
+import type { Permit } from '../ports/hosts.ts';
+import type { Ports } from '../ports/ports.ts';
+import type { Admitted, HandedBack, Ticket } from '../ports/queues.ts';
 import { engineSourceOf } from '../sources/engine-source.ts';
 import { sourceNamed } from '../sources/registry.ts';
-import { clockPort, wakePort } from './bindings.ts';
-import { loadPort } from './loader-port.ts';
+import { clockPort, d1Port, ENCODE, feedPort, objectSql, ticketPort, wakePort } from './bindings.ts';
+import { loadPort } from './loader.ts';
+import { bucketPort } from './r2.ts';
 import { streamPort } from './streams.ts';
 
 /** One source: binds the engine to the platform. Its alarm does all the work. */
@@ -74,21 +55,17 @@ export class SourceObject extends DurableObject<Env> {
     const source = engineSourceOf(known, known.settings(vars), settings.feeds[id]);
     const { clockAheadMs: aheadMs } = settings;
     const ports: Ports = {
-      ...{
-        sql,
-        bucket: bucketPort(env.LAKE),
-        d1: d1Port(env.DB),
-        load: loadPort(ctx.exports.Loader, id),
-        encode: ENCODE,
-      },
-      ...{
-        clock: clockPort(aheadMs),
-        wake: wakePort(ctx.storage, aheadMs),
-        tickets: ticketPort(env.RETRY_QUEUE, id),
-        feeds: feedPort(env.KEYS_QUEUE, id),
-        streams: streamPort({ streams: settings.streams, tables: TABLES, env: vars }),
-        log: createLog(),
-      },
+      sql,
+      bucket: bucketPort(env.LAKE),
+      d1: d1Port(env.DB),
+      load: loadPort(ctx.exports.Loader, id),
+      encode: ENCODE,
+      clock: clockPort(aheadMs),
+      wake: wakePort(ctx.storage, aheadMs),
+      tickets: ticketPort(env.RETRY_QUEUE, id),
+      feeds: feedPort(env.KEYS_QUEUE, id),
+      streams: streamPort({ streams: settings.streams, tables: TABLES, env: vars }),
+      log: createLog(),
     };
     this.#engine = new Engine({ ports, source, options: { ...settings, enabled: settings.sources.includes(id) } });
   }
@@ -212,51 +189,4 @@ export class SourceObject extends DurableObject<Env> {
   #controlled(action: ControlAction | AuditAction, changed: boolean): ControlResult {
     return { source: this.#engine.source.id, action, changed, state: stateOf(this.#engine) };
   }
-}
-
-const ENCODE: EncodePort = {
-  open: openDataFile,
-  footer: readFooter,
-  reader: openRows,
-  // Not zstd: the runtime fails to decompress what is a multiple of 40 KiB (seen with workerd 1.20261102).
-  pack: text => deflateRawSync(text, { level: 1 }),
-  unpack: bytes => inflateRawSync(bytes).toString(),
-};
-
-function d1Port(db: D1Database): D1Port {
-  return {
-    async batch(statements) {
-      try {
-        const bound = statements.map(({ sql, params }) => db.prepare(sql).bind(...params));
-        const answers = await db.batch<Record<string, SqlValue>>(bound);
-        return answers.map(answer => answer.results);
-      } catch (error) {
-        throw new OwnError('database-failed', `database batch: ${messageOf(error)}`);
-      }
-    },
-  };
-}
-
-function ticketPort(queue: Queue, source: string): TicketPort {
-  return {
-    async send(tickets) {
-      try {
-        await queue.sendBatch(tickets.map(ticket => ({ body: { source, ...ticket } })));
-      } catch (error) {
-        throw new OwnError('queue-failed', `queue send: ${messageOf(error)}`);
-      }
-    },
-  };
-}
-
-function feedPort(queue: Queue, source: string): FeedPort {
-  return {
-    async send(target, keys) {
-      try {
-        await queue.send({ source, target, keys } satisfies KeysMessage);
-      } catch (error) {
-        throw new OwnError('queue-failed', `queue send: ${messageOf(error)}`);
-      }
-    },
-  };
 }

@@ -1,7 +1,7 @@
 import type { StreamRecord } from '../../schemas/stream.ts';
 import type { Table } from '../../schemas/table.ts';
 import { type ErrorKind, OwnError, SettingError } from '../errors.ts';
-import type { StreamPort } from '../ports/ports.ts';
+import type { StreamPort } from '../ports/platform.ts';
 
 /** A stream as the worker is bound to it: ends when the stream has the records, throws when it has not. */
 export interface StreamBinding {

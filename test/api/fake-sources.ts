@@ -1,16 +1,11 @@
 import type { Table } from '../../schemas/table.ts';
+import type { ApiEnv } from '../../src/api/env.ts';
 import { createApi } from '../../src/api/router.ts';
-import type { CatalogStub, IcebergStatus } from '../../src/contract/iceberg.ts';
-import type {
-  ApiEnv,
-  Failed,
-  LiveFile,
-  RangeStatus,
-  SourceMetrics,
-  SourceStatus,
-  SourceStub,
-  TableFacts,
-} from '../../src/contract/source.ts';
+import type { Failed, RangeStatus } from '../../src/contract/controls.ts';
+import type { IcebergStatus } from '../../src/contract/iceberg.ts';
+import type { CatalogStub, SourceStub } from '../../src/contract/objects.ts';
+import type { SourceMetrics, SourceStatus } from '../../src/contract/source.ts';
+import type { LiveFile, TableFacts } from '../../src/contract/tables.ts';
 import type { LogFields } from '../../src/log.ts';
 
 export const TOKEN = 'correct horse';
@@ -85,8 +80,10 @@ export function fakeApi(settings: Record<string, unknown> = {}): FakeApi {
 
 /** Settings that name a catalog. */
 export const CATALOG_SETTINGS = {
-  ...{ CATALOG_URI: 'https://catalog.test/account/lake', CATALOG_WAREHOUSE: 'account_lake' },
-  ...{ CATALOG_NAMESPACE: 'tributary', CATALOG_TOKEN: 'a-secret-token' },
+  CATALOG_URI: 'https://catalog.test/account/lake',
+  CATALOG_WAREHOUSE: 'account_lake',
+  CATALOG_NAMESPACE: 'tributary',
+  CATALOG_TOKEN: 'a-secret-token',
 };
 
 /** The status of a catalog with one table of 64 committed rows, and two files to come. */
@@ -142,7 +139,9 @@ export function statusOf(source: string): SourceStatus {
 /** The metrics of a source that has accepted seven changes; what is not known of it is null. */
 export function metricsOf(source: string): SourceMetrics {
   return {
-    ...{ source, state: 'following', changes_accepted: 7 },
+    source,
+    state: 'following',
+    changes_accepted: 7,
     changes: { rows: 3, tombstones: 1, parked: 1, dead: 1, 'skipped:superseded': 1, 'skipped:unchanged': 0 },
     tables: [{ name: `${source}_package`, rows_accepted: 40, rows_durable: 30, files: 3, bytes: 300 }],
     streams: [{ table: `${source}_package`, binding: 'STREAM', last_lsn: 20, waiting: 10 }],
@@ -153,16 +152,19 @@ export function metricsOf(source: string): SourceMetrics {
     ],
     retries: 4,
     agenda: null,
-    ...{ lag: { changes: null, seconds: null }, buffer: { rows: 10, bytes: 1_000, oldest_age_seconds: 2.5 } },
+    lag: { changes: null, seconds: null },
+    buffer: { rows: 10, bytes: 1_000, oldest_age_seconds: 2.5 },
     flush_seconds: {
       buckets: [
         { seconds: 0.5, count: 1 },
         { seconds: 1, count: 3 },
       ],
-      ...{ count: 4, sum_seconds: 6.125 },
+      count: 4,
+      sum_seconds: 6.125,
     },
     load_seconds: { buckets: [{ seconds: 0.5, count: 0 }], count: 0, sum_seconds: 0 },
-    ...{ last_success_at: null, next_wake_at: null },
+    last_success_at: null,
+    next_wake_at: null,
   };
 }
 
@@ -236,18 +238,41 @@ function stubOf({ id, tables }: { id: string; tables: Table[] }, calls: string[]
 
 export function failedOf(source: string, number: number): Failed {
   return {
-    ...{ id: `${source}-${number}`, source, change_number: number, key: `key-${number}`, cursor: `${number * 10}` },
-    ...{ state: number === 8 ? 'dismissed' : 'dead', reason: number === 5 ? 'timeout' : 'http-404' },
-    ...{ message: 'expected status 200, got 404', hint: 'Wait.', attempts: 20, history: [] },
-    ...{ parked_at: '2026-11-01T00:00:00.000Z', failed_at: '2026-11-02T00:00:00.000Z' },
-    ...{ next_look_at: null, resolved_at: null, note: null },
+    id: `${source}-${number}`,
+    source,
+    change_number: number,
+    key: `key-${number}`,
+    cursor: `${number * 10}`,
+    state: number === 8 ? 'dismissed' : 'dead',
+    reason: number === 5 ? 'timeout' : 'http-404',
+    message: 'expected status 200, got 404',
+    hint: 'Wait.',
+    attempts: 20,
+    history: [],
+    parked_at: '2026-11-01T00:00:00.000Z',
+    failed_at: '2026-11-02T00:00:00.000Z',
+    next_look_at: null,
+    resolved_at: null,
+    note: null,
   };
 }
 
 export function rangeOf(source: string, lane: RangeStatus['lane']): RangeStatus {
   return {
-    ...{ source, lane, run: 7, from: '10', to: '20', cursor: '15', state: 'loading', changes: 5, changes_counted: 5 },
-    ...{ done: 2, rate: 2.5, seconds_left: 2, started_at: '2026-11-01T00:00:00.000Z', ended_at: null },
+    source,
+    lane,
+    run: 7,
+    from: '10',
+    to: '20',
+    cursor: '15',
+    state: 'loading',
+    changes: 5,
+    changes_counted: 5,
+    done: 2,
+    rate: 2.5,
+    seconds_left: 2,
+    started_at: '2026-11-01T00:00:00.000Z',
+    ended_at: null,
   };
 }
 

@@ -43,7 +43,10 @@ describe('the metrics', () => {
     expect(families.tributary_flush_duration_seconds).toMatchObject({
       type: 'histogram',
       data: ['npm', 'pypi'].map(source => ({
-        ...{ labels: { source }, buckets: { '0.5': 1, '1': 3, '+Inf': 4 }, count: 4, sum: 6.125 },
+        labels: { source },
+        buckets: { '0.5': 1, '1': 3, '+Inf': 4 },
+        count: 4,
+        sum: 6.125,
       })),
     });
     expect(families.tributary_load_duration_seconds!.data[0]).toMatchObject({ count: 0, sum: 0 });
@@ -58,9 +61,15 @@ describe('the metrics', () => {
     const gauges = types.filter(([, type]) => type === 'gauge').map(([name]) => name);
     expect(types.filter(([name]) => name!.endsWith('_total')).every(([, type]) => type === 'counter')).toBe(true);
     expect(gauges).toEqual([
-      ...['tributary_source_up', 'tributary_source_state', 'tributary_changes', 'tributary_parked_changes'],
-      ...['tributary_dead_letters', 'tributary_stream_lsn', 'tributary_stream_waiting_rows'],
-      ...['tributary_buffer_rows', 'tributary_buffer_bytes'],
+      'tributary_source_up',
+      'tributary_source_state',
+      'tributary_changes',
+      'tributary_parked_changes',
+      'tributary_dead_letters',
+      'tributary_stream_lsn',
+      'tributary_stream_waiting_rows',
+      'tributary_buffer_rows',
+      'tributary_buffer_bytes',
       'tributary_oldest_row_age_seconds',
     ]);
   });
@@ -82,7 +91,9 @@ describe('the metrics', () => {
     for (const name of unknown) expect(before).not.toHaveProperty(`tributary_${name}`);
     api.stubs.npm!.metrics = async () => ({
       ...metricsOf('npm'),
-      ...{ lag: { changes: 0, seconds: 1.5 }, last_success_at: 1_795_550_400.25, next_wake_at: 1_795_550_415 },
+      lag: { changes: 0, seconds: 1.5 },
+      last_success_at: 1_795_550_400.25,
+      next_wake_at: 1_795_550_415,
     });
     const text = await textOf(api);
     expectRules(text);

@@ -9,7 +9,11 @@ describe('a range', () => {
     const api = fakeApi();
     const response = await post(api, '/v1/sources/npm/backfill', { from: '10', to: '20', rate: 2.5 });
     expect(await response.json()).toEqual({
-      ...{ source: 'npm', lane: 'backfill', action: 'start', changed: true, range: rangeOf('npm', 'backfill') },
+      source: 'npm',
+      lane: 'backfill',
+      action: 'start',
+      changed: true,
+      range: rangeOf('npm', 'backfill'),
     });
     await post(api, '/v1/sources/npm/rewind', { to: '10' });
     expect(api.calls).toEqual([

@@ -1,6 +1,6 @@
 import { TABLES } from '../../schemas/index.ts';
+import type { ApiEnv } from '../../src/api/env.ts';
 import { createApi } from '../../src/api/router.ts';
-import type { ApiEnv } from '../../src/contract/source.ts';
 
 export const TOKEN = 'correct horse';
 

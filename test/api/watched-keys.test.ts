@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import type { ApiEnv } from '../../src/api/env.ts';
 import { createApi } from '../../src/api/router.ts';
 import { LIMITS } from '../../src/config.ts';
-import type { ApiEnv, SourceStub } from '../../src/contract/source.ts';
+import type { SourceStub } from '../../src/contract/objects.ts';
 import type { WatchedKey, WatchPart } from '../../src/contract/watched-keys.ts';
 import { npm } from '../../src/sources/npm/npm.ts';
 import { whois } from '../../src/sources/whois/whois.ts';
@@ -31,8 +32,13 @@ function watcher() {
   const parts: WatchPart[] = [];
   let nowMs = 0;
   const keyOf = (key: string): WatchedKey => ({
-    ...{ key, due_at: '2026-11-10T12:00:00.000Z', reason: 'added', added_at: '2026-11-10T12:00:00.000Z' },
-    ...{ last_checked_at: null, outcome: null, times: 0 },
+    key,
+    due_at: '2026-11-10T12:00:00.000Z',
+    reason: 'added',
+    added_at: '2026-11-10T12:00:00.000Z',
+    last_checked_at: null,
+    outcome: null,
+    times: 0,
   });
   const stub = {
     async watchKeys(part: WatchPart) {
@@ -323,7 +329,8 @@ describe('keys that are watched', () => {
   it.each(['0', '1001', '-1', '1.5', 'x', '1e2', ''])('are not listed with limit=%s', async limit => {
     const { ask } = await filled();
     expect(await ask('GET', `${PATH}?limit=${limit}`)).toMatchObject({
-      ...{ status: 400, error: { code: 'invalid_setting' } },
+      status: 400,
+      error: { code: 'invalid_setting' },
     });
   });
 
@@ -348,7 +355,11 @@ describe('keys that are watched', () => {
     expect(await ask('DELETE', `${PATH}/A.com`)).toMatchObject({ status: 200, source: 'whois', removed: 1 });
     const body = JSON.stringify(['b.com', 'www.b.com', 'z.com', 'nothing', 'MÜNCHEN.de']);
     expect(await ask('DELETE', PATH, { body, type: 'application/json' })).toMatchObject({
-      ...{ status: 200, removed: 2, unknown: 2, rejected: 1, rejected_by_reason: { 'unknown-tld': 1 } },
+      status: 200,
+      removed: 2,
+      unknown: 2,
+      rejected: 1,
+      rejected_by_reason: { 'unknown-tld': 1 },
     });
     expect([...watched.keys()]).toEqual(['c.com', 'd.org']);
   });

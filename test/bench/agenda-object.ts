@@ -3,10 +3,10 @@ import { pickVisits } from '../../src/engine/follow/visits.ts';
 import { agendaOf } from '../../src/engine/journal/agenda.ts';
 import { Journal } from '../../src/engine/journal/journal.ts';
 import { Admission } from '../../src/engine/load/admission.ts';
-import type { EncodePort } from '../../src/ports/ports.ts';
-import { objectSql } from '../../src/ports/sql-guard.ts';
+import type { EncodePort } from '../../src/ports/data-file.ts';
 import { engineSourceOf } from '../../src/sources/engine-source.ts';
 import { whois } from '../../src/sources/whois/whois.ts';
+import { objectSql } from '../../src/worker/bindings.ts';
 
 /** One kind of work, and how often it is done in one request: within it no clock of the runtime moves. */
 export interface Work {
@@ -41,8 +41,13 @@ export class Bench extends DurableObject {
         const [visit] = space!.visits;
         const change = { key: visit!.key, place: '1', deleted: false, revision: null, skip: null };
         const seen = {
-          ...{ found: true, always: false, partial: false, digest: 'x'.repeat(22), mainDigest: 'x'.repeat(22) },
-          ...{ alsoHost: 'rdap.registrar.example', facts: { expiry: '2027-01-01T00:00:00Z', statuses: ['active'] } },
+          found: true,
+          always: false,
+          partial: false,
+          digest: 'x'.repeat(22),
+          mainDigest: 'x'.repeat(22),
+          alsoHost: 'rdap.registrar.example',
+          facts: { expiry: '2027-01-01T00:00:00Z', statuses: ['active'] },
         };
         const outcome = { kind: 'rows', rows: [], revision: null, documentBytes: 0, seen } as const;
         sql.transaction(() =>

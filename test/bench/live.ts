@@ -5,7 +5,7 @@ import { JournalFiles } from '../../src/engine/journal/files.ts';
 import { openDataFile } from '../../src/parquet/encode.ts';
 import { readFooter } from '../../src/parquet/footer.ts';
 import { openRows } from '../../src/parquet/read.ts';
-import type { EncodePort } from '../../src/ports/ports.ts';
+import type { EncodePort } from '../../src/ports/data-file.ts';
 import { nodeSql } from '../simulation/world/node-sql.ts';
 
 /** Makes the first data file of a journal in a Node whose heap has a limit: what it ends with was enough. */

@@ -1,5 +1,5 @@
 import { openJournal } from '../../src/engine/journal/schema.ts';
-import type { SqlValue } from '../../src/ports/ports.ts';
+import type { SqlValue } from '../../src/ports/sql.ts';
 import { PARQUET } from '../simulation/world/encode.ts';
 import { nodeSql } from '../simulation/world/node-sql.ts';
 import { followed, pass, startedWorld, type World } from '../simulation/world/world.ts';

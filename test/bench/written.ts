@@ -2,7 +2,7 @@ import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { type Runtime, startRuntime } from '../../src/local/runtime/runtime.ts';
-import type { SqlValue } from '../../src/ports/ports.ts';
+import type { SqlValue } from '../../src/ports/sql.ts';
 
 const MIGRATIONS = path.resolve(import.meta.dirname, '../../migrations');
 /** Statements sent to the runtime in one request. */

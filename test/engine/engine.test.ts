@@ -53,8 +53,13 @@ describe('the path of a change', () => {
     const [run] = world.database.runs();
     expect(world.database.runs()).toHaveLength(1);
     expect(run).toMatchObject({
-      ...{ source: 'coalescing', run_type: 'follow', status: 'completed', cursor: String(world.upstream.seq) },
-      ...{ records_processed: 4, records_inserted: 2, records_failed: 1 },
+      source: 'coalescing',
+      run_type: 'follow',
+      status: 'completed',
+      cursor: String(world.upstream.seq),
+      records_processed: 4,
+      records_inserted: 2,
+      records_failed: 1,
     });
     expect(JSON.parse(String(run!.data))).toMatchObject({
       key: file!.key,

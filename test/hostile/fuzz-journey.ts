@@ -9,9 +9,11 @@ import { Journal } from '../../src/engine/journal/journal.ts';
 import { openJournal } from '../../src/engine/journal/schema.ts';
 import { rawKey } from '../../src/lake/object-keys.ts';
 import { loadStep, pullStep } from '../../src/loader/steps.ts';
-import type { LoadOutcome, Permit } from '../../src/ports/ports.ts';
+import type { Change, Page } from '../../src/ports/change.ts';
+import type { Permit } from '../../src/ports/hosts.ts';
+import type { LoadOutcome } from '../../src/ports/loader.ts';
 import { npm } from '../../src/sources/npm/npm.ts';
-import type { Change, Page, Source } from '../../src/sources/source.ts';
+import type { Source } from '../../src/sources/source.ts';
 import { PARQUET } from '../simulation/world/encode.ts';
 import { nodeSql } from '../simulation/world/node-sql.ts';
 import { LoaderBucket } from './loader-bucket.ts';
@@ -95,8 +97,13 @@ export class Journey {
     this.bucket.objects.clear();
     const loading = { source, settings, contact: 'tests', bucket: this.bucket, now: () => NOW_MS };
     const answer = await loadStep(loading, {
-      ...{ changes: cases.map(({ change }) => change), prepared: null, afresh: false, large: true },
-      ...{ budgetBytes: LIMITS.loadBytesMax, rowBytesMax: Number.POSITIVE_INFINITY, deadlineAtMs: NOW_MS + 60_000 },
+      changes: cases.map(({ change }) => change),
+      prepared: null,
+      afresh: false,
+      large: true,
+      budgetBytes: LIMITS.loadBytesMax,
+      rowBytesMax: Number.POSITIVE_INFINITY,
+      deadlineAtMs: NOW_MS + 60_000,
       knownBytes: cases.map(({ body }) => body.length),
       permits: permits(cases.length),
     });

@@ -5,7 +5,8 @@ import { npmPackage } from '../../schemas/npm_package.ts';
 import type { Row } from '../../schemas/table.ts';
 import { LIMITS } from '../../src/config.ts';
 import { UpstreamError } from '../../src/errors.ts';
-import type { LoadOutcome } from '../../src/ports/ports.ts';
+import type { Change, Page } from '../../src/ports/change.ts';
+import type { LoadOutcome } from '../../src/ports/loader.ts';
 import { npm } from '../../src/sources/npm/npm.ts';
 import { packumentRow, readPackument, VERSIONS } from '../../src/sources/npm/packument.ts';
 import {
@@ -13,7 +14,6 @@ import {
   readRecordings,
   readPackument as recordedText,
 } from '../../src/sources/npm/stand-in/recordings.ts';
-import type { Change, Page } from '../../src/sources/source.ts';
 import { makeCoin } from '../../src/sources/stand-in/faults.ts';
 import { parseJson } from '../../src/sources/upstream/json.ts';
 import { parseLarge } from '../../src/sources/upstream/json-large.ts';

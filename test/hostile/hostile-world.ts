@@ -11,7 +11,7 @@ import {
   serversStep,
   startStep,
 } from '../../src/loader/steps.ts';
-import type { LoadPort } from '../../src/ports/ports.ts';
+import type { LoadPort } from '../../src/ports/loader.ts';
 import { npm } from '../../src/sources/npm/npm.ts';
 import { type PushedChange, type Replay, startReplay } from '../../src/sources/npm/stand-in/stand-in.ts';
 import type { Source } from '../../src/sources/source.ts';
@@ -78,12 +78,13 @@ export class HostileWorld {
     this.documents = documents;
     this.answers = answers;
     const settings = npm.settings({
-      ...{
-        NPM_FEED_URL: `${feed.url}/registry`,
-        NPM_REGISTRY_URL: documents.url,
-        NPM_DOWNLOADS_URL: replay.downloadsUrl,
-      },
-      ...{ NPM_START: '0', NPM_SETTLE_MS: '0', NPM_REQUESTS_PER_SECOND: '1000', ...env },
+      NPM_FEED_URL: `${feed.url}/registry`,
+      NPM_REGISTRY_URL: documents.url,
+      NPM_DOWNLOADS_URL: replay.downloadsUrl,
+      NPM_START: '0',
+      NPM_SETTLE_MS: '0',
+      NPM_REQUESTS_PER_SECOND: '1000',
+      ...env,
     });
     const source = {
       ...npm,
@@ -228,14 +229,12 @@ export class HostileWorld {
     this.publish('comes-after');
     await this.settle(() => this.isFollowed && this.world.parked.length === parked);
     expect(this.world.balance).toMatchObject({
-      ...{
-        changes: rows + 1 + parked + dead + tombstones + superseded,
-        rows: rows + 1,
-        parked,
-        dead,
-        tombstones,
-        balanced: true,
-      },
+      changes: rows + 1 + parked + dead + tombstones + superseded,
+      rows: rows + 1,
+      parked,
+      dead,
+      tombstones,
+      balanced: true,
       skipped: { superseded, 'no-rows': 0, unchanged: 0 },
     });
     const names = (await this.rows()).map(({ name }) => name);
@@ -302,7 +301,9 @@ export function documentOf(name: string, fields: Record<string, unknown> = {}): 
     '1.0.0': '2020-01-01T00:00:00.000Z',
   };
   return {
-    ...{ 'dist-tags': { latest: '1.0.0' }, versions: { '1.0.0': { name, version: '1.0.0' } }, time: times },
+    'dist-tags': { latest: '1.0.0' },
+    versions: { '1.0.0': { name, version: '1.0.0' } },
+    time: times,
     ...fields,
   };
 }

@@ -1,4 +1,4 @@
-import type { LakeBucket, PartsUpload } from '../../src/lake/newest.ts';
+import type { LakeBucket, PartsUpload } from '../../src/ports/bucket.ts';
 import { MemoryBucket } from '../simulation/world/bucket.ts';
 
 /** R2 refuses a part under this, but for the last. */

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { OwnError } from '../../src/errors.ts';
-import { putNewest, type UploadPort, uploadNewest } from '../../src/lake/newest.ts';
-import type { BucketPort, ObjectHead } from '../../src/ports/ports.ts';
+import { putNewest, uploadNewest } from '../../src/lake/newest.ts';
+import type { BucketPort, ObjectHead, UploadPort } from '../../src/ports/bucket.ts';
 
 const key = 'npm/raw/express/latest.json';
 const bytes = (text: string) => new TextEncoder().encode(text);

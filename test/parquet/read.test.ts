@@ -4,7 +4,7 @@ import { npmPackage } from '../../schemas/npm_package.ts';
 import type { Table, Value } from '../../schemas/table.ts';
 import { LIMITS } from '../../src/config.ts';
 import { openRows } from '../../src/parquet/read.ts';
-import type { ByteRange } from '../../src/ports/ports.ts';
+import type { ByteRange } from '../../src/ports/bucket.ts';
 import { encode, readBack, rowsOf, sparseRow } from './rows.ts';
 
 const OWN = { ...LIMITS };

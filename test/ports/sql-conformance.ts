@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { SqlPort, SqlValue } from '../../src/ports/ports.ts';
+import type { SqlPort, SqlValue } from '../../src/ports/sql.ts';
 import { SQL_PARAMS_MAX, SQL_VALUE_BYTES_MAX } from '../../src/ports/sql-guard.ts';
 
 /** Runs `work` on an empty database. In the worker it runs inside the object, which answers later. */

@@ -2,8 +2,9 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { LIMITS } from '../../src/config.ts';
 import { UpstreamError } from '../../src/errors.ts';
+import type { Change, Loaded, Servers, Visit } from '../../src/ports/change.ts';
 import { SOURCES } from '../../src/sources/registry.ts';
-import type { Change, Loaded, Servers, Source, Visit } from '../../src/sources/source.ts';
+import type { Source } from '../../src/sources/source.ts';
 import { changesOf, type Expected, FIXTURES, parked, STAND_INS, type StandIn } from './stand-ins.ts';
 import { load, runStep, servers } from './step.ts';
 

@@ -3,8 +3,9 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { CursorError, SettingError, UpstreamError } from '../../src/errors.ts';
+import type { Change, Loaded } from '../../src/ports/change.ts';
 import { SOURCES, sourceNamed } from '../../src/sources/registry.ts';
-import type { Change, LoadContext, Loaded, Source } from '../../src/sources/source.ts';
+import type { LoadContext, Source } from '../../src/sources/source.ts';
 import { changesOf, FIXTURES, parked, plainChanges, STAND_INS, type StandIn } from './stand-ins.ts';
 import { load, pull, pullAll, runStep, servers } from './step.ts';
 

@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { UpstreamError } from '../../src/errors.ts';
+import type { Change, Loaded } from '../../src/ports/change.ts';
 import { type Answer, startReplay } from '../../src/sources/npm/stand-in/stand-in.ts';
-import type { Change, Loaded, Source } from '../../src/sources/source.ts';
+import type { Source } from '../../src/sources/source.ts';
 import type { FetcherOptions } from '../../src/sources/upstream/fetcher.ts';
 import { NO_FACTS, type WhoisFacts } from '../../src/sources/whois/facts.ts';
 import { readTexts } from '../../src/sources/whois/stand-in/registrations.ts';

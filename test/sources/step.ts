@@ -1,5 +1,6 @@
-import type { HostTally } from '../../src/ports/ports.ts';
-import type { Change, HostRequests, LoadContext, Servers, Source } from '../../src/sources/source.ts';
+import type { Change, Servers } from '../../src/ports/change.ts';
+import type { HostRequests, HostTally } from '../../src/ports/hosts.ts';
+import type { LoadContext, Source } from '../../src/sources/source.ts';
 import { createFetcher, type FetcherOptions } from '../../src/sources/upstream/fetcher.ts';
 import { connect } from './whois/text/text-server.ts';
 
@@ -34,7 +35,10 @@ export async function runStep<S, P, T>(
     return { host, count: 1, startAtMs: 0, intervalMs: 0 };
   };
   const { fetchJson, fetchRaw, fetchDocument, askText, tallies } = createFetcher({
-    ...{ contact: 'tests', permits, connect, timer },
+    contact: 'tests',
+    permits,
+    connect,
+    timer,
     ...(source.agenda ? { permit } : {}),
     deadlineAtMs: Date.now() + 60_000,
     retryMsMin: 1,

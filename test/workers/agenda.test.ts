@@ -2,7 +2,8 @@
 import { abortAllDurableObjects, applyD1Migrations, evictDurableObject, runDurableObjectAlarm } from 'cloudflare:test';
 import { env, exports } from 'cloudflare:workers';
 import { beforeAll, expect, inject, it, vi } from 'vitest';
-import type { SourceStatus, TableDetail } from '../../src/contract/source.ts';
+import type { SourceStatus } from '../../src/contract/source.ts';
+import type { TableDetail } from '../../src/contract/tables.ts';
 import type { WatchedKey } from '../../src/contract/watched-keys.ts';
 import type { RdapOrders } from './rdap.setup.ts';
 import { type LakeRow, readDataFile, set } from './source.ts';
@@ -15,9 +16,13 @@ const whois = () => env.SOURCES_NS.getByName('whois');
 beforeAll(async () => {
   await applyD1Migrations(env.DB, (env as typeof env & { MIGRATIONS: never }).MIGRATIONS);
   set({
-    ...{ SOURCES: 'whois', WHOIS_BOOTSTRAP_URL: `http://127.0.0.1:${inject('rdap')}/dns.json` },
-    ...{ WHOIS_REQUESTS_PER_SECOND: '1000', WHOIS_REQUESTS_PER_SECOND_MAX: '1000', WHOIS_POLL_MS: '100' },
-    ...{ FLUSH_AGE_MS: '3600000', FLUSH_BYTES_MAX: '16777216' },
+    SOURCES: 'whois',
+    WHOIS_BOOTSTRAP_URL: `http://127.0.0.1:${inject('rdap')}/dns.json`,
+    WHOIS_REQUESTS_PER_SECOND: '1000',
+    WHOIS_REQUESTS_PER_SECOND_MAX: '1000',
+    WHOIS_POLL_MS: '100',
+    FLUSH_AGE_MS: '3600000',
+    FLUSH_BYTES_MAX: '16777216',
   });
   await order({ domains: { 'a.com': 'active', 'b.com': 'active', 'c.org': 'active', 'xn--mnchen-3ya.org': 'active' } });
   await whois().control('start');

@@ -1,7 +1,8 @@
 import { env, exports } from 'cloudflare:workers';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { TABLES } from '../../schemas/index.ts';
-import type { SourceStatus, TableDetail } from '../../src/contract/source.ts';
+import type { SourceStatus } from '../../src/contract/source.ts';
+import type { TableDetail } from '../../src/contract/tables.ts';
 import { expectRules } from '../api/exposition-rules.ts';
 import { api, flushed, prepare, restart, set, source, sql, until, untilAccepted } from './source.ts';
 import { openUpstream, type Upstream } from './upstream.ts';
@@ -33,14 +34,27 @@ const control = (action: string) => post(`/v1/sources/npm/${action}`, 'test').th
 
 /** Status fields that no source has before it ran are null, and there. */
 const STATUS_AT_FIRST: SourceStatus = {
-  ...{ source: 'npm', state: 'paused', cursor: { accepted: null, durable: null, head: null } },
-  ...{ lag: { changes: null, seconds: null }, rate: { rows_per_second_1m: 0, rows_per_second_1h: 0 } },
+  source: 'npm',
+  state: 'paused',
+  cursor: { accepted: null, durable: null, head: null },
+  lag: { changes: null, seconds: null },
+  rate: { rows_per_second_1m: 0, rows_per_second_1h: 0 },
   buffer: { rows: 0, bytes: 0, oldest_age_seconds: null },
   balance: {
-    ...{ changes: 0, rows: 0, tombstones: 0, parked: 0, dead: 0, balanced: true },
+    changes: 0,
+    rows: 0,
+    tombstones: 0,
+    parked: 0,
+    dead: 0,
+    balanced: true,
     skipped: {
-      ...{ 'internal-document': 0, 'no-rows': 0, superseded: 0, unchanged: 0 },
-      ...{ 'revision-never-served': 0, dismissed: 0, unwatched: 0 },
+      'internal-document': 0,
+      'no-rows': 0,
+      superseded: 0,
+      unchanged: 0,
+      'revision-never-served': 0,
+      dismissed: 0,
+      unwatched: 0,
     },
   },
   tables: { npm_package: { rows: 0, files: 0, bytes: 0, last_lsn: 0 } },
@@ -61,7 +75,8 @@ describe('before a source was started', () => {
     expect(status).toBe(200);
     expect(body).toEqual(STATUS_AT_FIRST);
     const domains = {
-      ...{ source: 'whois', tables: { whois_record: STATUS_AT_FIRST.tables.npm_package } },
+      source: 'whois',
+      tables: { whois_record: STATUS_AT_FIRST.tables.npm_package },
       agenda: { keys: 0, due: 0, overdue: 0, oldest_due_at: null, seconds_at_rate: null },
       streams: { whois_record: null },
     };
@@ -164,8 +179,10 @@ describe('after rows and files', () => {
     const cursor = String(await upstream.updateSeq());
     expect(body).toEqual({
       ...STATUS_AT_FIRST,
-      ...{ state: 'following', cursor: { accepted: cursor, durable: cursor, head: cursor } },
-      ...{ lag: { changes: 0, seconds: number }, rate: { rows_per_second_1m: number, rows_per_second_1h: number } },
+      state: 'following',
+      cursor: { accepted: cursor, durable: cursor, head: cursor },
+      lag: { changes: 0, seconds: number },
+      rate: { rows_per_second_1m: number, rows_per_second_1h: number },
       balance: { ...STATUS_AT_FIRST.balance, changes: 7, rows: 7 },
       tables: { npm_package: { rows: 7, files: 3, bytes: number, last_lsn: 7 } },
       last_flush: { at: time, rows: 2, bytes: number, key: expect.any(String), duration_ms: number },

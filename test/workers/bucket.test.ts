@@ -1,7 +1,8 @@
 import { env } from 'cloudflare:workers';
 import { describe, expect, it } from 'vitest';
 import { OwnError } from '../../src/errors.ts';
-import { bucketPort, putNewest, uploadNewest } from '../../src/lake/newest.ts';
+import { putNewest, uploadNewest } from '../../src/lake/newest.ts';
+import { bucketPort } from '../../src/worker/r2.ts';
 
 const bucket = bucketPort(env.LAKE);
 const absent = { onlyIf: { absent: true }, metadata: { digest: 'abc' }, contentType: 'application/json' } as const;

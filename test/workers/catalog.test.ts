@@ -12,8 +12,9 @@ import { readManifest } from '../../src/iceberg/format/manifest.ts';
 import { readManifestList } from '../../src/iceberg/format/manifest-list.ts';
 import { RestCatalog } from '../../src/iceberg/rest/client.ts';
 import { openTable } from '../../src/iceberg/rest/open-table.ts';
-import { type DataFileFacts, readFacts } from '../../src/parquet/footer.ts';
+import { readFacts } from '../../src/parquet/footer.ts';
 import { zstdFrame } from '../../src/parquet/zstd.ts';
+import type { DataFileFacts } from '../../src/ports/data-file.ts';
 import { BUCKET, MemoryCatalog, TOKEN, URI, WAREHOUSE } from '../iceberg/rest-catalog.ts';
 import { encode, rowsOf } from '../parquet/rows.ts';
 

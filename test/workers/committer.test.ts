@@ -13,7 +13,10 @@ import { api, flushed, lakeRows, prepare, readDataFile, set, source, untilAccept
 import { openUpstream, type Upstream } from './upstream.ts';
 
 const SETTINGS = {
-  ...{ CATALOG_WAREHOUSE: WAREHOUSE, CATALOG_NAMESPACE: 'tributary', CATALOG_TOKEN: TOKEN, CATALOG_BUCKET: BUCKET },
+  CATALOG_WAREHOUSE: WAREHOUSE,
+  CATALOG_NAMESPACE: 'tributary',
+  CATALOG_TOKEN: TOKEN,
+  CATALOG_BUCKET: BUCKET,
   CATALOG_COMMIT_MS: '1000',
 };
 const HOUR = 3_600_000;

@@ -2,9 +2,10 @@ import { env, exports } from 'cloudflare:workers';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { npmPackage } from '../../schemas/npm_package.ts';
 import { LIMITS } from '../../src/config.ts';
-import { bucketPort, putNewest } from '../../src/lake/newest.ts';
-import type { Answer, LoadOutcome, LoadRequest } from '../../src/ports/ports.ts';
-import type { Change } from '../../src/sources/source.ts';
+import { putNewest } from '../../src/lake/newest.ts';
+import type { Change } from '../../src/ports/change.ts';
+import type { Answer, LoadOutcome, LoadRequest } from '../../src/ports/loader.ts';
+import { bucketPort } from '../../src/worker/r2.ts';
 import { prepare } from './source.ts';
 import { openUpstream, type Upstream } from './upstream.ts';
 
@@ -37,8 +38,12 @@ function loadAnswer(
     return typeof key === 'string' ? { ...change, key } : { ...change, ...key };
   });
   return exports.Loader.load('npm', {
-    ...{ changes, prepared: null, afresh: false, large: true },
-    ...{ budgetBytes: LIMITS.loadBytesMax, rowBytesMax: LIMITS.sliceRowBytesMax },
+    changes,
+    prepared: null,
+    afresh: false,
+    large: true,
+    budgetBytes: LIMITS.loadBytesMax,
+    rowBytesMax: LIMITS.sliceRowBytesMax,
     permits: [{ host: new URL(upstream.origin).host, count: changes.length, startAtMs: 0, intervalMs: 0 }],
     knownBytes: changes.map(() => null),
     deadlineAtMs: Date.now() + 30_000,
@@ -60,7 +65,9 @@ describe('a document that is fine', () => {
     const { _rev } = JSON.parse(new TextDecoder().decode(bytes));
     const row = expect.objectContaining({ name: 'kleur', updated_at: null });
     expect(outcome).toEqual({
-      ...{ kind: 'rows', documentBytes: bytes.length, revision: Number.parseInt(_rev, 10) },
+      kind: 'rows',
+      documentBytes: bytes.length,
+      revision: Number.parseInt(_rev, 10),
       rows: [{ table: npmPackage.name, op: 'upsert', row }],
     });
     expect(await stored('kleur')).toBe(new TextDecoder().decode(bytes));
@@ -73,8 +80,14 @@ describe('a document that is fine', () => {
     const answer = await loadAnswer(['ms']);
     expect(answer.hosts).toEqual([
       {
-        ...{ host: new URL(upstream.origin).host, requests: 1, notModified: 0, throttled: 0, errors: 0, refused: 0 },
-        ...{ statuses: { '2xx': 1, '3xx': 0, '4xx': 0, '5xx': 0, none: 0 }, retryAfterMs: null },
+        host: new URL(upstream.origin).host,
+        requests: 1,
+        notModified: 0,
+        throttled: 0,
+        errors: 0,
+        refused: 0,
+        statuses: { '2xx': 1, '3xx': 0, '4xx': 0, '5xx': 0, none: 0 },
+        retryAfterMs: null,
       },
     ]);
   });

@@ -1,7 +1,7 @@
 import { env } from 'cloudflare:workers';
 import { beforeAll, expect, it, vi } from 'vitest';
 import { npmPackage } from '../../schemas/npm_package.ts';
-import type { TableDetail } from '../../src/contract/source.ts';
+import type { TableDetail } from '../../src/contract/tables.ts';
 import { indexForm } from '../../src/lake/catalog/forms.ts';
 import { filesHolding, filesOf, readRoot, readSegment } from '../../src/lake/catalog/read.ts';
 import { rootKey } from '../../src/lake/object-keys.ts';
@@ -103,8 +103,14 @@ it('projects the file and the cursor to the operational database', async () => {
   const runs = await env.DB.prepare('SELECT * FROM ingestion_runs').all();
   expect(runs.results).toMatchObject([
     {
-      ...{ source: 'npm', run_type: 'follow', status: 'completed', cursor: place, error_message: null },
-      ...{ records_processed: 1, records_inserted: 1, records_failed: 0 },
+      source: 'npm',
+      run_type: 'follow',
+      status: 'completed',
+      cursor: place,
+      error_message: null,
+      records_processed: 1,
+      records_inserted: 1,
+      records_failed: 0,
     },
   ]);
   const { started_at, completed_at, duration_ms, data } = runs.results[0] as Record<string, string>;
@@ -132,7 +138,9 @@ it('names the file in the catalog', async () => {
 
 it('tells of it over HTTP', async () => {
   expect(await api('/v1/sources/npm')).toMatchObject({
-    ...{ source: 'npm', state: 'following', lag: { changes: 0 } },
+    source: 'npm',
+    state: 'following',
+    lag: { changes: 0 },
     balance: { changes: 1, rows: 1, tombstones: 0, parked: 0, dead: 0, balanced: true },
     tables: { npm_package: { rows: 1, files: 1, last_lsn: 1 } },
   });

@@ -7,7 +7,10 @@ const server = inject('textServer');
 /** Asks as a Loader does, over the runtime's own connections. */
 async function ask(query: string, { address = server, ms = 10_000 }: { address?: string; ms?: number } = {}) {
   const fetcher = createFetcher({
-    ...{ contact: 'tests', connect, retryMsMin: 1, deadlineAtMs: Date.now() + ms },
+    contact: 'tests',
+    connect,
+    retryMsMin: 1,
+    deadlineAtMs: Date.now() + ms,
     permits: [{ host: 'whois.example', count: 1, startAtMs: 0, intervalMs: 0 }],
   });
   const answer = await fetcher.askText(address, query, { subject: 'whois', permitHost: 'whois.example' }).then(

@@ -4,8 +4,9 @@ import { env, exports } from 'cloudflare:workers';
 import { constants, zstdDecompressSync } from 'node:zlib';
 import { parquetReadObjects } from 'hyparquet';
 import { expect, vi } from 'vitest';
-import type { SourceStatus, TableDetail } from '../../src/contract/source.ts';
-import type { SqlValue } from '../../src/ports/ports.ts';
+import type { SourceStatus } from '../../src/contract/source.ts';
+import type { TableDetail } from '../../src/contract/tables.ts';
+import type { SqlValue } from '../../src/ports/sql.ts';
 import type { Upstream } from './upstream.ts';
 
 type Migrations = Parameters<typeof applyD1Migrations>[1];
@@ -17,8 +18,12 @@ export function source() {
 
 /** Pulls at once and as often as it may; nothing flushes by itself. */
 const DEFAULTS = {
-  ...{ NPM_START: '0', NPM_POLL_MS: '100', NPM_SETTLE_MS: '0', NPM_REQUESTS_PER_SECOND: '1000' },
-  ...{ FLUSH_AGE_MS: '3600000', FLUSH_BYTES_MAX: '16777216' },
+  NPM_START: '0',
+  NPM_POLL_MS: '100',
+  NPM_SETTLE_MS: '0',
+  NPM_REQUESTS_PER_SECOND: '1000',
+  FLUSH_AGE_MS: '3600000',
+  FLUSH_BYTES_MAX: '16777216',
 };
 
 /** Sets settings of the worker. An object reads them when it is made: see `restart`. */

@@ -1,7 +1,7 @@
 /// <reference types="@cloudflare/vitest-plugin/types" />
 import { runInDurableObject } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
-import { objectSql } from '../../src/ports/sql-guard.ts';
+import { objectSql } from '../../src/worker/bindings.ts';
 import { sqlConformance } from '../ports/sql-conformance.ts';
 
 sqlConformance('the SQLite of a Durable Object', async work => {

@@ -1,6 +1,8 @@
 import type { Run } from '../../alarm/run.ts';
 import type { AuditStatus, SelfCheckStatus, SweepStatus } from '../../contract/audit.ts';
-import type { EngineSource, Ports, SqlPort } from '../../ports/ports.ts';
+import type { Ports } from '../../ports/ports.ts';
+import type { EngineSource } from '../../ports/source.ts';
+import type { SqlPort } from '../../ports/sql.ts';
 import type { Journal } from '../journal/journal.ts';
 import { JournalProblems, type SelfCheckRow } from '../journal/problems.ts';
 import { JournalSweep, type Sweep } from '../journal/sweeps.ts';
@@ -104,7 +106,13 @@ export class Audit {
     const { present: hits, missing } = sweep;
     const capture = isChecked ? wilson(hits, hits + failed + missing) : null;
     return {
-      ...{ phase, sample, listed, sampled, present, failed, deleted },
+      phase,
+      sample,
+      listed,
+      sampled,
+      present,
+      failed,
+      deleted,
       missing: isChecked ? missing : null,
       extra: isExtraKnown ? sweep.extra : null,
       capture_rate: capture && rounded(capture.share),
@@ -123,7 +131,10 @@ export class Audit {
     if (started_ms === null && requested === 0) return null;
     const isRunning = requested === 1 || ended_ms === null;
     const named = this.#problems.problems().map(({ key, subject, expected, actual, found_ms }) => ({
-      ...{ key, subject, expected, actual },
+      key,
+      subject,
+      expected,
+      actual,
       found_at: iso(found_ms)!,
     }));
     return {

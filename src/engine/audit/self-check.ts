@@ -1,10 +1,11 @@
+import { waitingUntil } from '../../alarm/backoff.ts';
 import type { Run } from '../../alarm/run.ts';
 import { LIMITS } from '../../config.ts';
 import { messageOf, OwnError } from '../../errors.ts';
-import type { BucketPort, ObjectHead, Ports } from '../../ports/ports.ts';
+import type { BucketPort, ObjectHead } from '../../ports/bucket.ts';
+import type { Ports } from '../../ports/ports.ts';
 import type { DataFile } from '../journal/files.ts';
 import type { JournalProblems, Problem } from '../journal/problems.ts';
-import { waitingUntil } from '../load/admission.ts';
 
 /** The etag of an object put whole is the MD5 of its bytes; one put in parts has another form, which says nothing. */
 const MD5 = /^[0-9a-f]{32}$/;

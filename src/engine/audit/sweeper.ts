@@ -1,12 +1,14 @@
-import { failureError, type Run } from '../../alarm/run.ts';
+import type { Run } from '../../alarm/run.ts';
 import { LIMITS } from '../../config.ts';
-import type { EngineSource, Ports } from '../../ports/ports.ts';
+import type { KeyPage } from '../../ports/change.ts';
+import type { Ports } from '../../ports/ports.ts';
+import type { EngineSource } from '../../ports/source.ts';
 import { storableKey } from '../../ports/sql-guard.ts';
-import type { KeyPage } from '../../sources/source.ts';
 import { TAIL } from '../journal/changes.ts';
 import type { JournalState } from '../journal/state.ts';
 import type { JournalSweep, Sweep } from '../journal/sweeps.ts';
 import type { Admission } from '../load/admission.ts';
+import { failureError } from '../load/ask.ts';
 
 interface Parts {
   ports: Ports;

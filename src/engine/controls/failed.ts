@@ -1,8 +1,8 @@
-import type { Failed, FailedQuery, Replayed } from '../../contract/source.ts';
+import type { Failed, FailedQuery, Replayed } from '../../contract/controls.ts';
 import { policyOf } from '../../failure-policy.ts';
 import type { Engine } from '../engine.ts';
+import type { ParkedChange } from '../journal/changes.ts';
 import type { DeadLetter, LetterFilter } from '../journal/letters.ts';
-import type { ParkedChange } from '../journal/parked.ts';
 
 /** Failed changes after a change number, in order: dead ones, or those still looked at. */
 export function failedOf(engine: Engine, query: FailedQuery & { after: number; limit: number }): Failed[] {
@@ -65,7 +65,12 @@ function ofParked(engine: Engine, parked: ParkedChange): Failed {
 
 function factsOf({ source }: Engine, { change_number, key, place, reason, ...facts }: DeadLetter | ParkedChange) {
   return {
-    ...{ id: `${source.id}-${change_number}`, source: source.id, change_number, key, cursor: place, reason },
+    id: `${source.id}-${change_number}`,
+    source: source.id,
+    change_number,
+    key,
+    cursor: place,
+    reason,
     message: facts.detail,
     hint: policyOf(reason).hint,
     attempts: facts.attempts,

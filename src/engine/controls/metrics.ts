@@ -22,7 +22,11 @@ export async function metricsOf(engine: Engine): Promise<SourceMetrics> {
     changes_accepted: changes,
     changes: { rows, tombstones, parked, dead, ...Object.fromEntries(skips) },
     tables: journal.state.tables().map(({ name, last_lsn, rows, files, bytes }) => ({
-      ...{ name, rows_accepted: last_lsn, rows_durable: rows, files, bytes },
+      name,
+      rows_accepted: last_lsn,
+      rows_durable: rows,
+      files,
+      bytes,
     })),
     streams: Object.entries(streamsOf(engine)).flatMap(([table, stream]) => (stream ? [{ table, ...stream }] : [])),
     requests: requestsOf(JSON.parse(row.statuses) as Statuses),

@@ -1,5 +1,5 @@
 import { keyOf, tableNamed } from '../../../schemas/index.ts';
-import type { Pushed, PushedPart } from '../../contract/source.ts';
+import type { Pushed, PushedPart } from '../../contract/controls.ts';
 import { OwnError } from '../../errors.ts';
 import { policyOf } from '../../failure-policy.ts';
 import type { Engine } from '../engine.ts';

@@ -1,4 +1,4 @@
-import type { RangeAction, RangeAnswer, RangeRequest, RangeStatus, Refusal } from '../../contract/source.ts';
+import type { RangeAction, RangeAnswer, RangeRequest, RangeStatus, Refusal } from '../../contract/controls.ts';
 import { CursorError } from '../../errors.ts';
 import type { Engine } from '../engine.ts';
 import { TAIL } from '../journal/changes.ts';
@@ -98,7 +98,14 @@ function statusOf({ ports, source }: Engine, range: Range): RangeStatus {
   const { lane, run, from_cursor: from, to_cursor: to, phase, cursor, counted, done, rate } = range;
   const isCounted = phase === 'loading' || phase === 'done';
   return {
-    ...{ source: source.id, lane, run, from, to, cursor, rate, done },
+    source: source.id,
+    lane,
+    run,
+    from,
+    to,
+    cursor,
+    rate,
+    done,
     state: range.paused === 1 && isUnderWay(range) ? 'paused' : phase,
     changes: isCounted ? counted : null,
     changes_counted: counted,

@@ -1,6 +1,6 @@
 import { LIMITS } from '../../config.ts';
-import type { LiveFile, SourceHealth, SourceState, SourceStatus, TableFacts } from '../../contract/source.ts';
-import type { StreamStatus } from '../../contract/streams.ts';
+import type { SourceHealth, SourceState, SourceStatus, StreamStatus } from '../../contract/source.ts';
+import type { LiveFile, TableFacts } from '../../contract/tables.ts';
 import type { SkipReason } from '../../errors.ts';
 import { policyOf } from '../../failure-policy.ts';
 import { isUnwell, LOOKING_STEPS } from '../audit/audit.ts';

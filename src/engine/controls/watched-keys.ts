@@ -60,15 +60,23 @@ export function agendaStatus(engine: Engine): AgendaStatus | null {
   // Hosts are asked beside each other: the one that takes longest decides.
   const seconds = [...requests].map(([host, count]) => count / admission.rateOf(host, nowMs));
   return {
-    ...{ keys, due, overdue, oldest_due_at: iso(oldestDueMs) },
+    keys,
+    due,
+    overdue,
+    oldest_due_at: iso(oldestDueMs),
     seconds_at_rate: seconds.length === 0 ? null : Math.ceil(seconds.reduce((most, one) => Math.max(most, one))),
   };
 }
 
 function keyOf({ key, due_ms, reason, added_ms, checked_ms, outcome, times }: Watched): WatchedKey {
   return {
-    ...{ key, due_at: iso(due_ms)!, reason, added_at: iso(added_ms)! },
-    ...{ last_checked_at: iso(checked_ms), outcome, times },
+    key,
+    due_at: iso(due_ms)!,
+    reason,
+    added_at: iso(added_ms)!,
+    last_checked_at: iso(checked_ms),
+    outcome,
+    times,
   };
 }
 

@@ -1,14 +1,12 @@
-import type { Table } from '../../../schemas/table.ts';
 import type { Run } from '../../alarm/run.ts';
 import { LIMITS } from '../../config.ts';
 import { OwnError } from '../../errors.ts';
-import { dataFileKey, parseDataFileKey, partitionsPrefix } from '../../lake/object-keys.ts';
-import type { ObjectHead, Ports } from '../../ports/ports.ts';
+import { dataFileKey } from '../../lake/object-keys.ts';
+import type { ObjectHead } from '../../ports/bucket.ts';
+import type { Ports } from '../../ports/ports.ts';
 import type { Intent, JournalFiles, Settled } from '../journal/files.ts';
+import { checkLaterFiles } from './foreign-files.ts';
 import type { RowBuffer } from './row-buffer.ts';
-
-/** Keys looked at for files past the last settled one: our own intent's, and whatever else somebody may have left there. */
-const LATER_KEYS_MAX = 10;
 
 /**
  * Moves the range a buffer holds into one data file. Each step is safe to repeat: the range and its digest are
@@ -47,30 +45,6 @@ export async function flush({
   const chunks = buffer.finish();
   const head = await put({ ports, intent, chunks });
   return files.settle({ intent, head, startedMs, nowMs: ports.clock.now() });
-}
-
-/**
- * A journal that was restored to an earlier point numbers rows anew that its former self has put in the lake already,
- * under keys that another month or another range end make different. Keys sort by LSN, so all such files come right
- * after the last one settled.
- */
-async function checkLaterFiles({
-  ports,
-  files,
-  table,
-}: {
-  ports: Ports;
-  files: JournalFiles;
-  table: Table;
-}): Promise<void> {
-  const prefix = partitionsPrefix(table);
-  const after = files.lastFile(table.name)?.key;
-  const listing = ports.bucket.list(prefix, { after, limit: LATER_KEYS_MAX });
-  const listed = await ports.clock.within(listing, LIMITS.bucketCallMsMax, `list of ${prefix}`);
-  const own = files.intent(table.name)?.key;
-  const later = listed.find(key => key !== own && parseDataFileKey(key) !== null);
-  if (later)
-    throw new OwnError('foreign-object', `${prefix}: expected no data file after ${after ?? 'none'}, got ${later}`);
 }
 
 async function put({

@@ -1,11 +1,11 @@
 import type { Table } from '../../../schemas/table.ts';
+import { waitingUntil } from '../../alarm/backoff.ts';
 import type { Run } from '../../alarm/run.ts';
 import { LIMITS } from '../../config.ts';
 import { messageOf, OwnError } from '../../errors.ts';
 import type { Ports } from '../../ports/ports.ts';
 import type { JournalFiles } from '../journal/files.ts';
 import type { JournalState } from '../journal/state.ts';
-import { waitingUntil } from '../load/admission.ts';
 import { flush } from './flush.ts';
 import { RowBuffer } from './row-buffer.ts';
 

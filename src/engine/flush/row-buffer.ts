@@ -1,7 +1,7 @@
 import type { Table, Value } from '../../../schemas/table.ts';
 import { LIMITS } from '../../config.ts';
 import { RowFacts } from '../../lake/catalog/row-facts.ts';
-import type { DataFileEncoder, EncodePort } from '../../ports/ports.ts';
+import type { DataFileEncoder, EncodePort } from '../../ports/data-file.ts';
 import { type JournalRow, LINEAGE_COLUMNS } from '../journal/entries.ts';
 import type { Entry, JournalFiles } from '../journal/files.ts';
 

@@ -1,12 +1,15 @@
-import { failureError, type Run } from '../../alarm/run.ts';
+import { waitingUntil } from '../../alarm/backoff.ts';
+import type { Run } from '../../alarm/run.ts';
 import { LIMITS } from '../../config.ts';
 import { OwnError } from '../../errors.ts';
-import type { EngineSource, Ports } from '../../ports/ports.ts';
-import type { Page } from '../../sources/source.ts';
+import type { Page } from '../../ports/change.ts';
+import type { Ports } from '../../ports/ports.ts';
+import type { EngineSource } from '../../ports/source.ts';
 import { type Accepted, appendTaken, type Outcome } from '../journal/changes.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { Range, RangeLane } from '../journal/ranges.ts';
-import { type Admission, waitingUntil } from '../load/admission.ts';
+import type { Admission } from '../load/admission.ts';
+import { failureError } from '../load/ask.ts';
 import type { SliceLoader } from '../load/slices.ts';
 
 interface Parts {
@@ -116,7 +119,11 @@ export class RangePuller {
     const cursor = isEnd ? range.from_cursor : page.cursor;
     const nowMs = ports.clock.now();
     journal.ranges.update(range.lane, {
-      ...{ counted, cursor, next_ms: 0, paced_ms: nowMs, paced_done: 0 },
+      counted,
+      cursor,
+      next_ms: 0,
+      paced_ms: nowMs,
+      paced_done: 0,
       ...(isEnd ? { phase: 'loading' } : {}),
     });
     if (isEnd && counted === 0) journal.ranges.update(range.lane, { phase: 'done', ended_ms: nowMs });

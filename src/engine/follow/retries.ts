@@ -1,9 +1,12 @@
 import { LIMITS, type RetryPace } from '../../config.ts';
 import { messageOf, OwnError } from '../../errors.ts';
-import type { Admitted, EngineSource, Grant, HandedBack, Permit, Ports, TicketResult } from '../../ports/ports.ts';
+import type { Permit } from '../../ports/hosts.ts';
+import type { Ports } from '../../ports/ports.ts';
+import type { Admitted, Grant, HandedBack, Ticket, TicketResult } from '../../ports/queues.ts';
+import type { EngineSource } from '../../ports/source.ts';
+import type { ParkedChange } from '../journal/changes.ts';
 import { type Outcome, refusedRows } from '../journal/changes.ts';
 import type { Journal } from '../journal/journal.ts';
-import type { ParkedChange, Ticket } from '../journal/parked.ts';
 import type { Admission } from '../load/admission.ts';
 
 interface Parts {

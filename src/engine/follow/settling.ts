@@ -1,4 +1,4 @@
-import type { Change } from '../../sources/source.ts';
+import type { Change } from '../../ports/change.ts';
 
 /** A key that keeps changing is waited for no longer than so many settle times. */
 const SETTLE_TIMES_MAX = 3;

@@ -1,12 +1,18 @@
-import { failureError, type Run } from '../../alarm/run.ts';
+import { waitingUntil } from '../../alarm/backoff.ts';
+import type { Run } from '../../alarm/run.ts';
 import { LIMITS } from '../../config.ts';
 import { OwnError } from '../../errors.ts';
-import type { Answer, EncodePort, EngineSource, Permit, Ports } from '../../ports/ports.ts';
-import type { Page } from '../../sources/source.ts';
+import type { Page } from '../../ports/change.ts';
+import type { EncodePort } from '../../ports/data-file.ts';
+import type { Permit } from '../../ports/hosts.ts';
+import type { Answer } from '../../ports/loader.ts';
+import type { Ports } from '../../ports/ports.ts';
+import type { EngineSource } from '../../ports/source.ts';
 import { type Accepted, type Append, type Outcome, refusedRows, TAIL } from '../journal/changes.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { Lane } from '../journal/state.ts';
-import { type Admission, waitingUntil } from '../load/admission.ts';
+import type { Admission } from '../load/admission.ts';
+import { failureError } from '../load/ask.ts';
 import type { SliceLoader } from '../load/slices.ts';
 import { type Held, partPage } from './settling.ts';
 
@@ -123,7 +129,8 @@ export class Tail {
     this.#onShown(page.changes.map(({ key }) => key));
     const reached = page.atHead && (page.changes.length > 0 || !this.#isHeadAhead(page));
     this.#journal.state.updateLane(TAIL, {
-      ...{ head: page.head ?? lane.head, at_head: page.atHead ? 1 : 0 },
+      head: page.head ?? lane.head,
+      at_head: page.atHead ? 1 : 0,
       ...(reached ? { reached_head_ms: nowMs, shown_poll: lane.polls } : {}),
     });
     return this.#settling(lane, page, cursorBefore);

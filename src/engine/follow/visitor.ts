@@ -1,12 +1,15 @@
-import { failureError, type Run } from '../../alarm/run.ts';
+import { waitingUntil } from '../../alarm/backoff.ts';
+import type { Run } from '../../alarm/run.ts';
 import { LIMITS } from '../../config.ts';
 import { messageOf, OwnError } from '../../errors.ts';
-import type { EngineSource, Ports } from '../../ports/ports.ts';
+import type { Ports } from '../../ports/ports.ts';
+import type { EngineSource } from '../../ports/source.ts';
 import { agendaOf, type JournalAgenda } from '../journal/agenda.ts';
 import { type Accepted, appendTaken, TAIL } from '../journal/changes.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { Lane } from '../journal/state.ts';
-import { type Admission, waitingUntil } from '../load/admission.ts';
+import type { Admission } from '../load/admission.ts';
+import { failureError } from '../load/ask.ts';
 import type { SliceLoader } from '../load/slices.ts';
 import { type PickedVisits, pickVisits } from './visits.ts';
 
@@ -113,7 +116,8 @@ export class Visitor {
     const isWaiting = roomAtMs !== null && due > 0;
     const nextMs = (isWaiting ? roomAtMs : nextDueMs) ?? Number.POSITIVE_INFINITY;
     this.#update({
-      ...{ lag_changes: isWaiting ? due : 0, at_head: isWaiting ? 0 : 1 },
+      lag_changes: isWaiting ? due : 0,
+      at_head: isWaiting ? 0 : 1,
       ...(isWaiting ? {} : { reached_head_ms: nowMs, page_accepted_ms: nowMs }),
       next_pull_ms: Math.max(nowMs, Math.min(nextMs, nowMs + this.#source.pollMs)),
     });

@@ -1,6 +1,6 @@
 import { LIMITS } from '../../config.ts';
-import type { EngineSource } from '../../ports/ports.ts';
-import type { Change } from '../../sources/source.ts';
+import type { Change } from '../../ports/change.ts';
+import type { EngineSource } from '../../ports/source.ts';
 import { type Due, type JournalAgenda, visitPlace } from '../journal/agenda.ts';
 import type { Admission } from '../load/admission.ts';
 

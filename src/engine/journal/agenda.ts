@@ -1,6 +1,7 @@
 import { LIMITS } from '../../config.ts';
-import type { AgendaRules, SqlPort, SqlValue } from '../../ports/ports.ts';
-import type { Change, Seen, Visit } from '../../sources/source.ts';
+import type { Change, Seen, Visit } from '../../ports/change.ts';
+import type { AgendaRules } from '../../ports/source.ts';
+import type { SqlPort, SqlValue } from '../../ports/sql.ts';
 import { type Accepted, type Outcome, TAIL } from './changes.ts';
 import { JournalServers } from './servers.ts';
 
@@ -155,7 +156,9 @@ export class JournalAgenda {
          SELECT key, also_host, due_ms FROM agenda INDEXED BY agenda_due WHERE space = value AND due_ms <= ?2
            AND NOT EXISTS (SELECT 1 FROM parked WHERE parked.key = agenda.key AND died_ms IS NULL)
          ORDER BY due_ms LIMIT ?3)) AS keys FROM json_each(?1)`,
-      ...[JSON.stringify(spaces), nowMs, each],
+      JSON.stringify(spaces),
+      nowMs,
+      each,
     );
     return found.map(({ space, keys }) => {
       const read = JSON.parse(keys) as [string, string | null, number][];
@@ -176,18 +179,22 @@ export class JournalAgenda {
           ORDER BY due_ms LIMIT 1) AS oldest,
          (SELECT min(due_ms) FROM agenda WHERE space = id AND due_ms > ?1) AS next
        FROM agenda_spaces WHERE keys > 0`,
-      ...[nowMs, overdueMs],
+      nowMs,
+      overdueMs,
     );
     const [parked] = this.#sql.exec<Record<'due' | 'overdue', number>>(
       `SELECT count(DISTINCT agenda.key) AS due, count(DISTINCT iif(agenda.due_ms <= ?2, agenda.key, NULL)) AS overdue
        FROM parked JOIN agenda ON agenda.key = parked.key WHERE died_ms IS NULL AND agenda.due_ms <= ?1`,
-      ...[nowMs, overdueMs],
+      nowMs,
+      overdueMs,
     );
     const sum = (of: (space: (typeof counted)[number]) => number) => counted.reduce((total, one) => total + of(one), 0);
     return {
-      ...{ keys: sum(one => one.keys), due: sum(one => one.due) - parked!.due },
+      keys: sum(one => one.keys),
+      due: sum(one => one.due) - parked!.due,
       overdue: sum(one => one.overdue) - parked!.overdue,
-      ...{ oldestDueMs: earliest(counted.map(one => one.oldest)), nextDueMs: earliest(counted.map(one => one.next)) },
+      oldestDueMs: earliest(counted.map(one => one.oldest)),
+      nextDueMs: earliest(counted.map(one => one.next)),
     };
   }
 
@@ -201,7 +208,8 @@ export class JournalAgenda {
     this.#sql.exec(
       `UPDATE agenda SET due_ms = ?1 WHERE key IN (
          SELECT key FROM agenda_spaces CROSS JOIN agenda INDEXED BY agenda_due ON space = id AND due_ms > ?2)`,
-      ...[nowMs, nowMs + LIMITS.agendaAheadMsMax],
+      nowMs,
+      nowMs + LIMITS.agendaAheadMsMax,
     );
   }
 
@@ -258,7 +266,10 @@ export class JournalAgenda {
     const times = watched.outcome === outcome ? watched.times + 1 : 1;
     const facts = seen ? JSON.stringify(seen.facts) : watched.facts;
     const { atMs, reason } = this.#rules.next({
-      ...{ key, nowMs, outcome, times },
+      key,
+      nowMs,
+      outcome,
+      times,
       changed: !isSame && watched.digest !== null,
       facts: facts === null ? null : (JSON.parse(facts) as Visit['facts']),
       notBeforeMs: retryAfterMs === null ? null : nowMs + retryAfterMs,
@@ -268,9 +279,16 @@ export class JournalAgenda {
     this.#sql.exec(
       `UPDATE agenda SET due_ms = ?, reason = ?, checked_ms = ?, outcome = ?, times = ?, digest = ?, main_digest = ?,
          also_host = ?, facts = ? WHERE key = ?`,
-      ...[Math.round(atMs), reason, seen ? nowMs : watched.checked_ms, outcome, times],
-      ...[digests?.digest ?? watched.digest, digests?.mainDigest ?? watched.main_digest],
-      ...[seen ? seen.alsoHost : watched.also_host, facts, key],
+      Math.round(atMs),
+      reason,
+      seen ? nowMs : watched.checked_ms,
+      outcome,
+      times,
+      digests?.digest ?? watched.digest,
+      digests?.mainDigest ?? watched.main_digest,
+      seen ? seen.alsoHost : watched.also_host,
+      facts,
+      key,
     );
   }
 

@@ -1,7 +1,7 @@
 import { LIMITS } from '../../config.ts';
 import type { RowFactsJson } from '../../lake/catalog/row-facts.ts';
 import type { NamedSegment, SettledFile } from '../../lake/catalog/write.ts';
-import type { SqlPort } from '../../ports/ports.ts';
+import type { SqlPort } from '../../ports/sql.ts';
 
 /** What is known of a table's catalog in the lake. */
 interface CatalogState {
@@ -66,7 +66,8 @@ export class JournalCatalog {
     const rows = this.#sql.exec<SegmentRow>(
       `SELECT ${SEGMENT_COLUMNS} FROM segments WHERE table_name = ? AND state IN ('written', 'named') AND files >= ?
        ORDER BY first_lsn`,
-      ...[table, LIMITS.catalogSegmentFilesMax],
+      table,
+      LIMITS.catalogSegmentFilesMax,
     );
     const end = rows.findIndex(({ first_lsn }, index) => first_lsn !== (rows[index - 1]?.last_lsn ?? 0) + 1);
     return end === -1 ? rows : rows.slice(0, end);
@@ -77,7 +78,9 @@ export class JournalCatalog {
     const rows = this.#sql.exec<Omit<SettledFile, 'facts'> & { facts: string | null }>(
       `SELECT key, first_lsn, last_lsn, rows, bytes, etag, cursor, settled_ms, facts FROM files
        WHERE table_name = ? AND first_lsn > ? ORDER BY first_lsn LIMIT ?`,
-      ...[table, lsn, LIMITS.catalogSegmentFilesMax],
+      table,
+      lsn,
+      LIMITS.catalogSegmentFilesMax,
     );
     return rows.map(row => ({ ...row, facts: row.facts === null ? null : (JSON.parse(row.facts) as RowFactsJson) }));
   }
@@ -89,18 +92,35 @@ export class JournalCatalog {
       const [before] = this.#sql.exec<SegmentRow>(
         `SELECT ${SEGMENT_COLUMNS} FROM segments WHERE table_name = ? AND first_lsn = ? AND last_lsn = ?
          AND state <> 'old' ORDER BY number DESC LIMIT 1`,
-        ...[table, first.first_lsn, last.last_lsn],
+        table,
+        first.first_lsn,
+        last.last_lsn,
       );
       if (before) return before;
       const row: SegmentRow = {
-        ...{ table_name: table, first_lsn: first.first_lsn, last_lsn: last.last_lsn },
-        ...{ number: this.state(table).snapshot + 1, files: files.length, rows: sumOf(files, 'rows') },
-        ...{ bytes: sumOf(files, 'bytes'), cursor: last.cursor, settled_ms: last.settled_ms, state: 'draft' },
+        table_name: table,
+        first_lsn: first.first_lsn,
+        last_lsn: last.last_lsn,
+        number: this.state(table).snapshot + 1,
+        files: files.length,
+        rows: sumOf(files, 'rows'),
+        bytes: sumOf(files, 'bytes'),
+        cursor: last.cursor,
+        settled_ms: last.settled_ms,
+        state: 'draft',
       };
       this.#sql.exec(
         `INSERT INTO segments (${SEGMENT_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-        ...[row.table_name, row.first_lsn, row.last_lsn, row.number, row.files, row.rows, row.bytes, row.cursor],
-        ...[row.settled_ms, row.state],
+        row.table_name,
+        row.first_lsn,
+        row.last_lsn,
+        row.number,
+        row.files,
+        row.rows,
+        row.bytes,
+        row.cursor,
+        row.settled_ms,
+        row.state,
       );
       return row;
     });
@@ -111,7 +131,10 @@ export class JournalCatalog {
     this.#sql.exec(
       `UPDATE segments SET state = 'written' WHERE table_name = ? AND first_lsn = ? AND last_lsn = ? AND number = ?
        AND state = 'draft'`,
-      ...[table_name, first_lsn, last_lsn, number],
+      table_name,
+      first_lsn,
+      last_lsn,
+      number,
     );
   }
 
@@ -140,7 +163,10 @@ export class JournalCatalog {
       for (const { first_lsn, last_lsn, number } of segments.filter(segment => segment.state !== 'named'))
         this.#sql.exec(
           `UPDATE segments SET state = 'named' WHERE table_name = ? AND first_lsn = ? AND last_lsn = ? AND number = ?`,
-          ...[table, first_lsn, last_lsn, number],
+          table,
+          first_lsn,
+          last_lsn,
+          number,
         );
       const isNamed = new Set(segments.map(nameOf));
       const others = this.#sql.exec<SegmentRow>(
@@ -151,7 +177,11 @@ export class JournalCatalog {
         this.#sql.exec(
           `UPDATE segments SET state = 'old', unnamed_ms = ? WHERE table_name = ? AND first_lsn = ? AND last_lsn = ?
            AND number = ?`,
-          ...[nowMs, table, first_lsn, last_lsn, number],
+          nowMs,
+          table,
+          first_lsn,
+          last_lsn,
+          number,
         );
     });
   }
@@ -160,7 +190,10 @@ export class JournalCatalog {
   lost({ table_name, first_lsn, last_lsn, number }: SegmentRow): void {
     this.#sql.exec(
       `UPDATE segments SET state = 'old' WHERE table_name = ? AND first_lsn = ? AND last_lsn = ? AND number = ?`,
-      ...[table_name, first_lsn, last_lsn, number],
+      table_name,
+      first_lsn,
+      last_lsn,
+      number,
     );
   }
 
@@ -173,7 +206,9 @@ export class JournalCatalog {
   removable(table: string, beforeMs: number): SegmentRow[] {
     return this.#sql.exec<SegmentRow>(
       `SELECT ${SEGMENT_COLUMNS} FROM segments WHERE table_name = ? AND unnamed_ms <= ? ORDER BY unnamed_ms LIMIT ?`,
-      ...[table, beforeMs, LIMITS.catalogRemovedMax],
+      table,
+      beforeMs,
+      LIMITS.catalogRemovedMax,
     );
   }
 
@@ -188,14 +223,21 @@ export class JournalCatalog {
       `INSERT INTO catalogs (table_name, snapshot, etag, last_lsn, schema_digest) VALUES (?, ?, ?, ?, ?)
        ON CONFLICT (table_name) DO UPDATE SET snapshot = excluded.snapshot, etag = excluded.etag,
          last_lsn = excluded.last_lsn, schema_digest = excluded.schema_digest`,
-      ...[table, snapshot, etag, last_lsn, schema_digest],
+      table,
+      snapshot,
+      etag,
+      last_lsn,
+      schema_digest,
     );
   }
 
   #delete({ table_name, first_lsn, last_lsn, number }: Pick<SegmentRow, 'table_name'> & Name): void {
     this.#sql.exec(
       'DELETE FROM segments WHERE table_name = ? AND first_lsn = ? AND last_lsn = ? AND number = ?',
-      ...[table_name, first_lsn, last_lsn, number],
+      table_name,
+      first_lsn,
+      last_lsn,
+      number,
     );
   }
 }

@@ -1,6 +1,6 @@
-import { messageOf, type SkipReason } from '../../errors.ts';
-import type { Change, LoadedRow, Seen } from '../../sources/source.ts';
-import type { Failure } from './parked.ts';
+import type { Failure } from '../../errors.ts';
+import { messageOf, type ParkReason, type SkipReason } from '../../errors.ts';
+import type { Change, LoadedRow, Seen } from '../../ports/change.ts';
 import type { JournalRanges } from './ranges.ts';
 
 /** The lane that follows the feed's newest end. */
@@ -62,4 +62,30 @@ export interface RangeAppend {
   accepted: Accepted[];
   patch: Parameters<JournalRanges['update']>[1];
   nowMs: number;
+}
+
+/** A change that failed and is being retried, or a revision that is still owed. */
+export interface ParkedChange {
+  change_number: number;
+  key: string;
+  place: string;
+  deleted: number;
+  revision: number | null;
+  reason: ParkReason;
+  detail: string;
+  stack: string | null;
+  /** Looks that counted; never set back, so that a late result is told from a present one. */
+  attempts: number;
+  /** The change is dead once it has been looked at so often. */
+  attempts_max: number;
+  /** JSON list of the last looks that counted: `{at, reason, detail}`. */
+  history: string;
+  parked_ms: number;
+  /** When it was last handed out or looked at, or parked. */
+  looked_ms: number;
+  /** When it is to be handed out, or handed out again. */
+  due_ms: number;
+  died_ms: number | null;
+  /** 1 of a change that a sweep found missing, whatever its last look came to. */
+  missed: number;
 }

@@ -1,5 +1,6 @@
 import type { Histogram } from '../../contract/source.ts';
-import type { HostTally, SqlPort, StatusClass } from '../../ports/ports.ts';
+import type { HostTally, StatusClass } from '../../ports/hosts.ts';
+import type { SqlPort } from '../../ports/sql.ts';
 
 /** Requests by host and by how they were answered. */
 export type Statuses = Record<string, Partial<Record<StatusClass, number>>>;
@@ -61,6 +62,7 @@ export function countOutcome(sql: SqlPort, outcome: string, changes: number): vo
   if (changes === 0) return;
   sql.exec(
     'INSERT INTO outcomes (outcome, changes) VALUES (?, ?) ON CONFLICT (outcome) DO UPDATE SET changes = changes + excluded.changes',
-    ...[outcome, changes],
+    outcome,
+    changes,
   );
 }

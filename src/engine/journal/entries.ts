@@ -2,8 +2,9 @@ import { createHash } from 'node:crypto';
 import { tableNamed } from '../../../schemas/index.ts';
 import type { Value } from '../../../schemas/table.ts';
 import { LIMITS } from '../../config.ts';
-import type { EncodePort, SqlPort } from '../../ports/ports.ts';
-import type { Change, LoadedRow } from '../../sources/source.ts';
+import type { Change, LoadedRow } from '../../ports/change.ts';
+import type { EncodePort } from '../../ports/data-file.ts';
+import type { SqlPort } from '../../ports/sql.ts';
 import type { SourceRow } from './state.ts';
 
 /** A journaled row: operation, place, then the table's values in column order, lineage left out. */
@@ -86,9 +87,21 @@ function writeEntry(
     `INSERT INTO entries (table_name, first_lsn, last_lsn, append_number, cursor_before, cursor_after, stamp_ms,
        schema_version, run_type, changes, parked, raw_bytes, packed_bytes, digest, body)
      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-    ...[table, firstLsn, firstLsn + chunk.length - 1, source.append_number, cursorBefore, cursorAfter, source.stamp_ms],
-    ...[tableNamed(table).version, runType, source.loose_changes, source.loose_parked],
-    ...[text.length, body.length, digest, body],
+    table,
+    firstLsn,
+    firstLsn + chunk.length - 1,
+    source.append_number,
+    cursorBefore,
+    cursorAfter,
+    source.stamp_ms,
+    tableNamed(table).version,
+    runType,
+    source.loose_changes,
+    source.loose_parked,
+    text.length,
+    body.length,
+    digest,
+    body,
   );
   // Counted once, with the first entry that can carry them.
   source.loose_changes = 0;
@@ -100,7 +113,12 @@ function indexKey(sql: SqlPort, { table, row, lsn }: { table: string; row: Pendi
     `INSERT INTO keys (table_name, key, last_lsn, revision, document_bytes, deleted) VALUES (?, ?, ?, ?, ?, ?)
      ON CONFLICT DO UPDATE SET last_lsn = excluded.last_lsn, revision = excluded.revision, deleted = excluded.deleted,
        document_bytes = coalesce(excluded.document_bytes, document_bytes)`,
-    ...[table, row.key, lsn, row.revision, row.documentBytes, row.deleted ? 1 : 0],
+    table,
+    row.key,
+    lsn,
+    row.revision,
+    row.documentBytes,
+    row.deleted ? 1 : 0,
   );
 }
 

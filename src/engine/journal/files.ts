@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { Table } from '../../../schemas/table.ts';
-import type { EncodePort, ObjectHead, SqlPort } from '../../ports/ports.ts';
+import type { ObjectHead } from '../../ports/bucket.ts';
+import type { EncodePort } from '../../ports/data-file.ts';
+import type { SqlPort } from '../../ports/sql.ts';
 import { TAIL } from './changes.ts';
 import { FLUSH_SECONDS, withTime } from './counts.ts';
 import type { JournalRow } from './entries.ts';
@@ -97,7 +99,8 @@ export class JournalFiles {
     const [backlog] = this.#sql.exec<{ rows: number; bytes: number; oldest_ms: number | null }>(
       `SELECT coalesce(sum(last_lsn - first_lsn + 1), 0) AS rows, coalesce(sum(raw_bytes), 0) AS bytes,
          min(stamp_ms) AS oldest_ms FROM entries WHERE ? IS NULL OR table_name = ?`,
-      ...[table, table],
+      table,
+      table,
     );
     return backlog!;
   }
@@ -127,7 +130,13 @@ export class JournalFiles {
       this.#sql.exec(
         `INSERT INTO intents (table_name, first_lsn, last_lsn, key, digest, facts, started_ms) VALUES (?, ?, ?, ?, ?, ?, ?)
          ON CONFLICT DO NOTHING`,
-        ...[table.name, firstLsn, lastLsn, key, digest, facts, nowMs],
+        table.name,
+        firstLsn,
+        lastLsn,
+        key,
+        digest,
+        facts,
+        nowMs,
       );
       this.#sql.exec('UPDATE intents SET attempts = attempts + 1 WHERE table_name = ?', table.name);
       return this.intent(table.name)!;
@@ -156,15 +165,30 @@ export class JournalFiles {
       const file = this.#fileOf(intent, head, nowMs);
       this.#sql.exec(
         `INSERT INTO files (${FILE_COLUMNS}, facts) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-        ...[file.table_name, file.first_lsn, file.last_lsn, file.key, file.rows, file.bytes, file.etag, file.digest],
-        ...[file.cursor, file.run_type, file.changes, file.parked, file.started_ms, file.settled_ms, intent.facts],
+        file.table_name,
+        file.first_lsn,
+        file.last_lsn,
+        file.key,
+        file.rows,
+        file.bytes,
+        file.etag,
+        file.digest,
+        file.cursor,
+        file.run_type,
+        file.changes,
+        file.parked,
+        file.started_ms,
+        file.settled_ms,
+        intent.facts,
       );
       const range = [intent.table_name, intent.first_lsn, intent.last_lsn];
       this.#sql.exec('DELETE FROM entries WHERE table_name = ? AND first_lsn >= ? AND last_lsn <= ?', ...range);
       this.#sql.exec('DELETE FROM intents WHERE table_name = ?', intent.table_name);
       this.#sql.exec(
         'UPDATE tables SET rows = rows + ?, files = files + 1, bytes = bytes + ? WHERE name = ?',
-        ...[file.rows, file.bytes, file.table_name],
+        file.rows,
+        file.bytes,
+        file.table_name,
       );
       const duration_ms = Math.max(0, nowMs - startedMs);
       this.#countFlush(file, duration_ms);
@@ -245,7 +269,12 @@ export class JournalFiles {
     const entries = this.#range(table_name, first_lsn, last_lsn);
     const types = new Set(entries.map(entry => entry.run_type));
     return {
-      ...{ table_name, first_lsn, last_lsn, key, digest, started_ms },
+      table_name,
+      first_lsn,
+      last_lsn,
+      key,
+      digest,
+      started_ms,
       rows: last_lsn - first_lsn + 1,
       bytes: head.bytes,
       etag: head.etag,

@@ -1,17 +1,19 @@
 import { LIMITS, type RetryPace } from '../../config.ts';
-import type { EncodePort, EngineSource, SqlPort } from '../../ports/ports.ts';
+import type { Change } from '../../ports/change.ts';
+import type { EncodePort } from '../../ports/data-file.ts';
+import type { EngineSource } from '../../ports/source.ts';
+import type { SqlPort } from '../../ports/sql.ts';
 import { rehearse } from '../../ports/sql-guard.ts';
-import type { Change } from '../../sources/source.ts';
 import { JournalAgenda } from './agenda.ts';
-import { type Accepted, type Append, type Outcome, type RangeAppend, TAIL } from './changes.ts';
+import { type Accepted, type Append, type Outcome, type ParkedChange, type RangeAppend, TAIL } from './changes.ts';
 import { countOutcome } from './counts.ts';
 import { AppendedRows, type EntryFacts } from './entries.ts';
-import { judgeMissed, standingOf } from './key-index.ts';
+import { standingOf } from './key-index.ts';
 import { JournalOutbox } from './outbox.ts';
-import { type DeadFilter, type ParkedChange, ParkedChanges } from './parked.ts';
+import { type DeadFilter, ParkedChanges } from './parked.ts';
 import { JournalPushes } from './pushes.ts';
 import { JournalRanges, type Range } from './ranges.ts';
-import { isLook, judgeRecheck, recheckDelayMs } from './rechecks.ts';
+import { isLook, judgeMissed, judgeRecheck, recheckDelayMs } from './rechecks.ts';
 import { JournalState, type SourceRow } from './state.ts';
 
 /** Accepts changes: rows, parked changes and the cursor in one transaction. */
@@ -255,7 +257,10 @@ export class Journal {
     if (change.revision !== null && outcome.revision !== null && outcome.revision < change.revision) {
       const detail = `expected revision ${change.revision}, got ${outcome.revision}`;
       this.parked.park(++ctx.source.change_number, change, {
-        ...{ reason: 'lagging-revision', detail, nowMs: ctx.nowMs, dueMs: ctx.nowMs + LIMITS.recheckMs[0] },
+        reason: 'lagging-revision',
+        detail,
+        nowMs: ctx.nowMs,
+        dueMs: ctx.nowMs + LIMITS.recheckMs[0],
       });
     }
     return 0;

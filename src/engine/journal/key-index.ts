@@ -1,7 +1,5 @@
 import { LIMITS } from '../../config.ts';
-import type { SqlPort } from '../../ports/ports.ts';
-import { isGone, type Outcome } from './changes.ts';
-import type { ParkedChange } from './parked.ts';
+import type { SqlPort } from '../../ports/sql.ts';
 
 /**
  * Where a key stands here. `present`: its newest row is no deletion, or nobody noted whether it is one; else `failed`:
@@ -42,18 +40,10 @@ export function ownKeys(
   return sql.exec<{ key: string; lsn: number; held: number }>(
     `SELECT key, max(last_lsn) AS lsn, coalesce(min(deleted) = 0, 0) AS held FROM keys
      WHERE (?1 IS NULL OR key > ?1) AND (?2 IS NULL OR key <= ?2) GROUP BY key ORDER BY key LIMIT ?3`,
-    ...[after, upTo, LIMITS.listOwnKeysMax],
+    after,
+    upTo,
+    LIMITS.listOwnKeysMax,
   );
-}
-
-/** What a look at a change means that a sweep had made: it may find that nothing was missing after all. */
-export function judgeMissed(sql: SqlPort, { key, missed }: ParkedChange, outcome: Outcome): Outcome {
-  if (missed === 0) return outcome;
-  // It was listed, and is gone by now: no row of it was ever owed.
-  if (isGone(outcome)) return { kind: 'skip', reason: 'no-rows' };
-  const isDeletion = outcome.kind === 'rows' && outcome.rows.every(row => row.op === 'delete');
-  const isKnown = isDeletion && standingOf(sql, key) === 'deleted';
-  return isKnown ? { kind: 'skip', reason: 'unchanged' } : outcome;
 }
 
 /** Where a key stands by its rows alone, of which a change of it that is parked says nothing. */

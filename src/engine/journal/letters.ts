@@ -1,7 +1,7 @@
 import { LIMITS } from '../../config.ts';
 import type { ParkReason } from '../../errors.ts';
-import type { SqlPort, SqlValue } from '../../ports/ports.ts';
-import type { ParkedChange } from './parked.ts';
+import type { SqlPort, SqlValue } from '../../ports/sql.ts';
+import type { ParkedChange } from './changes.ts';
 
 /** `failed` until it is resolved: by a row of its own, by a newer change of its key, or by somebody's word. */
 export type LetterStatus = 'failed' | 'resolved' | 'superseded' | 'dismissed';
@@ -57,7 +57,17 @@ export class DeadLetters {
        ON CONFLICT (change_number) DO UPDATE SET reason = excluded.reason, detail = excluded.detail,
          stack = excluded.stack, attempts = excluded.attempts, history = excluded.history,
          failed_ms = excluded.failed_ms, version = max(version + 1, excluded.version), projected = 0`,
-      ...[change_number, key, place, reason, detail, stack, attempts, history, parked_ms, nowMs, nowMs],
+      change_number,
+      key,
+      place,
+      reason,
+      detail,
+      stack,
+      attempts,
+      history,
+      parked_ms,
+      nowMs,
+      nowMs,
     );
   }
 
@@ -69,7 +79,11 @@ export class DeadLetters {
     this.#sql.exec(
       `UPDATE letters SET status = ?, resolved_ms = ?, note = ?, version = max(version + 1, ?), projected = 0
        WHERE change_number = ? AND status = 'failed'`,
-      ...[status, nowMs, note, nowMs, changeNumber],
+      status,
+      nowMs,
+      note,
+      nowMs,
+      changeNumber,
     );
   }
 
@@ -82,7 +96,11 @@ export class DeadLetters {
   list({ reason, status, olderMs }: LetterFilter, { after, limit }: { after: number; limit: number }): DeadLetter[] {
     return this.#sql.exec<DeadLetter & Record<string, SqlValue>>(
       `SELECT ${COLUMNS} FROM letters WHERE ${MATCHES} AND change_number > ?4 ORDER BY change_number LIMIT ?5`,
-      ...[reason, status, olderMs, after, limit],
+      reason,
+      status,
+      olderMs,
+      after,
+      limit,
     );
   }
 
@@ -121,8 +139,15 @@ export function letterStatement(source: string, letter: DeadLetter): { sql: stri
         status = excluded.status, resolved_at = excluded.resolved_at
       WHERE json_extract(excluded.message_body, '$.version') > json_extract(failed_messages.message_body, '$.version')`,
     params: [
-      ...[RETRY_QUEUE, JSON.stringify(body), letter.detail, letter.stack, letter.attempts, iso(letter.parked_ms)],
-      ...[iso(letter.failed_ms), letter.status, iso(letter.resolved_ms)],
+      RETRY_QUEUE,
+      JSON.stringify(body),
+      letter.detail,
+      letter.stack,
+      letter.attempts,
+      iso(letter.parked_ms),
+      iso(letter.failed_ms),
+      letter.status,
+      iso(letter.resolved_ms),
     ],
   };
 }

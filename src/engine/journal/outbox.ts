@@ -1,5 +1,6 @@
-import type { EngineSource, SqlPort } from '../../ports/ports.ts';
-import type { LoadedRow } from '../../sources/source.ts';
+import type { LoadedRow } from '../../ports/change.ts';
+import type { EngineSource } from '../../ports/source.ts';
+import type { SqlPort } from '../../ports/sql.ts';
 
 /** A key on its way to another source's agenda. */
 export interface OutboxKey {
@@ -27,7 +28,9 @@ export class JournalOutbox {
       for (const key of new Set(rows.filter(({ op }) => op === 'upsert').flatMap(keysOf)))
         this.#sql.exec(
           'INSERT INTO outbox (target, key, due_ms) VALUES (?, ?, ?) ON CONFLICT DO NOTHING',
-          ...[target, key, nowMs],
+          target,
+          key,
+          nowMs,
         );
     }
   }
@@ -42,7 +45,8 @@ export class JournalOutbox {
   defer(ids: number[], dueMs: number): void {
     this.#sql.exec(
       'UPDATE outbox SET due_ms = ? WHERE id IN (SELECT value FROM json_each(?))',
-      ...[dueMs, JSON.stringify(ids)],
+      dueMs,
+      JSON.stringify(ids),
     );
   }
 

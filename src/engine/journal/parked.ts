@@ -1,48 +1,11 @@
 import { LIMITS, type RetryPace } from '../../config.ts';
-import type { ParkReason } from '../../errors.ts';
+import type { Failure } from '../../errors.ts';
 import { policyOf } from '../../failure-policy.ts';
-import type { SqlPort, SqlValue } from '../../ports/ports.ts';
-import type { Change } from '../../sources/source.ts';
+import type { Change } from '../../ports/change.ts';
+import type { Ticket } from '../../ports/queues.ts';
+import type { SqlPort, SqlValue } from '../../ports/sql.ts';
+import type { ParkedChange } from './changes.ts';
 import { DeadLetters } from './letters.ts';
-
-/** A change that failed and is being retried, or a revision that is still owed. */
-export interface ParkedChange {
-  change_number: number;
-  key: string;
-  place: string;
-  deleted: number;
-  revision: number | null;
-  reason: ParkReason;
-  detail: string;
-  stack: string | null;
-  /** Looks that counted; never set back, so that a late result is told from a present one. */
-  attempts: number;
-  /** The change is dead once it has been looked at so often. */
-  attempts_max: number;
-  /** JSON list of the last looks that counted: `{at, reason, detail}`. */
-  history: string;
-  parked_ms: number;
-  /** When it was last handed out or looked at, or parked. */
-  looked_ms: number;
-  /** When it is to be handed out, or handed out again. */
-  due_ms: number;
-  died_ms: number | null;
-  /** 1 of a change that a sweep found missing, whatever its last look came to. */
-  missed: number;
-}
-
-/** Why a change is parked. */
-export interface Failure {
-  reason: ParkReason;
-  detail: string;
-  stack?: string | null | undefined;
-}
-
-/** One look at a parked change: a queue carries it, and it is worth nothing once the change has moved on. */
-export interface Ticket {
-  changeNumber: number;
-  attempt: number;
-}
 
 /** Which dead changes are meant: all that fit, or of some numbers those that do. `olderMs`: died before this time. */
 export interface DeadFilter {
@@ -76,9 +39,19 @@ export class ParkedChanges {
     this.#sql.exec(
       `INSERT INTO parked (change_number, key, place, deleted, revision, reason, detail, stack, attempts, attempts_max,
          history, parked_ms, looked_ms, due_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?)`,
-      ...[changeNumber, change.key, change.place, change.deleted ? 1 : 0, change.revision],
-      ...[why.reason, why.detail, why.stack ?? null, this.#pace.attemptsMax, history],
-      ...[why.nowMs, why.nowMs, why.dueMs],
+      changeNumber,
+      change.key,
+      change.place,
+      change.deleted ? 1 : 0,
+      change.revision,
+      why.reason,
+      why.detail,
+      why.stack ?? null,
+      this.#pace.attemptsMax,
+      history,
+      why.nowMs,
+      why.nowMs,
+      why.dueMs,
     );
     if (policyOf(why.reason).action === 'never') this.#die(changeNumber, why.nowMs);
   }
@@ -107,8 +80,14 @@ export class ParkedChanges {
     const noted = this.#sql.exec(
       `UPDATE parked SET attempts = attempts + 1, reason = ?, detail = ?, stack = ?, history = ?, looked_ms = ?, due_ms = ?
        WHERE change_number = ? AND attempts = ? RETURNING change_number`,
-      ...[why.reason, why.detail, why.stack ?? null, historyWith(parked.history, why, why.nowMs)],
-      ...[why.nowMs, why.dueMs, change_number, attempts],
+      why.reason,
+      why.detail,
+      why.stack ?? null,
+      historyWith(parked.history, why, why.nowMs),
+      why.nowMs,
+      why.dueMs,
+      change_number,
+      attempts,
     );
     if (noted.length === 0) return;
     this.#countLook();
@@ -121,7 +100,10 @@ export class ParkedChanges {
   defer({ changeNumber, attempt }: Ticket, { nowMs, dueMs }: { nowMs: number; dueMs: number }): void {
     this.#sql.exec(
       'UPDATE parked SET looked_ms = ?, due_ms = ? WHERE change_number = ? AND attempts = ? AND died_ms IS NULL',
-      ...[nowMs, dueMs, changeNumber, attempt],
+      nowMs,
+      dueMs,
+      changeNumber,
+      attempt,
     );
   }
 
@@ -130,7 +112,11 @@ export class ParkedChanges {
     const counts = this.countDead(filter);
     this.#sql.exec(
       `UPDATE parked SET died_ms = NULL, due_ms = ?4, looked_ms = ?4, attempts_max = attempts + ?5 WHERE ${DEAD}`,
-      ...[filter.reason, filter.olderMs, numbersOf(filter), nowMs, this.#pace.attemptsMax],
+      filter.reason,
+      filter.olderMs,
+      numbersOf(filter),
+      nowMs,
+      this.#pace.attemptsMax,
     );
     return counts;
   }
@@ -138,7 +124,9 @@ export class ParkedChanges {
   countDead(filter: DeadFilter): Record<string, number> {
     const counts = this.#sql.exec<{ reason: string; changes: number }>(
       `SELECT reason, count(*) AS changes FROM parked WHERE ${DEAD} GROUP BY reason ORDER BY reason`,
-      ...[filter.reason, filter.olderMs, numbersOf(filter)],
+      filter.reason,
+      filter.olderMs,
+      numbersOf(filter),
     );
     return Object.fromEntries(counts.map(({ reason, changes }) => [reason, changes]));
   }
@@ -151,7 +139,10 @@ export class ParkedChanges {
     return this.#sql.exec<ParkedChange & Record<string, SqlValue>>(
       `SELECT * FROM parked WHERE died_ms IS NULL AND (?1 IS NULL OR reason = ?1) AND (?2 IS NULL OR parked_ms < ?2)
          AND change_number > ?3 ORDER BY change_number LIMIT ?4`,
-      ...[reason, olderMs, after, limit],
+      reason,
+      olderMs,
+      after,
+      limit,
     );
   }
 
@@ -179,7 +170,9 @@ export class ParkedChanges {
     return this.#sql.exec<ParkedChange & Record<string, SqlValue>>(
       `SELECT * FROM parked WHERE died_ms IS NULL AND (due_ms <= ? OR looked_ms > ?)
        ORDER BY due_ms, change_number LIMIT ?`,
-      ...[nowMs, nowMs, limit],
+      nowMs,
+      nowMs,
+      limit,
     );
   }
 

@@ -1,5 +1,5 @@
 import { LIMITS } from '../../config.ts';
-import type { SqlPort, SqlValue } from '../../ports/ports.ts';
+import type { SqlPort, SqlValue } from '../../ports/sql.ts';
 import type { DataFile } from './files.ts';
 
 /** The self-check that is going on or, once `ended_ms` is known, the last one. */
@@ -68,7 +68,9 @@ export class JournalProblems {
     return this.#sql.exec<DataFile & Record<string, SqlValue>>(
       `SELECT * FROM files WHERE table_name > ?1 OR (table_name = ?1 AND first_lsn > ?2)
        ORDER BY table_name, first_lsn LIMIT ?3`,
-      ...[table_name, first_lsn, LIMITS.selfCheckFilesAtOnce],
+      table_name,
+      first_lsn,
+      LIMITS.selfCheckFilesAtOnce,
     );
   }
 
@@ -88,7 +90,11 @@ export class JournalProblems {
       const isLast = looks.length < LIMITS.selfCheckFilesAtOnce;
       this.#sql.exec(
         `UPDATE self_check SET table_name = ?, first_lsn = ?, files = files + ?, problems = problems + ?, ended_ms = ?`,
-        ...[table_name, first_lsn, looks.length, looks.flatMap(({ found }) => found).length, isLast ? nowMs : null],
+        table_name,
+        first_lsn,
+        looks.length,
+        looks.flatMap(({ found }) => found).length,
+        isLast ? nowMs : null,
       );
     });
   }
@@ -127,7 +133,14 @@ export class JournalProblems {
     this.#sql.exec(
       `INSERT INTO problems (table_name, first_lsn, subject, key, expected, actual, found_ms)
        SELECT ?, ?, ?, ?, ?, ?, ? WHERE (SELECT count(*) FROM problems) < ? ON CONFLICT DO NOTHING`,
-      ...[table_name, first_lsn, subject, key, expected, actual, foundMs, LIMITS.auditNamesMax],
+      table_name,
+      first_lsn,
+      subject,
+      key,
+      expected,
+      actual,
+      foundMs,
+      LIMITS.auditNamesMax,
     );
   }
 
@@ -143,10 +156,14 @@ export class JournalProblems {
            ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS after FROM ranges
        )
        SELECT * FROM placed WHERE first_lsn <> after + 1 OR rows <> last_lsn - first_lsn + 1 ORDER BY first_lsn LIMIT ?2`,
-      ...[table, LIMITS.auditNamesMax],
+      table,
+      LIMITS.auditNamesMax,
     );
     return found.map(({ key, first_lsn, last_lsn, after, rows }) => ({
-      ...{ table_name: table, first_lsn, subject: 'range', key },
+      table_name: table,
+      first_lsn,
+      subject: 'range',
+      key,
       expected: first_lsn === after + 1 ? `${last_lsn - first_lsn + 1} rows` : `the first LSN to be ${after + 1}`,
       actual: first_lsn === after + 1 ? `${rows} rows` : `${first_lsn}`,
     }));

@@ -1,5 +1,5 @@
 import { LIMITS } from '../../config.ts';
-import type { SqlPort } from '../../ports/ports.ts';
+import type { SqlPort } from '../../ports/sql.ts';
 
 /** Lines whose marks stand in one row: a kilobyte of them. */
 const BLOCK_LINES = 8_192;
@@ -47,7 +47,9 @@ export class JournalPushes {
       this.#sql.exec(
         `INSERT INTO push_lines (identity, block, marks) VALUES (?, ?, ?)
          ON CONFLICT (identity, block) DO UPDATE SET marks = excluded.marks`,
-        ...[identity, block, marks],
+        identity,
+        block,
+        marks,
       );
     }
   }

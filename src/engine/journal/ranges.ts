@@ -1,4 +1,4 @@
-import type { SqlPort, SqlValue } from '../../ports/ports.ts';
+import type { SqlPort, SqlValue } from '../../ports/sql.ts';
 
 /** Lanes beside the tail: a stretch before its first cursor, and one it has been through already. */
 export type RangeLane = 'backfill' | 'rewind';
@@ -49,7 +49,13 @@ export class JournalRanges {
     this.#sql.exec(
       `INSERT OR REPLACE INTO ranges (lane, run, from_cursor, to_cursor, phase, rate, cursor, started_ms)
        VALUES (?, ?, ?, ?, 'counting', ?, ?, ?)`,
-      ...[lane, run, from_cursor, to_cursor, rate, cursor, started_ms],
+      lane,
+      run,
+      from_cursor,
+      to_cursor,
+      rate,
+      cursor,
+      started_ms,
     );
   }
 

@@ -1,6 +1,8 @@
 import { LIMITS } from '../../config.ts';
+import type { SqlPort } from '../../ports/sql.ts';
+import type { ParkedChange } from './changes.ts';
 import { isGone, type Outcome } from './changes.ts';
-import type { ParkedChange } from './parked.ts';
+import { standingOf } from './key-index.ts';
 
 /**
  * What another look at a lagging revision means, where `known` is the newest revision there is a row of: an outcome, or
@@ -23,4 +25,14 @@ export function recheckDelayMs({ attempts }: ParkedChange, outcome: Outcome): nu
   if (isLook(outcome)) return LIMITS.recheckMs[attempts + 1] ?? null;
   const askedMs = outcome.kind === 'park' ? outcome.retryAfterMs : null;
   return Math.max(LIMITS.recheckMs[attempts] ?? LIMITS.parkedMsMax, askedMs ?? 0);
+}
+
+/** What a look at a change means that a sweep had made: it may find that nothing was missing after all. */
+export function judgeMissed(sql: SqlPort, { key, missed }: ParkedChange, outcome: Outcome): Outcome {
+  if (missed === 0) return outcome;
+  // It was listed, and is gone by now: no row of it was ever owed.
+  if (isGone(outcome)) return { kind: 'skip', reason: 'no-rows' };
+  const isDeletion = outcome.kind === 'rows' && outcome.rows.every(row => row.op === 'delete');
+  const isKnown = isDeletion && standingOf(sql, key) === 'deleted';
+  return isKnown ? { kind: 'skip', reason: 'unchanged' } : outcome;
 }

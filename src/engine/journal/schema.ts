@@ -1,4 +1,4 @@
-import type { SqlPort } from '../../ports/ports.ts';
+import type { SqlPort } from '../../ports/sql.ts';
 import { LAYOUTS } from './layouts.ts';
 
 /** Makes the object's tables, or brings those of an earlier version up to this one. A later version is refused. */

@@ -1,5 +1,5 @@
-import type { SqlPort } from '../../ports/ports.ts';
-import type { Servers } from '../../sources/source.ts';
+import type { Servers } from '../../ports/change.ts';
+import type { SqlPort } from '../../ports/sql.ts';
 
 /** Where keys are served, as the upstream has last told it. */
 export class JournalServers {
@@ -26,7 +26,9 @@ export class JournalServers {
     this.#sql.exec(
       `INSERT INTO agenda_servers (id, servers, etag, fresh_until_ms) VALUES (1, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET
          servers = excluded.servers, etag = excluded.etag, fresh_until_ms = excluded.fresh_until_ms`,
-      ...[JSON.stringify(told.servers), told.etag, told.freshUntilMs],
+      JSON.stringify(told.servers),
+      told.etag,
+      told.freshUntilMs,
     );
     this.#told = told;
   }

@@ -1,5 +1,6 @@
-import type { ErrorKind } from '../../errors.ts';
-import type { HostTally, SqlPort, SqlValue } from '../../ports/ports.ts';
+import type { Fault } from '../../alarm/steps.ts';
+import type { HostTally } from '../../ports/hosts.ts';
+import type { SqlPort, SqlValue } from '../../ports/sql.ts';
 import { LOAD_SECONDS, withRequests, withTime } from './counts.ts';
 
 /** The source's own row: what is true of it across restarts. Times are milliseconds since 1970. */
@@ -56,17 +57,6 @@ export interface Lane {
   shown_poll: number | null;
 }
 
-/** The last failure of one step that has not ended well since. */
-export interface Fault {
-  step: string;
-  kind: ErrorKind;
-  reason: string;
-  stalls: number;
-  failures: number;
-  retry_ms: number;
-  at_ms: number;
-}
-
 export interface HostState {
   host: string;
   rate: number;
@@ -102,6 +92,10 @@ export class JournalState {
     this.#sql.exec(`UPDATE lanes SET ${assignments} WHERE lane = ?`, ...values, lane);
   }
 
+  appends(): number {
+    return this.source().append_number;
+  }
+
   faults(): Fault[] {
     return this.#sql.exec<Fault>('SELECT * FROM faults ORDER BY at_ms DESC, step');
   }
@@ -115,7 +109,13 @@ export class JournalState {
       `INSERT INTO faults (step, kind, reason, stalls, failures, retry_ms, at_ms) VALUES (?, ?, ?, ?, ?, ?, ?)
        ON CONFLICT (step) DO UPDATE SET kind = excluded.kind, reason = excluded.reason, stalls = excluded.stalls,
          failures = excluded.failures, retry_ms = excluded.retry_ms, at_ms = excluded.at_ms`,
-      ...[step, kind, reason, stalls, failures, retry_ms, at_ms],
+      step,
+      kind,
+      reason,
+      stalls,
+      failures,
+      retry_ms,
+      at_ms,
     );
   }
 
@@ -138,7 +138,11 @@ export class JournalState {
       `INSERT INTO hosts (host, rate, next_slot_ms, blocked_until_ms, strikes) VALUES (?, ?, ?, ?, ?)
        ON CONFLICT (host) DO UPDATE SET rate = excluded.rate, next_slot_ms = excluded.next_slot_ms,
          blocked_until_ms = excluded.blocked_until_ms, strikes = excluded.strikes`,
-      ...[host, rate, next_slot_ms, blocked_until_ms, strikes],
+      host,
+      rate,
+      next_slot_ms,
+      blocked_until_ms,
+      strikes,
     );
   }
 
@@ -171,7 +175,9 @@ export class JournalState {
     this.#sql.exec(
       `INSERT INTO suspects (place, deaths, throttled) VALUES (?, ?, ?)
        ON CONFLICT (place) DO UPDATE SET deaths = deaths + excluded.deaths, throttled = throttled + excluded.throttled`,
-      ...[place, deaths, throttled],
+      place,
+      deaths,
+      throttled,
     );
   }
 
@@ -181,7 +187,10 @@ export class JournalState {
     this.#sql.exec(
       `INSERT INTO minutes (minute, rows, changes, parked) VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET
          rows = rows + excluded.rows, changes = changes + excluded.changes, parked = parked + excluded.parked`,
-      ...[minute, rows, changes, parked],
+      minute,
+      rows,
+      changes,
+      parked,
     );
     // The longest span anyone asks for is an hour.
     this.#sql.exec('DELETE FROM minutes WHERE minute < ?', minute - 60);

@@ -1,5 +1,5 @@
 import { OwnError } from '../../errors.ts';
-import type { SqlPort } from '../../ports/ports.ts';
+import type { SqlPort } from '../../ports/sql.ts';
 
 /** A settled data file, as far as it takes to read it. */
 export interface ReadableFile {
@@ -36,7 +36,8 @@ export class JournalStreams {
     const [file] = this.#sql.exec<ReadableFile>(
       `SELECT key, first_lsn, last_lsn, bytes, etag FROM files WHERE table_name = ? AND first_lsn <= ?
        ORDER BY first_lsn DESC LIMIT 1`,
-      ...[table, lsn],
+      table,
+      lsn,
     );
     return file && file.last_lsn >= lsn ? file : null;
   }
@@ -54,7 +55,9 @@ export class JournalStreams {
       this.#sql.exec(
         `INSERT INTO streams (table_name, binding, last_lsn) VALUES (?, ?, ?)
          ON CONFLICT (table_name, binding) DO UPDATE SET last_lsn = excluded.last_lsn`,
-        ...[table, binding, lastLsn],
+        table,
+        binding,
+        lastLsn,
       );
     });
   }

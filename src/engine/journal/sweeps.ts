@@ -1,9 +1,9 @@
 import { LIMITS } from '../../config.ts';
-import type { SqlPort } from '../../ports/ports.ts';
-import type { KeyPage } from '../../sources/source.ts';
-import { isSampled } from '../audit/capture-rate.ts';
+import type { KeyPage } from '../../ports/change.ts';
+import type { SqlPort } from '../../ports/sql.ts';
 import { byBytes, isAscending, type KeyState, missedWaiting, ownKeys, standingsOf } from './key-index.ts';
 import type { ParkedChanges } from './parked.ts';
+import { isSampled } from './sampling.ts';
 import type { JournalState } from './state.ts';
 
 /**
@@ -117,7 +117,8 @@ export class JournalSweep {
     if (!sweep || keys.length === 0) return;
     const moving = this.#sql.exec<{ kind: Difference }>(
       `DELETE FROM differing WHERE sweep = ? AND looks = 1 AND key IN (SELECT value FROM json_each(?)) RETURNING kind`,
-      ...[sweep.id, JSON.stringify(keys)],
+      sweep.id,
+      JSON.stringify(keys),
     );
     sweep.present += moving.filter(({ kind }) => kind !== 'extra').length;
     if (moving.length > 0) this.#save(sweep);
@@ -161,7 +162,9 @@ export class JournalSweep {
       const covered = this.#sql.exec<Differing & Record<string, never>>(
         `SELECT * FROM differing WHERE sweep = ?1 AND kind = 'extra' AND looks = 1 AND (?2 IS NULL OR key > ?2)
            AND (?3 IS NULL OR key <= ?3)`,
-        ...[sweep.id, extra.after, page.next],
+        sweep.id,
+        extra.after,
+        page.next,
       );
       const states = this.#statesOf(covered);
       for (const differing of covered) {
@@ -177,7 +180,8 @@ export class JournalSweep {
         this.#sql.exec(
           `UPDATE differing SET after = ?1 WHERE sweep = ?2 AND kind = 'extra' AND looks = 1 AND key > ?1
              AND (after IS NULL OR after < ?1)`,
-          ...[page.next, sweep.id],
+          page.next,
+          sweep.id,
         );
       this.#save(sweep);
     });
@@ -219,13 +223,18 @@ export class JournalSweep {
       if (this.running()?.id !== id) return;
       this.#sql.exec(
         'UPDATE sweeps SET phase = ?, reason = ?, ended_ms = ? WHERE id = ?',
-        ...[reason === null ? 'done' : 'given-up', reason, nowMs, id],
+        reason === null ? 'done' : 'given-up',
+        reason,
+        nowMs,
+        id,
       );
       for (const kind of ['missing', 'extra'] as const)
         this.#sql.exec(
           `DELETE FROM differing WHERE sweep = ?1 AND kind = ?2 AND key NOT IN (SELECT key FROM differing
              WHERE sweep = ?1 AND kind = ?2 AND looks > 1 ORDER BY key LIMIT ?3)`,
-          ...[id, kind, LIMITS.auditNamesMax],
+          id,
+          kind,
+          LIMITS.auditNamesMax,
         );
       this.#sql.exec("DELETE FROM differing WHERE sweep < ? OR kind = 'deleted'", id);
       this.#sql.exec('DELETE FROM sweeps WHERE id < ?', id);
@@ -237,7 +246,9 @@ export class JournalSweep {
     return this.#sql
       .exec<{ key: string }>(
         'SELECT key FROM differing WHERE sweep = ? AND kind = ? AND looks > 1 ORDER BY key LIMIT ?',
-        ...[sweep, kind, LIMITS.auditNamesMax],
+        sweep,
+        kind,
+        LIMITS.auditNamesMax,
       )
       .map(({ key }) => key);
   }
@@ -259,7 +270,11 @@ export class JournalSweep {
   #differs({ sweep, kind, key, lsn, after }: Differing): void {
     this.#sql.exec(
       'INSERT INTO differing (sweep, kind, key, lsn, after) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING',
-      ...[sweep, kind, key, lsn, after],
+      sweep,
+      kind,
+      key,
+      lsn,
+      after,
     );
   }
 
@@ -287,14 +302,29 @@ export class JournalSweep {
     this.#sql.exec(
       `UPDATE sweeps SET phase = ?, after = ?, ordered = ?, polls = ?, listed = ?, sampled = ?, present = ?, failed = ?,
          deleted = ?, missing = ?, extra = ?, mended = ? WHERE id = ?`,
-      ...[phase, after, ordered, polls, listed, sampled, present, failed, deleted, missing, extra, mended, id],
+      phase,
+      after,
+      ordered,
+      polls,
+      listed,
+      sampled,
+      present,
+      failed,
+      deleted,
+      missing,
+      extra,
+      mended,
+      id,
     );
   }
 
   #some(sweep: Sweep, kind: Difference, looks: number): Differing[] {
     return this.#sql.exec<Differing & Record<string, never>>(
       'SELECT * FROM differing WHERE sweep = ? AND kind = ? AND looks = ? ORDER BY key LIMIT ?',
-      ...[sweep.id, kind, looks, LIMITS.sweepChecksMax],
+      sweep.id,
+      kind,
+      looks,
+      LIMITS.sweepChecksMax,
     );
   }
 }

@@ -1,7 +1,8 @@
+import { backoffMs, waitingUntil } from '../../alarm/backoff.ts';
 import { LIMITS } from '../../config.ts';
 import { OwnError } from '../../errors.ts';
-import type { EngineSource, HostTally, Permit } from '../../ports/ports.ts';
-import type { HostPace, HostRequests } from '../../sources/source.ts';
+import type { HostPace, HostRequests, HostTally, Permit } from '../../ports/hosts.ts';
+import type { EngineSource } from '../../ports/source.ts';
 import type { HostState, JournalState } from '../journal/state.ts';
 
 /** A host that refuses is asked at no less than this pace again, in requests a second. */
@@ -180,14 +181,4 @@ function refusedHost(state: HostState, nowMs: number): HostState {
   const waitMs = strikes < REFUSALS_BORNE ? 0 : backoffMs(strikes);
   const blockedMs = Math.max(state.blocked_until_ms, waitMs === 0 ? 0 : nowMs + waitMs);
   return { ...state, strikes, rate: Math.max(RATE_MIN, state.rate / 2), blocked_until_ms: blockedMs };
-}
-
-/** Doubling from a second to five minutes. */
-export function backoffMs(failures: number): number {
-  return Math.min(LIMITS.backoffMsMin * 2 ** Math.min(failures - 1, 20), LIMITS.backoffMsMax);
-}
-
-/** A stored time to wait for; one further ahead than it can have been set comes from a clock that jumped, and is over. */
-export function waitingUntil(untilMs: number, nowMs: number, maxMs: number): number {
-  return untilMs > nowMs + maxMs * 2 ? 0 : untilMs;
 }

@@ -1,11 +1,14 @@
-import { failureError, type Run } from '../../alarm/run.ts';
+import type { Run } from '../../alarm/run.ts';
 import { LIMITS } from '../../config.ts';
 import { messageOf, OwnError } from '../../errors.ts';
-import type { EngineSource, Permit, Ports } from '../../ports/ports.ts';
-import type { Change } from '../../sources/source.ts';
+import type { Change } from '../../ports/change.ts';
+import type { Permit } from '../../ports/hosts.ts';
+import type { Ports } from '../../ports/ports.ts';
+import type { EngineSource } from '../../ports/source.ts';
 import type { Outcome } from '../journal/changes.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { Admission } from './admission.ts';
+import { failureError } from './ask.ts';
 
 /** What came of a slice: an outcome a change, null where it was not looked at, and when more can be asked for. */
 export interface LoadedSlice {
@@ -217,7 +220,11 @@ export class SliceLoader {
     const permits = this.#permits(changes, { afresh: slice.afresh, nowMs });
     if (!permits) return [];
     const request = {
-      ...{ changes, prepared: slice.prepared, permits, afresh: slice.afresh, large: call.alone },
+      changes,
+      prepared: slice.prepared,
+      permits,
+      afresh: slice.afresh,
+      large: call.alone,
       budgetBytes: call.alone ? LIMITS.loadBytesMax : LIMITS.loadBytesMax / callsAtOnce,
       knownBytes: changes.map(change => this.#journal.state.documentBytesOf(change.key) ?? this.#source.documentBytes),
       rowBytesMax: LIMITS.sliceRowBytesMax / callsAtOnce,

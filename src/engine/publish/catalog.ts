@@ -6,7 +6,8 @@ import { messageOf, OwnError } from '../../errors.ts';
 import { indexOf, rootOf, type SettledFile, schemaOf, segmentOf } from '../../lake/catalog/write.ts';
 import { putNewest } from '../../lake/newest.ts';
 import { rootKey, schemaKey, segmentKeys } from '../../lake/object-keys.ts';
-import type { ObjectHead, Ports, PutCondition } from '../../ports/ports.ts';
+import type { ObjectHead, PutCondition } from '../../ports/bucket.ts';
+import type { Ports } from '../../ports/ports.ts';
 import type { JournalCatalog, SegmentRow } from '../journal/catalog.ts';
 
 /** Roots put before a race with another writer is given up. */

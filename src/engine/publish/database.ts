@@ -1,6 +1,7 @@
 import { LIMITS } from '../../config.ts';
 import { OwnError } from '../../errors.ts';
-import type { Ports, SqlValue } from '../../ports/ports.ts';
+import type { Ports } from '../../ports/ports.ts';
+import type { SqlValue } from '../../ports/sql.ts';
 import type { DataFile, JournalFiles } from '../journal/files.ts';
 import { type DeadLetters, letterStatement } from '../journal/letters.ts';
 
@@ -62,8 +63,16 @@ function runStatement(source: string, file: DataFile): { sql: string; params: Sq
         completed_at, duration_ms, status, cursor, data)
       VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'completed', ?, ?) ON CONFLICT DO NOTHING`,
     params: [
-      ...[source, file.run_type, file.changes, file.rows, file.parked, iso(file.started_ms), iso(file.settled_ms)],
-      ...[Math.max(0, file.settled_ms - file.started_ms), file.cursor, JSON.stringify(data)],
+      source,
+      file.run_type,
+      file.changes,
+      file.rows,
+      file.parked,
+      iso(file.started_ms),
+      iso(file.settled_ms),
+      Math.max(0, file.settled_ms - file.started_ms),
+      file.cursor,
+      JSON.stringify(data),
     ],
   };
 }

@@ -1,8 +1,8 @@
+import { waitingUntil } from '../../alarm/backoff.ts';
 import { LIMITS } from '../../config.ts';
 import { messageOf, OwnError } from '../../errors.ts';
 import type { Ports } from '../../ports/ports.ts';
 import type { JournalOutbox } from '../journal/outbox.ts';
-import { waitingUntil } from '../load/admission.ts';
 
 /** Sends keys to the agendas of other sources. They leave the outbox when somebody says that they have arrived. */
 export class Feeder {

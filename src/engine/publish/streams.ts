@@ -3,7 +3,9 @@ import type { Table, Value } from '../../../schemas/table.ts';
 import type { Run } from '../../alarm/run.ts';
 import { LIMITS } from '../../config.ts';
 import { messageOf, OwnError } from '../../errors.ts';
-import type { ByteRange, DataFileReader, Ports } from '../../ports/ports.ts';
+import type { ByteRange } from '../../ports/bucket.ts';
+import type { DataFileReader } from '../../ports/data-file.ts';
+import type { Ports } from '../../ports/ports.ts';
 import type { JournalStreams, ReadableFile } from '../journal/streams.ts';
 
 interface Parts {

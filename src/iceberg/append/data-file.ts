@@ -1,6 +1,6 @@
 import type { Column } from '../../../schemas/column.ts';
 import type { Table } from '../../../schemas/table.ts';
-import type { ColumnFacts, DataFileFacts } from '../../parquet/footer.ts';
+import type { ColumnFacts, DataFileFacts } from '../../ports/data-file.ts';
 import type { ColumnValues, DataFileEntry } from '../format/manifest.ts';
 import { lowerBound, upperBound } from '../format/single-value.ts';
 

@@ -1,6 +1,6 @@
 import { LIMITS } from '../../config.ts';
-import type { LiveFile } from '../../contract/source.ts';
-import type { DataFileFacts } from '../../parquet/footer.ts';
+import type { LiveFile } from '../../contract/tables.ts';
+import type { DataFileFacts } from '../../ports/data-file.ts';
 import type { PlacedFile } from '../append/data-file.ts';
 import { CatalogError } from '../errors.ts';
 import type { CommitBucket, CommitterPorts } from './ports.ts';

@@ -1,6 +1,8 @@
-import type { LiveFile } from '../../contract/source.ts';
-import type { DataFileFacts } from '../../parquet/footer.ts';
-import type { BucketPort, ClockPort, LogPort, SqlPort, WakePort } from '../../ports/ports.ts';
+import type { LiveFile } from '../../contract/tables.ts';
+import type { BucketPort } from '../../ports/bucket.ts';
+import type { DataFileFacts } from '../../ports/data-file.ts';
+import type { ClockPort, LogPort, WakePort } from '../../ports/platform.ts';
+import type { SqlPort } from '../../ports/sql.ts';
 import type { FetchPort } from '../rest/client.ts';
 
 /** The bucket, as far as committing goes: what is put there is new, and nothing is replaced or removed. */

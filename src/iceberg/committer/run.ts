@@ -1,6 +1,6 @@
 import { LIMITS } from '../../config.ts';
 import { OwnError } from '../../errors.ts';
-import type { ClockPort, WakePort } from '../../ports/ports.ts';
+import type { ClockPort, WakePort } from '../../ports/platform.ts';
 
 /** What one run of the committer may still do: its time, and the alarm that stands in for it when it dies. */
 export class CommitRun {

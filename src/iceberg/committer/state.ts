@@ -1,4 +1,4 @@
-import type { SqlPort } from '../../ports/ports.ts';
+import type { SqlPort } from '../../ports/sql.ts';
 
 /** The committer's own tables. What it forgets it finds again: in the catalog, the bucket and the sources. */
 const LAYOUT = [
@@ -168,7 +168,12 @@ export class CommitState {
       this.#sql.exec(
         `UPDATE tables SET location = ?, committed_lsn = ?, attempt = ?, last_commit = ?,
            files_waiting = max(0, files_waiting - ?) WHERE name = ?`,
-        ...[location, committedLsn, written(attempt), written(lastCommit), done.length, name],
+        location,
+        committedLsn,
+        written(attempt),
+        written(lastCommit),
+        done.length,
+        name,
       );
       this.#sql.exec('DELETE FROM waiting WHERE table_name = ? AND first_lsn <= ?', name, committedLsn);
     });
@@ -197,7 +202,13 @@ export class CommitState {
           `INSERT INTO waiting (table_name, first_lsn, last_lsn, key, bytes, etag, seen_ms) VALUES (?, ?, ?, ?, ?, ?, ?)
            ON CONFLICT (table_name, first_lsn) DO UPDATE SET last_lsn = excluded.last_lsn, key = excluded.key,
              bytes = excluded.bytes, etag = excluded.etag, seen_ms = excluded.seen_ms, placed = 0`,
-          ...[name, first_lsn, last_lsn, key, bytes, etag, Math.min(known?.seen_ms ?? nowMs, nowMs)],
+          name,
+          first_lsn,
+          last_lsn,
+          key,
+          bytes,
+          etag,
+          Math.min(known?.seen_ms ?? nowMs, nowMs),
         );
       }
       for (const firstLsn of before.keys())

@@ -17,7 +17,10 @@ function tableStatus({ state, ports }: Committer, { table: { name }, source }: T
   const commit = state.lastCommit(name);
   const fault = state.fault(name);
   return {
-    ...{ table: name, source, committed_lsn, files_waiting },
+    table: name,
+    source,
+    committed_lsn,
+    files_waiting,
     state: stateOf(fault, { isWaiting: files_waiting > 0, isKnown: committed_lsn !== null, nowMs: ports.clock.now() }),
     last_commit: {
       at: iso(commit?.atMs ?? null),

@@ -1,5 +1,5 @@
 import type { ColumnType } from '../../../schemas/column.ts';
-import type { ColumnBound } from '../../parquet/footer.ts';
+import type { ColumnBound } from '../../ports/data-file.ts';
 
 /** Bounds of text are cut to so many code points, as every Iceberg writer does by default (`truncate(16)`). */
 export const BOUND_CODE_POINTS = 16;

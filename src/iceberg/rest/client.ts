@@ -1,7 +1,7 @@
 import { icebergSchema } from '../../../schemas/iceberg.ts';
 import type { Table } from '../../../schemas/table.ts';
 import { messageOf, SettingError } from '../../errors.ts';
-import type { ClockPort } from '../../ports/ports.ts';
+import type { ClockPort } from '../../ports/platform.ts';
 import type { CommitRequest } from '../append/append.ts';
 import { CatalogError } from '../errors.ts';
 import { exactJson } from '../format/exact-json.ts';

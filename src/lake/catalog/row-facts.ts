@@ -45,7 +45,9 @@ export class RowFacts {
     const { min, max } = this.#keyRange.bounds;
     return {
       columns: Object.fromEntries(this.#columns.map(({ name, range }) => [name, range.bounds])),
-      ...{ min, max, filter: this.#keys && filterOf(this.#keys) },
+      min,
+      max,
+      filter: this.#keys && filterOf(this.#keys),
     };
   }
 }

@@ -38,7 +38,12 @@ export interface NamedSegment {
 /** What `catalog/schemas/<table>.json` holds. */
 export function schemaOf({ name, prefix, description, version, key, columns }: Table): TableSchema {
   return {
-    ...{ format_version: FORMAT_VERSION, table: name, prefix, description, schema_version: version, key },
+    format_version: FORMAT_VERSION,
+    table: name,
+    prefix,
+    description,
+    schema_version: version,
+    key,
     columns: columns.map(column => ({
       name: column.name,
       type: column.type,
@@ -79,7 +84,10 @@ export function rootOf(
   const sum = (fact: 'files' | 'rows' | 'bytes') => segments.reduce((total, segment) => total + segment[fact], 0);
   const last = segments.at(-1)!;
   return {
-    ...{ format_version: FORMAT_VERSION, table: name, schema: schemaKey(name), snapshot },
+    format_version: FORMAT_VERSION,
+    table: name,
+    schema: schemaKey(name),
+    snapshot,
     as_of: iso(last.settled_ms),
     totals: { files: sum('files'), rows: sum('rows'), bytes: sum('bytes'), last_lsn: last.last_lsn },
     segments: segments.map(({ first_lsn, last_lsn, number, files, rows, bytes }) => {
@@ -100,8 +108,18 @@ function catalogFile(file: SettledFile, cursorFrom: string | null): CatalogFile 
   const name = parseDataFileKey(key);
   if (!name) throw new Error(`catalog: expected the key of a data file, got ${key}`);
   return {
-    ...{ key, year: name.year, month: name.month, rows, bytes, etag, first_lsn, last_lsn },
-    ...{ cursor_from: cursorFrom, cursor_to: cursor, settled_at: iso(settled_ms), columns: facts?.columns ?? null },
+    key,
+    year: name.year,
+    month: name.month,
+    rows,
+    bytes,
+    etag,
+    first_lsn,
+    last_lsn,
+    cursor_from: cursorFrom,
+    cursor_to: cursor,
+    settled_at: iso(settled_ms),
+    columns: facts?.columns ?? null,
   };
 }
 

@@ -1,11 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TABLES, tableNamed } from '../../../schemas/index.ts';
 import type { SourceStatus } from '../../contract/source.ts';
-import { cacheTables, type Lake, lastLsnOf, localAddress, openLake } from '../query/lake.ts';
+import { cacheDirOf, cacheTables, type Lake, lastLsnOf, localAddress, openLake } from '../query/lake.ts';
 import { openTables, type Tables } from '../query/tables.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { queryDatabase } from '../runtime/wrangler.ts';
-import { cacheDirOf } from '../sql.ts';
 import { fetchStatus, tableSums } from '../status.ts';
 import type { Verdict } from './verify.ts';
 

@@ -182,3 +182,9 @@ async function inParallel<T, R>(items: T[], work: (item: T, index: number) => Pr
   await Promise.all(Array.from({ length: Math.min(FETCHES_AT_ONCE, items.length) }, worker));
   return results;
 }
+
+/** The folder of a state folder that keeps data files of a lake; each remote lake has one of its own. */
+export function cacheDirOf(stateDir: string, address?: LakeAddress): string {
+  const lake = address === undefined ? 'local' : new URL(address.url).href.replace(/\W+/g, '-');
+  return path.join(stateDir, 'lake-cache', lake);
+}

@@ -5,8 +5,7 @@ import { closeSync, openSync } from 'node:fs';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { readSqlSettings } from '../../sql/settings.ts';
-import { cacheDirOf } from '../sql.ts';
-import { localAddress } from './lake.ts';
+import { cacheDirOf, localAddress } from './lake.ts';
 import type { SqlServiceOptions } from './service.ts';
 
 /** A process that answers R2 SQL's HTTP API over the lake of a local runtime. */

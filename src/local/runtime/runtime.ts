@@ -109,8 +109,8 @@ interface Launch {
 
 async function launch({ stateDir, port, project, envFile, lock, paused, signal }: Launch): Promise<Runtime> {
   const logFile = path.join(stateDir, 'runtime.log');
-  const flags = [...['--port', String(port)], ...['--ip', HOST], ...['--inspector-port', '0']];
-  const files = [...['--persist-to', stateDir], ...['--env-file', envFile]];
+  const flags = ['--port', String(port), '--ip', HOST, '--inspector-port', '0'];
+  const files = ['--persist-to', stateDir, '--env-file', envFile];
   const log = openSync(logFile, 'w', 0o600);
   const launcher = spawn(
     process.execPath,

@@ -2,7 +2,9 @@ import { z } from 'zod';
 import { npmPackage } from '../../../schemas/npm_package.ts';
 import { integerSetting, parseSettings, rateSetting, urlSetting } from '../../config.ts';
 import { CursorError, OwnError, UpstreamError } from '../../errors.ts';
-import type { Change, HostPace, KeyPage, Loaded, LoadedRow, Page, Source, SourceContext } from '../source.ts';
+import type { Change, KeyPage, Loaded, LoadedRow, Page } from '../../ports/change.ts';
+import type { HostPace } from '../../ports/hosts.ts';
+import type { Source, SourceContext } from '../source.ts';
 import { chunksOf, countsFor, type Downloads, fetchDownloads, scopedOf } from './downloads.ts';
 import { deletedRow, isTombstone, packumentRow, readPackument, revisionOf, VERSIONS } from './packument.ts';
 

@@ -4,7 +4,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { constants, gzipSync } from 'node:zlib';
-import { toBytes } from '../npm/stand-in/documents.ts';
+
 import type { Answer } from './faults.ts';
 
 /** Recent requests kept, and different paths counted: a replay may run for days. */
@@ -118,4 +118,9 @@ async function give(
   }
   response.writeHead(status, sent).end(incoming.method === 'HEAD' ? undefined : body);
   return status;
+}
+
+/** The bytes of a body given as text or bytes. */
+export function toBytes(body: string | Uint8Array | undefined): Uint8Array {
+  return typeof body === 'string' ? new TextEncoder().encode(body) : (body ?? new Uint8Array());
 }

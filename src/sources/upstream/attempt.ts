@@ -1,5 +1,5 @@
 import { messageOf, OwnError, UpstreamError } from '../../errors.ts';
-import type { HostTally } from '../../ports/ports.ts';
+import type { HostTally } from '../../ports/hosts.ts';
 
 /** One request with its answer, from sending to the last byte: the largest packument known takes 8 s at 5 Mbit/s. */
 const REQUEST_MS_MAX = 20_000;

@@ -2,7 +2,7 @@ import pRetry from 'p-retry';
 import about from '../../../package.json' with { type: 'json' };
 import { LIMITS } from '../../config.ts';
 import { OwnError, UpstreamError } from '../../errors.ts';
-import type { HostTally, Permit, StatusClass } from '../../ports/ports.ts';
+import type { HostTally, Permit, StatusClass } from '../../ports/hosts.ts';
 import type { Fetched, SourceContext } from '../source.ts';
 import { startAttempt } from './attempt.ts';
 import { LargeDocument, type Received, readBody, type Upload } from './body.ts';
@@ -185,7 +185,10 @@ async function request(
     if (redirects !== undefined && redirects > 0) await checkRedirect(response, url);
     if (response.status !== 200) throw await statusError(response, { subject, tally, nowMs: now() });
     const received = await readBody(response, {
-      ...{ subject, large, failed, store: store && name !== undefined ? () => openStore(name) : null },
+      subject,
+      large,
+      failed,
+      store: store && name !== undefined ? () => openStore(name) : null,
       checkTime: () => {
         if (signal.aborted) throw failed('truncated', null);
       },

@@ -1,4 +1,4 @@
-import type { Permit } from '../../ports/ports.ts';
+import type { Permit } from '../../ports/hosts.ts';
 import { pastDeadline } from './attempt.ts';
 
 interface PacerOptions {

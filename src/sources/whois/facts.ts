@@ -51,8 +51,18 @@ const YEAR_MIN = 1985;
 const YEAR_MAX = 2200;
 
 const MONTHS = [
-  ...['january', 'february', 'march', 'april', 'may', 'june'],
-  ...['july', 'august', 'september', 'october', 'november', 'december'],
+  'january',
+  'february',
+  'march',
+  'april',
+  'may',
+  'june',
+  'july',
+  'august',
+  'september',
+  'october',
+  'november',
+  'december',
 ];
 
 /** Zones by name, in minutes east of UTC; only names that mean one zone (CST and IST mean several). */
@@ -159,11 +169,30 @@ const WITHHELD_SENTENCES =
 
 /** EPP's codes for domains: RFC 5731, with the grace periods of RFC 3915. */
 const EPP_CODES = [
-  ...['clientDeleteProhibited', 'clientHold', 'clientRenewProhibited', 'clientTransferProhibited'],
-  ...['clientUpdateProhibited', 'serverDeleteProhibited', 'serverHold', 'serverRenewProhibited'],
-  ...['serverTransferProhibited', 'serverUpdateProhibited', 'pendingCreate', 'pendingDelete', 'pendingRenew'],
-  ...['pendingTransfer', 'pendingUpdate', 'pendingRestore', 'addPeriod', 'autoRenewPeriod', 'renewPeriod'],
-  ...['transferPeriod', 'redemptionPeriod', 'inactive', 'ok', 'linked'],
+  'clientDeleteProhibited',
+  'clientHold',
+  'clientRenewProhibited',
+  'clientTransferProhibited',
+  'clientUpdateProhibited',
+  'serverDeleteProhibited',
+  'serverHold',
+  'serverRenewProhibited',
+  'serverTransferProhibited',
+  'serverUpdateProhibited',
+  'pendingCreate',
+  'pendingDelete',
+  'pendingRenew',
+  'pendingTransfer',
+  'pendingUpdate',
+  'pendingRestore',
+  'addPeriod',
+  'autoRenewPeriod',
+  'renewPeriod',
+  'transferPeriod',
+  'redemptionPeriod',
+  'inactive',
+  'ok',
+  'linked',
 ];
 
 /** RDAP has the same words apart, and these two of its own (RFC 8056 §2). */

@@ -1,8 +1,10 @@
 import { z } from 'zod';
 import { whoisRecord } from '../../../schemas/whois_record.ts';
 import { CursorError, OwnError, UpstreamError } from '../../errors.ts';
+import type { Change, Loaded, Seen } from '../../ports/change.ts';
+import type { HostRequests } from '../../ports/hosts.ts';
 import { readDomain } from '../names/domain.ts';
-import type { Change, HostRequests, Loaded, Seen, Source, SourceContext } from '../source.ts';
+import type { Source, SourceContext } from '../source.ts';
 import { NO_FACTS, type WhoisFacts } from './facts.ts';
 import { nextVisit } from './next-visit.ts';
 import { mergeAnswers, type RdapAnswer, readRdap } from './rdap/answer.ts';
@@ -42,7 +44,8 @@ export const whois: Source<WhoisSettings, null> = {
   settingNames: WHOIS_SETTINGS,
   settings: readWhoisSettings,
   pace: ({ pollMs, requestsPerSecond, requestsPerSecondMax, bootstrapUrl, ianaServer }) => ({
-    ...{ pollMs, settleMs: 0 },
+    pollMs,
+    settleMs: 0,
     hosts: {
       [new URL(bootstrapUrl).host]: { requestsPerSecond: 1, burst: 2 },
       [ianaServer]: { requestsPerSecond: 1, burst: 1 },
@@ -68,7 +71,11 @@ export const whois: Source<WhoisSettings, null> = {
     next({ key, nowMs, outcome, times, changed, facts, notBeforeMs }) {
       const { expiry = null, statuses = [] } = (facts ?? {}) as Partial<Known>;
       return nextVisit({
-        ...{ domain: key, nowMs, changed, statuses, notBeforeMs },
+        domain: key,
+        nowMs,
+        changed,
+        statuses,
+        notBeforeMs,
         expiryMs: expiry === null ? null : Date.parse(expiry),
         outcome: outcome === 'partial' ? 'found' : outcome,
         misses: outcome === 'gone' ? times : 0,
@@ -128,7 +135,8 @@ async function askRdap(domain: string, server: string, ctx: Context): Promise<Lo
     revision: null,
     seen: {
       ...seenOf(facts, ctx),
-      ...{ mainDigest, partial: missing !== null },
+      mainDigest,
+      partial: missing !== null,
       digest: second ? await digestOf(`${stable}\n${second.answer.stable}`) : mainDigest,
       alsoHost: relatedUrl === null ? null : new URL(relatedUrl).host,
     },
@@ -143,9 +151,11 @@ interface Answered {
 
 async function askOne(url: string, domain: string, ctx: Context): Promise<Answered> {
   const { bytes, json } = await ctx.fetchJson(url, {
-    ...{ subject: 'rdap domain', shape: z.unknown() },
+    subject: 'rdap domain',
+    shape: z.unknown(),
     headers: { accept: 'application/rdap+json, application/json;q=0.5' },
-    ...{ timeoutMs: ANSWER_MS_MAX, redirects: REDIRECTS_MAX },
+    timeoutMs: ANSWER_MS_MAX,
+    redirects: REDIRECTS_MAX,
   });
   return { bytes, json, answer: readRdap(json, domain) };
 }
@@ -171,7 +181,8 @@ async function whoisServer(tld: string, ctx: Context): Promise<string> {
   const kept = whoisServers.get(name);
   if (kept && kept.untilMs > ctx.nowMs && kept.server) return kept.server;
   const bytes = await ctx.askText(ianaServer, tld, {
-    ...{ subject: 'whois server', permitHost: ianaServer },
+    subject: 'whois server',
+    permitHost: ianaServer,
     check(answer) {
       const refusal = refusalOf(decodeText(answer));
       if (refusal) throw refusal;
@@ -186,7 +197,8 @@ async function whoisServer(tld: string, ctx: Context): Promise<string> {
 async function askWhois(domain: string, tld: string, ctx: Context): Promise<Loaded> {
   const server = await whoisServer(tld, ctx);
   const bytes = await ctx.askText(server, questionFor(server, domain), {
-    ...{ subject: 'whois domain', permitHost: tld },
+    subject: 'whois domain',
+    permitHost: tld,
     check: answer => void readWhoisText(decodeText(answer), domain),
   });
   const text = decodeText(bytes);
@@ -229,9 +241,13 @@ function rowOf(
   { nowMs }: Context,
 ) {
   return {
-    ...{ domain, ...facts, raw_whois: raw, data: data === null ? null : JSON.stringify(data) },
+    domain,
+    ...facts,
+    raw_whois: raw,
+    data: data === null ? null : JSON.stringify(data),
     last_checked_at: new Date(nowMs).toISOString(),
-    ...{ created_at: facts.created_date, updated_at: null },
+    created_at: facts.created_date,
+    updated_at: null,
   };
 }
 

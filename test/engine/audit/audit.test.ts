@@ -50,10 +50,24 @@ describe('a sweep', () => {
       source: 'coalescing',
       running: null,
       last: {
-        ...{ phase: 'done', sample: 1, listed: 250, sampled: 250, present: 250, failed: 0, deleted: 0 },
-        ...{ missing: 0, extra: 0, capture_rate: 1, capture_rate_low: expect.closeTo(0.98487, 4) },
-        ...{ capture_rate_high: 1, missing_keys: [], extra_keys: [], loaded_afresh: 0, reason: null },
-        ...{ started_at: expect.stringMatching(/^2026-/), ended_at: expect.stringMatching(/^2026-/) },
+        phase: 'done',
+        sample: 1,
+        listed: 250,
+        sampled: 250,
+        present: 250,
+        failed: 0,
+        deleted: 0,
+        missing: 0,
+        extra: 0,
+        capture_rate: 1,
+        capture_rate_low: expect.closeTo(0.98487, 4),
+        capture_rate_high: 1,
+        missing_keys: [],
+        extra_keys: [],
+        loaded_afresh: 0,
+        reason: null,
+        started_at: expect.stringMatching(/^2026-/),
+        ended_at: expect.stringMatching(/^2026-/),
       },
       self_check: expect.objectContaining({ running: false, problems: [] }),
     });
@@ -76,8 +90,16 @@ describe('a sweep', () => {
     await sweep(world);
     await settle(world, { until: isMended(world) });
     expect(status(world).last).toMatchObject({
-      ...{ sampled: 250, present: 230, missing: 20, extra: 0, failed: 0, deleted: 0, loaded_afresh: 20 },
-      ...{ missing_keys: GONE, extra_keys: [], capture_rate: 0.92 },
+      sampled: 250,
+      present: 230,
+      missing: 20,
+      extra: 0,
+      failed: 0,
+      deleted: 0,
+      loaded_afresh: 20,
+      missing_keys: GONE,
+      extra_keys: [],
+      capture_rate: 0.92,
     });
     const again = (await lakeRows(world)).slice(250);
     expect(again.map(row => row.name).sort()).toEqual(GONE);
@@ -184,7 +206,11 @@ describe('a sweep', () => {
     await sweep(world);
     await settle(world, { until: isSwept(world) });
     expect(status(world).last).toMatchObject({
-      ...{ listed: 247, present: 247, missing: 0, extra: 2, extra_keys: ['package-002', 'package-249'] },
+      listed: 247,
+      present: 247,
+      missing: 0,
+      extra: 2,
+      extra_keys: ['package-002', 'package-249'],
     });
     expect(world.balance.changes).toBe(251);
   });
@@ -224,7 +250,13 @@ describe('a sweep', () => {
     await sweep(world);
     await settle(world, { until: isSwept(world) });
     expect(status(world).last).toMatchObject({
-      ...{ listed: 250, present: 249, failed: 1, missing: 0, extra: 0, capture_rate: 0.996, loaded_afresh: 0 },
+      listed: 250,
+      present: 249,
+      failed: 1,
+      missing: 0,
+      extra: 0,
+      capture_rate: 0.996,
+      loaded_afresh: 0,
     });
     expect(world.balance).toMatchObject({ changes: 251, parked: 1 });
   });
@@ -246,7 +278,10 @@ describe('a sweep', () => {
     await sweep(world, 0.3);
     await settle(world, { until: isSwept(world) });
     expect(status(world).last).toMatchObject({
-      ...{ sampled: first.sampled, missing: 0, extra: first.extra, extra_keys: first.extra_keys },
+      sampled: first.sampled,
+      missing: 0,
+      extra: first.extra,
+      extra_keys: first.extra_keys,
     });
   });
 
@@ -333,7 +368,12 @@ describe('a sweep', () => {
     await sweep(world);
     await settle(world, { until: isSwept(world) });
     expect(status(world).last).toMatchObject({
-      ...{ phase: 'given-up', missing: null, extra: null, capture_rate: null, missing_keys: [], loaded_afresh: 0 },
+      phase: 'given-up',
+      missing: null,
+      extra: null,
+      capture_rate: null,
+      missing_keys: [],
+      loaded_afresh: 0,
       reason: expect.stringMatching(/^expected at most 100000 keys to differ, got more: ask for a smaller sample$/),
     });
     expect(world.balance.changes).toBe(1);

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { isSampled, wilson } from '../../../src/engine/audit/capture-rate.ts';
+import { wilson } from '../../../src/engine/audit/capture-rate.ts';
+import { isSampled } from '../../../src/engine/journal/sampling.ts';
 
 describe('the Wilson interval', () => {
   // Newcombe, Statistics in Medicine 17 (1998), 857-872, table I, method 3.

@@ -32,8 +32,13 @@ describe('a self-check', () => {
     const before = world.calls.made.length;
     await checked(world);
     expect(checkOf(world)).toEqual({
-      ...{ running: false, files: 3, found: 0, problems: [] },
-      ...{ started_at: expect.any(String), ended_at: expect.any(String), next_at: expect.any(String) },
+      running: false,
+      files: 3,
+      found: 0,
+      problems: [],
+      started_at: expect.any(String),
+      ended_at: expect.any(String),
+      next_at: expect.any(String),
     });
     expect(world.fault('damage')).toBeNull();
     const calls = world.calls.made.slice(before).map(call => call.split(' ')[0]);
@@ -50,7 +55,9 @@ describe('a self-check', () => {
     const problem = { key, subject: 'object', expected: `${bytes} bytes`, actual: 'nothing' };
     expect(checkOf(world)).toMatchObject({ files: 3, found: 1, problems: [problem] });
     expect(world.fault('damage')).toMatchObject({
-      ...{ kind: 'lake-damaged', reason: `${key}: object: expected ${bytes} bytes, got nothing`, stalls: 0 },
+      kind: 'lake-damaged',
+      reason: `${key}: object: expected ${bytes} bytes, got nothing`,
+      stalls: 0,
     });
     // It goes on all the same.
     world.upstream.publish('later');

@@ -20,11 +20,17 @@ describe('a source’s metrics', () => {
   it('are nothing before it ran', async () => {
     const world = await startedWorld();
     expect(await metricsOf(world.engine)).toMatchObject({
-      ...{ source: 'coalescing', state: 'catching-up', changes_accepted: 0, requests: [], retries: 0 },
+      source: 'coalescing',
+      state: 'catching-up',
+      changes_accepted: 0,
+      requests: [],
+      retries: 0,
       changes: { rows: 0, tombstones: 0, parked: 0, dead: 0, 'skipped:superseded': 0 },
       tables: [{ name: 'npm_package', rows_accepted: 0, rows_durable: 0, files: 0, bytes: 0 }],
-      ...{ lag: { changes: null, seconds: null }, buffer: { rows: 0, bytes: 0, oldest_age_seconds: 0 } },
-      ...{ flush_seconds: { count: 0, sum_seconds: 0 }, load_seconds: { count: 0, sum_seconds: 0 } },
+      lag: { changes: null, seconds: null },
+      buffer: { rows: 0, bytes: 0, oldest_age_seconds: 0 },
+      flush_seconds: { count: 0, sum_seconds: 0 },
+      load_seconds: { count: 0, sum_seconds: 0 },
       last_success_at: null,
     });
   });
@@ -36,9 +42,12 @@ describe('a source’s metrics', () => {
     await pass(world, 10_000);
     const accepted = await metricsOf(world.engine);
     expect(accepted).toMatchObject({
-      ...{ state: 'following', changes_accepted: 3, changes: { rows: 2, 'skipped:internal-document': 1 } },
+      state: 'following',
+      changes_accepted: 3,
+      changes: { rows: 2, 'skipped:internal-document': 1 },
       tables: [{ rows_accepted: 2, rows_durable: 0, files: 0, bytes: 0 }],
-      ...{ lag: { changes: 0 }, buffer: { rows: 2, oldest_age_seconds: 10 } },
+      lag: { changes: 0 },
+      buffer: { rows: 2, oldest_age_seconds: 10 },
       last_success_at: expect.any(Number),
     });
     expect(accepted.buffer.bytes).toBeGreaterThan(0);
@@ -242,7 +251,8 @@ describe('a histogram', () => {
         { seconds: 1, count: 4 },
         { seconds: 10, count: 5 },
       ],
-      ...{ count: 6, sum_seconds: 22.002 },
+      count: 6,
+      sum_seconds: 22.002,
     });
   });
 
@@ -259,8 +269,12 @@ describe('a histogram', () => {
 /** No counter of `after` is below that of `before`. */
 function expectRise(before: SourceMetrics, after: SourceMetrics): void {
   const counters = ({ changes_accepted, retries, tables, requests, flush_seconds, load_seconds }: SourceMetrics) => ({
-    ...{ changes_accepted, retries, flushes: flush_seconds.count, loads: load_seconds.count },
-    ...{ flushed: flush_seconds.sum_seconds, loaded: load_seconds.sum_seconds },
+    changes_accepted,
+    retries,
+    flushes: flush_seconds.count,
+    loads: load_seconds.count,
+    flushed: flush_seconds.sum_seconds,
+    loaded: load_seconds.sum_seconds,
     ...Object.fromEntries(requests.map(({ host, status, requests }) => [`${host} ${status}`, requests])),
     ...Object.fromEntries(
       tables.flatMap(({ name, ...counts }) =>

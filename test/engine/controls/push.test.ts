@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { npmPackage } from '../../../schemas/npm_package.ts';
+import type { ApiEnv } from '../../../src/api/env.ts';
 import { createApi } from '../../../src/api/router.ts';
 import { LIMITS } from '../../../src/config.ts';
-import type { ApiEnv, PushedPart, SourceStub } from '../../../src/contract/source.ts';
+import type { PushedPart } from '../../../src/contract/controls.ts';
+import type { SourceStub } from '../../../src/contract/objects.ts';
 import { takePush } from '../../../src/engine/controls/push.ts';
 import { partitionsPrefix } from '../../../src/lake/object-keys.ts';
 import { expectProof, lakeRows } from '../../simulation/oracle/proof.ts';
@@ -324,7 +326,9 @@ describe('a request that is wrong', () => {
     const world = await startedWorld();
     const key = `${partitionsPrefix(npmPackage)}year=2026/month=01/data-0000000000000001-0000000000000002.parquet`;
     await world.bucket.put(key, [new Uint8Array(1)], {
-      ...{ onlyIf: { absent: true }, metadata: {}, contentType: 'application/octet-stream' },
+      onlyIf: { absent: true },
+      metadata: {},
+      contentType: 'application/octet-stream',
     });
     const answer = await pusher(world)(line('a'));
     expect(answer).toMatchObject({

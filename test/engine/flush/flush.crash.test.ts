@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { EncodePort } from '../../../src/ports/ports.ts';
+import type { EncodePort } from '../../../src/ports/data-file.ts';
 import { expectNewest, expectProof, lakeRows } from '../../simulation/oracle/proof.ts';
 import { drained } from '../../simulation/world/clock.ts';
 import { JSON_LINES } from '../../simulation/world/encode.ts';

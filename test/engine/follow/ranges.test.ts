@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from 'vitest';
-import type { RangeStatus } from '../../../src/contract/source.ts';
+import type { RangeStatus } from '../../../src/contract/controls.ts';
 import { controlRange, rangeOf, startRange } from '../../../src/engine/controls/ranges.ts';
 import { Tail } from '../../../src/engine/follow/tail.ts';
 import { expectNewest, expectPages, expectProof, lakeRows } from '../../simulation/oracle/proof.ts';
@@ -100,7 +100,10 @@ describe('a backfill', () => {
     const { cursor } = world.lane;
     const place = String(world.upstream.seq);
     world.engine.journal.append({
-      ...{ lane: 'tail', cursorBefore: cursor!, cursorAfter: place, nowMs: world.clock.now() },
+      lane: 'tail',
+      cursorBefore: cursor!,
+      cursorAfter: place,
+      nowMs: world.clock.now(),
       accepted: [{ change: { ...parked, place }, outcome }],
     });
     load.release();

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Ticket } from '../../../src/engine/journal/parked.ts';
+import type { Ticket } from '../../../src/ports/queues.ts';
 import { expectNewest, expectProof, lakeRows } from '../../simulation/oracle/proof.ts';
 import { followed, pass, settle, startedWorld, type World } from '../../simulation/world/world.ts';
 

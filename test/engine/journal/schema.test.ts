@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { LAYOUTS } from '../../../src/engine/journal/layouts.ts';
 import { journalSource, openJournal } from '../../../src/engine/journal/schema.ts';
 import { JournalState } from '../../../src/engine/journal/state.ts';
-import type { SqlPort } from '../../../src/ports/ports.ts';
+import type { SqlPort } from '../../../src/ports/sql.ts';
 import { nodeSql } from '../../simulation/world/node-sql.ts';
 
 /** A journal as the version that made this layout left it. */

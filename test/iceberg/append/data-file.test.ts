@@ -6,7 +6,8 @@ import { npmPackage } from '../../../schemas/npm_package.ts';
 import type { Table, Value } from '../../../schemas/table.ts';
 import { dataFileEntry } from '../../../src/iceberg/append/data-file.ts';
 import type { ColumnValues, DataFileEntry } from '../../../src/iceberg/format/manifest.ts';
-import { type DataFileFacts, readFacts } from '../../../src/parquet/footer.ts';
+import { readFacts } from '../../../src/parquet/footer.ts';
+import type { DataFileFacts } from '../../../src/ports/data-file.ts';
 import { encode, readBack, rowsOf, sparseRow } from '../../parquet/rows.ts';
 
 function entryOf(table: Table, rows: Value[][]): DataFileEntry {

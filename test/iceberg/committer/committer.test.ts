@@ -27,7 +27,11 @@ describe('a commit', () => {
     expect(commits(world)).toMatchObject([{ table: table.name, files: 5, rows: 7, last_lsn: 7 }]);
     const snapshot = String(world.catalog.metadata(table.name)['current-snapshot-id']);
     expect(await statusIn(world)).toEqual({
-      ...{ table: table.name, source: 'test', state: 'committed', committed_lsn: 7, files_waiting: 0 },
+      table: table.name,
+      source: 'test',
+      state: 'committed',
+      committed_lsn: 7,
+      files_waiting: 0,
       last_commit: { at: expect.stringContaining('2026-11-10T12:15'), snapshot, files: 5, rows: 7 },
       last_error: { kind: null, reason: null, hint: null, retry: null, at: null },
     });
@@ -75,7 +79,8 @@ describe('what stands in the way', () => {
     world.settle(1);
     await world.pass(10 * MINUTE);
     expect(await statusIn(world)).toMatchObject({
-      ...{ state: 'stalled', committed_lsn: 1 },
+      state: 'stalled',
+      committed_lsn: 1,
       last_error: { kind: 'copy-differs', hint: expect.stringContaining('copies the file again') },
     });
     world.bucket.objects.delete(place);
@@ -90,7 +95,8 @@ describe('what stands in the way', () => {
     await world.pass(2 * LIMITS.probeMs + MINUTE);
     expect(world.catalog.told.filter(({ status }) => status === 403)).toHaveLength(3);
     expect(await statusIn(world)).toMatchObject({
-      ...{ state: 'stalled', committed_lsn: null },
+      state: 'stalled',
+      committed_lsn: null,
       last_error: { kind: 'forbidden', hint: expect.stringContaining('Workers R2 Data Catalog Write') },
     });
     await whole(world, LIMITS.probeMs);
@@ -123,8 +129,12 @@ describe('the settings of a catalog', () => {
   it('are none, or all', () => {
     expect(readSettings({}).catalog).toBeNull();
     expect(readSettings(CATALOG_SETTINGS).catalog).toEqual({
-      ...{ uri: 'https://catalog.test/account/lake', warehouse: 'account_lake', namespace: 'tributary' },
-      ...{ token: 'a-secret-token', bucket: 'data-ingestion', pace: { commitMs: 900_000, commitFiles: 64 } },
+      uri: 'https://catalog.test/account/lake',
+      warehouse: 'account_lake',
+      namespace: 'tributary',
+      token: 'a-secret-token',
+      bucket: 'data-ingestion',
+      pace: { commitMs: 900_000, commitFiles: 64 },
     });
     for (const name of ['CATALOG_URI', 'CATALOG_WAREHOUSE', 'CATALOG_TOKEN']) {
       expect(() => readSettings({ ...CATALOG_SETTINGS, [name]: undefined })).toThrow(`${name}: expected a value`);

@@ -12,7 +12,8 @@ import {
   writeManifest,
 } from '../../../src/iceberg/format/manifest.ts';
 import { MANIFEST_FILE, readManifestList, writeManifestList } from '../../../src/iceberg/format/manifest-list.ts';
-import { type DataFileFacts, readFacts } from '../../../src/parquet/footer.ts';
+import { readFacts } from '../../../src/parquet/footer.ts';
+import type { DataFileFacts } from '../../../src/ports/data-file.ts';
 import { encode, rowsOf } from '../../parquet/rows.ts';
 
 /** Each field of a schema as the specification's tables write it: id, name, `?` where optional, type. */

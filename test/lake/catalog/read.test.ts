@@ -8,8 +8,18 @@ const AT = '2026-11-24T00:00:00.000Z';
 function file(firstLsn: number, lastLsn: number): CatalogFile {
   const key = `npm/metadata/partitions.parquet/year=2026/month=11/data-${firstLsn}-${lastLsn}.parquet`;
   return {
-    ...{ key, year: 2026, month: 11, rows: lastLsn - firstLsn + 1, bytes: 100, etag: 'etag' },
-    ...{ first_lsn: firstLsn, last_lsn: lastLsn, cursor_from: null, cursor_to: '7', settled_at: AT, columns: null },
+    key,
+    year: 2026,
+    month: 11,
+    rows: lastLsn - firstLsn + 1,
+    bytes: 100,
+    etag: 'etag',
+    first_lsn: firstLsn,
+    last_lsn: lastLsn,
+    cursor_from: null,
+    cursor_to: '7',
+    settled_at: AT,
+    columns: null,
   };
 }
 
@@ -20,13 +30,22 @@ function segment(...files: CatalogFile[]): Segment {
 
 function root(...segments: Segment[]): CatalogRoot {
   const entries = segments.map(({ files, first_lsn, last_lsn }, n) => ({
-    ...{ key: `segment-${n}`, index: `index-${n}`, files: files.length, rows: last_lsn - first_lsn + 1 },
-    ...{ bytes: 100 * files.length, first_lsn, last_lsn },
+    key: `segment-${n}`,
+    index: `index-${n}`,
+    files: files.length,
+    rows: last_lsn - first_lsn + 1,
+    bytes: 100 * files.length,
+    first_lsn,
+    last_lsn,
   }));
   const last_lsn = entries.at(-1)!.last_lsn;
   const files = entries.reduce((sum, entry) => sum + entry.files, 0);
   return {
-    ...{ format_version: 1, table: 'npm_package', schema: 'catalog/schemas/npm_package.json', snapshot: 3, as_of: AT },
+    format_version: 1,
+    table: 'npm_package',
+    schema: 'catalog/schemas/npm_package.json',
+    snapshot: 3,
+    as_of: AT,
     totals: { files, rows: last_lsn, bytes: 100 * files, last_lsn },
     segments: entries,
   };
@@ -70,11 +89,20 @@ describe('the live files of a table', () => {
 
 describe('the files that can hold a key', () => {
   const entry = (key: string, keys: string[], facts: Partial<KeyIndex['files'][number]> = {}) => ({
-    ...{ key, first_lsn: 1, last_lsn: 1, min: keys.toSorted()[0]!, max: keys.toSorted().at(-1)! },
-    ...{ filter: filterOf(new Set(keys)), ...facts },
+    key,
+    first_lsn: 1,
+    last_lsn: 1,
+    min: keys.toSorted()[0]!,
+    max: keys.toSorted().at(-1)!,
+    filter: filterOf(new Set(keys)),
+    ...facts,
   });
   const index = (...files: KeyIndex['files']): KeyIndex => ({
-    ...{ format_version: 1, table: 'npm_package', first_lsn: 1, last_lsn: 9, files },
+    format_version: 1,
+    table: 'npm_package',
+    first_lsn: 1,
+    last_lsn: 9,
+    files,
   });
 
   it('are those whose filter and bounds let it in', () => {

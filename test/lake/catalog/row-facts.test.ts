@@ -79,7 +79,11 @@ describe('what is told of rows', () => {
     expect(commits.key).toEqual(['repo', 'sha']);
     const file = { key: 'file', first_lsn: 1, last_lsn: size, min, max, filter };
     const index: KeyIndex = {
-      ...{ format_version: 1, table: commits.name, first_lsn: 1, last_lsn: size, files: [file] },
+      format_version: 1,
+      table: commits.name,
+      first_lsn: 1,
+      last_lsn: size,
+      files: [file],
     };
     for (const key of keys) expect(filesHolding([index], key)).toEqual(['file']);
     expect(filter === null).toBe(size > 1_024);

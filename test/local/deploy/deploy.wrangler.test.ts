@@ -28,8 +28,13 @@ afterAll(async () => {
 async function deploy(): Promise<string[]> {
   const lines: string[] = [];
   const env = {
-    ...{ PATH: process.env.PATH, HOME: project, CLOUDFLARE_API_BASE_URL: api.url, CLOUDFLARE_API_TOKEN: LOGIN },
-    ...{ NPM_REGISTRY_URL: 'https://packages.example', CONTACT: 'me@example.org', ADMIN_TOKEN: TOKEN },
+    PATH: process.env.PATH,
+    HOME: project,
+    CLOUDFLARE_API_BASE_URL: api.url,
+    CLOUDFLARE_API_TOKEN: LOGIN,
+    NPM_REGISTRY_URL: 'https://packages.example',
+    CONTACT: 'me@example.org',
+    ADMIN_TOKEN: TOKEN,
   };
   await runDeploy(env, { project, write: line => lines.push(line) });
   return lines;

@@ -94,7 +94,14 @@ export function putCatalog({ objects }: Pick<LakeServer, 'objects'>, name: strin
 function settledFile(key: string, bytes: Uint8Array) {
   const { firstLsn, lastLsn } = parseDataFileKey(key)!;
   return {
-    ...{ key, first_lsn: firstLsn, last_lsn: lastLsn, rows: lastLsn - firstLsn + 1, bytes: bytes.length },
-    ...{ etag: createHash('md5').update(bytes).digest('hex'), cursor: String(lastLsn), settled_ms: 0, facts: null },
+    key,
+    first_lsn: firstLsn,
+    last_lsn: lastLsn,
+    rows: lastLsn - firstLsn + 1,
+    bytes: bytes.length,
+    etag: createHash('md5').update(bytes).digest('hex'),
+    cursor: String(lastLsn),
+    settled_ms: 0,
+    facts: null,
   };
 }

@@ -80,7 +80,9 @@ test('watching tells each answer that is another, and none for rows that do not 
     if (looks === 6) put(3, 'a2');
   };
   await watchLake(openLake(server.address), {
-    ...{ query, cacheDir: folder, signal: ended.signal },
+    query,
+    cacheDir: folder,
+    signal: ended.signal,
     tell(answer) {
       told.push(answer.rows[0]![0]);
       if (told.length === 2) ended.abort();

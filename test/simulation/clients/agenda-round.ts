@@ -11,9 +11,16 @@ const DAY = 24 * HOUR;
 
 /** What a host does instead of answering at once. */
 export const HOST_FAULTS: (Fault | { slowMs: number })[] = [
-  ...[{ slowMs: 2 * SECOND }, { slowMs: 19 * SECOND }, { slowMs: 60 * SECOND }],
-  ...[{ status: 403 }, { reason: 'unreachable' as const }, { status: 500 }, { status: 500, retryAfterMs: 5 * HOUR }],
-  ...[{ status: 429 }, { status: 429, retryAfterMs: 30 * SECOND }, { status: 429, retryAfterMs: 9 * HOUR }],
+  { slowMs: 2 * SECOND },
+  { slowMs: 19 * SECOND },
+  { slowMs: 60 * SECOND },
+  { status: 403 },
+  { reason: 'unreachable' as const },
+  { status: 500 },
+  { status: 500, retryAfterMs: 5 * HOUR },
+  { status: 429 },
+  { status: 429, retryAfterMs: 30 * SECOND },
+  { status: 429, retryAfterMs: 9 * HOUR },
 ];
 
 const KEY_FAULTS: Fault[] = [{ status: 500 }, { status: 404 }, { status: 429 }, { status: 403 }, { kills: true }];

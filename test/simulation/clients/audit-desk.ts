@@ -1,4 +1,4 @@
-import type { KeyPage } from '../../../src/sources/source.ts';
+import type { KeyPage } from '../../../src/ports/change.ts';
 import { sweepRow } from '../oracle/audit-proof.ts';
 import { Damage } from '../world/damage.ts';
 import { type Faults, pick, type Random } from '../world/faults.ts';

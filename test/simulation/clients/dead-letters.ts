@@ -102,7 +102,11 @@ function lettersIn({ database, engine }: World): (Told & { number: number })[] {
     engine.source.id,
   );
   return rows.map(({ number, version, note, status, retry_count, failed_at }) => ({
-    ...{ number: Number(number), version: Number(version), status: String(status), note: note as string | null },
-    ...{ attempts: Number(retry_count), failedAt: String(failed_at) },
+    number: Number(number),
+    version: Number(version),
+    status: String(status),
+    note: note as string | null,
+    attempts: Number(retry_count),
+    failedAt: String(failed_at),
   }));
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { keyOf } from '../../../schemas/table.ts';
 import { LIMITS } from '../../../src/config.ts';
-import type { PushedPart } from '../../../src/contract/source.ts';
+import type { PushedPart } from '../../../src/contract/controls.ts';
 import { takePush } from '../../../src/engine/controls/push.ts';
 import { lakeRows } from '../oracle/proof.ts';
 import { pick, type Random } from '../world/faults.ts';

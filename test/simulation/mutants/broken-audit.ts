@@ -42,7 +42,10 @@ export const BROKEN_AUDIT: Broken[] = [
     instead: 'if (standing || lsn === lsnBefore) {',
   }),
   {
-    ...{ name: 'page of a listing counted twice', breaks: DOUBLED, firstSeed: 1, seeds: 5 },
+    name: 'page of a listing counted twice',
+    breaks: DOUBLED,
+    firstSeed: 1,
+    seeds: 5,
     scene: 'a listing that is answered late',
     edits: [
       {
@@ -60,7 +63,7 @@ export const BROKEN_AUDIT: Broken[] = [
     sql.exec("UPDATE sweeps SET after = NULL WHERE phase = 'listing'");`,
   }),
   inScene('a missed key that is gone when it is looked at', 'missed change that is gone looked at for ever', LOST, {
-    file: KEYS,
+    file: 'src/engine/journal/rechecks.ts',
     text: 'if (isGone(outcome)) return',
     instead: 'if (isGone(outcome) && missed === 2) return',
   }),

@@ -48,12 +48,21 @@ export const one = (
   seeds = 300,
   firstSeed = 1,
 ): Broken => ({
-  ...{ name, breaks, edits: [edit], firstSeed, seeds },
+  name,
+  breaks,
+  edits: [edit],
+  firstSeed,
+  seeds,
 });
 
 /** One edit breaks it, and each seed of a scene shows that. */
 export const inScene = (scene: SceneName, name: string, breaks: string, edit: Broken['edits'][number]): Broken => ({
-  ...{ name, breaks, edits: [edit], firstSeed: 1, seeds: 5, scene },
+  name,
+  breaks,
+  edits: [edit],
+  firstSeed: 1,
+  seeds: 5,
+  scene,
 });
 
 /** One edit breaks it, and somebody who sweeps and checks sees that. */

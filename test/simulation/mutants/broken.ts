@@ -33,7 +33,10 @@ const NO_LATER_FILES = { file: FLUSH, text: 'await checkLaterFiles({ ports, file
 
 export const BROKEN: Broken[] = [
   {
-    ...{ name: 'append without the cursor check', breaks: DOUBLED, firstSeed: 1, seeds: 300 },
+    name: 'append without the cursor check',
+    breaks: DOUBLED,
+    firstSeed: 1,
+    seeds: 300,
     edits: [
       {
         file: JOURNAL,
@@ -76,7 +79,10 @@ export const BROKEN: Broken[] = [
     instead: 'return oldest === null ? null : this.#state.lane(TAIL).cursor;',
   }),
   {
-    ...{ name: 'lake not looked at', breaks: DOUBLED, firstSeed: 41, seeds: 200 },
+    name: 'lake not looked at',
+    breaks: DOUBLED,
+    firstSeed: 41,
+    seeds: 200,
     edits: [
       { file: ENGINE, text: 'if (this.journal.state.source().lake_checked === 1) return;', instead: 'return;' },
       NO_LATER_FILES,
@@ -94,7 +100,10 @@ export const BROKEN: Broken[] = [
     41,
   ),
   {
-    ...{ name: 'run without an end', breaks: ALIVE, firstSeed: 1, seeds: 300 },
+    name: 'run without an end',
+    breaks: ALIVE,
+    firstSeed: 1,
+    seeds: 300,
     edits: [
       {
         file: ENGINE,
@@ -163,7 +172,10 @@ export const BROKEN: Broken[] = [
   one('flush without a look for later files', DOUBLED, NO_LATER_FILES, 100, 231),
   one('stamp of a former self not gone on from', DURABLE, FORMER_STAMP, 100, 171),
   {
-    ...{ name: 'alarm without a deadline', breaks: ALIVE, firstSeed: 1, seeds: 300 },
+    name: 'alarm without a deadline',
+    breaks: ALIVE,
+    firstSeed: 1,
+    seeds: 300,
     edits: [
       {
         file: RUN,

@@ -86,8 +86,11 @@ async function visitBeside(
 /** Every row is that of a visit which found something other than the last one; the newest of a key is what there is. */
 export async function expectVisits(world: World, visits: VisitOracle): Promise<void> {
   const rows = (await lakeRows(world)).map(row => ({
-    ...{ key: String(row.username), lsn: Number(row._lsn), place: String(row._cursor) },
-    ...{ op: String(row._op), bio: row.bio as string | null },
+    key: String(row.username),
+    lsn: Number(row._lsn),
+    place: String(row._cursor),
+    op: String(row._op),
+    bio: row.bio as string | null,
   }));
   const newest = new Map<string, string | null>();
   for (const { key, lsn, place, op, bio } of rows) {

@@ -1,4 +1,4 @@
-import type { SqlPort, SqlValue } from '../../../src/ports/ports.ts';
+import type { SqlPort, SqlValue } from '../../../src/ports/sql.ts';
 import type { World } from '../world/world.ts';
 
 type Rows<T> = T & Record<string, SqlValue>;

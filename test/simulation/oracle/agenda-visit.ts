@@ -1,5 +1,5 @@
-import type { LoadOutcome } from '../../../src/ports/ports.ts';
-import type { Seen } from '../../../src/sources/source.ts';
+import type { Seen } from '../../../src/ports/change.ts';
+import type { LoadOutcome } from '../../../src/ports/loader.ts';
 import { nextLook } from '../world/sources.ts';
 import type { AgendaState, WatchedRow } from './agenda-state.ts';
 
@@ -18,7 +18,9 @@ export interface Judged {
 
 /** Why a visit fails of which no answer tells: its host says "wait" to it, its Loader dies, SQLite refuses its row. */
 export const UNTOLD: Came[] = ['http-429', 'document-kills-loader', 'row-too-large'].map(reason => ({
-  ...{ seen: null, reason, retryAfterMs: null },
+  seen: null,
+  reason,
+  retryAfterMs: null,
 }));
 
 /** What an outcome says of its key; null where it was not looked at. */
@@ -71,7 +73,9 @@ function lookedAt(
   const facts = seen?.facts ?? null;
   const { atMs } = nextLook({ key: before.key, times, facts, ...looked });
   const told = seen && {
-    ...{ checked_ms: looked.nowMs, also_host: seen.alsoHost, facts: JSON.stringify(facts) },
+    checked_ms: looked.nowMs,
+    also_host: seen.alsoHost,
+    facts: JSON.stringify(facts),
   };
   return { ...before, ...told, due_ms: Math.round(atMs), outcome: looked.outcome, times };
 }

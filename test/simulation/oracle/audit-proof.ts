@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import type { SweepStatus } from '../../../src/contract/audit.ts';
-import { isSampled } from '../../../src/engine/audit/capture-rate.ts';
+import { isSampled } from '../../../src/engine/journal/sampling.ts';
 import type { AuditDesk } from '../clients/audit-desk.ts';
 import type { Scene } from '../schedules/schedule.ts';
 import { nextRun, settle, type World } from '../world/world.ts';
@@ -148,9 +148,17 @@ async function expectedOf(world: World): Promise<{ expected: ReturnType<typeof t
   const extra = [...newest].filter(([key, op]) => op === 'upsert' && !listed.has(key)).map(([key]) => key);
   const owed = new Set([...missing, ...deleted]);
   const expected = {
-    ...{ phase: 'done' as const, listed: listed.size, sampled: listed.size, present: present.length },
-    ...{ failed: failed.length, deleted: deleted.length, missing: missing.length, extra: extra.length },
-    ...{ loaded_afresh: owed.size, missing_keys: missing.sort(), extra_keys: extra.sort() },
+    phase: 'done' as const,
+    listed: listed.size,
+    sampled: listed.size,
+    present: present.length,
+    failed: failed.length,
+    deleted: deleted.length,
+    missing: missing.length,
+    extra: extra.length,
+    loaded_afresh: owed.size,
+    missing_keys: missing.sort(),
+    extra_keys: extra.sort(),
   };
   return { expected, owed };
 }

@@ -1,4 +1,4 @@
-import type { Answer, LoadOutcome, LoadRequest } from '../../../src/ports/ports.ts';
+import type { Answer, LoadOutcome, LoadRequest } from '../../../src/ports/loader.ts';
 import type { World } from '../world/world.ts';
 import { type AgendaState, agendaState, dueKeys, type ParkedRow, parkedOf, type WatchedRow } from './agenda-state.ts';
 import { type Came, cameOf, type Judged, judged, UNTOLD, wrongRow } from './agenda-visit.ts';

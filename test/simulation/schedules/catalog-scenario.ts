@@ -102,7 +102,15 @@ export function fillFiles(world: World, count: number, facts: (file: number) => 
       `INSERT INTO files (table_name, first_lsn, last_lsn, key, rows, bytes, etag, digest, cursor, run_type, changes,
          parked, started_ms, settled_ms, projected, facts)
        VALUES (?, ?, ?, ?, ?, 30000, ?, ?, '0', 'follow', ?, 0, 1, 2, 1, ?)`,
-      ...[npmPackage.name, firstLsn, lastLsn, key, ROWS, `etag-${file}`, `digest-${file}`, ROWS, facts(file)],
+      npmPackage.name,
+      firstLsn,
+      lastLsn,
+      key,
+      ROWS,
+      `etag-${file}`,
+      `digest-${file}`,
+      ROWS,
+      facts(file),
     );
   }
   const rows = count * ROWS;

@@ -1,4 +1,4 @@
-import type { BucketPort, ByteRange, ObjectHead, PutCondition } from '../../../src/ports/ports.ts';
+import type { BucketPort, ByteRange, ObjectHead, PutCondition } from '../../../src/ports/bucket.ts';
 
 interface StoredObject {
   head: ObjectHead;

@@ -1,5 +1,5 @@
 import { OwnError } from '../../../src/errors.ts';
-import type { ClockPort } from '../../../src/ports/ports.ts';
+import type { ClockPort } from '../../../src/ports/platform.ts';
 
 interface Timer {
   atMs: number;

@@ -1,6 +1,6 @@
 import { emailPattern as table } from '../../../schemas/email_pattern.ts';
 import type { CatalogSettings } from '../../../src/config.ts';
-import type { LiveFile } from '../../../src/contract/source.ts';
+import type { LiveFile } from '../../../src/contract/tables.ts';
 import { messageOf, OwnError } from '../../../src/errors.ts';
 import { Committer } from '../../../src/iceberg/committer/committer.ts';
 import type { CommitterPorts } from '../../../src/iceberg/committer/ports.ts';

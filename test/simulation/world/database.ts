@@ -1,7 +1,8 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
-import type { D1Port, SqlValue } from '../../../src/ports/ports.ts';
+import type { D1Port } from '../../../src/ports/platform.ts';
+import type { SqlValue } from '../../../src/ports/sql.ts';
 
 const MIGRATIONS = path.resolve(import.meta.dirname, '../../../migrations');
 

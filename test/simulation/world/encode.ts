@@ -3,7 +3,7 @@ import type { Table, Value } from '../../../schemas/table.ts';
 import { openDataFile } from '../../../src/parquet/encode.ts';
 import { readFooter } from '../../../src/parquet/footer.ts';
 import { openRows } from '../../../src/parquet/read.ts';
-import type { DataFileEncoder, DataFileFooter, EncodePort } from '../../../src/ports/ports.ts';
+import type { DataFileEncoder, DataFileFooter, EncodePort } from '../../../src/ports/data-file.ts';
 import { readWithHyparquet } from '../../parquet/readers.ts';
 
 /** An encoder and what reads its files back: rows in file order, values in column order. */

@@ -1,5 +1,5 @@
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
-import type { SqlPort } from '../../../src/ports/ports.ts';
+import type { SqlPort } from '../../../src/ports/sql.ts';
 import { guardSql } from '../../../src/ports/sql-guard.ts';
 
 /** Prepared statements kept; a program has fewer, unless it builds them from values. */

@@ -1,5 +1,5 @@
-import type { Ticket } from '../../../src/engine/journal/parked.ts';
-import type { Admitted, HandedBack, LoadPort } from '../../../src/ports/ports.ts';
+import type { LoadPort } from '../../../src/ports/loader.ts';
+import type { Admitted, HandedBack, Ticket } from '../../../src/ports/queues.ts';
 import { bringTickets } from '../../../src/queues/tickets.ts';
 import { loadPort } from './ports.ts';
 import type { World } from './world.ts';

@@ -1,4 +1,4 @@
-import type { SqlPort, SqlValue } from '../../../src/ports/ports.ts';
+import type { SqlPort, SqlValue } from '../../../src/ports/sql.ts';
 
 type Rows = Record<string, SqlValue>[];
 

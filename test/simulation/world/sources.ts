@@ -3,7 +3,8 @@ import { githubRepo } from '../../../schemas/github_repo.ts';
 import { npmPackage } from '../../../schemas/npm_package.ts';
 import type { Row, Table } from '../../../schemas/table.ts';
 import { CursorError, OwnError, UpstreamError } from '../../../src/errors.ts';
-import type { Change, Loaded, Source, Visit as Visited } from '../../../src/sources/source.ts';
+import type { Change, Loaded, Visit as Visited } from '../../../src/ports/change.ts';
+import type { Source } from '../../../src/sources/source.ts';
 import { DOCUMENT_HOST, FEED_HOST, type Upstream, type Visit } from './upstream.ts';
 
 /** How the simulated sources are set. Times are milliseconds. */
@@ -33,7 +34,10 @@ export const coalescing: SourceKind = (upstream, visit) => ({
     const since = Number(cursor);
     const { results, lastSeq, head } = await upstream.page(since, { limit: settings.pageChanges, visit });
     const changes = results.map(({ key, seq, revision, deleted }) => ({
-      ...{ key, place: String(seq), deleted, revision },
+      key,
+      place: String(seq),
+      deleted,
+      revision,
       skip: key.startsWith('internal:') ? ('internal-document' as const) : null,
     }));
     return {
@@ -82,7 +86,11 @@ export const pages: SourceKind = (upstream, visit) => ({
     const page = await upstream.wholePage(Number(cursor), visit);
     const next = page ? Number(cursor) + 1 : Number(cursor);
     const changes = (page ?? []).map((key, index) => ({
-      ...{ key, place: `${cursor}:${index}`, deleted: false, revision: null, skip: null },
+      key,
+      place: `${cursor}:${index}`,
+      deleted: false,
+      revision: null,
+      skip: null,
     }));
     const head = upstream.pages.length;
     return { changes, cursor: String(next), head: String(head), atHead: next >= head, belowCursor: false };
@@ -118,9 +126,12 @@ export const agenda: SourceKind = (upstream, visit) => ({
   resumable: true,
   start: async () => '0',
   pace: ({ pollMs, requestsPerSecond, hostRequestsPerSecond = 5, hostRequestsPerSecondMax = 5 }) => ({
-    ...{ pollMs, settleMs: 0, hosts: { [FEED_HOST]: { requestsPerSecond, burst: 5 } } },
+    pollMs,
+    settleMs: 0,
+    hosts: { [FEED_HOST]: { requestsPerSecond, burst: 5 } },
     others: {
-      ...{ requestsPerSecond: hostRequestsPerSecondMax, startRequestsPerSecond: hostRequestsPerSecond },
+      requestsPerSecond: hostRequestsPerSecondMax,
+      startRequestsPerSecond: hostRequestsPerSecond,
       burst: 1,
     },
   }),
@@ -154,8 +165,13 @@ export const agenda: SourceKind = (upstream, visit) => ({
       rows: [profileOf('upsert', key, bio)],
       revision: null,
       seen: {
-        ...{ found: true, always: false, partial: half !== null && second === null, mainDigest },
-        ...{ digest: `${mainDigest}+${second ?? ''}`, alsoHost: half?.host ?? null, facts: { text: answer.text } },
+        found: true,
+        always: false,
+        partial: half !== null && second === null,
+        mainDigest,
+        digest: `${mainDigest}+${second ?? ''}`,
+        alsoHost: half?.host ?? null,
+        facts: { text: answer.text },
       },
     };
   },
@@ -168,8 +184,13 @@ export function nextLook({ nowMs, outcome, times, changed, notBeforeMs }: Visite
 }
 
 const GONE = {
-  ...{ found: false, always: false, partial: false, digest: 'gone', mainDigest: 'gone' },
-  ...{ alsoHost: null, facts: {} },
+  found: false,
+  always: false,
+  partial: false,
+  digest: 'gone',
+  mainDigest: 'gone',
+  alsoHost: null,
+  facts: {},
 };
 
 function profileOf(op: 'upsert' | 'delete', username: string, bio: string | null) {

@@ -1,5 +1,5 @@
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
-import type { SqlPort, SqlValue } from '../../../src/ports/ports.ts';
+import type { SqlPort, SqlValue } from '../../../src/ports/sql.ts';
 import { guardSql } from '../../../src/ports/sql-guard.ts';
 import { RememberedSql } from './remembered.ts';
 

@@ -1,6 +1,6 @@
 import { OwnError, type ParkReason, UpstreamError } from '../../../src/errors.ts';
-import type { HostTally, Permit, StatusClass } from '../../../src/ports/ports.ts';
-import type { KeyPage, Servers } from '../../../src/sources/source.ts';
+import type { KeyPage, Servers } from '../../../src/ports/change.ts';
+import type { HostTally, Permit, StatusClass } from '../../../src/ports/hosts.ts';
 import type { VirtualClock } from './clock.ts';
 
 export const FEED_HOST = 'feed.test';
@@ -194,8 +194,13 @@ export class Upstream {
 }
 
 const EMPTY_TALLY = {
-  ...{ requests: 0, statuses: { '2xx': 0, '3xx': 0, '4xx': 0, '5xx': 0, none: 0 } },
-  ...{ notModified: 0, throttled: 0, errors: 0, refused: 0, retryAfterMs: null },
+  requests: 0,
+  statuses: { '2xx': 0, '3xx': 0, '4xx': 0, '5xx': 0, none: 0 },
+  notModified: 0,
+  throttled: 0,
+  errors: 0,
+  refused: 0,
+  retryAfterMs: null,
 };
 
 /** How an upstream with this fault answers; what is wrong with a document comes with a status of 200. */

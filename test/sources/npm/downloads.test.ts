@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import type { Change } from '../../../src/ports/change.ts';
 import type { Downloads } from '../../../src/sources/npm/downloads.ts';
 import { type NpmSettings, npm } from '../../../src/sources/npm/npm.ts';
-import type { Change } from '../../../src/sources/source.ts';
 import { load, runStep } from '../step.ts';
 import { answering, changeOf, replayOf } from './upstream.ts';
 

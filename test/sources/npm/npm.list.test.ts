@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { UpstreamError } from '../../../src/errors.ts';
+import type { KeyPage } from '../../../src/ports/change.ts';
 import { type NpmSettings, npm } from '../../../src/sources/npm/npm.ts';
-import type { KeyPage } from '../../../src/sources/source.ts';
 import { runStep } from '../step.ts';
 import { answering, replayOf } from './upstream.ts';
 

@@ -1,7 +1,7 @@
 import { afterEach } from 'vitest';
+import type { Change } from '../../../src/ports/change.ts';
 import { type NpmSettings, npm } from '../../../src/sources/npm/npm.ts';
 import { type Replay, type ReplayOptions, startReplay } from '../../../src/sources/npm/stand-in/stand-in.ts';
-import type { Change } from '../../../src/sources/source.ts';
 import { type Loopback, startLoopback } from '../upstream/loopback.ts';
 
 const open: (Replay | Loopback)[] = [];

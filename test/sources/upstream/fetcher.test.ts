@@ -76,8 +76,14 @@ describe('a status', () => {
     expect(waits).toEqual([0, 3_600_000, 60_000, null]);
     expect(fetcher.tallies()).toEqual([
       {
-        ...{ host: server.host, requests: 4, statuses: { ...NO_STATUS, '4xx': 2, '5xx': 2 } },
-        ...{ notModified: 0, throttled: 3, errors: 1, refused: 0, retryAfterMs: 3_600_000 },
+        host: server.host,
+        requests: 4,
+        statuses: { ...NO_STATUS, '4xx': 2, '5xx': 2 },
+        notModified: 0,
+        throttled: 3,
+        errors: 1,
+        refused: 0,
+        retryAfterMs: 3_600_000,
       },
     ]);
   });

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { afterEach, expect } from 'vitest';
 import { z } from 'zod';
 import { UpstreamError } from '../../../src/errors.ts';
-import type { Permit } from '../../../src/ports/ports.ts';
+import type { Permit } from '../../../src/ports/hosts.ts';
 import { createFetcher, type FetcherOptions } from '../../../src/sources/upstream/fetcher.ts';
 import { type Loopback, startLoopback } from './loopback.ts';
 

@@ -39,7 +39,13 @@ describe('a server that is asked for text', () => {
     expect(server.questions).toEqual(['example.test\r\n']);
     expect(tallies()).toEqual([
       {
-        ...{ host: HOST, requests: 1, notModified: 0, throttled: 0, errors: 0, refused: 0, retryAfterMs: null },
+        host: HOST,
+        requests: 1,
+        notModified: 0,
+        throttled: 0,
+        errors: 0,
+        refused: 0,
+        retryAfterMs: null,
         statuses: { '2xx': 1, '3xx': 0, '4xx': 0, '5xx': 0, none: 0 },
       },
     ]);

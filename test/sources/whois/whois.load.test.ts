@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { UpstreamError } from '../../../src/errors.ts';
-import type { Loaded } from '../../../src/sources/source.ts';
+import type { Loaded } from '../../../src/ports/change.ts';
 import { WHOIS_RECORDINGS } from '../../../src/sources/whois/stand-in/registrations.ts';
 import { whois } from '../../../src/sources/whois/whois.ts';
 import { load } from '../step.ts';
@@ -33,7 +33,10 @@ describe('a domain of a thin registry', () => {
     ]);
     expect(dataOf(loaded)).toEqual({ registry, registrar, redacted: [], registrar_missing: null });
     expect(loaded.seen).toMatchObject({
-      ...{ found: true, partial: false, always: false, alsoHost: new URL(replay.origins.registrar).host },
+      found: true,
+      partial: false,
+      always: false,
+      alsoHost: new URL(replay.origins.registrar).host,
       facts: { expiry: '2026-12-03T04:00:00Z', statuses: ['clientTransferProhibited'] },
     });
     expect(replay.requests['registry-a'].recent).toMatchObject([{ path: '/domain/orchard-example.com', status: 200 }]);
@@ -121,7 +124,8 @@ describe('a registry', () => {
   it('is asked for the A-labels of a name, however it was written', async () => {
     const { replay, visit } = await worldOf();
     expect(rowOf(await visit('BÜCHER-beispiel.com'))).toMatchObject({
-      ...{ domain: 'xn--bcher-beispiel-gsb.com', registrant_organization: 'Bücher Beispiel GmbH' },
+      domain: 'xn--bcher-beispiel-gsb.com',
+      registrant_organization: 'Bücher Beispiel GmbH',
     });
     expect(replay.requests['registry-a'].count('/domain/xn--bcher-beispiel-gsb.com')).toBe(1);
   });
@@ -199,7 +203,10 @@ describe('the Loader', () => {
     expect(answer).toMatchObject({
       ok: true,
       value: [
-        ...[{ kind: 'rows' }, { kind: 'rows' }, { kind: 'rows' }, { kind: 'rows', seen: { found: false } }],
+        { kind: 'rows' },
+        { kind: 'rows' },
+        { kind: 'rows' },
+        { kind: 'rows', seen: { found: false } },
         { kind: 'park', reason: 'not-json' },
       ],
     });
@@ -212,8 +219,10 @@ describe('the Loader', () => {
     ]);
     const hosts = answer.hosts.map(({ host, requests }) => [host, requests]);
     expect(Object.fromEntries(hosts)).toEqual({
-      ...{ [new URL(replay.origins['registry-a']).host]: 3, [new URL(replay.origins['registry-b']).host]: 1 },
-      ...{ [new URL(replay.origins.registrar).host]: 1, it: 1 },
+      [new URL(replay.origins['registry-a']).host]: 3,
+      [new URL(replay.origins['registry-b']).host]: 1,
+      [new URL(replay.origins.registrar).host]: 1,
+      it: 1,
     });
   });
 

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import type { Change } from '../../../src/sources/source.ts';
+import type { Change } from '../../../src/ports/change.ts';
 import { serve } from '../upstream/fetcher.ts';
 import { loadAll, loadingOf, worldOf } from './world.ts';
 
@@ -29,7 +29,11 @@ it('one registry that answers too late and one that bans slow no other down', as
   const changes = Array.from({ length: VISITS }, (_, n) =>
     [slow, banning, healthy].map(
       ({ url }, server): Change => ({
-        ...{ key: `visit-${n}-${server}.com`, place: `${n}-${server}`, deleted: false, revision: null, skip: null },
+        key: `visit-${n}-${server}.com`,
+        place: `${n}-${server}`,
+        deleted: false,
+        revision: null,
+        skip: null,
         server: `${url}/`,
       }),
     ),

@@ -1,6 +1,7 @@
 import { afterEach } from 'vitest';
 import { type Loading, loadStep } from '../../../src/loader/steps.ts';
-import type { Change, Loaded, Source } from '../../../src/sources/source.ts';
+import type { Change, Loaded } from '../../../src/ports/change.ts';
+import type { Source } from '../../../src/sources/source.ts';
 import type { FetcherOptions } from '../../../src/sources/upstream/fetcher.ts';
 import {
   type RdapReplay,
@@ -47,7 +48,9 @@ export async function worldOf(
     ...fields,
   });
   return {
-    ...{ replay, settings, change },
+    replay,
+    settings,
+    change,
     visit: (domain, fields) => load(whois, settings, change(domain, fields), { timer }),
   };
 }
@@ -55,7 +58,11 @@ export async function worldOf(
 /** The Loader with a bucket in memory; any host is granted a slot at once. */
 export function loadingOf({ settings }: Pick<World, 'settings'>): Loading & { bucket: LoaderBucket } {
   return {
-    ...{ source: whois as unknown as Source, settings, contact: 'tests', bucket: new LoaderBucket(), connect },
+    source: whois as unknown as Source,
+    settings,
+    contact: 'tests',
+    bucket: new LoaderBucket(),
+    connect,
     permit: async host => ({ host, count: 1, startAtMs: 0, intervalMs: 0 }),
     now: () => Date.now(),
   };
@@ -70,9 +77,14 @@ export function loadAll(
   const startAtMs = Date.now();
   const asks = Object.entries(loading.source.requests('load', changes, loading.settings));
   return loadStep(loading, {
-    ...{ changes, prepared: null, afresh: true, large: false },
+    changes,
+    prepared: null,
+    afresh: true,
+    large: false,
     permits: asks.map(([host, count]) => ({ host, count, startAtMs, intervalMs })),
-    ...{ budgetBytes: 1024 * 1024, knownBytes: changes.map(() => 1), rowBytesMax: 8 * 1024 * 1024 },
+    budgetBytes: 1024 * 1024,
+    knownBytes: changes.map(() => 1),
+    rowBytesMax: 8 * 1024 * 1024,
     deadlineAtMs: startAtMs + ms,
   });
 }

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Answer } from '../../stand-in/faults.ts';
+import { toBytes } from '../../stand-in/server.ts';
 import {
   type Downloads,
   type HandMade,
@@ -159,9 +160,4 @@ function readAnswer(folder: string, recorded: RecordedAnswer, origin: string): A
 /** The text as it stands between the quotes of a JSON string. */
 function inJson(text: string): string {
   return JSON.stringify(text).slice(1, -1);
-}
-
-/** The bytes of a body given as text or bytes. */
-export function toBytes(body: string | Uint8Array | undefined): Uint8Array {
-  return typeof body === 'string' ? new TextEncoder().encode(body) : (body ?? new Uint8Array());
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { UpstreamError } from '../../../errors.ts';
-import type { Servers, SourceContext } from '../../source.ts';
+import type { Servers } from '../../../ports/change.ts';
+import type { SourceContext } from '../../source.ts';
 
 const HOUR = 3_600_000;
 

@@ -9,8 +9,20 @@ const CHECKED = 'last update of rdap database';
 
 /** Lists without an order. Others, as a property of a card, have one. */
 const SETS = [
-  ...['status', 'events', 'nameservers', 'entities', 'roles', 'publicIds', 'dsData', 'keyData', 'redacted', 'v4', 'v6'],
-  ...['variants', 'variantNames', 'properties'],
+  'status',
+  'events',
+  'nameservers',
+  'entities',
+  'roles',
+  'publicIds',
+  'dsData',
+  'keyData',
+  'redacted',
+  'v4',
+  'v6',
+  'variants',
+  'variantNames',
+  'properties',
 ];
 
 /** No answer is nested this deep; what lies deeper makes no difference. */

@@ -1,8 +1,8 @@
 import type { AddressInfo } from 'node:net';
 import { createServer, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { toBytes } from '../../npm/stand-in/documents.ts';
 import type { Answer } from '../../stand-in/faults.ts';
+import { toBytes } from '../../stand-in/server.ts';
 
 /** A server that answers one line with a text, as WHOIS does (RFC 3912). */
 export interface TextServer {

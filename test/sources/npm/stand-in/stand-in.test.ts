@@ -55,7 +55,8 @@ test('the list has names that are not deleted, in the order of their bytes, from
     .filter(row => !row.deleted)
     .sort((a, b) => Buffer.from(a.id).compare(Buffer.from(b.id)));
   expect(all).toEqual({
-    ...{ total_rows: expected.length, offset: 0 },
+    total_rows: expected.length,
+    offset: 0,
     rows: expected.map(({ id, changes }) => ({ id, key: id, value: { rev: changes[0]!.rev } })),
   });
   const { id } = expected[7]!;

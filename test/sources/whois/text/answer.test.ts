@@ -107,29 +107,39 @@ describe('the stable text', () => {
 
 describe('a text that there is no such domain', () => {
   it.each([
-    ...['No match for domain "EXAMPLE-ONE.COM".', 'NOT FOUND', 'No Data Found', 'Domain not found.', '%% No match'],
-    ...['No entries found.', 'Domain example-one.com is available for registration', 'Status: free', '% nothing found'],
-    ...[
-      'example-one.com is free',
-      'The queried object does not exist',
-      'No Object Found',
-      'Not found: example-one.com',
-    ],
-    ...['The domain has not been registered.', 'Domain Name: example-one.com\nDomain Status: No Object Found'],
-    ...['Domain: example-one.com\nStatus: AVAILABLE', 'the above domain name is not registered to KRNIC'.slice(4)],
+    'No match for domain "EXAMPLE-ONE.COM".',
+    'NOT FOUND',
+    'No Data Found',
+    'Domain not found.',
+    '%% No match',
+    'No entries found.',
+    'Domain example-one.com is available for registration',
+    'Status: free',
+    '% nothing found',
+    'example-one.com is free',
+    'The queried object does not exist',
+    'No Object Found',
+    'Not found: example-one.com',
+    'The domain has not been registered.',
+    'Domain Name: example-one.com\nDomain Status: No Object Found',
+    'Domain: example-one.com\nStatus: AVAILABLE',
+    'the above domain name is not registered to KRNIC'.slice(4),
   ])('is %j', text => {
     expect(foundIn(text)).toBe(false);
   });
 
   it.each([
-    ...['More information is available at https://whois.example', 'Status: NOT AVAILABLE', 'Domain: example-one.com'],
-    ...[
-      'We do not match names.',
-      'This service is free of charge',
-      'The registrar was not reached',
-      'other.com is free',
-    ],
-    ...['<html><body>Not here</body></html>', 'null', '{"found":false}', '% Terms\n%\n'],
+    'More information is available at https://whois.example',
+    'Status: NOT AVAILABLE',
+    'Domain: example-one.com',
+    'We do not match names.',
+    'This service is free of charge',
+    'The registrar was not reached',
+    'other.com is free',
+    '<html><body>Not here</body></html>',
+    'null',
+    '{"found":false}',
+    '% Terms\n%\n',
   ])('is not %j', text => {
     expect(errorOf(text)).toMatchObject({ reason: 'wrong-shape' });
   });
@@ -142,34 +152,30 @@ describe('a text that there is no such domain', () => {
 
 describe('a text that turns the caller away', () => {
   it.each([
-    ...[
-      'Query rate limit exceeded',
-      'ERROR: Quota exceeded',
-      'Number of allowed queries exceeded.',
-      'Please try again later.',
-    ],
-    ...[
-      '%ERROR:201: access denied for 192.0.2.1',
-      'You have been blocked.',
-      'Too many connections',
-      'Look up quota exceeded',
-    ],
-    ...[
-      'Your IP address has exceeded the number of\nqueries it is allowed',
-      'You are being rate limited',
-      'Limit exceeded',
-    ],
-    ...['You have exceeded the maximum allowable number of whois lookups. You will be let in tomorrow.'],
-    ...['Your request has been denied: maximum number of queries reached'],
+    'Query rate limit exceeded',
+    'ERROR: Quota exceeded',
+    'Number of allowed queries exceeded.',
+    'Please try again later.',
+    '%ERROR:201: access denied for 192.0.2.1',
+    'You have been blocked.',
+    'Too many connections',
+    'Look up quota exceeded',
+    'Your IP address has exceeded the number of\nqueries it is allowed',
+    'You are being rate limited',
+    'Limit exceeded',
+    'You have exceeded the maximum allowable number of whois lookups. You will be let in tomorrow.',
+    'Your request has been denied: maximum number of queries reached',
   ])('is %j', text => {
     expect(errorOf(text)).toMatchObject({ reason: 'http-429', status: 429 });
     expect(refusalOf(text)).toBeInstanceOf(UpstreamError);
   });
 
   it.each([
-    ...['If the limit is exceeded, access is denied.', 'Whoever exceeds the quota may be blocked.'],
-    ...['You must not exceed the limit of\nqueries; when your quota is exceeded try again later.'],
-    ...['Registrations are limited to two years', 'There is no limit'],
+    'If the limit is exceeded, access is denied.',
+    'Whoever exceeds the quota may be blocked.',
+    'You must not exceed the limit of\nqueries; when your quota is exceeded try again later.',
+    'Registrations are limited to two years',
+    'There is no limit',
   ])('is not %j', text => {
     expect(errorOf(text)).toMatchObject({ reason: 'wrong-shape' });
   });
@@ -280,9 +286,18 @@ function checkAnswer({ found, facts, redacted, stable }: ReturnType<typeof readW
 
 it('is read in a time that grows with its length only', () => {
   const hostile = [
-    ...[' '.repeat(500_000), ' :'.repeat(200_000), '['.repeat(500_000), '1'.repeat(500_000), 'a.'.repeat(250_000)],
-    ...['Registrant: x\n\n'.repeat(40_000), 'nic-hdl: x\n\n'.repeat(40_000), 'no match '.repeat(50_000)],
-    ...['limit '.repeat(80_000), 'Registrar:\n\n'.repeat(40_000), '\n'.repeat(500_000), `${'('.repeat(200_000)}http:`],
+    ' '.repeat(500_000),
+    ' :'.repeat(200_000),
+    '['.repeat(500_000),
+    '1'.repeat(500_000),
+    'a.'.repeat(250_000),
+    'Registrant: x\n\n'.repeat(40_000),
+    'nic-hdl: x\n\n'.repeat(40_000),
+    'no match '.repeat(50_000),
+    'limit '.repeat(80_000),
+    'Registrar:\n\n'.repeat(40_000),
+    '\n'.repeat(500_000),
+    `${'('.repeat(200_000)}http:`,
   ];
   for (const text of hostile) {
     const startedMs = performance.now();

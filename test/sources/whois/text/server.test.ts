@@ -21,15 +21,22 @@ describe('the server of a top-level domain', () => {
   });
 
   it.each([
-    ...['192.0.2.1', '127.0.0.1:43', '[2001:db8::1]', 'localhost', 'whois', 'https://whois.example', 'whois.example/x'],
-    ...[
-      '-whois.example',
-      'whois..example',
-      'who_is.example',
-      `${'a'.repeat(64)}.example`,
-      `${'a.'.repeat(130)}example`,
-    ],
-    ...['whois.example:25', 'user@whois.example', 'whois.exämple', '1.2'],
+    '192.0.2.1',
+    '127.0.0.1:43',
+    '[2001:db8::1]',
+    'localhost',
+    'whois',
+    'https://whois.example',
+    'whois.example/x',
+    '-whois.example',
+    'whois..example',
+    'who_is.example',
+    `${'a'.repeat(64)}.example`,
+    `${'a.'.repeat(130)}example`,
+    'whois.example:25',
+    'user@whois.example',
+    'whois.exämple',
+    '1.2',
   ])('is none where %s stands for it', server => {
     expect(serverOf(`whois: ${server}\n`)).toBeNull();
   });

@@ -1,0 +1,16 @@
+import { type ErrorKind, OwnError } from '../../errors.ts';
+import type { LoadFailure } from '../../ports/loader.ts';
+
+const KIND_OF_FAILURE: Record<LoadFailure['kind'], ErrorKind> = {
+  unreachable: 'upstream-unreachable',
+  throttled: 'upstream-throttled',
+  status: 'upstream-status',
+  shape: 'upstream-shape',
+  cursor: 'cursor-refused',
+  own: 'loader-failed',
+};
+
+/** A Loader step's failure as the error that ends this step of the run. */
+export function failureError({ kind, message, retryAfterMs }: LoadFailure): OwnError {
+  return new OwnError(KIND_OF_FAILURE[kind], message, retryAfterMs);
+}
