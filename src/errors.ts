@@ -54,8 +54,8 @@ export type ErrorKind =
  * What an upstream did instead of answering: the reason a change is parked under, or a page is asked for again.
  * `retryAfterMs` is the upstream's own floor for the next attempt. Carries no value of any row.
  */
-export class UpstreamError extends Error {
-  override readonly name = 'UpstreamError';
+export class ChangeError extends Error {
+  override readonly name = 'ChangeError';
   readonly reason: ParkReason | 'unreachable';
   readonly status: number | null;
   readonly retryAfterMs: number | null;
@@ -83,8 +83,8 @@ export class SettingError extends Error {
 }
 
 /** A failure of one of our own parts: fails the slice, never parks a change. */
-export class OwnError extends Error {
-  override readonly name = 'OwnError';
+export class StepError extends Error {
+  override readonly name = 'StepError';
   readonly kind: ErrorKind;
   readonly retryAfterMs: number | null;
 

@@ -1,5 +1,5 @@
 import { LIMITS } from '../config.ts';
-import { OwnError } from '../errors.ts';
+import { StepError } from '../errors.ts';
 import type { ClockPort, WakePort } from '../ports/platform.ts';
 
 /** What one run may still do: its time, its Loader calls, and the alarm that stands in for it when it dies. */
@@ -62,6 +62,6 @@ export class Run {
   }
 
   #checkAbandoned(): void {
-    if (this.#abandoned) throw new OwnError('deadline', 'run: expected nothing to go on after its end');
+    if (this.#abandoned) throw new StepError('deadline', 'run: expected nothing to go on after its end');
   }
 }

@@ -1,5 +1,5 @@
 import { LIMITS } from '../config.ts';
-import { type ErrorKind, messageOf, OwnError } from '../errors.ts';
+import { type ErrorKind, messageOf, StepError } from '../errors.ts';
 import { policyOf } from '../failure-policy.ts';
 import type { ClockPort, LogPort } from '../ports/platform.ts';
 import { backoffMs } from './backoff.ts';
@@ -67,7 +67,7 @@ export class Steps {
   fail(step: string, error: unknown): void {
     const nowMs = this.#clock.now();
     const { kind, retryAfterMs } =
-      error instanceof OwnError ? error : { kind: 'internal' as const, retryAfterMs: null };
+      error instanceof StepError ? error : { kind: 'internal' as const, retryAfterMs: null };
     const failures = (this.#faults.fault(step)?.failures ?? 0) + 1;
     const { action, hint } = policyOf(kind);
     const stalls = action === 'stop';

@@ -1,7 +1,7 @@
 import { Run } from '../alarm/run.ts';
 import { Steps } from '../alarm/steps.ts';
 import { LIMITS, type RetryPace } from '../config.ts';
-import { OwnError } from '../errors.ts';
+import { StepError } from '../errors.ts';
 import type { Permit } from '../ports/hosts.ts';
 import type { Ports } from '../ports/ports.ts';
 import type { HandedBack, Ticket } from '../ports/queues.ts';
@@ -192,7 +192,7 @@ export class Engine {
   checkRoom(): void {
     const bytes = this.journal.state.packedBytes();
     if (bytes <= LIMITS.journalBytesMax) return;
-    throw new OwnError('journal-full', `journal: expected at most ${LIMITS.journalBytesMax} bytes, got ${bytes}`);
+    throw new StepError('journal-full', `journal: expected at most ${LIMITS.journalBytesMax} bytes, got ${bytes}`);
   }
 
   /** A source most of whose recent changes failed asks its upstream no more for a while: it would be for nothing. */
@@ -203,7 +203,7 @@ export class Engine {
     const { changes, parked } = this.journal.state.changesSince(minute - LIMITS.failingWindowMinutes);
     if (changes < LIMITS.failingChangesMin || parked / changes <= LIMITS.failingShareMax) return;
     const expected = `at most ${LIMITS.failingShareMax * 100} % parked`;
-    throw new OwnError(
+    throw new StepError(
       'upstream-failing',
       `recent changes: expected ${expected}, got ${parked} of ${changes}`,
       LIMITS.probeMs,

@@ -1,4 +1,4 @@
-import { OwnError } from '../errors.ts';
+import { StepError } from '../errors.ts';
 import type { BucketPort, ObjectHead, PutCondition, UploadPort } from '../ports/bucket.ts';
 
 /** Custom metadata of what is replaced by newer versions of itself. Times are milliseconds as text. */
@@ -17,7 +17,7 @@ export interface Newest {
 
 /**
  * Puts an object unless the one under its key was fetched later or has a higher revision. Harmless to repeat, and to
- * run twice at once. Throws `OwnError` `bucket-failed`.
+ * run twice at once. Throws `StepError` `bucket-failed`.
  */
 export async function putNewest(
   bucket: BucketPort,
@@ -33,7 +33,7 @@ export async function putNewest(
     const onlyIf: PutCondition = head === null ? { absent: true } : { etag: head.etag };
     if ((await bucket.put(key, [bytes], { onlyIf, metadata, contentType })) !== null) return 'put';
   }
-  throw new OwnError(
+  throw new StepError(
     'bucket-failed',
     `bucket put: expected to win within ${PUT_NEWEST_ATTEMPTS_MAX} attempts, lost each to another writer`,
   );
@@ -43,7 +43,7 @@ export async function putNewest(
  * Begins an object in parts that `complete` puts unless the one under its key is newer then, as `putNewest` does. The
  * bucket has no condition on completing, so the head is read right before: who puts a newer one in the time of that one
  * call loses it, until the next load of the key. A second key and a conditional copy would close the gap, but write each
- * document twice and leave the first when the copy is interrupted. Throws `OwnError` `bucket-failed`.
+ * document twice and leave the first when the copy is interrupted. Throws `StepError` `bucket-failed`.
  */
 export async function uploadNewest(
   bucket: Pick<BucketPort, 'head'> & UploadPort,

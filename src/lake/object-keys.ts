@@ -1,6 +1,6 @@
 import type { Table } from '../../schemas/table.ts';
 import { LIMITS } from '../config.ts';
-import { UpstreamError } from '../errors.ts';
+import { ChangeError } from '../errors.ts';
 
 /** LSNs are as wide as the largest safe integer, so that keys sort like numbers. */
 const LSN_DIGITS = 16;
@@ -42,14 +42,14 @@ export function nameFromSegment(segment: string): string {
   );
 }
 
-/** Where a raw document of an item is: one object for each file of it, the newest. Throws `UpstreamError` `key-too-long`. */
+/** Where a raw document of an item is: one object for each file of it, the newest. Throws `ChangeError` `key-too-long`. */
 export function rawKey(prefix: string, name: string, file = 'latest.json'): string {
   return checkLength(`${prefix}/raw/${segmentOf(name)}/${file}`);
 }
 
 /**
  * Where the metadata JSON of the day of a load is, by UTC date. `name` holds the table's key columns in order, each a
- * segment of its own. Throws `UpstreamError` `key-too-long`.
+ * segment of its own. Throws `ChangeError` `key-too-long`.
  */
 export function metadataKey(table: Prefixed, dateMs: number, name: string | readonly string[]): string {
   const { year, month, day } = dateOf(dateMs);
@@ -126,5 +126,5 @@ function dateOf(atMs: number): { year: string; month: string; day: string } {
 function checkLength(key: string): string {
   const bytes = new TextEncoder().encode(key).byteLength;
   if (bytes <= LIMITS.keyBytesMax) return key;
-  throw new UpstreamError('key-too-long', `lake key: expected at most ${LIMITS.keyBytesMax} bytes, got ${bytes}`);
+  throw new ChangeError('key-too-long', `lake key: expected at most ${LIMITS.keyBytesMax} bytes, got ${bytes}`);
 }

@@ -1,6 +1,6 @@
 import type { Row, Table } from '../../schemas/table.ts';
 import { LIMITS } from '../config.ts';
-import { UpstreamError } from '../errors.ts';
+import { ChangeError } from '../errors.ts';
 
 /**
  * The row within `LIMITS.rowBytesMax` of JSON. A larger one loses its largest optional columns, one after the other,
@@ -19,7 +19,7 @@ export function fitRow(table: Table, row: Row): Row {
       fitted.data = JSON.stringify({ omitted, reason: `the row was over ${LIMITS.rowBytesMax} bytes` });
     if (bytesOf(fitted) <= LIMITS.rowBytesMax) return fitted;
   }
-  throw new UpstreamError(
+  throw new ChangeError(
     'row-too-large',
     `${table.name} row: expected at most ${LIMITS.rowBytesMax} bytes, got ${bytesOf(row)}`,
   );

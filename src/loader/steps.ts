@@ -1,6 +1,6 @@
 import { keyOf, tableNamed } from '../../schemas/index.ts';
 import { LIMITS } from '../config.ts';
-import { CursorError, messageOf, OwnError, UpstreamError } from '../errors.ts';
+import { ChangeError, CursorError, messageOf, StepError } from '../errors.ts';
 import { putNewest, uploadNewest } from '../lake/newest.ts';
 import { metadataKey, rawKey } from '../lake/object-keys.ts';
 import type { BucketPort, UploadPort } from '../ports/bucket.ts';
@@ -119,8 +119,8 @@ async function step<T>(
 function failureOf(error: unknown): LoadFailure | null {
   const message = messageOf(error);
   if (error instanceof CursorError) return { kind: 'cursor', message, retryAfterMs: null };
-  if (error instanceof OwnError) return { kind: 'own', message, retryAfterMs: error.retryAfterMs };
-  if (!(error instanceof UpstreamError)) return null;
+  if (error instanceof StepError) return { kind: 'own', message, retryAfterMs: error.retryAfterMs };
+  if (!(error instanceof ChangeError)) return null;
   const { reason, retryAfterMs } = error;
   if (isThrottled(error)) return { kind: 'throttled', message, retryAfterMs };
   if (reason === 'unreachable' || reason === 'timeout' || reason === 'truncated')
@@ -246,8 +246,8 @@ class Load {
 
   #refusal(error: unknown, change: Change): LoadOutcome {
     if (error instanceof LargeDocument) return { kind: 'deferred', reason: 'large' };
-    if (error instanceof OwnError && error.kind === 'deadline') return { kind: 'deferred', reason: 'deadline' };
-    if (!(error instanceof UpstreamError)) throw error;
+    if (error instanceof StepError && error.kind === 'deadline') return { kind: 'deferred', reason: 'deadline' };
+    if (!(error instanceof ChangeError)) throw error;
     if (isThrottled(error)) {
       this.#throttled.add(this.#hostOf(change));
       return { kind: 'deferred', reason: 'throttled' };
@@ -261,7 +261,7 @@ class Load {
   }
 }
 
-function isThrottled({ status, retryAfterMs }: UpstreamError): boolean {
+function isThrottled({ status, retryAfterMs }: ChangeError): boolean {
   return status === 429 || (status === 503 && retryAfterMs !== null);
 }
 
@@ -270,5 +270,5 @@ function checkRow(table: string, row: Loaded['rows'][number]['row']) {
   const checked = tableNamed(table).validator.safeParse(row);
   if (checked.success) return checked.data;
   const [issue] = checked.error.issues;
-  throw new UpstreamError('wrong-shape', `${table} row: ${issue?.path.join('.')}: ${issue?.message}`);
+  throw new ChangeError('wrong-shape', `${table} row: ${issue?.path.join('.')}: ${issue?.message}`);
 }

@@ -4,7 +4,7 @@ import type { SkipReason } from '../errors.ts';
 /** One upstream item to load. `place` is its own resume point in the feed, as text. */
 export interface Change {
   key: string;
-  place: string;
+  cursor: string;
   /** The feed says the item was deleted. */
   deleted: boolean;
   /** The revision the feed announced, as a count that rises; null where the feed has none. */

@@ -9,7 +9,7 @@ export interface D1Port {
 
 export interface ClockPort {
   now(): number;
-  /** The promise's outcome, or an `OwnError` of kind `deadline` after `ms`; what was begun may still end later. */
+  /** The promise's outcome, or an `StepError` of kind `deadline` after `ms`; what was begun may still end later. */
   within<T>(work: Promise<T>, ms: number, subject: string): Promise<T>;
   /** Lets whoever waits for this object have a turn. */
   turn(): Promise<void>;
@@ -23,7 +23,7 @@ export interface WakePort {
 }
 
 /**
- * The streams that tables are sent to, by the name of their binding. Throws `OwnError`: `stream-refused` where the stream
+ * The streams that tables are sent to, by the name of their binding. Throws `StepError`: `stream-refused` where the stream
  * takes no such record, `stream-failed` for anything else, with the wait it asked for.
  */
 export interface StreamPort {

@@ -36,7 +36,7 @@ export interface FetchLimits {
 }
 
 /**
- * How a source reaches its upstream. All throw `UpstreamError`; `subject` names the thing asked for in messages.
+ * How a source reaches its upstream. All throw `ChangeError`; `subject` names the thing asked for in messages.
  */
 export interface SourceContext<S> {
   settings: S;

@@ -1,5 +1,5 @@
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
-import { messageOf, OwnError } from '../errors.ts';
+import { messageOf, StepError } from '../errors.ts';
 import { openDataFile } from '../parquet/encode.ts';
 import { readFooter } from '../parquet/footer.ts';
 import { openRows } from '../parquet/read.ts';
@@ -16,7 +16,7 @@ export const clockPort = (aheadMs: number): ClockPort => ({
   within(work, ms, subject) {
     let timer: ReturnType<typeof setTimeout>;
     const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new OwnError('deadline', `${subject}: expected an end within ${ms} ms`)), ms);
+      timer = setTimeout(() => reject(new StepError('deadline', `${subject}: expected an end within ${ms} ms`)), ms);
     });
     return Promise.race([work, late]).finally(() => clearTimeout(timer));
   },
@@ -65,7 +65,7 @@ export function d1Port(db: D1Database): D1Port {
         const answers = await db.batch<Record<string, SqlValue>>(bound);
         return answers.map(answer => answer.results);
       } catch (error) {
-        throw new OwnError('database-failed', `database batch: ${messageOf(error)}`);
+        throw new StepError('database-failed', `database batch: ${messageOf(error)}`);
       }
     },
   };
@@ -77,7 +77,7 @@ export function ticketPort(queue: Queue, source: string): TicketPort {
       try {
         await queue.sendBatch(tickets.map(ticket => ({ body: { source, ...ticket } })));
       } catch (error) {
-        throw new OwnError('queue-failed', `queue send: ${messageOf(error)}`);
+        throw new StepError('queue-failed', `queue send: ${messageOf(error)}`);
       }
     },
   };
@@ -89,7 +89,7 @@ export function feedPort(queue: Queue, source: string): FeedPort {
       try {
         await queue.send({ source, target, keys } satisfies KeysMessage);
       } catch (error) {
-        throw new OwnError('queue-failed', `queue send: ${messageOf(error)}`);
+        throw new StepError('queue-failed', `queue send: ${messageOf(error)}`);
       }
     },
   };

@@ -2,7 +2,7 @@ import { DurableObject } from 'cloudflare:workers';
 import { readSettings } from '../config.ts';
 import type { IcebergStatus } from '../contract/iceberg.ts';
 import type { CatalogStub } from '../contract/objects.ts';
-import { messageOf, OwnError } from '../errors.ts';
+import { messageOf, StepError } from '../errors.ts';
 import { newSnapshotId } from '../iceberg/append/snapshot.ts';
 import { Committer } from '../iceberg/committer/committer.ts';
 import type { CommitterPorts } from '../iceberg/committer/ports.ts';
@@ -57,7 +57,7 @@ function filesPort(sources: Env['SOURCES_NS']): CommitterPorts['files'] {
       try {
         return await sources.getByName(source).liveFiles(table, after, limit);
       } catch (error) {
-        throw new OwnError('source-failed', `files of ${source}: ${messageOf(error)}`);
+        throw new StepError('source-failed', `files of ${source}: ${messageOf(error)}`);
       }
     },
   };

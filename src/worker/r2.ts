@@ -1,10 +1,10 @@
-import { OwnError } from '../errors.ts';
+import { StepError } from '../errors.ts';
 import type { CopyPort, LakeBucket, ObjectHead, PutCondition } from '../ports/bucket.ts';
 
 /** R2 lists no more than this in one answer. */
 const LIST_KEYS_MAX = 1000;
 
-/** Binds an R2 bucket. Every failure is an `OwnError` of kind `bucket-failed`. */
+/** Binds an R2 bucket. Every failure is an `StepError` of kind `bucket-failed`. */
 export function bucketPort(r2: R2Bucket): LakeBucket & CopyPort {
   return {
     ...copyPort(r2),
@@ -129,7 +129,7 @@ async function ours<T>(operation: string, call: () => Promise<T>): Promise<T> {
   try {
     return await call();
   } catch (error) {
-    throw new OwnError('bucket-failed', `bucket ${operation}: expected an answer, got ${fixedText(error)}`);
+    throw new StepError('bucket-failed', `bucket ${operation}: expected an answer, got ${fixedText(error)}`);
   }
 }
 

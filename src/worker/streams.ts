@@ -1,6 +1,6 @@
 import type { StreamRecord } from '../../schemas/stream.ts';
 import type { Table } from '../../schemas/table.ts';
-import { type ErrorKind, OwnError, SettingError } from '../errors.ts';
+import { type ErrorKind, SettingError, StepError } from '../errors.ts';
 import type { StreamPort } from '../ports/platform.ts';
 
 /** A stream as the worker is bound to it: ends when the stream has the records, throws when it has not. */
@@ -48,13 +48,13 @@ export function streamPort({
  * What a stream's error means. Which errors its binding throws is not documented: a status and the seconds to wait are
  * read where it has them. Its text is not told, as it may hold values of a row.
  */
-function streamError(binding: string, error: unknown): OwnError {
+function streamError(binding: string, error: unknown): StepError {
   const { name = 'something thrown', status, retryAfter } = (error ?? {}) as Record<string, unknown>;
   const isRefused = REFUSED.has(Number(status)) || name === 'DataCloneError' || name === 'TypeError';
   const kind: ErrorKind = isRefused ? 'stream-refused' : 'stream-failed';
   const waitMs = Number(retryAfter ?? Number.NaN) * 1000;
   const answer = Number.isInteger(status) ? `${name} with status ${status}` : String(name).slice(0, 100);
-  return new OwnError(kind, `${binding}: expected the records to be taken, got ${answer}`, waitMs > 0 ? waitMs : null);
+  return new StepError(kind, `${binding}: expected the records to be taken, got ${answer}`, waitMs > 0 ? waitMs : null);
 }
 
 function kindOf(value: unknown): string {

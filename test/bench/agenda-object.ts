@@ -39,7 +39,7 @@ export class Bench extends DurableObject {
       if (kind === 'reschedule') {
         const [space] = agenda.due([1 + (round % spaces.length)], { nowMs, each: 1 });
         const [visit] = space!.visits;
-        const change = { key: visit!.key, place: '1', deleted: false, revision: null, skip: null };
+        const change = { key: visit!.key, cursor: '1', deleted: false, revision: null, skip: null };
         const seen = {
           found: true,
           always: false,

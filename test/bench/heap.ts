@@ -182,7 +182,7 @@ function fillJournal(stateDir: string): { file: string; rowBytes: number } {
       bytes += JSON.stringify(row).length;
       const loaded = { table: npmPackage.name, op: 'upsert' as const, row };
       return {
-        change: { key: row.name, place: String(done + i + 1), deleted: false, revision: 1, skip: null },
+        change: { key: row.name, cursor: String(done + i + 1), deleted: false, revision: 1, skip: null },
         outcome: { kind: 'rows', rows: [loaded], revision: 1, documentBytes: 20_000 },
       };
     });

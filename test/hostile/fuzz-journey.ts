@@ -129,7 +129,7 @@ export class Journey {
       return { change, outcome };
     });
     const cursorBefore = this.#journal.state.lane(TAIL).cursor!;
-    const cursorAfter = cases.at(-1)!.change.place;
+    const cursorAfter = cases.at(-1)!.change.cursor;
     expect(this.#journal.append({ lane: TAIL, cursorBefore, cursorAfter, accepted, nowMs: NOW_MS })).toBe(true);
     this.#changes += cases.length;
   }

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { npmPackage } from '../../schemas/npm_package.ts';
 import type { Row } from '../../schemas/table.ts';
 import { LIMITS } from '../../src/config.ts';
-import { UpstreamError } from '../../src/errors.ts';
+import { ChangeError } from '../../src/errors.ts';
 import type { Change, Page } from '../../src/ports/change.ts';
 import type { LoadOutcome } from '../../src/ports/loader.ts';
 import { npm } from '../../src/sources/npm/npm.ts';
@@ -66,7 +66,7 @@ function caseOf(index: number, key: string | null): Case {
   const name = key ?? base.name;
   const own = key === null ? base : renamed(base.text, key);
   const revision = coin() < 0.5 ? 1 : null;
-  const change: Change = { key: name, place: String(index + 1), deleted: coin() < 0.02, revision, skip: null };
+  const change: Change = { key: name, cursor: String(index + 1), deleted: coin() < 0.02, revision, skip: null };
   return { change, body: key === null ? mutated(own, coin) : own.bytes };
 }
 
@@ -100,15 +100,15 @@ function ensure(holds: boolean, expected: string): void {
 
 function checkPage(page: Page, cursor: string): void {
   let last = Number(cursor);
-  for (const { key, place, deleted, revision, skip } of page.changes) {
-    expect(Number(npm.parse(place))).toBeGreaterThan(last);
-    last = Number(place);
+  for (const { key, cursor, deleted, revision, skip } of page.changes) {
+    expect(Number(npm.parse(cursor))).toBeGreaterThan(last);
+    last = Number(cursor);
     expect([typeof key, typeof deleted]).toEqual(['string', 'boolean']);
     expect(revision === null || Number.isSafeInteger(revision)).toBe(true);
     expect([null, 'internal-document']).toContain(skip);
   }
   expect(Number(npm.parse(page.cursor))).toBeGreaterThanOrEqual(last);
-  if (page.changes.length > 0) expect(page.cursor).toBe(page.changes.at(-1)!.place);
+  if (page.changes.length > 0) expect(page.cursor).toBe(page.changes.at(-1)!.cursor);
   if (page.head !== null) npm.parse(page.head);
 }
 
@@ -132,7 +132,7 @@ function checkReadings({ change: { key }, body: bytes }: Case): void {
     try {
       return JSON.stringify(packumentRow(readPackument(parse(), key), { downloads: null }));
     } catch (error) {
-      if (error instanceof UpstreamError) return error.reason;
+      if (error instanceof ChangeError) return error.reason;
       throw error;
     }
   };
@@ -263,7 +263,7 @@ test(`${DOCUMENTS} mutated documents and ${DOCUMENTS / PAGE_EVERY} pages (seed $
         if (at % READINGS_EVERY === 0) checkReadings(cases[at]!);
         if (outcome.kind === 'rows' && outcome.documentBytes > 0) checkRaw(journey, cases, cases[at]!.change.key);
       } catch (error) {
-        throw told(error, `document ${cases[at]!.change.place}`);
+        throw told(error, `document ${cases[at]!.change.cursor}`);
       }
       if (outcome.kind === 'rows') loaded.push(outcome.rows[0]!.row);
     }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { UpstreamError } from '../../src/errors.ts';
+import { ChangeError } from '../../src/errors.ts';
 import { makeCoin } from '../../src/sources/stand-in/faults.ts';
 import { isRedacted, NO_FACTS } from '../../src/sources/whois/facts.ts';
 import { mergeAnswers, type RdapAnswer, readRdap } from '../../src/sources/whois/rdap/answer.ts';
@@ -70,7 +70,7 @@ function read(json: unknown, domain: string): RdapAnswer | string {
   try {
     return readRdap(json, domain);
   } catch (error) {
-    if (!(error instanceof UpstreamError)) throw error;
+    if (!(error instanceof ChangeError)) throw error;
     ensure(['wrong-shape', 'name-mismatch'].includes(error.reason), `a reason that is expected, got ${error.reason}`);
     ensure(error.message.length < 200, 'a message that quotes nothing');
     return error.reason;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { OwnError } from '../../src/errors.ts';
+import { StepError } from '../../src/errors.ts';
 import { putNewest, uploadNewest } from '../../src/lake/newest.ts';
 import type { BucketPort, ObjectHead, UploadPort } from '../../src/ports/bucket.ts';
 
@@ -85,7 +85,7 @@ describe('putNewest', () => {
     let puts = 0;
     bucket.beforePut = () => bucket.set(key, `other ${puts++}`, { 'fetched-at': '1' });
     const given = putNewest(bucket, key, bytes('given'), newest(200, 4));
-    await expect(given).rejects.toThrow(OwnError);
+    await expect(given).rejects.toThrow(StepError);
     await expect(given).rejects.toMatchObject({
       kind: 'bucket-failed',
       message: expect.not.stringContaining('express'),

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { LIMITS } from '../../src/config.ts';
-import { UpstreamError } from '../../src/errors.ts';
+import { ChangeError } from '../../src/errors.ts';
 import {
   dataFileKey,
   metadataKey,
@@ -134,11 +134,11 @@ describe('keys', () => {
     expect(rawKey('npm', 'x'.repeat(room))).toHaveLength(LIMITS.keyBytesMax);
     for (const name of ['x'.repeat(room + 1), 'é'.repeat(room / 2 + 1), '/'.repeat(room / 3 + 1)]) {
       const build = () => rawKey('npm', name);
-      expect(build).toThrow(UpstreamError);
+      expect(build).toThrow(ChangeError);
       expect(build).toThrow(expect.objectContaining({ reason: 'key-too-long' }));
       expect(build).not.toThrow(name);
     }
-    expect(() => metadataKey(npm, november, 'x'.repeat(LIMITS.keyBytesMax))).toThrow(UpstreamError);
+    expect(() => metadataKey(npm, november, 'x'.repeat(LIMITS.keyBytesMax))).toThrow(ChangeError);
   });
 
   it('refuse LSN ranges and dates that are none', () => {

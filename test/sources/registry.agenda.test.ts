@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { LIMITS } from '../../src/config.ts';
-import { UpstreamError } from '../../src/errors.ts';
+import { ChangeError } from '../../src/errors.ts';
 import type { Change, Loaded, Servers, Visit } from '../../src/ports/change.ts';
 import { SOURCES } from '../../src/sources/registry.ts';
 import type { Source } from '../../src/sources/source.ts';
@@ -102,7 +102,7 @@ describe.each(WITH_AGENDA)('source $id', source => {
     const { body, field } = standIn.wrongPage;
     for (const wrong of [body, '{}', '[]', 'null', '']) {
       standIn.failPage({ status: 200, body: wrong });
-      await expect(servers(source, settings, told), wrong).rejects.toThrow(UpstreamError);
+      await expect(servers(source, settings, told), wrong).rejects.toThrow(ChangeError);
     }
     standIn.failPage({ status: 200, body });
     await expect(servers(source, settings, told)).rejects.toThrow(field);

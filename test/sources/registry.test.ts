@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { CursorError, SettingError, UpstreamError } from '../../src/errors.ts';
+import { ChangeError, CursorError, SettingError } from '../../src/errors.ts';
 import type { Change, Loaded } from '../../src/ports/change.ts';
 import { SOURCES, sourceNamed } from '../../src/sources/registry.ts';
 import type { LoadContext, Source } from '../../src/sources/source.ts';
@@ -75,11 +75,11 @@ describe.each(SOURCES)('source $id', source => {
     }
   });
 
-  it.runIf(source.pull && source.resumable)('can go on from the place of any change', async () => {
+  it.runIf(source.pull && source.resumable)('can go on from the cursor of any change', async () => {
     for (const [i, change] of changes.entries()) {
-      const page = await pull(source, settings, source.parse(change.place));
+      const page = await pull(source, settings, source.parse(change.cursor));
       expect(page.changes).toEqual(changes.slice(i + 1));
-      expect(source.compare(page.cursor, change.place)).toBeGreaterThanOrEqual(0);
+      expect(source.compare(page.cursor, change.cursor)).toBeGreaterThanOrEqual(0);
     }
   });
 
@@ -96,13 +96,13 @@ describe.each(SOURCES)('source $id', source => {
   });
 
   it('orders and reads its own cursors, and refuses others', async () => {
-    const places = [await start(), ...changes.map(change => change.place)];
-    for (const [i, place] of places.entries()) {
-      expect(source.parse(place)).toBe(place);
-      expect(source.compare(place, place)).toBe(0);
+    const places = [await start(), ...changes.map(change => change.cursor)];
+    for (const [i, cursor] of places.entries()) {
+      expect(source.parse(cursor)).toBe(cursor);
+      expect(source.compare(cursor, cursor)).toBe(0);
       if (i > 0) {
-        expect(source.compare(places[i - 1]!, place)).toBeLessThan(0);
-        expect(source.compare(place, places[i - 1]!)).toBeGreaterThan(0);
+        expect(source.compare(places[i - 1]!, cursor)).toBeLessThan(0);
+        expect(source.compare(cursor, places[i - 1]!)).toBeGreaterThan(0);
       }
     }
     for (const text of ['', 'no cursor', '-1', '1e3', '99999999999999999999']) {
@@ -113,7 +113,7 @@ describe.each(SOURCES)('source $id', source => {
   it.each([429, 500, 503])('loses only time to status %i', async status => {
     standIn.failPage({ status, headers: { 'retry-after': '7' } });
     const failure = await look().catch((error: unknown) => error);
-    expect(failure).toBeInstanceOf(UpstreamError);
+    expect(failure).toBeInstanceOf(ChangeError);
     expect(failure).toMatchObject({ status, retryAfterMs: 7000 });
     expect(await changesOf(source, settings, standIn)).toEqual(changes);
     for (const { change, loaded } of await plain(5)) {
@@ -131,7 +131,7 @@ describe.each(SOURCES)('source $id', source => {
     standIn.failDocument(change.key, { status: 200, body: wrongDocument.body(change.key) });
     answers.push(await loadOf(change).catch((error: unknown) => error));
     for (const [i, { field }] of [wrongPage, wrongDocument].entries()) {
-      expect(answers[i]).toBeInstanceOf(UpstreamError);
+      expect(answers[i]).toBeInstanceOf(ChangeError);
       expect(answers[i]).toMatchObject({
         reason: 'wrong-shape',
         message: expect.stringMatching(new RegExp(`^${standIn.called} [a-z]+: expected ${field} to be .+, got .+`)),
@@ -214,11 +214,11 @@ async function outcomesOf(source: Source, settings: unknown, changes: Change[]):
     : null;
   const outcomes: unknown[] = [];
   for (const change of changes) {
-    const { key, place, skip } = change;
+    const { key, cursor, skip } = change;
     const outcome = skip ? { skip } : await load(source, settings, change, { prepared }).catch(parked);
     outcomes.push({
       key,
-      place,
+      cursor,
       ...('rows' in outcome ? { revision: outcome.revision, rows: outcome.rows } : outcome),
     });
   }
@@ -231,7 +231,7 @@ function timeless({ rows, ...loaded }: Loaded): unknown {
 }
 
 function onlyUpstream(error: unknown): void {
-  if (!(error instanceof UpstreamError)) throw error;
+  if (!(error instanceof ChangeError)) throw error;
 }
 
 /** Compares with the file, or, told by the environment that the rows are meant to change, writes it. */

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { UpstreamError } from '../../src/errors.ts';
+import { ChangeError } from '../../src/errors.ts';
 import type { Change, Loaded } from '../../src/ports/change.ts';
 import { type Answer, startReplay } from '../../src/sources/npm/stand-in/stand-in.ts';
 import type { Source } from '../../src/sources/source.ts';
@@ -158,6 +158,6 @@ export async function plainChanges(
 
 /** The reason a change is parked for; throws what is no word of the upstream. */
 export function parked(error: unknown): { parked: string } {
-  if (error instanceof UpstreamError) return { parked: error.reason };
+  if (error instanceof ChangeError) return { parked: error.reason };
   throw error;
 }

@@ -94,7 +94,7 @@ export function visitsOf<S, P>(source: Source<S, P>, keys: string[], told: Serve
     const read = source.agenda!.read(text);
     if ('rejected' in read) throw new Error(`${text}: expected a key, got ${read.rejected}`);
     const server = source.agenda!.serverOf(read.space, told.servers);
-    const place = String(index + 1);
-    return { key: read.key, place, deleted: false, revision: null, skip: null, server, alsoHost: null };
+    const cursor = String(index + 1);
+    return { key: read.key, cursor, deleted: false, revision: null, skip: null, server, alsoHost: null };
   });
 }

@@ -1,6 +1,6 @@
 import { env } from 'cloudflare:workers';
 import { describe, expect, it } from 'vitest';
-import { OwnError } from '../../src/errors.ts';
+import { StepError } from '../../src/errors.ts';
 import { putNewest, uploadNewest } from '../../src/lake/newest.ts';
 import { bucketPort } from '../../src/worker/r2.ts';
 
@@ -89,7 +89,7 @@ describe('the bucket port', () => {
     const key = `secret-${'x'.repeat(1_100)}`;
     const chunks = Array.from({ length: parts }, () => chunk(1_000_000, 1));
     const error = await bucket.put(key, chunks, absent).catch(caught => caught);
-    expect(error).toBeInstanceOf(OwnError);
+    expect(error).toBeInstanceOf(StepError);
     expect(error.kind).toBe('bucket-failed');
     expect(error.message).toMatch(/^bucket put: /);
     expect(error.message).not.toContain('secret');
@@ -153,7 +153,7 @@ describe('the bucket port', () => {
       message: expect.stringMatching(/^bucket upload end: /),
     });
     await upload.abort();
-    await expect(upload.part(chunk(10, 1))).rejects.toMatchObject({ name: 'OwnError', kind: 'bucket-failed' });
+    await expect(upload.part(chunk(10, 1))).rejects.toMatchObject({ name: 'StepError', kind: 'bucket-failed' });
   });
 
   it('puts the newest of many writers at once', async () => {

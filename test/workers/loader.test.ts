@@ -33,8 +33,8 @@ function loadAnswer(
   keys: (string | Partial<Change>)[],
   request: Partial<LoadRequest> = {},
 ): Promise<Answer<LoadOutcome[]>> {
-  const changes = keys.map((key, place): Change => {
-    const change = { key: '', place: String(place), deleted: false, revision: null, skip: null };
+  const changes = keys.map((key, cursor): Change => {
+    const change = { key: '', cursor: String(cursor), deleted: false, revision: null, skip: null };
     return typeof key === 'string' ? { ...change, key } : { ...change, ...key };
   });
   return exports.Loader.load('npm', {

@@ -31,13 +31,13 @@ describe('a connection of the worker’s runtime', () => {
   it('that ends without a word, or is cut, is truncated', async () => {
     for (const query of ['end', 'cut']) {
       const { answer, tallies } = await ask(query);
-      expect(answer, query).toMatchObject({ name: 'UpstreamError', reason: 'truncated' });
+      expect(answer, query).toMatchObject({ name: 'ChangeError', reason: 'truncated' });
       expect(tallies, query).toMatchObject([{ requests: 3, errors: 3 }]);
     }
   });
 
   it('that says too much is too large', async () => {
-    expect((await ask('flood')).answer).toMatchObject({ name: 'UpstreamError', reason: 'too-large' });
+    expect((await ask('flood')).answer).toMatchObject({ name: 'ChangeError', reason: 'too-large' });
   });
 
   it('that nobody takes, or whose address is none, is unreachable', async () => {
@@ -47,7 +47,7 @@ describe('a connection of the worker’s runtime', () => {
 
   it('that stays silent is left at the deadline', async () => {
     const { answer, tallies } = await ask('silence', { ms: 200 });
-    expect(answer).toMatchObject({ name: 'OwnError', kind: 'deadline' });
+    expect(answer).toMatchObject({ name: 'StepError', kind: 'deadline' });
     expect(tallies).toMatchObject([{ requests: 1, errors: 0 }]);
   });
 });

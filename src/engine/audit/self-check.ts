@@ -1,7 +1,7 @@
 import { waitingUntil } from '../../alarm/backoff.ts';
 import type { Run } from '../../alarm/run.ts';
 import { LIMITS } from '../../config.ts';
-import { messageOf, OwnError } from '../../errors.ts';
+import { messageOf, StepError } from '../../errors.ts';
 import type { BucketPort, ObjectHead } from '../../ports/bucket.ts';
 import type { Ports } from '../../ports/ports.ts';
 import type { DataFile } from '../journal/files.ts';
@@ -32,7 +32,7 @@ export class SelfCheck {
     this.#everyMs = everyMs;
   }
 
-  /** Goes on with the check, and begins one when its time has come. Throws `OwnError` when the bucket does not answer. */
+  /** Goes on with the check, and begins one when its time has come. Throws `StepError` when the bucket does not answer. */
   async work(run: Run, { periodic }: { periodic: boolean }): Promise<void> {
     const { clock } = this.#ports;
     if (!this.#isRunning()) {
@@ -68,7 +68,7 @@ export class SelfCheck {
     if (!first && isMore) this.#problems.request();
     if (!first) return;
     const more = others.length > 0 ? ` (and ${others.length} more)` : '';
-    throw new OwnError(
+    throw new StepError(
       'lake-damaged',
       `${first.key}: ${first.subject}: expected ${first.expected}, got ${first.actual}${more}`,
     );
@@ -135,7 +135,7 @@ export class SelfCheck {
       }
       return 'endBytes' in footer ? `a footer of ${footer.endBytes} bytes` : footerText(footer);
     } catch (error) {
-      if (error instanceof OwnError) throw error;
+      if (error instanceof StepError) throw error;
       return `no footer: ${messageOf(error).slice(0, 200)}`;
     }
   }

@@ -37,7 +37,7 @@ export class Sweeper {
     this.#admission = admission;
   }
 
-  /** Goes on with the sweep until it waits for others, or has had its share of the run. Throws `OwnError`. */
+  /** Goes on with the sweep until it waits for others, or has had its share of the run. Throws `StepError`. */
   async work(run: Run): Promise<void> {
     const endMs = this.#ports.clock.now() + LIMITS.lookMsMax;
     let pages = 0;
@@ -100,8 +100,8 @@ export class Sweeper {
 
   #mend(sweep: Sweep): boolean {
     const nowMs = this.#ports.clock.now();
-    const place = this.#state.lane(TAIL).cursor!;
-    const came = this.#sweeps.mend(sweep.id, { place, nowMs });
+    const cursor = this.#state.lane(TAIL).cursor!;
+    const came = this.#sweeps.mend(sweep.id, { cursor, nowMs });
     if (came === 'none') this.#sweeps.end(sweep.id, { reason: null, nowMs });
     return came === 'some';
   }

@@ -63,13 +63,13 @@ function ofParked(engine: Engine, parked: ParkedChange): Failed {
   return { ...factsOf(engine, parked), ...unknown, state: 'parked', next_look_at: iso(parked.due_ms) };
 }
 
-function factsOf({ source }: Engine, { change_number, key, place, reason, ...facts }: DeadLetter | ParkedChange) {
+function factsOf({ source }: Engine, { change_number, key, cursor, reason, ...facts }: DeadLetter | ParkedChange) {
   return {
     id: `${source.id}-${change_number}`,
     source: source.id,
     change_number,
     key,
-    cursor: place,
+    cursor: cursor,
     reason,
     message: facts.detail,
     hint: policyOf(reason).hint,

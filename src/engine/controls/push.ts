@@ -1,6 +1,6 @@
 import { keyOf, tableNamed } from '../../../schemas/index.ts';
 import type { Pushed, PushedPart } from '../../contract/controls.ts';
-import { OwnError } from '../../errors.ts';
+import { StepError } from '../../errors.ts';
 import { policyOf } from '../../failure-policy.ts';
 import type { Engine } from '../engine.ts';
 import type { Accepted } from '../journal/changes.ts';
@@ -17,14 +17,14 @@ export async function takePush(engine: Engine, { identity, table: name, rows }: 
     await engine.checkLake();
     engine.checkRoom();
   } catch (error) {
-    if (!(error instanceof OwnError)) throw error;
+    if (!(error instanceof StepError)) throw error;
     const refused = { message: error.message, hint: policyOf(error.kind).hint };
     return { refused, accepted: 0, repeated: 0 };
   }
   const table = tableNamed(name);
   const changeOf = (line: number, key: string): Accepted['change'] => {
-    const place = `push/${identity}/${line}`;
-    return { key, place, deleted: false, revision: null, skip: null };
+    const cursor = `push/${identity}/${line}`;
+    return { key, cursor, deleted: false, revision: null, skip: null };
   };
   const accepted = journal.appendPush(identity, {
     lines: rows.map(({ line, row }) => ({

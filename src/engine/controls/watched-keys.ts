@@ -53,7 +53,7 @@ export function agendaStatus(engine: Engine): AgendaStatus | null {
   const nowMs = ports.clock.now();
   const requests = new Map<string, number>();
   for (const { name, keys } of agenda.spaces()) {
-    const change = { key: '', place: '', deleted: false, revision: null, skip: null, server: agenda.serverOf(name) };
+    const change = { key: '', cursor: '', deleted: false, revision: null, skip: null, server: agenda.serverOf(name) };
     for (const [host, count] of Object.entries(source.requests('load', [change])))
       requests.set(host, (requests.get(host) ?? 0) + count * keys);
   }

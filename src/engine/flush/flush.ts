@@ -1,6 +1,6 @@
 import type { Run } from '../../alarm/run.ts';
 import { LIMITS } from '../../config.ts';
-import { OwnError } from '../../errors.ts';
+import { StepError } from '../../errors.ts';
 import { dataFileKey } from '../../lake/object-keys.ts';
 import type { ObjectHead } from '../../ports/bucket.ts';
 import type { Ports } from '../../ports/ports.ts';
@@ -13,7 +13,7 @@ import type { RowBuffer } from './row-buffer.ts';
  * written down first, the put replaces nothing, and settling is one transaction. Null when there is nothing to move, or
  * a later run has moved it meanwhile.
  *
- * Throws `OwnError`: `foreign-object` when something else stands under the key or holds later rows, `bucket-failed` or
+ * Throws `StepError`: `foreign-object` when something else stands under the key or holds later rows, `bucket-failed` or
  * `deadline` when the bucket does not answer. Nothing is settled then.
  */
 export async function flush({
@@ -39,7 +39,7 @@ export async function flush({
   const range = buffer.range;
   if (!range) return null;
   if (earlier && range.lastLsn !== earlier.last_lsn)
-    throw new OwnError('internal', `${earlier.key}: expected rows up to ${earlier.last_lsn}, got ${range.lastLsn}`);
+    throw new StepError('internal', `${earlier.key}: expected rows up to ${earlier.last_lsn}, got ${range.lastLsn}`);
   const key = earlier?.key ?? dataFileKey(table, range);
   const intent = files.intend({ ...range, table, key, facts: buffer.facts, nowMs: ports.clock.now() });
   const chunks = buffer.finish();
@@ -65,10 +65,10 @@ async function put({
   const head =
     (await ports.clock.within(written, LIMITS.bucketCallMsMax, `put of ${bytes} bytes to ${intent.key}`)) ??
     (await ports.clock.within(ports.bucket.head(intent.key), LIMITS.bucketCallMsMax, `head of ${intent.key}`));
-  if (!head) throw new OwnError('bucket-failed', `${intent.key}: expected the object that refused a put, got none`);
+  if (!head) throw new StepError('bucket-failed', `${intent.key}: expected the object that refused a put, got none`);
   // The first object under a key stands, whichever version of us wrote it, when it holds the same journal range.
   if (head.metadata.digest !== intent.digest) {
-    throw new OwnError(
+    throw new StepError(
       'foreign-object',
       `${intent.key}: expected digest ${intent.digest}, got ${head.metadata.digest ?? 'none'}`,
     );

@@ -2,7 +2,7 @@ import type { Table } from '../../../schemas/table.ts';
 import { waitingUntil } from '../../alarm/backoff.ts';
 import type { Run } from '../../alarm/run.ts';
 import { LIMITS } from '../../config.ts';
-import { messageOf, OwnError } from '../../errors.ts';
+import { messageOf, StepError } from '../../errors.ts';
 import type { Ports } from '../../ports/ports.ts';
 import type { JournalFiles } from '../journal/files.ts';
 import type { JournalState } from '../journal/state.ts';
@@ -53,7 +53,7 @@ export class Flusher {
     return this.isDue ? nowMs : this.#dueMs(oldest.stamp_ms);
   }
 
-  /** Makes one data file if one is due. Throws `OwnError`; after too many attempts `flush-failed` with their cost. */
+  /** Makes one data file if one is due. Throws `StepError`; after too many attempts `flush-failed` with their cost. */
   async work(run: Run): Promise<void> {
     await this.read(run);
     if (!this.isDue) return;
@@ -62,7 +62,7 @@ export class Flusher {
     // Attempts that killed the object left no failure behind; their count did. A stalled table goes on probing.
     if (attempts >= LIMITS.flushAttemptsMax && !state.fault(this.step)) {
       const bytes = this.#buffer.bytes;
-      throw new OwnError('flush-failed', `${table.name}: ${attempts} attempts at ${bytes} bytes did not end`);
+      throw new StepError('flush-failed', `${table.name}: ${attempts} attempts at ${bytes} bytes did not end`);
     }
     const startedMs = ports.clock.now();
     try {
@@ -72,10 +72,10 @@ export class Flusher {
       ports.log('flush_settled', { source, table: table.name, key, rows, bytes, duration_ms });
     } catch (error) {
       const spent = files.intent(table.name)?.attempts ?? 0;
-      const isForeign = error instanceof OwnError && error.kind === 'foreign-object';
+      const isForeign = error instanceof StepError && error.kind === 'foreign-object';
       if (spent < LIMITS.flushAttemptsMax || isForeign) throw error;
       const lastMs = ports.clock.now() - startedMs;
-      throw new OwnError(
+      throw new StepError(
         'flush-failed',
         `${table.name}: ${spent} attempts, the last took ${lastMs} ms: ${messageOf(error)}`,
       );

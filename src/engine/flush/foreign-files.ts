@@ -1,6 +1,6 @@
 import type { Table } from '../../../schemas/table.ts';
 import { LIMITS } from '../../config.ts';
-import { OwnError } from '../../errors.ts';
+import { StepError } from '../../errors.ts';
 import { parseDataFileKey, partitionsPrefix } from '../../lake/object-keys.ts';
 import type { Ports } from '../../ports/ports.ts';
 import type { JournalFiles } from '../journal/files.ts';
@@ -12,7 +12,7 @@ export async function checkNoFiles({ bucket, clock }: Pick<Ports, 'bucket' | 'cl
     const listing = bucket.list(prefix, { limit: 1 });
     const listed = await clock.within(listing, LIMITS.bucketCallMsMax, `list of ${prefix}`);
     if (listed.length > 0)
-      throw new OwnError('lake-not-empty', `${prefix}: expected no data file before the first row, got ${listed[0]}`);
+      throw new StepError('lake-not-empty', `${prefix}: expected no data file before the first row, got ${listed[0]}`);
   }
 }
 
@@ -40,5 +40,5 @@ export async function checkLaterFiles({
   const own = files.intent(table.name)?.key;
   const later = listed.find(key => key !== own && parseDataFileKey(key) !== null);
   if (later)
-    throw new OwnError('foreign-object', `${prefix}: expected no data file after ${after ?? 'none'}, got ${later}`);
+    throw new StepError('foreign-object', `${prefix}: expected no data file after ${after ?? 'none'}, got ${later}`);
 }

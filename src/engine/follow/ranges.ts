@@ -1,7 +1,7 @@
 import { waitingUntil } from '../../alarm/backoff.ts';
 import type { Run } from '../../alarm/run.ts';
 import { LIMITS } from '../../config.ts';
-import { OwnError } from '../../errors.ts';
+import { StepError } from '../../errors.ts';
 import type { Page } from '../../ports/change.ts';
 import type { Ports } from '../../ports/ports.ts';
 import type { EngineSource } from '../../ports/source.ts';
@@ -62,7 +62,7 @@ export class RangePuller {
     this.#pending = null;
   }
 
-  /** Counts one page, or loads one slice. Throws `OwnError`; the range then stands where it stood. */
+  /** Counts one page, or loads one slice. Throws `StepError`; the range then stands where it stood. */
   async work(run: Run): Promise<void> {
     const range = this.#active();
     const nowMs = this.#parts.ports.clock.now();
@@ -73,7 +73,7 @@ export class RangePuller {
       if (range.phase === 'counting') this.#count(range, this.#pending.page);
       else await this.#load(range, this.#pending, run);
     } catch (error) {
-      const isWait = error instanceof OwnError && error.kind === 'upstream-throttled';
+      const isWait = error instanceof StepError && error.kind === 'upstream-throttled';
       if (!isWait) {
         this.#pending = null;
         throw error;
@@ -102,7 +102,7 @@ export class RangePuller {
     if (!answer.ok) throw failureError(answer.failure);
     const pulled = answer.value;
     const isIn = (cursor: string) => source.compare(cursor, range.to_cursor) <= 0;
-    const changes = source.resumable ? pulled.changes.filter(({ place }) => isIn(place)) : pulled.changes;
+    const changes = source.resumable ? pulled.changes.filter(({ cursor }) => isIn(cursor)) : pulled.changes;
     const isEnd = !isIn(pulled.cursor) || pulled.cursor === range.to_cursor || pulled.atHead;
     const page = { ...pulled, changes, cursor: isEnd ? range.to_cursor : pulled.cursor };
     const lastLsns = changes.map(({ key }) => this.#parts.journal.state.lastLsnOf(key));
@@ -148,7 +148,7 @@ export class RangePuller {
         if (outcome) ahead.set(missing[at]!, { outcome, lastLsn: lastLsns[at]! });
       if (outcomes.every(outcome => outcome === null)) {
         const waitMs = Math.max(LIMITS.backoffMsMin, (waitUntilMs ?? 0) - ports.clock.now());
-        throw new OwnError('upstream-throttled', `${range.lane}: expected room to ask, got none yet`, waitMs);
+        throw new StepError('upstream-throttled', `${range.lane}: expected room to ask, got none yet`, waitMs);
       }
     }
     const accepted = this.#ready(pending);
@@ -188,7 +188,7 @@ export class RangePuller {
     if (!this.#stands(range)) return;
     const done = pending.done + accepted.length;
     const isEnd = done === page.changes.length;
-    const cursor = isEnd ? page.cursor : (accepted.at(-1)?.change.place ?? range.cursor);
+    const cursor = isEnd ? page.cursor : (accepted.at(-1)?.change.cursor ?? range.cursor);
     const nowMs = ports.clock.now();
     const isLast = isEnd && cursor === range.to_cursor;
     const patch = { cursor, done: range.done + accepted.length, next_ms: nextMs };

@@ -1,5 +1,5 @@
 import { LIMITS, type RetryPace } from '../../config.ts';
-import { messageOf, OwnError } from '../../errors.ts';
+import { messageOf, StepError } from '../../errors.ts';
 import type { Permit } from '../../ports/hosts.ts';
 import type { Ports } from '../../ports/ports.ts';
 import type { Admitted, Grant, HandedBack, Ticket, TicketResult } from '../../ports/queues.ts';
@@ -54,7 +54,7 @@ export class Retries {
     } catch (error) {
       // Some may be out all the same: a second ticket of one look is refused when the first has come back.
       for (const ticket of tickets) parked.defer(ticket, { nowMs, dueMs: nowMs });
-      throw error instanceof OwnError ? error : new OwnError('queue-failed', messageOf(error));
+      throw error instanceof StepError ? error : new StepError('queue-failed', messageOf(error));
     }
     this.#ports.log('tickets_sent', { source: this.#source.id, changes: tickets.length });
   }
@@ -74,7 +74,7 @@ export class Retries {
         continue;
       }
       parked.defer(ticket, { nowMs, dueMs: nowMs + this.#pace.leaseMs });
-      const isAlone = (grant.documentBytes ?? 0) > LIMITS.documentBytesLarge || state.suspect(change.place) !== null;
+      const isAlone = (grant.documentBytes ?? 0) > LIMITS.documentBytesLarge || state.suspect(change.cursor) !== null;
       const together = isAlone ? undefined : admitted.calls.find(call => !call.alone);
       if (!together) admitted.calls.push({ alone: isAlone, grants: [grant], permits });
       else {
@@ -141,7 +141,7 @@ export class Retries {
   #deferredMs(parked: ParkedChange, reason: string, nowMs: number): number {
     // What is too large for a call of many, or ended one, gets a call of its own the next time.
     if (reason === 'large' || reason === 'died')
-      this.#journal.state.suspectChange(parked.place, { deaths: 0, throttled: 0 });
+      this.#journal.state.suspectChange(parked.cursor, { deaths: 0, throttled: 0 });
     const blockedMs = this.#admission.blockedMs(this.#requests(this.#changeOf(parked, nowMs)), nowMs);
     return Math.max(this.#pace.waitMs, blockedMs);
   }
@@ -166,10 +166,10 @@ export class Retries {
   }
 
   /** A second host that may not be asked is not waited for. */
-  #changeOf({ key, place, deleted, revision }: ParkedChange, nowMs: number): Grant['change'] {
+  #changeOf({ key, cursor, deleted, revision }: ParkedChange, nowMs: number): Grant['change'] {
     const hosts = this.#journal.agenda?.hostsOf(key);
     if (hosts?.alsoHost && this.#admission.isBlocked(hosts.alsoHost, nowMs)) hosts.alsoHost = null;
-    return { key, place, deleted: deleted === 1, revision, skip: null, ...hosts };
+    return { key, cursor, deleted: deleted === 1, revision, skip: null, ...hosts };
   }
 
   /** Another look asks for deleted items as well. */

@@ -6,7 +6,7 @@ const SETTLE_TIMES_MAX = 3;
 /** A change that is held back: its place, when it was first seen there, and since when its key is held. Plain JSON. */
 export interface Held {
   key: string;
-  place: string;
+  cursor: string;
   seenMs: number;
   sinceMs: number;
 }
@@ -29,11 +29,11 @@ export function partPage(
   { held, nowMs, settleMs }: { held: Held[]; nowMs: number; settleMs: number },
 ): Parted {
   const known = new Map(held.map(one => [one.key, one]));
-  const waits = changes.map(({ key, place }): Held => {
+  const waits = changes.map(({ key, cursor }): Held => {
     const before = known.get(key);
     // What was seen in the future was seen by a clock that jumped back since.
-    const seenMs = before?.place === place ? Math.min(before.seenMs, nowMs) : nowMs;
-    return { key, place, seenMs, sinceMs: Math.min(before?.sinceMs ?? nowMs, nowMs) };
+    const seenMs = before?.cursor === cursor ? Math.min(before.seenMs, nowMs) : nowMs;
+    return { key, cursor, seenMs, sinceMs: Math.min(before?.sinceMs ?? nowMs, nowMs) };
   });
   const firstUnripe = waits.findIndex(({ seenMs }) => nowMs - seenMs < settleMs);
   const lastOverripe = waits.findLastIndex(({ sinceMs }) => nowMs - sinceMs >= SETTLE_TIMES_MAX * settleMs);

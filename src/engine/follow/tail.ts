@@ -1,7 +1,7 @@
 import { waitingUntil } from '../../alarm/backoff.ts';
 import type { Run } from '../../alarm/run.ts';
 import { LIMITS } from '../../config.ts';
-import { OwnError } from '../../errors.ts';
+import { StepError } from '../../errors.ts';
 import type { Page } from '../../ports/change.ts';
 import type { EncodePort } from '../../ports/data-file.ts';
 import type { Permit } from '../../ports/hosts.ts';
@@ -59,7 +59,7 @@ export class Tail {
     this.#onShown = onShown;
   }
 
-  /** Goes on until the head, the run's end, or `enough`. Throws `OwnError`; the cursor then stands where it stood. */
+  /** Goes on until the head, the run's end, or `enough`. Throws `StepError`; the cursor then stands where it stood. */
   async follow(run: Run, enough: () => Promise<boolean>): Promise<void> {
     try {
       if (this.#lane().cursor === null) await this.#start(run);
@@ -70,7 +70,7 @@ export class Tail {
       }
     } catch (error) {
       // What was loaded before its host said "wait" is not asked for again.
-      if (!(error instanceof OwnError && error.kind === 'upstream-throttled')) this.#pending = null;
+      if (!(error instanceof StepError && error.kind === 'upstream-throttled')) this.#pending = null;
       throw error;
     }
   }
@@ -155,7 +155,7 @@ export class Tail {
     if (ripeMs === null) return pending;
     const rest = { changes: held.length, ripeMs };
     if (through.length > 0) {
-      return { ...pending, page: { ...page, changes: through, cursor: through.at(-1)!.place }, rest };
+      return { ...pending, page: { ...page, changes: through, cursor: through.at(-1)!.cursor }, rest };
     }
     this.#waitForRest(rest);
     return null;
@@ -211,15 +211,15 @@ export class Tail {
     const hostWaitMs = this.#admission.blockedMs(this.#source.requests('load', [changes[0]!]), nowMs);
     const retryAfterMs = Math.max(hostWaitMs, waitUntilMs === null ? 0 : waitUntilMs - nowMs);
     if (retryAfterMs > 0)
-      throw new OwnError('upstream-throttled', 'its documents: expected room to ask, got none yet', retryAfterMs);
-    throw new OwnError('deadline', `slice of ${changes.length} changes: expected at least one loaded, got none`);
+      throw new StepError('upstream-throttled', 'its documents: expected room to ask, got none yet', retryAfterMs);
+    throw new StepError('deadline', `slice of ${changes.length} changes: expected at least one loaded, got none`);
   }
 
   /** Appends; what SQLite refuses is halved until the one change it refuses stands alone, and is parked. */
   #letIn(pending: Pending, accepted: Accepted[]): void {
     const { page, done } = pending;
     const isLast = done + accepted.length === page.changes.length;
-    const cursorAfter = isLast ? page.cursor : accepted.at(-1)!.change.place;
+    const cursorAfter = isLast ? page.cursor : accepted.at(-1)!.change.cursor;
     try {
       this.#append(pending, accepted, cursorAfter);
     } catch (error) {
@@ -245,7 +245,7 @@ export class Tail {
       : done === page.changes.length
         ? this.#journal.appendStaged(append)
         : this.#journal.stage({ slice: pending.done, done, append });
-    if (!isIn) throw new OwnError('internal', `slice: expected cursor ${cursorBefore}, got ${this.#lane().cursor}`);
+    if (!isIn) throw new StepError('internal', `slice: expected cursor ${cursorBefore}, got ${this.#lane().cursor}`);
     for (let index = pending.done; index < done; index++) pending.ahead.delete(index);
     pending.done = done;
     if (this.#source.resumable) pending.cursorBefore = cursorAfter;
@@ -283,8 +283,8 @@ export class Tail {
     this.#journal.state.updateLane(TAIL, { reset_readings, reset_first_ms });
     const isReset = reset_readings >= LIMITS.resetReadings && nowMs - reset_first_ms >= LIMITS.resetMs;
     const message = `head: expected at least the cursor ${lane.cursor}, got ${page.head ?? page.cursor} (reading ${reset_readings})`;
-    if (isReset) throw new OwnError('sequence-reset', message);
-    throw new OwnError('upstream-shape', message, LIMITS.resetMs / (LIMITS.resetReadings - 1));
+    if (isReset) throw new StepError('sequence-reset', message);
+    throw new StepError('upstream-shape', message, LIMITS.resetMs / (LIMITS.resetReadings - 1));
   }
 
   #permits(): Permit[] {

@@ -1,7 +1,7 @@
 import { waitingUntil } from '../../alarm/backoff.ts';
 import type { Run } from '../../alarm/run.ts';
 import { LIMITS } from '../../config.ts';
-import { messageOf, OwnError } from '../../errors.ts';
+import { messageOf, StepError } from '../../errors.ts';
 import type { Ports } from '../../ports/ports.ts';
 import type { EngineSource } from '../../ports/source.ts';
 import { agendaOf, type JournalAgenda } from '../journal/agenda.ts';
@@ -42,7 +42,7 @@ export class Visitor {
     this.#slices = slices;
   }
 
-  /** Goes on until nothing more can be visited, the run's end, or `enough`. Throws `OwnError`; nothing of the slice counts then. */
+  /** Goes on until nothing more can be visited, the run's end, or `enough`. Throws `StepError`; nothing of the slice counts then. */
   async follow(run: Run, enough: () => Promise<boolean>): Promise<void> {
     if (this.#lane().cursor === null)
       this.#update({ cursor: '0', first_cursor: '0', page_accepted_ms: this.#ports.clock.now() });
@@ -129,14 +129,14 @@ export class Visitor {
     const nowMs = this.#ports.clock.now();
     const cursorBefore = this.#lane().cursor!;
     const numbered = visited.map(({ change, outcome }, index) => ({
-      change: { ...change, place: String(Number(cursorBefore) + index + 1) },
+      change: { ...change, cursor: String(Number(cursorBefore) + index + 1) },
       outcome,
     }));
     const cursorAfter = String(Number(cursorBefore) + visited.length);
     const isIn = appendTaken(this.#journal, { accepted: numbered, nowMs }, accepted =>
       this.#journal.append({ lane: TAIL, cursorBefore, cursorAfter, accepted, nowMs }),
     );
-    if (!isIn) throw new OwnError('internal', `visits: expected cursor ${cursorBefore}, got ${this.#lane().cursor}`);
+    if (!isIn) throw new StepError('internal', `visits: expected cursor ${cursorBefore}, got ${this.#lane().cursor}`);
     this.#update({ page_accepted_ms: nowMs });
     const parked = visited.filter(({ outcome }) => outcome.kind === 'park').length;
     const told = { changes: visited.length, parked, cursor: cursorAfter };

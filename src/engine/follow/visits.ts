@@ -1,7 +1,7 @@
 import { LIMITS } from '../../config.ts';
 import type { Change } from '../../ports/change.ts';
 import type { EngineSource } from '../../ports/source.ts';
-import { type Due, type JournalAgenda, visitPlace } from '../journal/agenda.ts';
+import { type Due, type JournalAgenda, visitCursor } from '../journal/agenda.ts';
 import type { Admission } from '../load/admission.ts';
 
 /** Keys to visit now, and how it stands with those that are due as well. */
@@ -48,7 +48,7 @@ export function pickVisits(
 }
 
 function changeOf({ key, alsoHost }: Pick<Due, 'key' | 'alsoHost'>, server: string | null): Change {
-  return { key, place: visitPlace(key), deleted: false, revision: null, skip: null, server, alsoHost };
+  return { key, cursor: visitCursor(key), deleted: false, revision: null, skip: null, server, alsoHost };
 }
 
 /** What hosts have room for within the time of a slice; asked of each host once. */

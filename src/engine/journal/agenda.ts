@@ -55,7 +55,7 @@ export interface AgendaCount {
 }
 
 /** What a visit's change is called until it is accepted and gets its number. */
-export function visitPlace(key: string): string {
+export function visitCursor(key: string): string {
   return `visit of ${key}`;
 }
 
@@ -234,7 +234,7 @@ export class JournalAgenda {
     { nowMs, standing }: { nowMs: number; standing: 'present' | 'deleted' | 'missing' },
   ): Outcome {
     const watched = this.find(key);
-    this.#sql.exec('DELETE FROM suspects WHERE place = ?', visitPlace(key));
+    this.#sql.exec('DELETE FROM suspects WHERE cursor = ?', visitCursor(key));
     if (!watched) return { kind: 'skip', reason: 'unwatched' };
     if (outcome.kind !== 'rows') {
       const retryAfterMs = outcome.kind === 'park' ? outcome.retryAfterMs : null;

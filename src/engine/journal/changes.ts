@@ -68,7 +68,7 @@ export interface RangeAppend {
 export interface ParkedChange {
   change_number: number;
   key: string;
-  place: string;
+  cursor: string;
   deleted: number;
   revision: number | null;
   reason: ParkReason;

@@ -160,7 +160,7 @@ export class Journal {
         return true;
       }
       if (!this.parked.take(parked, nowMs)) return false;
-      this.#sql.exec('DELETE FROM suspects WHERE place = ?', parked.place);
+      this.#sql.exec('DELETE FROM suspects WHERE cursor = ?', parked.cursor);
       const source = this.state.source();
       const run = source.retry_run + 1;
       const change: Change = { ...parked, deleted: parked.deleted === 1, skip: null };
@@ -213,7 +213,7 @@ export class Journal {
       }
       const visited = facts.runType === 'push' ? one : this.#visited(one, nowMs);
       parked += this.#settleChange(++source.change_number, visited, { rows, source, run, nowMs });
-      this.#sql.exec('DELETE FROM suspects WHERE place = ?', one.change.place);
+      this.#sql.exec('DELETE FROM suspects WHERE cursor = ?', one.change.cursor);
     }
     this.#write(rows, { ...facts, source, changes: accepted.length, parked, nowMs });
   }
@@ -250,7 +250,7 @@ export class Journal {
       countOutcome(this.#sql, `skipped:${outcome.kind === 'skip' ? outcome.reason : 'no-rows'}`, 1);
       return 0;
     }
-    const cursor = ctx.run === null ? change.place : `${change.place}#${ctx.run}`;
+    const cursor = ctx.run === null ? change.cursor : `${change.cursor}#${ctx.run}`;
     for (const row of outcome.rows) ctx.rows.add(change, { ...outcome, row, cursor });
     this.outbox.add(outcome.rows, ctx.nowMs);
     countOutcome(this.#sql, outcome.rows.every(row => row.op === 'delete') ? 'tombstones' : 'rows', 1);

@@ -111,7 +111,7 @@ const FIRST_LAYOUT = [
   `CREATE TABLE parked (
     change_number INTEGER PRIMARY KEY,
     key TEXT NOT NULL,
-    place TEXT NOT NULL,
+    cursor TEXT NOT NULL,
     deleted INTEGER NOT NULL,
     revision INTEGER,
     reason TEXT NOT NULL,
@@ -125,7 +125,7 @@ const FIRST_LAYOUT = [
   `CREATE INDEX parked_due ON parked (due_ms)`,
   `CREATE TABLE outcomes (outcome TEXT PRIMARY KEY, changes INTEGER NOT NULL)`,
   // Changes whose load went wrong before it could be judged: how often their Loader died, or their host said wait.
-  `CREATE TABLE suspects (place TEXT PRIMARY KEY, deaths INTEGER NOT NULL, throttled INTEGER NOT NULL)`,
+  `CREATE TABLE suspects (cursor TEXT PRIMARY KEY, deaths INTEGER NOT NULL, throttled INTEGER NOT NULL)`,
   `CREATE TABLE hosts (
     host TEXT PRIMARY KEY,
     rate REAL NOT NULL,
@@ -157,7 +157,7 @@ const DEAD_LETTERS = [
   `CREATE TABLE letters (
     change_number INTEGER PRIMARY KEY,
     key TEXT NOT NULL,
-    place TEXT NOT NULL,
+    cursor TEXT NOT NULL,
     reason TEXT NOT NULL,
     detail TEXT NOT NULL,
     stack TEXT,

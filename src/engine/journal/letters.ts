@@ -10,7 +10,7 @@ export type LetterStatus = 'failed' | 'resolved' | 'superseded' | 'dismissed';
 export interface DeadLetter {
   change_number: number;
   key: string;
-  place: string;
+  cursor: string;
   reason: ParkReason;
   detail: string;
   stack: string | null;
@@ -34,7 +34,7 @@ export interface LetterFilter {
   olderMs: number | null;
 }
 
-const COLUMNS = `change_number, key, place, reason, detail, stack, attempts, history, parked_ms, failed_ms, status,
+const COLUMNS = `change_number, key, cursor, reason, detail, stack, attempts, history, parked_ms, failed_ms, status,
   resolved_ms, note, version`;
 const MATCHES = '(?1 IS NULL OR reason = ?1) AND (?2 IS NULL OR status = ?2) AND (?3 IS NULL OR failed_ms < ?3)';
 
@@ -51,7 +51,7 @@ export class DeadLetters {
 
   /** Writes the letter of a change that has died, or has died again. */
   write(parked: ParkedChange, nowMs: number): void {
-    const { change_number, key, place, reason, detail, stack, attempts, history, parked_ms } = parked;
+    const { change_number, key, cursor, reason, detail, stack, attempts, history, parked_ms } = parked;
     this.#sql.exec(
       `INSERT INTO letters (${COLUMNS}, projected) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'failed', NULL, NULL, ?, 0)
        ON CONFLICT (change_number) DO UPDATE SET reason = excluded.reason, detail = excluded.detail,
@@ -59,7 +59,7 @@ export class DeadLetters {
          failed_ms = excluded.failed_ms, version = max(version + 1, excluded.version), projected = 0`,
       change_number,
       key,
-      place,
+      cursor,
       reason,
       detail,
       stack,
@@ -128,8 +128,8 @@ export class DeadLetters {
 
 /** Tells the operational database of a letter; repeating it, or an older one landing late, changes nothing. */
 export function letterStatement(source: string, letter: DeadLetter): { sql: string; params: SqlValue[] } {
-  const { change_number, key, place, reason, history, note, version } = letter;
-  const body = { source, change_number, key, place, reason, history: JSON.parse(history), note, version };
+  const { change_number, key, cursor, reason, history, note, version } = letter;
+  const body = { source, change_number, key, cursor, reason, history: JSON.parse(history), note, version };
   return {
     sql: `INSERT INTO failed_messages (queue_name, message_body, error_message, error_stack, retry_count,
         original_timestamp, failed_at, status, resolved_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)

@@ -37,11 +37,11 @@ export class ParkedChanges {
   park(changeNumber: number, change: Change, why: Failure & { nowMs: number; dueMs: number }): void {
     const history = historyWith('[]', why, why.nowMs);
     this.#sql.exec(
-      `INSERT INTO parked (change_number, key, place, deleted, revision, reason, detail, stack, attempts, attempts_max,
+      `INSERT INTO parked (change_number, key, cursor, deleted, revision, reason, detail, stack, attempts, attempts_max,
          history, parked_ms, looked_ms, due_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?)`,
       changeNumber,
       change.key,
-      change.place,
+      change.cursor,
       change.deleted ? 1 : 0,
       change.revision,
       why.reason,

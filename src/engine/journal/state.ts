@@ -161,21 +161,21 @@ export class JournalState {
     });
   }
 
-  suspect(place: string): { deaths: number; throttled: number } | null {
+  suspect(cursor: string): { deaths: number; throttled: number } | null {
     return (
       this.#sql.exec<{ deaths: number; throttled: number }>(
-        'SELECT deaths, throttled FROM suspects WHERE place = ?',
-        place,
+        'SELECT deaths, throttled FROM suspects WHERE cursor = ?',
+        cursor,
       )[0] ?? null
     );
   }
 
   /** Adds to what is held against a change; zero of both only marks it, so that it is loaded alone. */
-  suspectChange(place: string, { deaths, throttled }: { deaths: number; throttled: number }): void {
+  suspectChange(cursor: string, { deaths, throttled }: { deaths: number; throttled: number }): void {
     this.#sql.exec(
-      `INSERT INTO suspects (place, deaths, throttled) VALUES (?, ?, ?)
-       ON CONFLICT (place) DO UPDATE SET deaths = deaths + excluded.deaths, throttled = throttled + excluded.throttled`,
-      place,
+      `INSERT INTO suspects (cursor, deaths, throttled) VALUES (?, ?, ?)
+       ON CONFLICT (cursor) DO UPDATE SET deaths = deaths + excluded.deaths, throttled = throttled + excluded.throttled`,
+      cursor,
       deaths,
       throttled,
     );

@@ -1,4 +1,4 @@
-import { OwnError } from '../../errors.ts';
+import { StepError } from '../../errors.ts';
 import type { SqlPort } from '../../ports/sql.ts';
 
 /** A settled data file, as far as it takes to read it. */
@@ -50,7 +50,7 @@ export class JournalStreams {
     this.#sql.transaction(() => {
       const known = this.lastLsn(table, binding);
       if (firstLsn > known + 1)
-        throw new OwnError('internal', `stream of ${table}: expected LSN ${known + 1} next, got ${firstLsn}`);
+        throw new StepError('internal', `stream of ${table}: expected LSN ${known + 1} next, got ${firstLsn}`);
       if (lastLsn <= known) return;
       this.#sql.exec(
         `INSERT INTO streams (table_name, binding, last_lsn) VALUES (?, ?, ?)

@@ -191,7 +191,7 @@ export class JournalSweep {
    * Has keys that are still missing loaded: each becomes a change of its own at the tail's place, parked and due at
    * once. No more wait for their first look than `LIMITS.missedAtOnce`.
    */
-  mend(id: number, { place, nowMs }: { place: string; nowMs: number }): 'some' | 'waits' | 'none' {
+  mend(id: number, { cursor, nowMs }: { cursor: string; nowMs: number }): 'some' | 'waits' | 'none' {
     return this.#sql.transaction(() => {
       const sweep = this.running();
       if (sweep?.id !== id || sweep.phase !== 'mending') return 'waits';
@@ -206,7 +206,7 @@ export class JournalSweep {
       for (const [index, { standing, lsn }] of states.slice(0, free).entries()) {
         const { kind, key, lsn: lsnBefore } = some[index]!;
         if (standing === kind && lsn === lsnBefore) {
-          this.#parkMissed(key, { place, nowMs });
+          this.#parkMissed(key, { cursor, nowMs });
           sweep.mended += 1;
         }
         const statement = 'UPDATE differing SET looks = 3 WHERE sweep = ? AND kind = ? AND looks = 2 AND key = ?';
@@ -288,10 +288,10 @@ export class JournalSweep {
     this.#sql.exec('DELETE FROM differing WHERE sweep = ? AND kind = ? AND key = ?', sweep, kind, key);
   }
 
-  #parkMissed(key: string, { place, nowMs }: { place: string; nowMs: number }): void {
+  #parkMissed(key: string, { cursor, nowMs }: { cursor: string; nowMs: number }): void {
     const change_number = this.#state.source().change_number + 1;
     this.#state.updateSource({ change_number });
-    const change = { key, place, deleted: false, revision: null, skip: null };
+    const change = { key, cursor, deleted: false, revision: null, skip: null };
     const detail = 'a sweep found it upstream and not here';
     this.#parked.park(change_number, change, { reason: 'missed', detail, nowMs, dueMs: nowMs });
     this.#sql.exec('UPDATE parked SET missed = 1 WHERE change_number = ?', change_number);

@@ -1,6 +1,6 @@
 import { backoffMs, waitingUntil } from '../../alarm/backoff.ts';
 import { LIMITS } from '../../config.ts';
-import { OwnError } from '../../errors.ts';
+import { StepError } from '../../errors.ts';
 import type { HostPace, HostRequests, HostTally, Permit } from '../../ports/hosts.ts';
 import type { EngineSource } from '../../ports/source.ts';
 import type { HostState, JournalState } from '../journal/state.ts';
@@ -80,7 +80,7 @@ export class Admission {
     for (const [host, want] of wanted) {
       const { count, atMs } = this.room({ host, want, nowMs, windowMs: LIMITS.slicePermitMsMax });
       if (count >= want) continue;
-      throw new OwnError(
+      throw new StepError(
         'upstream-throttled',
         `${host}: expected room to ask, got none yet`,
         Math.max(1, atMs - nowMs),

@@ -1,4 +1,4 @@
-import { type ErrorKind, OwnError } from '../../errors.ts';
+import { type ErrorKind, StepError } from '../../errors.ts';
 import type { LoadFailure } from '../../ports/loader.ts';
 
 const KIND_OF_FAILURE: Record<LoadFailure['kind'], ErrorKind> = {
@@ -11,6 +11,6 @@ const KIND_OF_FAILURE: Record<LoadFailure['kind'], ErrorKind> = {
 };
 
 /** A Loader step's failure as the error that ends this step of the run. */
-export function failureError({ kind, message, retryAfterMs }: LoadFailure): OwnError {
-  return new OwnError(KIND_OF_FAILURE[kind], message, retryAfterMs);
+export function failureError({ kind, message, retryAfterMs }: LoadFailure): StepError {
+  return new StepError(KIND_OF_FAILURE[kind], message, retryAfterMs);
 }

@@ -1,6 +1,6 @@
 import type { Run } from '../../alarm/run.ts';
 import { LIMITS } from '../../config.ts';
-import { messageOf, OwnError } from '../../errors.ts';
+import { messageOf, StepError } from '../../errors.ts';
 import type { Change } from '../../ports/change.ts';
 import type { Permit } from '../../ports/hosts.ts';
 import type { Ports } from '../../ports/ports.ts';
@@ -59,7 +59,7 @@ export class SliceLoader {
     this.#admission = admission;
   }
 
-  /** Throws `OwnError` when one of our own parts failed: nothing of the slice counts then. */
+  /** Throws `StepError` when one of our own parts failed: nothing of the slice counts then. */
   async load(changes: Change[], { run, afresh, spread = false }: Way): Promise<LoadedSlice> {
     const outcomes = changes.map((change): Outcome | null =>
       change.skip ? { kind: 'skip', reason: change.skip } : null,
@@ -112,10 +112,10 @@ export class SliceLoader {
       for (const { index, park } of unanswered) outcomes[index] = park;
       return;
     }
-    const { place } = changes[first.index]!;
-    this.#journal.state.suspectChange(place, { deaths: 0, throttled: 1 });
-    if (this.#journal.state.suspect(place)!.throttled >= LIMITS.throttledMax) outcomes[first.index] = first.park;
-    else throw new OwnError('upstream-unreachable', first.park.detail, first.park.retryAfterMs);
+    const { cursor } = changes[first.index]!;
+    this.#journal.state.suspectChange(cursor, { deaths: 0, throttled: 1 });
+    if (this.#journal.state.suspect(cursor)!.throttled >= LIMITS.throttledMax) outcomes[first.index] = first.park;
+    else throw new StepError('upstream-unreachable', first.park.detail, first.park.retryAfterMs);
   }
 
   /**
@@ -124,7 +124,7 @@ export class SliceLoader {
    */
   #judgeThrottled({ changes, outcomes, throttled }: Slice, admitted: number[]): void {
     const { state } = this.#journal;
-    const isKnown = (index: number) => state.suspect(changes[index]!.place) !== null;
+    const isKnown = (index: number) => state.suspect(changes[index]!.cursor) !== null;
     if (admitted.length > 1 && admitted.every(index => outcomes[index] === null) && !admitted.every(isKnown)) return;
     this.#countThrottled({ changes, outcomes, throttled });
   }
@@ -133,9 +133,9 @@ export class SliceLoader {
   #countThrottled({ changes, outcomes, throttled }: Pick<Slice, 'changes' | 'outcomes' | 'throttled'>): void {
     const { state } = this.#journal;
     for (const index of throttled) {
-      const { place } = changes[index]!;
-      state.suspectChange(place, { deaths: 0, throttled: 1 });
-      const times = state.suspect(place)!.throttled;
+      const { cursor } = changes[index]!;
+      state.suspectChange(cursor, { deaths: 0, throttled: 1 });
+      const times = state.suspect(cursor)!.throttled;
       if (times < LIMITS.throttledMax) continue;
       outcomes[index] = { kind: 'park', reason: 'http-429', detail: `throttled ${times} times`, retryAfterMs: null };
     }
@@ -194,9 +194,9 @@ export class SliceLoader {
     const lanes: number[][] = Array.from({ length: count }, () => []);
     const laneOf = new Map<string, number[]>();
     for (const index of admitted) {
-      const { key, place } = changes[index]!;
+      const { key, cursor } = changes[index]!;
       const isLarge = (this.#journal.state.documentBytesOf(key) ?? 0) > LIMITS.documentBytesLarge;
-      if (isLarge || this.#journal.state.suspect(place)) {
+      if (isLarge || this.#journal.state.suspect(cursor)) {
         alone.push(index);
         continue;
       }
@@ -262,17 +262,17 @@ export class SliceLoader {
   async #died(changes: Change[], { alone }: Call, error: unknown): Promise<null> {
     const message = `Loader call of ${changes.length} changes: ${messageOf(error)}`;
     if (!alone) {
-      for (const { place } of changes) this.#journal.state.suspectChange(place, { deaths: 0, throttled: 0 });
-      throw new OwnError('loader-failed', message);
+      for (const { cursor } of changes) this.#journal.state.suspectChange(cursor, { deaths: 0, throttled: 0 });
+      throw new StepError('loader-failed', message);
     }
     // Only a death among Loaders that live is the document's doing.
     await this.#ports.clock.within(this.#ports.load.ping(), LIMITS.pullMsMax, 'Loader').catch(cause => {
-      throw new OwnError('loader-failed', messageOf(cause));
+      throw new StepError('loader-failed', messageOf(cause));
     });
-    const { place } = changes[0]!;
-    this.#journal.state.suspectChange(place, { deaths: 1, throttled: 0 });
-    if (this.#journal.state.suspect(place)!.deaths < LIMITS.loaderDeathsMax)
-      throw new OwnError('loader-failed', message);
+    const { cursor } = changes[0]!;
+    this.#journal.state.suspectChange(cursor, { deaths: 1, throttled: 0 });
+    if (this.#journal.state.suspect(cursor)!.deaths < LIMITS.loaderDeathsMax)
+      throw new StepError('loader-failed', message);
     return null;
   }
 

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Table } from '../../../schemas/table.ts';
 import type { Run } from '../../alarm/run.ts';
 import { LIMITS } from '../../config.ts';
-import { messageOf, OwnError } from '../../errors.ts';
+import { messageOf, StepError } from '../../errors.ts';
 import { indexOf, rootOf, type SettledFile, schemaOf, segmentOf } from '../../lake/catalog/write.ts';
 import { putNewest } from '../../lake/newest.ts';
 import { rootKey, schemaKey, segmentKeys } from '../../lake/object-keys.ts';
@@ -46,7 +46,7 @@ export class Cataloger {
   }
 
   /**
-   * Brings the catalog to what is settled, as far as one run goes. Throws `OwnError`: `catalog-ahead` when the root names
+   * Brings the catalog to what is settled, as far as one run goes. Throws `StepError`: `catalog-ahead` when the root names
    * rows that are in no file here, `bucket-failed` or `deadline` when the bucket does not answer.
    */
   async work(run: Run): Promise<void> {
@@ -56,7 +56,10 @@ export class Cataloger {
     if (catalog.isBehind(table.name)) await this.#lookAtOne(run);
     for (let attempt = 1; catalog.isBehind(table.name); attempt++) {
       if (attempt > ROOT_ATTEMPTS_MAX)
-        throw new OwnError('bucket-failed', `${rootKey(table.name)}: lost ${ROOT_ATTEMPTS_MAX} puts to another writer`);
+        throw new StepError(
+          'bucket-failed',
+          `${rootKey(table.name)}: lost ${ROOT_ATTEMPTS_MAX} puts to another writer`,
+        );
       const segments = await this.#writeSegments(run);
       // A catalog that is written anew takes several runs; the root before it stands until then.
       if (segments === null) return;
@@ -119,7 +122,7 @@ export class Cataloger {
     ]);
     if (!ours.every(Boolean)) {
       catalog.giveUp(row);
-      throw new OwnError('bucket-failed', `${keys.segment}: expected it or its index to be ours, got another object`);
+      throw new StepError('bucket-failed', `${keys.segment}: expected it or its index to be ours, got another object`);
     }
     catalog.written(row);
     return { ...row, state: 'written' };
@@ -164,7 +167,7 @@ export class Cataloger {
     }
     const { snapshot, 'last-lsn': lastLsn } = stands.metadata;
     if (!(Number(lastLsn) <= own.lastLsn))
-      throw new OwnError('catalog-ahead', `${stands.key}: expected LSNs up to ${own.lastLsn}, got ${lastLsn}`);
+      throw new StepError('catalog-ahead', `${stands.key}: expected LSNs up to ${own.lastLsn}, got ${lastLsn}`);
     // An instance that died was one root ahead at most; what is further ahead comes from a journal that is lost, and
     // may have removed what this one believes to stand.
     if (!(Number(snapshot) <= own.snapshot + 1)) catalog.forget(table.name);

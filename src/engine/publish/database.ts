@@ -1,5 +1,5 @@
 import { LIMITS } from '../../config.ts';
-import { OwnError } from '../../errors.ts';
+import { StepError } from '../../errors.ts';
 import type { Ports } from '../../ports/ports.ts';
 import type { SqlValue } from '../../ports/sql.ts';
 import type { DataFile, JournalFiles } from '../journal/files.ts';
@@ -40,7 +40,7 @@ export async function project({
   const stands = answers.at(-1)?.[0]?.at;
   if (cursor !== null && stands !== iso(stampMs)) {
     files.raiseProjectionMs(Date.parse(String(stands)));
-    throw new OwnError('database-failed', `sync_state of ${source}: expected stamp ${iso(stampMs)}, got ${stands}`);
+    throw new StepError('database-failed', `sync_state of ${source}: expected stamp ${iso(stampMs)}, got ${stands}`);
   }
   files.markProjected(settled, cursor);
   letters.markProjected(turned, stampMs);

@@ -1,6 +1,6 @@
 import { waitingUntil } from '../../alarm/backoff.ts';
 import { LIMITS } from '../../config.ts';
-import { messageOf, OwnError } from '../../errors.ts';
+import { messageOf, StepError } from '../../errors.ts';
 import type { Ports } from '../../ports/ports.ts';
 import type { JournalOutbox } from '../journal/outbox.ts';
 
@@ -37,7 +37,7 @@ export class Feeder {
         await this.#ports.clock.within(sent, LIMITS.queueCallMsMax, `send of ${keys.length} keys`);
       } catch (error) {
         this.#outbox.defer(ids, nowMs);
-        throw error instanceof OwnError ? error : new OwnError('queue-failed', messageOf(error));
+        throw error instanceof StepError ? error : new StepError('queue-failed', messageOf(error));
       }
       this.#ports.log('keys_sent', { source: this.#source, target, keys: keys.length });
     }

@@ -2,7 +2,7 @@ import { type StreamRecord, streamRecord } from '../../../schemas/stream.ts';
 import type { Table, Value } from '../../../schemas/table.ts';
 import type { Run } from '../../alarm/run.ts';
 import { LIMITS } from '../../config.ts';
-import { messageOf, OwnError } from '../../errors.ts';
+import { messageOf, StepError } from '../../errors.ts';
 import type { ByteRange } from '../../ports/bucket.ts';
 import type { DataFileReader } from '../../ports/data-file.ts';
 import type { Ports } from '../../ports/ports.ts';
@@ -38,7 +38,7 @@ export class Streamer {
   }
 
   /**
-   * Sends what waits, as far as one run goes. Throws `OwnError`: `stream-failed`, `stream-refused` with the LSN of the
+   * Sends what waits, as far as one run goes. Throws `StepError`: `stream-failed`, `stream-refused` with the LSN of the
    * row that is not taken, `lake-damaged` when a file cannot be read, `bucket-failed` or `deadline`.
    */
   async work(run: Run): Promise<void> {
@@ -57,7 +57,7 @@ export class Streamer {
     const { table, streams, ports } = this.#parts;
     const lsn = this.#nextLsn;
     const file = streams.fileWith(table.name, lsn);
-    if (!file) throw new OwnError('lake-damaged', `${table.name}: expected a data file with LSN ${lsn}, got none`);
+    if (!file) throw new StepError('lake-damaged', `${table.name}: expected a data file with LSN ${lsn}, got none`);
     const reader = await this.#open(file, run);
     while (this.#nextLsn <= file.last_lsn && ports.clock.now() < endMs) {
       const rows = await readable(file, () => reader.rowsOf(this.#nextLsn));
@@ -82,7 +82,7 @@ export class Streamer {
     const reader = await readable(file, () => ports.encode.reader({ table, bytes, read }));
     if (reader.firstLsn !== first_lsn || reader.lastLsn !== last_lsn) {
       const actual = `${reader.firstLsn} to ${reader.lastLsn}`;
-      throw new OwnError('lake-damaged', `${key}: expected LSN ${first_lsn} to ${last_lsn}, got ${actual}`);
+      throw new StepError('lake-damaged', `${key}: expected LSN ${first_lsn} to ${last_lsn}, got ${actual}`);
     }
     return reader;
   }
@@ -109,9 +109,9 @@ export class Streamer {
       const sent = ports.streams.send(binding, records);
       await ports.clock.within(sent, LIMITS.streamCallMsMax, `send of ${records.length} records to ${binding}`);
     } catch (error) {
-      if (!(error instanceof OwnError) || error.kind !== 'stream-refused') throw error;
+      if (!(error instanceof StepError) || error.kind !== 'stream-refused') throw error;
       if (records.length > 1) return false;
-      throw new OwnError('stream-refused', `${table.name} LSN ${firstLsn}: ${error.message}`);
+      throw new StepError('stream-refused', `${table.name} LSN ${firstLsn}: ${error.message}`);
     }
     // Only now: a stream that said nothing may have nothing.
     streams.acknowledge(table.name, binding, { firstLsn, lastLsn });
@@ -157,6 +157,6 @@ async function readable<T>({ key }: ReadableFile, read: () => Promise<T>): Promi
   try {
     return await read();
   } catch (error) {
-    throw error instanceof OwnError ? error : new OwnError('lake-damaged', `${key}: ${messageOf(error)}`);
+    throw error instanceof StepError ? error : new StepError('lake-damaged', `${key}: ${messageOf(error)}`);
   }
 }

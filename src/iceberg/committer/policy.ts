@@ -1,5 +1,5 @@
 import { LIMITS } from '../../config.ts';
-import { messageOf, OwnError } from '../../errors.ts';
+import { messageOf, StepError } from '../../errors.ts';
 import { CatalogError, type CatalogErrorKind } from '../errors.ts';
 import type { CommitFault } from './state.ts';
 
@@ -44,7 +44,7 @@ function judged(error: unknown) {
     const { kind, hint, retryAfterMs } = error;
     return { kind, hint, retryAfterMs, stalls: ACTIONS[kind] === 'stall' };
   }
-  const kind = error instanceof OwnError ? error.kind : 'internal';
+  const kind = error instanceof StepError ? error.kind : 'internal';
   return { kind, hint: OWN_HINTS[kind] ?? OWN_HINTS.internal!, retryAfterMs: null, stalls: false };
 }
 

@@ -1,5 +1,5 @@
 import { LIMITS } from '../../config.ts';
-import { OwnError } from '../../errors.ts';
+import { StepError } from '../../errors.ts';
 import type { ClockPort, WakePort } from '../../ports/platform.ts';
 
 /** What one run of the committer may still do: its time, and the alarm that stands in for it when it dies. */
@@ -52,6 +52,6 @@ export class CommitRun {
   }
 
   #checkAbandoned(): void {
-    if (this.#abandoned) throw new OwnError('deadline', 'committer: expected nothing to go on after its run');
+    if (this.#abandoned) throw new StepError('deadline', 'committer: expected nothing to go on after its run');
   }
 }

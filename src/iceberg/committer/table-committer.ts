@@ -1,6 +1,6 @@
 import type { Table } from '../../../schemas/table.ts';
 import { type CatalogSettings, LIMITS } from '../../config.ts';
-import { OwnError } from '../../errors.ts';
+import { StepError } from '../../errors.ts';
 import { type CommitRequest, planAppend } from '../append/append.ts';
 import type { PlacedFile } from '../append/data-file.ts';
 import { CatalogError } from '../errors.ts';
@@ -215,7 +215,7 @@ export class TableCommitter {
     const options = { onlyIf: { absent: true as const }, metadata: {}, contentType: 'application/octet-stream' };
     const put = () => this.#ports.bucket.put(key, [bytes], options);
     const head = await run.call(put, { ms: LIMITS.bucketCallMsMax, subject: 'put of table metadata' });
-    if (head === null) throw new OwnError('internal', `${key}: expected none under a new snapshot's name, got one`);
+    if (head === null) throw new StepError('internal', `${key}: expected none under a new snapshot's name, got one`);
   }
 
   /** When there is something to do: at once where files are still to be copied or more than one commit takes is there. */

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { OwnError, UpstreamError } from '../../errors.ts';
+import { ChangeError, StepError } from '../../errors.ts';
 import type { SourceContext } from '../source.ts';
 import { isObject, type JsonObject } from '../upstream/json.ts';
 import type { DownloadCounts } from './packument.ts';
@@ -82,9 +82,9 @@ function countIn(answer: JsonObject, name: string): number | null {
 
 /** Whether asking on is of no use: throttled, out of reach, or the call's time is up. Faults of ours are thrown. */
 function isRefusal(error: unknown): boolean {
-  if (error instanceof UpstreamError) {
+  if (error instanceof ChangeError) {
     return error.status === 429 || error.status === 503 || error.reason === 'unreachable' || error.reason === 'timeout';
   }
-  if (error instanceof OwnError && error.kind === 'deadline') return true;
+  if (error instanceof StepError && error.kind === 'deadline') return true;
   throw error;
 }

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { npmPackage } from '../../../schemas/npm_package.ts';
 import { integerSetting, parseSettings, rateSetting, urlSetting } from '../../config.ts';
-import { CursorError, OwnError, UpstreamError } from '../../errors.ts';
+import { ChangeError, CursorError, StepError } from '../../errors.ts';
 import type { Change, KeyPage, Loaded, LoadedRow, Page } from '../../ports/change.ts';
 import type { HostPace } from '../../ports/hosts.ts';
 import type { Source, SourceContext } from '../source.ts';
@@ -136,7 +136,7 @@ export const npm: Source<NpmSettings, Downloads> = {
     try {
       answer = await ctx.fetchDocument(url, { subject: 'npm package', name: change.key, unread: VERSIONS });
     } catch (error) {
-      if (change.deleted && error instanceof UpstreamError && error.status === 404)
+      if (change.deleted && error instanceof ChangeError && error.status === 404)
         return gone(change.key, change.revision);
       throw error;
     }
@@ -191,7 +191,7 @@ async function fetchPage({ cursor, limit }: { cursor: string; limit: number }, c
     return (await ctx.fetchJson(url, { subject: 'npm page', shape: pageShape })).json;
   } catch (error) {
     // The limit is one the feed takes, so a 400 is about the cursor. 404 and 410 are about the address: nothing to give up.
-    if (!(error instanceof UpstreamError) || error.status !== 400) throw error;
+    if (!(error instanceof ChangeError) || error.status !== 400) throw error;
     throw new CursorError(`npm page: expected the feed to take since=${cursor}, got status 400`);
   }
 }
@@ -203,7 +203,7 @@ async function fetchHead(ctx: Context): Promise<number> {
 
 /** A page is good without its head; only a fault of our code is passed on. */
 function headUnknown(error: unknown): null {
-  if (error instanceof UpstreamError || (error instanceof OwnError && error.kind === 'deadline')) return null;
+  if (error instanceof ChangeError || (error instanceof StepError && error.kind === 'deadline')) return null;
   throw error;
 }
 
@@ -212,12 +212,12 @@ function checkOrder({ results, last_seq }: FeedPage, cursor: string): void {
   let last = Number(cursor);
   for (const [i, { seq }] of results.entries()) {
     if (seq <= last) {
-      throw new UpstreamError('wrong-shape', `npm page: expected results[${i}].seq to rise above ${last}, got ${seq}`);
+      throw new ChangeError('wrong-shape', `npm page: expected results[${i}].seq to rise above ${last}, got ${seq}`);
     }
     last = seq;
   }
   if (results.length > 0 && last_seq < last) {
-    throw new UpstreamError('wrong-shape', `npm page: expected last_seq to be at least ${last}, got ${last_seq}`);
+    throw new ChangeError('wrong-shape', `npm page: expected last_seq to be at least ${last}, got ${last_seq}`);
   }
 }
 
@@ -230,7 +230,7 @@ function readPage(
   return {
     changes: results.map(({ seq, id, changes, deleted = false }) => ({
       key: id,
-      place: String(seq),
+      cursor: String(seq),
       deleted,
       revision: revisionOf(changes?.[0]?.rev),
       skip: INTERNAL_ID.test(id) ? 'internal-document' : null,
@@ -247,7 +247,7 @@ function readPage(
 function readList(ids: string[], { after, isLast }: { after: string | null; isLast: boolean }): KeyPage {
   const next = isLast ? null : ids.at(-1)!;
   if (next !== null && next === after)
-    throw new UpstreamError('wrong-shape', 'npm list: expected rows after the first, got the same key again');
+    throw new ChangeError('wrong-shape', 'npm list: expected rows after the first, got the same key again');
   const keys = ids.filter(id => id !== after && !INTERNAL_ID.test(id));
   return { keys, next };
 }

@@ -1,5 +1,5 @@
 import type { NpmPackage } from '../../../schemas/npm_package.ts';
-import { UpstreamError } from '../../errors.ts';
+import { ChangeError } from '../../errors.ts';
 import { isObject, type JsonObject, Unread, wrongShape } from '../upstream/json.ts';
 
 /** Larger documents stay out of the `data` column: a row may have 1 MiB, and the raw document is in the lake anyway. */
@@ -25,13 +25,13 @@ export interface Packument {
   tags: JsonObject | null;
 }
 
-/** Takes a document as the packument of `name`. Throws `UpstreamError` `wrong-shape` or `name-mismatch`. */
+/** Takes a document as the packument of `name`. Throws `ChangeError` `wrong-shape` or `name-mismatch`. */
 export function readPackument(document: unknown, name: string): Packument {
   if (!isObject(document)) throw wrongShape('npm package', { path: [], expected: 'an object', value: document });
   const names = [own(document, '_id'), own(document, 'name')].filter(given => given !== undefined && given !== null);
   if (names.length === 0 || names.some(given => given !== name)) {
     const actual = names.length === 0 ? 'none' : 'another';
-    throw new UpstreamError(
+    throw new ChangeError(
       'name-mismatch',
       `npm package: expected _id and name to be the name asked for, got ${actual}`,
     );

@@ -1,4 +1,4 @@
-import { messageOf, OwnError, UpstreamError } from '../../errors.ts';
+import { ChangeError, messageOf, StepError } from '../../errors.ts';
 import type { HostTally } from '../../ports/hosts.ts';
 
 /** One request with its answer, from sending to the last byte: the largest packument known takes 8 s at 5 Mbit/s. */
@@ -31,7 +31,7 @@ export interface Attempt {
   stop(): void;
 }
 
-/** Starts the time of one try. Throws `OwnError` of kind `deadline` when the call's own time is up already. */
+/** Starts the time of one try. Throws `StepError` of kind `deadline` when the call's own time is up already. */
 export function startAttempt(options: AttemptOptions): Attempt {
   const { subject, deadlineAtMs, now, tally, timeoutMs = REQUEST_MS_MAX, timer = startTimer } = options;
   const leftMs = deadlineAtMs - now();
@@ -51,7 +51,7 @@ export function startAttempt(options: AttemptOptions): Attempt {
       if (cut.signal.aborted && leftMs < timeoutMs) return pastDeadline(subject);
       tally.errors += 1;
       if (cut.signal.aborted)
-        return new UpstreamError('timeout', `${subject}: expected a whole answer within ${allowedMs} ms`);
+        return new ChangeError('timeout', `${subject}: expected a whole answer within ${allowedMs} ms`);
       return connectionError(subject, reason, error);
     },
     stop: () => stop(),
@@ -59,18 +59,18 @@ export function startAttempt(options: AttemptOptions): Attempt {
 }
 
 /** The call's own time is up: no news about the upstream. */
-export function pastDeadline(subject: string): OwnError {
-  return new OwnError('deadline', `${subject}: expected to be answered before the deadline of the call`);
+export function pastDeadline(subject: string): StepError {
+  return new StepError('deadline', `${subject}: expected to be answered before the deadline of the call`);
 }
 
 /** What a runtime throws for a broken connection, in our own words; p-retry would not retry its `TypeError`. */
 function connectionError(subject: string, reason: 'unreachable' | 'truncated', error: unknown): Error {
   const text = messageOf(error);
   // The platform's limit on requests is a limit of ours, and no news about the upstream.
-  if (/too many subrequests/i.test(text)) return new OwnError('loader-failed', `${subject}: ${text}`);
+  if (/too many subrequests/i.test(text)) return new StepError('loader-failed', `${subject}: ${text}`);
   const code = error instanceof Error ? (error.cause as { code?: unknown } | undefined)?.code : undefined;
   const detail = typeof code === 'string' ? `${text} (${code})` : text;
-  return new UpstreamError(
+  return new ChangeError(
     reason,
     reason === 'unreachable'
       ? `${subject}: expected an answer, got no connection: ${detail}`

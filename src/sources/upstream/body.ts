@@ -1,5 +1,5 @@
 import { LIMITS } from '../../config.ts';
-import { UpstreamError } from '../../errors.ts';
+import { ChangeError } from '../../errors.ts';
 import type { Fetched } from '../source.ts';
 import { type JsonAnswer, notJsonFault } from './json.ts';
 
@@ -31,7 +31,7 @@ export interface BodyReading {
 export type Received = JsonAnswer & Fetched;
 
 /**
- * Reads a body to its end and gives its bytes. Throws `UpstreamError`, and `LargeDocument`; a body too large to be held
+ * Reads a body to its end and gives its bytes. Throws `ChangeError`, and `LargeDocument`; a body too large to be held
  * is `too-large` in any case, also when it was stored.
  */
 export async function readBody(response: Response, reading: BodyReading): Promise<Omit<Received, 'freshMs'>> {
@@ -150,19 +150,16 @@ class Body {
     const tail = new TextDecoder().decode(this.#buffer!.subarray(0, this.#filled).subarray(-TAIL_BYTES)).trimEnd();
     if (/[}\]]$/.test(tail)) return;
     throw this.#headers.encoded
-      ? new UpstreamError('truncated', `${subject}: expected JSON, got its beginning`)
-      : new UpstreamError('malformed-json', `${subject}: expected JSON, got a syntax error at its end`);
+      ? new ChangeError('truncated', `${subject}: expected JSON, got its beginning`)
+      : new ChangeError('malformed-json', `${subject}: expected JSON, got a syntax error at its end`);
   }
 }
 
 /** As much of an end as has its last bracket in it. */
 const TAIL_BYTES = 1024;
 
-function tooLarge(subject: string, actual: string): UpstreamError {
-  return new UpstreamError(
-    'too-large',
-    `${subject}: expected at most ${LIMITS.documentBytesParsedMax} bytes, ${actual}`,
-  );
+function tooLarge(subject: string, actual: string): ChangeError {
+  return new ChangeError('too-large', `${subject}: expected at most ${LIMITS.documentBytesParsedMax} bytes, ${actual}`);
 }
 
 function join(chunks: Uint8Array[], size: number): Uint8Array {

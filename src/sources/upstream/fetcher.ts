@@ -1,7 +1,7 @@
 import pRetry from 'p-retry';
 import about from '../../../package.json' with { type: 'json' };
 import { LIMITS } from '../../config.ts';
-import { OwnError, UpstreamError } from '../../errors.ts';
+import { ChangeError, StepError } from '../../errors.ts';
 import type { HostTally, Permit, StatusClass } from '../../ports/hosts.ts';
 import type { Fetched, SourceContext } from '../source.ts';
 import { startAttempt } from './attempt.ts';
@@ -70,8 +70,8 @@ class Redirect extends Error {
 }
 
 /**
- * The only way to an upstream, for the length of one call. Throws `UpstreamError` for what the upstream did,
- * `LargeDocument`, `OwnError` of kind `deadline` when the call's own time is up, and a plain Error for a request nobody
+ * The only way to an upstream, for the length of one call. Throws `ChangeError` for what the upstream did,
+ * `LargeDocument`, `StepError` of kind `deadline` when the call's own time is up, and a plain Error for a request nobody
  * took a permit for.
  */
 export function createFetcher(options: FetcherOptions): Fetcher {
@@ -83,13 +83,13 @@ export function createFetcher(options: FetcherOptions): Fetcher {
   async function tryInSlot<T>(host: string, subject: string, send: (tally: HostTally) => Promise<T>): Promise<T> {
     await waitForSlot(host, subject);
     const tally = tallyOf(tallies, host);
-    let fault: UpstreamError | null = null;
+    let fault: ChangeError | null = null;
     const attempt = async () => {
       try {
         return await send(tally);
       } catch (error) {
         // A try that our deadline cut short says nothing: what the upstream did before is the reason to give.
-        if (fault && error instanceof OwnError && error.kind === 'deadline') throw fault;
+        if (fault && error instanceof StepError && error.kind === 'deadline') throw fault;
         if (isConnectionFault(error)) fault = error;
         throw error;
       }
@@ -213,7 +213,7 @@ async function checkRedirect({ status, headers, body }: Response, url: string): 
 async function statusError(
   response: Response,
   { subject, tally, nowMs }: { subject: string; tally: HostTally; nowMs: number },
-): Promise<UpstreamError> {
+): Promise<ChangeError> {
   await response.body?.cancel().catch(() => {});
   const { status } = response;
   const waitMs = retryAfterMs(response.headers.get('retry-after'), nowMs);
@@ -222,15 +222,15 @@ async function statusError(
   else if (status === 429 || (status === 503 && waitMs !== null)) tally.throttled += 1;
   else if (status === 403) tally.refused += 1;
   else if (status >= 500) tally.errors += 1;
-  return new UpstreamError(`http-${status}`, `${subject}: expected status 200, got ${status}`, {
+  return new ChangeError(`http-${status}`, `${subject}: expected status 200, got ${status}`, {
     status,
     retryAfterMs: waitMs,
   });
 }
 
 /** Whether asking again at once may help: no connection, or one that broke. */
-function isConnectionFault(error: unknown): error is UpstreamError {
-  return error instanceof UpstreamError && ['unreachable', 'truncated', 'timeout'].includes(error.reason);
+function isConnectionFault(error: unknown): error is ChangeError {
+  return error instanceof ChangeError && ['unreachable', 'truncated', 'timeout'].includes(error.reason);
 }
 
 function userAgent(contact: string): string {

@@ -20,7 +20,7 @@ interface Span {
 /**
  * The value of a large answer that should be JSON, as `JSON.parse` gives it, but for the lists and objects in its map
  * `unread` (`versions`): each of those is an `Unread`. They are looked at one by one, and what is around them is parsed
- * as one text with stand-ins for them, so that the tree is never there as a whole. Throws `UpstreamError`.
+ * as one text with stand-ins for them, so that the tree is never there as a whole. Throws `ChangeError`.
  */
 export function parseLarge(subject: string, answer: JsonAnswer, unread: string): unknown {
   const { bytes } = answer;

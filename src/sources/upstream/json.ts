@@ -1,5 +1,5 @@
 import type { core, ZodType } from 'zod';
-import { UpstreamError } from '../../errors.ts';
+import { ChangeError } from '../../errors.ts';
 
 /** As much of an answer as tells what it is; nobody begins with more white space. */
 const HEAD_BYTES = 1024;
@@ -12,7 +12,7 @@ export interface JsonAnswer {
   encoded: boolean;
 }
 
-/** The value of an answer that should be JSON; throws `UpstreamError`. */
+/** The value of an answer that should be JSON; throws `ChangeError`. */
 export function parseJson(subject: string, answer: JsonAnswer): unknown {
   let text = '';
   try {
@@ -25,27 +25,27 @@ export function parseJson(subject: string, answer: JsonAnswer): unknown {
 }
 
 /** The error for an answer that is no JSON; `fault` is what a parser found: no UTF-8, a wrong place, or an early end. */
-export function jsonFault(subject: string, answer: JsonAnswer, fault: 'bytes' | 'syntax' | 'end'): UpstreamError {
+export function jsonFault(subject: string, answer: JsonAnswer, fault: 'bytes' | 'syntax' | 'end'): ChangeError {
   const notJson = notJsonFault(subject, answer);
   if (notJson) return notJson;
   if (fault === 'end' && answer.encoded)
-    return new UpstreamError('truncated', `${subject}: expected JSON, got its beginning`);
+    return new ChangeError('truncated', `${subject}: expected JSON, got its beginning`);
   // The parser's own message quotes the text, which may be anybody's data.
   const actual = { bytes: 'bytes that are not UTF-8', syntax: 'a syntax error', end: 'a syntax error at its end' }[
     fault
   ];
-  return new UpstreamError('malformed-json', `${subject}: expected JSON, got ${actual}`);
+  return new ChangeError('malformed-json', `${subject}: expected JSON, got ${actual}`);
 }
 
 /** The error for an answer that does not even begin like JSON, null for one that does. */
 export function notJsonFault(
   subject: string,
   { bytes, contentType }: Pick<JsonAnswer, 'bytes' | 'contentType'>,
-): UpstreamError | null {
+): ChangeError | null {
   const first = new TextDecoder().decode(bytes.subarray(0, HEAD_BYTES)).trimStart().slice(0, 1);
-  if (first === '<') return new UpstreamError('not-json', `${subject}: expected JSON, got markup`);
+  if (first === '<') return new ChangeError('not-json', `${subject}: expected JSON, got markup`);
   const isOther = first !== '' && contentType !== null && !/json/i.test(contentType) && !'{['.includes(first);
-  return isOther ? new UpstreamError('not-json', `${subject}: expected JSON, got other text`) : null;
+  return isOther ? new ChangeError('not-json', `${subject}: expected JSON, got other text`) : null;
 }
 
 /** Whether the parser's complaint is that the text stopped, going by its words or the place it names. */
@@ -67,10 +67,10 @@ export function checkShape<T>(subject: string, shape: ZodType<T>, value: unknown
 export function wrongShape(
   subject: string,
   { path, expected, value }: { path: PropertyKey[]; expected: string; value: unknown },
-): UpstreamError {
+): ChangeError {
   let actual = value;
   for (const step of path) actual = isObject(actual) || Array.isArray(actual) ? Reflect.get(actual, step) : undefined;
-  return new UpstreamError(
+  return new ChangeError(
     'wrong-shape',
     `${subject}: expected ${placeOf(path)} to be ${expected}, got ${kindOf(actual)}`,
   );

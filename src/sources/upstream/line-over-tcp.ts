@@ -1,4 +1,4 @@
-import { UpstreamError } from '../../errors.ts';
+import { ChangeError } from '../../errors.ts';
 import { type Attempt, type AttemptOptions, startAttempt } from './attempt.ts';
 
 /** What a server may answer to one line. The longest WHOIS answers known are some 20 KiB. */
@@ -35,8 +35,8 @@ export interface ServerOptions extends AttemptOptions {
 
 /**
  * One line to a server and its whole answer, bytes until the server ends the connection (RFC 3912). An end that comes
- * too early looks like any other: only a reset tells. Throws `UpstreamError` (`unreachable`, `timeout`, `too-large`, and
- * `truncated`, also for an empty answer, which is how some servers turn a caller away), `OwnError` of kind `deadline`,
+ * too early looks like any other: only a reset tells. Throws `ChangeError` (`unreachable`, `timeout`, `too-large`, and
+ * `truncated`, also for an empty answer, which is how some servers turn a caller away), `StepError` of kind `deadline`,
  * and what `check` throws. The tally counts an answer as 2xx, one that `check` refused as 4xx, and else none.
  */
 export async function askServer(question: ServerQuestion, options: ServerOptions): Promise<Uint8Array> {
@@ -46,7 +46,7 @@ export async function askServer(question: ServerQuestion, options: ServerOptions
   tally.requests += 1;
   const bytes = await exchange(question, { subject, attempt, connect: options.connect })
     .catch(error => {
-      tally.statuses[error instanceof UpstreamError && error.reason === 'too-large' ? '2xx' : 'none'] += 1;
+      tally.statuses[error instanceof ChangeError && error.reason === 'too-large' ? '2xx' : 'none'] += 1;
       throw error;
     })
     .finally(() => attempt.stop());
@@ -54,7 +54,7 @@ export async function askServer(question: ServerQuestion, options: ServerOptions
     check(bytes);
   } catch (error) {
     tally.statuses['4xx'] += 1;
-    if (error instanceof UpstreamError && error.status === 429) {
+    if (error instanceof ChangeError && error.status === 429) {
       tally.throttled += 1;
       if (error.retryAfterMs !== null) tally.retryAfterMs = Math.max(tally.retryAfterMs ?? 0, error.retryAfterMs);
     }
@@ -82,7 +82,7 @@ async function exchange(
     if (bytes.length === 0) throw new Error('the connection ended without an answer');
     return bytes;
   } catch (error) {
-    throw error instanceof UpstreamError ? error : attempt.failed(opened ? 'truncated' : 'unreachable', error);
+    throw error instanceof ChangeError ? error : attempt.failed(opened ? 'truncated' : 'unreachable', error);
   } finally {
     // Not waited for: the other end may be silent.
     void (async () => socket?.close())().catch(() => {});
@@ -108,7 +108,7 @@ async function readToEnd(
       if (done) break;
       size += value.length;
       if (size > ANSWER_BYTES_MAX)
-        throw new UpstreamError('too-large', `${subject}: expected at most ${ANSWER_BYTES_MAX} bytes, got more`);
+        throw new ChangeError('too-large', `${subject}: expected at most ${ANSWER_BYTES_MAX} bytes, got more`);
       chunks.push(value);
     }
   } catch (error) {

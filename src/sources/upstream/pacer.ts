@@ -13,7 +13,7 @@ interface PacerOptions {
 
 /**
  * Lets each request of a host go in the next slot of its permits. A retry goes in the slot of its request. Throws
- * `OwnError` of kind `deadline` where the slot would come too late, and a plain Error for a host nobody may ask.
+ * `StepError` of kind `deadline` where the slot would come too late, and a plain Error for a host nobody may ask.
  */
 export function createPacer({ permits: given, permit: ask, deadlineAtMs, now, sleep }: PacerOptions) {
   const used = new Map<Permit, number>();

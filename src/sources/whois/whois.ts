@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { whoisRecord } from '../../../schemas/whois_record.ts';
-import { CursorError, OwnError, UpstreamError } from '../../errors.ts';
+import { ChangeError, CursorError, StepError } from '../../errors.ts';
 import type { Change, Loaded, Seen } from '../../ports/change.ts';
 import type { HostRequests } from '../../ports/hosts.ts';
 import { readDomain } from '../names/domain.ts';
@@ -115,7 +115,7 @@ function hostsOf({ server, alsoHost }: Change): string[] {
 
 async function askRdap(domain: string, server: string, ctx: Context): Promise<Loaded> {
   const registry = await askOne(`${server}domain/${domain}`, domain, ctx).catch(error => {
-    if (error instanceof UpstreamError && error.status === 404) return null;
+    if (error instanceof ChangeError && error.status === 404) return null;
     throw error;
   });
   if (registry === null) return gone(domain, ctx);
@@ -165,8 +165,8 @@ async function askRegistrar(url: string, domain: string, ctx: Context): Promise<
   try {
     return await askOne(url, domain, ctx);
   } catch (error) {
-    if (error instanceof UpstreamError) return { missing: error.reason };
-    if (error instanceof OwnError && error.kind === 'deadline') return { missing: 'no time left' };
+    if (error instanceof ChangeError) return { missing: error.reason };
+    if (error instanceof StepError && error.kind === 'deadline') return { missing: 'no time left' };
     throw error;
   }
 }
@@ -189,7 +189,7 @@ async function whoisServer(tld: string, ctx: Context): Promise<string> {
     },
   });
   const server = serverOf(decodeText(bytes));
-  if (server === null) throw new UpstreamError('no-server', `whois: expected a server for .${tld}, got none from IANA`);
+  if (server === null) throw new ChangeError('no-server', `whois: expected a server for .${tld}, got none from IANA`);
   whoisServers.set(name, { server, untilMs: ctx.nowMs + SERVER_KEPT_MS });
   return server;
 }

@@ -93,18 +93,18 @@ describe('a backfill', () => {
     await pass(world, 10_000);
     await load.made;
     // Its document is loaded; a later revision comes in by another way before it is accepted.
-    const parked = { key: 'a', place: String(world.upstream.seq + 1), deleted: false, revision: 2, skip: null };
+    const parked = { key: 'a', cursor: String(world.upstream.seq + 1), deleted: false, revision: 2, skip: null };
     const rows = [{ table: 'npm_package', op: 'upsert' as const, row: { name: 'a', version: 'revision 2' } }];
     const outcome = { kind: 'rows' as const, rows, revision: 2, documentBytes: 10 };
     world.upstream.publish('a');
-    const { cursor } = world.lane;
-    const place = String(world.upstream.seq);
+    const cursorBefore = world.lane.cursor!;
+    const cursor = String(world.upstream.seq);
     world.engine.journal.append({
       lane: 'tail',
-      cursorBefore: cursor!,
-      cursorAfter: place,
+      cursorBefore,
+      cursorAfter: cursor,
       nowMs: world.clock.now(),
-      accepted: [{ change: { ...parked, place }, outcome }],
+      accepted: [{ change: { ...parked, cursor }, outcome }],
     });
     load.release();
     await settle(world, { until: isDone(world, 'backfill') });

@@ -22,7 +22,7 @@ async function failedWorld(options = {}): Promise<World> {
 describe('a visit that failed', () => {
   it('is parked, and its key is due by its rule', async () => {
     const world = await failedWorld();
-    expect(world.parked).toMatchObject([{ key: 'a.red', place: '1', reason: 'http-500' }]);
+    expect(world.parked).toMatchObject([{ key: 'a.red', cursor: '1', reason: 'http-500' }]);
     expect(found(world)).toMatchObject({ outcome: 'failed', times: 1, reason: 'failed', checked_ms: null });
     expect(nextDueMs(world, 'a.red')! - world.clock.now()).toBeGreaterThan(2.9 * HOUR);
   });

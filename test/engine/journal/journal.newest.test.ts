@@ -34,7 +34,7 @@ describe('a parked change', () => {
     const world = await parkedWorld();
     world.upstream.publish('a');
     await settle(world, { until: () => world.balance.changes === 3 });
-    expect(world.parked).toMatchObject([{ key: 'a', place: String(world.upstream.seq), change_number: 3 }]);
+    expect(world.parked).toMatchObject([{ key: 'a', cursor: String(world.upstream.seq), change_number: 3 }]);
     expect(world.balance).toMatchObject({ rows: 1, parked: 1, skipped: { superseded: 1 }, balanced: true });
   });
 
@@ -46,14 +46,14 @@ describe('a parked change', () => {
     await expectNewest(world);
   });
 
-  it('comes back as a row with its place and the run', async () => {
+  it('comes back as a row with its cursor and the run', async () => {
     const world = await parkedWorld();
-    const { place } = world.parked[0]!;
+    const { cursor } = world.parked[0]!;
     world.upstream.faults.clear();
     await settle(world, { until: () => world.parked.length === 0 });
     await followed(world);
     const rows = await lakeRows(world);
-    expect(rows.find(row => row.name === 'a')).toMatchObject({ _cursor: `${place}#1`, _op: 'upsert' });
+    expect(rows.find(row => row.name === 'a')).toMatchObject({ _cursor: `${cursor}#1`, _op: 'upsert' });
     expect(world.balance).toMatchObject({ changes: 2, rows: 2 });
     await expectProof(world);
     await expectNewest(world);

@@ -52,7 +52,7 @@ describe('a change that keeps failing', () => {
       resolved_at: null,
     });
     expect(letter!.error_message).toBe('a: expected an answer, got http-404');
-    expect(letter!.error_stack).toMatch(/^UpstreamError: a: expected/);
+    expect(letter!.error_stack).toMatch(/^ChangeError: a: expected/);
     const body = JSON.parse(String(letter!.message_body));
     expect(body).toMatchObject({ source: 'coalescing', change_number: 1, key: 'a', reason: 'http-404' });
     expect(body.history).toHaveLength(10);
@@ -126,7 +126,7 @@ describe('a dead change', () => {
     const { seq } = world.upstream;
     // The feed's own word is lost: what is dead is the deletion alone.
     const { journal } = world.engine;
-    const change = { key: 'a', place: String(seq), deleted: true, revision: 2, skip: null };
+    const change = { key: 'a', cursor: String(seq), deleted: true, revision: 2, skip: null };
     const outcome = { kind: 'park', reason: 'http-410', detail: 'gone', retryAfterMs: null } as const;
     const accepted = [{ change, outcome }];
     const [cursorBefore, nowMs] = [world.lane.cursor!, world.clock.now()];

@@ -33,10 +33,10 @@ describe('a lagging revision', () => {
     world.upstream.lagging.clear();
     await settle(world, { until: isUnparked(world) });
     const rows = await lakeRows(world);
-    const place = String(world.upstream.seq);
+    const cursor = String(world.upstream.seq);
     expect(rows.map(row => [row.version, row._cursor]).slice(1)).toEqual([
-      ['1', place],
-      ['2', `${place}#1`],
+      ['1', cursor],
+      ['2', `${cursor}#1`],
     ]);
     expect(world.balance).toMatchObject({ changes: 3, rows: 3, parked: 0, balanced: true });
     await expectProof(world);

@@ -33,7 +33,7 @@ describe('a journal of an earlier layout', () => {
 
   it('keeps the changes that are parked in it, and looks at them again', () => {
     const sql = journalOf(1);
-    sql.exec(`INSERT INTO parked (change_number, key, place, deleted, reason, detail, attempts, parked_ms, looked_ms, due_ms)
+    sql.exec(`INSERT INTO parked (change_number, key, cursor, deleted, reason, detail, attempts, parked_ms, looked_ms, due_ms)
       VALUES (3, 'a', '30', 0, 'http-404', 'gone', 5, 1, 2, 3)`);
     openJournal(sql, 'npm', ['npm_package']);
     expect(sql.exec('SELECT * FROM parked')).toMatchObject([{ attempts: 5, attempts_max: 20, died_ms: null }]);

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { LIMITS } from '../../../src/config.ts';
-import { OwnError } from '../../../src/errors.ts';
+import { StepError } from '../../../src/errors.ts';
 import { expectNewest, expectProof, lakeRows } from '../../simulation/oracle/proof.ts';
 import { followed, nextRun, pass, settle, startedWorld, type World } from '../../simulation/world/world.ts';
 
@@ -107,7 +107,7 @@ describe('a bucket that refuses documents', () => {
     world.upstream.publish(names(20));
     const put = world.bucket.put;
     world.bucket.put = async (key, chunks, options) => {
-      if (key.includes('/raw/package-7/')) throw new OwnError('bucket-failed', 'the bucket is away');
+      if (key.includes('/raw/package-7/')) throw new StepError('bucket-failed', 'the bucket is away');
       return put.call(world.bucket, key, chunks, options);
     };
     await pass(world, 120_000);

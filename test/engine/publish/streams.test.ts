@@ -3,7 +3,7 @@ import { LIMITS } from '../../../src/config.ts';
 import { metricsOf } from '../../../src/engine/controls/metrics.ts';
 import { statusOf, streamsOf } from '../../../src/engine/controls/status.ts';
 import { JournalStreams } from '../../../src/engine/journal/streams.ts';
-import { OwnError } from '../../../src/errors.ts';
+import { StepError } from '../../../src/errors.ts';
 import { STREAMED } from '../../simulation/schedules/stream-scenario.ts';
 import { PARQUET } from '../../simulation/world/encode.ts';
 import { pages } from '../../simulation/world/sources.ts';
@@ -329,7 +329,7 @@ describe('a journal', () => {
     world.upstream.publish(['a', 'b']);
     await streamed(world);
     const journal = new JournalStreams(world.storage.sql);
-    expect(() => journal.acknowledge('npm_package', 'NPM_STREAM', { firstLsn: 4, lastLsn: 5 })).toThrow(OwnError);
+    expect(() => journal.acknowledge('npm_package', 'NPM_STREAM', { firstLsn: 4, lastLsn: 5 })).toThrow(StepError);
     journal.acknowledge('npm_package', 'NPM_STREAM', { firstLsn: 1, lastLsn: 1 });
     expect(journal.lastLsn('npm_package', 'NPM_STREAM')).toBe(2);
   });

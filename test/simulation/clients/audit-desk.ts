@@ -95,7 +95,7 @@ export class AuditDesk {
 
   /** Whether a sweep may find a key missing: its feed need not have shown it, or what was shown was not wanted. */
   mayMiss(key: string): boolean {
-    const isDismissed = [...this.#letters.dismissed].some(place => place.startsWith(`${key}@`));
+    const isDismissed = [...this.#letters.dismissed].some(cursor => cursor.startsWith(`${key}@`));
     return this.#silent.has(key) || this.#early.has(key) || isDismissed;
   }
 

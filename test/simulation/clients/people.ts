@@ -68,7 +68,7 @@ export class People {
   /** Keys and places of changes that need not have a row. */
   get excused(): ReadonlySet<string> {
     const places = [...this.letters.dismissed, ...this.ranges.unasked(), ...this.audits.unshown];
-    return new Set(places.filter(place => !this.audits.owed.has(place.slice(0, place.lastIndexOf('@')))));
+    return new Set(places.filter(cursor => !this.audits.owed.has(cursor.slice(0, cursor.lastIndexOf('@')))));
   }
 
   /** The object lost its storage. */

@@ -64,13 +64,13 @@ export class PushDesk {
   async expect(): Promise<void> {
     const rows = new Map<string, number>();
     for (const { _cursor } of await lakeRows(this.#world)) {
-      const [place] = String(_cursor).split('#');
-      rows.set(place!, (rows.get(place!) ?? 0) + 1);
+      const [cursor] = String(_cursor).split('#');
+      rows.set(cursor!, (rows.get(cursor!) ?? 0) + 1);
     }
     for (const { part, accepted } of this.requests)
       for (const line of accepted) {
-        const place = `push/${part.identity}/${line}`;
-        assert.equal(rows.get(place) ?? 0, 1, `${place}: expected the row of an accepted line once`);
+        const cursor = `push/${part.identity}/${line}`;
+        assert.equal(rows.get(cursor) ?? 0, 1, `${cursor}: expected the row of an accepted line once`);
       }
   }
 

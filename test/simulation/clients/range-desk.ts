@@ -13,8 +13,8 @@ const LANES: RangeLane[] = ['backfill', 'rewind'];
 /** A change that upstream shows, and the cursor right after it. */
 interface Shown {
   key: string;
-  place: string;
-  cursor: number;
+  cursor: string;
+  after: number;
 }
 
 /** Starts ranges beside the tail, pauses, resumes and cancels them, and says what must have come of them. */
@@ -69,9 +69,9 @@ export class RangeDesk {
   unasked(): string[] {
     const { engine, firstCursor } = this.#world;
     const backfill = rangeOf(engine, 'backfill');
-    const isAsked = ({ cursor }: Shown) => backfill?.state === 'done' && isIn(backfill, cursor);
-    const early = this.#shown().filter(shown => shown.cursor <= Number(firstCursor) && !isAsked(shown));
-    return early.map(({ key, place }) => `${key}@${place}`);
+    const isAsked = ({ after }: Shown) => backfill?.state === 'done' && isIn(backfill, after);
+    const early = this.#shown().filter(shown => shown.after <= Number(firstCursor) && !isAsked(shown));
+    return early.map(({ key, cursor }) => `${key}@${cursor}`);
   }
 
   /** A range that is done has a row of each key in its stretch, and one that was cancelled got none since. */
@@ -90,10 +90,10 @@ export class RangeDesk {
       assert.ok(!isCancelled || range.state === 'cancelled', `${lane}: expected it cancelled, got ${range.state}`);
       const begunLsn = this.#begun.get(range.run);
       assert.ok(begunLsn !== undefined, `${lane}: expected a run that was begun, got ${range.run}`);
-      for (const { key, place, cursor } of range.state === 'done' ? this.#shown() : []) {
-        if (!isIn(range, cursor) || dismissed.has(`${key}@${place}`)) continue;
+      for (const { key, cursor, after } of range.state === 'done' ? this.#shown() : []) {
+        if (!isIn(range, after) || dismissed.has(`${key}@${cursor}`)) continue;
         const lsn = Number(newest.get(key)?._lsn ?? 0);
-        assert.ok(lsn > begunLsn, `${lane} ${range.run}: expected a row of ${key}@${place} since it began, got none`);
+        assert.ok(lsn > begunLsn, `${lane} ${range.run}: expected a row of ${key}@${cursor} since it began, got none`);
       }
     }
   }
@@ -102,11 +102,11 @@ export class RangeDesk {
     const { kind, upstream } = this.#world;
     if (kind === pages)
       return upstream.pages.flatMap((keys, page) =>
-        keys.map((key, at) => ({ key, place: `${page}:${at}`, cursor: page + 1 })),
+        keys.map((key, at) => ({ key, cursor: `${page}:${at}`, after: page + 1 })),
       );
     const isShown = ({ key }: { key: string }) => !key.startsWith('internal:') && !upstream.silent.has(key);
     const items = [...upstream.items.values()].filter(isShown);
-    return items.map(({ key, seq }) => ({ key, place: String(seq), cursor: seq }));
+    return items.map(({ key, seq }) => ({ key, cursor: String(seq), after: seq }));
   }
 
   #isUnderWay(lane: RangeLane): boolean {

@@ -40,7 +40,7 @@ export const BROKEN_BESIDE: Broken[] = [
     LOST,
     {
       file: RANGES,
-      text: 'const cursor = isEnd ? page.cursor : (accepted.at(-1)?.change.place ?? range.cursor);',
+      text: 'const cursor = isEnd ? page.cursor : (accepted.at(-1)?.change.cursor ?? range.cursor);',
       instead: 'const cursor = page.cursor;',
     },
     60,
@@ -48,8 +48,8 @@ export const BROKEN_BESIDE: Broken[] = [
   ),
   one('range rows without their run', DOUBLED, {
     file: JOURNAL,
-    text: 'const cursor = ctx.run === null ? change.place : `${change.place}#${ctx.run}`;',
-    instead: 'const cursor = change.place;',
+    text: 'const cursor = ctx.run === null ? change.cursor : `${change.cursor}#${ctx.run}`;',
+    instead: 'const cursor = change.cursor;',
   }),
   one('range that never resumes', 'the loop cannot die', {
     file: CONTROLS,

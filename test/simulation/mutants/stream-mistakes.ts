@@ -44,7 +44,7 @@ export const MISTAKES: Mistake[] = [
     edits: [{ file: 'src/parquet/read.ts', text: '  return sorted;', instead: '  return rows;' }],
   },
   {
-    name: 'place kept in memory alone',
+    name: 'cursor kept in memory alone',
     edits: [
       {
         file: JOURNAL,
@@ -60,9 +60,9 @@ export const MISTAKES: Mistake[] = [
     edits: [
       {
         file: STREAMER,
-        text: "if (!(error instanceof OwnError) || error.kind !== 'stream-refused') throw error;",
+        text: "if (!(error instanceof StepError) || error.kind !== 'stream-refused') throw error;",
         instead:
-          "if (error instanceof OwnError && error.kind === 'deadline') {\n        streams.acknowledge(table.name, binding, { firstLsn, lastLsn });\n        return true;\n      }\n      if (!(error instanceof OwnError) || error.kind !== 'stream-refused') throw error;",
+          "if (error instanceof StepError && error.kind === 'deadline') {\n        streams.acknowledge(table.name, binding, { firstLsn, lastLsn });\n        return true;\n      }\n      if (!(error instanceof StepError) || error.kind !== 'stream-refused') throw error;",
       },
     ],
   },

@@ -88,15 +88,15 @@ export async function expectVisits(world: World, visits: VisitOracle): Promise<v
   const rows = (await lakeRows(world)).map(row => ({
     key: String(row.username),
     lsn: Number(row._lsn),
-    place: String(row._cursor),
+    cursor: String(row._cursor),
     op: String(row._op),
     bio: row.bio as string | null,
   }));
   const newest = new Map<string, string | null>();
-  for (const { key, lsn, place, op, bio } of rows) {
+  for (const { key, lsn, cursor, op, bio } of rows) {
     const appended = visits.appended.find(({ firstLsn, lastLsn }) => firstLsn <= lsn && lsn <= lastLsn);
     assert.ok(appended, `LSN ${lsn}: expected it appended at some time`);
-    assert.ok(isPlaceOf(appended, place), `LSN ${lsn}: expected ${JSON.stringify(appended.places)}, got ${place}`);
+    assert.ok(isPlaceOf(appended, cursor), `LSN ${lsn}: expected ${JSON.stringify(appended.places)}, got ${cursor}`);
     if (!appended.rows) continue;
     assert.deepEqual({ op, bio }, appended.rows.get(key), `LSN ${lsn}: expected what the visit of ${key} found`);
     newest.set(key, op === 'delete' ? null : bio);
@@ -112,7 +112,7 @@ export async function expectVisits(world: World, visits: VisitOracle): Promise<v
   }
 }
 
-function isPlaceOf({ places }: Appended, place: string): boolean {
-  if ('look' in places) return place.startsWith(places.look);
-  return /^\d+$/.test(place) && Number(place) > places.after && Number(place) <= places.upTo;
+function isPlaceOf({ places }: Appended, cursor: string): boolean {
+  if ('look' in places) return cursor.startsWith(places.look);
+  return /^\d+$/.test(cursor) && Number(cursor) > places.after && Number(cursor) <= places.upTo;
 }

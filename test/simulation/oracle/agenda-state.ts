@@ -20,7 +20,7 @@ export interface WatchedRow {
 export interface ParkedRow {
   change_number: number;
   key: string;
-  place: string;
+  cursor: string;
   reason: string;
   attempts: number;
   died_ms: number | null;

@@ -111,10 +111,10 @@ export class CommitOracle {
     const base = requirements.find(({ type }) => type === 'assert-ref-snapshot-id')?.['snapshot-id'];
     const id = updates.find(({ action }) => action === 'add-snapshot')?.snapshot?.['snapshot-id'];
     if (base === undefined) return;
-    const place = `${storageName(storage)} ${base}`;
-    const before = this.#plans.get(place) ?? String(id);
+    const cursor = `${storageName(storage)} ${base}`;
+    const before = this.#plans.get(cursor) ?? String(id);
     assert.equal(String(id), before, `commit on base ${base}: expected the same snapshot ${before} again, got ${id}`);
-    this.#plans.set(place, before);
+    this.#plans.set(cursor, before);
   }
 }
 

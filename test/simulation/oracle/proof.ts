@@ -41,7 +41,7 @@ export async function expectOnce(world: World): Promise<void> {
       `${table.name}: expected each LSN once`,
     );
     const places = rows.map(row => JSON.stringify([keyOf(table, row), row._cursor]));
-    assert.equal(new Set(places).size, places.length, `${table.name}: expected each key and place once`);
+    assert.equal(new Set(places).size, places.length, `${table.name}: expected each key and cursor once`);
     const times = rows.map(row => String(row.updated_at));
     assert.deepEqual(times, [...times].sort(), `${table.name}: expected LSN order to be time order`);
     for (const key of world.bucket.keys(partitionsPrefix(table))) {
@@ -79,11 +79,11 @@ export async function expectAccounted(
   const rows: Row[] = [];
   for (const table of world.engine.source.tables)
     for (const row of await lakeRows(world, table)) {
-      const [place, run] = String(row._cursor).split('#') as [string, string?];
-      const isShown = pushed.has(place) || shown.has(`${keyOf(table, row)}@${place}`);
+      const [cursor, run] = String(row._cursor).split('#') as [string, string?];
+      const isShown = pushed.has(cursor) || shown.has(`${keyOf(table, row)}@${cursor}`);
       assert.ok(
         isShown || (run !== undefined && isMissed(keyOf(table, row))),
-        `${row._cursor}: expected a place the feed showed`,
+        `${row._cursor}: expected a cursor the feed showed`,
       );
       rows.push(row);
     }

@@ -207,7 +207,7 @@ export class VisitOracle {
     const given = after.lsn - before.lsn;
     this.#expect(given === rows.size, `rows: expected ${rows.size} of these visits, got ${given}`);
     if (given === 0) return;
-    const places = look ? { look: `${look.place}#` } : { after: before.cursor, upTo: after.cursor };
+    const places = look ? { look: `${look.cursor}#` } : { after: before.cursor, upTo: after.cursor };
     this.appended.push({ firstLsn: before.lsn + 1, lastLsn: after.lsn, rows, places });
   }
 }

@@ -1,4 +1,4 @@
-import { OwnError } from '../../../src/errors.ts';
+import { StepError } from '../../../src/errors.ts';
 import type { ClockPort } from '../../../src/ports/platform.ts';
 
 interface Timer {
@@ -40,7 +40,7 @@ export class VirtualClock implements ClockPort {
   within<T>(work: Promise<T>, ms: number, subject: string): Promise<T> {
     return new Promise((resolve, reject) => {
       const expected = `${subject}: expected an end within ${ms} ms`;
-      const timer = this.#arm(ms, () => reject(new OwnError('deadline', expected)));
+      const timer = this.#arm(ms, () => reject(new StepError('deadline', expected)));
       const end = () => {
         this.#timers = this.#timers.filter(other => other !== timer);
       };

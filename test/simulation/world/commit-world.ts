@@ -1,7 +1,7 @@
 import { emailPattern as table } from '../../../schemas/email_pattern.ts';
 import type { CatalogSettings } from '../../../src/config.ts';
 import type { LiveFile } from '../../../src/contract/tables.ts';
-import { messageOf, OwnError } from '../../../src/errors.ts';
+import { messageOf, StepError } from '../../../src/errors.ts';
 import { Committer } from '../../../src/iceberg/committer/committer.ts';
 import type { CommitterPorts } from '../../../src/iceberg/committer/ports.ts';
 import type { LogFields } from '../../../src/log.ts';
@@ -207,7 +207,7 @@ export class CommitWorld {
     };
     const ours = <T>(answer: Promise<T>): Promise<T> =>
       answer.catch(error => {
-        throw new OwnError('bucket-failed', messageOf(error));
+        throw new StepError('bucket-failed', messageOf(error));
       });
     return {
       sql: storage.sql,

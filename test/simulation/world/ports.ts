@@ -1,6 +1,6 @@
 import { TABLES } from '../../../schemas/index.ts';
 import type { StreamRecord } from '../../../schemas/stream.ts';
-import { messageOf, OwnError } from '../../../src/errors.ts';
+import { messageOf, StepError } from '../../../src/errors.ts';
 import { type Loading, listStep, loadStep, pullStep, serversStep, startStep } from '../../../src/loader/steps.ts';
 import type { BucketPort } from '../../../src/ports/bucket.ts';
 import type { Permit } from '../../../src/ports/hosts.ts';
@@ -35,7 +35,7 @@ export function instancePorts(world: World, isAlive: () => boolean): Ports {
   };
   const ours = <T>(kind: 'bucket-failed' | 'database-failed', answer: Promise<T>): Promise<T> =>
     answer.catch(error => {
-      throw new OwnError(kind, messageOf(error));
+      throw new StepError(kind, messageOf(error));
     });
   return {
     sql: storage.sql,
@@ -178,7 +178,7 @@ function copied<T>(value: T): T {
 function loaderBucket({ calls, bucket }: World): BucketPort {
   const ours = <T>(answer: Promise<T>): Promise<T> =>
     answer.catch(error => {
-      throw new OwnError('bucket-failed', messageOf(error));
+      throw new StepError('bucket-failed', messageOf(error));
     });
   return {
     head: key => ours(calls.make(`loader.head ${key}`, () => bucket.head(key))),

@@ -2,7 +2,7 @@ import { githubProfile } from '../../../schemas/github_profile.ts';
 import { githubRepo } from '../../../schemas/github_repo.ts';
 import { npmPackage } from '../../../schemas/npm_package.ts';
 import type { Row, Table } from '../../../schemas/table.ts';
-import { CursorError, OwnError, UpstreamError } from '../../../src/errors.ts';
+import { ChangeError, CursorError, StepError } from '../../../src/errors.ts';
 import type { Change, Loaded, Visit as Visited } from '../../../src/ports/change.ts';
 import type { Source } from '../../../src/sources/source.ts';
 import { DOCUMENT_HOST, FEED_HOST, type Upstream, type Visit } from './upstream.ts';
@@ -35,7 +35,7 @@ export const coalescing: SourceKind = (upstream, visit) => ({
     const { results, lastSeq, head } = await upstream.page(since, { limit: settings.pageChanges, visit });
     const changes = results.map(({ key, seq, revision, deleted }) => ({
       key,
-      place: String(seq),
+      cursor: String(seq),
       deleted,
       revision,
       skip: key.startsWith('internal:') ? ('internal-document' as const) : null,
@@ -62,7 +62,7 @@ export const coalescing: SourceKind = (upstream, visit) => ({
       const documents = [{ name: change.key, bytes, revision }];
       return { documents, rows: [{ table: npmPackage.name, op: 'upsert', row }], revision };
     } catch (error) {
-      if (change.deleted && error instanceof UpstreamError && error.status === 404) return gone;
+      if (change.deleted && error instanceof ChangeError && error.status === 404) return gone;
       throw error;
     }
   },
@@ -87,7 +87,7 @@ export const pages: SourceKind = (upstream, visit) => ({
     const next = page ? Number(cursor) + 1 : Number(cursor);
     const changes = (page ?? []).map((key, index) => ({
       key,
-      place: `${cursor}:${index}`,
+      cursor: `${cursor}:${index}`,
       deleted: false,
       revision: null,
       skip: null,
@@ -153,7 +153,7 @@ export const agenda: SourceKind = (upstream, visit) => ({
   },
 
   async load({ key, server }) {
-    if (!server) throw new UpstreamError('no-server', `${key}: expected a server, got none`);
+    if (!server) throw new ChangeError('no-server', `${key}: expected a server, got none`);
     const answer = await upstream.answer(server, key, visit);
     if (!answer) return { documents: [], rows: [profileOf('delete', key, null)], revision: null, seen: GONE };
     const half = upstream.halves.get(key) ?? null;
@@ -199,7 +199,7 @@ function profileOf(op: 'upsert' | 'delete', username: string, bio: string | null
 
 /** A half that does not come takes nothing from the other. */
 function missing(error: unknown): null {
-  if (error instanceof UpstreamError || (error instanceof OwnError && error.kind === 'deadline')) return null;
+  if (error instanceof ChangeError || (error instanceof StepError && error.kind === 'deadline')) return null;
   throw error;
 }
 

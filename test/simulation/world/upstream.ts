@@ -1,4 +1,4 @@
-import { OwnError, type ParkReason, UpstreamError } from '../../../src/errors.ts';
+import { ChangeError, type ParkReason, StepError } from '../../../src/errors.ts';
 import type { KeyPage, Servers } from '../../../src/ports/change.ts';
 import type { HostTally, Permit, StatusClass } from '../../../src/ports/hosts.ts';
 import type { VirtualClock } from './clock.ts';
@@ -120,7 +120,7 @@ export class Upstream {
     const lagging = this.lagging.get(key);
     if (lagging !== undefined) this.lagged.add(key);
     if (!item || !isServed())
-      throw new UpstreamError('http-404', `${key}: expected status 200, got 404`, { status: 404 });
+      throw new ChangeError('http-404', `${key}: expected status 200, got 404`, { status: 404 });
     const document = { key, revision: lagging ?? item.revision, text: item.text };
     return { ...document, bytes: Buffer.from(JSON.stringify(document)) };
   }
@@ -140,7 +140,7 @@ export class Upstream {
     try {
       await this.#ask(host, key, { fault, isServed, visit, latencyMs: Math.min(tookMs, ANSWER_MS_MAX) });
     } catch (error) {
-      const isRefused = error instanceof UpstreamError && (error.status === 403 || error.reason === 'timeout');
+      const isRefused = error instanceof ChangeError && (error.status === 403 || error.reason === 'timeout');
       if (isRefused) visit.tallies.get(host)!.refused += 1;
       throw error;
     }
@@ -168,7 +168,7 @@ export class Upstream {
     await this.#slot(host, visit);
     const leftMs = visit.deadlineAtMs - this.#clock.now();
     if (latencyMs > 0) await this.#clock.sleep(Math.min(latencyMs, leftMs));
-    if (latencyMs > leftMs) throw new OwnError('deadline', `${subject}: expected an answer before the call's end`);
+    if (latencyMs > leftMs) throw new StepError('deadline', `${subject}: expected an answer before the call's end`);
     const tally = visit.tallies.get(host) ?? { ...structuredClone(EMPTY_TALLY), host };
     visit.tallies.set(host, tally);
     tally.requests += 1;
@@ -184,7 +184,7 @@ export class Upstream {
     const asked = permits.some(isFree) ? undefined : await askFor?.(host);
     if (asked) permits.push(asked);
     const permit = permits.find(isFree);
-    if (asked === null) throw new OwnError('deadline', `${host}: expected a slot in time, got none`);
+    if (asked === null) throw new StepError('deadline', `${host}: expected a slot in time, got none`);
     if (!permit) throw new Error(`${host}: expected a permit, got none left`);
     const slot = slotsUsed.get(permit) ?? 0;
     const waitMs = permit.startAtMs + slot * permit.intervalMs - this.#clock.now();
@@ -217,5 +217,5 @@ function faultError(subject: string, fault: Fault, tally: HostTally): Error {
   if (status === 429) tally.throttled += 1;
   else tally.errors += 1;
   const reason = 'reason' in fault ? fault.reason : (`http-${fault.status}` as const);
-  return new UpstreamError(reason, `${subject}: expected an answer, got ${reason}`, { status, retryAfterMs });
+  return new ChangeError(reason, `${subject}: expected an answer, got ${reason}`, { status, retryAfterMs });
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { UpstreamError } from '../../../src/errors.ts';
+import { ChangeError } from '../../../src/errors.ts';
 import type { KeyPage } from '../../../src/ports/change.ts';
 import { type NpmSettings, npm } from '../../../src/sources/npm/npm.ts';
 import { runStep } from '../step.ts';
@@ -74,7 +74,7 @@ describe('a list', () => {
   ])('of another form is refused: expected %s', async (message, answer) => {
     const { settings } = await answering({ [LIST]: answer });
     const error = await list(settings, null).catch((thrown: unknown) => thrown);
-    expect(error).toBeInstanceOf(UpstreamError);
+    expect(error).toBeInstanceOf(ChangeError);
     expect(error).toMatchObject({ reason: 'wrong-shape', message: `npm list: expected ${message}` });
   });
 });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { UpstreamError } from '../../../src/errors.ts';
+import { ChangeError } from '../../../src/errors.ts';
 import { npm } from '../../../src/sources/npm/npm.ts';
 import { load, pullAll } from '../step.ts';
 import { answering, changeOf, replayOf } from './upstream.ts';
@@ -42,7 +42,7 @@ describe('a document', () => {
     'of a name like %j leads to no other package',
     async name => {
       const { settings, asked } = await answering({ '/': { db_name: 'registry', update_seq: 1 } });
-      await expect(load(npm, settings, changeOf(name))).rejects.toBeInstanceOf(UpstreamError);
+      await expect(load(npm, settings, changeOf(name))).rejects.toBeInstanceOf(ChangeError);
       expect(asked()).toHaveLength(1);
       expect(asked()[0]).toMatch(/^\/[^/?#]*$/);
     },
@@ -59,7 +59,7 @@ describe('a document', () => {
     ['html-page', 'not-json'],
   ])('like %s is refused as %s', async (name, reason) => {
     const { settings } = await replayOf();
-    await expect(load(npm, settings, changeOf(name))).rejects.toMatchObject({ name: 'UpstreamError', reason });
+    await expect(load(npm, settings, changeOf(name))).rejects.toMatchObject({ name: 'ChangeError', reason });
   });
 
   it.each(['truncated-gzip', 'cut-connection'])('like %s is asked for once more', async name => {

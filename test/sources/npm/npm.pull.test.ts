@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { CursorError, UpstreamError } from '../../../src/errors.ts';
+import { ChangeError, CursorError } from '../../../src/errors.ts';
 import { npm } from '../../../src/sources/npm/npm.ts';
 import { pull } from '../step.ts';
 import { answering, FEED, replayOf } from './upstream.ts';
@@ -13,7 +13,7 @@ describe('a page', () => {
     expect(page.changes).toEqual(
       rows.slice(1).map(({ seq, id, changes, deleted = false }) => ({
         key: id,
-        place: String(seq),
+        cursor: String(seq),
         deleted,
         revision: Number.parseInt(changes[0]!.rev, 10),
         skip: null,
@@ -27,7 +27,7 @@ describe('a page', () => {
   it('that is full is not at the head, and does not ask for it', async () => {
     const { replay, settings } = await replayOf({}, { NPM_PAGE_CHANGES: 3 });
     const page = await pull(npm, settings, '0');
-    expect(page).toMatchObject({ atHead: false, head: null, cursor: page.changes[2]!.place });
+    expect(page).toMatchObject({ atHead: false, head: null, cursor: page.changes[2]!.cursor });
     expect(replay.requests.count('/')).toBe(0);
     // Full to the last change: only the next page, which is empty, says so.
     const five = await pull(npm, { ...settings, pageChanges: 5 }, '0');
@@ -116,7 +116,7 @@ describe('a page of another form', () => {
   ])('is refused: expected %s', async (message, page) => {
     const { settings } = await answering({ [FEED]: page, '/': { update_seq: 9 } });
     const error = await pull(npm, settings, '0').catch((thrown: unknown) => thrown);
-    expect(error).toBeInstanceOf(UpstreamError);
+    expect(error).toBeInstanceOf(ChangeError);
     expect(error).toMatchObject({ reason: 'wrong-shape', message: `npm page: expected ${message}` });
   });
 
@@ -127,7 +127,7 @@ describe('a page of another form', () => {
     const refused = await failure();
     expect(refused).toBeInstanceOf(CursorError);
     expect(refused).toMatchObject({ message: 'npm page: expected the feed to take since=5, got status 400' });
-    expect(await failure()).toMatchObject({ name: 'UpstreamError', status: 404 });
-    expect(await failure()).toMatchObject({ name: 'UpstreamError', status: 410 });
+    expect(await failure()).toMatchObject({ name: 'ChangeError', status: 404 });
+    expect(await failure()).toMatchObject({ name: 'ChangeError', status: 410 });
   });
 });

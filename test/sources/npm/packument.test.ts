@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { npmPackage } from '../../../schemas/npm_package.ts';
-import { UpstreamError } from '../../../src/errors.ts';
+import { ChangeError } from '../../../src/errors.ts';
 import {
   deletedRow,
   isTombstone,
@@ -107,7 +107,7 @@ describe('a document', () => {
   it.each([{ name: 'other' }, { _id: 'thing', name: 'other' }, { _id: 'other', name: 'thing' }, {}, { name: 7 }])(
     '%j is not that of `thing`',
     given => {
-      expect(() => readPackument(given, 'thing')).toThrow(UpstreamError);
+      expect(() => readPackument(given, 'thing')).toThrow(ChangeError);
       expect(() => readPackument(given, 'thing')).toThrow(expect.objectContaining({ reason: 'name-mismatch' }));
     },
   );

@@ -37,5 +37,5 @@ export async function answering(answers: Record<string, unknown>) {
 }
 
 export function changeOf(key: string, fields: Partial<Change> = {}): Change {
-  return { key, place: '1', deleted: false, revision: 1, skip: null, ...fields };
+  return { key, cursor: '1', deleted: false, revision: 1, skip: null, ...fields };
 }

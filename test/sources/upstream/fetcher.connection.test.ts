@@ -1,6 +1,6 @@
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import { OwnError } from '../../../src/errors.ts';
+import { StepError } from '../../../src/errors.ts';
 import { cut, failureOf, fetcherFor, json, NOW, raw, serve } from './fetcher.ts';
 import { startLoopback } from './loopback.ts';
 
@@ -93,7 +93,7 @@ describe('time', () => {
     const clock = dueOnRequest();
     const server = await serve(() => clock.expire());
     const fetcher = fetcherFor(server, { timer: clock.timer, now: () => NOW, deadlineAtMs: NOW + 5_000 });
-    await expect(fetcher.fetchRaw(server.url, raw)).rejects.toMatchObject({ name: 'OwnError', kind: 'deadline' });
+    await expect(fetcher.fetchRaw(server.url, raw)).rejects.toMatchObject({ name: 'StepError', kind: 'deadline' });
     expect(clock.asked).toEqual([5_000]);
     expect(fetcher.tallies()).toMatchObject([{ requests: 1, errors: 0 }]);
   });
@@ -156,7 +156,7 @@ describe('permits', () => {
     const sleep = () => Promise.reject(new Error('it waited'));
     const fetcher = fetcherFor(server, { permits, now: () => NOW, sleep, deadlineAtMs: NOW + 5_000 });
     const error = await fetcher.fetchJson(server.url, json).catch((thrown: unknown) => thrown);
-    expect(error).toBeInstanceOf(OwnError);
+    expect(error).toBeInstanceOf(StepError);
     expect(error).toMatchObject({ kind: 'deadline' });
     expect(server.requests).toHaveLength(0);
   });

@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { LIMITS } from '../../../src/config.ts';
-import { OwnError } from '../../../src/errors.ts';
+import { StepError } from '../../../src/errors.ts';
 import type { Upload } from '../../../src/sources/upstream/body.ts';
 import { LargeDocument } from '../../../src/sources/upstream/fetcher.ts';
 import { Unread } from '../../../src/sources/upstream/json.ts';
@@ -170,11 +170,11 @@ describe('a document over 32 MiB', () => {
   it.each(['part', 'complete'] as const)(
     'whose %s the bucket refuses is a failure of ours, and aborted',
     async step => {
-      const refuse = () => Promise.reject(new OwnError('bucket-failed', 'bucket upload: refused'));
+      const refuse = () => Promise.reject(new StepError('bucket-failed', 'bucket upload: refused'));
       const { store, log } = memoryStore({ [step]: refuse });
       const server = await serve((_request, response) => send(response, jsonOf(33 * MiB)));
       const asked = fetcherFor(server, { store }).fetchDocument(server.url, document);
-      await expect(asked).rejects.toMatchObject({ name: 'OwnError', kind: 'bucket-failed' });
+      await expect(asked).rejects.toMatchObject({ name: 'StepError', kind: 'bucket-failed' });
       expect(log).toEqual(['open a/b', 'abort']);
     },
   );

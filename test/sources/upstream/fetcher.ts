@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { afterEach, expect } from 'vitest';
 import { z } from 'zod';
-import { UpstreamError } from '../../../src/errors.ts';
+import { ChangeError } from '../../../src/errors.ts';
 import type { Permit } from '../../../src/ports/hosts.ts';
 import { createFetcher, type FetcherOptions } from '../../../src/sources/upstream/fetcher.ts';
 import { type Loopback, startLoopback } from './loopback.ts';
@@ -31,14 +31,14 @@ export function fetcherFor({ host }: { host: string }, options: Partial<FetcherO
 export const raw = { subject: 'thing' };
 export const json = { subject: 'thing', shape: z.unknown() };
 
-/** The `UpstreamError` a request ends with. */
-export async function failureOf(asked: Promise<unknown>): Promise<UpstreamError> {
+/** The `ChangeError` a request ends with. */
+export async function failureOf(asked: Promise<unknown>): Promise<ChangeError> {
   const error = await asked.then(
     () => 'no error',
     (thrown: unknown) => thrown,
   );
-  expect(error).toBeInstanceOf(UpstreamError);
-  return error as UpstreamError;
+  expect(error).toBeInstanceOf(ChangeError);
+  return error as ChangeError;
 }
 
 /** Promises a length and ends the connection before it. */

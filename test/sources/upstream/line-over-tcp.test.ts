@@ -1,6 +1,6 @@
 import type { Socket as NodeSocket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
-import { UpstreamError } from '../../../src/errors.ts';
+import { ChangeError } from '../../../src/errors.ts';
 import type { FetcherOptions } from '../../../src/sources/upstream/fetcher.ts';
 import type { Connect } from '../../../src/sources/upstream/line-over-tcp.ts';
 import { connect, startTextServer, type TextServer } from '../whois/text/text-server.ts';
@@ -151,7 +151,7 @@ describe('an answer that only turns the caller away', () => {
   it('counts as throttled, with its time to wait, and is not asked for again', async () => {
     const server = await serve(socket => socket.end('limit exceeded'));
     const { ask, tallies } = clientFor(server);
-    const refused = new UpstreamError('http-429', 'whois: expected an answer', { status: 429, retryAfterMs: 60_000 });
+    const refused = new ChangeError('http-429', 'whois: expected an answer', { status: 429, retryAfterMs: 60_000 });
     const error = await failureOf(
       ask(bytes => {
         expect(textOf(bytes)).toBe('limit exceeded');
@@ -221,7 +221,7 @@ describe('time', () => {
     const server = await serve(() => clock.expire());
     const times = { timer: clock.timer, now: () => NOW, deadlineAtMs: NOW + 5_000 };
     const { ask, tallies } = clientFor(server, times);
-    await expect(ask()).rejects.toMatchObject({ name: 'OwnError', kind: 'deadline' });
+    await expect(ask()).rejects.toMatchObject({ name: 'StepError', kind: 'deadline' });
     expect(clock.asked).toEqual([5_000]);
     expect(tallies()).toMatchObject([{ requests: 1, errors: 0 }]);
   });

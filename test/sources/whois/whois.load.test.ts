@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { UpstreamError } from '../../../src/errors.ts';
+import { ChangeError } from '../../../src/errors.ts';
 import type { Loaded } from '../../../src/ports/change.ts';
 import { WHOIS_RECORDINGS } from '../../../src/sources/whois/stand-in/registrations.ts';
 import { whois } from '../../../src/sources/whois/whois.ts';
@@ -109,7 +109,7 @@ describe('a registry', () => {
   ])('that has no answer for %s is said to: %s, after %i requests', async (domain, reason, requests) => {
     const { replay, visit } = await worldOf();
     const error = await visit(domain).catch((thrown: unknown) => thrown);
-    expect(error).toBeInstanceOf(UpstreamError);
+    expect(error).toBeInstanceOf(ChangeError);
     expect(error).toMatchObject({ reason });
     expect(replay.requests['registry-a'].total).toBe(requests);
   });

@@ -30,7 +30,7 @@ it('one registry that answers too late and one that bans slow no other down', as
     [slow, banning, healthy].map(
       ({ url }, server): Change => ({
         key: `visit-${n}-${server}.com`,
-        place: `${n}-${server}`,
+        cursor: `${n}-${server}`,
         deleted: false,
         revision: null,
         skip: null,

@@ -1,4 +1,4 @@
-import { UpstreamError } from '../../../errors.ts';
+import { ChangeError } from '../../../errors.ts';
 import { isObject, type JsonObject, wrongShape } from '../../upstream/json.ts';
 import { eppStatus, isoDate, isRedacted, NO_FACTS, type WhoisFacts } from '../facts.ts';
 import { hostOf, listOf, own, textOf, webUrl } from '../values.ts';
@@ -42,7 +42,7 @@ const WITHHOLDING = /^(object (redacted|truncated) due to authorization|redacted
 const EMAIL_WITHHELD = /^email redacted for privacy/i;
 
 /**
- * Reads the answer to a domain look-up (RFC 9083). Throws `UpstreamError`: `wrong-shape` when it is no domain object,
+ * Reads the answer to a domain look-up (RFC 9083). Throws `ChangeError`: `wrong-shape` when it is no domain object,
  * `name-mismatch` when it is that of another domain than `domain` (A-labels, lower case). What is missing or odd inside
  * is null. `ldhName` decides what domain it is, since Unicode has several ways to write one name.
  */
@@ -107,10 +107,10 @@ function domainObject(json: unknown, domain: string): JsonObject {
   const subject = 'rdap domain';
   if (!isObject(json)) throw wrongShape(subject, { path: [], expected: 'an object', value: json });
   if ((own(json, 'errorCode') ?? null) !== null)
-    throw new UpstreamError('wrong-shape', `${subject}: expected a domain object, got an error object`);
+    throw new ChangeError('wrong-shape', `${subject}: expected a domain object, got an error object`);
   const kind = textOf(own(json, 'objectClassName'))?.toLowerCase() ?? null;
   if (kind !== 'domain' && (kind !== null || DOMAIN_MEMBERS.every(member => own(json, member) === undefined)))
-    throw new UpstreamError(
+    throw new ChangeError(
       'wrong-shape',
       `${subject}: expected objectClassName to be domain, got ${kind === null ? 'none' : 'another'}`,
     );
@@ -118,7 +118,7 @@ function domainObject(json: unknown, domain: string): JsonObject {
     name => typeof name === 'string' && name.trim() !== '',
   );
   if (names.length > 0 && hostOf(names[0]) !== domain)
-    throw new UpstreamError('name-mismatch', `${subject}: expected ldhName to be the domain asked for, got another`);
+    throw new ChangeError('name-mismatch', `${subject}: expected ldhName to be the domain asked for, got another`);
   return json;
 }
 

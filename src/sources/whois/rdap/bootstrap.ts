@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { UpstreamError } from '../../../errors.ts';
+import { ChangeError } from '../../../errors.ts';
 import type { Servers } from '../../../ports/change.ts';
 import type { SourceContext } from '../../source.ts';
 
@@ -15,7 +15,7 @@ const bootstrapShape = z.looseObject({
 
 /**
  * The base URL of each name space's RDAP server, each ending in a slash; those known while IANA says they are the same.
- * Throws `UpstreamError`; a list without any server is `wrong-shape`, so that a broken one never replaces a good one.
+ * Throws `ChangeError`; a list without any server is `wrong-shape`, so that a broken one never replaces a good one.
  */
 export async function fetchServers<S>(known: Servers | null, url: string, ctx: SourceContext<S>): Promise<Servers> {
   const headers: Record<string, string> = known?.etag ? { 'if-none-match': known.etag } : {};
@@ -24,10 +24,10 @@ export async function fetchServers<S>(known: Servers | null, url: string, ctx: S
     const { json, etag, freshMs } = await ctx.fetchJson(url, options);
     const servers = serversOf(json.services);
     if (Object.keys(servers).length === 0)
-      throw new UpstreamError('wrong-shape', 'rdap bootstrap: expected servers, got none');
+      throw new ChangeError('wrong-shape', 'rdap bootstrap: expected servers, got none');
     return { servers, etag, freshUntilMs: freshUntil(freshMs, ctx.nowMs) };
   } catch (error) {
-    if (!known || !(error instanceof UpstreamError) || error.status !== 304) throw error;
+    if (!known || !(error instanceof ChangeError) || error.status !== 304) throw error;
     return { ...known, freshUntilMs: freshUntil(null, ctx.nowMs) };
   }
 }

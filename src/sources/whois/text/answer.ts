@@ -1,5 +1,5 @@
 import { LIMITS } from '../../../config.ts';
-import { UpstreamError } from '../../../errors.ts';
+import { ChangeError } from '../../../errors.ts';
 import { eppStatus, isoDate, isRedacted, NO_FACTS, type WhoisFacts } from '../facts.ts';
 import { COLUMNS, CONDITION, type Columns, DOMAIN_KEYS, NOT_FOUND, PREFIXES, TURNED_AWAY } from './dialects.ts';
 import { type Field, fieldsOf, recordLines } from './lines.ts';
@@ -24,7 +24,7 @@ const FACT_LENGTH_MAX = 1_000;
 
 /**
  * Reads a server's text about a domain (an A-label name in lower case). Of registries whose layout is not known, what
- * cannot be read is null. Throws `UpstreamError`: `http-429` for a text that turns the caller away, with the time to
+ * cannot be read is null. Throws `ChangeError`: `http-429` for a text that turns the caller away, with the time to
  * wait where it is told, `name-mismatch` for one about another domain, `wrong-shape` for one that says nothing of any.
  */
 export function readWhoisText(text: string, domain: string): WhoisTextAnswer {
@@ -42,16 +42,16 @@ export function readWhoisText(text: string, domain: string): WhoisTextAnswer {
   if (!other && saysNotFound(text, domain)) return { found: false, facts: { ...NO_FACTS }, redacted: [], stable };
   const turnedAway = refusalOf(text);
   if (turnedAway) throw turnedAway;
-  if (other) throw new UpstreamError('name-mismatch', 'whois text: expected the domain asked for, got another');
-  throw new UpstreamError('wrong-shape', 'whois text: expected a registration or that there is none, got other text');
+  if (other) throw new ChangeError('name-mismatch', 'whois text: expected the domain asked for, got another');
+  throw new ChangeError('wrong-shape', 'whois text: expected a registration or that there is none, got other text');
 }
 
 /** The error for a text that turns the caller away, null for any other: an answer that is none, whatever was asked. */
-export function refusalOf(text: string): UpstreamError | null {
+export function refusalOf(text: string): ChangeError | null {
   const refusal = sentences(text).find(({ sentence }) => TURNED_AWAY.some(pattern => isStated(pattern, sentence)));
   if (!refusal) return null;
   const message = 'whois text: expected an answer, got that too much was asked';
-  return new UpstreamError('http-429', message, { status: 429, retryAfterMs: waitOf(refusal.paragraph) });
+  return new ChangeError('http-429', message, { status: 429, retryAfterMs: waitOf(refusal.paragraph) });
 }
 
 function isStated(pattern: RegExp, sentence: string): boolean {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { UpstreamError } from '../../../../src/errors.ts';
+import { ChangeError } from '../../../../src/errors.ts';
 import { NO_FACTS, type WhoisFacts } from '../../../../src/sources/whois/facts.ts';
 import { mergeAnswers, type RdapAnswer, readRdap } from '../../../../src/sources/whois/rdap/answer.ts';
 import { RDAP_SERVERS, type RecordedDomain } from '../../../../src/sources/whois/stand-in/registrations.ts';
@@ -114,7 +114,7 @@ describe('a document', () => {
     [{ ...BASE, ldhName: '.' }, 'name-mismatch'],
     [{ objectClassName: 'domain', unicodeName: 'ä-example.com' }, 'name-mismatch'],
   ])('%j is refused as %s', (given, reason) => {
-    expect(() => readRdap(given, 'a-example.com')).toThrow(UpstreamError);
+    expect(() => readRdap(given, 'a-example.com')).toThrow(ChangeError);
     expect(() => readRdap(given, 'a-example.com')).toThrow(expect.objectContaining({ reason }));
   });
 

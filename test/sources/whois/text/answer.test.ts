@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it, test } from 'vitest';
-import { UpstreamError } from '../../../../src/errors.ts';
+import { ChangeError } from '../../../../src/errors.ts';
 import { makeCoin } from '../../../../src/sources/stand-in/faults.ts';
 import { NO_FACTS, type WhoisFacts } from '../../../../src/sources/whois/facts.ts';
 import { decodeText, readWhoisText, refusalOf } from '../../../../src/sources/whois/text/answer.ts';
@@ -27,12 +27,12 @@ const bytesOf = (file: string) => readFileSync(path.join(FOLDER, file));
 const textOf = (file: string) => decodeText(bytesOf(file));
 const records = rows.filter(row => row.found);
 
-function errorOf(text: string, domain = 'example-one.com'): UpstreamError | null {
+function errorOf(text: string, domain = 'example-one.com'): ChangeError | null {
   try {
     readWhoisText(text, domain);
     return null;
   } catch (error) {
-    if (!(error instanceof UpstreamError)) throw error;
+    if (!(error instanceof ChangeError)) throw error;
     return error;
   }
 }
@@ -167,7 +167,7 @@ describe('a text that turns the caller away', () => {
     'Your request has been denied: maximum number of queries reached',
   ])('is %j', text => {
     expect(errorOf(text)).toMatchObject({ reason: 'http-429', status: 429 });
-    expect(refusalOf(text)).toBeInstanceOf(UpstreamError);
+    expect(refusalOf(text)).toBeInstanceOf(ChangeError);
   });
 
   it.each([
@@ -250,7 +250,7 @@ test(`${TEXTS} mutated texts (seed ${SEED}) end as answers, or for a reason that
       checkAnswer(answer);
       outcome = answer.found ? 'found' : 'not found';
     } catch (error) {
-      if (!(error instanceof UpstreamError))
+      if (!(error instanceof ChangeError))
         throw new Error(`FUZZ_SEED=${SEED}, text ${index}: ${String(error)}`, { cause: error });
       outcome = error.reason;
     }
@@ -305,7 +305,7 @@ it('is read in a time that grows with its length only', () => {
       try {
         readWhoisText(whole, 'example-one.com');
       } catch (error) {
-        expect(error).toBeInstanceOf(UpstreamError);
+        expect(error).toBeInstanceOf(ChangeError);
       }
     }
     expect(performance.now() - startedMs, JSON.stringify(text.slice(0, 20))).toBeLessThan(4_000);
