@@ -47,7 +47,7 @@ export default {
 /** A program that runs a runtime until it is asked to end, as \`npm start\` does. */
 const HOLDER = `
 import { runProgram } from '${ROOT}/src/local/program.ts';
-import { startRuntime } from '${ROOT}/src/local/runtime.ts';
+import { startRuntime } from '${ROOT}/src/local/runtime/runtime.ts';
 const [stateDir, project] = process.argv.slice(2);
 await runProgram(async signal => {
   const runtime = await startRuntime({ stateDir, project, port: 0, settings: {}, signal });
