@@ -3,11 +3,12 @@ import type { Known } from './api/env.ts';
 import { watchSources } from './api/health.ts';
 import { watchCatalog } from './api/iceberg.ts';
 import { createApi } from './api/router.ts';
-import { clockOf } from './config.ts';
+import { readSettings } from './config.ts';
 import { createLog } from './log.ts';
 import { consumeKeys } from './queues/discovered-keys.ts';
 import { consumeTickets } from './queues/tickets.ts';
 import { SOURCES } from './sources/registry.ts';
+import { clockPort } from './worker/bindings.ts';
 import { loadPort } from './worker/loader.ts';
 
 export { CatalogObject } from './worker/catalog-object.ts';
@@ -21,13 +22,14 @@ const agendas = new Map(SOURCES.map(({ id, agenda }) => [id, agenda]));
 export default {
   fetch: (request, env) => api.fetch(request, env),
   queue: (batch, env, ctx) => {
-    const office = (source: string) => env.SOURCES_NS.getByName(source);
+    const objectOf = (source: string) => env.SOURCES_NS.getByName(source);
+    const { clockAheadMs } = readSettings(env as unknown as Record<string, unknown>);
     if (batch.queue === 'tributary-keys')
-      return consumeKeys(batch.messages, { office, rules: source => agendas.get(source), log: known.log });
+      return consumeKeys(batch.messages, { objectOf, rules: source => agendas.get(source), log: known.log });
     return consumeTickets(batch, {
-      office,
-      load: source => loadPort(ctx.exports.Loader, source),
-      now: clockOf(env as unknown as Record<string, unknown>),
+      objectOf,
+      loadOf: source => loadPort(ctx.exports.Loader, source),
+      clock: clockPort(clockAheadMs),
       log: known.log,
     });
   },

@@ -2,50 +2,57 @@ import { LIMITS } from '../config.ts';
 import { StepError } from '../errors.ts';
 import type { ClockPort, WakePort } from '../ports/platform.ts';
 
-/** What one run may still do: its time, its Loader calls, and the alarm that stands in for it when it dies. */
+/** What one run may still do: its time, its calls, and the alarm that starts the next run when this one is killed. */
 export class Run {
   readonly startedMs: number;
   readonly #clock: ClockPort;
   readonly #wake: WakePort;
+  readonly #callsMax: number;
   #calls = 0;
   #abandoned = false;
   #armedMs = 0;
 
-  constructor(clock: ClockPort, wake: WakePort) {
+  constructor({ clock, wake, callsMax }: { clock: ClockPort; wake: WakePort; callsMax: number }) {
     this.#clock = clock;
     this.#wake = wake;
+    this.#callsMax = callsMax;
     this.startedMs = clock.now();
   }
 
-  /** Nothing new is begun any more. A clock that jumped back ends the run too. */
+  /** The run begins nothing new any more. A clock that jumped back ends the run too. */
   get over(): boolean {
     const elapsedMs = this.#clock.now() - this.startedMs;
     return this.#abandoned || elapsedMs >= LIMITS.runWorkMs || elapsedMs < 0 || this.callsLeft <= 0;
   }
 
-  /** The run is over; whatever of it is still going ends at its next step. */
+  /** The run has ended; work of it that is still going ends at its next call. */
+  get abandoned(): boolean {
+    return this.#abandoned;
+  }
+
   abandon(): void {
     this.#abandoned = true;
   }
 
   get callsLeft(): number {
-    return LIMITS.loadCallsPerRun - this.#calls;
+    return this.#callsMax - this.#calls;
   }
 
   /**
-   * Counts a Loader call and keeps the alarm ahead of it. `ms` is the Loader's own deadline; it is given a little
-   * longer, so that its answer says what went wrong and not our timer.
+   * Makes a call out of the object, with the alarm armed ahead of it. Throws `StepError` of kind `deadline` after `ms`,
+   * and also for an answer that arrives after the run was abandoned, because the next run has asked again.
    */
   async call<T>(begin: () => Promise<T>, { ms, subject }: { ms: number; subject: string }): Promise<T> {
     this.#calls += 1;
     await this.keepArmed();
-    const answer = await this.#clock.within(begin(), ms + LIMITS.recoveryMs, subject);
-    // An answer to a run that was given up meanwhile is nobody's: the next run has asked again.
-    this.#checkAbandoned();
-    return answer;
+    try {
+      return await this.#clock.within(begin(), ms, subject);
+    } finally {
+      this.#checkAbandoned();
+    }
   }
 
-  /** Sets the alarm for the time this run counts as dead, unless it is far enough ahead already. */
+  /** Sets the alarm for the time at which this run counts as dead, unless it is far enough ahead already. */
   async keepArmed(): Promise<void> {
     this.#checkAbandoned();
     const nowMs = this.#clock.now();
@@ -55,13 +62,13 @@ export class Run {
     this.#checkAbandoned();
   }
 
-  /** Lets others have a turn in the middle of long work. */
+  /** Gives other requests to the object a turn in the middle of long work. */
   async turn(): Promise<void> {
     await this.#clock.turn();
     await this.keepArmed();
   }
 
   #checkAbandoned(): void {
-    if (this.#abandoned) throw new StepError('deadline', 'run: expected nothing to go on after its end');
+    if (this.#abandoned) throw new StepError('deadline', 'run: expected no work after its end, got some');
   }
 }

@@ -1,4 +1,5 @@
-import { Run } from '../alarm/run.ts';
+import { AlarmLoop } from '../alarm/alarm-loop.ts';
+import type { Run } from '../alarm/run.ts';
 import { Steps } from '../alarm/steps.ts';
 import { LIMITS, type RetryPace } from '../config.ts';
 import { StepError } from '../errors.ts';
@@ -58,9 +59,7 @@ export class Engine {
   readonly retries: Retries;
   readonly audit: Audit;
   readonly #feeder: Feeder;
-  #running: Promise<void> | null = null;
-  /** Somebody asked for a run while one was going on. */
-  #noted = false;
+  readonly #loop: AlarmLoop;
 
   constructor({ ports, source, options }: { ports: Ports; source: EngineSource; options: EngineOptions }) {
     openJournal(
@@ -83,13 +82,21 @@ export class Engine {
     const { admission } = this;
     const slices = new SliceLoader({ ports, source, journal, admission });
     const parts = { ports, source, journal, admission, slices };
-    this.#tail = source.agenda ? new Visitor(parts) : new Tail({ ...parts, onShown: keys => this.audit.shown(keys) });
+    this.#tail = source.agenda ? new Visitor(parts) : new Tail({ ...parts, onPulled: keys => this.audit.shown(keys) });
     this.#feeder = new Feeder({ source: source.id, ports, outbox: journal.outbox, leaseMs: options.retry.leaseMs });
-    const isExpected = (key: string) => this.#tail.expects(key);
-    this.retries = new Retries({ ports, source, journal, admission, isExpected, pace: options.retry });
+    const isPending = (key: string) => this.#tail.isPending(key);
+    this.retries = new Retries({ ports, source, journal, admission, isPending, pace: options.retry });
     this.#ranges = RANGE_LANES.map(
-      lane => new RangePuller({ lane, ports, source, journal, admission, slices, isExpected }),
+      lane => new RangePuller({ lane, ports, source, journal, admission, slices, isPending }),
     );
+    this.#loop = new AlarmLoop({
+      clock: ports.clock,
+      wake: ports.wake,
+      callsMax: LIMITS.loadCallsPerRun,
+      work: run => this.#work(run),
+      onFailure: error => this.#failRun(error),
+      nextWakeMs: () => this.nextWakeMs(),
+    });
     const { selfCheckMs } = options;
     this.audit = new Audit({ sql: ports.sql, ports, source, journal, admission, selfCheckMs });
   }
@@ -98,45 +105,24 @@ export class Engine {
     return !this.options.enabled || this.journal.state.source().paused === 1;
   }
 
-  /** The one way in. A second entry during a run leaves a note and an alarm; never throws but when the alarm cannot be set. */
-  async wake(): Promise<void> {
-    if (this.#running) {
-      this.#noted = true;
-      // The alarm that brought us here is spent, and the run may still be killed.
-      await this.ports.wake.set(this.ports.clock.now() + LIMITS.recoveryMs);
-      return;
-    }
-    this.#running = this.#run();
-    try {
-      await this.#running;
-    } finally {
-      this.#running = null;
-    }
+  /** What the alarm and the watchdog call; see `AlarmLoop`. */
+  wake(): Promise<void> {
+    return this.#loop.wake();
   }
 
   /** Asks for a run as soon as possible. */
-  async poke(): Promise<void> {
-    if (this.#running) this.#noted = true;
-    await this.ports.wake.set(this.ports.clock.now());
+  poke(): Promise<void> {
+    return this.#loop.poke();
   }
 
-  async #run(): Promise<void> {
-    const { clock, wake } = this.ports;
-    const run = new Run(clock, wake);
-    // Armed, and awaited, before any work: should the run be killed, this is when the next one starts.
-    await run.keepArmed();
-    this.#noted = false;
-    try {
-      await clock.within(this.#work(run), LIMITS.runMsMax, 'run');
-    } catch (error) {
-      for (const puller of [this.#tail, ...this.#ranges]) puller.drop();
-      this.#steps.fail('run', error);
-    } finally {
-      // Whatever of it still goes on, beside a call that failed or past its end, begins nothing more.
-      run.abandon();
-      const nextMs = this.#noted ? clock.now() : this.nextWakeMs();
-      await clock.within(wake.set(nextMs), LIMITS.alarmCallMsMax, 'alarm after the run');
-    }
+  /** Sets the alarm earlier where something that came in from outside is due before it. */
+  arm(): Promise<void> {
+    return this.#loop.arm();
+  }
+
+  #failRun(error: unknown): void {
+    for (const puller of [this.#tail, ...this.#ranges]) puller.drop();
+    this.#steps.fail('run', error);
   }
 
   async #work(run: Run): Promise<void> {
@@ -255,23 +241,11 @@ export class Engine {
     return times.length > 0 ? Math.min(...times) : null;
   }
 
-  /** The watchdog's look: a source the settings name is started the first time, and a source that went silent is armed. */
+  /** For the watchdog: starts a source that the settings name the first time, and wakes one that went silent. */
   async watch(): Promise<void> {
     const source = this.journal.state.source();
     if (this.options.enabled && source.started === 0) this.journal.state.updateSource({ started: 1, paused: 0 });
-    const wantedMs = this.nextWakeMs();
-    const armedMs = await this.ports.wake.get();
-    const nowMs = this.ports.clock.now();
-    if (wantedMs === null) return;
-    const isSilent = armedMs === null || armedMs < nowMs - LIMITS.recoveryMs || armedMs > wantedMs + LIMITS.recoveryMs;
-    if (isSilent) await this.poke();
-  }
-
-  /** Sets the alarm where something came in from outside that it is too late for. */
-  async arm(): Promise<void> {
-    const wantedMs = this.nextWakeMs();
-    const armedMs = await this.ports.wake.get();
-    if (wantedMs !== null && (armedMs === null || armedMs > wantedMs)) await this.ports.wake.set(wantedMs);
+    await this.#loop.watch();
   }
 
   /** A slot to ask a host that an upstream's answer has named; null when it has none in time. */

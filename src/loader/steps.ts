@@ -4,11 +4,11 @@ import { ChangeError, CursorError, messageOf, StepError } from '../errors.ts';
 import { putNewest, uploadNewest } from '../lake/newest.ts';
 import { metadataKey, rawKey } from '../lake/object-keys.ts';
 import type { BucketPort, UploadPort } from '../ports/bucket.ts';
-import type { Change, KeyPage, Loaded, Page, PullRequest, Servers } from '../ports/change.ts';
-import type { HostTally, Permit } from '../ports/hosts.ts';
-import type { Answer, LoadFailure, LoadOutcome, LoadRequest } from '../ports/loader.ts';
+import type { Change, Loaded } from '../ports/change.ts';
+import type { Permit } from '../ports/hosts.ts';
+import type { Answer, LoaderSteps, LoadFailure, LoadOutcome, LoadRequest } from '../ports/loader.ts';
 import { storableKey } from '../ports/sql-guard.ts';
-import type { Source } from '../sources/source.ts';
+import type { Source, SourceContext } from '../sources/source.ts';
 import { createFetcher, type Fetcher, type FetcherOptions, LargeDocument } from '../sources/upstream/fetcher.ts';
 import { fitRow } from './row-size.ts';
 
@@ -32,87 +32,82 @@ const REQUESTS_AT_ONCE = 6;
 /** Of documents and metadata alike. */
 const CONTENT_TYPE = 'application/json';
 
-/** The first cursor of a source. */
-export function startStep(loading: Loading, permits: Permit[]): Promise<Answer<string>> {
-  return step(loading, { permits, ms: LIMITS.pullMsMax }, fetcher => loading.source.start(contextOf(loading, fetcher)));
+/** The work of each step, with the time it may take. */
+const STEPS: { [S in keyof LoaderSteps]: Step<LoaderSteps[S]> } = {
+  start: {
+    ms: () => LIMITS.pullMsMax,
+    work: ({ source }, _, ctx) => source.start(ctx),
+  },
+  pull: {
+    ms: () => LIMITS.pullMsMax,
+    async work({ source }, { permits: _, ...request }, ctx) {
+      if (!source.pull) throw new Error(`${source.id}: expected a source with a feed`);
+      const page = await source.pull(request, ctx);
+      return { ...page, changes: page.changes.map(change => ({ ...change, key: storableKey(change.key) })) };
+    },
+  },
+  servers: {
+    ms: () => LIMITS.pullMsMax,
+    async work({ source }, { known }, ctx) {
+      if (!source.agenda?.directory) throw new Error(`${source.id}: expected a source with a directory of servers`);
+      return source.agenda.directory.read(known, ctx);
+    },
+  },
+  prepare: {
+    ms: () => LIMITS.sliceLoadMsMax,
+    work: async ({ source }, { changes }, ctx) => source.prepare?.(changes, ctx) ?? null,
+  },
+  list: {
+    ms: () => LIMITS.listMsMax,
+    async work({ source }, { after }, ctx) {
+      if (!source.list) throw new Error(`${source.id}: expected a source that lists its keys`);
+      return source.list(after, ctx);
+    },
+  },
+  load: {
+    ms: ({ deadlineAtMs }, nowMs) => deadlineAtMs - nowMs,
+    work: (loading, request, _, fetcher) => new Load(loading, request, fetcher).run(),
+  },
+};
+
+interface Step<S extends { request: { permits: Permit[] }; value: unknown }> {
+  ms: (request: S['request'], nowMs: number) => number;
+  work: (
+    loading: Loading,
+    request: S['request'],
+    ctx: SourceContext<unknown>,
+    fetcher: Fetcher,
+  ) => Promise<S['value']> | S['value'];
 }
 
-/** One page of the feed. */
-export function pullStep(
+/**
+ * Runs one step of a source. What the upstream or one of our own parts did wrong becomes an answer; any other error is
+ * thrown.
+ */
+export async function runStep<S extends keyof LoaderSteps>(
   loading: Loading,
-  { request, permits }: { request: PullRequest; permits: Permit[] },
-): Promise<Answer<Page>> {
-  return step(loading, { permits, ms: LIMITS.pullMsMax }, async fetcher => {
-    if (!loading.source.pull) throw new Error(`${loading.source.id}: expected a source with a feed`);
-    const page = await loading.source.pull(request, contextOf(loading, fetcher));
-    return { ...page, changes: page.changes.map(change => ({ ...change, key: storableKey(change.key) })) };
-  });
-}
-
-/** Where the keys of a source without a feed are served. */
-export function serversStep(
-  loading: Loading,
-  { known, permits }: { known: Servers | null; permits: Permit[] },
-): Promise<Answer<Servers>> {
-  return step(loading, { permits, ms: LIMITS.pullMsMax }, async fetcher => {
-    if (!loading.source.agenda) throw new Error(`${loading.source.id}: expected a source with an agenda`);
-    return loading.source.agenda.servers(known, contextOf(loading, fetcher));
-  });
-}
-
-/** What a slice's loads share. */
-export function prepareStep(
-  loading: Loading,
-  { changes, permits }: { changes: Change[]; permits: Permit[] },
-): Promise<Answer<unknown>> {
-  const { source } = loading;
-  const work = async (fetcher: Fetcher) => source.prepare?.(changes, contextOf(loading, fetcher)) ?? null;
-  return step(loading, { permits, ms: LIMITS.sliceLoadMsMax }, work);
-}
-
-/** One page of all keys the upstream holds. */
-export function listStep(
-  loading: Loading,
-  { after, permits }: { after: string | null; permits: Permit[] },
-): Promise<Answer<KeyPage>> {
-  return step(loading, { permits, ms: LIMITS.listMsMax }, async fetcher => {
-    if (!loading.source.list) throw new Error(`${loading.source.id}: expected a source that lists its keys`);
-    return loading.source.list(after, contextOf(loading, fetcher));
-  });
-}
-
-/** Documents into the bucket and rows back, change by change; the changes of one key in order. */
-export function loadStep(loading: Loading, request: LoadRequest): Promise<Answer<LoadOutcome[]>> {
-  const { permits, deadlineAtMs, large } = request;
-  return step(loading, { permits, ms: deadlineAtMs - loading.now(), large }, fetcher =>
-    new Load(loading, request, fetcher).run(),
-  );
-}
-
-/** Runs one step; what the upstream or one of our parts did wrong becomes an answer, anything else is thrown. */
-async function step<T>(
-  loading: Loading,
-  limits: { permits: Permit[]; ms: number; large?: boolean },
-  work: (fetcher: Fetcher) => Promise<T>,
-): Promise<Answer<T>> {
-  const { permits, ms, large = true } = limits;
+  step: S,
+  request: LoaderSteps[S]['request'],
+): Promise<Answer<LoaderSteps[S]['value']>> {
+  const { ms, work } = STEPS[step] as Step<LoaderSteps[S]>;
   const fetcher = createFetcher({
     contact: loading.contact,
-    permits,
+    permits: request.permits,
     permit: loading.permit,
-    deadlineAtMs: loading.now() + ms,
-    large,
+    deadlineAtMs: loading.now() + ms(request, loading.now()),
+    // A document that needs a call alone is refused only where a load shares its call.
+    large: 'large' in request ? request.large : true,
     store: storeOf(loading),
     connect: loading.connect,
     now: loading.now,
   });
-  const hosts = (): HostTally[] => fetcher.tallies();
   try {
-    return { ok: true, value: await work(fetcher), hosts: hosts() };
+    const value = await work(loading, request, contextOf(loading, fetcher), fetcher);
+    return { ok: true, value, hosts: fetcher.tallies() };
   } catch (error) {
     const failure = failureOf(error);
     if (!failure) throw error;
-    return { ok: false, failure, hosts: hosts() };
+    return { ok: false, failure, hosts: fetcher.tallies() };
   }
 }
 

@@ -1,7 +1,7 @@
 import type { Row } from '../../schemas/table.ts';
 import type { SkipReason } from '../errors.ts';
 
-/** One upstream item to load. `place` is its own resume point in the feed, as text. */
+/** One upstream item to load. `cursor` is its own place in the feed, as text. */
 export interface Change {
   key: string;
   cursor: string;
@@ -11,10 +11,10 @@ export interface Change {
   revision: number | null;
   /** The change is known to carry nothing to load. */
   skip: SkipReason | null;
-  /** Where the upstream serves this key, when that differs from key to key: what `Agenda.serverOf` said. */
+  /** Which server the source's directory names for this key; null where it names none, or there is no directory. */
   server?: string | null;
-  /** A second host that the last visit of this key had to ask. */
-  alsoHost?: string | null;
+  /** Hosts that the last visit of this key asked besides its server's. */
+  moreHosts?: string[];
 }
 
 /** One answer of a source: changes and the cursor after them, in feed order. */
@@ -76,8 +76,8 @@ export interface Seen {
   /** A part of what the upstream has did not come this time: then only the digest of the main part is compared. */
   partial: boolean;
   mainDigest: string;
-  /** A host that had to be asked as well: the next visit takes a permit for it from the start. */
-  alsoHost: string | null;
+  /** Hosts that this visit asked besides its server's: the next visit takes permits of them from the start. */
+  moreHosts: string[];
   /** What `Agenda.next` is told of it, now and at later visits that fail: plain JSON, small. */
   facts: Record<string, unknown>;
 }

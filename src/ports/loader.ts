@@ -39,16 +39,28 @@ export interface LoadFailure {
   retryAfterMs: number | null;
 }
 
+/** The steps of a Loader: what each is asked, and what its answer holds. */
+export interface LoaderSteps {
+  /** The first cursor of a source. */
+  start: { request: { permits: Permit[] }; value: string };
+  /** One page of the feed. */
+  pull: { request: PullRequest & { permits: Permit[] }; value: Page };
+  /** Where keys are served. Only of a source whose agenda has a directory of servers. */
+  servers: { request: { known: Servers | null; permits: Permit[] }; value: Servers };
+  /** What the loads of a slice share; plain JSON. */
+  prepare: { request: { changes: Change[]; permits: Permit[] }; value: unknown };
+  /** Keys that the upstream holds, after a key or from the first one. Only of a source that `lists`. */
+  list: { request: { after: string | null; permits: Permit[] }; value: KeyPage };
+  /** Documents into the bucket, rows back. */
+  load: { request: LoadRequest; value: LoadOutcome[] };
+}
+
 /** The stateless Loader, bound to one source. A call that rejects has died; the upstream's failures are answers. */
 export interface LoadPort {
-  start(permits: Permit[]): Promise<Answer<string>>;
-  pull(request: PullRequest, permits: Permit[]): Promise<Answer<Page>>;
-  /** Where keys are served. Only of a source with an agenda. */
-  servers(known: Servers | null, permits: Permit[]): Promise<Answer<Servers>>;
-  prepare(changes: Change[], permits: Permit[]): Promise<Answer<unknown>>;
-  /** Keys the upstream holds, after a key or from the first one. Only of a source that `lists`. */
-  list(after: string | null, permits: Permit[]): Promise<Answer<KeyPage>>;
-  load(request: LoadRequest): Promise<Answer<LoadOutcome[]>>;
+  run<S extends keyof LoaderSteps>(
+    step: S,
+    request: LoaderSteps[S]['request'],
+  ): Promise<Answer<LoaderSteps[S]['value']>>;
   /** Answers when Loaders run at all. */
   ping(): Promise<void>;
 }

@@ -6,9 +6,10 @@ import type { HostPace } from './hosts.ts';
 export interface AgendaRules {
   /** A key in its one form and the name space it belongs to, among which visits are spread; or why it is none. */
   read(text: string): { key: string; space: string } | { rejected: string };
+  /** When the key is visited next, and why then. */
   next(visit: Visit): { atMs: number; reason: string };
-  /** Which server the keys of a name space are asked of; null where none is known. */
-  serverOf(space: string, servers: Record<string, string>): string | null;
+  /** Only where keys have servers of their own: which server a name space is asked of; null where none is known. */
+  directory?: { serverOf(space: string, servers: Record<string, string>): string | null };
 }
 
 /** What the engine knows of its source: the pure parts, and its pace. */

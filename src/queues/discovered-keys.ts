@@ -10,9 +10,8 @@ export interface KeysMessage {
   keys: { id: number; key: string }[];
 }
 
-interface Parts {
-  /** A source's object. */
-  office: (source: string) => {
+interface ConsumerOptions {
+  objectOf: (source: string) => {
     watchKeys(part: WatchPart): Promise<WatchedPart>;
     keysArrived(ids: number[]): Promise<void>;
   };
@@ -27,7 +26,7 @@ interface Parts {
  */
 export async function consumeKeys(
   messages: readonly { body: unknown; ack(): void; retry(): void }[],
-  { office, rules, log }: Parts,
+  { objectOf, rules, log }: ConsumerOptions,
 ): Promise<void> {
   for (const message of messages) {
     const body = message.body as KeysMessage;
@@ -43,8 +42,8 @@ export async function consumeKeys(
       return 'key' in one ? [{ line: id, ...one }] : [];
     });
     try {
-      const { added } = await office(target).watchKeys({ atMs: null, keys: read });
-      await office(source).keysArrived(keys.map(({ id }) => id));
+      const { added } = await objectOf(target).watchKeys({ atMs: null, keys: read });
+      await objectOf(source).keysArrived(keys.map(({ id }) => id));
       log('keys_arrived', { source, target, keys: keys.length, added });
       message.ack();
     } catch (error) {

@@ -6,11 +6,13 @@ import type { AgendaRules } from '../ports/source.ts';
 
 /**
  * For an upstream that tells nothing of changes: the object keeps keys with due times and visits them. All but
- * `servers` is pure.
+ * `directory.read` is pure.
  */
 export interface Agenda<S> extends AgendaRules {
-  /** The servers; those known already while they have not changed. */
-  servers(known: Servers | null, ctx: SourceContext<S>): Promise<Servers>;
+  /** Only where keys have servers of their own. `read` gives the servers, or those known while they have not changed. */
+  directory?: NonNullable<AgendaRules['directory']> & {
+    read(known: Servers | null, ctx: SourceContext<S>): Promise<Servers>;
+  };
 }
 
 /** The raw answer to a fetch that ended with status 200. */

@@ -1,37 +1,19 @@
 import { connect } from 'cloudflare:sockets';
 import { WorkerEntrypoint } from 'cloudflare:workers';
 import { clockOf, readSettings } from '../config.ts';
-import { type Loading, listStep, loadStep, prepareStep, pullStep, serversStep, startStep } from '../loader/steps.ts';
-import type { Change, KeyPage, Page, PullRequest, Servers } from '../ports/change.ts';
-import type { Permit } from '../ports/hosts.ts';
-import type { Answer, LoadOutcome, LoadPort, LoadRequest } from '../ports/loader.ts';
+import { type Loading, runStep } from '../loader/steps.ts';
+import type { Answer, LoaderSteps, LoadPort } from '../ports/loader.ts';
 import { sourceNamed } from '../sources/registry.ts';
 import { bucketPort } from './r2.ts';
 
 /** The stateless entrypoint a source's object fans out to: fetches, parses, and puts documents into the bucket. */
 export class Loader extends WorkerEntrypoint<Env> {
-  start(source: string, permits: Permit[]): Promise<Answer<string>> {
-    return startStep(this.#loading(source), permits);
-  }
-
-  pull(source: string, request: PullRequest, permits: Permit[]): Promise<Answer<Page>> {
-    return pullStep(this.#loading(source), { request, permits });
-  }
-
-  servers(source: string, known: Servers | null, permits: Permit[]): Promise<Answer<Servers>> {
-    return serversStep(this.#loading(source), { known, permits });
-  }
-
-  prepare(source: string, changes: Change[], permits: Permit[]): Promise<Answer<unknown>> {
-    return prepareStep(this.#loading(source), { changes, permits });
-  }
-
-  load(source: string, request: LoadRequest): Promise<Answer<LoadOutcome[]>> {
-    return loadStep(this.#loading(source), request);
-  }
-
-  list(source: string, after: string | null, permits: Permit[]): Promise<Answer<KeyPage>> {
-    return listStep(this.#loading(source), { after, permits });
+  run<S extends keyof LoaderSteps>(
+    source: string,
+    step: S,
+    request: LoaderSteps[S]['request'],
+  ): Promise<Answer<LoaderSteps[S]['value']>> {
+    return runStep(this.#loading(source), step, request);
   }
 
   ping(): void {}
@@ -59,12 +41,7 @@ export class Loader extends WorkerEntrypoint<Env> {
 /** Binds the Loader to one source. Loopback calls: each may run in an isolate of its own. */
 export function loadPort(loader: Service<typeof Loader>, source: string): LoadPort {
   return {
-    start: permits => loader.start(source, permits),
-    pull: (request, permits) => loader.pull(source, request, permits),
-    servers: (known, permits) => loader.servers(source, known, permits),
-    prepare: (changes, permits) => loader.prepare(source, changes, permits),
-    load: request => loader.load(source, request),
-    list: (after, permits) => loader.list(source, after, permits),
+    run: (step, request) => loader.run(source, step, request) as ReturnType<LoadPort['run']> as never,
     ping: async () => loader.ping(),
   };
 }

@@ -46,7 +46,7 @@ export class Bench extends DurableObject {
           partial: false,
           digest: 'x'.repeat(22),
           mainDigest: 'x'.repeat(22),
-          alsoHost: 'rdap.registrar.example',
+          moreHosts: ['rdap.registrar.example'],
           facts: { expiry: '2027-01-01T00:00:00Z', statuses: ['active'] },
         };
         const outcome = { kind: 'rows', rows: [], revision: null, documentBytes: 0, seen } as const;

@@ -8,7 +8,7 @@ import { JournalFiles } from '../../src/engine/journal/files.ts';
 import { Journal } from '../../src/engine/journal/journal.ts';
 import { openJournal } from '../../src/engine/journal/schema.ts';
 import { rawKey } from '../../src/lake/object-keys.ts';
-import { loadStep, pullStep } from '../../src/loader/steps.ts';
+import { runStep } from '../../src/loader/steps.ts';
 import type { Change, Page } from '../../src/ports/change.ts';
 import type { Permit } from '../../src/ports/hosts.ts';
 import type { LoadOutcome } from '../../src/ports/loader.ts';
@@ -61,7 +61,7 @@ export async function pullBody(body: Uint8Array, cursor: string): Promise<Page |
     ]),
   );
   const loading = { source, settings, contact: 'tests', bucket: new LoaderBucket(), now: () => NOW_MS };
-  const answer = await pullStep(loading, { request: { cursor, poll: 0 }, permits: permits(2) });
+  const answer = await runStep(loading, 'pull', { cursor, poll: 0, permits: permits(2) });
   return answer.ok ? answer.value : answer.failure.kind;
 }
 
@@ -96,7 +96,7 @@ export class Journey {
     answering(bodies);
     this.bucket.objects.clear();
     const loading = { source, settings, contact: 'tests', bucket: this.bucket, now: () => NOW_MS };
-    const answer = await loadStep(loading, {
+    const answer = await runStep(loading, 'load', {
       changes: cases.map(({ change }) => change),
       prepared: null,
       afresh: false,

@@ -2,15 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { afterEach, expect, vi } from 'vitest';
 import { failedOf, replayFailed } from '../../src/engine/controls/failed.ts';
 import { Engine } from '../../src/engine/engine.ts';
-import {
-  type Loading,
-  listStep,
-  loadStep,
-  prepareStep,
-  pullStep,
-  serversStep,
-  startStep,
-} from '../../src/loader/steps.ts';
+import { type Loading, runStep } from '../../src/loader/steps.ts';
 import type { LoadPort } from '../../src/ports/loader.ts';
 import { npm } from '../../src/sources/npm/npm.ts';
 import { type PushedChange, type Replay, startReplay } from '../../src/sources/npm/stand-in/stand-in.ts';
@@ -282,12 +274,7 @@ export class HostileWorld {
       return structuredClone(await this.#during('call', work()));
     };
     return {
-      start: permits => call(() => startStep(loading, permits)),
-      pull: (request, permits) => call(() => pullStep(loading, { request, permits })),
-      servers: (known, permits) => call(() => serversStep(loading, { known, permits })),
-      prepare: (changes, permits) => call(() => prepareStep(loading, { changes, permits })),
-      load: request => call(() => loadStep(loading, request)),
-      list: (after, permits) => call(() => listStep(loading, { after, permits })),
+      run: (step, request) => call(() => runStep(loading, step, request)),
       ping: async () => undefined,
     };
   }

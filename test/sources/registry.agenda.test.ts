@@ -86,8 +86,8 @@ describe.each(WITH_AGENDA)('source $id', source => {
     let foreseen = 0;
     for (const change of visits.filter(({ key }) => !standIn.retried.includes(key))) {
       const first = await visit(change).catch(() => null);
-      if (!first?.seen?.alsoHost) continue;
-      const again = { ...change, alsoHost: first.seen.alsoHost };
+      if (!first?.seen?.moreHosts.length) continue;
+      const again = { ...change, moreHosts: first.seen.moreHosts };
       const options = { settings, step: 'load' as const, changes: [again], timer: standIn.timer };
       const { granted } = await runStep(source, options, ctx => source.load(again, ctx));
       expect({ [change.key]: granted }).toEqual({ [change.key]: {} });
@@ -120,7 +120,9 @@ describe.each(WITH_AGENDA)('source $id', source => {
   it('keeps a list that is the same still, and asks for it again later', async () => {
     expect(told.etag).toEqual(expect.any(String));
     const known = { ...told, freshUntilMs: 0 };
-    const { value, tallies } = await runStep(source, { settings, step: 'pull' }, ctx => agenda.servers(known, ctx));
+    const { value, tallies } = await runStep(source, { settings, step: 'pull' }, ctx =>
+      agenda.directory!.read(known, ctx),
+    );
     expect(tallies[0]).toMatchObject({ requests: 1, notModified: 1 });
     expect(value).toEqual({ ...told, freshUntilMs: expect.any(Number) });
     expect(value.freshUntilMs).toBeGreaterThan(Date.now());
@@ -139,14 +141,14 @@ describe.each(WITH_AGENDA)('source $id', source => {
 
   it('finds a server by what it was told alone, and takes nothing for one that every object has', () => {
     for (const space of [...Object.keys(told.servers), 'constructor', '__proto__', '', '.', 'a'.repeat(1_000)]) {
-      const found = agenda.serverOf(space, told.servers);
-      expect(agenda.serverOf(space, Object.freeze({ ...told.servers }))).toBe(found);
+      const found = agenda.directory!.serverOf(space, told.servers);
+      expect(agenda.directory!.serverOf(space, Object.freeze({ ...told.servers }))).toBe(found);
       if (found !== null) expect(new URL(found).host).toBeTypeOf('string');
     }
     for (const [space, server] of Object.entries(told.servers))
-      expect(agenda.serverOf(space, told.servers)).toBe(server);
+      expect(agenda.directory!.serverOf(space, told.servers)).toBe(server);
     for (const space of ['constructor', '__proto__', 'toString'])
-      expect(agenda.serverOf(space, told.servers)).toBe(agenda.serverOf(space, {}));
+      expect(agenda.directory!.serverOf(space, told.servers)).toBe(agenda.directory!.serverOf(space, {}));
   });
 
   it('says when a key is next, by what was seen alone: after now, and within what the engine believes', () => {
@@ -169,7 +171,7 @@ describe.each(WITH_AGENDA)('source $id', source => {
     expect(gone.length).toBeGreaterThan(1);
     const seen = await Promise.all(gone.map(async change => (await visit(change)).seen));
     expect(new Set(seen.map(one => JSON.stringify(one))).size).toBe(1);
-    expect(seen[0]).toMatchObject({ found: false, partial: false, alsoHost: null });
+    expect(seen[0]).toMatchObject({ found: false, partial: false, moreHosts: [] });
   });
 });
 

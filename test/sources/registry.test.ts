@@ -152,7 +152,7 @@ describe.each(SOURCES)('source $id', source => {
     };
     const cursor = await start();
     const following: Work = ctx =>
-      source.agenda ? source.agenda.servers(null, ctx) : source.pull!({ cursor, poll: 0 }, ctx);
+      source.agenda?.directory ? source.agenda.directory.read(null, ctx) : source.pull!({ cursor, poll: 0 }, ctx);
     expect(await asks('pull', [], following)).toBeGreaterThan(0);
     if (source.list) expect(await asks('list', [], ctx => source.list!(null, ctx))).toBe(1);
     const whole = changes.filter(({ key }) => !standIn.retried.includes(key));

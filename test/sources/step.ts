@@ -85,7 +85,7 @@ export async function load<S, P>(
 
 /** Asks where the keys of a source with an agenda are served. */
 export async function servers<S, P>(source: Source<S, P>, settings: S, known: Servers | null = null): Promise<Servers> {
-  return (await runStep(source, { settings, step: 'pull' }, ctx => source.agenda!.servers(known, ctx))).value;
+  return (await runStep(source, { settings, step: 'pull' }, ctx => source.agenda!.directory!.read(known, ctx))).value;
 }
 
 /** The first visit of each key, as the engine makes it of an agenda. */
@@ -93,8 +93,8 @@ export function visitsOf<S, P>(source: Source<S, P>, keys: string[], told: Serve
   return keys.map((text, index) => {
     const read = source.agenda!.read(text);
     if ('rejected' in read) throw new Error(`${text}: expected a key, got ${read.rejected}`);
-    const server = source.agenda!.serverOf(read.space, told.servers);
+    const server = source.agenda!.directory?.serverOf(read.space, told.servers) ?? null;
     const cursor = String(index + 1);
-    return { key: read.key, cursor, deleted: false, revision: null, skip: null, server, alsoHost: null };
+    return { key: read.key, cursor, deleted: false, revision: null, skip: null, server, moreHosts: [] };
   });
 }

@@ -37,7 +37,7 @@ function loadAnswer(
     const change = { key: '', cursor: String(cursor), deleted: false, revision: null, skip: null };
     return typeof key === 'string' ? { ...change, key } : { ...change, ...key };
   });
-  return exports.Loader.load('npm', {
+  return exports.Loader.run('npm', 'load', {
     changes,
     prepared: null,
     afresh: false,
@@ -243,7 +243,7 @@ describe('a Loader', () => {
   it('answers a page, its faults, and a cursor that is refused', async () => {
     const host = new URL(upstream.origin).host;
     const permits = () => [{ host, count: 2, startAtMs: 0, intervalMs: 0 }];
-    const pull = (cursor: string) => exports.Loader.pull('npm', { cursor, poll: 0 }, permits());
+    const pull = (cursor: string) => exports.Loader.run('npm', 'pull', { cursor, poll: 0, permits: permits() });
     expect(await pull('0')).toMatchObject({ ok: true, value: { atHead: true, belowCursor: false } });
     await upstream.fault('/registry/', [{ status: 503, headers: { 'retry-after': '9' } }], { repeat: true });
     expect(await pull('0')).toMatchObject({ ok: false, failure: { kind: 'throttled', retryAfterMs: 9_000 } });

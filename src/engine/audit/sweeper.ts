@@ -8,7 +8,7 @@ import { TAIL } from '../journal/changes.ts';
 import type { JournalState } from '../journal/state.ts';
 import type { JournalSweep, Sweep } from '../journal/sweeps.ts';
 import type { Admission } from '../load/admission.ts';
-import { failureError } from '../load/ask.ts';
+import { ask } from '../load/ask.ts';
 
 interface Parts {
   ports: Ports;
@@ -113,12 +113,17 @@ export class Sweeper {
   }
 
   async #list(after: string | null, run: Run): Promise<KeyPage> {
-    const permits = this.#admission.takeAll(this.#source.requests('list', []), this.#ports.clock.now());
-    const limits = { ms: LIMITS.listMsMax, subject: 'list' };
-    const answer = await run.call(() => this.#ports.load.list(after, permits), limits);
-    this.#admission.learn(answer.hosts, this.#ports.clock.now());
-    if (!answer.ok) throw failureError(answer.failure);
+    const { keys, next } = await ask({
+      ports: this.#ports,
+      source: this.#source,
+      admission: this.#admission,
+      run,
+      step: 'list',
+      request: { after },
+      ms: LIMITS.listMsMax,
+      subject: 'list',
+    });
     // Keys are kept here as the tail keeps them; what listing goes on after is the upstream's own word.
-    return { keys: answer.value.keys.map(storableKey), next: answer.value.next };
+    return { keys: keys.map(storableKey), next };
   }
 }

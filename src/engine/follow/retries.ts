@@ -5,43 +5,44 @@ import type { Ports } from '../../ports/ports.ts';
 import type { Admitted, Grant, HandedBack, Ticket, TicketResult } from '../../ports/queues.ts';
 import type { EngineSource } from '../../ports/source.ts';
 import type { ParkedChange } from '../journal/changes.ts';
-import { type Outcome, refusedRows } from '../journal/changes.ts';
+import { appendTaken, type Outcome } from '../journal/changes.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { Admission } from '../load/admission.ts';
 
-interface Parts {
+interface RetriesOptions {
   ports: Ports;
   source: EngineSource;
   journal: Journal;
   admission: Admission;
-  /** A newer change of the key is at hand, loaded or not: nothing else of it may come in before. */
-  isExpected: (key: string) => boolean;
+  /** Whether the tail has a newer change of the key pending: nothing else of the key may be accepted before it. */
+  isPending: (key: string) => boolean;
   pace: RetryPace;
 }
 
 /**
- * The object's side of looking again at parked changes. It hands tickets out to a queue, lets whoever brings one ask
- * the upstream, and takes the result while the change is still parked as it was handed out. What the queue loses,
- * doubles, delays or reorders makes no difference: only the object knows what is parked.
+ * The object's side of retrying parked changes. It sends a ticket for each due change to a queue, admits the load when
+ * the queue's consumer presents the ticket, and takes the result while the change is still parked as it was when the
+ * ticket was sent. Only the object knows what is parked, so tickets that the queue loses, doubles, delays or reorders do
+ * no harm.
  */
 export class Retries {
   readonly #ports: Ports;
   readonly #source: EngineSource;
   readonly #journal: Journal;
   readonly #admission: Admission;
-  readonly #isExpected: (key: string) => boolean;
+  readonly #isPending: (key: string) => boolean;
   readonly #pace: RetryPace;
 
-  constructor({ ports, source, journal, admission, isExpected, pace }: Parts) {
+  constructor({ ports, source, journal, admission, isPending, pace }: RetriesOptions) {
     this.#ports = ports;
     this.#source = source;
     this.#journal = journal;
     this.#admission = admission;
-    this.#isExpected = isExpected;
+    this.#isPending = isPending;
     this.#pace = pace;
   }
 
-  /** Hands out tickets of what is due. They are noted as out first: an object that dies meanwhile sends them again. */
+  /** Sends tickets of the changes that are due. Each is noted as sent first, for the time of a lease; then it is sent again. */
   async send(): Promise<void> {
     const { parked } = this.#journal;
     const nowMs = this.#ports.clock.now();
@@ -52,14 +53,14 @@ export class Retries {
     try {
       await this.#ports.clock.within(sent, LIMITS.queueCallMsMax, `send of ${tickets.length} tickets`);
     } catch (error) {
-      // Some may be out all the same: a second ticket of one look is refused when the first has come back.
+      // The queue may have taken some all the same: the second ticket of one attempt is refused once the first is used.
       for (const ticket of tickets) parked.defer(ticket, { nowMs, dueMs: nowMs });
       throw error instanceof StepError ? error : new StepError('queue-failed', messageOf(error));
     }
     this.#ports.log('tickets_sent', { source: this.#source.id, changes: tickets.length });
   }
 
-  /** What may be loaded of the tickets somebody has brought, and the permits for it. What may not is handed out later. */
+  /** Grants the loads of presented tickets for which there are permits; the others are sent again later. */
   admit(tickets: Ticket[]): Admitted {
     const nowMs = this.#ports.clock.now();
     const { parked, state } = this.#journal;
@@ -88,7 +89,7 @@ export class Retries {
     return admitted;
   }
 
-  /** Takes what came of loads. Returns whether any row came in. */
+  /** Takes the results of loads. Returns whether any row was accepted. */
   take({ results, hosts, loadMs }: HandedBack): boolean {
     const nowMs = this.#ports.clock.now();
     this.#admission.learn(hosts, nowMs, loadMs);
@@ -97,7 +98,7 @@ export class Retries {
     return this.#journal.state.lastLsn() > lsnBefore;
   }
 
-  /** Tickets that a queue gave up: they are handed out again. */
+  /** Takes tickets that a queue gave up: they are due again now. */
   expire(tickets: Ticket[]): void {
     const nowMs = this.#ports.clock.now();
     for (const ticket of tickets) this.#journal.parked.defer(ticket, { nowMs, dueMs: nowMs });
@@ -111,35 +112,34 @@ export class Retries {
       this.#journal.parked.defer(ticket, { nowMs, dueMs: nowMs + this.#deferredMs(parked, outcome.reason, nowMs) });
       return;
     }
-    const settled: Outcome = outcome.kind === 'unanswered' ? { ...outcome, kind: 'park' } : outcome;
+    const judged: Outcome = outcome.kind === 'unanswered' ? { ...outcome, kind: 'park' } : outcome;
     const lsnBefore = this.#journal.state.lastLsn();
-    const isTaken = !this.#isExpected(parked.key) && this.#accept({ parked, outcome: settled, lastLsn, nowMs });
-    if (isTaken) this.#tell(parked, this.#journal.state.lastLsn() - lsnBefore);
+    const isTaken = !this.#isPending(parked.key) && this.#accept({ parked, outcome: judged, lastLsn, nowMs });
+    if (isTaken) this.#log(parked, this.#journal.state.lastLsn() - lsnBefore);
     else this.#journal.parked.defer(ticket, { nowMs, dueMs: nowMs + this.#pace.waitMs });
   }
 
-  /** Rows that SQLite refuses leave the change parked. */
+  /** A change whose rows SQLite refuses stays parked. */
   #accept(retry: Parameters<Journal['acceptRetry']>[0]): boolean {
-    try {
-      return this.#journal.acceptRetry(retry);
-    } catch (error) {
-      if (retry.outcome.kind !== 'rows') throw error;
-      return this.#journal.acceptRetry({ ...retry, outcome: refusedRows(error) });
-    }
+    const change = { ...retry.parked, deleted: retry.parked.deleted === 1, skip: null };
+    const accepted = [{ change, outcome: retry.outcome }];
+    return appendTaken(this.#journal, { accepted, nowMs: retry.nowMs }, ([taken]) =>
+      this.#journal.acceptRetry({ ...retry, outcome: taken!.outcome }),
+    );
   }
 
-  /** Tells of a look that counted. What came of it is read back: a look may bring what was known already. */
-  #tell({ change_number, key, attempts }: ParkedChange, rows: number): void {
+  /** Logs an attempt that counted. Its result is read back, because an attempt may bring what was known already. */
+  #log({ change_number, key, attempts }: ParkedChange, rows: number): void {
     const left = this.#journal.parked.find(change_number);
     if (left?.attempts === attempts) return;
     const state = left ? (left.died_ms === null ? 'parked' : 'dead') : rows > 0 ? 'rows' : 'skipped';
-    const told = { key, attempt: attempts + 1, state, rows, reason: left?.reason ?? null };
-    this.#ports.log('retry_accepted', { source: this.#source.id, ...told });
+    const facts = { key, attempt: attempts + 1, state, rows, reason: left?.reason ?? null };
+    this.#ports.log('retry_accepted', { source: this.#source.id, ...facts });
   }
 
-  /** How long one waits that was not looked at, whatever the reason. */
+  /** How long a change waits whose load was deferred. */
   #deferredMs(parked: ParkedChange, reason: string, nowMs: number): number {
-    // What is too large for a call of many, or ended one, gets a call of its own the next time.
+    // Load it alone the next time where it was too large for a shared call, or the call died.
     if (reason === 'large' || reason === 'died')
       this.#journal.state.suspectChange(parked.cursor, { deaths: 0, throttled: 0 });
     const blockedMs = this.#admission.blockedMs(this.#requests(this.#changeOf(parked, nowMs)), nowMs);
@@ -165,14 +165,14 @@ export class Retries {
     return { permits: wanted.map(([host, count]) => this.#admission.take({ host, count, nowMs })), waitUntilMs: nowMs };
   }
 
-  /** A second host that may not be asked is not waited for. */
+  /** The change as it is loaded now: without the hosts beside its server's where one of them is blocked. */
   #changeOf({ key, cursor, deleted, revision }: ParkedChange, nowMs: number): Grant['change'] {
     const hosts = this.#journal.agenda?.hostsOf(key);
-    if (hosts?.alsoHost && this.#admission.isBlocked(hosts.alsoHost, nowMs)) hosts.alsoHost = null;
+    if (hosts?.moreHosts?.some(host => this.#admission.isBlocked(host, nowMs))) hosts.moreHosts = [];
     return { key, cursor, deleted: deleted === 1, revision, skip: null, ...hosts };
   }
 
-  /** Another look asks for deleted items as well. */
+  /** A retry fetches deleted items as well, so their requests count. */
   #requests(change: Grant['change']): Record<string, number> {
     return this.#source.requests('load', [{ ...change, deleted: false }]);
   }

@@ -3,93 +3,87 @@ import type { Run } from '../../alarm/run.ts';
 import { LIMITS } from '../../config.ts';
 import { StepError } from '../../errors.ts';
 import type { Page } from '../../ports/change.ts';
-import type { EncodePort } from '../../ports/data-file.ts';
-import type { Permit } from '../../ports/hosts.ts';
-import type { Answer } from '../../ports/loader.ts';
 import type { Ports } from '../../ports/ports.ts';
 import type { EngineSource } from '../../ports/source.ts';
-import { type Accepted, type Append, type Outcome, refusedRows, TAIL } from '../journal/changes.ts';
+import { type Accepted, type Append, appendTaken, type Outcome, TAIL } from '../journal/changes.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { Lane } from '../journal/state.ts';
 import type { Admission } from '../load/admission.ts';
-import { failureError } from '../load/ask.ts';
+import { ask } from '../load/ask.ts';
 import type { SliceLoader } from '../load/slices.ts';
-import { type Held, partPage } from './settling.ts';
+import { splitSettled, type Unsettled } from './settling.ts';
 
-/** A page being worked off. Lives in memory only: pulled again after an eviction, or read back where it is kept. */
+/** The page being worked off. It lives in memory only: after an eviction it is pulled again, or read back from the lane. */
 interface Pending {
   page: Page;
   cursorBefore: string;
-  /** Changes accepted (or staged) already. */
+  /** Changes that are accepted, or staged, already. */
   done: number;
-  /** Outcomes of changes loaded before an earlier one was. */
-  ahead: Map<number, Outcome>;
-  /** The changes that have not settled yet, and when the first of them has. */
-  rest: { changes: number; ripeMs: number } | null;
+  /** By index, outcomes of changes that were loaded before an earlier change was. */
+  loaded: Map<number, Outcome>;
+  /** How many changes of the pulled page wait for their settle time, and when the first one may be loaded. */
+  unsettled: { changes: number; nextMs: number } | null;
 }
 
-interface Parts {
+interface TailOptions {
   ports: Ports;
   source: EngineSource;
   journal: Journal;
   admission: Admission;
   slices: SliceLoader;
-  /** Told of the keys whose changes a page shows, before any is accepted. */
-  onShown: (keys: string[]) => void;
+  /** Called with the keys of a page before any of its changes is accepted. */
+  onPulled: (keys: string[]) => void;
 }
 
-/** Follows the newest end of a feed: pull a page, work it off slice by slice, each slice one append. */
+/** Follows the newest end of a feed: pulls a page and works it off slice by slice, each slice in one append. */
 export class Tail {
+  readonly #options: TailOptions;
   readonly #ports: Ports;
   readonly #source: EngineSource;
   readonly #journal: Journal;
-  readonly #admission: Admission;
-  readonly #slices: SliceLoader;
-  readonly #encode: EncodePort;
-  readonly #onShown: (keys: string[]) => void;
   #pending: Pending | null = null;
 
-  constructor({ ports, source, journal, admission, slices, onShown }: Parts) {
-    this.#ports = ports;
-    this.#source = source;
-    this.#journal = journal;
-    this.#admission = admission;
-    this.#slices = slices;
-    this.#encode = ports.encode;
-    this.#onShown = onShown;
+  constructor(options: TailOptions) {
+    this.#options = options;
+    this.#ports = options.ports;
+    this.#source = options.source;
+    this.#journal = options.journal;
   }
 
-  /** Goes on until the head, the run's end, or `enough`. Throws `StepError`; the cursor then stands where it stood. */
-  async follow(run: Run, enough: () => Promise<boolean>): Promise<void> {
+  /** Goes on until the head, the end of the run, or `isDone`. Throws `StepError`; the cursor is then where it was. */
+  async follow(run: Run, isDone: () => Promise<boolean>): Promise<void> {
     try {
+      // Begin where the source begins.
       if (this.#lane().cursor === null) await this.#start(run);
-      while (!(await enough()) && !run.over) {
+      while (!(await isDone()) && !run.over) {
+        // Pull the next page.
         this.#pending ??= await this.#nextPage(run);
         if (!this.#pending) return;
-        await this.#workOff(this.#pending, run, enough);
+        // Load and append it, slice by slice.
+        await this.#workOff(this.#pending, run, isDone);
       }
     } catch (error) {
-      // What was loaded before its host said "wait" is not asked for again.
+      // Keep what is loaded when a host asked us to wait, so that it is not asked for again; else pull the page anew.
       if (!(error instanceof StepError && error.kind === 'upstream-throttled')) this.#pending = null;
       throw error;
     }
   }
 
-  /** Forgets the page at hand; it is pulled, or read back, again. */
+  /** Forgets the pending page; the next run pulls it, or reads it back, again. */
   drop(): void {
     this.#pending = null;
   }
 
-  /** A change of this key is in the page at hand and not accepted yet; its document may be loaded already. */
-  expects(key: string): boolean {
-    this.#pending ??= this.#kept(this.#lane());
+  /** Whether the pending page holds a change of this key that is not accepted yet; its document may be loaded already. */
+  isPending(key: string): boolean {
+    this.#pending ??= this.#storedPage(this.#lane());
     if (!this.#pending) return false;
     const { page, done } = this.#pending;
-    // What is staged of a page that comes in as a whole is not accepted either.
+    // Staged changes are not accepted either: their page is accepted as a whole.
     return page.changes.slice(this.#source.resumable ? done : 0).some(change => change.key === key);
   }
 
-  /** When there is something to do again: now while a page is being worked off. */
+  /** When there is something to do again: now while a page is pending. */
   nextMs(nowMs: number): number {
     const lane = this.#lane();
     if (this.#pending || lane.cursor === null || lane.page) return nowMs;
@@ -101,138 +95,139 @@ export class Tail {
   }
 
   async #start(run: Run): Promise<void> {
-    const permits = this.#permits();
-    const answer = await run.call(() => this.#ports.load.start(permits), {
+    const cursor = await ask({
+      ...this.#options,
+      run,
+      step: 'start',
+      request: {},
       ms: LIMITS.pullMsMax,
       subject: 'start cursor',
     });
-    const cursor = this.#valueOf(answer);
     this.#journal.state.updateLane(TAIL, { cursor, first_cursor: cursor, page_accepted_ms: this.#ports.clock.now() });
   }
 
   async #nextPage(run: Run): Promise<Pending | null> {
     const lane = this.#lane();
     const cursorBefore = lane.cursor!;
-    const kept = this.#kept(lane);
-    if (kept) return kept;
+    // Go on with a page that was stored because it cannot be pulled again.
+    const stored = this.#storedPage(lane);
+    if (stored) return stored;
+    // Wait until the next pull is due.
     const nowMs = this.#ports.clock.now();
     if (this.nextMs(nowMs) > nowMs) return null;
+    // Pull, and count the pull before it is made.
     this.#journal.state.updateLane(TAIL, { polls: lane.polls + 1 });
-    const permits = this.#permits();
-    const request = { cursor: cursorBefore, poll: lane.polls };
-    const answer = await run.call(() => this.#ports.load.pull(request, permits), {
+    const page = await ask({
+      ...this.#options,
+      run,
+      step: 'pull',
+      request: { cursor: cursorBefore, poll: lane.polls },
       ms: LIMITS.pullMsMax,
       subject: 'page',
     });
-    const page = this.#valueOf(answer);
     this.#checkReset(lane, page);
-    this.#onShown(page.changes.map(({ key }) => key));
-    const reached = page.atHead && (page.changes.length > 0 || !this.#isHeadAhead(page));
+    this.#options.onPulled(page.changes.map(({ key }) => key));
+    // Note the head, and whether this pull reached it.
+    const hasReached = page.atHead && (page.changes.length > 0 || !this.#isHeadAhead(page));
     this.#journal.state.updateLane(TAIL, {
       head: page.head ?? lane.head,
       at_head: page.atHead ? 1 : 0,
-      ...(reached ? { reached_head_ms: nowMs, shown_poll: lane.polls } : {}),
+      ...(hasReached ? { reached_head_ms: nowMs, shown_poll: lane.polls } : {}),
     });
-    return this.#settling(lane, page, cursorBefore);
+    // Hold back what has not settled.
+    return this.#settledPart(lane, page, cursorBefore);
   }
 
-  /** The page that was being staged, as far as it is known without what was in memory. */
-  #kept({ page, page_done, cursor }: Lane): Pending | null {
+  /** The page that was stored for staging, with what was in memory forgotten; null when none is stored. */
+  #storedPage({ page, page_done, cursor }: Lane): Pending | null {
     if (!page) return null;
-    const known = JSON.parse(this.#encode.unpack(page)) as Page;
-    return { page: known, cursorBefore: cursor!, done: page_done, ahead: new Map(), rest: null };
+    const stored = JSON.parse(this.#ports.encode.unpack(page)) as Page;
+    return { page: stored, cursorBefore: cursor!, done: page_done, loaded: new Map(), unsettled: null };
   }
 
-  /** At the head, lets through only what has settled; null when that is nothing. */
-  #settling(lane: Lane, page: Page, cursorBefore: string): Pending | null {
-    const pending: Pending = { page, cursorBefore, done: 0, ahead: new Map(), rest: null };
+  /** The part of a page at the head whose changes have settled; null when none has. */
+  #settledPart(lane: Lane, page: Page, cursorBefore: string): Pending | null {
+    const pending: Pending = { page, cursorBefore, done: 0, loaded: new Map(), unsettled: null };
     const { settleMs, resumable } = this.#source;
-    if (settleMs === 0 || !resumable || !page.atHead) return this.#keep(pending);
+    if (settleMs === 0 || !resumable || !page.atHead) return this.#storePage(pending);
     const nowMs = this.#ports.clock.now();
-    const before = JSON.parse(lane.held ?? '[]') as Held[];
-    const { through, held, ripeMs } = partPage(page.changes, { held: before, nowMs, settleMs });
-    this.#journal.state.updateLane(TAIL, { held: held.length > 0 ? JSON.stringify(held) : null });
-    if (ripeMs === null) return pending;
-    const rest = { changes: held.length, ripeMs };
-    if (through.length > 0) {
-      return { ...pending, page: { ...page, changes: through, cursor: through.at(-1)!.cursor }, rest };
-    }
-    this.#waitForRest(rest);
+    const waiting = JSON.parse(lane.held ?? '[]') as Unsettled[];
+    const { settled, unsettled, nextMs } = splitSettled(page.changes, { waiting, nowMs, settleMs });
+    this.#journal.state.updateLane(TAIL, { held: unsettled.length > 0 ? JSON.stringify(unsettled) : null });
+    if (nextMs === null) return pending;
+    const rest = { changes: unsettled.length, nextMs };
+    const last = settled.at(-1);
+    if (last) return { ...pending, page: { ...page, changes: settled, cursor: last.cursor }, unsettled: rest };
+    this.#waitForUnsettled(rest);
     return null;
   }
 
-  #waitForRest({ changes, ripeMs }: NonNullable<Pending['rest']>): void {
+  #waitForUnsettled({ changes, nextMs }: NonNullable<Pending['unsettled']>): void {
     const nextPollMs = this.#ports.clock.now() + this.#source.pollMs;
-    this.#journal.state.updateLane(TAIL, { lag_changes: changes, next_pull_ms: Math.min(ripeMs, nextPollMs) });
+    this.#journal.state.updateLane(TAIL, { lag_changes: changes, next_pull_ms: Math.min(nextMs, nextPollMs) });
   }
 
-  /** A page of several slices that is no chain of resume points is kept until its last slice: it must not be pulled anew. */
-  #keep(pending: Pending): Pending {
+  /**
+   * When a source cannot resume in the middle of a page, stores the page until all its slices are appended, because a
+   * second pull could return a different page.
+   */
+  #storePage(pending: Pending): Pending {
     if (!this.#source.resumable && pending.page.changes.length > 0) {
-      const page = this.#encode.pack(JSON.stringify(pending.page));
+      const page = this.#ports.encode.pack(JSON.stringify(pending.page));
       this.#journal.state.updateLane(TAIL, { page, page_done: 0 });
     }
     return pending;
   }
 
-  async #workOff(pending: Pending, run: Run, enough: () => Promise<boolean>): Promise<void> {
+  async #workOff(pending: Pending, run: Run, isDone: () => Promise<boolean>): Promise<void> {
     const { page } = pending;
     while (pending.done < page.changes.length) {
-      if ((await enough()) || run.over) return;
+      if ((await isDone()) || run.over) return;
+      // Load as many changes from the page's front as a slice may have.
       const accepted = await this.#nextSlice(pending, run);
-      this.#letIn(pending, accepted);
+      // Append them; SQLite refuses no slice for the sake of one row.
+      const { done } = pending;
+      const isLast = done + accepted.length === page.changes.length;
+      const cursorAfter = isLast ? page.cursor : accepted.at(-1)!.change.cursor;
+      appendTaken(this.#journal, { accepted, nowMs: this.#ports.clock.now() }, taken =>
+        this.#append(pending, taken, cursorAfter),
+      );
       await run.keepArmed();
     }
+    // A page without changes may move the cursor too.
     const hasMoved = page.cursor !== pending.cursorBefore;
     if (page.changes.length === 0 && hasMoved) this.#append(pending, [], page.cursor);
     this.#finishPage(pending, hasMoved || page.changes.length > 0);
     this.#pending = null;
   }
 
-  /** The longest run of loaded changes from where the page stands, within a slice's limits. */
+  /** The longest run of loaded changes from the page's front, within a slice's limits. */
   async #nextSlice(pending: Pending, run: Run): Promise<Accepted[]> {
-    const { page, done, ahead } = pending;
+    const { page, done, loaded } = pending;
+    // Load the changes of the slice that are not loaded yet.
     const changes = page.changes.slice(done, done + LIMITS.sliceChangesMax);
-    const missing = changes.flatMap((_, index) => (ahead.has(done + index) ? [] : [index]));
+    const missing = changes.flatMap((_, index) => (loaded.has(done + index) ? [] : [index]));
     const loading = missing.map(index => changes[index]!);
     const { outcomes, waitUntilMs } =
       loading.length === 0
         ? { outcomes: [], waitUntilMs: null }
-        : await this.#slices.load(loading, { run, afresh: false });
-    for (const [position, outcome] of outcomes.entries()) if (outcome) ahead.set(done + missing[position]!, outcome);
+        : await this.#options.slices.load(loading, { run, afresh: false });
+    for (const [position, outcome] of outcomes.entries()) if (outcome) loaded.set(done + missing[position]!, outcome);
+    // Take them up to the first one without an outcome, because the cursor must not pass it.
     const accepted: Accepted[] = [];
     for (const [index, change] of changes.entries()) {
-      const outcome = ahead.get(done + index);
+      const outcome = loaded.get(done + index);
       if (!outcome) break;
       accepted.push({ change, outcome });
     }
     if (accepted.length > 0) return accepted;
+    // Where the first one has none, wait as long as its hosts say.
     const nowMs = this.#ports.clock.now();
-    const hostWaitMs = this.#admission.blockedMs(this.#source.requests('load', [changes[0]!]), nowMs);
-    const retryAfterMs = Math.max(hostWaitMs, waitUntilMs === null ? 0 : waitUntilMs - nowMs);
+    const blockedMs = this.#options.admission.blockedMs(this.#source.requests('load', [changes[0]!]), nowMs);
+    const retryAfterMs = Math.max(blockedMs, waitUntilMs === null ? 0 : waitUntilMs - nowMs);
     if (retryAfterMs > 0)
-      throw new StepError('upstream-throttled', 'its documents: expected room to ask, got none yet', retryAfterMs);
+      throw new StepError('upstream-throttled', 'documents: expected a host with room, got none yet', retryAfterMs);
     throw new StepError('deadline', `slice of ${changes.length} changes: expected at least one loaded, got none`);
-  }
-
-  /** Appends; what SQLite refuses is halved until the one change it refuses stands alone, and is parked. */
-  #letIn(pending: Pending, accepted: Accepted[]): void {
-    const { page, done } = pending;
-    const isLast = done + accepted.length === page.changes.length;
-    const cursorAfter = isLast ? page.cursor : accepted.at(-1)!.change.cursor;
-    try {
-      this.#append(pending, accepted, cursorAfter);
-    } catch (error) {
-      if (accepted.length === 1) {
-        const [{ change, outcome }] = accepted as [Accepted];
-        if (outcome.kind === 'park') throw error;
-        this.#letIn(pending, [{ change, outcome: refusedRows(error) }]);
-        return;
-      }
-      const half = Math.ceil(accepted.length / 2);
-      this.#letIn(pending, accepted.slice(0, half));
-      this.#letIn(pending, accepted.slice(half));
-    }
   }
 
   #append(pending: Pending, accepted: Accepted[], cursorAfter: string): void {
@@ -240,38 +235,40 @@ export class Tail {
     const nowMs = this.#ports.clock.now();
     const append: Append = { lane: TAIL, cursorBefore, cursorAfter, accepted, nowMs };
     const done = pending.done + accepted.length;
-    const isIn = this.#source.resumable
+    // Where changes are resume points each slice is accepted at once; elsewhere slices are staged until the last one.
+    const isAppended = this.#source.resumable
       ? this.#journal.append(append)
       : done === page.changes.length
         ? this.#journal.appendStaged(append)
         : this.#journal.stage({ slice: pending.done, done, append });
-    if (!isIn) throw new StepError('internal', `slice: expected cursor ${cursorBefore}, got ${this.#lane().cursor}`);
-    for (let index = pending.done; index < done; index++) pending.ahead.delete(index);
+    if (!isAppended)
+      throw new StepError('internal', `slice: expected cursor ${cursorBefore}, got ${this.#lane().cursor}`);
+    for (let index = pending.done; index < done; index++) pending.loaded.delete(index);
     pending.done = done;
     if (this.#source.resumable) pending.cursorBefore = cursorAfter;
     const rows = accepted.reduce((sum, { outcome }) => sum + (outcome.kind === 'rows' ? outcome.rows.length : 0), 0);
     const parked = accepted.filter(({ outcome }) => outcome.kind === 'park').length;
-    const told = { changes: accepted.length, rows, parked, cursor: cursorAfter };
-    this.#ports.log('slice_accepted', { source: this.#source.id, ...told });
+    const facts = { changes: accepted.length, rows, parked, cursor: cursorAfter };
+    this.#ports.log('slice_accepted', { source: this.#source.id, ...facts });
   }
 
-  #finishPage({ page, rest }: Pending, hasMoved: boolean): void {
+  #finishPage({ page, unsettled }: Pending, hasMoved: boolean): void {
     const nowMs = this.#ports.clock.now();
-    // A page that brings nothing while the head is ahead is no progress, however often it is answered.
-    const isAccepted = hasMoved || !this.#isHeadAhead(page);
+    // An empty page while the head is ahead of us is no progress, however often it is answered.
+    const isProgress = hasMoved || !this.#isHeadAhead(page);
     this.#journal.state.updateLane(TAIL, {
-      ...(isAccepted ? { page_accepted_ms: nowMs } : {}),
-      lag_changes: page.atHead && isAccepted ? 0 : null,
+      ...(isProgress ? { page_accepted_ms: nowMs } : {}),
+      lag_changes: page.atHead && isProgress ? 0 : null,
       next_pull_ms: page.atHead ? nowMs + this.#source.pollMs : 0,
     });
-    if (rest) this.#waitForRest(rest);
+    if (unsettled) this.#waitForUnsettled(unsettled);
   }
 
   #isHeadAhead({ head, cursor }: Page): boolean {
     return head !== null && this.#source.compare(head, cursor) > 0;
   }
 
-  /** A feed that counts anew shows heads below our cursor; one reading may be an old answer, several are not. */
+  /** A feed that was reset shows heads below our cursor. One such answer may be a stale one, several over time are not. */
   #checkReset(lane: Lane, page: Page): void {
     const nowMs = this.#ports.clock.now();
     if (!page.belowCursor) {
@@ -285,15 +282,5 @@ export class Tail {
     const message = `head: expected at least the cursor ${lane.cursor}, got ${page.head ?? page.cursor} (reading ${reset_readings})`;
     if (isReset) throw new StepError('sequence-reset', message);
     throw new StepError('upstream-shape', message, LIMITS.resetMs / (LIMITS.resetReadings - 1));
-  }
-
-  #permits(): Permit[] {
-    return this.#admission.takeAll(this.#source.requests('pull', []), this.#ports.clock.now());
-  }
-
-  #valueOf<T>(answer: Answer<T>): T {
-    this.#admission.learn(answer.hosts, this.#ports.clock.now());
-    if (!answer.ok) throw failureError(answer.failure);
-    return answer.value;
   }
 }

@@ -9,11 +9,11 @@ import { type Accepted, appendTaken, TAIL } from '../journal/changes.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { Lane } from '../journal/state.ts';
 import type { Admission } from '../load/admission.ts';
-import { failureError } from '../load/ask.ts';
+import { ask } from '../load/ask.ts';
 import type { SliceLoader } from '../load/slices.ts';
 import { type PickedVisits, pickVisits } from './visits.ts';
 
-interface Parts {
+interface VisitorOptions {
   ports: Ports;
   source: EngineSource;
   journal: Journal;
@@ -22,50 +22,55 @@ interface Parts {
 }
 
 /**
- * Follows an upstream that has no feed: visits keys of the agenda that are due, spread over all hosts that may be asked,
- * each slice one append that makes its keys due again. Its cursor counts the visits accepted.
+ * Follows an upstream that has no feed: visits the keys of the agenda that are due, spread over all hosts that have
+ * room. Each slice of visits is one append, which also sets when its keys are due again. The cursor counts the accepted
+ * visits.
  */
 export class Visitor {
   readonly #ports: Ports;
   readonly #source: EngineSource;
   readonly #journal: Journal;
   readonly #agenda: JournalAgenda;
-  readonly #admission: Admission;
-  readonly #slices: SliceLoader;
+  readonly #options: VisitorOptions;
 
-  constructor({ ports, source, journal, admission, slices }: Parts) {
-    this.#ports = ports;
-    this.#source = source;
-    this.#journal = journal;
-    this.#agenda = agendaOf(journal);
-    this.#admission = admission;
-    this.#slices = slices;
+  constructor(options: VisitorOptions) {
+    this.#options = options;
+    this.#ports = options.ports;
+    this.#source = options.source;
+    this.#journal = options.journal;
+    this.#agenda = agendaOf(options.journal);
   }
 
-  /** Goes on until nothing more can be visited, the run's end, or `enough`. Throws `StepError`; nothing of the slice counts then. */
-  async follow(run: Run, enough: () => Promise<boolean>): Promise<void> {
+  /** Goes on until no key can be visited now, the end of the run, or `isDone`. Throws `StepError`; the slice then counts nothing. */
+  async follow(run: Run, isDone: () => Promise<boolean>): Promise<void> {
+    // Begin to count visits.
     if (this.#lane().cursor === null)
       this.#update({ cursor: '0', first_cursor: '0', page_accepted_ms: this.#ports.clock.now() });
-    await this.#askServers(run);
+    // Refresh the directory of servers.
+    await this.#readDirectory(run);
+    // Repair due times that a clock ahead of time has set.
     this.#agenda.recall(this.#ports.clock.now());
-    while (!(await enough()) && !run.over) {
+    while (!(await isDone()) && !run.over) {
+      // Pick due keys whose hosts have room.
       const { changes, roomAtMs } = this.#pick();
-      if (changes.length === 0) return this.#rest(roomAtMs);
-      const { outcomes } = await this.#slices.load(changes, { run, afresh: true, spread: true });
+      if (changes.length === 0) return this.#wait(roomAtMs);
+      // Visit them.
+      const { outcomes } = await this.#options.slices.load(changes, { run, afresh: true, spread: true });
       const visited = outcomes.flatMap((outcome, index) => (outcome ? [{ change: changes[index]!, outcome }] : []));
-      this.#letIn(visited);
+      // Append what the visits found.
+      this.#append(visited);
       await run.keepArmed();
-      // Nobody came to anything in time: the next run asks again.
-      if (visited.length === 0) return this.#rest(this.#ports.clock.now() + LIMITS.backoffMsMin);
+      // Leave the rest to the next run when no visit ended in time.
+      if (visited.length === 0) return this.#wait(this.#ports.clock.now() + LIMITS.backoffMsMin);
     }
-    this.#rest(this.#ports.clock.now());
+    this.#wait(this.#ports.clock.now());
   }
 
-  /** What is at hand is in the journal at all times. */
+  /** There is nothing to forget: all that the visitor knows is in the journal. */
   drop(): void {}
 
-  /** A visit is accepted as soon as it is loaded: nothing newer of a key is ever at hand. */
-  expects(): boolean {
+  /** A visit is accepted as soon as it is loaded, so no change is ever pending. */
+  isPending(): boolean {
     return false;
   }
 
@@ -82,20 +87,22 @@ export class Visitor {
     this.#journal.state.updateLane(TAIL, patch);
   }
 
-  /** A list that is older than it should be does until a newer one comes; without any there is nobody to ask. */
-  async #askServers(run: Run): Promise<void> {
+  /** Reads the directory again when it is no longer fresh. A stale one is used on when that fails; without any, it throws. */
+  async #readDirectory(run: Run): Promise<void> {
+    if (!this.#source.agenda?.directory) return;
     const known = this.#agenda.servers.told();
     const nowMs = this.#ports.clock.now();
     if (known && waitingUntil(known.freshUntilMs, nowMs, LIMITS.serversFreshMsMax) > nowMs) return;
     try {
-      const permits = this.#admission.takeAll(this.#source.requests('pull', []), nowMs);
-      const answer = await run.call(() => this.#ports.load.servers(known, permits), {
+      const servers = await ask({
+        ...this.#options,
+        run,
+        step: 'servers',
+        request: { known },
         ms: LIMITS.pullMsMax,
         subject: 'servers',
       });
-      this.#admission.learn(answer.hosts, this.#ports.clock.now());
-      if (!answer.ok) throw failureError(answer.failure);
-      this.#agenda.servers.save(answer.value);
+      this.#agenda.servers.save(servers);
     } catch (error) {
       if (!known) throw error;
       this.#ports.log('servers_failed', { source: this.#source.id, reason: messageOf(error) });
@@ -105,12 +112,12 @@ export class Visitor {
 
   #pick(): PickedVisits {
     const first = Number(this.#lane().cursor);
-    const parts = { agenda: this.#agenda, admission: this.#admission, source: this.#source };
-    return pickVisits(parts, { nowMs: this.#ports.clock.now(), first });
+    const { admission, source } = this.#options;
+    return pickVisits({ agenda: this.#agenda, admission, source }, { nowMs: this.#ports.clock.now(), first });
   }
 
-  /** Notes how much is due still, and when to look again: where something is, `roomAtMs`. */
-  #rest(roomAtMs: number | null): void {
+  /** Notes how many keys are still due, and when to go on: at `roomAtMs` where some are, else when the next one is. */
+  #wait(roomAtMs: number | null): void {
     const nowMs = this.#ports.clock.now();
     const { due, nextDueMs } = this.#agenda.count({ nowMs, overdueMs: nowMs });
     const isWaiting = roomAtMs !== null && due > 0;
@@ -123,8 +130,8 @@ export class Visitor {
     });
   }
 
-  /** Gives visits their numbers and appends them. */
-  #letIn(visited: Accepted[]): void {
+  /** Numbers the visits and appends them. */
+  #append(visited: Accepted[]): void {
     if (visited.length === 0) return;
     const nowMs = this.#ports.clock.now();
     const cursorBefore = this.#lane().cursor!;
@@ -133,13 +140,14 @@ export class Visitor {
       outcome,
     }));
     const cursorAfter = String(Number(cursorBefore) + visited.length);
-    const isIn = appendTaken(this.#journal, { accepted: numbered, nowMs }, accepted =>
+    const isAppended = appendTaken(this.#journal, { accepted: numbered, nowMs }, accepted =>
       this.#journal.append({ lane: TAIL, cursorBefore, cursorAfter, accepted, nowMs }),
     );
-    if (!isIn) throw new StepError('internal', `visits: expected cursor ${cursorBefore}, got ${this.#lane().cursor}`);
+    if (!isAppended)
+      throw new StepError('internal', `visits: expected cursor ${cursorBefore}, got ${this.#lane().cursor}`);
     this.#update({ page_accepted_ms: nowMs });
     const parked = visited.filter(({ outcome }) => outcome.kind === 'park').length;
-    const told = { changes: visited.length, parked, cursor: cursorAfter };
-    this.#ports.log('slice_accepted', { source: this.#source.id, ...told });
+    const facts = { changes: visited.length, parked, cursor: cursorAfter };
+    this.#ports.log('slice_accepted', { source: this.#source.id, ...facts });
   }
 }

@@ -30,7 +30,7 @@ export function pickVisits(
   const spaces = [...servers.keys()];
   const next = first % Math.max(1, spaces.length);
   const heads = agenda.heads([...spaces.slice(next), ...spaces.slice(0, next)], nowMs);
-  const times = room.times(heads.map(({ space }) => changeOf({ key: '', alsoHost: null }, servers.get(space)!)));
+  const times = room.times(heads.map(({ space }) => changeOf({ key: '', moreHosts: [] }, servers.get(space)!)));
   const open = heads.flatMap(({ space }, index) =>
     times[index]! > 0 ? [{ space, room: Math.min(times[index]!, LIMITS.visitsPerSpaceMax) }] : [],
   );
@@ -47,8 +47,8 @@ export function pickVisits(
   return { changes: changes.slice(0, LIMITS.visitsMax), roomAtMs: room.atMs };
 }
 
-function changeOf({ key, alsoHost }: Pick<Due, 'key' | 'alsoHost'>, server: string | null): Change {
-  return { key, cursor: visitCursor(key), deleted: false, revision: null, skip: null, server, alsoHost };
+function changeOf({ key, moreHosts }: Pick<Due, 'key' | 'moreHosts'>, server: string | null): Change {
+  return { key, cursor: visitCursor(key), deleted: false, revision: null, skip: null, server, moreHosts };
 }
 
 /** What hosts have room for within the time of a slice; asked of each host once. */
@@ -78,14 +78,18 @@ class Room {
     return requests.map(asked => this.#times(asked));
   }
 
-  /** The visit, which has its room then; null while it has to wait. A second host that may not be asked is not waited for. */
+  /**
+   * Takes the room that a visit needs; null while the visit has to wait. It waits for the hosts beside its server's at
+   * most a while, and not at all for one that is blocked: then it goes without them.
+   */
   take(visit: Due, server: string | null): Change | null {
     const change = changeOf(visit, server);
     if (this.#takes(change)) return change;
-    const { alsoHost, dueMs } = visit;
+    const { moreHosts, dueMs } = visit;
     const isPatient = dueMs > this.#nowMs - LIMITS.secondHostWaitMsMax;
-    if (alsoHost === null || (isPatient && !this.#admission.isBlocked(alsoHost, this.#nowMs))) return null;
-    const alone = changeOf({ ...visit, alsoHost: null }, server);
+    const isBlocked = moreHosts.some(host => this.#admission.isBlocked(host, this.#nowMs));
+    if (moreHosts.length === 0 || (isPatient && !isBlocked)) return null;
+    const alone = changeOf({ ...visit, moreHosts: [] }, server);
     return this.#takes(alone) ? alone : null;
   }
 
@@ -98,7 +102,7 @@ class Room {
 
   /** Visits of the same hosts ask the same of them: there are few of these, and up to a thousand visits. */
   #requestsOf(change: Change): [host: string, count: number][] {
-    const hosts = `${change.server} ${change.alsoHost}`;
+    const hosts = `${change.server} ${change.moreHosts?.join(' ')}`;
     const known = this.#requests.get(hosts) ?? Object.entries(this.#source.requests('load', [change]));
     this.#requests.set(hosts, known);
     return known;

@@ -20,7 +20,8 @@ export interface Watched {
   times: number;
   digest: string | null;
   main_digest: string | null;
-  also_host: string | null;
+  /** JSON list of the hosts that the last visit asked besides its server's; null where there were none. */
+  more_hosts: string | null;
   /** JSON of what the last visit that came to something has seen. */
   facts: string | null;
 }
@@ -32,10 +33,10 @@ export interface Space {
   keys: number;
 }
 
-/** A key to visit, and the second host that its last visit asked. */
+/** A key to visit, and the hosts that its last visit asked besides its server's. */
 export interface Due {
   key: string;
-  alsoHost: string | null;
+  moreHosts: string[];
   dueMs: number;
 }
 
@@ -152,8 +153,8 @@ export class JournalAgenda {
   /** The visits of some spaces that are due and not parked, those due longest first, at most so many a space. */
   due(spaces: number[], { nowMs, each }: { nowMs: number; each: number }): SpaceVisits[] {
     const found = this.#sql.exec<{ space: number; keys: string }>(
-      `SELECT value AS space, (SELECT json_group_array(json_array(key, also_host, due_ms)) FROM (
-         SELECT key, also_host, due_ms FROM agenda INDEXED BY agenda_due WHERE space = value AND due_ms <= ?2
+      `SELECT value AS space, (SELECT json_group_array(json_array(key, json(more_hosts), due_ms)) FROM (
+         SELECT key, more_hosts, due_ms FROM agenda INDEXED BY agenda_due WHERE space = value AND due_ms <= ?2
            AND NOT EXISTS (SELECT 1 FROM parked WHERE parked.key = agenda.key AND died_ms IS NULL)
          ORDER BY due_ms LIMIT ?3)) AS keys FROM json_each(?1)`,
       JSON.stringify(spaces),
@@ -161,8 +162,8 @@ export class JournalAgenda {
       each,
     );
     return found.map(({ space, keys }) => {
-      const read = JSON.parse(keys) as [string, string | null, number][];
-      return { space, visits: read.map(([key, alsoHost, dueMs]) => ({ key, alsoHost, dueMs })) };
+      const read = JSON.parse(keys) as [string, string[] | null, number][];
+      return { space, visits: read.map(([key, moreHosts, dueMs]) => ({ key, moreHosts: moreHosts ?? [], dueMs })) };
     });
   }
 
@@ -214,14 +215,16 @@ export class JournalAgenda {
   }
 
   /** Where a key is asked for; nowhere while it is not watched. */
-  hostsOf(key: string): Pick<Change, 'server' | 'alsoHost'> {
+  hostsOf(key: string): Pick<Change, 'server' | 'moreHosts'> {
     const watched = this.find(key);
-    return watched ? { server: this.serverOf(watched.space), alsoHost: watched.also_host } : { server: null };
+    if (!watched) return { server: null };
+    const moreHosts = JSON.parse(watched.more_hosts ?? '[]') as string[];
+    return { server: this.serverOf(watched.space), moreHosts };
   }
 
   /** The server the keys of a space are asked of; null where none is known. */
   serverOf(space: string): string | null {
-    return this.#rules.serverOf(space, this.servers.told()?.servers ?? {});
+    return this.#rules.directory?.serverOf(space, this.servers.told()?.servers ?? {}) ?? null;
   }
 
   /**
@@ -278,7 +281,7 @@ export class JournalAgenda {
     const digests = seen && !(seen.partial && isSame) ? seen : null;
     this.#sql.exec(
       `UPDATE agenda SET due_ms = ?, reason = ?, checked_ms = ?, outcome = ?, times = ?, digest = ?, main_digest = ?,
-         also_host = ?, facts = ? WHERE key = ?`,
+         more_hosts = ?, facts = ? WHERE key = ?`,
       Math.round(atMs),
       reason,
       seen ? nowMs : watched.checked_ms,
@@ -286,7 +289,7 @@ export class JournalAgenda {
       times,
       digests?.digest ?? watched.digest,
       digests?.mainDigest ?? watched.main_digest,
-      seen ? seen.alsoHost : watched.also_host,
+      seen ? listText(seen.moreHosts) : watched.more_hosts,
       facts,
       key,
     );
@@ -296,6 +299,11 @@ export class JournalAgenda {
     this.#sql.exec('INSERT INTO agenda_spaces (name) VALUES (?) ON CONFLICT DO NOTHING', name);
     return this.#sql.exec<{ id: number }>('SELECT id FROM agenda_spaces WHERE name = ?', name)[0]!.id;
   }
+}
+
+/** Null for an empty list, because most keys have one and it takes room. */
+function listText(list: string[]): string | null {
+  return list.length === 0 ? null : JSON.stringify(list);
 }
 
 function earliest(times: (number | null)[]): number | null {

@@ -19,7 +19,7 @@ export const AGENDA = [
     times INTEGER NOT NULL DEFAULT 0,
     digest TEXT,
     main_digest TEXT,
-    also_host TEXT,
+    more_hosts TEXT,
     facts TEXT
   ) WITHOUT ROWID`,
   'CREATE INDEX agenda_due ON agenda (space, due_ms)',

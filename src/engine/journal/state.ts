@@ -42,7 +42,7 @@ export interface Lane {
   at_head: number;
   polls: number;
   next_pull_ms: number;
-  /** Changes that were seen and have not settled yet: a JSON list of `Held`. */
+  /** Changes that were seen and have not settled yet: a JSON list of `Unsettled`. */
   held: string | null;
   lag_changes: number | null;
   reached_head_ms: number | null;

@@ -3,14 +3,15 @@ import { LIMITS } from '../../config.ts';
 import { messageOf, StepError } from '../../errors.ts';
 import type { Change } from '../../ports/change.ts';
 import type { Permit } from '../../ports/hosts.ts';
+import { callLoader, type LoadCall, loadRequest } from '../../ports/load-call.ts';
 import type { Ports } from '../../ports/ports.ts';
 import type { EngineSource } from '../../ports/source.ts';
 import type { Outcome } from '../journal/changes.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { Admission } from './admission.ts';
-import { failureError } from './ask.ts';
+import { failureError, loaderCallMs } from './ask.ts';
 
-/** What came of a slice: an outcome a change, null where it was not looked at, and when more can be asked for. */
+/** The result of a slice: an outcome a change, null where it was not loaded, and when its host has room where none had. */
 export interface LoadedSlice {
   outcomes: (Outcome | null)[];
   waitUntilMs: number | null;
@@ -21,8 +22,8 @@ interface Call {
   alone: boolean;
 }
 
-/** How a slice is loaded. `spread`: its changes need not come in order, and each host answers for itself. */
-interface Way {
+/** How a slice is loaded. `spread`: its changes may be loaded in any order, and each host is judged alone. */
+interface SliceOptions {
   run: Run;
   afresh: boolean;
   spread?: boolean;
@@ -40,6 +41,20 @@ interface Slice {
   unanswered: { index: number; park: Extract<Outcome, { kind: 'park' }> }[];
 }
 
+interface SliceLoaderOptions {
+  ports: Ports;
+  source: EngineSource;
+  journal: Journal;
+  admission: Admission;
+}
+
+const KILLS_LOADER: Outcome = {
+  kind: 'park',
+  reason: 'document-kills-loader',
+  detail: `its Loader died ${LIMITS.loaderDeathsMax} times`,
+  retryAfterMs: null,
+};
+
 /** Loads the changes of a slice: takes permits, splits them over Loader calls, and judges calls that die. */
 export class SliceLoader {
   readonly #ports: Ports;
@@ -47,45 +62,43 @@ export class SliceLoader {
   readonly #journal: Journal;
   readonly #admission: Admission;
 
-  constructor({
-    ports,
-    source,
-    journal,
-    admission,
-  }: { ports: Ports; source: EngineSource; journal: Journal; admission: Admission }) {
+  constructor({ ports, source, journal, admission }: SliceLoaderOptions) {
     this.#ports = ports;
     this.#source = source;
     this.#journal = journal;
     this.#admission = admission;
   }
 
-  /** Throws `StepError` when one of our own parts failed: nothing of the slice counts then. */
-  async load(changes: Change[], { run, afresh, spread = false }: Way): Promise<LoadedSlice> {
+  /** Throws `StepError` when one of our own parts failed; the slice then counts nothing. */
+  async load(changes: Change[], { run, afresh, spread = false }: SliceOptions): Promise<LoadedSlice> {
     const outcomes = changes.map((change): Outcome | null =>
       change.skip ? { kind: 'skip', reason: change.skip } : null,
     );
+    // Admit the changes whose hosts have room.
     const wanted = changes.flatMap((change, index) => (change.skip ? [] : [index]));
     const { admitted, waitUntilMs } = this.#admit(changes, { wanted, afresh });
     if (admitted.length === 0) return { outcomes, waitUntilMs };
+    // Fetch what the changes share.
     const prepared = await this.#prepare(
       admitted.map(index => changes[index]!),
       run,
     );
+    // Load most of them in calls at once.
     const startedMs = this.#ports.clock.now();
     const slice: Slice = { changes, afresh, spread, run, prepared, startedMs, outcomes, throttled: [], unanswered: [] };
     const { together, alone } = this.#plan(slice, admitted);
     const large = (
       await Promise.all(together.map((call, lane) => this.#call(slice, call, { lane, lanes: together.length })))
     ).flat();
-    // Alone and one at a time: a document of this size, or of this suspicion, gets the whole budget.
+    // Load each large or suspect document alone, one at a time, because it may need the whole budget.
     for (const [turn, index] of [...alone, ...large].entries()) {
       if (run.callsLeft <= 0) break;
-      // A run must not end before its slice does, nor hosts wait for all that another is asked alone: the rest comes next.
+      // Leave the rest to the next slice when time is up: a run must not end before its slice does.
       if (turn > 0 && this.#isLate(slice)) break;
       await this.#call(slice, { indexes: [index], alone: true }, { lane: 0, lanes: 1 });
     }
+    // Judge the changes that got no answer, or were throttled: one by one where hosts differ, else as a whole.
     if (spread) {
-      // Each for itself: who got no answer waits alone, and whose host said "wait" is not visited yet.
       for (const { index, park } of slice.unanswered) outcomes[index] = park;
       this.#countThrottled(slice);
     } else {
@@ -101,9 +114,9 @@ export class SliceLoader {
   }
 
   /**
-   * Where others were answered, no answer is the document's doing and parks it. Where nobody was, the upstream is
-   * down: nothing is parked, but for one change that got no answer three times, so that it alone cannot hold us up.
-   * A change that is parked already only waits longer.
+   * If some change of the slice was answered, each one without an answer is parked, because its document is to blame. If
+   * none was, the upstream is down: wait and park nothing, but for one change that got no answer `throttledMax` times,
+   * so that it alone cannot hold the feed up. A change that is loaded afresh is parked already and only waits longer.
    */
   #judgeUnanswered({ changes, outcomes, unanswered, afresh }: Slice, admitted: number[]): void {
     const [first] = unanswered;
@@ -119,8 +132,8 @@ export class SliceLoader {
   }
 
   /**
-   * A host that says "wait" to all is only waited for. Who is told so again and again while others are answered, or
-   * is all that is left, is parked, so that the others need not wait with it.
+   * If every change of the slice was throttled, the host is rate-limiting us: wait and count nothing. If some change was
+   * answered, or one is all that is left, count it per change, and park a change after `throttledMax` times.
    */
   #judgeThrottled({ changes, outcomes, throttled }: Slice, admitted: number[]): void {
     const { state } = this.#journal;
@@ -129,7 +142,7 @@ export class SliceLoader {
     this.#countThrottled({ changes, outcomes, throttled });
   }
 
-  /** Parks who was told "wait" often enough. */
+  /** Counts throttled loads per change, and parks a change after `throttledMax` of them. */
   #countThrottled({ changes, outcomes, throttled }: Pick<Slice, 'changes' | 'outcomes' | 'throttled'>): void {
     const { state } = this.#journal;
     for (const index of throttled) {
@@ -169,15 +182,15 @@ export class SliceLoader {
     return { admitted, waitUntilMs: null };
   }
 
-  /** What is fetched in bulk for the slice. Its failure fails nothing: `load` does without. */
+  /** What the source fetches in bulk for the slice; null when that failed, because loads can do without. */
   async #prepare(changes: Change[], run: Run): Promise<unknown> {
     if (!this.#source.prepares) return null;
     const requests = this.#source.requests('prepare', changes);
     const permits = this.#admission.takeSome(requests, this.#ports.clock.now());
     if (permits.length === 0) return null;
     try {
-      const call = { ms: LIMITS.sliceLoadMsMax, subject: `prepare of ${changes.length} changes` };
-      const answer = await run.call(() => this.#ports.load.prepare(changes, permits), call);
+      const call = { ms: loaderCallMs(LIMITS.sliceLoadMsMax), subject: `prepare of ${changes.length} changes` };
+      const answer = await run.call(() => this.#ports.load.run('prepare', { changes, permits }), call);
       this.#admission.learn(answer.hosts, this.#ports.clock.now());
       if (answer.ok) return answer.value;
       this.#ports.log('prepare_failed', { source: this.#source.id, reason: answer.failure.message });
@@ -200,7 +213,7 @@ export class SliceLoader {
         alone.push(index);
         continue;
       }
-      // Keys of one host stay in one call as well, where a slow one must not hold the others up.
+      // Where hosts differ, keep the keys of one host in one call, so that a slow host holds up no other.
       const host = spread ? Object.keys(this.#source.requests('load', [changes[index]!]))[0] : undefined;
       const group = host ?? key;
       const lane = laneOf.get(group) ?? lanes[laneOf.size % lanes.length]!;
@@ -219,31 +232,30 @@ export class SliceLoader {
     const callsAtOnce = slice.spread ? LIMITS.spreadCallsAtOnce : LIMITS.loadCallsAtOnce;
     const permits = this.#permits(changes, { afresh: slice.afresh, nowMs });
     if (!permits) return [];
-    const request = {
+    const request = loadRequest({
       changes,
       prepared: slice.prepared,
       permits,
       afresh: slice.afresh,
-      large: call.alone,
-      budgetBytes: call.alone ? LIMITS.loadBytesMax : LIMITS.loadBytesMax / callsAtOnce,
+      alone: call.alone,
+      callsAtOnce,
       knownBytes: changes.map(change => this.#journal.state.documentBytesOf(change.key) ?? this.#source.documentBytes),
-      rowBytesMax: LIMITS.sliceRowBytesMax / callsAtOnce,
       deadlineAtMs: nowMs + ms - LIMITS.loadReturnMs,
-    };
+    });
     const limits = {
-      ms,
+      ms: loaderCallMs(ms),
       subject: `load of ${changes.length} changes (call ${lane + 1} of ${lanes})`,
     };
-    const answer = await slice.run
-      .call(() => this.#ports.load.load(request), limits)
-      .catch(error => this.#died(changes, call, error));
-    if (answer === null) {
-      slice.outcomes[call.indexes[0]!] = {
-        kind: 'park',
-        reason: 'document-kills-loader',
-        detail: `its Loader died ${LIMITS.loaderDeathsMax} times`,
-        retryAfterMs: null,
-      };
+    const answer = await callLoader(() => slice.run.call(() => this.#ports.load.run('load', request), limits), {
+      alone: call.alone,
+      load: this.#ports.load,
+      clock: this.#ports.clock,
+    });
+    if ('died' in answer) {
+      // The call of an abandoned run did not die: nobody waited for it any more.
+      if (slice.run.abandoned) throw new StepError('deadline', answer.message);
+      this.#noteDeath(changes, { ...answer, alone: call.alone });
+      slice.outcomes[call.indexes[0]!] = KILLS_LOADER;
       return [];
     }
     const endMs = this.#ports.clock.now();
@@ -258,25 +270,23 @@ export class SliceLoader {
     });
   }
 
-  /** Null when the one change of a lone call has killed its Loader often enough; throws otherwise. */
-  async #died(changes: Change[], { alone }: Call, error: unknown): Promise<null> {
-    const message = `Loader call of ${changes.length} changes: ${messageOf(error)}`;
-    if (!alone) {
-      for (const { cursor } of changes) this.#journal.state.suspectChange(cursor, { deaths: 0, throttled: 0 });
-      throw new StepError('loader-failed', message);
-    }
-    // Only a death among Loaders that live is the document's doing.
-    await this.#ports.clock.within(this.#ports.load.ping(), LIMITS.pullMsMax, 'Loader').catch(cause => {
-      throw new StepError('loader-failed', messageOf(cause));
-    });
+  /** Returns once the document of a call alone has killed its Loader `loaderDeathsMax` times; throws before that. */
+  #noteDeath(
+    changes: Change[],
+    { alone, died, message }: Extract<LoadCall, { died: string }> & { alone: boolean },
+  ): void {
+    const { state } = this.#journal;
+    const failure = new StepError('loader-failed', `Loader call of ${changes.length} changes: ${message}`);
+    // Load the changes of a shared call alone the next time.
+    if (!alone) for (const { cursor } of changes) state.suspectChange(cursor, { deaths: 0, throttled: 0 });
+    // Count only a death that its document is to blame for.
+    if (died === 'loader') throw failure;
     const { cursor } = changes[0]!;
-    this.#journal.state.suspectChange(cursor, { deaths: 1, throttled: 0 });
-    if (this.#journal.state.suspect(cursor)!.deaths < LIMITS.loaderDeathsMax)
-      throw new StepError('loader-failed', message);
-    return null;
+    state.suspectChange(cursor, { deaths: 1, throttled: 0 });
+    if (state.suspect(cursor)!.deaths < LIMITS.loaderDeathsMax) throw failure;
   }
 
-  /** Slots for a call's requests, or null when a host has none left. */
+  /** Permits for a call's requests, or null when a host has too few left. */
   #permits(changes: Change[], { afresh, nowMs }: { afresh: boolean; nowMs: number }): Permit[] | null {
     const requests = Object.entries(this.#requests(changes, afresh));
     const windowMs = LIMITS.sliceLoadMsMax;
@@ -286,7 +296,7 @@ export class SliceLoader {
     return hasRoom ? requests.map(([host, count]) => this.#admission.take({ host, count, nowMs })) : null;
   }
 
-  /** Another look asks for deleted items as well. */
+  /** Loading afresh fetches deleted items as well, so their requests count. */
   #requests(changes: Change[], afresh: boolean): Record<string, number> {
     return this.#source.requests('load', afresh ? changes.map(change => ({ ...change, deleted: false })) : changes);
   }

@@ -1,11 +1,12 @@
 import type { Table } from '../../../schemas/table.ts';
+import { AlarmLoop } from '../../alarm/alarm-loop.ts';
+import type { Run } from '../../alarm/run.ts';
 import { type CatalogSettings, LIMITS } from '../../config.ts';
 import { CatalogError } from '../errors.ts';
 import { RestCatalog } from '../rest/client.ts';
 import { faultOf } from './policy.ts';
 import type { CommitterPorts } from './ports.ts';
 import { admitChange } from './rate-limit.ts';
-import { CommitRun } from './run.ts';
 import { CommitState } from './state.ts';
 import { TableCommitter } from './table-committer.ts';
 
@@ -27,9 +28,7 @@ export class Committer {
   readonly state: CommitState;
   readonly tables: TableCommitter[];
   readonly ports: CommitterPorts;
-  #running: Promise<void> | null = null;
-  /** Somebody asked for a run while one was going on. */
-  #noted = false;
+  readonly #loop: AlarmLoop;
 
   /** Throws `SettingError` for a token that no header can carry. */
   constructor({ ports, tables, settings }: CommitterOptions) {
@@ -46,43 +45,28 @@ export class Committer {
       admit: change => admitChange(state, change, ports.clock.now()),
     });
     const { bucket: bucketName, pace } = settings;
+    this.#loop = new AlarmLoop({
+      clock: ports.clock,
+      wake: ports.wake,
+      work: run => this.#work(run),
+      // A run that failed or took too long leaves the tables as they were, and the next run goes on with them.
+      onFailure: () => undefined,
+      nextWakeMs: () => this.nextWakeMs(),
+    });
     this.tables = tables.map(table => new TableCommitter({ ...table, bucketName, pace, ports, state, catalog }));
   }
 
-  /** The one way in. A second entry during a run leaves a note and an alarm. */
-  async wake(): Promise<void> {
-    if (this.#running) {
-      this.#noted = true;
-      // The alarm that brought us here is spent, and the run may still be killed.
-      await this.ports.wake.set(this.ports.clock.now() + LIMITS.recoveryMs);
-      return;
-    }
-    this.#running = this.#run();
-    try {
-      await this.#running;
-    } finally {
-      this.#running = null;
-    }
+  /** What the alarm calls; see `AlarmLoop`. */
+  wake(): Promise<void> {
+    return this.#loop.wake();
   }
 
-  async #run(): Promise<void> {
-    const { clock, wake } = this.ports;
-    const run = new CommitRun(clock, wake);
-    // Armed, and awaited, before any work: should the run be killed, this is when the next one starts.
-    await run.keepArmed();
-    this.#noted = false;
-    try {
-      await clock.within(this.#work(run), LIMITS.runMsMax, 'run of the committer');
-    } catch {
-      // Too late, or a failure to set the alarm: the tables are as they were, and the next run goes on with them.
-    } finally {
-      run.abandon();
-      const nextMs = this.#noted ? clock.now() : this.nextWakeMs();
-      await clock.within(wake.set(nextMs), LIMITS.alarmCallMsMax, 'alarm after the run');
-    }
+  /** For the watchdog: wakes a committer whose alarm is gone, late, or set too late. */
+  watch(): Promise<void> {
+    return this.#loop.watch();
   }
 
-  async #work(run: CommitRun): Promise<void> {
+  async #work(run: Run): Promise<void> {
     const nowMs = this.ports.clock.now();
     // Whose turn it has been for the longest comes first: a slow one must not have every run for itself.
     const due = this.tables.filter(table => this.#dueMs(table, nowMs) <= nowMs);
@@ -93,7 +77,7 @@ export class Committer {
     }
   }
 
-  async #look(committer: TableCommitter, run: CommitRun): Promise<void> {
+  async #look(committer: TableCommitter, run: Run): Promise<void> {
     const { name } = committer.table;
     const before = this.state.fault(name);
     // A probe that kills the object must not be the first thing the next run does.
@@ -134,17 +118,5 @@ export class Committer {
     const nowMs = this.ports.clock.now();
     const times = this.tables.map(table => Math.max(nowMs, this.#dueMs(table, nowMs)));
     return times.length > 0 ? Math.min(...times) : null;
-  }
-
-  /** The watchdog's look: an alarm that is gone, late, or set too late is set anew. */
-  async watch(): Promise<void> {
-    const wantedMs = this.nextWakeMs();
-    const armedMs = await this.ports.wake.get();
-    const nowMs = this.ports.clock.now();
-    if (wantedMs === null) return;
-    const isSilent = armedMs === null || armedMs < nowMs - LIMITS.recoveryMs || armedMs > wantedMs + LIMITS.recoveryMs;
-    if (!isSilent) return;
-    if (this.#running) this.#noted = true;
-    await this.ports.wake.set(nowMs);
   }
 }

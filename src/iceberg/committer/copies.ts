@@ -1,10 +1,10 @@
+import type { Run } from '../../alarm/run.ts';
 import { LIMITS } from '../../config.ts';
 import type { LiveFile } from '../../contract/tables.ts';
 import type { DataFileFacts } from '../../ports/data-file.ts';
 import type { PlacedFile } from '../append/data-file.ts';
 import { CatalogError } from '../errors.ts';
 import type { CommitBucket, CommitterPorts } from './ports.ts';
-import type { CommitRun } from './run.ts';
 import type { WaitingFile } from './state.ts';
 
 /** The etag of the file an object is a copy of, in its custom metadata. */
@@ -34,7 +34,7 @@ export function runOf(offered: LiveFile[], committedLsn: number): { run: LiveFil
  */
 export async function placeFile(
   bucket: CommitBucket,
-  run: CommitRun,
+  run: Run,
   { file, key }: { file: WaitingFile; key: string },
 ): Promise<void> {
   const head = () => run.call(() => bucket.head(key), { ...CALL, subject: 'head of a copy' });
@@ -62,7 +62,7 @@ function isCopy(
 /** A copy with its facts, read out of its own bytes. Throws `files-broken` where they are not those of the file. */
 export async function placedFile(
   { bucket, facts }: Pick<CommitterPorts, 'bucket' | 'facts'>,
-  run: CommitRun,
+  run: Run,
   { file, key, uri }: { file: WaitingFile; key: string; uri: string },
 ): Promise<PlacedFile> {
   const read = await factsAtEnd(LIMITS.footerBytes);

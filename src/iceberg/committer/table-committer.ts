@@ -1,4 +1,5 @@
 import type { Table } from '../../../schemas/table.ts';
+import type { Run } from '../../alarm/run.ts';
 import { type CatalogSettings, LIMITS } from '../../config.ts';
 import { StepError } from '../../errors.ts';
 import { type CommitRequest, planAppend } from '../append/append.ts';
@@ -11,7 +12,6 @@ import { REQUEST_MS_MAX, type RestCatalog } from '../rest/client.ts';
 import { openTable } from '../rest/open-table.ts';
 import { placedFile, placeFile, runOf } from './copies.ts';
 import type { CommitterPorts } from './ports.ts';
-import type { CommitRun } from './run.ts';
 import type { Attempt, CommitState, WaitingFile } from './state.ts';
 
 /** Making a table takes six requests, each with its own deadline. */
@@ -55,7 +55,7 @@ export class TableCommitter {
   }
 
   /** One look: asks the source for new files, copies them, commits them once it is time. Throws what stands in the way. */
-  async work(run: CommitRun): Promise<void> {
+  async work(run: Run): Promise<void> {
     const { name } = this.table;
     const { location, committed_lsn: committed, attempt } = this.#state.table(name);
     // The table in the catalog is asked only where something has to be known of it: its answers grow with its snapshots.
@@ -67,7 +67,7 @@ export class TableCommitter {
   }
 
   /** The table as it is now, and with it what became of the last attempt. One the table still waits for is sent again. */
-  async #open(run: CommitRun): Promise<TableMetadata> {
+  async #open(run: Run): Promise<TableMetadata> {
     const metadata = await run.call(() => openTable(this.#catalog, this.table), OPEN);
     const attempt = this.#settle(metadata);
     // The same request once more, on the same base: whichever of the two arrives first, the other cannot.
@@ -98,7 +98,7 @@ export class TableCommitter {
   }
 
   /** Asks the source for the files that come next. */
-  async #ask(run: CommitRun): Promise<void> {
+  async #ask(run: Run): Promise<void> {
     const { name } = this.table;
     const committed = this.#state.table(name).committed_lsn ?? 0;
     const query = { table: name, after: committed, limit: LIMITS.commitFilesAsked };
@@ -110,7 +110,7 @@ export class TableCommitter {
   }
 
   /** Copies what has no copy yet, as far as the run's time goes. */
-  async #place(run: CommitRun): Promise<void> {
+  async #place(run: Run): Promise<void> {
     const { name } = this.table;
     const copied = { files: 0, bytes: 0 };
     for (const file of this.#nextFiles()) {
@@ -147,7 +147,7 @@ export class TableCommitter {
   }
 
   /** One snapshot for all files that come next. */
-  async #commit(run: CommitRun): Promise<void> {
+  async #commit(run: Run): Promise<void> {
     const { name } = this.table;
     const metadata = await this.#open(run);
     // A file that is no longer among those waiting was committed meanwhile.
@@ -174,7 +174,7 @@ export class TableCommitter {
     await this.#send(run, attempt);
   }
 
-  async #placed(run: CommitRun, file: WaitingFile): Promise<PlacedFile> {
+  async #placed(run: Run, file: WaitingFile): Promise<PlacedFile> {
     // Not placed where the table lies now: it was dropped and made anew.
     if (file.placed === 0) await placeFile(this.#ports.bucket, run, { file, key: this.#placeOf(file).key });
     try {
@@ -187,7 +187,7 @@ export class TableCommitter {
   }
 
   /** Sends an attempt. What became of it is told by the table, in its answer or, without one, at the next look. */
-  async #send(run: CommitRun, attempt: Attempt): Promise<TableMetadata> {
+  async #send(run: Run, attempt: Attempt): Promise<TableMetadata> {
     const { name } = this.table;
     const commit = parseExactJson(attempt.body) as CommitRequest;
     try {
@@ -205,12 +205,12 @@ export class TableCommitter {
     }
   }
 
-  #read(run: CommitRun, uri: string): Promise<Uint8Array | null> {
+  #read(run: Run, uri: string): Promise<Uint8Array | null> {
     const key = objectKey(uri, this.#bucketName);
     return run.call(() => this.#ports.bucket.read(key), { ms: LIMITS.bucketCallMsMax, subject: 'table metadata' });
   }
 
-  async #put(run: CommitRun, uri: string, bytes: Uint8Array): Promise<void> {
+  async #put(run: Run, uri: string, bytes: Uint8Array): Promise<void> {
     const key = objectKey(uri, this.#bucketName);
     const options = { onlyIf: { absent: true as const }, metadata: {}, contentType: 'application/octet-stream' };
     const put = () => this.#ports.bucket.put(key, [bytes], options);

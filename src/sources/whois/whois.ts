@@ -83,9 +83,12 @@ export const whois: Source<WhoisSettings, null> = {
         partials: outcome === 'partial' ? times : 0,
       });
     },
-    // A part of the name space without RDAP is asked over WHOIS, at a pace of its own.
-    serverOf: (space, servers) => longestMatch(space, servers) ?? `whois://${space.slice(space.lastIndexOf('.') + 1)}`,
-    servers: (known, ctx) => fetchServers(known, ctx.settings.bootstrapUrl, ctx),
+    directory: {
+      // A part of the name space without RDAP is asked over WHOIS, at a pace of its own.
+      serverOf: (space, servers) =>
+        longestMatch(space, servers) ?? `whois://${space.slice(space.lastIndexOf('.') + 1)}`,
+      read: (known, ctx) => fetchServers(known, ctx.settings.bootstrapUrl, ctx),
+    },
   },
 
   async load(change, ctx) {
@@ -108,9 +111,8 @@ function requests(
 }
 
 /** The registry's host, then the registrar's where the last visit has named it. */
-function hostsOf({ server, alsoHost }: Change): string[] {
-  const hosts = server ? [new URL(server).host] : [];
-  return alsoHost ? [...hosts, alsoHost] : hosts;
+function hostsOf({ server, moreHosts = [] }: Change): string[] {
+  return server ? [new URL(server).host, ...moreHosts] : moreHosts;
 }
 
 async function askRdap(domain: string, server: string, ctx: Context): Promise<Loaded> {
@@ -138,7 +140,7 @@ async function askRdap(domain: string, server: string, ctx: Context): Promise<Lo
       mainDigest,
       partial: missing !== null,
       digest: second ? await digestOf(`${stable}\n${second.answer.stable}`) : mainDigest,
-      alsoHost: relatedUrl === null ? null : new URL(relatedUrl).host,
+      moreHosts: relatedUrl === null ? [] : [new URL(relatedUrl).host],
     },
   };
 }
@@ -221,7 +223,7 @@ async function askWhois(domain: string, tld: string, ctx: Context): Promise<Load
 
 function seenOf({ expiry_date, status_codes }: WhoisFacts, ctx: Context): Omit<Seen, 'digest' | 'mainDigest'> {
   const facts: Known = { expiry: expiry_date, statuses: status_codes?.split(',') ?? [] };
-  return { found: true, partial: false, always: ctx.settings.everyCheck, alsoHost: null, facts: { ...facts } };
+  return { found: true, partial: false, always: ctx.settings.everyCheck, moreHosts: [], facts: { ...facts } };
 }
 
 function gone(domain: string, ctx: Context): Loaded {

@@ -212,13 +212,13 @@ describe('a backfill', () => {
 
   it('waits for the tail, and not in a loop, where the tail has a newer change of a key at hand', async () => {
     const world = await lateWorld(['a', 'b']);
-    const expects = vi.spyOn(Tail.prototype, 'expects').mockImplementation(key => key === 'a');
+    const isPending = vi.spyOn(Tail.prototype, 'isPending').mockImplementation(key => key === 'a');
     await started(world, 'backfill', { from: '0', to: world.firstCursor });
     const { runs } = world;
     await pass(world, MINUTE);
     expect(world.runs - runs).toBeLessThanOrEqual(20);
     expect(rangeOf(world.engine, 'backfill')).toMatchObject({ state: 'loading', done: 0 });
-    expects.mockRestore();
+    isPending.mockRestore();
     await settle(world, { until: isDone(world, 'backfill') });
     await expectProof(world);
     await expectNewest(world);

@@ -31,7 +31,7 @@ class Target {
     const told = { acked: 0, retried: 0 };
     const message = { body, ack: () => void told.acked++, retry: () => void told.retried++ };
     await consumeKeys([message], {
-      office: () => ({
+      objectOf: () => ({
         watchKeys: async ({ keys }) => {
           this.calls += 1;
           if (this.fails === 'watchKeys') throw new Error('the object is gone');

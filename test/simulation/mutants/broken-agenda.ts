@@ -45,11 +45,11 @@ export const BROKEN_AGENDA: Broken[] = [
       text: 'const { outcomes } = await',
       instead: 'const startedMs = this.#ports.clock.now();\n      const { outcomes } = await',
     },
-    { file: VISITOR, text: 'this.#letIn(visited);', instead: 'this.#letIn(visited, startedMs);' },
+    { file: VISITOR, text: 'this.#append(visited);', instead: 'this.#append(visited, startedMs);' },
     {
       file: VISITOR,
-      text: '#letIn(visited: Accepted[]): void {\n    if (visited.length === 0) return;\n    const nowMs = this.#ports.clock.now();',
-      instead: '#letIn(visited: Accepted[], nowMs: number): void {\n    if (visited.length === 0) return;',
+      text: '#append(visited: Accepted[]): void {\n    if (visited.length === 0) return;\n    const nowMs = this.#ports.clock.now();',
+      instead: '#append(visited: Accepted[], nowMs: number): void {\n    if (visited.length === 0) return;',
     },
   ),
   visiting('not due again when unchanged', TWICE, {
@@ -161,6 +161,6 @@ export const BROKEN_AGENDA: Broken[] = [
   playing('a second host that is blocked', 'blocked second host waited for', STARVED, {
     file: PICK,
     text: 'return this.#takes(alone) ? alone : null;',
-    instead: 'return this.#admission.isBlocked(alsoHost, this.#nowMs) ? null : this.#takes(alone) ? alone : null;',
+    instead: 'return isBlocked ? null : this.#takes(alone) ? alone : null;',
   }),
 ];

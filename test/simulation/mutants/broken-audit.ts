@@ -28,7 +28,7 @@ export const BROKEN_AUDIT: Broken[] = [
   }),
   audited('sweep that does not hear what the feed shows', REPORTED, {
     file: 'src/engine/follow/tail.ts',
-    text: 'this.#onShown(page.changes.map(({ key }) => key));',
+    text: 'this.#options.onPulled(page.changes.map(({ key }) => key));',
     instead: '',
   }),
   audited('sweep that does not wait for a pull after its listing', REPORTED, {

@@ -30,13 +30,13 @@ const RUN = 'src/alarm/run.ts';
 /** A Loader call that hangs is waited for until its run is given up. */
 export const CALLS_WITHOUT_END = {
   file: RUN,
-  text: 'const answer = await this.#clock.within(begin(), ms + LIMITS.recoveryMs, subject);',
-  instead: 'const answer = await begin();',
+  text: 'return await this.#clock.within(begin(), ms, subject);',
+  instead: 'return await begin();',
 };
 
 /** Answers to a run that was given up are heard: what else holds them off is seen only then. */
 export const ANSWERS_TO_NOBODY = [
-  { file: RUN, text: '    this.#checkAbandoned();\n    return answer;', instead: '    return answer;' },
+  { file: RUN, text: 'finally {\n      this.#checkAbandoned();', instead: 'finally {' },
   CALLS_WITHOUT_END,
 ];
 

@@ -12,12 +12,12 @@ export const BROKEN_LATE: Broken[] = [
   }),
   inScene('a look at a key that the tail is loading', 'result before what the tail has loaded', NEWEST, {
     file: 'src/engine/follow/retries.ts',
-    text: 'const isTaken = !this.#isExpected(parked.key) && this.#accept(',
+    text: 'const isTaken = !this.#isPending(parked.key) && this.#accept(',
     instead: 'const isTaken = this.#accept(',
   }),
   inScene('a range at a key that the tail has loaded', 'range before what the tail has loaded', NEWEST, {
     file: RANGES,
-    text: 'if (!loaded || isExpected(change.key)) break;',
+    text: 'if (!loaded || isPending(change.key)) break;',
     instead: 'if (!loaded) break;',
   }),
   inScene('a range at a key that the tail has staged', 'range before what the tail has staged', NEWEST, {

@@ -21,6 +21,7 @@ const JOURNAL = 'src/engine/journal/journal.ts';
 const FILES = 'src/engine/journal/files.ts';
 const FLUSH = 'src/engine/flush/flush.ts';
 const ENGINE = 'src/engine/engine.ts';
+const LOOP = 'src/alarm/alarm-loop.ts';
 const RUN = 'src/alarm/run.ts';
 
 const FORMER_STAMP = {
@@ -106,9 +107,9 @@ export const BROKEN: Broken[] = [
     seeds: 300,
     edits: [
       {
-        file: ENGINE,
-        text: "await clock.within(this.#work(run), LIMITS.runMsMax, 'run');",
-        instead: 'await this.#work(run);',
+        file: LOOP,
+        text: "await clock.within(work(run), LIMITS.runMsMax, 'run');",
+        instead: 'await work(run);',
       },
       CALLS_WITHOUT_END,
     ],
@@ -134,7 +135,7 @@ export const BROKEN: Broken[] = [
     instead: '',
   }),
   one('alarm not armed after the work', ALIVE, {
-    file: ENGINE,
+    file: LOOP,
     text: "await clock.within(wake.set(nextMs), LIMITS.alarmCallMsMax, 'alarm after the run');",
     instead: '',
   }),
@@ -183,7 +184,7 @@ export const BROKEN: Broken[] = [
         instead: 'await this.#wake.set(this.#armedMs);',
       },
       {
-        file: ENGINE,
+        file: LOOP,
         text: "await clock.within(wake.set(nextMs), LIMITS.alarmCallMsMax, 'alarm after the run');",
         instead: 'await wake.set(nextMs);',
       },
@@ -201,8 +202,8 @@ export const BROKEN: Broken[] = [
   }),
   one('watchdog that starts but never wakes', ALIVE, {
     file: ENGINE,
-    text: 'if (isSilent) await this.poke();',
-    instead: 'if (isSilent && source.started === 0) await this.poke();',
+    text: 'await this.#loop.watch();',
+    instead: 'if (source.started === 0) await this.#loop.watch();',
   }),
   one('superseded and not counted', LOST, {
     file: JOURNAL,

@@ -3,7 +3,8 @@ import type { Mistake } from './edits.ts';
 const TABLE = 'src/iceberg/committer/table-committer.ts';
 const COPY = 'src/iceberg/committer/copies.ts';
 const APPEND = 'src/iceberg/append/append.ts';
-const RUN = 'src/iceberg/committer/run.ts';
+const RUN = 'src/alarm/run.ts';
+const LOOP = 'src/alarm/alarm-loop.ts';
 const COMMITTER = 'src/iceberg/committer/committer.ts';
 
 /** What keeps a plan from naming files that do not come next: with it, a mistake before it is only seen as a delay. */
@@ -164,7 +165,7 @@ export const COMMIT_MISTAKES: Mistake[] = [
     edits: [
       {
         file: RUN,
-        text: "    await this.#clock.within(this.#wake.set(this.#armedMs), LIMITS.alarmCallMsMax, 'alarm of the committer');\n",
+        text: "    await this.#clock.within(this.#wake.set(this.#armedMs), LIMITS.alarmCallMsMax, 'alarm of the run');\n",
         instead: '    void this.#wake;\n    await this.#clock.turn();\n',
       },
     ],
@@ -173,7 +174,7 @@ export const COMMIT_MISTAKES: Mistake[] = [
     name: 'a run that ended sets no alarm',
     edits: [
       {
-        file: COMMITTER,
+        file: LOOP,
         text: "      await clock.within(wake.set(nextMs), LIMITS.alarmCallMsMax, 'alarm after the run');\n",
         instead: '      await clock.within(wake.set(null), LIMITS.alarmCallMsMax, `none but ${nextMs}`);\n',
       },

@@ -13,7 +13,7 @@ export interface WatchedRow {
   times: number;
   digest: string | null;
   main_digest: string | null;
-  also_host: string | null;
+  more_hosts: string | null;
   facts: string | null;
 }
 

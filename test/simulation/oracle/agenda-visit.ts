@@ -74,7 +74,7 @@ function lookedAt(
   const { atMs } = nextLook({ key: before.key, times, facts, ...looked });
   const told = seen && {
     checked_ms: looked.nowMs,
-    also_host: seen.alsoHost,
+    more_hosts: seen.moreHosts.length > 0 ? JSON.stringify(seen.moreHosts) : null,
     facts: JSON.stringify(facts),
   };
   return { ...before, ...told, due_ms: Math.round(atMs), outcome: looked.outcome, times };

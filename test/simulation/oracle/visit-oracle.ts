@@ -118,7 +118,7 @@ export class VisitOracle {
     for (const [key, row] of after.keys) {
       if (before.keys.has(key)) continue;
       const fresh = { due_ms: nowMs, added_ms: nowMs, checked_ms: null, outcome: null, times: 0, digest: null };
-      const none = { main_digest: null, also_host: null, facts: null };
+      const none = { main_digest: null, more_hosts: null, facts: null };
       const wrong = wrongRow({ ...row, ...fresh, ...none }, row);
       this.#expect(this.adding.has(key) && wrong === null, `${key}: expected it added by somebody, ${wrong}`);
     }

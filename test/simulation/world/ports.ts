@@ -1,10 +1,9 @@
 import { TABLES } from '../../../schemas/index.ts';
 import type { StreamRecord } from '../../../schemas/stream.ts';
 import { messageOf, StepError } from '../../../src/errors.ts';
-import { type Loading, listStep, loadStep, pullStep, serversStep, startStep } from '../../../src/loader/steps.ts';
+import { type Loading, runStep } from '../../../src/loader/steps.ts';
 import type { BucketPort } from '../../../src/ports/bucket.ts';
-import type { Permit } from '../../../src/ports/hosts.ts';
-import type { Answer, LoadPort, LoadRequest } from '../../../src/ports/loader.ts';
+import type { Answer, LoaderSteps, LoadOutcome, LoadPort, LoadRequest } from '../../../src/ports/loader.ts';
 import type { StreamPort } from '../../../src/ports/platform.ts';
 import type { Ports } from '../../../src/ports/ports.ts';
 import { streamPort } from '../../../src/worker/streams.ts';
@@ -84,7 +83,7 @@ export function instancePorts(world: World, isAlive: () => boolean): Ports {
           made('d1.batch', () => database.batch(statements)),
         ),
     },
-    load: toldPort(world, { load: loadPort(world, made), isAlive }),
+    load: watchedPort(world, { load: loadPort(world, made), isAlive }),
     wake: {
       get: () => made('wake.get', () => storage.alarmMs),
       set: atMs =>
@@ -100,13 +99,15 @@ export function instancePorts(world: World, isAlive: () => boolean): Ports {
   };
 }
 
-/** Tells of what the present instance asks its Loader for. */
-function toldPort(world: World, { load, isAlive }: { load: LoadPort; isAlive: () => boolean }): LoadPort {
-  const told = (request: LoadRequest) => {
-    if (isAlive()) world.onLoading(request);
-    return load.load(request);
+/** Reports each load that the present instance asks of its Loader. */
+function watchedPort(world: World, { load, isAlive }: { load: LoadPort; isAlive: () => boolean }): LoadPort {
+  return {
+    ...load,
+    run(step, request) {
+      if (step === 'load' && isAlive()) world.onLoading(request as LoadRequest);
+      return load.run(step, request);
+    },
   };
-  return { ...load, load: told };
 }
 
 /** The real port, bound to stand-ins of the streams that the world's options name. */
@@ -122,45 +123,41 @@ function streamsPort({ options, streams }: World, made: <T>(call: string, effect
   return streamPort({ streams: options.streams, tables: TABLES, env: Object.fromEntries(bindings) });
 }
 
+/** What a trace calls a request of a Loader's step. */
+const SUBJECTS: { [S in keyof LoaderSteps]: (request: LoaderSteps[S]['request']) => string } = {
+  start: () => '',
+  pull: ({ cursor }) => ` ${cursor}`,
+  servers: () => '',
+  prepare: () => '',
+  list: ({ after }) => ` ${after}`,
+  load: ({ changes }) => ` ${changes.map(change => change.key).join(' ')}`,
+};
+
 /** The real Loader steps over the simulated source. */
 export function loadPort(world: World, made: <T>(call: string, effect: () => T | Promise<T>) => Promise<T>): LoadPort {
-  async function visiting<T>(
-    limits: { permits: Permit[]; deadlineAtMs?: number },
-    step: (loading: Loading) => Promise<Answer<T>>,
-    told: (answer: Answer<T>) => void = () => undefined,
-  ): Promise<Answer<T>> {
-    const { permits, deadlineAtMs = Number.POSITIVE_INFINITY } = limits;
-    const visit: Visit = { permits: [...permits], deadlineAtMs, tallies: new Map(), slotsUsed: new Map() };
+  async function visiting<S extends keyof LoaderSteps>(
+    step: S,
+    request: LoaderSteps[S]['request'],
+  ): Promise<Answer<LoaderSteps[S]['value']>> {
+    const deadlineAtMs = 'deadlineAtMs' in request ? request.deadlineAtMs : Number.POSITIVE_INFINITY;
+    const visit: Visit = { permits: [...request.permits], deadlineAtMs, tallies: new Map(), slotsUsed: new Map() };
     // Where only the upstream names hosts, whoever asks one has to ask for the slot as well.
     const permit = (host: string) => world.ask(`object.permit ${host}`, engine => engine.permit(host));
     if (world.engine.source.others) visit.permit = permit;
     const { settings, clock } = world;
     const bucket = loaderBucket(world);
     const source = world.kind(world.upstream, visit) as Loading['source'];
-    const answer = await step({ source, settings, contact: 'test', bucket, now: () => clock.now() });
-    told(answer);
+    const loading: Loading = { source, settings, contact: 'test', bucket, now: () => clock.now() };
+    const answer = await runStep(loading, step, request);
+    if (step === 'load') world.onLoaded(request as LoadRequest, answer as Answer<LoadOutcome[]>);
     // What crosses between two isolates is a copy.
     return copied({ ...answer, hosts: [...visit.tallies.values()] });
   }
   return {
-    start: permits => made('load.start', () => visiting({ permits }, loading => startStep(loading, permits))),
-    pull: (request, permits) =>
-      made(`load.pull ${request.cursor}`, () =>
-        visiting({ permits }, loading => pullStep(loading, { request, permits })),
-      ),
-    servers: (known, permits) =>
-      made('load.servers', () => visiting({ permits }, loading => serversStep(loading, { known, permits }))),
-    prepare: async () => ({ ok: true, value: null, hosts: [] }),
-    load: request =>
-      made(`load.load ${request.changes.map(change => change.key).join(' ')}`, () =>
-        visiting(
-          request,
-          loading => loadStep(loading, request),
-          answer => world.onLoaded(request, answer),
-        ),
-      ),
-    list: (after, permits) =>
-      made(`load.list ${after}`, () => visiting({ permits }, loading => listStep(loading, { after, permits }))),
+    run: async (step, request) => {
+      if (step === 'prepare') return { ok: true, value: null, hosts: [] };
+      return made(`load.${step}${SUBJECTS[step](request)}`, () => visiting(step, request));
+    },
     ping: () => made('load.ping', () => undefined),
   };
 }

@@ -1,6 +1,7 @@
 import type { LoadPort } from '../../../src/ports/loader.ts';
+import type { ClockPort } from '../../../src/ports/platform.ts';
 import type { Admitted, HandedBack, Ticket } from '../../../src/ports/queues.ts';
-import { bringTickets } from '../../../src/queues/tickets.ts';
+import { presentTickets } from '../../../src/queues/tickets.ts';
 import { loadPort } from './ports.ts';
 import type { World } from './world.ts';
 
@@ -86,7 +87,7 @@ export class SimulatedQueue {
           )
         : answer;
     };
-    const office = {
+    const object = {
       admitTickets: (brought: Ticket[]) =>
         heard(
           this.#world.ask('queue.admit', ({ retries }) => {
@@ -98,6 +99,10 @@ export class SimulatedQueue {
       takeBack: (handedBack: HandedBack) => heard(this.#world.ask('queue.take', engine => engine.takeBack(handedBack))),
     };
     const own = loadPort(this.#world, (call, effect) => heard(calls.make(`queue.${call}`, effect)));
-    return bringTickets({ tickets, office, load: this.load ?? own, now: () => clock.now() });
+    // A dead consumer waits for nothing: it must not see a deadline pass either.
+    const within: ClockPort['within'] = (work, ms, subject) =>
+      callsLeft < 0 ? NEVER : clock.within(work, ms, subject);
+    const consumer = { load: this.load ?? own, clock: { now: () => clock.now(), within } };
+    return presentTickets({ tickets, object, ...consumer });
   }
 }

@@ -139,8 +139,8 @@ export const agenda: SourceKind = (upstream, visit) => ({
   requests(step, changes) {
     if (step === 'pull') return { [FEED_HOST]: 1 };
     const counts: Record<string, number> = {};
-    for (const { server, alsoHost } of step === 'load' ? changes : [])
-      for (const host of [server, alsoHost]) if (host) counts[host] = (counts[host] ?? 0) + 1;
+    for (const { server, moreHosts = [] } of step === 'load' ? changes : [])
+      for (const host of [server, ...moreHosts]) if (host) counts[host] = (counts[host] ?? 0) + 1;
     return counts;
   },
 
@@ -148,8 +148,10 @@ export const agenda: SourceKind = (upstream, visit) => ({
     read: text =>
       /^[a-z\d-]+\.[a-z]+$/.test(text) ? { key: text, space: text.split('.')[1]! } : { rejected: 'no-key' },
     next: nextLook,
-    serverOf: (space, servers) => servers[space] ?? null,
-    servers: () => upstream.serverList(visit),
+    directory: {
+      serverOf: (space, servers) => servers[space] ?? null,
+      read: () => upstream.serverList(visit),
+    },
   },
 
   async load({ key, server }) {
@@ -170,7 +172,7 @@ export const agenda: SourceKind = (upstream, visit) => ({
         partial: half !== null && second === null,
         mainDigest,
         digest: `${mainDigest}+${second ?? ''}`,
-        alsoHost: half?.host ?? null,
+        moreHosts: half ? [half.host] : [],
         facts: { text: answer.text },
       },
     };
@@ -189,7 +191,7 @@ const GONE = {
   partial: false,
   digest: 'gone',
   mainDigest: 'gone',
-  alsoHost: null,
+  moreHosts: [],
   facts: {},
 };
 

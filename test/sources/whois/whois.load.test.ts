@@ -36,7 +36,7 @@ describe('a domain of a thin registry', () => {
       found: true,
       partial: false,
       always: false,
-      alsoHost: new URL(replay.origins.registrar).host,
+      moreHosts: [new URL(replay.origins.registrar).host],
       facts: { expiry: '2026-12-03T04:00:00Z', statuses: ['clientTransferProhibited'] },
     });
     expect(replay.requests['registry-a'].recent).toMatchObject([{ path: '/domain/orchard-example.com', status: 200 }]);
@@ -58,7 +58,7 @@ describe('a domain of a thin registry', () => {
     expect(loaded.seen).toMatchObject({
       found: true,
       partial: true,
-      alsoHost: expect.stringMatching(/^127\.0\.0\.1:/),
+      moreHosts: [expect.stringMatching(/^127\.0\.0\.1:/)],
     });
     expect(loaded.seen!.digest).toBe(loaded.seen!.mainDigest);
   });
@@ -80,7 +80,7 @@ describe('a registry', () => {
       const { documents, rows, seen } = await visit(domain);
       expect(documents).toEqual([]);
       expect(rows).toMatchObject([{ op: 'delete', row: { domain, registrar_name: null, data: null } }]);
-      expect(seen).toMatchObject({ found: false, alsoHost: null });
+      expect(seen).toMatchObject({ found: false, moreHosts: [] });
     }
   });
 

@@ -1,5 +1,5 @@
 import { afterEach } from 'vitest';
-import { type Loading, loadStep } from '../../../src/loader/steps.ts';
+import { type Loading, runStep } from '../../../src/loader/steps.ts';
 import type { Change, Loaded } from '../../../src/ports/change.ts';
 import type { Source } from '../../../src/sources/source.ts';
 import type { FetcherOptions } from '../../../src/sources/upstream/fetcher.ts';
@@ -76,7 +76,7 @@ export function loadAll(
 ) {
   const startAtMs = Date.now();
   const asks = Object.entries(loading.source.requests('load', changes, loading.settings));
-  return loadStep(loading, {
+  return runStep(loading, 'load', {
     changes,
     prepared: null,
     afresh: true,
