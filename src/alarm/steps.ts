@@ -24,7 +24,7 @@ export interface FaultStore {
   appends(): number;
 }
 
-/** The steps of a run, each with its own failures and its own wait: none keeps another from running. */
+/** Runs the steps of a run. Each step has its own failures and its own back-off, so that none keeps another from running. */
 export class Steps {
   readonly #source: string;
   readonly #faults: FaultStore;
@@ -38,11 +38,11 @@ export class Steps {
     this.#log = log;
   }
 
-  /** Runs one step unless it waits out a failure; notes how it ended. */
+  /** Runs one step unless it is backing off; notes how it ended. */
   async run(step: string, work: () => Promise<void>): Promise<void> {
     const nowMs = this.#clock.now();
     if (this.retryMs(step) > nowMs) return;
-    // A probe that kills the object must not be the first thing the next run does.
+    // Postpone the next probe of a stalled step first, so that a probe which kills the object is not repeated at once.
     const fault = this.#faults.fault(step);
     if (fault?.stalls) this.#faults.setFault({ ...fault, retry_ms: nowMs + LIMITS.probeMs });
     const appends = this.#faults.appends();
@@ -50,7 +50,7 @@ export class Steps {
       await work();
       this.#faults.clearFault(step);
     } catch (error) {
-      // What failed after it had let something in begins to wait anew.
+      // A step that made progress before it failed starts its back-off from the beginning.
       if (this.#faults.appends() > appends) this.#faults.clearFault(step);
       this.fail(step, error);
     }
@@ -59,11 +59,11 @@ export class Steps {
   /** When a step may run again; 0 when it has not failed. */
   retryMs(step: string): number {
     const fault = this.#faults.fault(step);
-    // A failure from the future is one of a clock that jumped back since.
+    // A failure in the future was noted by a clock that has jumped back since.
     return fault && fault.at_ms <= this.#clock.now() ? fault.retry_ms : 0;
   }
 
-  /** Notes a failure: back-off that doubles, or a probe's interval, but never less than was asked of us. */
+  /** Notes a failure and when to try again: a doubling back-off, or the probe's interval, but never before `retryAfterMs`. */
   fail(step: string, error: unknown): void {
     const nowMs = this.#clock.now();
     const { kind, retryAfterMs } =
@@ -71,14 +71,13 @@ export class Steps {
     const failures = (this.#faults.fault(step)?.failures ?? 0) + 1;
     const { action, hint } = policyOf(kind);
     const stalls = action === 'stop';
-    // A host that says "wait" has a back-off of its own, and it is in what was asked of us.
+    // Admission keeps a throttling host's back-off, and `retryAfterMs` includes it.
     const isHostWait = kind === 'upstream-throttled' && retryAfterMs !== null;
     const ownMs = stalls ? LIMITS.probeMs : isHostWait ? 0 : backoffMs(failures);
     const waitMs = Math.max(ownMs, Math.min(retryAfterMs ?? 0, LIMITS.retryAfterMsMax));
     const reason = messageOf(error);
     const times = { failures, retry_ms: nowMs + waitMs, at_ms: nowMs };
     this.#faults.setFault({ step, kind, reason, stalls: stalls ? 1 : 0, ...times });
-    const told = { source: this.#source, step, kind, reason, hint, retry_after_ms: waitMs };
-    this.#log('step_failed', told);
+    this.#log('step_failed', { source: this.#source, step, kind, reason, hint, retry_after_ms: waitMs });
   }
 }

@@ -41,8 +41,8 @@ export interface EngineOptions {
 }
 
 /**
- * One source's engine: what happens each time its object wakes. Everything it knows is in the journal; the buffers
- * and the page at hand are only quicker ways to it, and may be lost at every await.
+ * One source's engine: what its object does each time it wakes. All it knows is in the journal. Buffers and the pending
+ * page only save reading it again; they may be lost at every await.
  */
 export class Engine {
   readonly journal: Journal;
@@ -127,32 +127,34 @@ export class Engine {
 
   async #work(run: Run): Promise<void> {
     if (!this.paused) {
+      // Check that the lake holds no files of an earlier journal before the first row.
       await this.#steps.run('lake', () => this.checkLake());
       if (!this.journal.state.fault('lake')) {
+        // Send tickets of parked changes that are due.
         await this.#steps.run('retry', () => this.retries.send());
         await this.#steps.run('feed', () => this.#feeder.send());
+        // Pull ranges, a slice each, then the tail.
         for (const range of this.#ranges) await this.#steps.run(range.lane, () => this.#pullRange(range, run));
         await this.#steps.run('follow', () => this.#follow(run));
       }
     }
+    // Flush each table whose buffer is due.
     await run.keepArmed();
     for (const flusher of this.#flushers) await this.#steps.run(flusher.step, () => flusher.work(run));
     if (this.files.backlog().rows === 0) this.journal.state.updateSource({ flush_requested: 0 });
+    // Publish settled files to D1, the catalog and the streams.
     await run.keepArmed();
     if (this.#isUnprojected()) await this.#steps.run('project', () => this.#project());
     for (const projection of this.#projections) await this.#steps.run(projection.step, () => projection.work(run));
-    await this.#look(run);
+    // Audit last, so that it sees what this run has published.
+    await run.keepArmed();
+    const { paused } = this;
+    for (const { step, work } of this.audit.steps({ nowMs: this.ports.clock.now(), paused }))
+      await this.#steps.run(step, () => work(run));
+    // Note that the run ended well.
     this.journal.state.clearFault('run');
     if (!this.journal.state.faults().some(isUnwell))
       this.journal.state.updateSource({ ended_well_ms: this.ports.clock.now() });
-  }
-
-  /** Last of all: what is there to be looked at is brought there first. */
-  async #look(run: Run): Promise<void> {
-    await run.keepArmed();
-    const paused = this.paused;
-    for (const { step, work } of this.audit.steps({ nowMs: this.ports.clock.now(), paused }))
-      await this.#steps.run(step, () => work(run));
   }
 
   async #pullRange(range: RangePuller, run: Run): Promise<void> {
@@ -163,8 +165,8 @@ export class Engine {
 
   async #follow(run: Run): Promise<void> {
     this.checkRoom();
-    // At most one flush a table and run: once one is due, the rest of the page waits for the next run.
-    // A flush that waits out a failure holds nothing up.
+    // Stop once a flush is due, because a run flushes a table at most once. A flush that waits after a failure does not
+    // count: it must not stop the tail.
     const nowMs = this.ports.clock.now();
     const ready = this.#flushers.filter(({ step }) => this.#steps.retryMs(step) <= nowMs);
     await this.#tail.follow(run, async () => {
@@ -174,16 +176,16 @@ export class Engine {
     });
   }
 
-  /** Throws `journal-full` while flushes have to come first. */
+  /** Throws `journal-full` while the journal is over its limit, because flushes must come first. */
   checkRoom(): void {
     const bytes = this.journal.state.packedBytes();
     if (bytes <= LIMITS.journalBytesMax) return;
     throw new StepError('journal-full', `journal: expected at most ${LIMITS.journalBytesMax} bytes, got ${bytes}`);
   }
 
-  /** A source most of whose recent changes failed asks its upstream no more for a while: it would be for nothing. */
+  /** Throws `upstream-failing` while most recent changes were parked, because more requests would fail as well. */
   #checkFailing(): void {
-    // Where each key has a host of its own, each host answers for itself.
+    // An agenda's keys have hosts of their own: the failures of one say nothing of the others.
     if (this.source.agenda) return;
     const minute = Math.floor(this.ports.clock.now() / 60_000);
     const { changes, parked } = this.journal.state.changesSince(minute - LIMITS.failingWindowMinutes);
@@ -196,7 +198,7 @@ export class Engine {
     );
   }
 
-  /** An object that lost its journal must not number from 1 beside the files of its former self: asked before its first row. */
+  /** Throws `lake-not-empty` when files of an earlier journal exist: new rows would repeat their LSNs from 1. */
   async checkLake(): Promise<void> {
     if (this.journal.state.source().lake_checked === 1) return;
     await checkNoFiles(this.ports, this.source.tables);
@@ -217,14 +219,14 @@ export class Engine {
     );
   }
 
-  /** The earliest time at which some step has something to do; null when a paused source has nothing left. */
+  /** The earliest time at which a step has something to do; null when a paused source has nothing left. */
   nextWakeMs(): number | null {
     const nowMs = this.ports.clock.now();
     const times: number[] = [];
     const want = (step: string, atMs: number | null) =>
       atMs !== null && times.push(Math.max(nowMs, atMs, this.#steps.retryMs(step)));
     if (!this.paused) {
-      // Nothing is asked of the upstream before the look at the lake has ended well.
+      // The lake is checked before anything is asked of the upstream.
       const lakeMs = this.#steps.retryMs('lake');
       want('follow', lakeMs || this.#tail.nextMs(nowMs));
       want('retry', lakeMs || this.journal.parked.nextDueMs(nowMs));
@@ -248,23 +250,23 @@ export class Engine {
     await this.#loop.watch();
   }
 
-  /** A slot to ask a host that an upstream's answer has named; null when it has none in time. */
+  /** A permit for a host that an upstream's answer has named; null when the host has no room in time. */
   permit(host: string): Permit | null {
     return this.admission.takeOne({ host, nowMs: this.ports.clock.now(), windowMs: LIMITS.visitPermitMsMax });
   }
 
-  /** Takes what came of granted looks; rows of theirs are flushed in time. */
+  /** Takes the results of admitted retries, and arms the alarm for the flush of their rows. */
   async takeBack(handedBack: HandedBack): Promise<void> {
     if (this.retries.take(handedBack)) await this.arm();
   }
 
-  /** Tickets that a queue gave up. */
+  /** Takes tickets that a queue gave up. */
   async expire(tickets: Ticket[]): Promise<void> {
     this.retries.expire(tickets);
     await this.poke();
   }
 
-  /** Starts, pauses or flushes; `changed` is false when it was so already. */
+  /** Starts, pauses or flushes; false when the source was in that state already. */
   async control(action: 'start' | 'pause' | 'flush'): Promise<boolean> {
     const { state } = this.journal;
     const source = state.source();
@@ -276,14 +278,14 @@ export class Engine {
   }
 }
 
-/** A step that tells others of one table's settled files: repeated until it lands, and nothing waits for it. */
+/** A step that publishes one table's settled files: repeated until it lands, and nothing waits for it. */
 interface Projection {
   readonly step: string;
   readonly isDue: boolean;
   work(run: Run): Promise<void>;
 }
 
-/** A source's projections, in the order in which a run takes them. `streams`: by table, the binding of its stream. */
+/** A source's projections, in the order of a run. `streams`: by table, the binding of its stream. */
 export function projectionsOf({
   ports,
   source: { id: source, tables },
@@ -297,7 +299,7 @@ export function projectionsOf({
   const streams = new JournalStreams(ports.sql);
   const state = new JournalState(ports.sql);
   const streamed = tables.filter(({ name }) => Object.hasOwn(bindings, name));
-  // A stream that is wanted no more has nothing to mend its failure.
+  // Clear the failures of streams that the settings no longer name, because nothing else would.
   for (const step of tables.filter(table => !streamed.includes(table)).map(streamStep))
     if (state.fault(step)) state.clearFault(step);
   return [

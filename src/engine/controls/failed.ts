@@ -4,7 +4,7 @@ import type { Engine } from '../engine.ts';
 import type { ParkedChange } from '../journal/changes.ts';
 import type { DeadLetter, LetterFilter } from '../journal/letters.ts';
 
-/** Failed changes after a change number, in order: dead ones, or those still looked at. */
+/** Failed changes after a change number, in order: dead ones, or parked ones. */
 export function failedOf(engine: Engine, query: FailedQuery & { after: number; limit: number }): Failed[] {
   const { parked } = engine.journal;
   const filter = filterOf(engine, query);
@@ -21,7 +21,7 @@ export function failedChange(engine: Engine, changeNumber: number): Failed | nul
   return change ? ofParked(engine, change) : null;
 }
 
-/** Looks again at dead changes: those of some numbers, or all that fit. A dry run only counts them, by reason. */
+/** Retries dead changes: those with these numbers, or all that fit the query. A dry run only counts them, by reason. */
 export async function replayFailed(
   engine: Engine,
   { numbers, query, dryRun }: { numbers: number[] | null; query: FailedQuery; dryRun: boolean },
@@ -34,7 +34,7 @@ export async function replayFailed(
   return { changes, by_reason: counts };
 }
 
-/** Ends a dead change on somebody's word. False when it was ended before; null when there is none of the number. */
+/** Dismisses a dead change. False when it was ended before; null when no letter has the number. */
 export function dismissFailed(engine: Engine, changeNumber: number, note: string): boolean | null {
   const { journal, ports } = engine;
   if (!journal.parked.letters.find(changeNumber)) return null;
@@ -47,10 +47,10 @@ function filterOf({ ports }: Engine, { reason, olderThanSeconds }: FailedQuery):
 }
 
 function ofLetter(engine: Engine, letter: DeadLetter): Failed {
-  const isLookedAt = letter.status === 'failed' && engine.journal.parked.find(letter.change_number)?.died_ms === null;
+  const isReplayed = letter.status === 'failed' && engine.journal.parked.find(letter.change_number)?.died_ms === null;
   return {
     ...factsOf(engine, letter),
-    state: isLookedAt ? 'replaying' : letter.status === 'failed' ? 'dead' : letter.status,
+    state: isReplayed ? 'replaying' : letter.status === 'failed' ? 'dead' : letter.status,
     failed_at: iso(letter.failed_ms),
     next_look_at: null,
     resolved_at: iso(letter.resolved_ms),
@@ -69,7 +69,7 @@ function factsOf({ source }: Engine, { change_number, key, cursor, reason, ...fa
     source: source.id,
     change_number,
     key,
-    cursor: cursor,
+    cursor,
     reason,
     message: facts.detail,
     hint: policyOf(reason).hint,

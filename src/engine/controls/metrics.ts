@@ -5,10 +5,10 @@ import { FLUSH_SECONDS, histogramOf, LOAD_SECONDS, type Statuses } from '../jour
 import { balanceOf, stateOf, streamsOf } from './status.ts';
 import { agendaCount } from './watched-keys.ts';
 
-/** What a source counts and measures, read from its SQLite: nothing of it is lost with the memory. */
+/** What a source counts and measures, all of it from its SQLite, so that nothing is lost with the memory. */
 export async function metricsOf(engine: Engine): Promise<SourceMetrics> {
   const { journal, files, ports, source } = engine;
-  // The one thing to wait for comes first: what is read after it is of one moment.
+  // Await the alarm first, so that everything after it is read at one moment.
   const wakeMs = await ports.wake.get();
   const row = journal.state.source();
   const lane = journal.state.lane(TAIL);

@@ -6,14 +6,14 @@ import type { Engine } from '../engine.ts';
 import type { Accepted } from '../journal/changes.ts';
 
 /**
- * Takes one part of a request whose rows somebody pushes: in the journal, with a mark for each line, in one
- * transaction. What is marked already is left out, so that a part may be sent again. Refuses all of a part, and says
- * why, while the journal is full, the lake is another's, or the bucket does not answer.
+ * Takes one part of a request that pushes rows: journals them, with a mark for each line, in one transaction. Lines that
+ * are marked already are left out, so a part may be sent again. Refuses a whole part, with the reason, while the journal
+ * is full, the lake holds files of an earlier journal, or the bucket does not answer.
  */
 export async function takePush(engine: Engine, { identity, table: name, rows }: PushedPart): Promise<Pushed> {
   const { journal, ports } = engine;
   try {
-    // These may be the object's first rows: their own files would be foreign to a look that came later.
+    // Check now, because these may be the object's first rows: a later check would take their files for foreign ones.
     await engine.checkLake();
     engine.checkRoom();
   } catch (error) {

@@ -4,14 +4,14 @@ import type { Engine } from '../engine.ts';
 import { TAIL } from '../journal/changes.ts';
 import type { Range, RangeLane } from '../journal/ranges.ts';
 
-/** Of what its slowest host allows: the tail keeps the rest. */
+/** The share of its slowest host's pace that a range uses by default; the tail keeps the rest. */
 const RATE_SHARE = 0.5;
 
-/** Starts a range, unless the same one is there already. A range that is under way is not replaced by another. */
+/** Starts a range, unless the same one exists. Another range that is under way is not replaced. */
 export async function startRange(engine: Engine, lane: RangeLane, request: RangeRequest): Promise<RangeAnswer> {
   if (engine.source.agenda) {
     const message = `${lane}: expected a source with a feed, got ${engine.source.id}`;
-    return { code: 'conflict', message, hint: 'Its keys are visited again by themselves.' };
+    return { code: 'conflict', message, hint: 'A source without a feed visits its keys again by itself.' };
   }
   const checked = boundsOf(engine, lane, request);
   if ('message' in checked) return checked;
@@ -31,13 +31,13 @@ export async function startRange(engine: Engine, lane: RangeLane, request: Range
   const paces = Object.values(source.hosts).map(({ requestsPerSecond }) => requestsPerSecond);
   const rate = request.rate ?? RATE_SHARE * Math.min(...paces);
   journal.startRange({ lane, from_cursor: from, to_cursor: to, rate, cursor: from, started_ms: ports.clock.now() });
-  // Told before anybody else has a turn.
+  // Read the range before the next await, because the alarm may change it.
   const answer = { changed: true, range: statusOf(engine, journal.ranges.find(lane)!) };
   await engine.poke();
   return answer;
 }
 
-/** Pauses, resumes or cancels a range; `changed` is false when it was so already. */
+/** Pauses, resumes or cancels a range; `changed` is false when it was in that state already. */
 export async function controlRange(engine: Engine, lane: RangeLane, action: RangeAction): Promise<RangeAnswer> {
   const { journal, ports, source } = engine;
   const range = journal.ranges.find(lane);
@@ -50,7 +50,7 @@ export async function controlRange(engine: Engine, lane: RangeLane, action: Rang
     isUnderWay(range) && Object.entries(wanted).some(([name, value]) => range[name as 'paused'] !== value);
   if (changed) {
     const nowMs = ports.clock.now();
-    // The pace is measured anew after a pause, and a cancelled range has ended.
+    // Measure the pace anew after a pause; a cancelled range has ended.
     const times = action === 'cancel' ? { ended_ms: nowMs } : { paced_ms: nowMs, paced_done: range.done, next_ms: 0 };
     journal.ranges.update(lane, { ...wanted, ...times });
   }
@@ -59,7 +59,7 @@ export async function controlRange(engine: Engine, lane: RangeLane, action: Rang
   return answer;
 }
 
-/** How a lane's range stands; null where there has been none. */
+/** The last range of a lane; null where there was none. */
 export function rangeOf(engine: Engine, lane: RangeLane): RangeStatus | null {
   const range = engine.journal.ranges.find(lane);
   return range && statusOf(engine, range);
@@ -71,7 +71,7 @@ function boundsOf(engine: Engine, lane: RangeLane, request: RangeRequest): { fro
   const invalid = (message: string, hint: string): Refusal => ({ code: 'invalid_body', message, hint });
   const conflict = (message: string, hint: string): Refusal => ({ code: 'conflict', message, hint });
   if (tail.cursor === null) return conflict(`${lane}: expected a source that has begun`, `Start ${source.id} first.`);
-  // A rewind ends where the tail stands; a backfill where the tail began.
+  // A rewind ends at the tail's cursor, a backfill at the latest where the tail began.
   const limit = lane === 'rewind' ? tail.cursor : (tail.first_cursor ?? tail.cursor);
   try {
     const from = source.parse(lane === 'rewind' ? request.to! : request.from!);
@@ -115,7 +115,7 @@ function statusOf({ ports, source }: Engine, range: Range): RangeStatus {
   };
 }
 
-/** The wait for the next slice, and the rest at the pace since the range was last resumed; at its set pace before. */
+/** The wait for the next slice, plus the rest at the pace measured since the range was last resumed, or at its set rate. */
 function secondsLeft({ rate, counted, done, paced_done, paced_ms, next_ms }: Range, nowMs: number): number {
   if (done >= counted) return 0;
   const nextMs = Math.max(nowMs, next_ms);

@@ -22,7 +22,7 @@ const SKIP_REASONS: SkipReason[] = [
   ] as const),
 ];
 
-/** A source's state in one word. */
+/** The state of a source. */
 export function stateOf({ journal, options, ports, source, paused }: Engine): SourceState {
   if (paused) return 'paused';
   const faults = journal.state.faults().filter(({ step }) => !LOOKING_STEPS.has(step));
@@ -122,12 +122,17 @@ export function liveFilesOf(
   });
 }
 
-/** Healthy: paused, or a run ended well within three of its intervals. A run may take a slice's time, so an interval is never shorter. */
+/** Healthy: paused, or a run ended well within the last three intervals. An interval lasts at least as long as a slice may. */
 export function healthOf(engine: Engine): SourceHealth {
   const state = stateOf(engine);
   const { started, ended_well_ms: endedWellMs } = engine.journal.state.source();
   if (engine.options.enabled && started === 0) {
-    return { id: engine.source.id, state, ok: false, reason: 'not started yet: the watchdog has not looked' };
+    return {
+      id: engine.source.id,
+      state,
+      ok: false,
+      reason: 'not started yet: the watchdog starts it within a minute',
+    };
   }
   const windowMs = 3 * Math.max(engine.source.pollMs, LIMITS.sliceLoadMsMax);
   const isRecent = endedWellMs !== null && engine.ports.clock.now() - endedWellMs <= windowMs;
@@ -135,7 +140,7 @@ export function healthOf(engine: Engine): SourceHealth {
   const faults = engine.journal.state.faults();
   const fault = faults.find(isUnwell) ?? faults[0];
   const since =
-    endedWellMs === null ? 'no run ended well yet' : `the last run that ended well did so at ${iso(endedWellMs)}`;
+    endedWellMs === null ? 'no run ended well yet' : `the last run that ended well ended at ${iso(endedWellMs)}`;
   return { id: engine.source.id, state, ok: false, reason: fault ? `${fault.reason} (${since})` : since };
 }
 

@@ -3,7 +3,7 @@ import type { AgendaStatus, WatchedKey, WatchedPart, WatchPart } from '../../con
 import type { Engine } from '../engine.ts';
 import { type AgendaCount, agendaOf, type Watched } from '../journal/agenda.ts';
 
-/** Puts keys on the agenda, due at once. What is there stays as it is; what this very request has put there is told. */
+/** Adds keys to the agenda, due at once. Known keys stay as they are; `repeated` names keys this request added before. */
 export async function watchKeys(engine: Engine, { atMs, keys }: WatchPart): Promise<WatchedPart> {
   const { journal, ports } = engine;
   const agenda = agendaOf(journal);
@@ -18,7 +18,7 @@ export async function watchKeys(engine: Engine, { atMs, keys }: WatchPart): Prom
   return { atMs: addedMs, added, known: keys.length - added - repeated.length, repeated };
 }
 
-/** Takes keys off the agenda, and what failed of theirs out of the looks. Returns how many were on it. */
+/** Removes keys from the agenda, and their parked changes with them. Returns how many keys were on it. */
 export function unwatchKeys({ journal, ports }: Engine, keys: string[]): number {
   return journal.unwatch(keys, ports.clock.now());
 }
@@ -37,13 +37,13 @@ export function watchedKey({ journal }: Engine, key: string): WatchedKey | null 
   return watched && keyOf(watched);
 }
 
-/** How many keys there are, and how many are due now; null of a source that has a feed. */
+/** How many keys there are, and how many are due now; null for a source with a feed. */
 export function agendaCount({ journal, ports }: Engine): AgendaCount | null {
   const nowMs = ports.clock.now();
   return journal.agenda?.count({ nowMs, overdueMs: nowMs - LIMITS.overdueMs }) ?? null;
 }
 
-/** How much is due, and how long all of it takes; null of a source that has a feed. */
+/** How many keys are due, and how long visiting all keys takes; null for a source with a feed. */
 export function agendaStatus(engine: Engine): AgendaStatus | null {
   const { journal, ports, source, admission } = engine;
   const { agenda } = journal;
@@ -57,7 +57,7 @@ export function agendaStatus(engine: Engine): AgendaStatus | null {
     for (const [host, count] of Object.entries(source.requests('load', [change])))
       requests.set(host, (requests.get(host) ?? 0) + count * keys);
   }
-  // Hosts are asked beside each other: the one that takes longest decides.
+  // Hosts are asked at the same time, so the slowest one decides.
   const seconds = [...requests].map(([host, count]) => count / admission.rateOf(host, nowMs));
   return {
     keys,

@@ -5,15 +5,15 @@ import type { HostPace, HostRequests, HostTally, Permit } from '../../ports/host
 import type { EngineSource } from '../../ports/source.ts';
 import type { HostState, JournalState } from '../journal/state.ts';
 
-/** A host that refuses is asked at no less than this pace again, in requests a second. */
+/** The slowest pace of a host that keeps refusing, in requests a second. */
 const RATE_MIN = 0.05;
-/** A clean answer gives back this share of the pace that a refusal halved. */
+/** A clean answer raises the pace by this share of the host's own. */
 const RATE_STEP = 0.1;
-/** Calls in a row that a host refused before it is blocked for it: one or two may be a document's doing. */
-const REFUSALS_BORNE = 3;
-/** What hosts are counted as that no setting names. */
+/** Calls in a row that a host must refuse before it is blocked, because one or two may be a document's fault. */
+const REFUSALS_MIN = 3;
+/** The name under which hosts are counted that no setting names. */
 const OTHERS = 'others';
-/** A timeline further ahead than this comes from a clock that jumped. */
+/** A timeline further ahead than this was written by a clock that has jumped back since. */
 const AHEAD_MS_MAX = 10 * 60_000;
 
 interface RoomWanted {
@@ -28,9 +28,9 @@ interface HostRoom {
 }
 
 /**
- * Permits to ask hosts: each host has a timeline of slots, kept across restarts. A refusal (429) halves its pace and
- * blocks it for a while; nothing but forbidden or late answers halve it, and block it too when they go on. Clean answers
- * raise the pace again step by step.
+ * Gives permits to ask hosts. Each host has a timeline of slots that survives restarts. A 429 halves the host's pace and
+ * blocks it for a while; so does a call with nothing but forbidden or late answers, which blocks the host only when such
+ * calls go on. Clean answers raise the pace step by step.
  */
 export class Admission {
   readonly #state: JournalState;
@@ -43,7 +43,7 @@ export class Admission {
     this.#others = others;
   }
 
-  /** How many requests a host would take within the window, at most `want`; and from when, where none. */
+  /** How many requests a host has room for within the window, at most `want`; where none, from when it has some. */
   room({ host, ...wanted }: RoomWanted & { host: string }): HostRoom {
     return this.#room({ host, ...wanted, known: this.#state.host(host) });
   }
@@ -61,7 +61,7 @@ export class Admission {
     return count > 0 ? { count, atMs: nowMs } : { count: 0, atMs: Math.ceil(startAtMs - windowMs) };
   }
 
-  /** How long the longest-blocked of some hosts stays so. */
+  /** For how long, in milliseconds, at least one of these hosts stays blocked. */
   blockedMs(requests: Record<string, number>, nowMs: number): number {
     const waits = Object.keys(requests).map(host => this.#timeline(host, nowMs).blockedUntilMs - nowMs);
     return Math.max(0, ...waits);
@@ -74,7 +74,7 @@ export class Admission {
     return { host, count, startAtMs, intervalMs };
   }
 
-  /** Takes all that a step asks for. Throws `upstream-throttled` where a host has no room for its part yet. */
+  /** Takes all permits of a step. Throws `upstream-throttled` where a host has too little room yet. */
   takeAll(requests: HostRequests, nowMs: number): Permit[] {
     const wanted = Object.entries(requests);
     for (const [host, want] of wanted) {
@@ -82,14 +82,14 @@ export class Admission {
       if (count >= want) continue;
       throw new StepError(
         'upstream-throttled',
-        `${host}: expected room to ask, got none yet`,
+        `${host}: expected room for ${want} requests, got room for ${count}`,
         Math.max(1, atMs - nowMs),
       );
     }
     return wanted.map(([host, count]) => this.take({ host, count, nowMs }));
   }
 
-  /** Takes as much of what a step asks for as its hosts have room for: a help that loads can do without. */
+  /** Takes as many permits of a step as its hosts have room for, where loads can do without the rest. */
   takeSome(requests: HostRequests, nowMs: number): Permit[] {
     return Object.entries(requests).flatMap(([host, want]) => {
       const { count } = this.room({ host, want, nowMs, windowMs: LIMITS.slicePermitMsMax });
@@ -97,9 +97,9 @@ export class Admission {
     });
   }
 
-  /** Learns from what hosts answered during a Loader call, and counts it. `loadMs`: what a call that loads took. */
+  /** Adjusts paces to what hosts answered during a Loader call, and counts it. `loadMs`: how long a load took. */
   learn(tallies: HostTally[], nowMs: number, loadMs: number | null = null): void {
-    // Hosts that only the upstream names are too many to be counted one by one.
+    // Count hosts that only the upstream names under one name, because they are too many.
     const hosts = tallies.map(tally => (tally.host in this.#paces ? tally : { ...tally, host: OTHERS }));
     this.#state.countCall({ hosts, loadMs });
     for (const tally of tallies) {
@@ -115,13 +115,13 @@ export class Admission {
     }
   }
 
-  /** A slot for one request that nobody foresaw; null when the host has none within the window. */
+  /** A permit for one request that was not foreseen; null when the host has no room within the window. */
   takeOne({ host, nowMs, windowMs }: { host: string; nowMs: number; windowMs: number }): Permit | null {
     const { count } = this.room({ host, want: 1, nowMs, windowMs });
     return count > 0 ? this.take({ host, count, nowMs }) : null;
   }
 
-  /** The host has said, or shown, that it may not be asked for a while. */
+  /** Whether the host has said, or shown, that it must not be asked for a while. */
   isBlocked(host: string, nowMs: number): boolean {
     return this.#timeline(host, nowMs).blockedUntilMs > nowMs;
   }
@@ -152,7 +152,7 @@ export class Admission {
     state.rate = Math.min(state.rate, pace.requestsPerSecond);
     const intervalMs = 1000 / state.rate;
     const nextSlotMs = state.next_slot_ms > nowMs + AHEAD_MS_MAX ? nowMs : state.next_slot_ms;
-    // After a pause up to `burst` slots lie in the past: those requests go out at once.
+    // After a pause, up to `burst` slots lie in the past; their requests go out at once.
     const startAtMs = Math.max(nowMs - (pace.burst - 1) * intervalMs, nextSlotMs);
     return {
       state,
@@ -164,21 +164,21 @@ export class Admission {
 }
 
 function throttledHost(state: HostState, tally: HostTally, nowMs: number): HostState {
-  // Requests that were under way when the host first said "wait" repeat what it said; only the longest wait counts.
+  // Requests that were under way at the first 429 get the same answer: only extend the block, do not slow down again.
   if (state.blocked_until_ms > nowMs) {
     const untilMs = nowMs + Math.min(tally.retryAfterMs ?? 0, LIMITS.retryAfterMsMax);
     return { ...state, blocked_until_ms: Math.max(state.blocked_until_ms, untilMs) };
   }
-  // Waits grow while nothing but refusals comes; an answer among them shows that waiting as before is enough.
+  // Waits grow only while every request is refused; one answer shows that the last wait was long enough.
   const strikes = tally.requests > tally.throttled ? 1 : state.strikes + 1;
   const waitMs = Math.max(backoffMs(strikes), Math.min(tally.retryAfterMs ?? 0, LIMITS.retryAfterMsMax));
   return { ...state, strikes, rate: Math.max(RATE_MIN, state.rate / 2), blocked_until_ms: nowMs + waitMs };
 }
 
-/** A host that forbids all, or answers nothing in time, again and again is left alone for longer each time. */
+/** A host that forbids everything, or answers nothing in time, is blocked from the third such call on, longer each time. */
 function refusedHost(state: HostState, nowMs: number): HostState {
   const strikes = state.strikes + 1;
-  const waitMs = strikes < REFUSALS_BORNE ? 0 : backoffMs(strikes);
+  const waitMs = strikes < REFUSALS_MIN ? 0 : backoffMs(strikes);
   const blockedMs = Math.max(state.blocked_until_ms, waitMs === 0 ? 0 : nowMs + waitMs);
   return { ...state, strikes, rate: Math.max(RATE_MIN, state.rate / 2), blocked_until_ms: blockedMs };
 }
