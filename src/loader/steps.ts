@@ -12,24 +12,24 @@ import type { Source, SourceContext } from '../sources/source.ts';
 import { createFetcher, type Fetcher, type FetcherOptions, LargeDocument } from '../sources/upstream/fetcher.ts';
 import { fitRow } from './row-size.ts';
 
-/** One source's Loader: what every step needs. `settings` are the source's own. */
+/** What every step of a source's Loader needs. `settings` are the source's own. */
 export interface Loading {
   source: Source;
   settings: unknown;
   contact: string;
-  /** One without `upload` has no place for what is too large to be parsed. */
+  /** Without `upload`, a document that is too large to be parsed is not stored. */
   bucket: BucketPort & Partial<UploadPort>;
-  /** A slot for a host that nobody could foresee; null when it has none in time. */
+  /** A permit for a host that only an answer named; null when the host has no room in time. */
   permit?: (host: string) => Promise<Permit | null>;
   /** Opens TCP connections, for a source that asks servers for text. */
   connect?: FetcherOptions['connect'];
   now(): number;
 }
 
-/** Requests of one call that wait for an answer at once: the platform's own limit on connections. */
+/** Requests of one call that wait for their answers at once: the platform's limit on open connections. */
 const REQUESTS_AT_ONCE = 6;
 
-/** Of documents and metadata alike. */
+/** The content type of documents and metadata. */
 const CONTENT_TYPE = 'application/json';
 
 /** The work of each step, with the time it may take. */
@@ -95,7 +95,7 @@ export async function runStep<S extends keyof LoaderSteps>(
     permits: request.permits,
     permit: loading.permit,
     deadlineAtMs: loading.now() + ms(request, loading.now()),
-    // A document that needs a call alone is refused only where a load shares its call.
+    // Only a load that shares its call refuses large documents.
     large: 'large' in request ? request.large : true,
     store: storeOf(loading),
     connect: loading.connect,
@@ -123,14 +123,14 @@ function failureOf(error: unknown): LoadFailure | null {
   return { kind: error.status === null ? 'shape' : 'status', message, retryAfterMs };
 }
 
-/** Where documents go that are stored without being parsed; what revision one has, nobody has read. */
+/** Where documents are stored that are too large to be parsed, and so have no known revision. */
 function storeOf({ source, bucket, now }: Loading) {
   const upload = bucket.upload?.bind(bucket);
   if (!upload) return undefined;
-  const place = { head: (key: string) => bucket.head(key), upload };
+  const target = { head: (key: string) => bucket.head(key), upload };
   return (name: string) => {
     const newest = { fetchedAtMs: now(), revision: null, contentType: CONTENT_TYPE };
-    return uploadNewest(place, rawKey(source.prefix, name), newest);
+    return uploadNewest(target, rawKey(source.prefix, name), newest);
   };
 }
 
@@ -138,7 +138,7 @@ function contextOf({ settings, now }: Loading, { fetchJson, fetchRaw, fetchDocum
   return { settings, nowMs: now(), fetchJson, fetchRaw, fetchDocument, askText };
 }
 
-/** One Loader call at work: shares its byte budget among the changes under way. */
+/** One load call: shares its byte budget among the changes under way. */
 class Load {
   readonly #loading: Loading;
   readonly #request: LoadRequest;
@@ -147,7 +147,7 @@ class Load {
   readonly #waiting: (() => void)[] = [];
   #freeBytes: number;
   #rowBytes = 0;
-  /** Hosts that said "wait" to one change of the call. */
+  /** Hosts that throttled a change of this call. */
   readonly #throttled = new Set<string>();
 
   constructor(loading: Loading, request: LoadRequest, fetcher: Fetcher) {
@@ -161,11 +161,11 @@ class Load {
   async run(): Promise<LoadOutcome[]> {
     const { changes } = this.#request;
     const hosts = Map.groupBy(changes.keys(), index => this.#hostOf(changes[index]!));
-    // Each host has askers of its own: a slow one holds up only those who wait for it.
-    const askers = Math.max(1, Math.floor(REQUESTS_AT_ONCE / hosts.size));
+    // Give each host its own workers, so that a slow host holds up only its own changes.
+    const workers = Math.max(1, Math.floor(REQUESTS_AT_ONCE / hosts.size));
     const work = [...hosts.values()].flatMap(indexes => {
       const next = Map.groupBy(indexes, index => changes[index]!.key).values();
-      return Array.from({ length: askers }, async () => {
+      return Array.from({ length: workers }, async () => {
         for (const chain of next) for (const index of chain) await this.#loadAt(index);
       });
     });
@@ -182,7 +182,7 @@ class Load {
     const known = this.#request.knownBytes[index] ?? null;
     const bytes = Math.min(known ?? LIMITS.documentBytesUnknown, this.#request.budgetBytes);
     while (this.#freeBytes < bytes) await new Promise<void>(resolve => this.#waiting.push(resolve));
-    // A change before it said "wait", or the call's rows are enough for one slice: handed back untouched.
+    // Hand the change back untouched when its host has throttled this call, or the call's rows fill a slice.
     if (this.#throttled.has(this.#hostOf(this.#request.changes[index]!))) return;
     if (this.#rowBytes > this.#request.rowBytesMax) {
       this.#outcomes[index] = { kind: 'deferred', reason: 'full' };
@@ -205,14 +205,14 @@ class Load {
         prepared,
         afresh,
       });
-      return await this.#keep(loaded);
+      return await this.#store(loaded);
     } catch (error) {
       return this.#refusal(error, change);
     }
   }
 
-  /** Checks the rows, and puts the documents and the day's metadata before the rows are handed over. */
-  async #keep({ documents, rows, revision, seen }: Loaded): Promise<LoadOutcome> {
+  /** Checks the rows, then puts the documents and the day's metadata, then returns the rows. */
+  async #store({ documents, rows, revision, seen }: Loaded): Promise<LoadOutcome> {
     const { source, bucket, now } = this.#loading;
     const fetchedAtMs = now();
     const fitted = rows.map(({ table, op, row }) => ({
@@ -224,7 +224,7 @@ class Load {
       const contentType = key.endsWith('.txt') ? 'text/plain' : CONTENT_TYPE;
       return putNewest(bucket, key, bytes, { fetchedAtMs, revision, contentType });
     };
-    // Keys are made before the first put: a name too long for one has no document either.
+    // Make every key before the first put, because a name that is too long for a key must leave no document either.
     const raws = documents.map(({ name, file, bytes }) => ({ key: rawKey(source.prefix, name, file), bytes }));
     const metadata = fitted
       .filter(({ op }) => op === 'upsert')
@@ -249,7 +249,7 @@ class Load {
     }
     const { reason, message: detail, retryAfterMs, status } = error;
     const isUnanswered = (status !== null && status >= 500) || ['unreachable', 'timeout', 'truncated'].includes(reason);
-    // The closed list of reasons has no word for "no connection": what a person sees is that nothing came in time.
+    // The closed list of park reasons has none for a failed connection: it counts as a timeout.
     const why = reason === 'unreachable' ? 'timeout' : reason;
     const refusal = { reason: why, detail, retryAfterMs, stack: error.stack ?? null };
     return isUnanswered ? { kind: 'unanswered', ...refusal } : { kind: 'park', ...refusal };
@@ -260,7 +260,7 @@ function isThrottled({ status, retryAfterMs }: ChangeError): boolean {
   return status === 429 || (status === 503 && retryAfterMs !== null);
 }
 
-/** The row as its table wants it, or `wrong-shape` with the column and what was expected of it. */
+/** The row as its table's schema gives it. Throws `wrong-shape` with the column and what was expected. */
 function checkRow(table: string, row: Loaded['rows'][number]['row']) {
   const checked = tableNamed(table).validator.safeParse(row);
   if (checked.success) return checked.data;

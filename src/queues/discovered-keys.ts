@@ -3,7 +3,7 @@ import { messageOf } from '../errors.ts';
 import type { LogFields } from '../log.ts';
 import type { Agenda } from '../sources/source.ts';
 
-/** Keys for an agenda, as a queue carries them: `id` is what the source that sends them knows each by. */
+/** Keys for an agenda, as a queue carries them. `id`: the sending source's own number of a key. */
 export interface KeysMessage {
   source: string;
   target: string;
@@ -21,8 +21,8 @@ interface ConsumerOptions {
 }
 
 /**
- * Brings keys to the agenda they are for, then tells their source that they have arrived. To bring them twice makes no
- * difference; what is no key in the agenda's eyes has arrived as well.
+ * Adds keys to the agenda they are for, then reports their arrival to the source that sent them. Adding them twice makes
+ * no difference. A text that the agenda does not take for a key counts as arrived, because sending it again would not help.
  */
 export async function consumeKeys(
   messages: readonly { body: unknown; ack(): void; retry(): void }[],

@@ -1,7 +1,7 @@
 import type { EngineSource } from '../ports/source.ts';
 import type { Source } from './source.ts';
 
-/** What the engine may know of a source with these settings. `feeding`: the sources it sends keys to. */
+/** What the engine knows of a source with these settings. `feeding`: the sources that it sends keys to. */
 export function engineSourceOf<S>(source: Source<S>, settings: S, feeding: string[] = []): EngineSource {
   const { id, tables, resumable, compare, parse, agenda = null, documentBytes = null } = source;
   const { others = null, ...pace } = source.pace(settings);

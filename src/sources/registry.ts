@@ -2,10 +2,10 @@ import { npm } from './npm/npm.ts';
 import type { Source } from './source.ts';
 import { whois } from './whois/whois.ts';
 
-/** Every source, one line each. */
+/** Every source that Tributary follows. */
 export const SOURCES: readonly Source[] = [npm, whois];
 
-/** The source of this id; throws when there is none. */
+/** The source with this id. Throws when there is none. */
 export function sourceNamed(id: string): Source {
   const source = SOURCES.find(candidate => candidate.id === id);
   if (!source) throw new Error(`source: expected one of ${SOURCES.map(known => known.id).join(', ')}, got "${id}"`);

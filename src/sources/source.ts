@@ -5,7 +5,7 @@ import type { HostPace, HostRequests } from '../ports/hosts.ts';
 import type { AgendaRules } from '../ports/source.ts';
 
 /**
- * For an upstream that tells nothing of changes: the object keeps keys with due times and visits them. All but
+ * For an upstream without a feed: the object keeps watched keys with due times and visits them. All but
  * `directory.read` is pure.
  */
 export interface Agenda<S> extends AgendaRules {
@@ -19,18 +19,18 @@ export interface Agenda<S> extends AgendaRules {
 export interface Fetched {
   bytes: Uint8Array;
   etag: string | null;
-  /** How long its upstream calls it fresh; null where it does not say (RFC 9111, 5.2 and 5.3). */
+  /** For how long the upstream calls the answer fresh; null where it does not say (RFC 9111, 5.2 and 5.3). */
   freshMs: number | null;
 }
 
-/** The same, and what the bytes say; `json` is what the shape made of it. */
+/** A raw answer with its JSON, as the shape parsed it. */
 export interface FetchedJson<T> extends Fetched {
   json: T;
 }
 
 /**
- * `timeoutMs` is the time a whole answer may take, `redirects` how many are followed, each with a permit of its own;
- * without it the runtime follows them by itself.
+ * `timeoutMs`: the time a whole answer may take. `redirects`: how many are followed, each with a permit of its own;
+ * where it is absent the runtime follows them.
  */
 export interface FetchLimits {
   timeoutMs?: number;
@@ -69,50 +69,50 @@ export interface SourceContext<S> {
   ): Promise<Uint8Array>;
 }
 
-/** Extra facts for `load`. `afresh`: not the tail's first look, so deletions are fetched as well. */
+/** What `load` gets besides. `afresh`: not the first load of the tail, so deleted items are fetched as well. */
 export interface LoadContext<S, P> extends SourceContext<S> {
   prepared: P | null;
   afresh: boolean;
 }
 
 /**
- * One upstream: where to begin, what changed, and what a change says. Holds no retry, clock, bucket, log or cursor
- * saving; `parse…` and `compare` are pure. `S` is its settings, `P` what `prepare` hands to `load` (plain JSON).
+ * One upstream: where to begin, what changed, and what a change says. It holds no retry, clock, bucket, log or cursor
+ * saving; `parse` and `compare` are pure. `S` are its settings, `P` is what `prepare` hands to `load` (plain JSON).
  */
 export interface Source<S = unknown, P = unknown> {
   id: string;
   /** The first segment of its keys in the lake. */
   prefix: string;
   tables: Table[];
-  /** Names of its settings: what a local program hands on from its environment. */
+  /** Names of its settings: the environment variables that a local program hands on. */
   settingNames: string[];
   /** Reads the source's settings; throws `SettingError`. */
   settings(env: Record<string, unknown>): S;
   /**
-   * The time between two pulls at the head, and how long a change settles before its document is asked for. `others`:
-   * the pace of hosts that only the upstream names.
+   * `pollMs`: the time between two pulls at the head. `settleMs`: how long a change waits before its document is loaded.
+   * `hosts`: the pace of each host. `others`: the pace of hosts that only the upstream names.
    */
   pace(settings: S): { pollMs: number; settleMs: number; hosts: Record<string, HostPace>; others?: HostPace };
-  /** What a document of this source weighs as a rule, in bytes, where that is known before the first one came. */
+  /** The usual size of a document in bytes, where it is known before the first one is loaded. */
   documentBytes?: number;
-  /** Whether each change's place is a place to resume from. */
+  /** Whether the source can resume at the cursor of each change. */
   resumable: boolean;
-  /** The first cursor; that of an agenda counts visits, from 0. */
+  /** The first cursor. An agenda's cursor counts visits, from 0. */
   start(ctx: SourceContext<S>): Promise<string>;
   /** Order of two cursors; negative when `a` is earlier. */
   compare(a: string, b: string): number;
   /** The cursor in its one form; throws `CursorError` when it is none. */
   parse(cursor: string): string;
-  /** Absent where there is no feed: a source has this or an agenda. */
+  /** One page of the feed. A source has this or an agenda. */
   pull?(request: PullRequest, ctx: SourceContext<S>): Promise<Page>;
   agenda?: Agenda<S>;
-  /** Step `pull` of a source with an agenda asks where keys are served. */
+  /** The requests of a step, by host, at most. Step `pull` of a source with an agenda reads its directory. */
   requests(step: 'pull' | 'prepare' | 'load' | 'list', changes: Change[], settings: S): HostRequests;
-  /** What is fetched in bulk for a slice; must be plain JSON. Its failure fails no row. */
+  /** Fetches in bulk what the loads of a slice share; plain JSON. A slice is loaded without it when it fails. */
   prepare?(changes: Change[], ctx: SourceContext<S>): Promise<P>;
   load(change: Change, ctx: LoadContext<S, P>): Promise<Loaded>;
-  /** Keys that a row of this source has for the agendas of others, by source: pure, and in whatever form those read. */
+  /** By source, the keys that a row of this source has for its agenda; pure, in any form that the agenda reads. */
   feeds?: Record<string, (row: LoadedRow) => string[]>;
-  /** Every key the upstream holds, page by page: those after a key, or from the first one. For sweeps. */
+  /** One page of all keys that the upstream holds: those after a key, or from the first one. For sweeps. */
   list?(after: string | null, ctx: SourceContext<S>): Promise<KeyPage>;
 }

@@ -6,7 +6,7 @@ import type { Answer, LoaderSteps, LoadPort } from '../ports/loader.ts';
 import { sourceNamed } from '../sources/registry.ts';
 import { bucketPort } from './r2.ts';
 
-/** The stateless entrypoint a source's object fans out to: fetches, parses, and puts documents into the bucket. */
+/** The stateless entrypoint that a source's object fans out to: fetches, parses, and puts documents into the bucket. */
 export class Loader extends WorkerEntrypoint<Env> {
   run<S extends keyof LoaderSteps>(
     source: string,
@@ -22,8 +22,8 @@ export class Loader extends WorkerEntrypoint<Env> {
     const env = this.env as unknown as Record<string, unknown>;
     const source = sourceNamed(id);
     const settings = source.settings(env);
-    // A host that an answer names can be asked only with a slot of the object that paces all who ask it. Where no answer
-    // names any, a request without a permit is a fault of ours.
+    // Only the object paces hosts, so a permit for a host that an answer names is taken there. A source whose answers
+    // name no hosts gets none: a request without a permit is then a fault of ours.
     const { others } = source.pace(settings);
     const permit = others && ((host: string) => this.env.SOURCES_NS.getByName(id).permit(host));
     return {
@@ -38,7 +38,7 @@ export class Loader extends WorkerEntrypoint<Env> {
   }
 }
 
-/** Binds the Loader to one source. Loopback calls: each may run in an isolate of its own. */
+/** Binds the Loader to one source. Each call may run in an isolate of its own. */
 export function loadPort(loader: Service<typeof Loader>, source: string): LoadPort {
   return {
     run: (step, request) => loader.run(source, step, request) as ReturnType<LoadPort['run']> as never,

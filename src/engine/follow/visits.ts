@@ -4,25 +4,26 @@ import type { EngineSource } from '../../ports/source.ts';
 import { type Due, type JournalAgenda, visitCursor } from '../journal/agenda.ts';
 import type { Admission } from '../load/admission.ts';
 
-/** Keys to visit now, and how it stands with those that are due as well. */
+/** The visits to make now. */
 export interface PickedVisits {
   changes: Change[];
-  /** When the first host that has no room now has some again; null when all of them have. */
+  /** When the first host without room has some again; null when every host has room. */
   roomAtMs: number | null;
 }
 
-interface Parts {
+interface PickOptions {
   agenda: JournalAgenda;
   admission: Admission;
   source: Pick<EngineSource, 'requests'>;
 }
 
 /**
- * Those due longest of each space that has some, in turns, as far as their hosts have room. The space whose first key is
- * due longest comes first, of those due alike another one for each `first`: so each gets its turn at a host they share.
+ * Picks visits in turns, one of each space that has due keys, longest due first, as far as their hosts have room. The
+ * space whose first key is due longest begins. Among spaces that are equally long due the order rotates with `first`, so
+ * that each gets its turn at a host they share.
  */
 export function pickVisits(
-  { agenda, admission, source }: Parts,
+  { agenda, admission, source }: PickOptions,
   { nowMs, first }: { nowMs: number; first: number },
 ): PickedVisits {
   const room = new Room({ admission, source, nowMs });
@@ -51,26 +52,26 @@ function changeOf({ key, moreHosts }: Pick<Due, 'key' | 'moreHosts'>, server: st
   return { key, cursor: visitCursor(key), deleted: false, revision: null, skip: null, server, moreHosts };
 }
 
-/** What hosts have room for within the time of a slice; asked of each host once. */
+/** The room that hosts have within the time of a slice. Each host's room is read once. */
 class Room {
   /** When the first host without room has some again. */
   atMs: number | null = null;
   readonly #admission: Admission;
-  readonly #source: Parts['source'];
+  readonly #source: PickOptions['source'];
   readonly #nowMs: number;
   readonly #left = new Map<string, number>();
   readonly #requests = new Map<string, [host: string, count: number][]>();
 
   readonly #wanted: { want: number; nowMs: number; windowMs: number };
 
-  constructor({ admission, source, nowMs }: Omit<Parts, 'agenda'> & { nowMs: number }) {
+  constructor({ admission, source, nowMs }: Omit<PickOptions, 'agenda'> & { nowMs: number }) {
     this.#admission = admission;
     this.#source = source;
     this.#nowMs = nowMs;
     this.#wanted = { want: LIMITS.visitsMax, nowMs, windowMs: LIMITS.visitPermitMsMax };
   }
 
-  /** How often there is room for each of these visits. */
+  /** For how many visits like each of these there is room. */
   times(changes: Change[]): number[] {
     const requests = changes.map(change => this.#requestsOf(change));
     const hosts = new Set(requests.flatMap(asked => asked.map(([host]) => host)));
@@ -100,7 +101,7 @@ class Room {
     return true;
   }
 
-  /** Visits of the same hosts ask the same of them: there are few of these, and up to a thousand visits. */
+  /** Visits with the same hosts make the same requests, so they are computed once for up to a thousand visits. */
   #requestsOf(change: Change): [host: string, count: number][] {
     const hosts = `${change.server} ${change.moreHosts?.join(' ')}`;
     const known = this.#requests.get(hosts) ?? Object.entries(this.#source.requests('load', [change]));

@@ -10,20 +10,17 @@ import { admitChange } from './rate-limit.ts';
 import { CommitState } from './state.ts';
 import { TableCommitter } from './table-committer.ts';
 
-/** What a 429 without `Retry-After` asks for: the catalog counts over a minute. */
+/** The wait after a 429 without `Retry-After`: the catalog counts requests over a minute. */
 const HOLD_MS = 60_000;
 
 interface CommitterOptions {
   ports: CommitterPorts;
-  /** The tables that are committed, each with the id of its source. */
+  /** The tables to commit, each with the id of its source. */
   tables: { table: Table; source: string }[];
   settings: CatalogSettings;
 }
 
-/**
- * Brings data files into the Iceberg catalog: what happens each time its object wakes. Tables take turns, and a table
- * that fails keeps no other waiting.
- */
+/** Commits data files to the Iceberg catalog. Tables take turns, and a table that fails holds up no other. */
 export class Committer {
   readonly state: CommitState;
   readonly tables: TableCommitter[];
@@ -68,25 +65,25 @@ export class Committer {
 
   async #work(run: Run): Promise<void> {
     const nowMs = this.ports.clock.now();
-    // Whose turn it has been for the longest comes first: a slow one must not have every run for itself.
+    // Begin with the table that is due longest, so that a slow table does not take every run for itself.
     const due = this.tables.filter(table => this.#dueMs(table, nowMs) <= nowMs);
     due.sort((a, b) => this.#dueMs(a, nowMs) - this.#dueMs(b, nowMs));
     for (const table of due) {
       if (run.over) return;
-      await this.#look(table, run);
+      await this.#workOn(table, run);
     }
   }
 
-  async #look(committer: TableCommitter, run: Run): Promise<void> {
+  async #workOn(committer: TableCommitter, run: Run): Promise<void> {
     const { name } = committer.table;
     const before = this.state.fault(name);
-    // A probe that kills the object must not be the first thing the next run does.
+    // Postpone the next probe of a stalled table first, so that a probe which kills the object is not repeated at once.
     if (before?.stalls) this.state.setFault(name, { ...before, retryMs: this.ports.clock.now() + LIMITS.probeMs });
     try {
       await committer.work(run);
       this.state.setFault(name, null);
     } catch (error) {
-      // Of a run that was given up nothing is noted: the next one may have got further.
+      // Note nothing of an abandoned run, because the next one may have got further.
       if (run.abandoned) throw error;
       this.#fail(name, error);
     }
@@ -96,7 +93,7 @@ export class Committer {
     const nowMs = this.ports.clock.now();
     const fault = faultOf(error, { before: this.state.fault(name), nowMs });
     this.state.setFault(name, fault);
-    // The catalog's limits are on all of it: no other table is to run into them either.
+    // Hold all tables, because the catalog's limits count the requests of all of them.
     if (error instanceof CatalogError && error.status === 429) {
       const heldMs = Math.min(error.retryAfterMs ?? HOLD_MS, LIMITS.retryAfterMsMax);
       this.state.hold(nowMs + heldMs);
@@ -107,13 +104,13 @@ export class Committer {
 
   #dueMs({ table: { name } }: TableCommitter, nowMs: number): number {
     const fault = this.state.fault(name);
-    // A failure from the future is one of a clock that jumped back since; so is a look that far ahead.
+    // A failure in the future, or a check too far ahead, was noted by a clock that has jumped back since.
     const retryMs = fault && fault.atMs <= nowMs ? fault.retryMs : 0;
     const { next_ms: nextMs } = this.state.table(name);
     return Math.max(retryMs, nextMs > nowMs + LIMITS.commitLookMs ? nowMs : nextMs);
   }
 
-  /** The earliest time at which a table is to be looked at; null without tables. */
+  /** The earliest time at which a table is due; null without tables. */
   nextWakeMs(): number | null {
     const nowMs = this.ports.clock.now();
     const times = this.tables.map(table => Math.max(nowMs, this.#dueMs(table, nowMs)));
