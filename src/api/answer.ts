@@ -1,4 +1,4 @@
-/** Codes of errors, and the HTTP status of each. */
+/** The HTTP status of each error code. */
 const STATUS = {
   invalid_body: 400,
   invalid_query: 400,
@@ -15,7 +15,7 @@ const STATUS = {
 
 export type ErrorCode = keyof typeof STATUS;
 
-/** An error answer: what a handler throws instead of answering. */
+/** An error that a handler throws; the router answers with it. */
 export class ApiError extends Error {
   override readonly name = 'ApiError';
   readonly code: ErrorCode;
@@ -30,23 +30,19 @@ export class ApiError extends Error {
   }
 }
 
-/** A field of a request that is not as it should be. */
-export function invalid(name: string, expected: string, given: unknown, hint: string): ApiError {
-  const actual = JSON.stringify(given ?? null).slice(0, 100);
-  return new ApiError('invalid_body', `${name}: expected ${expected}, got ${actual}`, hint);
-}
-
-/** An answer in JSON, never cached. */
+/** Answers in JSON that no cache may store. */
 export function answer(body: unknown, status = 200, headers: Record<string, string> = {}): Response {
   return Response.json(body, { status, headers: { 'cache-control': 'no-store', ...headers } });
 }
 
-/** The answer an error becomes. */
 export function errorAnswer({ code, message, hint, headers }: ApiError): Response {
   return answer({ error: { code, message, hint } }, STATUS[code], headers);
 }
 
-/** The message of a wrong setting, null of any other error. An object's error arrives as a plain one with that name. */
+/**
+ * The message of a `SettingError`; null for any other error. An error that an object throws crosses the RPC as a plain
+ * `Error`: its name, or the beginning of its message, says what it was.
+ */
 export function settingMessage(error: unknown): string | null {
   if (!(error instanceof Error)) return null;
   const prefix = 'SettingError: ';

@@ -1,39 +1,34 @@
-import { ApiError, answer, invalid } from './answer.ts';
+import { ApiError, answer } from './answer.ts';
 import { readBody } from './body.ts';
-import type { ApiEnv, Known } from './env.ts';
-import { stubOf } from './sources.ts';
+import type { ApiCall } from './env.ts';
+import { invalid } from './fields.ts';
+import { sourceOf } from './sources.ts';
 
-const AUDIT_HINT =
+const HINT =
   'Send nothing, or {"sample": 0.01}, to compare keys with the upstream; {"self_check": true} to check the lake.';
 
-/** The sweep that is going on, the last one that ended, and what the self-check found. */
-export async function showAudit(env: ApiEnv, known: Known, id: string): Promise<Response> {
-  return answer(await stubOf(env, known, id).audit());
+/** Shows the running sweep, the last finished one, and what the self-check found. */
+export async function showAudit(call: ApiCall): Promise<Response> {
+  return answer(await sourceOf(call).stub.audit());
 }
 
 /** Starts a sweep over all keys or a sample of them, or a self-check of the lake. */
-export async function startAudit(
-  env: ApiEnv,
-  known: Known,
-  { id, text }: { id: string; text: string },
-): Promise<Response> {
-  const stub = stubOf(env, known, id);
-  const { sample, self_check: selfCheck = false } = readBody(text, {
-    fields: ['sample', 'self_check'],
-    hint: AUDIT_HINT,
-  });
-  if (typeof selfCheck !== 'boolean') throw invalid('self_check', 'true or false', selfCheck, AUDIT_HINT);
+export async function startAudit(call: ApiCall): Promise<Response> {
+  const { id, stub } = sourceOf(call);
+  const body = readBody(await call.request.text(), { fields: ['sample', 'self_check'], hint: HINT });
+  const { sample, self_check: selfCheck = false } = body;
+  if (typeof selfCheck !== 'boolean') throw invalid(selfCheck, 'true or false', { name: 'self_check', hint: HINT });
   if (selfCheck) {
-    if (sample !== undefined) throw invalid('sample', 'none beside self_check', sample, AUDIT_HINT);
+    if (sample !== undefined) throw invalid(sample, 'no value with self_check', { name: 'sample', hint: HINT });
     return answer(await stub.startSelfCheck());
   }
   const result = await stub.startSweep(readSample(sample === undefined ? 1 : sample));
   if (result) return answer(result);
   const hint = 'Only its lake can be checked: send {"self_check": true}.';
-  throw new ApiError('conflict', `The upstream of ${id} does not list all it holds.`, hint);
+  throw new ApiError('conflict', `The upstream of ${id} does not list all its keys.`, hint);
 }
 
 function readSample(given: unknown): number {
   if (typeof given === 'number' && given > 0 && given <= 1) return given;
-  throw invalid('sample', 'a number over 0 and up to 1', given, AUDIT_HINT);
+  throw invalid(given, 'a number over 0 and up to 1', { name: 'sample', hint: HINT });
 }

@@ -1,32 +1,29 @@
 import { LIMITS } from '../config.ts';
 import { ApiError } from './answer.ts';
+import { refuseOtherFields } from './fields.ts';
 import { elementsOf, linesOf, type Piece } from './json-stream.ts';
 
-/** Bodies that are read whole are small: a filter, or a thousand ids. */
+/** A body that is read as a whole is small: a filter, or a thousand ids. */
 const BODY_LENGTH_MAX = 100_000;
 
-/** A body that is empty, or a JSON object with no other fields than these. Throws `invalid_body`. */
+/** Reads an empty body, or a JSON object with no other fields than these. Throws `invalid_body`. */
 export function readBody(text: string, { fields, hint }: { fields: string[]; hint: string }): Record<string, unknown> {
   if (text.trim() === '') return {};
   const body = text.length > BODY_LENGTH_MAX ? undefined : parsed(text);
   if (typeof body !== 'object' || body === null || Array.isArray(body)) {
     throw new ApiError('invalid_body', 'body: expected nothing or a JSON object, got something else', hint);
   }
-  const field = Object.keys(body).find(name => !fields.includes(name));
-  if (field !== undefined) {
-    const expected = fields.length === 0 ? 'no field' : `no other fields than ${fields.join(', ')}`;
-    throw new ApiError('invalid_body', `body: expected ${expected}, got ${JSON.stringify(field)}`, hint);
-  }
+  refuseOtherFields(body, { subject: 'body', fields, hint });
   return body as Record<string, unknown>;
 }
 
 /**
- * A body as text. Of one that is longer than it may be nothing is kept; `rest` says whether it is read to its end all
- * the same: who is still sending does not hear an answer. Throws `too_large`, or `invalid_body` for what is not UTF-8.
+ * Reads a body as text. Throws `too_large`, or `invalid_body` for bytes that are not UTF-8. `rest` says what happens to
+ * the bytes over the limit: `read` reads them too, because a client that is still sending does not read the answer.
  */
 export async function readText(
   body: ReadableStream<Uint8Array> | null,
-  { bytesMax, hint, rest }: { bytesMax: number; hint: string; rest: 'read' | 'left' },
+  { bytesMax, hint, rest }: { bytesMax: number; hint: string; rest: 'read' | 'cancel' },
 ): Promise<string> {
   if (body === null) return '';
   const reader = body.getReader();
@@ -38,7 +35,7 @@ export async function readText(
     if (done) break;
     bytes += chunk.length;
     if (bytes <= bytesMax) text += decode(decoder, chunk, hint);
-    else if (rest === 'left') break;
+    else if (rest === 'cancel') break;
   }
   if (bytes > bytesMax) {
     void reader.cancel().catch(() => {});
@@ -63,13 +60,13 @@ function parsed(text: string): unknown {
   }
 }
 
-/** A request whose body is read as it comes. */
+/** A request whose body is read while it arrives. */
 export interface StreamedRequest {
   headers: Headers;
   body: ReadableStream<Uint8Array> | null;
 }
 
-/** The values of a body by its content type: the elements of a JSON list, or lines. Throws `invalid_body`, `too_large`. */
+/** Cuts a body by its content type into the elements of a JSON list, or into lines. Throws `invalid_body`, `too_large`. */
 export function piecesOf({ headers, body }: StreamedRequest, hint: string): AsyncIterable<Piece> {
   if (body === null) throw new ApiError('invalid_body', 'body: expected one, got none', hint);
   const type = (headers.get('content-type') ?? '').split(';')[0]!.trim().toLowerCase();
@@ -84,7 +81,7 @@ export function piecesOf({ headers, body }: StreamedRequest, hint: string): Asyn
   );
 }
 
-/** The chunks of a body, up to what a request may have; whoever sends it may break off. */
+/** The chunks of a body up to the limit of a request. Throws `invalid_body` when the client breaks off. */
 async function* limited(body: ReadableStream<Uint8Array>, hint: string): AsyncGenerator<Uint8Array> {
   const reader = body.getReader();
   let bytes = 0;

@@ -3,15 +3,35 @@ import type { CatalogStub, SourceStub } from '../contract/objects.ts';
 import type { LogFields } from '../log.ts';
 import type { Source } from '../sources/source.ts';
 
-/** What is used of the worker's environment; settings are read from it too. */
+/** The bindings of the worker that the API uses. Its other properties are settings. */
 export interface ApiEnv {
   SOURCES_NS: { getByName(id: string): SourceStub };
   CATALOG_NS: { getByName(name: string): CatalogStub };
 }
 
-/** What the API knows without asking an object. */
+/** The registries that the API answers from, and its log. */
 export interface Known {
   sources: readonly Pick<Source, 'id' | 'tables' | 'agenda'>[];
   tables: readonly Table[];
   log: (event: string, fields: LogFields) => void;
 }
+
+/** The parts of a request that handlers read. */
+export interface ApiRequest {
+  headers: Headers;
+  query: Record<string, unknown>;
+  body: ReadableStream<Uint8Array> | null;
+  text(): Promise<string>;
+}
+
+/** One request to a route. */
+export interface ApiCall {
+  env: ApiEnv;
+  known: Known;
+  request: ApiRequest;
+  /** A parameter of the path, decoded; empty when it cannot be decoded. */
+  param(name: string): string;
+}
+
+/** Answers one request. Throws `ApiError`. */
+export type Handler = (call: ApiCall) => Promise<Response>;

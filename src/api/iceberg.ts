@@ -3,19 +3,19 @@ import type { IcebergStatus } from '../contract/iceberg.ts';
 import type { CatalogStub } from '../contract/objects.ts';
 import { messageOf } from '../errors.ts';
 import { answer } from './answer.ts';
-import type { ApiEnv, Known } from './env.ts';
+import type { ApiCall, ApiEnv, Known } from './env.ts';
 import { withoutSecrets } from './token.ts';
 
-/** The one object of the catalog. */
+/** The name of the one catalog object. */
 const NAME = 'catalog';
 
-/** How far the Iceberg catalog is. */
-export async function showCatalog(env: ApiEnv): Promise<Response> {
-  const off: IcebergStatus = { enabled: false, tables: [], next_wake_at: null };
-  return answer((await catalogOf(env)?.status()) ?? off);
+/** Shows which rows of each table are committed to the Iceberg catalog. */
+export async function showCatalog({ env }: ApiCall): Promise<Response> {
+  const disabled: IcebergStatus = { enabled: false, tables: [], next_wake_at: null };
+  return answer((await catalogOf(env)?.status()) ?? disabled);
 }
 
-/** Calls the watchdog of the catalog's object, where the settings name a catalog. */
+/** Calls the watchdog of the catalog object, unless the settings name no catalog. */
 export async function watchCatalog(env: ApiEnv, { log }: Known): Promise<void> {
   try {
     await catalogOf(env)?.watch();
@@ -24,7 +24,7 @@ export async function watchCatalog(env: ApiEnv, { log }: Known): Promise<void> {
   }
 }
 
-/** Null where the settings name no catalog. Throws `SettingError`. */
+/** The catalog object; null when the settings name no catalog. Throws `SettingError`. */
 export function catalogOf(env: ApiEnv): CatalogStub | null {
   return readSettings({ ...env }).catalog && env.CATALOG_NS.getByName(NAME);
 }

@@ -1,6 +1,6 @@
 import { LIMITS } from '../config.ts';
 
-/** One value of a body: its line (from 1; of an array its place), and its bytes, or null where they are over the limit. */
+/** One value of a body: its line (of a list: its position), counted from 1. `bytes` is null when it is over the limit. */
 export interface Piece {
   line: number;
   bytes: Uint8Array | null;
@@ -9,59 +9,59 @@ export interface Piece {
 const [NEWLINE, QUOTE, BACKSLASH, COMMA] = [0x0a, 0x22, 0x5c, 0x2c];
 const [OPEN_LIST, CLOSE_LIST, OPEN_MAP, CLOSE_MAP] = [0x5b, 0x5d, 0x7b, 0x7d];
 
-/** The lines of a body of newline-delimited JSON; empty ones count, and are left out. */
+/** Cuts a body into its lines. Empty lines are left out, but counted. */
 export async function* linesOf(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Piece> {
-  const gathered = new Gathered();
+  const pending = new PendingBytes();
   let line = 1;
   for await (const chunk of chunks) {
     let start = 0;
     for (let end = chunk.indexOf(NEWLINE); end !== -1; end = chunk.indexOf(NEWLINE, start)) {
-      gathered.add(chunk.subarray(start, end));
-      const bytes = gathered.take();
+      pending.add(chunk.subarray(start, end));
+      const bytes = pending.take();
       if (bytes === null || !isBlank(bytes)) yield { line, bytes };
       line += 1;
       start = end + 1;
     }
-    gathered.add(chunk.subarray(start));
+    pending.add(chunk.subarray(start));
   }
-  const bytes = gathered.take();
+  const bytes = pending.take();
   if (bytes === null || !isBlank(bytes)) yield { line, bytes };
 }
 
-/** The elements of a body that is a JSON list, or the body itself. What is no JSON is for who parses the pieces to see. */
+/** Cuts a JSON list into its elements; any other body is one piece. The caller parses the pieces and finds what is not JSON. */
 export async function* elementsOf(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Piece> {
-  const gathered = new Gathered();
-  const scan = new Scan();
+  const pending = new PendingBytes();
+  const scanner = new ListScanner();
   let line = 1;
   for await (const chunk of chunks) {
     let start = 0;
-    for (let at = 0; at < chunk.length; at++) {
-      const cut = scan.next(chunk[at]!);
+    for (let index = 0; index < chunk.length; index++) {
+      const cut = scanner.next(chunk[index]!);
       if (cut === null) continue;
-      gathered.add(chunk.subarray(start, at));
-      start = at + 1;
-      if (cut === 'begin') gathered.take();
+      pending.add(chunk.subarray(start, index));
+      start = index + 1;
+      if (cut === 'begin') pending.take();
       else {
-        const bytes = gathered.take();
-        // A list without elements has one empty piece.
+        const bytes = pending.take();
+        // A list without elements has one blank piece.
         if (cut === 'element' || bytes === null || !isBlank(bytes)) yield { line, bytes };
         line += 1;
       }
     }
-    gathered.add(chunk.subarray(start));
+    pending.add(chunk.subarray(start));
   }
-  const bytes = gathered.take();
+  const bytes = pending.take();
   if (bytes === null || !isBlank(bytes)) yield { line, bytes };
 }
 
-/** Follows a body byte by byte, only as far as to know where elements end: quotes, and how deep brackets stand. */
-class Scan {
+/** Finds where the elements of a list end: it follows only quotes and the depth of brackets. */
+class ListScanner {
   #depth = 0;
   #isList: boolean | null = null;
   #isText = false;
   #isEscaped = false;
 
-  /** What this byte does not belong to any more: an element's end, or the brackets of the list. */
+  /** Null within an element; otherwise what this byte is: the list's first or last bracket, or a comma after an element. */
   next(byte: number): 'begin' | 'element' | 'end' | null {
     if (this.#isText) {
       if (this.#isEscaped) this.#isEscaped = false;
@@ -77,7 +77,7 @@ class Scan {
     else if (byte === OPEN_LIST || byte === OPEN_MAP) this.#depth += 1;
     else if (this.#isList && this.#depth === 0 && byte === COMMA) return 'element';
     else if (this.#isList && this.#depth === 0 && byte === CLOSE_LIST) {
-      // Whatever follows the list is a piece of its own, and no JSON.
+      // Bytes after the list become one more piece, which does not parse.
       this.#isList = false;
       return 'end';
     } else if (byte === CLOSE_LIST || byte === CLOSE_MAP) this.#depth -= 1;
@@ -85,15 +85,15 @@ class Scan {
   }
 }
 
-/** Bytes of one piece, as they come; those over the limit are let go, and so is the piece. */
-class Gathered {
+/** Gathers the bytes of one piece. Drops them, and gives null, when the piece is over the limit. */
+class PendingBytes {
   #parts: Uint8Array[] = [];
   #bytes = 0;
 
   add(part: Uint8Array): void {
     this.#bytes += part.length;
     if (this.#bytes > LIMITS.pushLineBytesMax) this.#parts = [];
-    // Copied: whoever gave the chunk may use its memory again.
+    // Copy, because the stream may use the chunk's memory again.
     else if (part.length > 0) this.#parts.push(part.slice());
   }
 

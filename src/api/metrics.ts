@@ -1,10 +1,10 @@
 import type { CatalogTableStatus } from '../contract/iceberg.ts';
 import type { Histogram, SourceMetrics } from '../contract/source.ts';
 import { messageOf } from '../errors.ts';
-import type { ApiEnv, Known } from './env.ts';
+import type { ApiCall, ApiEnv, Known } from './env.ts';
 import { catalogOf } from './iceberg.ts';
 import { METRIC_FAMILIES, type MetricFamily, type Reading, type Scrape } from './metric-families.ts';
-import { askSource, within } from './sources.ts';
+import { callSource, within } from './sources.ts';
 import { withoutSecrets } from './token.ts';
 
 /** A source that has not answered after this counts as down: half of the 10 s after which Prometheus gives up. */
@@ -13,7 +13,7 @@ const METRICS_MS_MAX = 5_000;
 const CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 
 /** Answers with every metric family in the text format of Prometheus. A source that does not answer is reported down. */
-export async function showMetrics(env: ApiEnv, known: Known): Promise<Response> {
+export async function showMetrics({ env, known }: ApiCall): Promise<Response> {
   const sources = await Promise.all(
     known.sources.map(async ({ id }) => ({ id, metrics: await metricsOf(env, known, id) })),
   );
@@ -27,7 +27,7 @@ export async function showMetrics(env: ApiEnv, known: Known): Promise<Response> 
 
 async function metricsOf(env: ApiEnv, { log }: Known, id: string): Promise<SourceMetrics | null> {
   try {
-    return await askSource(env, { id, subject: 'metrics', ms: METRICS_MS_MAX }, stub => stub.metrics());
+    return await callSource(env, { id, subject: 'metrics', ms: METRICS_MS_MAX }, stub => stub.metrics());
   } catch (error) {
     log('metrics_failed', { source: id, message: withoutSecrets(messageOf(error), env) });
     return null;

@@ -1,66 +1,63 @@
 import type { RangeAction, RangeAnswer, RangeRequest, RangeStatus } from '../contract/controls.ts';
-import { ApiError, answer, invalid } from './answer.ts';
+import { ApiError, answer } from './answer.ts';
 import { readBody } from './body.ts';
-import type { ApiEnv, Known } from './env.ts';
-import { stubOf } from './sources.ts';
+import type { Handler } from './env.ts';
+import { invalid } from './fields.ts';
+import { sourceOf } from './sources.ts';
 
 const RATE_MAX = 10_000;
 const CURSOR_LENGTH_MAX = 1_000;
+const RATE_HINT = '"rate": <changes a second> (default: half of what the slowest host allows)';
 const HINTS = {
-  backfill:
-    'Send {"from": "<cursor>", "to": "<cursor>"}, and "rate": <changes a second> if it should not be half of what is allowed.',
-  rewind: 'Send {"to": "<cursor>"}, and "rate": <changes a second> if it should not be half of what is allowed.',
+  backfill: `Send {"from": "<cursor>", "to": "<cursor>"}, and optionally ${RATE_HINT}.`,
+  rewind: `Send {"to": "<cursor>"}, and optionally ${RATE_HINT}.`,
 };
 
-interface Place {
-  id: string;
-  lane: RangeStatus['lane'];
-}
+type Lane = RangeStatus['lane'];
 
 /** Starts a backfill or a rewind. */
-export async function startRange(
-  env: ApiEnv,
-  known: Known,
-  { id, lane, text }: Place & { text: string },
-): Promise<Response> {
-  const stub = stubOf(env, known, id);
-  return rangeAnswer({ id, lane }, 'start', await stub.startRange(lane, readRequest(lane, text)));
+export function startRange(lane: Lane): Handler {
+  return async call => {
+    const { id, stub } = sourceOf(call);
+    const request = readRequest(lane, await call.request.text());
+    return rangeAnswer(await stub.startRange(lane, request), { source: id, lane, action: 'start' });
+  };
 }
 
-/** Pauses, resumes or cancels one. */
-export async function controlRange(
-  env: ApiEnv,
-  known: Known,
-  { id, lane, action, text }: Place & { action: RangeAction; text: string },
-): Promise<Response> {
-  const stub = stubOf(env, known, id);
-  readBody(text, { fields: [], hint: 'Send no body; this control has no parameter.' });
-  return rangeAnswer({ id, lane }, action, await stub.controlRange(lane, action));
+/** Pauses, resumes or cancels the range of a lane. */
+export function controlRange(lane: Lane, action: RangeAction): Handler {
+  return async call => {
+    const { id, stub } = sourceOf(call);
+    readBody(await call.request.text(), { fields: [], hint: 'Send no body; this control has no parameter.' });
+    return rangeAnswer(await stub.controlRange(lane, action), { source: id, lane, action });
+  };
 }
 
-/** How a lane's range stands. */
-export async function showRange(env: ApiEnv, known: Known, { id, lane }: Place): Promise<Response> {
-  const range = await stubOf(env, known, id).range(lane);
-  if (range === null)
+/** Shows the status of a lane's last range. */
+export function showRange(lane: Lane): Handler {
+  return async call => {
+    const { id, stub } = sourceOf(call);
+    const range = await stub.range(lane);
+    if (range !== null) return answer(range);
     throw new ApiError('not_found', `There has been no ${lane}.`, `Start one: POST /v1/sources/${id}/${lane}.`);
-  return answer(range);
+  };
 }
 
-function rangeAnswer({ id, lane }: Place, action: string, answered: RangeAnswer): Response {
-  if ('message' in answered) throw new ApiError(answered.code, answered.message, answered.hint);
-  return answer({ source: id, lane, action, changed: answered.changed, range: answered.range });
+function rangeAnswer(result: RangeAnswer, request: { source: string; lane: Lane; action: string }): Response {
+  if ('message' in result) throw new ApiError(result.code, result.message, result.hint);
+  return answer({ ...request, changed: result.changed, range: result.range });
 }
 
-function readRequest(lane: Place['lane'], text: string): RangeRequest {
+function readRequest(lane: Lane, text: string): RangeRequest {
   const hint = HINTS[lane];
   const fields = lane === 'rewind' ? ['to', 'rate'] : ['from', 'to', 'rate'];
   const { from, to, rate = null } = readBody(text, { fields, hint });
   const cursors = lane === 'rewind' ? { to } : { from, to };
   for (const [name, value] of Object.entries(cursors)) {
     const isCursor = typeof value === 'string' && value !== '' && value.length <= CURSOR_LENGTH_MAX;
-    if (!isCursor) throw invalid(name, 'a cursor as text', value, hint);
+    if (!isCursor) throw invalid(value, `a cursor of 1 to ${CURSOR_LENGTH_MAX} characters`, { name, hint });
   }
   const isRate = rate === null || (typeof rate === 'number' && rate > 0 && rate <= RATE_MAX);
-  if (!isRate) throw invalid('rate', `a number over 0 and up to ${RATE_MAX}`, rate, hint);
+  if (!isRate) throw invalid(rate, `a number over 0 and up to ${RATE_MAX}`, { name: 'rate', hint });
   return { ...cursors, rate } as RangeRequest;
 }

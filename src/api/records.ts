@@ -3,19 +3,20 @@ import type { Row, Table } from '../../schemas/table.ts';
 import { LIMITS } from '../config.ts';
 import type { Pushed, PushedPart } from '../contract/controls.ts';
 import { ApiError, answer } from './answer.ts';
-import { piecesOf, type StreamedRequest } from './body.ts';
-import type { ApiEnv, Known } from './env.ts';
+import { piecesOf } from './body.ts';
+import type { ApiCall } from './env.ts';
+import { invalid } from './fields.ts';
 import type { Piece } from './json-stream.ts';
-import { stubOf } from './sources.ts';
+import { sourceOf } from './sources.ts';
 
 const HINT =
-  'Send NDJSON (content-type application/x-ndjson), or a JSON object or list (application/json), and the header Idempotency-Key to be able to repeat it.';
-const REPEAT_HINT = 'Repeat the request with the same key then; the status of the source says what is wrong with it.';
+  'Send NDJSON (content-type application/x-ndjson), or a JSON object or list (application/json). The header Idempotency-Key makes the request safe to repeat.';
+const REPEAT_HINT = 'Repeat the request with the same key later; the status of the source says what is wrong with it.';
 const KEY_HINT = 'Send 1 to 200 printable ASCII characters, the same ones when the request is repeated.';
-/** Set by the append itself. */
-const STAMPED = 'updated_at';
+/** The append sets this column. */
+const SET_BY_APPEND = 'updated_at';
 
-/** Why a line was not taken: what was expected of a column, and what it had. Never the value itself. */
+/** Why a line was rejected: what its column should hold, and the kind of value it holds. Never the value. */
 interface Rejection {
   line: number;
   column: string | null;
@@ -23,42 +24,35 @@ interface Rejection {
   actual: string;
 }
 
-interface PushRequest extends StreamedRequest {
-  query: Record<string, unknown>;
-}
-
 /**
- * Takes records that somebody pushes, as they come: one JSON object, a list of them, or one a line. Each is checked
- * against the source's table. What is accepted is in the source's journal; a request repeated under its key adds only
- * what is not.
+ * Appends records of a request: one JSON object, a list of them, or one a line. Each is checked against the source's
+ * table. An accepted record is in the source's journal; a request that is repeated under its key adds only the records
+ * that are missing there.
  */
-export async function pushRecords(
-  env: ApiEnv,
-  known: Known,
-  { id, request }: { id: string; request: PushRequest },
-): Promise<Response> {
-  const stub = stubOf(env, known, id);
-  const table = tableOf(known, { id, name: request.query.table });
+export async function pushRecords(call: ApiCall): Promise<Response> {
+  const { known, request } = call;
+  const { id, stub } = sourceOf(call);
+  const table = tableOf(known.sources.find(source => source.id === id)!.tables, request.query.table);
   const identity = identityOf(request.headers.get('idempotency-key'));
   const push = new Push({ table, identity, send: part => stub.push(part) });
   try {
     for await (const piece of piecesOf(request, HINT)) await push.add(piece);
     await push.flush();
   } catch (error) {
-    // Also where the client is gone: what is in stays in, and the same key adds the rest.
-    throw error instanceof ApiError ? push.told(error) : error;
+    // The accepted parts stay accepted, also when the client broke off: the same key adds the rest.
+    throw error instanceof ApiError ? push.withCounts(error) : error;
   }
   return answer({ source: id, table: table.name, idempotency_key: identity, ...push.result() });
 }
 
 type Send = (part: PushedPart) => Promise<Pushed>;
 
-/** One request under way: gathers rows to parts, and counts. */
+/** One request: gathers its rows into parts, sends them to the source's object, and counts. */
 class Push {
   readonly #table: Table;
   readonly #identity: string;
   readonly #send: Send;
-  readonly #reasons: Rejection[] = [];
+  readonly #rejections: Rejection[] = [];
   #rows: PushedPart['rows'] = [];
   #bytes = 0;
   #accepted = 0;
@@ -75,7 +69,7 @@ class Push {
     const read = readRecord(this.#table, bytes);
     if ('expected' in read) {
       this.#rejected += 1;
-      if (this.#reasons.length < LIMITS.pushRejectedMax) this.#reasons.push({ line, ...read });
+      if (this.#rejections.length < LIMITS.pushRejectedMax) this.#rejections.push({ line, ...read });
       return;
     }
     this.#rows.push({ line, row: read.row });
@@ -98,28 +92,28 @@ class Push {
   }
 
   result() {
-    const { accepted, repeated, rejected } = {
+    return {
       accepted: this.#accepted,
       repeated: this.#repeated,
       rejected: this.#rejected,
+      rejections: this.#rejections,
     };
-    return { accepted, repeated, rejected, rejections: this.#reasons };
   }
 
-  /** The error with what was taken before it. */
-  told({ code, message, hint }: ApiError): ApiError {
+  /** Adds to an error what was counted before it. */
+  withCounts({ code, message, hint }: ApiError): ApiError {
     const { accepted, repeated, rejected } = this.result();
     const counts = `${accepted} accepted, ${repeated} repeated, ${rejected} rejected before it`;
     return new ApiError(code, `${message} (${counts}; idempotency key ${this.#identity})`, hint);
   }
 }
 
-function tableOf(known: Known, { id, name }: { id: string; name: unknown }): Table {
-  const tables = known.sources.find(source => source.id === id)!.tables;
+/** The table that the query names; without a name, the only table of the source. */
+function tableOf(tables: readonly Table[], name: unknown): Table {
   const table = name === undefined ? tables[0] : tables.find(candidate => candidate.name === name);
   if (table && (name !== undefined || tables.length === 1)) return table;
   const names = tables.map(candidate => candidate.name).join(', ');
-  throw new ApiError('invalid_setting', `table: expected one of ${names}`, `Ask for ?table=<name>.`);
+  throw invalid(name, `one of ${names}`, { name: 'table', code: 'invalid_setting', hint: 'Use ?table=<name>.' });
 }
 
 function identityOf(given: string | null): string {
@@ -128,10 +122,10 @@ function identityOf(given: string | null): string {
   throw new ApiError('invalid_body', 'Idempotency-Key: expected printable ASCII, got something else', KEY_HINT);
 }
 
-type Read = { row: Row } | Omit<Rejection, 'line'>;
+type ReadRecord = { row: Row } | Omit<Rejection, 'line'>;
 
-/** The row of a record: columns it does not name are null. */
-function readRecord(table: Table, bytes: Uint8Array | null): Read {
+/** Turns a record into a row: a column that the record does not name is null. */
+function readRecord(table: Table, bytes: Uint8Array | null): ReadRecord {
   if (bytes === null) return { column: null, expected: `at most ${LIMITS.pushLineBytesMax} bytes`, actual: 'more' };
   const record = parse(bytes);
   if (typeof record === 'string') return { column: null, expected: 'a JSON object in UTF-8', actual: record };
@@ -139,7 +133,9 @@ function readRecord(table: Table, bytes: Uint8Array | null): Read {
   const unknown = Object.keys(record).find(name => !columns.some(column => column.name === name));
   if (unknown !== undefined)
     return { column: unknown.slice(0, 100), expected: `a column of ${table.name}`, actual: 'no such column' };
-  const row = Object.fromEntries(columns.map(({ name }) => [name, name === STAMPED ? null : (record[name] ?? null)]));
+  const row = Object.fromEntries(
+    columns.map(({ name }) => [name, name === SET_BY_APPEND ? null : (record[name] ?? null)]),
+  );
   const checked = table.validator.safeParse(row);
   if (checked.success) return bytes.length > LIMITS.rowBytesMax ? tooLarge(bytes) : { row: checked.data };
   const [name] = checked.error.issues[0]!.path;
@@ -147,11 +143,11 @@ function readRecord(table: Table, bytes: Uint8Array | null): Read {
   return { column: String(name ?? ''), expected: expectedOf(column), actual: kindOf(record[String(name)]) };
 }
 
-function tooLarge(bytes: Uint8Array): Read {
+function tooLarge(bytes: Uint8Array): ReadRecord {
   return { column: null, expected: `a row of at most ${LIMITS.rowBytesMax} bytes`, actual: `${bytes.length} bytes` };
 }
 
-/** The object a piece is, or what it is instead. */
+/** The JSON object of a piece; for anything else, words for what it is. */
 function parse(bytes: Uint8Array): Record<string, unknown> | string {
   let text: string;
   try {

@@ -1,9 +1,8 @@
 import { type IRequest, Router } from 'itty-router';
-import type { ControlAction, RangeAction } from '../contract/controls.ts';
 import { messageOf } from '../errors.ts';
 import { ApiError, errorAnswer, settingMessage } from './answer.ts';
 import { showAudit, startAudit } from './audit.ts';
-import type { ApiEnv, Known } from './env.ts';
+import type { ApiEnv, Handler, Known } from './env.ts';
 import { dismissFailed, listFailed, replayFailed, showFailed } from './failed.ts';
 import { showHealth } from './health.ts';
 import { showCatalog } from './iceberg.ts';
@@ -11,155 +10,93 @@ import { showMetrics } from './metrics.ts';
 import { controlRange, showRange, startRange } from './ranges.ts';
 import { pushRecords } from './records.ts';
 import { controlSource, listSources, showSource } from './sources.ts';
-import { askSql } from './sql.ts';
+import { querySql } from './sql.ts';
 import { listTables, showTable } from './tables.ts';
 import { requireToken, withoutSecrets } from './token.ts';
 import { addKeys, listKeys, removeKey, removeKeys, showKey } from './watched-keys.ts';
 
-type Handler = (request: IRequest, env: ApiEnv, known: Known) => Promise<Response>;
-
-type Route = readonly [method: 'GET' | 'POST' | 'DELETE', path: string, handler: Handler];
-
-/** Every route. Those that change something need the token; reading is open. */
-const ROUTES: readonly Route[] = [
-  ['GET', '/healthz', (_, env, known) => showHealth(env, known)],
-  ['GET', '/metrics', (_, env, known) => showMetrics(env, known)],
-  ['GET', '/v1/sources', (_, env, known) => listSources(env, known)],
-  ['GET', '/v1/sources/:id', (request, env, known) => showSource(env, known, param(request, 'id'))],
-  ['POST', '/v1/sources/:id/start', control('start')],
-  ['POST', '/v1/sources/:id/pause', control('pause')],
-  ['POST', '/v1/sources/:id/flush', control('flush')],
-  [
-    'POST',
-    '/v1/sources/:id/records',
-    withToken((request, env, known) => pushRecords(env, known, { id: param(request, 'id'), request })),
-  ],
-  [
-    'GET',
-    '/v1/sources/:id/keys',
-    (request, env, known) => listKeys(env, known, { id: param(request, 'id'), query: request.query }),
-  ],
-  [
-    'POST',
-    '/v1/sources/:id/keys',
-    withToken((request, env, known) => addKeys(env, known, { id: param(request, 'id'), request })),
-  ],
-  [
-    'DELETE',
-    '/v1/sources/:id/keys',
-    withToken((request, env, known) => removeKeys(env, known, { id: param(request, 'id'), request })),
-  ],
-  [
-    'GET',
-    '/v1/sources/:id/keys/:key',
-    (request, env, known) => showKey(env, known, { id: param(request, 'id'), name: param(request, 'key') }),
-  ],
-  [
-    'DELETE',
-    '/v1/sources/:id/keys/:key',
-    withToken((request, env, known) =>
-      removeKey(env, known, { id: param(request, 'id'), name: param(request, 'key') }),
-    ),
-  ],
-  ...rangeRoutes('backfill'),
-  ...rangeRoutes('rewind'),
-  ['GET', '/v1/sources/:id/audit', (request, env, known) => showAudit(env, known, param(request, 'id'))],
-  [
-    'POST',
-    '/v1/sources/:id/audit',
-    withToken(async (request, env, known) =>
-      startAudit(env, known, { id: param(request, 'id'), text: await request.text() }),
-    ),
-  ],
-  ['GET', '/v1/failed', (request, env, known) => listFailed(env, known, request.query)],
-  [
-    'POST',
-    '/v1/failed/replay',
-    withToken(async (request, env, known) => replayFailed(env, known, await request.text())),
-  ],
-  ['GET', '/v1/failed/:id', (request, env, known) => showFailed(env, known, param(request, 'id'))],
-  [
-    'POST',
-    '/v1/failed/:id/dismiss',
-    withToken(async (request, env, known) =>
-      dismissFailed(env, known, { id: param(request, 'id'), text: await request.text() }),
-    ),
-  ],
-  ['POST', '/v1/sql', withToken((request, env, known) => askSql(env, known, request))],
-  ['GET', '/v1/catalog', (_, env) => showCatalog(env)],
-  ['GET', '/v1/tables', (_, env, known) => listTables(env, known)],
-  [
-    'GET',
-    '/v1/tables/:table',
-    (request, env, known) => showTable(env, known, { name: param(request, 'table'), query: request.query }),
-  ],
+/** One route. `access` is `token` when a request needs ADMIN_TOKEN. */
+export type Route = readonly [
+  method: 'GET' | 'POST' | 'DELETE',
+  path: string,
+  access: 'open' | 'token',
+  does: string,
+  handler: Handler,
 ];
 
-/** The HTTP API: answers every request, with JSON but for the metrics, and never throws. */
+/** Every route of the API. Whatever changes something, or runs a query, needs the token; reading is open. */
+export const ROUTES: readonly Route[] = [
+  ['GET', '/healthz', 'open', 'Shows whether every enabled source is healthy.', showHealth],
+  ['GET', '/metrics', 'open', 'Shows all metrics in the text format of Prometheus.', showMetrics],
+  ['GET', '/v1/sources', 'open', 'Shows the status of every source.', listSources],
+  ['GET', '/v1/sources/:id', 'open', 'Shows the status of one source.', showSource],
+  ['POST', '/v1/sources/:id/start', 'token', 'Starts pulling.', controlSource('start')],
+  ['POST', '/v1/sources/:id/pause', 'token', 'Pauses pulling; flushes go on.', controlSource('pause')],
+  ['POST', '/v1/sources/:id/flush', 'token', 'Flushes all accepted rows now.', controlSource('flush')],
+  ['POST', '/v1/sources/:id/records', 'token', 'Appends rows that the client sends.', pushRecords],
+  ['GET', '/v1/sources/:id/keys', 'open', 'Lists watched keys.', listKeys],
+  ['POST', '/v1/sources/:id/keys', 'token', 'Adds watched keys.', addKeys],
+  ['DELETE', '/v1/sources/:id/keys', 'token', 'Removes watched keys.', removeKeys],
+  ['GET', '/v1/sources/:id/keys/:key', 'open', 'Shows one watched key.', showKey],
+  ['DELETE', '/v1/sources/:id/keys/:key', 'token', 'Removes one watched key.', removeKey],
+  ['GET', '/v1/sources/:id/backfill', 'open', 'Shows the last backfill.', showRange('backfill')],
+  ['POST', '/v1/sources/:id/backfill', 'token', 'Starts a backfill.', startRange('backfill')],
+  ['POST', '/v1/sources/:id/backfill/pause', 'token', 'Pauses the backfill.', controlRange('backfill', 'pause')],
+  ['POST', '/v1/sources/:id/backfill/resume', 'token', 'Resumes the backfill.', controlRange('backfill', 'resume')],
+  ['POST', '/v1/sources/:id/backfill/cancel', 'token', 'Cancels the backfill.', controlRange('backfill', 'cancel')],
+  ['GET', '/v1/sources/:id/rewind', 'open', 'Shows the last rewind.', showRange('rewind')],
+  ['POST', '/v1/sources/:id/rewind', 'token', 'Starts a rewind.', startRange('rewind')],
+  ['POST', '/v1/sources/:id/rewind/pause', 'token', 'Pauses the rewind.', controlRange('rewind', 'pause')],
+  ['POST', '/v1/sources/:id/rewind/resume', 'token', 'Resumes the rewind.', controlRange('rewind', 'resume')],
+  ['POST', '/v1/sources/:id/rewind/cancel', 'token', 'Cancels the rewind.', controlRange('rewind', 'cancel')],
+  ['GET', '/v1/sources/:id/audit', 'open', 'Shows the last sweep and the last self-check.', showAudit],
+  ['POST', '/v1/sources/:id/audit', 'token', 'Starts a sweep or a self-check.', startAudit],
+  ['GET', '/v1/failed', 'open', 'Lists failed changes.', listFailed],
+  ['POST', '/v1/failed/replay', 'token', 'Replays dead letters.', replayFailed],
+  ['GET', '/v1/failed/:id', 'open', 'Shows one failed change.', showFailed],
+  ['POST', '/v1/failed/:id/dismiss', 'token', 'Dismisses a dead letter.', dismissFailed],
+  ['POST', '/v1/sql', 'token', 'Answers one query that only reads.', querySql],
+  ['GET', '/v1/catalog', 'open', 'Shows how far each table is in the Iceberg catalog.', showCatalog],
+  ['GET', '/v1/tables', 'open', 'Shows the facts of every table.', listTables],
+  ['GET', '/v1/tables/:table', 'open', 'Shows one table with its columns and live files.', showTable],
+];
+
+/** Creates the HTTP API: it answers every request and never throws. */
 export function createApi(known: Known): { fetch(request: Request, env: ApiEnv): Promise<Response> } {
   const router = Router<IRequest, [ApiEnv], Response>({
     catch: (error: unknown, request, env) => errorAnswer(apiErrorOf(error, { request, env, known })),
   });
-  for (const [method, path, handler] of ROUTES) {
+  for (const [method, path, access, , handler] of ROUTES) {
     const add = { GET: router.get, POST: router.post, DELETE: router.delete }[method];
-    add(path, (request, env) => handler(request, env, known));
+    add(path, async (request, env) => {
+      // Check the token first, so that a client without it learns nothing about a source.
+      if (access === 'token') await requireToken(request, env);
+      return handler({ env, known, request, param: name => decoded(request.params[name]) });
+    });
   }
-  // Behind all routes: what comes this far has the path of one, and another method.
-  for (const path of new Set(ROUTES.map(route => route[1]))) router.all(path, () => refuseMethod(path));
+  // Add these after all routes: a request that matches here has the path of a route and another method.
+  for (const path of new Set(ROUTES.map(([, path]) => path))) router.all(path, () => refuseMethod(path));
   router.all('*', refusePath);
   return { fetch: (request, env) => router.fetch(request, env) };
 }
 
-function rangeRoutes(lane: 'backfill' | 'rewind'): Route[] {
-  const path = `/v1/sources/:id/${lane}`;
-  const act = (action: RangeAction): Route => [
-    'POST',
-    `${path}/${action}`,
-    withToken(async (request, env, known) =>
-      controlRange(env, known, { id: param(request, 'id'), lane, action, text: await request.text() }),
-    ),
-  ];
-  return [
-    ['GET', path, (request, env, known) => showRange(env, known, { id: param(request, 'id'), lane })],
-    [
-      'POST',
-      path,
-      withToken(async (request, env, known) =>
-        startRange(env, known, { id: param(request, 'id'), lane, text: await request.text() }),
-      ),
-    ],
-    ...(['pause', 'resume', 'cancel'] as const).map(act),
-  ];
-}
-
-function control(action: ControlAction): Handler {
-  return withToken((request, env, known) => controlSource(env, known, { id: param(request, 'id'), action, request }));
-}
-
-function withToken(handler: Handler): Handler {
-  return async (request, env, known) => {
-    await requireToken(request, env);
-    return handler(request, env, known);
-  };
-}
-
-/** A path's parameter, decoded; what cannot be decoded names nothing. */
-function param(request: IRequest, name: string): string {
+/** A parameter that cannot be decoded becomes empty, which names nothing. */
+function decoded(param = ''): string {
   try {
-    return decodeURIComponent(request.params[name] ?? '');
+    return decodeURIComponent(param);
   } catch {
     return '';
   }
 }
 
 function refuseMethod(path: string): never {
-  const allow = ROUTES.filter(route => route[1] === path).map(route => route[0]);
+  const allow = ROUTES.filter(route => route[1] === path).map(([method]) => method);
   const message = 'This path does not take this method.';
   throw new ApiError('method_not_allowed', message, `Use ${allow.join(', ')}.`, { allow: allow.join(', ') });
 }
 
 function refusePath(): never {
-  const paths = [...new Set(ROUTES.map(route => route[1]))];
+  const paths = [...new Set(ROUTES.map(([, path]) => path))];
   throw new ApiError('not_found', 'There is nothing at this path.', `Known paths: ${paths.join(', ')}.`);
 }
 
@@ -179,7 +116,7 @@ function apiErrorOf(
     status: 500,
     message: withoutSecrets(messageOf(error), env),
   });
-  // The log has the message; who asks may be anyone.
+  // Anyone may have sent the request, so only the log gets the message.
   return new ApiError(
     'internal',
     'The request could not be answered.',

@@ -4,9 +4,9 @@ import type { SourceStub } from '../contract/objects.ts';
 import { SettingError } from '../errors.ts';
 import { ApiError, answer } from './answer.ts';
 import { readBody } from './body.ts';
-import type { ApiEnv, Known } from './env.ts';
+import type { ApiCall, ApiEnv, Handler, Known } from './env.ts';
 
-/** Ids of the sources the setting SOURCES names. Throws `SettingError` when it names one that is not known. */
+/** Ids in the setting SOURCES. Throws `SettingError` when one is unknown. */
 export function enabledSources(env: ApiEnv, { sources }: Pick<Known, 'sources'>): string[] {
   const ids = [...new Set(readSettings({ ...env }).sources)];
   const unknown = ids.find(id => !sources.some(source => source.id === id));
@@ -14,56 +14,61 @@ export function enabledSources(env: ApiEnv, { sources }: Pick<Known, 'sources'>)
   throw new SettingError(`SOURCES: expected ids out of ${idsOf({ sources })}, got ${JSON.stringify(unknown)}`);
 }
 
-/** Status of every source. */
-export async function listSources(env: ApiEnv, known: Known): Promise<Response> {
+/** Shows the status of every source. */
+export async function listSources({ env, known }: ApiCall): Promise<Response> {
   return answer({ sources: await Promise.all(known.sources.map(({ id }) => env.SOURCES_NS.getByName(id).status())) });
 }
 
-/** Status of one source. */
-export async function showSource(env: ApiEnv, known: Known, id: string): Promise<Response> {
-  return answer(await stubOf(env, known, id).status());
+/** Shows the status of one source. */
+export async function showSource(call: ApiCall): Promise<Response> {
+  return answer(await sourceOf(call).stub.status());
 }
 
 /** Starts, pauses or flushes a source. */
-export async function controlSource(
-  env: ApiEnv,
-  known: Known,
-  { id, action, request }: { id: string; action: ControlAction; request: { text(): Promise<string> } },
-): Promise<Response> {
-  const stub = stubOf(env, known, id);
-  readBody(await request.text(), { fields: [], hint: 'Send no body; a control has no parameter.' });
-  if (action === 'start' && !enabledSources(env, known).includes(id)) {
-    throw new ApiError('conflict', `${id} is not enabled, so it stays paused.`, 'Name it in the setting SOURCES.');
-  }
-  return answer(await stub.control(action));
+export function controlSource(action: ControlAction): Handler {
+  return async call => {
+    const { id, stub } = sourceOf(call);
+    readBody(await call.request.text(), { fields: [], hint: 'Send no body; a control has no parameter.' });
+    if (action === 'start' && !enabledSources(call.env, call.known).includes(id)) {
+      throw new ApiError('conflict', `${id} is not enabled, so it stays paused.`, 'Name it in the setting SOURCES.');
+    }
+    return answer(await stub.control(action));
+  };
 }
 
-/** What a source's object answers within so many milliseconds. Throws what it throws, or that it is late. */
-export function askSource<T>(
+/** Calls the object of a source. Throws the object's error, or one that says it did not answer within `ms`. */
+export function callSource<T>(
   env: ApiEnv,
   { id, subject, ms }: { id: string; subject: string; ms: number },
-  ask: (stub: SourceStub) => Promise<T>,
+  call: (stub: SourceStub) => Promise<T>,
 ): Promise<T> {
   return within(
-    Promise.resolve().then(() => ask(env.SOURCES_NS.getByName(id))),
+    // In a callback, because making the stub may throw as well.
+    Promise.resolve().then(() => call(env.SOURCES_NS.getByName(id))),
     { subject, ms },
   );
 }
 
-/** An answer within so many milliseconds. Throws what it was answered with, or that it is late. */
-export async function within<T>(asked: Promise<T>, { subject, ms }: { subject: string; ms: number }): Promise<T> {
+/** Waits at most `ms` for a result. Throws its error, or one that says it is late. */
+export async function within<T>(result: Promise<T>, { subject, ms }: { subject: string; ms: number }): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new Error(`${subject}: expected an answer within ${ms} ms, got none`)), ms);
   });
   try {
-    return await Promise.race([asked, late]);
+    return await Promise.race([result, late]);
   } finally {
     clearTimeout(timer);
   }
 }
 
-/** The object of a source. Throws `not_found` for one that is not known. */
+/** The source that the path names in `:id`, and its object. Throws `not_found` for an unknown source. */
+export function sourceOf({ env, known, param }: ApiCall): { id: string; stub: SourceStub } {
+  const id = param('id');
+  return { id, stub: stubOf(env, known, id) };
+}
+
+/** The object of a source. Throws `not_found` for an unknown source. */
 export function stubOf(env: ApiEnv, known: Known, id: string): SourceStub {
   if (!known.sources.some(source => source.id === id)) {
     throw new ApiError('not_found', 'There is no source of this name.', `Known sources: ${idsOf(known)}.`);

@@ -2,7 +2,7 @@ import { isSecretSetting, readSettings } from '../config.ts';
 import { ApiError } from './answer.ts';
 import type { ApiEnv } from './env.ts';
 
-/** Lets through who has the token; throws `unauthorized` for all else. Without a token set nobody has it. */
+/** Throws `unauthorized` unless the request carries ADMIN_TOKEN. Without that setting it refuses every request. */
 export async function requireToken(request: { headers: Headers }, env: ApiEnv): Promise<void> {
   const { adminToken } = readSettings({ ...env });
   if (adminToken === null)
@@ -13,7 +13,7 @@ export async function requireToken(request: { headers: Headers }, env: ApiEnv): 
   }
 }
 
-/** A text for the log: what the environment holds as a secret is taken out. */
+/** Replaces every secret of the environment in a text for the log. */
 export function withoutSecrets(text: string, env: ApiEnv): string {
   const secrets = Object.entries(env).filter(([name]) => isSecretSetting(name));
   return secrets.reduce(
@@ -26,7 +26,7 @@ function unauthorized(hint: string): ApiError {
   return new ApiError('unauthorized', 'This request needs the admin token.', hint, { 'www-authenticate': 'Bearer' });
 }
 
-/** Compares digests over their whole length: how long it takes tells nothing of the token, its length included. */
+/** Compares digests over their whole length, so that the time it takes reveals nothing, not even the token's length. */
 async function isSame(given: string, expected: string): Promise<boolean> {
   const [a, b] = await Promise.all([digest(given), digest(expected)]);
   let difference = 0;

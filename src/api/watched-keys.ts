@@ -4,145 +4,123 @@ import type { WatchPart } from '../contract/watched-keys.ts';
 import type { Agenda } from '../sources/source.ts';
 import { ApiError, answer } from './answer.ts';
 import { piecesOf, type StreamedRequest } from './body.ts';
-import type { ApiEnv, Known } from './env.ts';
+import type { ApiCall } from './env.ts';
+import { wholeNumber } from './fields.ts';
 import type { Piece } from './json-stream.ts';
-import { stubOf } from './sources.ts';
+import { sourceOf } from './sources.ts';
 
 const HINT = 'Send a JSON list of names, or one name a line as content-type application/x-ndjson or text/plain.';
-const LIST_HINT = `Ask for ?after=<key>&limit=<number up to ${LIMITS.watchedListMax}>.`;
-/** A name is at most so many bytes in UTF-8, quotes and all: the longest domain has 253 letters. */
+const LIST_HINT = `Use ?after=<key>&limit=<number up to ${LIMITS.watchedListMax}>.`;
+const LIST_KEYS_DEFAULT = 100;
+/** Bytes of a name in UTF-8 with its quotes: the longest domain has 253 letters. */
 const NAME_BYTES_MAX = 2_000;
 
-/** A line that is no key, and why. */
+/** A line that is not a key. `text` is the line as it was sent, cut to 100 characters. */
 interface Rejection {
   line: number;
-  /** As it came, cut to 100 characters. */
   text: string;
   reason: string;
 }
 
-interface Target {
-  id: string;
-  stub: SourceStub;
-  rules: Pick<Agenda<unknown>, 'read'>;
-}
+type KeyRules = Pick<Agenda<unknown>, 'read'>;
 
 /**
- * Takes keys to be watched, as they come: a JSON list, or one a line. What is no key is rejected by name; the others
- * are due at once, and those that are watched already stay as they are.
+ * Adds watched keys: a JSON list of names, or one name a line. A name that is not a key is rejected with a reason. New
+ * keys are due at once; keys that are watched already do not change.
  */
-export async function addKeys(
-  env: ApiEnv,
-  known: Known,
-  { id, request }: { id: string; request: StreamedRequest },
-): Promise<Response> {
-  const target = targetOf(env, known, id);
+export async function addKeys(call: ApiCall): Promise<Response> {
+  const { id, stub, rules } = agendaOf(call);
   let atMs: number | null = null;
   let added = 0;
-  let watched = 0;
-  const reading = new Reading(target.rules, async keys => {
-    const came = await target.stub.watchKeys({ atMs, keys });
-    atMs = came.atMs;
-    added += came.added;
-    watched += came.known;
-    return came.repeated;
+  let known = 0;
+  const reader = new KeyReader(rules, async keys => {
+    const result = await stub.watchKeys({ atMs, keys });
+    atMs = result.atMs;
+    added += result.added;
+    known += result.known;
+    return result.repeated;
   });
-  await reading.readAll(request);
-  return answer({ source: id, added, known: watched, ...reading.rejected() });
+  await reader.readAll(call.request);
+  return answer({ source: id, added, known, ...reader.rejected() });
 }
 
-/** Takes keys off, as they come. */
-export async function removeKeys(
-  env: ApiEnv,
-  known: Known,
-  { id, request }: { id: string; request: StreamedRequest },
-): Promise<Response> {
-  const { stub, rules } = targetOf(env, known, id);
+/** Removes watched keys: a JSON list of names, or one name a line. */
+export async function removeKeys(call: ApiCall): Promise<Response> {
+  const { id, stub, rules } = agendaOf(call);
   let removed = 0;
   let unknown = 0;
-  const reading = new Reading(rules, async keys => {
+  const reader = new KeyReader(rules, async keys => {
     const count = await stub.unwatchKeys(keys.map(({ key }) => key));
     removed += count;
     unknown += keys.length - count;
     return [];
   });
-  await reading.readAll(request);
-  return answer({ source: id, removed, unknown, ...reading.rejected() });
+  await reader.readAll(call.request);
+  return answer({ source: id, removed, unknown, ...reader.rejected() });
 }
 
-/** Watched keys in order, each with its last visit and its next. */
-export async function listKeys(
-  env: ApiEnv,
-  known: Known,
-  { id, query }: { id: string; query: Record<string, unknown> },
-): Promise<Response> {
-  const { stub } = targetOf(env, known, id);
-  const text = String(query.limit ?? 100);
-  const limit = /^\d{1,4}$/.test(text) ? Number(text) : 0;
-  if (limit < 1 || limit > LIMITS.watchedListMax)
-    throw new ApiError(
-      'invalid_setting',
-      `limit: expected 1 to ${LIMITS.watchedListMax}, got ${text.slice(0, 100)}`,
-      LIST_HINT,
-    );
-  const keys = await stub.watchedKeys({ after: query.after === undefined ? null : String(query.after), limit });
+/** Lists watched keys in order, each with its last visit and its next. */
+export async function listKeys(call: ApiCall): Promise<Response> {
+  const { stub } = agendaOf(call);
+  const { after, limit: given = String(LIST_KEYS_DEFAULT) } = call.request.query;
+  const limit = wholeNumber(given, {
+    name: 'limit',
+    min: 1,
+    max: LIMITS.watchedListMax,
+    code: 'invalid_setting',
+    hint: LIST_HINT,
+  });
+  const keys = await stub.watchedKeys({ after: after === undefined ? null : String(after), limit });
   return answer({ keys, next: keys.length === limit ? keys.at(-1)!.key : null });
 }
 
-/** One watched key, in whatever form its name is given. */
-export async function showKey(
-  env: ApiEnv,
-  known: Known,
-  { id, name }: { id: string; name: string },
-): Promise<Response> {
-  const { stub, rules } = targetOf(env, known, id);
-  const read = rules.read(name);
+/** Shows one watched key. The path may name it in any form that the source reads. */
+export async function showKey(call: ApiCall): Promise<Response> {
+  const { id, stub, rules } = agendaOf(call);
+  const read = rules.read(call.param('key'));
   const watched = 'key' in read ? await stub.watchedKey(read.key) : null;
   if (watched === null) throw notWatched(id);
   return answer(watched);
 }
 
-/** Takes one key off. */
-export async function removeKey(
-  env: ApiEnv,
-  known: Known,
-  { id, name }: { id: string; name: string },
-): Promise<Response> {
-  const { stub, rules } = targetOf(env, known, id);
-  const read = rules.read(name);
+/** Removes one watched key. */
+export async function removeKey(call: ApiCall): Promise<Response> {
+  const { id, stub, rules } = agendaOf(call);
+  const read = rules.read(call.param('key'));
   const removed = 'key' in read ? await stub.unwatchKeys([read.key]) : 0;
   if (removed === 0) throw notWatched(id);
   return answer({ source: id, removed });
 }
 
-function targetOf(env: ApiEnv, known: Known, id: string): Target {
-  const stub = stubOf(env, known, id);
-  const rules = known.sources.find(source => source.id === id)?.agenda;
-  const hint = 'Keys are watched for sources whose upstream tells nothing of changes.';
-  if (!rules) throw new ApiError('conflict', `${id} follows a feed: it has no keys to watch.`, hint);
-  return { id, stub, rules };
+/** A source with an agenda: its object, and how it reads keys. Throws `conflict` for a source with a feed. */
+function agendaOf(call: ApiCall): { id: string; stub: SourceStub; rules: KeyRules } {
+  const { id, stub } = sourceOf(call);
+  const rules = call.known.sources.find(source => source.id === id)?.agenda;
+  if (rules) return { id, stub, rules };
+  const hint = 'Keys are watched only for sources whose upstream has no feed of changes.';
+  throw new ApiError('conflict', `${id} follows a feed: it has no keys to watch.`, hint);
 }
 
 function notWatched(id: string): ApiError {
-  return new ApiError('not_found', 'There is no such key.', `GET /v1/sources/${id}/keys lists those that are watched.`);
+  return new ApiError('not_found', 'This key is not watched.', `GET /v1/sources/${id}/keys lists the watched keys.`);
 }
 
-/** JSON that is no name: `7` and `null` are no JSON text, and no domain either. */
+/** JSON that is not a name: `7` and `null` are neither JSON texts nor domains. */
 const OTHER_JSON = /^\s*(null|true|false|-?\d+(\.\d+)?(e[+-]?\d+)?)\s*$/i;
 
-/** One request's lines: read, checked, and sent in parts; the rejected ones counted by reason and told one by one. */
-class Reading {
-  readonly #rules: Target['rules'];
-  /** Gives the lines whose key an earlier part had. */
+/** Reads and checks the lines of one request, sends their keys in parts, counts rejected lines by reason and lists them. */
+class KeyReader {
+  readonly #rules: KeyRules;
+  /** Resolves with the lines whose key was in an earlier part. */
   readonly #send: (keys: WatchPart['keys']) => Promise<number[]>;
   readonly #rejections: Rejection[] = [];
   readonly #reasons: Record<string, number> = {};
   #part: WatchPart['keys'] = [];
-  /** The lines of the part as they came. */
+  /** The text of each line of the part. */
   readonly #texts = new Map<number, string>();
   #lines = 0;
 
-  constructor(rules: Target['rules'], send: (keys: WatchPart['keys']) => Promise<number[]>) {
+  constructor(rules: KeyRules, send: (keys: WatchPart['keys']) => Promise<number[]>) {
     this.#rules = rules;
     this.#send = send;
   }
@@ -154,7 +132,7 @@ class Reading {
 
   rejected() {
     const count = Object.values(this.#reasons).reduce((sum, lines) => sum + lines, 0);
-    // What is repeated is known only when its part has been sent.
+    // Sort, because a repeated line is found only when its part has been sent.
     const rejections = this.#rejections.toSorted((a, b) => a.line - b.line);
     return { rejected: count, rejected_by_reason: this.#reasons, rejections };
   }
@@ -187,7 +165,7 @@ class Reading {
   }
 }
 
-/** The name of one piece: JSON text, or the piece itself where it is no JSON; null where it is something else. */
+/** The name in one piece: a JSON text, or the piece itself when it is not JSON. Null for other JSON, and for other bytes than UTF-8. */
 function nameOf(bytes: Uint8Array): string | null {
   try {
     const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: false }).decode(bytes);

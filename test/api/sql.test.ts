@@ -165,10 +165,10 @@ describe('a failure of the service is passed on with a hint', () => {
       /GET \/v1\/tables\/<table>/,
     ],
     [400, 40003, "table 'tributary.domain' not found", 'invalid_query', /first commit/],
-    [400, 40004, 'unsupported feature: OFFSET clause', 'invalid_query', /where they differ/],
-    [403, 10000, 'Authentication error', 'upstream_failed', /R2_SQL_TOKEN wants the permissions/],
-    [400, 80001, 'internal', 'upstream_failed', /Ask again/],
-    [500, 80002, 'internal', 'upstream_failed', /Ask again/],
+    [400, 40004, 'unsupported feature: OFFSET clause', 'invalid_query', /where the dialects differ/],
+    [403, 10000, 'Authentication error', 'upstream_failed', /R2_SQL_TOKEN needs the permissions/],
+    [400, 80001, 'internal', 'upstream_failed', /Try again/],
+    [500, 80002, 'internal', 'upstream_failed', /Try again/],
   ])('%i %i %s', async (status, code, message, expected, hint) => {
     service.answer = { status, body: serviceFailure(code, message) };
     const { error } = await ask('SELECT nam FROM domain');
