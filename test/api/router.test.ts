@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { fakeApi, statusOf, TOKEN } from './fake-sources.ts';
+import { ROUTES } from '../../src/api/router.ts';
+import { CATALOG_SETTINGS, fakeApi, statusOf, TOKEN } from './fake-sources.ts';
 
 const error = (code: string) => ({ error: { code, message: expect.any(String), hint: expect.any(String) } });
 
@@ -167,6 +168,16 @@ describe('health', () => {
     const { code, message } = await errorOf(response);
     expect(code).toBe('invalid_setting');
     expect(message).toBe('SOURCES: expected ids out of npm, pypi, got "crates"');
+  });
+});
+
+describe('the table of routes', () => {
+  it.each(ROUTES)('%s %s is %s', async (method, path, access) => {
+    const api = fakeApi(CATALOG_SETTINGS);
+    const url = path.replace(':id', 'npm').replace(':key', 'a').replace(':table', 'npm_package');
+    const { status } = await api.fetch(method, url);
+    expect(status === 401).toBe(access === 'token');
+    expect(api.calls).toEqual([]);
   });
 });
 
