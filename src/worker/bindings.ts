@@ -10,20 +10,23 @@ import type { SqlPort, SqlValue } from '../ports/sql.ts';
 import { guardSql } from '../ports/sql-guard.ts';
 import type { KeysMessage } from '../queues/discovered-keys.ts';
 
-/** The clock of an object, so far ahead of the machine's. */
+/** The clock of an object: the machine's clock plus `aheadMs`. */
 export const clockPort = (aheadMs: number): ClockPort => ({
   now: () => Date.now() + aheadMs,
   within(work, ms, subject) {
     let timer: ReturnType<typeof setTimeout>;
     const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new StepError('deadline', `${subject}: expected an end within ${ms} ms`)), ms);
+      timer = setTimeout(
+        () => reject(new StepError('deadline', `${subject}: expected a result within ${ms} ms, got none`)),
+        ms,
+      );
     });
     return Promise.race([work, late]).finally(() => clearTimeout(timer));
   },
   turn: () => scheduler.wait(0),
 });
 
-/** An object's alarm. Alarms go by the machine's clock. */
+/** An object's alarm. Alarms follow the machine's clock, so `aheadMs` is added to their times and subtracted again. */
 export function wakePort(storage: DurableObjectStorage, aheadMs: number): WakePort {
   return {
     async get() {
@@ -34,7 +37,7 @@ export function wakePort(storage: DurableObjectStorage, aheadMs: number): WakePo
   };
 }
 
-/** What is used of `DurableObjectStorage`. */
+/** The part of `DurableObjectStorage` that the SQL port uses. */
 export interface ObjectStorage {
   sql: { exec(statement: string, ...params: SqlValue[]): { toArray(): Record<string, unknown>[] } };
   transactionSync<T>(work: () => T): T;
@@ -52,7 +55,7 @@ export const ENCODE: EncodePort = {
   open: openDataFile,
   footer: readFooter,
   reader: openRows,
-  // Not zstd: the runtime fails to decompress what is a multiple of 40 KiB (seen with workerd 1.20261102).
+  // Not zstd, because the runtime cannot decompress texts of a multiple of 40 KiB (seen with workerd 1.20261102).
   pack: text => deflateRawSync(text, { level: 1 }),
   unpack: bytes => inflateRawSync(bytes).toString(),
 };
@@ -65,7 +68,7 @@ export function d1Port(db: D1Database): D1Port {
         const answers = await db.batch<Record<string, SqlValue>>(bound);
         return answers.map(answer => answer.results);
       } catch (error) {
-        throw new StepError('database-failed', `database batch: ${messageOf(error)}`);
+        throw new StepError('database-failed', `database batch: expected an answer, got ${messageOf(error)}`);
       }
     },
   };
@@ -77,7 +80,7 @@ export function ticketPort(queue: Queue, source: string): TicketPort {
       try {
         await queue.sendBatch(tickets.map(ticket => ({ body: { source, ...ticket } })));
       } catch (error) {
-        throw new StepError('queue-failed', `queue send: ${messageOf(error)}`);
+        throw new StepError('queue-failed', `queue send: expected an answer, got ${messageOf(error)}`);
       }
     },
   };
@@ -89,7 +92,7 @@ export function feedPort(queue: Queue, source: string): FeedPort {
       try {
         await queue.send({ source, target, keys } satisfies KeysMessage);
       } catch (error) {
-        throw new StepError('queue-failed', `queue send: ${messageOf(error)}`);
+        throw new StepError('queue-failed', `queue send: expected an answer, got ${messageOf(error)}`);
       }
     },
   };

@@ -13,9 +13,9 @@ import { SOURCES } from '../sources/registry.ts';
 import { clockPort, objectSql, wakePort } from './bindings.ts';
 import { bucketPort } from './r2.ts';
 
-/** The Iceberg catalog: binds the committer to the platform. Its alarm does all the work. */
+/** The Durable Object of the Iceberg catalog: binds the committer to the platform. Its alarm does all the work. */
 export class CatalogObject extends DurableObject<Env> implements CatalogStub {
-  /** Null where the settings name no catalog. */
+  /** Null when the settings name no catalog. */
   readonly #committer: Committer | null;
 
   constructor(ctx: DurableObjectState, env: Env) {
@@ -37,7 +37,7 @@ export class CatalogObject extends DurableObject<Env> implements CatalogStub {
     this.#committer = catalog && new Committer({ ports, tables, settings: catalog });
   }
 
-  /** An alarm that was set before the settings were taken away does nothing, and sets no other. */
+  /** Without a catalog in the settings, an alarm that was set before does nothing and sets no next one. */
   override async alarm(): Promise<void> {
     await this.#committer?.wake();
   }
@@ -57,7 +57,7 @@ function filesPort(sources: Env['SOURCES_NS']): CommitterPorts['files'] {
       try {
         return await sources.getByName(source).liveFiles(table, after, limit);
       } catch (error) {
-        throw new StepError('source-failed', `files of ${source}: ${messageOf(error)}`);
+        throw new StepError('source-failed', `files of ${source}: expected an answer, got ${messageOf(error)}`);
       }
     },
   };

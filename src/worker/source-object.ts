@@ -39,16 +39,16 @@ import { loadPort } from './loader.ts';
 import { bucketPort } from './r2.ts';
 import { streamPort } from './streams.ts';
 
-/** One source: binds the engine to the platform. Its alarm does all the work. */
+/** The Durable Object of one source: binds the engine to the platform. Its alarm does all the work. */
 export class SourceObject extends DurableObject<Env> {
   readonly #engine: Engine;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
     const sql = objectSql(ctx.storage);
-    // An alarm does not always tell the name; the journal does.
+    // An alarm may wake the object without its name; then read it from the journal.
     const id = ctx.id.name ?? journalSource(sql);
-    if (!id) throw new Error('source object: expected to be addressed by the name of a source');
+    if (!id) throw new Error('source object: expected the name of a source, got none');
     const vars = env as unknown as Record<string, unknown>;
     const settings = readSettings(vars);
     const known = sourceNamed(id);

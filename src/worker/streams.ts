@@ -3,17 +3,16 @@ import type { Table } from '../../schemas/table.ts';
 import { type ErrorKind, SettingError, StepError } from '../errors.ts';
 import type { StreamPort } from '../ports/platform.ts';
 
-/** A stream as the worker is bound to it: ends when the stream has the records, throws when it has not. */
+/** The worker's binding of a stream: `send` resolves when the stream has the records, and rejects when it does not. */
 export interface StreamBinding {
   send(records: StreamRecord[]): Promise<unknown>;
 }
 
-/** Answers that say it is the records: they would be the same next time. */
+/** Statuses that blame the records: sending them again would fail again. */
 const REFUSED = new Set([400, 413, 415, 422]);
 
 /**
- * Binds the streams that the setting STREAMS names. Throws `SettingError` for a table that is not known, and a binding
- * that is not there.
+ * Binds the streams that the setting STREAMS names. Throws `SettingError` for an unknown table or an absent binding.
  */
 export function streamPort({
   streams,
@@ -45,11 +44,11 @@ export function streamPort({
 }
 
 /**
- * What a stream's error means. Which errors its binding throws is not documented: a status and the seconds to wait are
- * read where it has them. Its text is not told, as it may hold values of a row.
+ * Classifies an error of a stream's binding. Cloudflare does not document these errors, so `status` and `retryAfter`
+ * (seconds) are read only when they are there. The message is left out, because it may hold values of a row.
  */
 function streamError(binding: string, error: unknown): StepError {
-  const { name = 'something thrown', status, retryAfter } = (error ?? {}) as Record<string, unknown>;
+  const { name = 'a thrown value', status, retryAfter } = (error ?? {}) as Record<string, unknown>;
   const isRefused = REFUSED.has(Number(status)) || name === 'DataCloneError' || name === 'TypeError';
   const kind: ErrorKind = isRefused ? 'stream-refused' : 'stream-failed';
   const waitMs = Number(retryAfter ?? Number.NaN) * 1000;
