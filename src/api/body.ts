@@ -66,7 +66,7 @@ export interface StreamedRequest {
   body: ReadableStream<Uint8Array> | null;
 }
 
-/** Cuts a body by its content type into the elements of a JSON list, or into lines. Throws `invalid_body`, `too_large`. */
+/** Cuts a body into the elements of a JSON list or into lines, by its content type. Throws `invalid_body`, `too_large`. */
 export function piecesOf({ headers, body }: StreamedRequest, hint: string): AsyncIterable<Piece> {
   if (body === null) throw new ApiError('invalid_body', 'body: expected one, got none', hint);
   const type = (headers.get('content-type') ?? '').split(';')[0]!.trim().toLowerCase();

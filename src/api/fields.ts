@@ -20,7 +20,10 @@ export function invalid(
 }
 
 /** Reads decimal digits as a number. Throws for any other text, for a repeated parameter, and outside the bounds. */
-export function wholeNumber(given: unknown, { min, max, ...field }: FieldErrorOptions & { min: number; max: number }) {
+export function wholeNumber(
+  given: unknown,
+  { min, max, ...field }: FieldErrorOptions & { min: number; max: number },
+): number {
   const value = typeof given === 'string' && /^\d{1,16}$/.test(given) ? Number(given) : Number.NaN;
   if (value >= min && value <= max) return value;
   throw invalid(given, `a whole number from ${min} to ${max}`, field);

@@ -1,6 +1,6 @@
 import { LIMITS } from '../config.ts';
 
-/** One value of a body: its line (of a list: its position), counted from 1. `bytes` is null when it is over the limit. */
+/** One value of a body. `line` (in a list, the position) counts from 1; `bytes` is null when it is over the limit. */
 export interface Piece {
   line: number;
   bytes: Uint8Array | null;
@@ -28,7 +28,7 @@ export async function* linesOf(chunks: AsyncIterable<Uint8Array>): AsyncGenerato
   if (bytes === null || !isBlank(bytes)) yield { line, bytes };
 }
 
-/** Cuts a JSON list into its elements; any other body is one piece. The caller parses the pieces and finds what is not JSON. */
+/** Cuts a JSON list into its elements; any other body is one piece. Only the caller parses the pieces. */
 export async function* elementsOf(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Piece> {
   const pending = new PendingBytes();
   const scanner = new ListScanner();
@@ -61,7 +61,7 @@ class ListScanner {
   #isText = false;
   #isEscaped = false;
 
-  /** Null within an element; otherwise what this byte is: the list's first or last bracket, or a comma after an element. */
+  /** Says whether this byte begins the list, ends an element (its comma) or ends the list; null for all other bytes. */
   next(byte: number): 'begin' | 'element' | 'end' | null {
     if (this.#isText) {
       if (this.#isEscaped) this.#isEscaped = false;

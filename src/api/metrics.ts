@@ -12,7 +12,7 @@ const METRICS_MS_MAX = 5_000;
 
 const CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 
-/** Answers with every metric family in the text format of Prometheus. A source that does not answer is reported down. */
+/** Shows every metric family in the text format of Prometheus. A source that does not answer is reported down. */
 export async function showMetrics({ env, known }: ApiCall): Promise<Response> {
   const sources = await Promise.all(
     known.sources.map(async ({ id }) => ({ id, metrics: await metricsOf(env, known, id) })),

@@ -105,10 +105,10 @@ function notWatched(id: string): ApiError {
   return new ApiError('not_found', 'This key is not watched.', `GET /v1/sources/${id}/keys lists the watched keys.`);
 }
 
-/** JSON that is not a name: `7` and `null` are neither JSON texts nor domains. */
+/** JSON that is not a name: `7` and `null` are neither JSON strings nor domains. */
 const OTHER_JSON = /^\s*(null|true|false|-?\d+(\.\d+)?(e[+-]?\d+)?)\s*$/i;
 
-/** Reads and checks the lines of one request, sends their keys in parts, counts rejected lines by reason and lists them. */
+/** Reads and checks the lines of one request, sends their keys in parts, and counts rejected lines by reason. */
 class KeyReader {
   readonly #rules: KeyRules;
   /** Resolves with the lines whose key was in an earlier part. */
@@ -165,7 +165,7 @@ class KeyReader {
   }
 }
 
-/** The name in one piece: a JSON text, or the piece itself when it is not JSON. Null for other JSON, and for other bytes than UTF-8. */
+/** The name in a piece: a JSON string, or the piece itself when it is not JSON. Null for other JSON and invalid UTF-8. */
 function nameOf(bytes: Uint8Array): string | null {
   try {
     const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: false }).decode(bytes);

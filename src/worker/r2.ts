@@ -137,7 +137,7 @@ async function bucketCall<T>(operation: string, call: () => Promise<T>): Promise
   }
 }
 
-/** R2's own messages are fixed texts with a code, as `put: … (10001)`. Any other text is left out: it could hold a key or a value. */
+/** Keeps R2's own messages, which are fixed texts with a code: `put: … (10001)`. Others could hold a key or a value. */
 function fixedText(error: unknown): string {
   if (!(error instanceof Error)) return 'a thrown value that is not an Error';
   return /^\w+: [^\n]{1,200} \(\d+\)$/.test(error.message) ? error.message : error.name;
