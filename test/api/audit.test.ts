@@ -6,7 +6,7 @@ async function post(path: string, body: unknown, { token = TOKEN, api = fakeApi(
 }
 
 describe('an audit', () => {
-  it('is shown to all', async () => {
+  it('is shown without the token', async () => {
     const response = await fakeApi().fetch('GET', '/v1/sources/npm/audit');
     expect(response.status).toBe(200);
     expect(await response.json()).toEqual({ source: 'npm', running: null, last: null, self_check: null });
@@ -28,7 +28,7 @@ describe('an audit', () => {
     expect(api.calls).toEqual([call]);
   });
 
-  it('of an upstream that lists nothing is a conflict', async () => {
+  it('of an upstream that does not list its keys is a conflict', async () => {
     const response = await post('/v1/sources/pypi/audit', {});
     expect(response.status).toBe(409);
     expect(await response.json()).toMatchObject({
@@ -54,7 +54,7 @@ describe('an audit', () => {
     [{ self_check: 'true' }, 'self_check'],
     [{ self_check: null }, 'self_check'],
     [{ self_check: true, sample: 0.5 }, 'sample'],
-  ])('is refused to %j, and has no effect', async (body, subject) => {
+  ])('with the body %j is refused, and has no effect', async (body, subject) => {
     const api = fakeApi();
     const response = await post('/v1/sources/npm/audit', body, { api });
     expect(response.status).toBe(400);
@@ -68,7 +68,7 @@ describe('an audit', () => {
     expect(api.calls).toEqual([]);
   });
 
-  it('of no source is not found', async () => {
+  it('of an unknown source is not found', async () => {
     expect((await fakeApi().fetch('GET', '/v1/sources/gopher/audit')).status).toBe(404);
     expect((await post('/v1/sources/gopher/audit', {})).status).toBe(404);
   });

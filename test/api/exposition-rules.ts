@@ -15,8 +15,8 @@ interface Sample {
 }
 
 /**
- * Holds a text to the rules of the exposition format, version 0.0.4, and to the conventions on names. The families by
- * name, with their samples in order. https://prometheus.io/docs/instrumenting/exposition_formats/
+ * Checks a text against the rules of the exposition format, version 0.0.4, and the conventions on names. Gives the
+ * families by name, with their samples in order. https://prometheus.io/docs/instrumenting/exposition_formats/
  */
 export function expectRules(text: string): Record<string, { type: string; samples: Sample[] }> {
   expect(text.endsWith('\n')).toBe(true);
@@ -24,18 +24,18 @@ export function expectRules(text: string): Record<string, { type: string; sample
   const families: Record<string, { type: string; samples: Sample[] }> = {};
   let last = '';
   for (const [index, line] of lines.entries()) {
-    const [, helped] = HELP.exec(line) ?? [];
-    if (helped !== undefined) {
-      // Once a family, its type right behind, and its samples behind that.
-      expect(families, line).not.toHaveProperty(helped);
+    const [, helpName] = HELP.exec(line) ?? [];
+    if (helpName !== undefined) {
+      // Each family has one HELP line, then its TYPE line, then its samples.
+      expect(families, line).not.toHaveProperty(helpName);
       expect(lines[index + 1], line).toMatch(TYPE);
       continue;
     }
-    const [, typed, type] = TYPE.exec(line) ?? [];
-    if (typed !== undefined) {
-      expect(lines[index - 1], line).toMatch(new RegExp(`^# HELP ${typed} `));
-      families[typed] = { type: type!, samples: [] };
-      last = typed;
+    const [, typeName, type] = TYPE.exec(line) ?? [];
+    if (typeName !== undefined) {
+      expect(lines[index - 1], line).toMatch(new RegExp(`^# HELP ${typeName} `));
+      families[typeName] = { type: type!, samples: [] };
+      last = typeName;
       continue;
     }
     expect(line).toMatch(SAMPLE);
@@ -63,7 +63,7 @@ function expectFamily(name: string, { type, samples }: { type: string; samples: 
   if (type === 'histogram') expectHistograms(name, samples);
 }
 
-/** Buckets rise in bound and in count, up to one of all bounds that holds as many as `_count` says. */
+/** Bounds and counts of buckets rise; the last bucket has the bound `+Inf`, and its count is that of `_count`. */
 function expectHistograms(name: string, samples: Sample[]): void {
   const bySeries = Map.groupBy(samples, ({ labels: { le: _, ...labels } }) => JSON.stringify(labels));
   for (const [series, own] of bySeries) {

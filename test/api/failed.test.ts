@@ -10,14 +10,14 @@ async function post(path: string, body: unknown, api = fakeApi()): Promise<Respo
 }
 
 describe('failed changes', () => {
-  it('are listed over all sources, in order', async () => {
+  it('are listed for all sources, in order', async () => {
     const response = await fakeApi().fetch('GET', '/v1/failed');
     expect(response.status).toBe(200);
     const expected = ['npm', 'pypi'].flatMap(source => [3, 5, 8].map(number => failedOf(source, number)));
     expect(await json(response)).toEqual({ failed: expected, next: null });
   });
 
-  it('are listed page by page, each page after the last id of the one before', async () => {
+  it('are listed in pages, each after the last id of the page before', async () => {
     const api = fakeApi();
     const ids: string[] = [];
     let next: string | null = '';
@@ -52,7 +52,7 @@ describe('failed changes', () => {
     ['/v1/failed/npm-4', 404, 'not_found'],
     ['/v1/failed/npm', 404, 'not_found'],
     ['/v1/failed/npm-1e3', 404, 'not_found'],
-  ])('are refused to %s', async (path, status, code) => {
+  ])('at %s are refused', async (path, status, code) => {
     const response = await fakeApi().fetch('GET', path);
     expect(response.status).toBe(status);
     expect(await json(response)).toMatchObject({
@@ -62,7 +62,7 @@ describe('failed changes', () => {
 });
 
 describe('a replay', () => {
-  it('of ids asks each source for its own', async () => {
+  it('of ids calls each source with its own changes', async () => {
     const api = fakeApi();
     const response = await post('/v1/failed/replay', { ids: ['npm-3', 'pypi-5', 'npm-5', 'npm-3'] }, api);
     const replayed = { changes: 2, by_reason: { 'http-404': 2 } };
@@ -74,7 +74,7 @@ describe('a replay', () => {
     ]);
   });
 
-  it('of a filter asks the sources it names, and a dry run says so', async () => {
+  it('of a filter calls the sources that the filter names, and a dry run says so', async () => {
     const api = fakeApi();
     const filter = { source: 'pypi', reason: 'http-404', older_than: 60 };
     const response = await post('/v1/failed/replay', { filter, dry_run: true }, api);
@@ -114,7 +114,7 @@ describe('a replay', () => {
 });
 
 describe('a dismissal', () => {
-  it('ends a dead change with a reason, and says when it was ended before', async () => {
+  it('needs a reason, and says whether the change was dismissed before', async () => {
     const api = fakeApi();
     const first = await post('/v1/failed/npm-3/dismiss', { reason: 'unpublished' }, api);
     expect(await json(first)).toEqual({ id: 'npm-3', action: 'dismiss', changed: true });

@@ -10,7 +10,7 @@ import type { LogFields } from '../../src/log.ts';
 
 export const TOKEN = 'correct horse';
 
-/** What a test asks the API with: objects that answer as they are told, and what was logged and called. */
+/** The API over fake objects, whose methods a test may replace; `logged` and `calls` record what the API did. */
 export interface FakeApi {
   fetch(method: string, path: string, options?: { token?: string; body?: string }): Promise<Response>;
   env: ApiEnv & Record<string, unknown>;
@@ -47,13 +47,13 @@ export function fakeApi(settings: Record<string, unknown> = {}): FakeApi {
     SOURCES_NS: {
       getByName(id: string) {
         const stub = stubs[id];
-        if (stub === undefined) throw new Error(`no object ${id}`);
+        if (stub === undefined) throw new Error(`object: expected a known source, got ${id}`);
         return stub;
       },
     },
     CATALOG_NS: {
       getByName(name: string) {
-        if (name !== 'catalog') throw new Error(`no object ${name}`);
+        if (name !== 'catalog') throw new Error(`object: expected catalog, got ${name}`);
         return catalog;
       },
     },
@@ -86,7 +86,7 @@ export const CATALOG_SETTINGS = {
   CATALOG_TOKEN: 'a-secret-token',
 };
 
-/** The status of a catalog with one table of 64 committed rows, and two files to come. */
+/** The status of a catalog with one table: 64 committed rows, and two files waiting. */
 export function catalogStatus(): IcebergStatus {
   const error = { kind: null, reason: null, hint: null, retry: null, at: null };
   const commit = { at: '2026-11-10T12:00:00.000Z', snapshot: '3051729675574597004', files: 4, rows: 64 };
@@ -100,7 +100,7 @@ export function catalogStatus(): IcebergStatus {
   return { enabled: true, tables: [{ ...table, last_commit: commit, last_error: error }], next_wake_at: null };
 }
 
-/** The status of a source that has just been made. */
+/** The status of a source that was never started. */
 export function statusOf(source: string): SourceStatus {
   return {
     source,
@@ -136,7 +136,7 @@ export function statusOf(source: string): SourceStatus {
   };
 }
 
-/** The metrics of a source that has accepted seven changes; what is not known of it is null. */
+/** The metrics of a source that has accepted seven changes; unknown values are null. */
 export function metricsOf(source: string): SourceMetrics {
   return {
     source,
@@ -301,7 +301,7 @@ function tableOf(name: string): Table {
       { name: 'name', type: 'utf8', required: true, description: 'Its name.', fieldId: 1 },
       { name: '_lsn', type: 'int64', required: true, description: 'Its number.', fieldId: 2 },
     ],
-    // No row passes through the API.
+    // No test of this API checks a row.
     validator: undefined as unknown as Table['validator'],
   };
 }

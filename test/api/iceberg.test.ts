@@ -3,9 +3,9 @@ import { watchCatalog } from '../../src/api/iceberg.ts';
 import { parse, sampleOf } from './exposition.ts';
 import { CATALOG_SETTINGS, catalogStatus, fakeApi } from './fake-sources.ts';
 
-it('without its settings is not enabled, and its object is left alone', async () => {
+it('the catalog is not enabled without its settings, and its object is not called', async () => {
   const api = fakeApi();
-  api.catalog.status = () => expect.fail('expected nobody to ask');
+  api.catalog.status = () => expect.fail('expected no call of the catalog object');
   const response = await api.fetch('GET', '/v1/catalog');
   expect(await response.json()).toEqual({ enabled: false, tables: [], next_wake_at: null });
   await watchCatalog(api.env, api.known);
@@ -13,7 +13,7 @@ it('without its settings is not enabled, and its object is left alone', async ()
   expect(await (await api.fetch('GET', '/metrics')).text()).not.toContain('tributary_catalog');
 });
 
-it('tells its status to all, and its metrics', async () => {
+it('the catalog shows its status and its metrics without the token', async () => {
   const api = fakeApi(CATALOG_SETTINGS);
   expect(await (await api.fetch('GET', '/v1/catalog')).json()).toEqual(catalogStatus());
   const families = await parse(await (await api.fetch('GET', '/metrics')).text());
@@ -24,7 +24,7 @@ it('tells its status to all, and its metrics', async () => {
   expect(api.calls).toEqual(['catalog.watch']);
 });
 
-it('that does not answer takes nothing from the metrics, and tells no token', async () => {
+it('a catalog that does not answer does not fail the metrics, and the log holds no token', async () => {
   const api = fakeApi(CATALOG_SETTINGS);
   api.catalog.status = async () => {
     throw new Error(`no object for ${CATALOG_SETTINGS.CATALOG_TOKEN}`);

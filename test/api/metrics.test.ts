@@ -10,14 +10,14 @@ async function textOf(api: FakeApi): Promise<string> {
 }
 
 describe('the metrics', () => {
-  it('are text of the format’s version, never cached, and open to all', async () => {
+  it('are text of the format’s version, never cached, and need no token', async () => {
     const response = await fakeApi().fetch('GET', '/metrics');
     expect(response.status).toBe(200);
     expect(response.headers.get('content-type')).toBe('text/plain; version=0.0.4; charset=utf-8');
     expect(response.headers.get('cache-control')).toBe('no-store');
   });
 
-  it('are read by a parser that is not ours, all of them', async () => {
+  it('are read by an independent parser', async () => {
     const families = await parse(await textOf(fakeApi()));
     for (const source of ['npm', 'pypi']) {
       const value = (name: string, labels = {}) => sampleOf(families, `tributary_${name}`, { source, ...labels });
@@ -52,7 +52,7 @@ describe('the metrics', () => {
     expect(families.tributary_load_duration_seconds!.data[0]).toMatchObject({ count: 0, sum: 0 });
   });
 
-  it('have the types their names promise', async () => {
+  it('have the types that their names say', async () => {
     const families = await parse(await textOf(fakeApi()));
     const types = Object.entries(families).map(([name, { type, help }]) => {
       expect(help, name).toMatch(/\.$/);
@@ -78,13 +78,13 @@ describe('the metrics', () => {
     const families = expectRules(await textOf(fakeApi()));
     expect(Object.keys(families)).toHaveLength(19);
     for (const { samples } of Object.values(families)) {
-      // Sources in the order of the registry, and no series of one between those of another.
+      // The series of a source come together, in the order of the registry.
       const sources = samples.map(({ labels }) => labels.source);
       expect(sources).toEqual(sources.toSorted());
     }
   });
 
-  it('say nothing of what is not known, and say it once it is', async () => {
+  it('leave out values that are unknown, until they are known', async () => {
     const api = fakeApi();
     const unknown = ['lag_changes', 'lag_seconds', 'last_success_timestamp_seconds', 'next_wake_timestamp_seconds'];
     const before = await parse(await textOf(api));
@@ -114,7 +114,7 @@ describe('the metrics', () => {
     expect(sample!.labels).toEqual({ source: 'npm', host, status: '2xx' });
   });
 
-  it('of a source that fails are only that it is down; the others go on', async () => {
+  it('of a source that fails say only that it is down, and do not affect other sources', async () => {
     const api = fakeApi();
     api.stubs.npm!.metrics = async () => {
       throw new Error(`no storage for ${api.env.ADMIN_TOKEN}`);
@@ -128,7 +128,7 @@ describe('the metrics', () => {
     expect(api.logged).toEqual([{ event: 'metrics_failed', source: 'npm', message: 'no storage for ***' }]);
   });
 
-  it('of a source that does not answer are only that it is down, and soon', async () => {
+  it('of sources that do not answer in time say only that they are down', async () => {
     vi.useFakeTimers();
     try {
       const api = fakeApi();
@@ -141,7 +141,7 @@ describe('the metrics', () => {
     }
   });
 
-  it('of an agenda tell what is due, and are absent where there is none', async () => {
+  it('of an agenda say how much is due, and are absent without an agenda', async () => {
     const api = fakeApi();
     api.stubs.pypi!.metrics = async () => ({ ...metricsOf('pypi'), agenda: { keys: 9, due: 4, overdue: 0 } });
     const text = await textOf(api);
@@ -154,7 +154,7 @@ describe('the metrics', () => {
     expect(expectRules(await textOf(fakeApi()))).not.toHaveProperty('tributary_agenda_keys');
   });
 
-  it('are only read', async () => {
+  it('allow GET only', async () => {
     const response = await fakeApi().fetch('POST', '/metrics');
     expect(response.status).toBe(405);
     expect(response.headers.get('allow')).toBe('GET');

@@ -5,7 +5,7 @@ const post = (api: ReturnType<typeof fakeApi>, path: string, body?: unknown) =>
   api.fetch('POST', path, { token: TOKEN, ...(body !== undefined && { body: JSON.stringify(body) }) });
 
 describe('a range', () => {
-  it('is started, and says where it goes and how fast', async () => {
+  it('is started, and its answer shows bounds and rate', async () => {
     const api = fakeApi();
     const response = await post(api, '/v1/sources/npm/backfill', { from: '10', to: '20', rate: 2.5 });
     expect(await response.json()).toEqual({
@@ -33,7 +33,7 @@ describe('a range', () => {
     expect(api.calls).toEqual(['npm backfill pause', 'npm backfill resume', 'npm backfill cancel']);
   });
 
-  it('that the object refuses is an error with its code and hint', async () => {
+  it('that the object refuses is an error with the object’s code and hint', async () => {
     const response = await post(fakeApi(), '/v1/sources/npm/rewind', { to: '0' });
     expect(response.status).toBe(409);
     expect(await response.json()).toMatchObject({ error: { code: 'conflict', hint: 'Wait.' } });
@@ -58,7 +58,7 @@ describe('a range', () => {
     expect(api.calls).toEqual([]);
   });
 
-  it('needs the token, and a source that is known', async () => {
+  it('needs the token, and a known source', async () => {
     const api = fakeApi();
     for (const path of ['backfill', 'rewind', 'backfill/pause', 'rewind/cancel'])
       expect((await api.fetch('POST', `/v1/sources/npm/${path}`, { body: '{"to":"1"}' })).status).toBe(401);

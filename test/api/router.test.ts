@@ -21,7 +21,7 @@ describe('reading', () => {
     expect(await response.json()).toEqual({ sources: [statusOf('npm'), statusOf('pypi')] });
   });
 
-  it('gives the status of one source, its name encoded or not, with a slash at the end or not', async () => {
+  it('gives the status of one source, also for an encoded name and a trailing slash', async () => {
     for (const path of ['/v1/sources/pypi', '/v1/sources/p%79pi', '/v1/sources/pypi/']) {
       const response = await fakeApi().fetch('GET', path);
       expect(response.status).toBe(200);
@@ -100,7 +100,7 @@ describe('reading', () => {
 });
 
 describe('health', () => {
-  it('is 200 when every enabled source is well', async () => {
+  it('is 200 when every enabled source is healthy', async () => {
     const response = await fakeApi({ SOURCES: 'npm, pypi' }).fetch('GET', '/healthz');
     expect(response.status).toBe(200);
     expect(await response.json()).toEqual({
@@ -112,7 +112,7 @@ describe('health', () => {
     });
   });
 
-  it('is 503 and says why when one is not', async () => {
+  it('is 503 with the reason when a source is not', async () => {
     const api = fakeApi({ SOURCES: 'npm,pypi' });
     api.stubs.pypi!.health = async () => ({ id: 'pypi', state: 'stalled', ok: false, reason: 'No page for 20 min.' });
     const response = await api.fetch('GET', '/healthz');
@@ -126,7 +126,7 @@ describe('health', () => {
     });
   });
 
-  it('is 503 when an object does not answer, and tells of the others', async () => {
+  it('is 503 when an object does not answer, and still shows the others', async () => {
     const api = fakeApi({ SOURCES: 'npm,pypi' });
     api.stubs.npm!.health = async () => {
       throw new Error(`broken with ${TOKEN}`);
@@ -143,7 +143,7 @@ describe('health', () => {
     expect(api.logged).toEqual([{ event: 'health_failed', source: 'npm', message: 'broken with ***' }]);
   });
 
-  it('is 503 and names the setting when an object refuses one', async () => {
+  it('is 503 with the name of the setting when an object refuses it', async () => {
     const api = fakeApi();
     api.stubs.npm!.health = async () => {
       throw Object.assign(new Error('NPM_START: expected x, got "y"'), { name: 'SettingError' });
@@ -156,7 +156,7 @@ describe('health', () => {
     });
   });
 
-  it('asks only the enabled sources', async () => {
+  it('calls only the enabled sources', async () => {
     const api = fakeApi({ SOURCES: 'pypi' });
     const response = await api.fetch('GET', '/healthz');
     expect(await response.json()).toMatchObject({ sources: [{ id: 'pypi' }] });
@@ -182,7 +182,7 @@ describe('the table of routes', () => {
 });
 
 describe('controls', () => {
-  it.each(['start', 'pause', 'flush'])('%s answers what it came to', async action => {
+  it.each(['start', 'pause', 'flush'])('%s answers with its result', async action => {
     const api = fakeApi();
     const response = await api.fetch('POST', `/v1/sources/npm/${action}`, { token: TOKEN });
     expect(response.status).toBe(200);
@@ -232,7 +232,7 @@ describe('controls', () => {
     },
   );
 
-  it('are refused to all when no token is set, with a hint', async () => {
+  it('are refused with any token when the worker has none, with a hint', async () => {
     for (const settings of [{ ADMIN_TOKEN: undefined }, { ADMIN_TOKEN: '' }]) {
       for (const token of ['', 'undefined', 'null', TOKEN]) {
         const response = await fakeApi(settings).fetch('POST', '/v1/sources/npm/start', { token });
@@ -242,7 +242,7 @@ describe('controls', () => {
     }
   });
 
-  it('ask for the token before they tell anything of a source', async () => {
+  it('check the token before they look up the source', async () => {
     expect((await fakeApi().fetch('POST', '/v1/sources/nothing/start')).status).toBe(401);
   });
 });
@@ -260,7 +260,7 @@ describe('errors', () => {
     expect(await errorOf(response)).toMatchObject({ code: 'not_found', hint: 'Known sources: npm, pypi.' });
   });
 
-  it('a table that is none is not found, and the hint names the tables', async () => {
+  it('an unknown table is not found, and the hint names the tables', async () => {
     const response = await fakeApi().fetch('GET', '/v1/tables/nothing');
     expect(response.status).toBe(404);
     expect(await errorOf(response)).toMatchObject({
@@ -291,23 +291,23 @@ describe('errors', () => {
     ['PATCH', '/v1/sources/npm/flush', 'POST'],
     ['POST', '/v1/tables', 'GET'],
     ['OPTIONS', '/v1/tables/npm_package', 'GET'],
-  ])('%s %s is no method of the path: %s is', async (method, path, allowed) => {
+  ])('%s %s is not allowed, only %s', async (method, path, allowed) => {
     const response = await fakeApi().fetch(method, path, { token: TOKEN });
     expect(response.status).toBe(405);
     expect(response.headers.get('allow')).toBe(allowed);
     expect(await response.json()).toEqual(error('method_not_allowed'));
   });
 
-  it('what an object throws is internal: logged, and not told', async () => {
+  it('an error of an object is internal: it is logged, and the answer does not show it', async () => {
     const api = fakeApi();
     api.stubs.npm!.status = async () => {
       throw new Error(`broken: token ${TOKEN}`);
     };
     const response = await api.fetch('GET', '/v1/sources/npm');
     expect(response.status).toBe(500);
-    const told = await response.text();
-    expect(JSON.parse(told)).toEqual(error('internal'));
-    expect(told).not.toContain('broken');
+    const text = await response.text();
+    expect(JSON.parse(text)).toEqual(error('internal'));
+    expect(text).not.toContain('broken');
     const line = { event: 'request_failed', method: 'GET', path: '/v1/sources/:id', status: 500 };
     expect(api.logged).toEqual([{ ...line, message: 'broken: token ***' }]);
   });
@@ -315,7 +315,7 @@ describe('errors', () => {
   it.each([
     ['by its name', Object.assign(new Error('NPM_START: expected x, got "y"'), { name: 'SettingError' })],
     ['by its message', new Error('SettingError: NPM_START: expected x, got "y"')],
-  ])('an object’s wrong setting is told: %s', async (_, thrown) => {
+  ])('a wrong setting that an object reports is answered: %s', async (_, thrown) => {
     const api = fakeApi();
     api.stubs.npm!.control = async () => {
       throw thrown;
@@ -329,7 +329,7 @@ describe('errors', () => {
     expect(api.logged).toEqual([]);
   });
 
-  it('a wrong setting stops controls too, and its value is told unless it is a secret', async () => {
+  it('a wrong setting refuses controls too; the answer shows its value unless it is a secret', async () => {
     const wrong = await fakeApi({ FLUSH_AGE_MS: 'soon' }).fetch('POST', '/v1/sources/npm/start', { token: TOKEN });
     expect(wrong.status).toBe(400);
     expect((await errorOf(wrong)).message).toMatch(/^FLUSH_AGE_MS: expected a whole number .*"soon"$/);

@@ -14,7 +14,7 @@ export interface SqlApiAnswer {
   error?: { code: string; message: string; hint: string };
 }
 
-/** Asks `POST /v1/sql` of a worker with these settings; a text is sent as it is. */
+/** Sends `POST /v1/sql` to an API with these settings; a text is sent as the whole body. */
 export async function askApi(
   settings: Record<string, string>,
   body: { query: unknown } | string,

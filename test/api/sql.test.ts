@@ -19,7 +19,7 @@ const ask = (query: unknown, settings: Record<string, string> = {}) =>
   askApi({ ...service.settings, ...settings }, { query });
 
 describe('a query', () => {
-  test('goes to R2 SQL in its words, with the token, and its answer comes back', async () => {
+  test('is rewritten for R2 SQL and sent with the token, and the answer comes back', async () => {
     const { headers, ...answer } = await ask('SELECT name FROM npm_package_history');
     expect(answer).toEqual({
       status: 200,
@@ -38,7 +38,7 @@ describe('a query', () => {
     ]);
   });
 
-  test('is asked in the bucket and namespace of the settings', async () => {
+  test('goes to the bucket and namespace of the settings', async () => {
     await ask("SELECT 1 FROM r2_sql('lake/npm/metadata/partitions.parquet') LIMIT 1", {
       R2_SQL_BUCKET: 'lake',
       CATALOG_NAMESPACE: 'mine',
@@ -47,7 +47,7 @@ describe('a query', () => {
     expect(service.requests[0]!.body.query).toContain('FROM mine.npm_package QUALIFY');
   });
 
-  test('has whole numbers as text where they are no longer exact, and columns in their order', async () => {
+  test('gives whole numbers that are not exact as text, and columns in the order of the answer', async () => {
     service.answer!.body = serviceAnswer([{ b: 1, a: 'N' }], ['b', 'a']).replace('"N"', '9007199254740993');
     expect(await ask('SELECT 1 FROM domain')).toMatchObject({
       columns: [{ name: 'b' }, { name: 'a' }],
@@ -55,14 +55,14 @@ describe('a query', () => {
     });
   });
 
-  test('may explain, and may not describe', async () => {
+  test('may be EXPLAIN, and not DESCRIBE', async () => {
     expect((await ask('EXPLAIN SELECT 1 FROM domain_history')).status).toBe(200);
     const { error } = await ask('DESCRIBE domain');
     expect(error).toMatchObject({ code: 'invalid_query', hint: expect.stringContaining('GET /v1/tables/<table>') });
   });
 });
 
-describe('what is refused before anything is asked', () => {
+describe('what is refused before R2 SQL is called', () => {
   const big = `SELECT '${'x'.repeat(10_000_000)}'`;
 
   test.each([
@@ -126,7 +126,7 @@ describe('what is refused before anything is asked', () => {
 });
 
 describe('limits', () => {
-  test('a result over the rows is an error that names the limit, and one row less is none', async () => {
+  test('a result over the row limit is an error that names the limit, and one row less is not', async () => {
     const rows = Array.from({ length: 4 }, (_, i) => ({ i }));
     service.answer!.body = serviceAnswer(rows);
     expect(await ask('SELECT i FROM domain', { SQL_ROWS_MAX: '3' })).toMatchObject({
@@ -137,7 +137,7 @@ describe('limits', () => {
     expect(await ask('SELECT i FROM domain', { SQL_ROWS_MAX: '4' })).toMatchObject({ status: 200, row_count: 4 });
   });
 
-  test('a result over the bytes is read no further', async () => {
+  test('a result over the byte limit is an error that names the limit', async () => {
     service.answer!.body = serviceAnswer([{ text: 'x'.repeat(2_000) }]);
     expect(await ask('SELECT 1 FROM domain', { SQL_BYTES_MAX: '1000' })).toMatchObject({
       status: 413,
@@ -145,7 +145,7 @@ describe('limits', () => {
     });
   });
 
-  test('a service that does not answer in time is named with the limit', async () => {
+  test('a service that does not answer in time is an error that names the limit', async () => {
     service.answer = null;
     expect(await ask('SELECT 1 FROM domain', { SQL_TIMEOUT_MS: '100' })).toMatchObject({
       status: 504,
@@ -176,7 +176,7 @@ describe('a failure of the service is passed on with a hint', () => {
     expect(error!.message).toContain(`R2 SQL ${code}: ${message}`);
   });
 
-  test('with its place in the query as the user wrote it', async () => {
+  test('with its position in the query as the user wrote it', async () => {
     const query = "SELECT x\nFROM r2_sql('data-ingestion/npm/metadata/partitions.parquet')\nWHERE 1 +* 2 LIMIT 1";
     await ask(query);
     const [, , third = ''] = service.requests[0]!.body.query.split('\n');
@@ -197,7 +197,7 @@ describe('a failure of the service is passed on with a hint', () => {
     ['half of JSON', 200, 'application/json', '{"success": true,', 'got status 200 with application/json'],
     ['rows that are none', 200, 'application/json', '{"success": true, "result": {"rows": 1}}', 'got status 200'],
     ['a redirect', 302, 'text/plain', '', 'got status 302 with text/plain'],
-  ])('an answer that is none: %s', async (_, status, type, body, message) => {
+  ])('an answer that is not R2 SQL’s JSON: %s', async (_, status, type, body, message) => {
     service.answer = { status, headers: { 'content-type': type, location: 'http://127.0.0.1:9/' }, body };
     const answer = await ask('SELECT 1 FROM domain');
     expect(answer).toMatchObject({
@@ -206,13 +206,13 @@ describe('a failure of the service is passed on with a hint', () => {
     });
   });
 
-  test('too many requests come back with how long to wait', async () => {
+  test('an answer to too many requests keeps the time to wait', async () => {
     service.answer = { status: 429, headers: { 'retry-after': '60' }, body: serviceFailure(10429, 'slow down') };
     const { headers, error } = await ask('SELECT 1 FROM domain');
     expect([headers.get('retry-after'), error!.code]).toEqual(['60', 'upstream_failed']);
   });
 
-  test('nobody at its address is told, without the token', async () => {
+  test('an address where nothing listens is an error without the token', async () => {
     const gone = await startServiceServer();
     await gone.close();
     const { error } = await askApi(gone.settings, { query: 'SELECT 1 FROM domain' });

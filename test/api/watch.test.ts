@@ -16,7 +16,7 @@ describe('the watchdog', () => {
     expect(calls).toEqual(['npm watch']);
   });
 
-  it('is called for the others when one fails, which is logged', async () => {
+  it('is called for the others when one fails, and the failure is logged', async () => {
     const { env, known, calls, stubs, logged } = fakeApi({ SOURCES: 'npm,pypi' });
     stubs.npm!.watch = () => {
       throw new Error('broken');
@@ -26,7 +26,7 @@ describe('the watchdog', () => {
     expect(logged).toEqual([{ event: 'watch_failed', source: 'npm', message: 'broken' }]);
   });
 
-  it('refuses a source that is not known, with the names of those that are', async () => {
+  it('refuses an unknown source, with the names of the known ones', async () => {
     const { env, known } = fakeApi({ SOURCES: 'crates' });
     const watched = watchSources(env, known);
     await expect(watched).rejects.toThrow(SettingError);

@@ -26,7 +26,7 @@ interface Answer {
   [name: string]: unknown;
 }
 
-/** The real API with the real rules over an object that keeps its keys in memory. */
+/** The real API with the real rules of whois, over a fake object with its keys in memory. */
 function watcher() {
   const watched = new Map<string, { space: string; addedMs: number }>();
   const parts: WatchPart[] = [];
@@ -45,15 +45,15 @@ function watcher() {
       parts.push(part);
       nowMs += 1;
       const atMs = part.atMs ?? nowMs;
-      const came = { atMs, added: 0, known: 0, repeated: [] as number[] };
+      const result = { atMs, added: 0, known: 0, repeated: [] as number[] };
       for (const { line, key, space } of part.keys) {
         const before = watched.get(key);
         if (!before) watched.set(key, { space, addedMs: atMs });
-        if (!before) came.added += 1;
-        else if (before.addedMs === atMs) came.repeated.push(line);
-        else came.known += 1;
+        if (!before) result.added += 1;
+        else if (before.addedMs === atMs) result.repeated.push(line);
+        else result.known += 1;
       }
-      return came;
+      return result;
     },
     unwatchKeys: async (keys: string[]) => keys.filter(key => watched.delete(key)).length,
     watchedKeys: async ({ after, limit }: { after: string | null; limit: number }) =>
@@ -66,7 +66,7 @@ function watcher() {
   };
   const env = {
     SOURCES_NS: { getByName: () => stub as unknown as SourceStub },
-    CATALOG_NS: { getByName: () => expect.fail('expected nobody to ask the catalog') },
+    CATALOG_NS: { getByName: () => expect.fail('expected no call of the catalog object') },
     ADMIN_TOKEN: 'token',
   } as ApiEnv;
   const api = createApi({ sources: [npm, whois] as never, tables: [], log: () => undefined });
@@ -84,7 +84,7 @@ function watcher() {
   return { ask, post, watched, parts };
 }
 
-/** A body that comes in these chunks; `broken` at its end where it never ends. */
+/** A body of these chunks; `broken`: it ends with an error. */
 function streamOf(chunks: Uint8Array[], { broken = false } = {}): ReadableStream<Uint8Array> {
   const left = [...chunks];
   return new ReadableStream({
@@ -99,7 +99,7 @@ function streamOf(chunks: Uint8Array[], { broken = false } = {}): ReadableStream
 
 const utf8 = (text: string) => new TextEncoder().encode(text);
 
-/** With a limit set to something else meanwhile. */
+/** Works with another value of a limit. */
 async function withLimit<T>(name: keyof typeof LIMITS, value: number, work: () => Promise<T>): Promise<T> {
   const limits = LIMITS as unknown as Record<string, number>;
   const before = limits[name]!;
@@ -116,7 +116,7 @@ describe('keys that are added', () => {
     ['a JSON list', JSON.stringify(['Example.com', 'www.example.org', 'bücher.example.de']), 'application/json'],
     ['NDJSON', '"Example.com"\n\n"www.example.org"\n"bücher.example.de"\n', 'application/x-ndjson'],
     ['one a line', 'Example.com\r\nwww.example.org.\r\nbücher.example.de', 'text/plain; charset=utf-8'],
-  ])('come as %s, each in its one form', async (_, body, type) => {
+  ])('may be sent as %s, and are normalised', async (_, body, type) => {
     const { post, watched } = watcher();
     const answer = await post(body, type);
     expect(answer).toMatchObject({ status: 200, source: 'whois', added: 3, known: 0, rejected: 0, rejections: [] });
@@ -128,7 +128,7 @@ describe('keys that are added', () => {
     expect(await post(body, type)).toMatchObject({ added: 0, known: 3, rejected: 0 });
   });
 
-  it('of a public suffix of two labels belong to it', async () => {
+  it('under a public suffix of two labels belong to the space of that suffix', async () => {
     const { post, watched } = watcher();
     await post('a.example.co.uk\nmünchen.de\nxn--mnchen-3ya.de');
     expect([...watched].map(([key, { space }]) => [key, space])).toEqual([
@@ -137,7 +137,7 @@ describe('keys that are added', () => {
     ]);
   });
 
-  it('may come in chunks that end anywhere', async () => {
+  it('may arrive in chunks that end anywhere', async () => {
     const random = randomFrom(SEED);
     const names = Array.from({ length: 300 }, (_, index) => (index % 7 === 0 ? `bü${index}.de` : `name${index}.com`));
     for (const [body, type] of [
@@ -170,7 +170,7 @@ describe('keys that are added', () => {
     ['mixed scripts', 'p\u0430ypal.com', 'mixed-scripts'],
     ['a control character', 'exam\u0007ple.com', 'control-character'],
     ['a line over 2,000 bytes', `${'a.'.repeat(1_000)}com`, 'too-long'],
-    ['a name kept for special use', 'example.test', 'special-use'],
+    ['a name reserved for special use', 'example.test', 'special-use'],
     ['an empty text', '""', 'empty'],
     ['a number', '7', 'not-text'],
     ['a fraction', '1.5', 'not-text'],
@@ -178,7 +178,7 @@ describe('keys that are added', () => {
     ['a list', '["example.com"]', 'not-text'],
     ['a map', '{"name":"example.com"}', 'not-text'],
     ['broken JSON', '"example.com', 'not-text'],
-  ])('%s is rejected by name, and the rest accepted', async (_, line, reason) => {
+  ])('%s is rejected with a reason, and the rest is accepted', async (_, line, reason) => {
     const { post, watched } = watcher();
     const answer = await post(`first.com\n${line}\nlast.com`);
     expect(answer).toMatchObject({ status: 200, added: 2, rejected: 1, rejected_by_reason: { [reason]: 1 } });
@@ -187,7 +187,7 @@ describe('keys that are added', () => {
     expect([...watched.keys()]).toEqual(['first.com', 'last.com']);
   });
 
-  it('of other kinds in a JSON list are rejected, each at its place', async () => {
+  it('of other JSON types in a list are rejected, each at its position', async () => {
     const { post } = watcher();
     const list = [null, 'a.com', 7, true, ['b.com'], { name: 'c.com' }, 'd.com'];
     const answer = await post(JSON.stringify(list), 'application/json');
@@ -201,7 +201,7 @@ describe('keys that are added', () => {
     expect(answer).toMatchObject({ added: 2, rejections: [{ line: 2, text: '', reason: 'not-text' }] });
   });
 
-  it('that one request repeats are rejected, within a part and across parts', async () => {
+  it('repeated in one request are rejected, within a part and across parts', async () => {
     const { post, watched } = watcher();
     const answer = await withLimit('watchPartKeysMax', 3, () =>
       post('a.com\nWWW.A.com\nb.com\nc.com\nd.com\nb.com\n7\na.com'),
@@ -221,14 +221,14 @@ describe('keys that are added', () => {
     expect(watched.size).toBe(4);
   });
 
-  it('over the limit of lines are rejected, those before it accepted', async () => {
+  it('over the limit of lines are rejected, and the ones before it are accepted', async () => {
     const { post, watched } = watcher();
     const answer = await withLimit('watchLinesMax', 3, () => post('a.com\nb.com\n7\nc.com\nd.com'));
     expect(answer).toMatchObject({ added: 2, rejected_by_reason: { 'too-many': 2, 'not-text': 1 } });
     expect([...watched.keys()]).toEqual(['a.com', 'b.com']);
   });
 
-  it('reach the object in parts, all of one time', async () => {
+  it('reach the object in parts that share one time', async () => {
     const { post, parts } = watcher();
     const names = Array.from({ length: 12_001 }, (_, index) => `name-${index}.com`);
     expect(await post(names.join('\n'))).toMatchObject({ added: 12_001 });
@@ -236,7 +236,7 @@ describe('keys that are added', () => {
     expect(parts.map(({ atMs }) => atMs)).toEqual([null, 1, 1]);
   });
 
-  it('have the first thousand rejections told one by one, and all counted', async () => {
+  it('list the first thousand rejections, and count all', async () => {
     const { post } = watcher();
     const answer = await post('7\n'.repeat(1_500));
     expect(answer.rejections).toHaveLength(1_000);
@@ -245,7 +245,7 @@ describe('keys that are added', () => {
 });
 
 describe('a request that cannot be read', () => {
-  it('that breaks off keeps what was sent, and may be repeated', async () => {
+  it('that breaks off adds the parts sent before, and may be repeated', async () => {
     const { post, watched } = watcher();
     const body = streamOf([utf8('a.com\nb.com\nc.com\nd.co')], { broken: true });
     const answer = await withLimit('watchPartKeysMax', 2, () => post(body));
@@ -270,7 +270,7 @@ describe('a request that cannot be read', () => {
     expect(await ask('POST', PATH)).toMatchObject({ status: 400, error: { code: 'invalid_body' } });
   });
 
-  it('without the token is refused, whatever it changes', async () => {
+  it('that changes keys is refused without the token', async () => {
     const { ask, watched } = watcher();
     for (const [method, path] of [
       ['POST', PATH],
@@ -300,7 +300,7 @@ describe('a request that cannot be read', () => {
     ['PUT', PATH],
     ['POST', `${PATH}/a.com`],
     ['PATCH', `${PATH}/a.com`],
-  ])('%s %s is no method of the path', async (method, path) => {
+  ])('%s %s is not allowed', async (method, path) => {
     const { ask } = watcher();
     expect(await ask(method, path)).toMatchObject({ status: 405, error: { code: 'method_not_allowed' } });
   });
@@ -308,12 +308,12 @@ describe('a request that cannot be read', () => {
 
 describe('keys that are watched', () => {
   async function filled() {
-    const world = watcher();
-    await world.post('a.com\nb.com\nc.com\nmünchen.de\nd.org');
-    return world;
+    const filledWatcher = watcher();
+    await filledWatcher.post('a.com\nb.com\nc.com\nmünchen.de\nd.org');
+    return filledWatcher;
   }
 
-  it('are listed in order, page by page', async () => {
+  it('are listed in order, in pages', async () => {
     const { ask } = await filled();
     const listed: string[] = [];
     for (let after: string | null = ''; after !== null; ) {
@@ -342,7 +342,7 @@ describe('keys that are watched', () => {
     },
   );
 
-  it('are not found where they are not watched, or are none', async () => {
+  it('are not found when they are not watched, or are not keys', async () => {
     const { ask } = await filled();
     for (const name of ['z.com', 'nothing', '%07', 'co.uk']) {
       expect(await ask('GET', `${PATH}/${name}`)).toMatchObject({ status: 404, error: { code: 'not_found' } });
@@ -350,7 +350,7 @@ describe('keys that are watched', () => {
     }
   });
 
-  it('are taken off one by one, or as a list', async () => {
+  it('are removed one by one, or as a list', async () => {
     const { ask, watched } = await filled();
     expect(await ask('DELETE', `${PATH}/A.com`)).toMatchObject({ status: 200, source: 'whois', removed: 1 });
     const body = JSON.stringify(['b.com', 'www.b.com', 'z.com', 'nothing', 'MÜNCHEN.de']);

@@ -10,7 +10,7 @@ function portOf(setting: string, env: Record<string, unknown> = {}) {
   return streamPort({ streams, tables: TABLES, env });
 }
 
-/** What a send comes to whose binding throws this. */
+/** The error of a send when the binding throws this. */
 async function failure(thrown: unknown) {
   const send = () => Promise.reject(thrown);
   return portOf('npm_package=S', { S: { send } })
@@ -37,20 +37,20 @@ describe('the setting STREAMS', () => {
 
   it.each([
     ['npm_package=S,npm_package=T', 'each table once, got npm_package twice'],
-    // Two tables have two schemas, and one stream has one.
+    // A stream has one schema, and two tables have two.
     ['npm_package=S,domain=S', 'each binding once, got S twice'],
     ['nothing=S', /tables out of npm_package,.*, got nothing$/],
     ['npm_package=S', 'S to be the binding of a stream, got none'],
     ['npm_package=TEXT', 'TEXT to be the binding of a stream, got string'],
     ['npm_package=BUCKET', 'BUCKET to be the binding of a stream, got object'],
     ['npm_package=toString', 'toString to be the binding of a stream, got none'],
-  ])('is refused at the start where it says %s', (setting, expected) => {
+  ])('%s is refused when the object is created, with the reason %s', (setting, expected) => {
     expect(() => portOf(setting, { TEXT: 'x', BUCKET: { put: () => undefined } })).toThrow(expected);
   });
 });
 
 describe('a stream’s binding', () => {
-  it('is handed the records', async () => {
+  it('gets the records', async () => {
     const sent: unknown[] = [];
     const binding = {
       async send(records: unknown[]) {
@@ -66,7 +66,7 @@ describe('a stream’s binding', () => {
     expect(await failure(Object.assign(new Error('no'), { status }))).toMatchObject({ kind: 'stream-refused' });
   });
 
-  it('refuses what cannot be sent at all', async () => {
+  it('refuses records that cannot be cloned', async () => {
     expect(await failure(new DOMException('a value', 'DataCloneError'))).toMatchObject({ kind: 'stream-refused' });
   });
 
@@ -81,7 +81,7 @@ describe('a stream’s binding', () => {
     [0, null],
     [-1, null],
     ['soon', null],
-  ])('asks to wait %s seconds', async (retryAfter, retryAfterMs) => {
+  ])('with retryAfter %s asks to wait %s ms', async (retryAfter, retryAfterMs) => {
     expect(await failure(Object.assign(new Error('no'), { status: 429, retryAfter }))).toMatchObject({ retryAfterMs });
   });
 
@@ -89,7 +89,7 @@ describe('a stream’s binding', () => {
     expect(await failure(thrown)).toMatchObject({ kind: 'stream-failed' });
   });
 
-  it('tells no value of a row', async () => {
+  it('shows no value of a row in its error', async () => {
     const error = await failure(Object.assign(new Error('field name: got "left-pad"'), { status: 400 }));
     expect(error.message).toBe('S: expected the records to be taken, got Error with status 400');
   });

@@ -28,7 +28,7 @@ beforeAll(async () => {
   await whois().control('start');
 });
 
-/** Tells the registry something; gives the domains it has been asked for so far. */
+/** Changes what the registry answers; gives the domains of all requests so far. */
 async function order(orders: RdapOrders): Promise<string[]> {
   const init = { method: 'POST', body: JSON.stringify(orders) };
   return (await fetch(`http://127.0.0.1:${inject('rdap')}/orders`, init)).json();
@@ -60,7 +60,7 @@ async function lakeRows(): Promise<LakeRow[]> {
   return rows.flat().sort((a, b) => Number(a._lsn) - Number(b._lsn));
 }
 
-/** The object is made anew, with a clock that is so many days ahead. */
+/** Evicts the object and starts it again with a clock that is this many days ahead. */
 async function daysAhead(days: number): Promise<void> {
   set({ CLOCK_AHEAD_MS: String(days * DAY_MS) });
   await whois().status();
@@ -83,7 +83,7 @@ it('keys posted over HTTP are visited by the alarm, and are rows of a Parquet fi
   expect(shown).toMatchObject({ key: 'xn--mnchen-3ya.org', outcome: 'found', times: 1, reason: 'regular' });
 });
 
-it('a month on all are due again, and what changed or is gone gives a row', async () => {
+it('a month later all keys are due again, and those that changed or disappeared give rows', async () => {
   await order({ domains: { 'b.com': 'client hold', 'c.org': null } });
   await daysAhead(34);
   const { balance } = await until(status => status.balance.changes === 8);
@@ -96,11 +96,11 @@ it('a month on all are due again, and what changed or is gone gives a row', asyn
   expect(await api('GET', '/keys/c.org')).toMatchObject({ outcome: 'gone', times: 1, reason: 'lost' });
 });
 
-it('an object ended in the middle of its visits makes them again, and each counts once', async () => {
+it('an object that is aborted during its visits repeats them, and each counts once', async () => {
   await order({ hold: true });
   const before = (await order({})).length;
   await daysAhead(36);
-  // The two that changed are due after a day.
+  // Only the two keys that changed are due after a day.
   await vi.waitFor(async () => expect((await order({})).length).toBe(before + 2), { timeout: 20_000 });
   await abortAllDurableObjects();
   await order({ hold: false });
@@ -110,7 +110,7 @@ it('an object ended in the middle of its visits makes them again, and each count
   expect(balance).toMatchObject({ rows: 5, tombstones: 1, skipped: { unchanged: 4 }, balanced: true });
 });
 
-it('a key taken off while it is being visited gives nothing', async () => {
+it('a key that is removed during its visit gives no row', async () => {
   await order({ domains: { 'late.com': 'active' }, hold: true });
   const before = (await order({})).length;
   await api('POST', '/keys', ['late.com']);

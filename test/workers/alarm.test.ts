@@ -14,7 +14,7 @@ beforeAll(async () => {
   await prepare(upstream);
 });
 
-/** What the cron trigger does each minute. */
+/** Does what the cron trigger does each minute. */
 function scheduled(): Promise<void> {
   return worker.scheduled(createScheduledController(), env);
 }
@@ -30,7 +30,7 @@ async function pulledMore(count: number): Promise<void> {
 }
 
 describe('the watchdog', () => {
-  it('leaves a source alone that the settings do not name', async () => {
+  it('does not start a source that the settings do not name', async () => {
     set({ SOURCES: ',' });
     await scheduled();
     expect(await source().status()).toMatchObject({ state: 'paused', next_wake_at: null });
@@ -44,9 +44,9 @@ describe('the watchdog', () => {
     await prove(upstream);
   });
 
-  it('arms a source whose alarm is gone', async () => {
+  it('sets the alarm of a source that has lost it', async () => {
     await restart({ NPM_POLL_MS: '3600000' });
-    // The last short alarm may still come; after it the next is an hour away.
+    // One more alarm of the short interval may come; the next one is an hour away.
     await until(({ next_wake_at }) => Date.parse(next_wake_at ?? '') > Date.now() + 60_000);
     await deleteAlarm();
     await upstream.release(2);
@@ -58,7 +58,7 @@ describe('the watchdog', () => {
     expect(await alarm()).toBeGreaterThan(Date.now());
   });
 
-  it('leaves an alarm alone that is in good time', async () => {
+  it('does not change an alarm that is due in time', async () => {
     const before = await alarm();
     const asked = await pulls();
     for (let i = 0; i < 3; i++) await scheduled();
@@ -69,12 +69,12 @@ describe('the watchdog', () => {
   it.each([
     ['long past', -3_600_000],
     ['years ahead', 3 * 365 * 24 * 3_600_000],
-  ])('does not believe an alarm that is %s', async (_, aheadMs) => {
-    // No alarm can be seen past its time here: the runtime would have called it. So the look at it is told.
+  ])('replaces an alarm that is %s', async (_, aheadMs) => {
+    // The runtime would have run an alarm that is long past, so a proxy of the storage reports the time.
     const armed = await runInDurableObject(source(), async (_, state) => {
       const setAlarm = vi.fn();
       const { storage } = state;
-      const told = new Proxy(storage, {
+      const proxy = new Proxy(storage, {
         get(target, name) {
           if (name === 'getAlarm') return () => Promise.resolve(Date.now() + aheadMs);
           if (name === 'setAlarm') return setAlarm;
@@ -82,13 +82,13 @@ describe('the watchdog', () => {
           return typeof value === 'function' ? value.bind(target) : value;
         },
       });
-      await withContext(state, { storage: told }, object => object.watch());
+      await withContext(state, { storage: proxy }, object => object.watch());
       return setAlarm.mock.calls.length;
     });
     expect(armed).toBe(1);
   });
 
-  it('does not start again what was paused by hand', async () => {
+  it('does not start a source that was paused by a control', async () => {
     await source().control('pause');
     await flushed();
     await until(({ next_wake_at }) => next_wake_at === null);
@@ -98,7 +98,7 @@ describe('the watchdog', () => {
     expect(await source().status()).toMatchObject({ state: 'paused', next_wake_at: null });
   });
 
-  it('fails aloud on a wrong setting, and works when it is corrected', async () => {
+  it('throws for a wrong setting, and works when the setting is corrected', async () => {
     await restart({ FLUSH_AGE_MS: 'soon' });
     await expect(scheduled()).rejects.toThrow('FLUSH_AGE_MS');
     set({ FLUSH_AGE_MS: '3600000' });
@@ -129,14 +129,14 @@ describe('an alarm', () => {
     await prove(upstream);
   });
 
-  it('is set before the work it stands in for', async () => {
+  it('is set again before the work of a run', async () => {
     await restart({ NPM_POLL_MS: '3600000' });
     const { id } = (await upstream.release(1))[0]!;
     await upstream.fault(id, [{ delayMs: 2_000 }]);
     await sql('UPDATE lanes SET next_pull_ms = 0');
     const run = runInDurableObject(source(), instance => instance.alarm());
     await vi.waitFor(async () => expect(await upstream.requests()).toContain(`/${encodeURIComponent(id)}`));
-    // The one that called is spent; were the object killed now, this is when it would be woken.
+    // The alarm that started the run is gone. This one would restart the object if it were killed now.
     const atMs = await alarm();
     expect(atMs).toBeGreaterThan(Date.now());
     expect(atMs).toBeLessThanOrEqual(Date.now() + 10_000);
@@ -146,7 +146,7 @@ describe('an alarm', () => {
 });
 
 describe('an object woken without its name', () => {
-  it('knows it by its journal', async () => {
+  it('reads it from its journal', async () => {
     const status = await runInDurableObject(source(), (_, state) =>
       withContext(state, { id: {} }, async object => {
         await object.alarm();
@@ -157,12 +157,12 @@ describe('an object woken without its name', () => {
     expect(status.balance.changes).toBe((await upstream.rows()).length);
   });
 
-  it('is refused when it has none', async () => {
+  it('throws when the journal has none either', async () => {
     const stranger = env.SOURCES_NS.get(env.SOURCES_NS.newUniqueId());
     await expect(runInDurableObject(stranger, () => undefined)).rejects.toThrow('name of a source');
   });
 
-  it('is the same when it is found by its id', async () => {
+  it('is the same object when it is found by its id', async () => {
     await evictDurableObject(source());
     const found = env.SOURCES_NS.get(env.SOURCES_NS.idFromString(source().id.toString()));
     expect(await found.status()).toMatchObject({ source: 'npm', balance: { balanced: true } });
@@ -170,7 +170,7 @@ describe('an object woken without its name', () => {
   });
 });
 
-/** Does something with another object on the same state, made while a part of its context is replaced. */
+/** Creates another object on the same state with one property of its context replaced, and works with it. */
 async function withContext<T>(
   state: DurableObjectState,
   replaced: { id?: unknown; storage?: unknown },

@@ -32,7 +32,7 @@ const post = (path: string, token?: string, body?: string) =>
 
 const control = (action: string) => post(`/v1/sources/npm/${action}`, 'test').then(({ body }) => body);
 
-/** Status fields that no source has before it ran are null, and there. */
+/** No field is absent: one that has no value before the first run is null. */
 const STATUS_AT_FIRST: SourceStatus = {
   source: 'npm',
   state: 'paused',
@@ -83,7 +83,7 @@ describe('before a source was started', () => {
     expect((await ask('/v1/sources')).body).toEqual({ sources: [STATUS_AT_FIRST, { ...STATUS_AT_FIRST, ...domains }] });
   });
 
-  it('is not healthy: the settings name it, and nothing has started it', async () => {
+  it('is not healthy, because the settings name it and nothing has started it', async () => {
     const { status, body } = await ask('/healthz');
     expect(status).toBe(503);
     const reason = expect.stringContaining('not started yet');
@@ -122,7 +122,7 @@ describe('controls', () => {
     expect(await source().status()).toEqual(before);
   });
 
-  it('refuse a body with a field, and a source that is not there', async () => {
+  it('refuse a body with a field, and an unknown source', async () => {
     expect(await post('/v1/sources/npm/pause', 'test', '{}')).toMatchObject({ status: 200 });
     for (const body of ['{"force":true}', '[]', 'pause', '"x"', '1']) {
       const refused = await post('/v1/sources/npm/pause', 'test', body);
@@ -132,7 +132,7 @@ describe('controls', () => {
     expect(unknown).toMatchObject({ status: 404, body: { error: { code: 'not_found' } } });
   });
 
-  it('start, and say whether that changed anything', async () => {
+  it('start a source, and say whether that changed anything', async () => {
     const started = await control('start');
     expect(started).toEqual({ source: 'npm', action: 'start', changed: true, state: expect.any(String) });
     expect(started.state).not.toBe('paused');
@@ -141,18 +141,18 @@ describe('controls', () => {
     expect(await control('start')).toMatchObject({ changed: false, state: 'following' });
   });
 
-  it('flush, and say whether there was anything to flush', async () => {
+  it('flush a source, and say whether there was anything to flush', async () => {
     expect(await control('flush')).toEqual({ source: 'npm', action: 'flush', changed: true, state: 'following' });
     const status = await flushed();
     expect(status.tables.npm_package).toEqual({ rows: 4, files: 1, bytes: number, last_lsn: 4 });
     for (let i = 0; i < 3; i++) expect(await control('flush')).toMatchObject({ changed: false });
     expect(await flushed()).toMatchObject({ tables: status.tables });
-    // A flush of nothing is not owed to rows that come later.
+    // A flush without rows must not flush rows that are accepted later.
     await upstream.release(1);
     expect((await untilAccepted(upstream)).buffer.rows).toBe(1);
   });
 
-  it('pause: nothing is pulled, what is there is still flushed', async () => {
+  it('pause a source: it pulls nothing, and still flushes accepted rows', async () => {
     expect(await control('pause')).toEqual({ source: 'npm', action: 'pause', changed: true, state: 'paused' });
     expect(await control('pause')).toMatchObject({ changed: false, state: 'paused' });
     const { cursor } = await source().status();
@@ -165,8 +165,8 @@ describe('controls', () => {
       tables: { npm_package: { rows: 5, files: 2 } },
     });
     await restart();
-    const { state, cursor: kept } = await until(({ next_wake_at }) => next_wake_at === null);
-    expect([state, kept.accepted]).toEqual(['paused', cursor.accepted]);
+    const { state, cursor: after } = await until(({ next_wake_at }) => next_wake_at === null);
+    expect([state, after.accepted]).toEqual(['paused', cursor.accepted]);
     await control('start');
     expect((await untilAccepted(upstream)).buffer.rows).toBe(2);
     await flushed();
@@ -174,7 +174,7 @@ describe('controls', () => {
 });
 
 describe('after rows and files', () => {
-  it('has a status with every field, known', async () => {
+  it('has a status in which every field has a value', async () => {
     const { body } = await ask('/v1/sources/npm');
     const cursor = String(await upstream.updateSeq());
     expect(body).toEqual({
@@ -201,7 +201,7 @@ describe('after rows and files', () => {
     );
   });
 
-  it('gives live files after an LSN, and no more than asked for', async () => {
+  it('gives live files after an LSN, and at most as many as the limit', async () => {
     const all = (await api<TableDetail>('/v1/tables/npm_package')).live_files;
     expect(all.map(({ first_lsn, last_lsn, rows }) => [first_lsn, last_lsn, rows])).toEqual([
       [1, 4, 4],
@@ -219,7 +219,7 @@ describe('after rows and files', () => {
     }
   });
 
-  it('is healthy while runs end well, and says what is wrong when none did for long', async () => {
+  it('is healthy while runs succeed, and gives the reason when none has for long', async () => {
     const healthy = { status: 200, body: { ok: true, sources: [{ id: 'npm', state: 'following', reason: null }] } };
     expect(await ask('/healthz')).toMatchObject(healthy);
     await upstream.fault('/registry/', [{ status: 500 }], { repeat: true });
@@ -237,7 +237,7 @@ describe('after rows and files', () => {
 });
 
 describe('metrics', () => {
-  it('are text in the format’s version, and say what the status says', async () => {
+  it('are text in the format’s version, and agree with the status', async () => {
     const status = await flushed();
     const response = await exports.default.fetch('http://worker/metrics');
     expect(response.status).toBe(200);
@@ -253,13 +253,13 @@ describe('metrics', () => {
     expect(value('rows_durable_total', { table: 'npm_package' })).toBe(status.tables.npm_package!.rows);
     expect(value('data_files_total', { table: 'npm_package' })).toBe(status.tables.npm_package!.files);
     expect(value('flush_duration_seconds')).toBeDefined();
-    // Each change's document, the downloads, and the feed.
+    // One for each change's document; those for downloads and the feed come on top.
     const { host } = new URL(upstream.origin);
     expect(value('requests_total', { host, status: '2xx' })).toBeGreaterThanOrEqual(status.balance.changes);
     expect(value('next_wake_timestamp_seconds')).toBeGreaterThan(Date.now() / 1_000 - 60);
   });
 
-  it('are those of before when the object was dropped from memory', async () => {
+  it('are the same after the object was evicted', async () => {
     const counters = async () => {
       const families = expectRules(await (await exports.default.fetch('http://worker/metrics')).text());
       const names = ['changes_accepted', 'rows_accepted', 'rows_durable', 'data_files', 'data_file_bytes'];
@@ -291,7 +291,7 @@ describe('paths and methods', () => {
     ['GET', '/v1/sources/npm/start', 'POST'],
     ['POST', '/v1/tables', 'GET'],
     ['PATCH', '/v1/tables/npm_package', 'GET'],
-  ])('%s is not taken at %s', async (method, path, allow) => {
+  ])('%s is not allowed at %s', async (method, path, allow) => {
     const { status, headers, body } = await ask(path, { method });
     expect(status).toBe(405);
     expect(headers.get('allow')).toBe(allow);
@@ -299,13 +299,13 @@ describe('paths and methods', () => {
   });
 });
 
-// Last: an object that cannot be made any more cannot be asked for anything.
+// These tests are last, because an object with a wrong setting cannot be created and answers nothing.
 describe('a wrong setting', () => {
   it.each([
     ['FLUSH_AGE_MS', 'soon'],
     ['NPM_POLL_MS', '1'],
     ['NPM_REGISTRY_URL', 'ftp://mirror'],
-  ])('%s=%s is named instead of an answer', async (name, value) => {
+  ])('%s=%s is named in the error of every route', async (name, value) => {
     const right = Reflect.get(env, name);
     await restart({ [name]: value });
     for (const path of ['/v1/sources', '/v1/sources/npm', '/v1/tables', '/v1/tables/npm_package']) {
@@ -320,7 +320,7 @@ describe('a wrong setting', () => {
     expect(await ask('/v1/sources/npm')).toMatchObject({ status: 200 });
   });
 
-  it('SOURCES with a source that is not there is named by the health', async () => {
+  it('SOURCES with an unknown source is named by the health check', async () => {
     set({ SOURCES: 'npm,nothing' });
     const { status, body } = await ask('/healthz');
     expect(status).toBe(400);

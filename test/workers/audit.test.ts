@@ -40,7 +40,7 @@ async function selfChecked(): Promise<AuditStatus> {
   return untilAudit(({ self_check: check }) => check?.running === false && check.ended_at !== before);
 }
 
-it('finds keys that were removed by hand, and loads them', async () => {
+it('finds keys that are missing in the key index, and loads them', async () => {
   const gone = names.filter((_, index) => index % 3 === 0);
   await sql(`DELETE FROM keys WHERE key IN (${gone.map(name => `'${name}'`).join(', ')})`);
   expect(await post({})).toMatchObject({ source: 'npm', action: 'audit', changed: true });
@@ -71,16 +71,16 @@ it('finds keys that were removed by hand, and loads them', async () => {
   for (const { _cursor } of again) expect(_cursor).toMatch(new RegExp(`^${await upstream.updateSeq()}#\\d+$`));
 });
 
-it('reports a data file that was deleted, one of other bytes, and neither once they are back', async () => {
+it('reports a deleted data file and one with other bytes, and neither once they are restored', async () => {
   expect((await selfChecked()).self_check).toMatchObject({ files: 2, found: 0, problems: [] });
   const { live_files: files } = await api<TableDetail>('/v1/tables/npm_package');
-  const kept = await Promise.all(
+  const originals = await Promise.all(
     files.map(async ({ key }) => {
       const object = await env.LAKE.get(key);
       return { key, bytes: await object!.arrayBuffer(), customMetadata: object!.customMetadata };
     }),
   );
-  const [first, second] = kept;
+  const [first, second] = originals;
   await env.LAKE.delete(first!.key);
   const other = new Uint8Array(second!.bytes.slice(0));
   other[100]! ^= 1;
@@ -93,7 +93,7 @@ it('reports a data file that was deleted, one of other bytes, and neither once t
   const { last_error, state } = await source().status();
   expect(last_error).toMatchObject({ kind: 'lake-damaged', hint: expect.stringMatching(/copy/) });
   expect(state).toBe('following');
-  for (const { key, bytes, customMetadata } of kept) await env.LAKE.put(key, bytes, { customMetadata });
+  for (const { key, bytes, customMetadata } of originals) await env.LAKE.put(key, bytes, { customMetadata });
   await untilAudit(({ self_check }) => self_check!.problems.length === 0);
   await vi.waitFor(async () => expect((await source().status()).last_error.kind).toBeNull(), 30_000);
 });

@@ -14,11 +14,11 @@ async function stored(key: string): Promise<Uint8Array> {
 }
 
 describe('the bucket port', () => {
-  it('has no head of what is not there', async () => {
+  it('gives null for the head of an absent object', async () => {
     expect(await bucket.head('nothing')).toBeNull();
   });
 
-  it('puts one chunk, and tells its facts then and later', async () => {
+  it('puts one chunk, and gives its facts then and later', async () => {
     const head = await bucket.put('one', [new Uint8Array([0, 1, 2, 3]).subarray(1)], absent);
     expect(head).toEqual({ key: 'one', bytes: 3, etag: expect.any(String), metadata: { digest: 'abc' } });
     expect(await bucket.head('one')).toEqual(head);
@@ -34,25 +34,25 @@ describe('the bucket port', () => {
     });
   });
 
-  it('puts many chunks in order, and leaves them as they were', async () => {
+  it('puts many chunks in order, and does not change them', async () => {
     const chunks = [chunk(3_000_000, 1), new Uint8Array(0), chunk(1, 2), chunk(2_000_000, 3), chunk(7, 4)];
     const head = await bucket.put('many', chunks, absent);
     expect(head?.bytes).toBe(5_000_008);
     const whole = await stored('many');
     expect([whole[0], whole[2_999_999], whole[3_000_000], whole[3_000_001], whole.at(-1)]).toEqual([1, 1, 2, 3, 4]);
     expect(chunks.map(part => part.byteLength)).toEqual([3_000_000, 0, 1, 2_000_000, 7]);
-    // The same chunks once more: nothing of them was handed away.
+    // The same chunks can be put again, because no buffer was transferred.
     expect(await bucket.put('many again', chunks, absent)).toMatchObject({ bytes: 5_000_008, etag: head?.etag });
   });
 
-  it('gives null when an object that should be absent is there, with one chunk and with many', async () => {
+  it('gives null when an object that should be absent exists, with one chunk and with many', async () => {
     await bucket.put('taken', [chunk(1, 1)], absent);
     expect(await bucket.put('taken', [chunk(1, 2)], absent)).toBeNull();
     expect(await bucket.put('taken', [chunk(3_000_000, 2), chunk(3_000_000, 2)], absent)).toBeNull();
     expect(await stored('taken')).toEqual(chunk(1, 1));
   });
 
-  it('replaces the object that has the etag, and none that has another', async () => {
+  it('replaces only an object that has the etag', async () => {
     const first = await bucket.put('replaced', [chunk(1, 1)], absent);
     const onlyIf = { etag: first?.etag ?? '' };
     const chunks = [chunk(2, 2), chunk(2, 2)];
@@ -70,7 +70,7 @@ describe('the bucket port', () => {
     expect(await bucket.list('none/', { limit: 10 })).toEqual([]);
   });
 
-  it('removes objects, and minds none that is not there', async () => {
+  it('removes objects, and ignores absent ones', async () => {
     for (const key of ['old/a', 'old/b', 'old/c']) await bucket.put(key, [chunk(1, 1)], absent);
     await bucket.remove(['old/a', 'old/none', 'old/c']);
     expect(await bucket.list('old/', { limit: 10 })).toEqual(['old/b']);
@@ -95,7 +95,7 @@ describe('the bucket port', () => {
     expect(error.message).not.toContain('secret');
   });
 
-  it('rejects once when the put fails before, amid or after its body', async () => {
+  it('rejects once when the put fails before, during or after its body', async () => {
     for (const readBytes of [0, 1, 2_500_000, 4_000_000]) {
       const failing = { put: (_: string, body: ReadableStream) => readThenFail(body, readBytes) };
       const port = bucketPort(failing as unknown as R2Bucket);
@@ -104,7 +104,7 @@ describe('the bucket port', () => {
     }
   });
 
-  it('puts the newest, and keeps it', async () => {
+  it('puts a newer document, and does not replace it with an older one', async () => {
     const json = { contentType: 'application/json' };
     expect(await putNewest(bucket, 'newest', chunk(1, 1), { fetchedAtMs: 5, revision: 2, ...json })).toBe('put');
     expect(await putNewest(bucket, 'newest', chunk(1, 2), { fetchedAtMs: 6, revision: 1, ...json })).toBe('kept-newer');
@@ -113,7 +113,7 @@ describe('the bucket port', () => {
     expect((await bucket.head('newest'))?.metadata).toEqual({ 'fetched-at': '6', revision: '3' });
   });
 
-  it('puts an object in equal parts, from bytes that are used again', async () => {
+  it('puts an object in equal parts, from one buffer that is used again', async () => {
     const part = chunk(5 * 1024 * 1024, 0);
     const newest = { fetchedAtMs: 5, revision: null, contentType: 'application/json' };
     const upload = await uploadNewest(bucket, 'parts', newest);
@@ -122,15 +122,15 @@ describe('the bucket port', () => {
     expect(await bucket.head('parts')).toBeNull();
     expect(await upload.complete()).toBe('put');
     const whole = await stored('parts');
-    const at = [0, part.length - 1, part.length, 2 * part.length - 1, 2 * part.length, 2 * part.length + 6];
-    expect(at.map(place => whole[place])).toEqual([1, 1, 2, 2, 3, 3]);
+    const offsets = [0, part.length - 1, part.length, 2 * part.length - 1, 2 * part.length, 2 * part.length + 6];
+    expect(offsets.map(offset => whole[offset])).toEqual([1, 1, 2, 2, 3, 3]);
     expect(whole).toHaveLength(2 * part.length + 7);
     const object = await env.LAKE.head('parts');
     expect(object?.customMetadata).toEqual({ 'fetched-at': '5' });
     expect(object?.httpMetadata?.contentType).toBe('application/json');
   });
 
-  it('leaves nothing of parts that are aborted, or older than what is there', async () => {
+  it('drops parts that are aborted, or older than the object that exists', async () => {
     const newest = { fetchedAtMs: 5, revision: null, contentType: 'application/json' };
     const aborted = await uploadNewest(bucket, 'aborted', newest);
     await aborted.part(chunk(10, 1));
@@ -143,7 +143,7 @@ describe('the bucket port', () => {
     expect(await stored('older')).toEqual(chunk(1, 2));
   });
 
-  it('rejects with our own error when R2 refuses a part, or their end', async () => {
+  it('rejects with our own error when R2 refuses a part, or the end of the upload', async () => {
     const newest = { fetchedAtMs: 5, revision: null, contentType: 'application/json' };
     const upload = await uploadNewest(bucket, 'uneven', newest);
     await upload.part(chunk(10, 1));
@@ -156,7 +156,7 @@ describe('the bucket port', () => {
     await expect(upload.part(chunk(10, 1))).rejects.toMatchObject({ name: 'StepError', kind: 'bucket-failed' });
   });
 
-  it('puts the newest of many writers at once', async () => {
+  it('ends with the newest document of several writers at once', async () => {
     const writers = Array.from({ length: 4 }, (_, n) =>
       putNewest(bucket, 'raced', chunk(1, n), { fetchedAtMs: n, revision: n, contentType: 'application/json' }),
     );

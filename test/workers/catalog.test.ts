@@ -35,8 +35,8 @@ async function append(catalog: MemoryCatalog, client: RestCatalog, firstLsn: num
   await client.commit(table.name, plan.commit);
 }
 
-describe('in the worker', () => {
-  it('a table is made, appended to and merged', async () => {
+describe('in the worker’s runtime', () => {
+  it('a table is created, appended to and merged', async () => {
     const catalog = new MemoryCatalog();
     const options = { uri: URI, warehouse: WAREHOUSE, namespace: 'tributary', token: TOKEN };
     const client = new RestCatalog({ ...options, fetch: catalog.fetch, clock });
@@ -49,7 +49,7 @@ describe('in the worker', () => {
     expect(metadata.properties).toMatchObject({ 'tributary.committed_lsn': '206' });
   });
 
-  it('JSON keeps whole numbers of 63 bits', () => {
+  it('JSON preserves whole numbers of 63 bits', () => {
     const text = '{"snapshot-id":3051729675574597004}';
     expect(exactJson(parseExactJson(text))).toBe(text);
   });
@@ -63,7 +63,7 @@ describe('in the worker', () => {
   });
 });
 
-/** An Avro file as other writers make them: its one block, of one field of bytes, is a zstd frame. */
+/** An Avro file as other writers make it: its one block, with one field of bytes, is a zstd frame. */
 function zstdFile(schema: AvroRecord, bytes: Uint8Array): Uint8Array {
   const plain = writeAvro({ schema, metadata: {}, records: [], codec: 'null' });
   const header = Buffer.from(

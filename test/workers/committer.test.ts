@@ -46,16 +46,16 @@ async function committed(): Promise<IcebergStatus['tables'][0]> {
   );
 }
 
-/** One change more is in a file. */
+/** Accepts and flushes one more change. */
 async function changed(): Promise<void> {
-  // The source and its Loaders go by one clock.
+  // Reset the clock, because the source and its Loaders must have the same one.
   set({ CLOCK_AHEAD_MS: '0' });
   await upstream.pushChange({ id: 'ms' });
   await untilAccepted(upstream);
   await flushed();
 }
 
-/** Drops the catalog's object from memory. With a clock that is ahead its next look is due. */
+/** Evicts the catalog's object. With a clock that is ahead, its next check of the sources is due. */
 async function restarted(settings: Record<string, string>): Promise<void> {
   set(settings);
   await evictDurableObject(catalog());
@@ -76,7 +76,7 @@ async function readTable() {
   return { metadata, files, rows: rows.flat().sort((a, b) => Number(a._lsn) - Number(b._lsn)) };
 }
 
-it('files of a followed source are committed, and the table has their rows', async () => {
+it('data files of a source are committed, and the table has their rows', async () => {
   const status = await committed();
   expect(status).toMatchObject({ source: 'npm', state: 'committed', files_waiting: 0, last_error: { kind: null } });
   const { metadata, files, rows } = await readTable();
@@ -84,7 +84,7 @@ it('files of a followed source are committed, and the table has their rows', asy
   expect(rows).toEqual(await lakeRows());
   expect(status.last_commit).toMatchObject({ files: files.length, rows: rows.length });
   expect(status.last_commit.snapshot).toBe(String(currentSnapshot(metadata)!['snapshot-id']));
-  // Each copy is the file, byte for byte, and its etag says so.
+  // The etag shows that each copy is the file, byte for byte.
   for (const { file_path, file_size_in_bytes } of files) {
     const copy = (await env.LAKE.head(objectKey(file_path, BUCKET)))!;
     expect(copy.size).toBe(Number(file_size_in_bytes));
@@ -92,7 +92,7 @@ it('files of a followed source are committed, and the table has their rows', asy
   }
 });
 
-it('what comes later is committed beside it, and an object that was evicted goes on', async () => {
+it('later files are committed too, after the object was evicted', async () => {
   const before = await readTable();
   await changed();
   await restarted({ CLOCK_AHEAD_MS: String(HOUR) });
@@ -104,7 +104,7 @@ it('what comes later is committed beside it, and an object that was evicted goes
   expect(paths).toEqual(expect.arrayContaining(before.files.map(({ file_path }) => file_path)));
 });
 
-it('a token that is none stalls the tables with a hint, and half of the settings stops all', async () => {
+it('a wrong token stalls the tables, and incomplete settings are an error', async () => {
   await changed();
   await restarted({ CATALOG_TOKEN: 'another-token', CLOCK_AHEAD_MS: String(2 * HOUR) });
   await catalog().watch();

@@ -15,7 +15,7 @@ beforeAll(async () => {
   await untilAccepted(upstream);
 });
 
-// Each test leaves the object able to work, and all of them together nothing lost and nothing doubled.
+// After each test the object works again, and nothing is lost or doubled.
 afterEach(async () => {
   fault('put', null);
   fault('batch', null);
@@ -28,7 +28,7 @@ afterEach(async () => {
 const seen = (happened: () => unknown) => vi.waitFor(() => expect(happened()).toBeTruthy(), { timeout: 30_000 });
 const nameOf = (path: string) => decodeURIComponent(path.slice(1));
 
-/** Waits out no back-off, and no recovery time after a kill. */
+/** Runs the object now, without waiting for a back-off or for the recovery time after a kill. */
 async function resume(): Promise<void> {
   await sql('UPDATE faults SET retry_ms = 0');
   await sql('UPDATE lanes SET next_pull_ms = 0');
@@ -41,7 +41,7 @@ async function files(): Promise<{ key: string; etag: string }[]> {
 }
 
 describe('an object evicted', () => {
-  it('between a page and its documents asks for them all the same', async () => {
+  it('between a page and its documents still loads them', async () => {
     await restart({ NPM_SETTLE_MS: '600000' });
     const { cursor } = await source().status();
     const rows = await upstream.release(7);
@@ -50,16 +50,16 @@ describe('an object evicted', () => {
     expect((await source().status()).cursor.accepted).toBe(cursor.accepted);
     const asked = (await upstream.requests()).map(nameOf);
     expect(rows.filter(({ id }) => asked.includes(id))).toEqual([]);
-    // The settle time runs on from when each change was first seen: once that is over, all of it is let in.
+    // The settle time counts from the moment each change was first seen. Set that to the past, and all are loaded.
     await sql(`UPDATE lanes SET held = (SELECT json_group_array(json_set(value, '$.seenMs', 0)) FROM json_each(held))`);
     await resume();
     await untilAccepted(upstream);
   });
 
-  it('between the documents and the append loads them again, and has each once', async () => {
+  it('between the documents and the append loads them again, and accepts each once', async () => {
     const before = await source().status();
     const last = await upstream.release(5).then(rows => rows.at(-1)!);
-    // Four documents are in the bucket already when the fifth is held back.
+    // Four documents are in the bucket when the fifth is held back.
     await holdBack(last.id, async () => {
       expect((await source().status()).cursor.accepted).toBe(before.cursor.accepted);
       await abortAllDurableObjects();
@@ -70,7 +70,7 @@ describe('an object evicted', () => {
     expect(after.balance.changes).toBe(before.balance.changes + 5);
   });
 
-  it('between two slices of a page goes on behind the first', async () => {
+  it('between two slices of a page continues after the first', async () => {
     await source().control('pause');
     const before = await source().status();
     const rows = await upstream.release(250);
@@ -86,12 +86,12 @@ describe('an object evicted', () => {
     expect((await source().status()).cursor.accepted).toBe(String(rows[199]!.seq));
     await resume();
     await untilAccepted(upstream);
-    // What the first slice had is not asked for again.
+    // The documents of the first slice are not requested again.
     const asked = (await upstream.requests()).map(nameOf).filter(name => name === rows[0]!.id);
     expect(asked).toHaveLength(1);
   });
 
-  it('between append and flush keeps its rows and their numbers', async () => {
+  it('between append and flush still has its rows and their LSNs', async () => {
     const before = await files();
     await upstream.release(3);
     const { buffer, cursor } = await untilAccepted(upstream);
@@ -106,7 +106,7 @@ describe('an object evicted', () => {
     expect(await files()).toHaveLength(before.length + 1);
   });
 
-  it('between a request to flush and the flush makes the file, once', async () => {
+  it('between a request to flush and the flush writes the file, once', async () => {
     const before = await files();
     await upstream.release(3);
     await untilAccepted(upstream);
@@ -120,7 +120,7 @@ describe('an object evicted', () => {
     expect(await files()).toHaveLength(before.length + 1);
   });
 
-  it('before its put was made puts again', async () => {
+  it('before its put reached the bucket puts again', async () => {
     const before = await files();
     await upstream.release(3);
     await untilAccepted(upstream);
@@ -137,7 +137,7 @@ describe('an object evicted', () => {
     expect(await files()).toHaveLength(before.length + 1);
   });
 
-  it('between the put and its answer takes the file that is there', async () => {
+  it('between the put and its answer settles the file that exists', async () => {
     await upstream.release(3);
     const before = await untilAccepted(upstream);
     const puts = fault('put', unanswered);
@@ -146,7 +146,7 @@ describe('an object evicted', () => {
     const stored = await files();
     await abortAllDurableObjects();
     expect(await source().status()).toMatchObject({ buffer: { rows: 3 }, tables: before.tables });
-    // Rows that come now belong to the next file.
+    // Rows that are accepted now belong to the next file.
     await upstream.release(2);
     fault('put', null);
     await resume();
@@ -155,7 +155,7 @@ describe('an object evicted', () => {
     await untilAccepted(upstream);
   });
 
-  it('after a put that landed and failed all the same takes the file that is there', async () => {
+  it('after a put that succeeded with an error settles the file that exists', async () => {
     const before = await files();
     await upstream.release(3);
     await untilAccepted(upstream);
@@ -179,13 +179,13 @@ describe('an object evicted', () => {
     const batches = fault('batch', refused);
     await source().control('flush');
     await seen(() => batches.count);
-    // The database is down; the file is settled, and pulling goes on.
+    // The database fails; the file is settled, and pulling continues.
     await until(({ buffer, last_error }) => buffer.rows === 0 && last_error.kind === 'database-failed');
     await upstream.release(2);
     await untilAccepted(upstream);
     expect(await runs()).toEqual(before);
     await restart();
-    // Then it is up again, and its first answer is lost.
+    // The database works again, and its first answer is lost.
     const done = fault('batch', doneAndRefused);
     await resume();
     await seen(() => done.count);
@@ -197,14 +197,14 @@ describe('an object evicted', () => {
   });
 });
 
-describe('an alarm that comes more often than it was set', () => {
-  it('makes each file, row and run once', async () => {
+describe('an alarm that runs more often than it was set', () => {
+  it('creates each file, row and run once', async () => {
     const before = await files();
     const rows = await upstream.release(210);
     const wakes = Array.from({ length: 5 }, () => runInDurableObject(source(), instance => instance.alarm()));
     await Promise.all([...wakes, source().control('flush'), runDurableObjectAlarm(source()), source().watch()]);
     await untilAccepted(upstream);
-    // One run at a time, and a page of two slices in one: no document is asked for twice.
+    // Only one run works at a time, and it works off both slices of the page: no document is requested twice.
     const asked = (await upstream.requests()).map(nameOf);
     expect(rows.filter(({ id }) => asked.filter(name => name === id).length !== 1)).toEqual([]);
     await flushed();
@@ -237,7 +237,7 @@ describe('an alarm that comes more often than it was set', () => {
   });
 });
 
-/** Holds one document back, waits until it is asked for, and does something meanwhile. */
+/** Holds back one document, waits for its request, and calls `meanwhile` before the document is answered. */
 async function holdBack(
   name: string,
   meanwhile: () => Promise<void>,

@@ -1,11 +1,11 @@
 import { env } from 'cloudflare:workers';
 
-/** What happens to one call of a binding; `call` makes it. */
+/** Replaces one call of a binding; `call` makes the real one. */
 export type Fault<T = unknown> = (call: () => Promise<T>) => Promise<T>;
 
 const faults: { put: Fault | null; batch: Fault | null } = { put: null, batch: null };
 
-/** Puts a switch before the puts of data files and before the writes to the operational database. */
+/** Wraps the bindings, so that `fault` can replace puts of data files and writes to the operational database. */
 export function installFaults(): void {
   const through = (name: keyof typeof faults, isMeant: (first: unknown) => boolean, target: object) =>
     new Proxy(target, {
@@ -26,12 +26,12 @@ export function installFaults(): void {
   });
 }
 
-/** Sets what happens to calls from now on; null lets them through. Resolves with how often it has happened. */
+/** Sets the fault of all calls from now on; null removes it. Gives a counter that rises when it happens. */
 export function fault(name: keyof typeof faults, happens: Fault | null): { count: number } {
   const seen = { count: 0 };
   faults[name] = happens
     ? async call => {
-        // Counted when it has happened, as far as it ever does.
+        // Count when the real call has ended or the fault throws, since an unanswered call never ends.
         try {
           return await happens(async () => {
             const result = await call();
@@ -47,7 +47,7 @@ export function fault(name: keyof typeof faults, happens: Fault | null): { count
   return seen;
 }
 
-/** The call is made, and its answer never comes. */
+/** The call succeeds, and its answer never arrives. */
 export const unanswered: Fault = async call => {
   await call();
   return new Promise(() => {});
@@ -58,7 +58,7 @@ export const refused: Fault = async () => {
   throw new Error('put: Internal error. (10001)');
 };
 
-/** The call is made, and fails nevertheless. */
+/** The call succeeds, and its answer is an error. */
 export const doneAndRefused: Fault = async call => {
   await call();
   return refused(call);

@@ -8,32 +8,32 @@ import { rootKey } from '../../src/lake/object-keys.ts';
 import { api, flushed, prepare, readDataFile, source, sql, untilAccepted } from './source.ts';
 import { openUpstream, type Upstream } from './upstream.ts';
 
-// One change, from the feed to a row read back out of the bucket. Each test looks at the next step of its path.
+// The path of one change, from the feed to a row that is read from the bucket. Each test checks the next step.
 
 let upstream: Upstream;
-let place = '';
+let changeCursor = '';
 const seenAt = Date.now();
 
 beforeAll(async () => {
   upstream = await openUpstream({ only: ['ms'] });
-  place = String((await upstream.rows())[0]!.seq);
+  changeCursor = String((await upstream.rows())[0]!.seq);
   await prepare(upstream);
   await source().control('start');
   await untilAccepted(upstream);
 });
 
-/** The UTC dates since the tests began, as `YYYY/MM/DD`: a test may run at midnight. */
+/** The UTC dates of a time and of now, as `YYYY/MM/DD`: they differ when a test runs at midnight. */
 function daysSince(ms: number): string[] {
   return [ms, Date.now()].map(at => new Date(at).toISOString().slice(0, 10).replaceAll('-', '/'));
 }
 
-it('asks the feed, the document and its downloads', async () => {
+it('requests the feed, the document and its downloads', async () => {
   const asked = new Set(await upstream.requests());
   const counts = ['/downloads/point/last-month/,ms', '/downloads/point/last-year/,ms'];
   expect([...asked].sort()).toEqual(['/', ...counts, '/ms', '/registry/_changes']);
 });
 
-it('keeps the document byte for byte', async () => {
+it('stores the document byte for byte', async () => {
   const object = await env.LAKE.get('npm/raw/ms/latest.json');
   expect(new Uint8Array(await object!.arrayBuffer())).toEqual(await upstream.documentOf('ms'));
   expect(object!.httpMetadata?.contentType).toBe('application/json');
@@ -43,7 +43,7 @@ it('keeps the document byte for byte', async () => {
   expect(object!.customMetadata!.revision).toBe(document._rev.split('-')[0]);
 });
 
-it('keeps the row as the metadata JSON of the day', async () => {
+it('stores the row as the metadata JSON of the day', async () => {
   const keys = daysSince(seenAt).map(day => `npm/metadata/${day}/ms.json`);
   const found = (await Promise.all(keys.map(key => env.LAKE.get(key)))).find(object => object !== null);
   const metadata = await found!.json<Record<string, unknown>>();
@@ -56,10 +56,10 @@ it('keeps the row as the metadata JSON of the day', async () => {
 it('has the row in the journal, with the cursor, and not yet in a file', async () => {
   const entries = await sql('SELECT table_name, first_lsn, last_lsn, cursor_before, cursor_after FROM entries');
   expect(entries).toEqual([
-    { table_name: 'npm_package', first_lsn: 1, last_lsn: 1, cursor_before: '0', cursor_after: place },
+    { table_name: 'npm_package', first_lsn: 1, last_lsn: 1, cursor_before: '0', cursor_after: changeCursor },
   ]);
   const status = await source().status();
-  expect(status.cursor).toEqual({ accepted: place, durable: '0', head: place });
+  expect(status.cursor).toEqual({ accepted: changeCursor, durable: '0', head: changeCursor });
   expect(status.buffer).toMatchObject({ rows: 1, bytes: expect.any(Number) });
   expect(status.tables).toEqual({ npm_package: { rows: 0, files: 0, bytes: 0, last_lsn: 1 } });
   expect((await env.LAKE.list({ prefix: 'npm/metadata/partitions.parquet/' })).objects).toEqual([]);
@@ -75,20 +75,20 @@ it('moves the row into a data file under its key', async () => {
   const lsn = '1'.padStart(16, '0');
   expect(key).toBe(`npm/metadata/partitions.parquet/year=${year}/month=${month}/data-${lsn}-${lsn}.parquet`);
   expect(status.last_flush).toMatchObject({ key, rows: 1, bytes: size });
-  expect(status.cursor).toEqual({ accepted: place, durable: place, head: place });
+  expect(status.cursor).toEqual({ accepted: changeCursor, durable: changeCursor, head: changeCursor });
   expect(status.buffer).toEqual({ rows: 0, bytes: 0, oldest_age_seconds: null });
   expect(await sql('SELECT * FROM entries')).toEqual([]);
 });
 
-it('reads the row back out of the bucket', async () => {
+it('has the row in the bucket', async () => {
   const { live_files } = await api<TableDetail>('/v1/tables/npm_package');
   const rows = await readDataFile(live_files[0]!.key);
   expect(rows).toHaveLength(1);
   const [row] = rows as [Record<string, unknown>];
   expect(Object.keys(row)).toEqual(npmPackage.columns.map(column => column.name));
-  expect(row).toMatchObject({ name: 'ms', _lsn: 1, _op: 'upsert', _cursor: place });
+  expect(row).toMatchObject({ name: 'ms', _lsn: 1, _op: 'upsert', _cursor: changeCursor });
   expect(Date.parse(String(row.updated_at))).toBeGreaterThanOrEqual(seenAt);
-  // Without lineage and the lake's own time it is the metadata JSON.
+  // Without lineage and `updated_at` the row is the metadata JSON.
   const day = String((await env.LAKE.head('npm/raw/ms/latest.json'))!.customMetadata!['fetched-at']);
   const metadata = await env.LAKE.get(`npm/metadata/${daysSince(Number(day))[0]}/ms.json`);
   const { updated_at: _, _lsn, _op, _cursor, ...rest } = row;
@@ -98,7 +98,7 @@ it('reads the row back out of the bucket', async () => {
 it('projects the file and the cursor to the operational database', async () => {
   const [file] = (await api<TableDetail>('/v1/tables/npm_package')).live_files;
   const state = await env.DB.prepare('SELECT * FROM sync_state').all();
-  expect(state.results).toMatchObject([{ source: 'npm', last_sequence: place }]);
+  expect(state.results).toMatchObject([{ source: 'npm', last_sequence: changeCursor }]);
   expect(Date.parse(String(state.results[0]!.last_sync_time))).toBeGreaterThanOrEqual(seenAt);
   const runs = await env.DB.prepare('SELECT * FROM ingestion_runs').all();
   expect(runs.results).toMatchObject([
@@ -106,7 +106,7 @@ it('projects the file and the cursor to the operational database', async () => {
       source: 'npm',
       run_type: 'follow',
       status: 'completed',
-      cursor: place,
+      cursor: changeCursor,
       error_message: null,
       records_processed: 1,
       records_inserted: 1,
@@ -119,14 +119,23 @@ it('projects the file and the cursor to the operational database', async () => {
   expect(JSON.parse(data!)).toMatchObject({ key, bytes, table: 'npm_package', first_lsn: 1, last_lsn: 1 });
 });
 
-it('names the file in the catalog', async () => {
+it('lists the file in the catalog', async () => {
   const [file] = (await api<TableDetail>('/v1/tables/npm_package')).live_files;
   const textOf = async (key: string) => (await env.LAKE.get(key))?.text() ?? expect.fail(`${key} is missing`);
   const root = await vi.waitFor(async () => readRoot(await textOf(rootKey('npm_package'))), { timeout: 30_000 });
   const segments = await Promise.all(root.segments.map(async ({ key }) => readSegment(await textOf(key))));
   const { key, bytes, etag, year, month } = file!;
   expect(filesOf(root, segments)).toMatchObject([
-    { key, bytes, etag, year, month, rows: 1, cursor_to: place, columns: { name: { min: 'ms', max: 'ms', nulls: 0 } } },
+    {
+      key,
+      bytes,
+      etag,
+      year,
+      month,
+      rows: 1,
+      cursor_to: changeCursor,
+      columns: { name: { min: 'ms', max: 'ms', nulls: 0 } },
+    },
   ]);
   const indexes = await Promise.all(
     root.segments.map(async ({ index }) => indexForm.parse(JSON.parse(await textOf(index)))),
@@ -136,7 +145,7 @@ it('names the file in the catalog', async () => {
   expect(JSON.parse(await textOf(root.schema))).toMatchObject({ table: 'npm_package', key: ['name'] });
 });
 
-it('tells of it over HTTP', async () => {
+it('shows the change over HTTP', async () => {
   expect(await api('/v1/sources/npm')).toMatchObject({
     source: 'npm',
     state: 'following',

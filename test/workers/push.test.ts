@@ -27,9 +27,9 @@ const LINES = Array.from({ length: 10_000 }, (_, index) =>
 );
 const NDJSON = { 'content-type': 'application/x-ndjson', 'idempotency-key': 'a-push' };
 
-it('ten thousand records, cut in the middle and repeated under the same key, are there once', async () => {
+it('ten thousand records, cut off and repeated under the same key, are accepted once', async () => {
   const bytes = new TextEncoder().encode(LINES.join('\n'));
-  // The body ends in the middle of a line, as one does whose sender is gone.
+  // The body ends in the middle of a line, as when the client breaks off.
   const first = await post('/v1/sources/npm/records', bytes.slice(0, bytes.length / 2 + 3), NDJSON);
   expect(first).toMatchObject({ status: 200, repeated: 0 });
   const { balance: before } = await source().status();
@@ -47,7 +47,7 @@ it('ten thousand records, cut in the middle and repeated under the same key, are
   expect(new Set(rows.map(row => `${row.name} ${row._cursor}`)).size).toBe(rows.length);
 });
 
-it('a backfill brings what lies before the tail, beside it', async () => {
+it('a backfill pulls the changes before the tail, while the tail continues', async () => {
   const shown = await upstream.rows();
   const to = String(shown[9]!.seq);
   const started = await post('/v1/sources/npm/backfill', JSON.stringify({ from: '0', to, rate: 1_000 }));
@@ -63,7 +63,7 @@ it('a backfill brings what lies before the tail, beside it', async () => {
   expect(rows.map(row => row._lsn)).toEqual(rows.map((_, index) => index + 1));
 });
 
-it('a rewind pulls again what the tail has been through', async () => {
+it('a rewind pulls again what the tail has pulled', async () => {
   const shown = await upstream.rows();
   const { balance: before } = await source().status();
   await post('/v1/sources/npm/rewind', JSON.stringify({ to: String(shown[14]!.seq), rate: 1_000 }));

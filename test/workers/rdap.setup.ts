@@ -5,18 +5,18 @@ import type { TestProject } from 'vitest/node';
 
 declare module 'vitest' {
   interface ProvidedContext {
-    /** Port of a server that lists itself as the one of `com` and `org`, and answers for domains there: see `rdap.ts`. */
+    /** Port of an RDAP server for `com` and `org`, which also serves the list that names it. */
     rdap: number;
   }
 }
 
-/** What the server is told: domains with what they say, or null for those that are gone, and whether answers are held back. */
+/** Orders to the server: the status of each domain, or null to remove it, and whether to hold back answers. */
 export interface RdapOrders {
   domains?: Record<string, string | null>;
   hold?: boolean;
 }
 
-/** Registers what `POST /orders` says, tells its requests so far, and answers as a registry does. */
+/** Answers as a registry does. `POST /orders` changes its answers, and gives the domains of all requests so far. */
 export default async function setup({ provide }: TestProject): Promise<() => Promise<void>> {
   const domains = new Map<string, string>();
   const requests: string[] = [];

@@ -6,12 +6,12 @@ import { MemoryCatalog, URI } from '../iceberg/rest-catalog.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {
-    /** An Iceberg REST catalog. What it makes lies in the bucket `lake`, which is the worker's own. */
+    /** The URI of an Iceberg REST catalog whose tables are in the worker's own bucket. */
     restCatalog: string;
   }
 }
 
-/** Serves the catalog over HTTP: the worker's tests run where nothing listens. */
+/** Serves the catalog over HTTP from Node, because the worker's runtime cannot listen. */
 export default async function setup({ provide }: TestProject): Promise<() => Promise<void>> {
   const catalog = new MemoryCatalog();
   catalog.checksList = false;

@@ -17,8 +17,8 @@ beforeAll(async () => {
   await untilAccepted(upstream);
 });
 
-/** What is parked is due now; the last look of a change is the next one where `last`. */
-async function hurry({ last = false } = {}): Promise<void> {
+/** Makes all parked changes due now. `last`: their next attempt is their last. */
+async function makeDue({ last = false } = {}): Promise<void> {
   await sql(`UPDATE parked SET due_ms = 0${last ? ', attempts_max = attempts + 1' : ''} WHERE died_ms IS NULL`);
   await source().watch();
 }
@@ -31,21 +31,21 @@ async function post(path: string, body: object): Promise<Record<string, unknown>
 const letters = async () =>
   (await env.DB.prepare('SELECT message_body, status, retry_count FROM failed_messages').all()).results;
 
-it('a document that fails twice more is asked for by real tickets, and loads', async () => {
-  for (let looks = 1; looks <= 2; looks++) {
-    await hurry();
+it('a document that fails twice more is retried by real tickets, and loads', async () => {
+  for (let attempt = 1; attempt <= 2; attempt++) {
+    await makeDue();
     await vi.waitFor(async () => {
       const parked = await sql<{ key: string; attempts: number }>('SELECT key, attempts FROM parked ORDER BY key');
-      expect(parked.map(({ attempts }) => attempts)).toEqual([looks, looks]);
+      expect(parked.map(({ attempts }) => attempts)).toEqual([attempt, attempt]);
     }, 20_000);
   }
-  await hurry();
+  await makeDue();
   const { balance } = await until(status => status.balance.parked === 1);
   expect(balance).toMatchObject({ changes: 4, rows: 3, balanced: true });
 });
 
-it('one that never loads is a dead letter, there once', async () => {
-  await hurry({ last: true });
+it('a document that never loads is one dead letter', async () => {
+  await makeDue({ last: true });
   await until(({ balance }) => balance.dead === 1);
   await vi.waitFor(async () => expect(await letters()).toHaveLength(1), 20_000);
   const { failed } = await api<{ failed: Record<string, unknown>[] }>('/v1/failed?source=npm');
@@ -54,7 +54,7 @@ it('one that never loads is a dead letter, there once', async () => {
   await flushed();
 });
 
-it('comes in once when its upstream is mended, however often it is replayed', async () => {
+it('a dead letter that is replayed several times gives one row once its upstream answers', async () => {
   await upstream.clearFaults();
   expect(await post('/v1/failed/replay', { filter: {}, dry_run: true })).toMatchObject({ changes: 1 });
   expect(await post('/v1/failed/replay', { ids: ['npm-2'] })).toMatchObject({ changes: 1 });
@@ -67,14 +67,14 @@ it('comes in once when its upstream is mended, however often it is replayed', as
   expect(await api('/v1/failed/npm-2')).toMatchObject({ state: 'resolved', resolved_at: expect.any(String) });
 });
 
-it('a deletion that died comes back as the package that lives again', async () => {
+it('a dead deletion that is replayed gives the package that exists again', async () => {
   const name = names[2]!;
   const document = new TextDecoder().decode(await upstream.documentOf(name));
   await upstream.pushChange({ id: name, deleted: true });
   await untilAccepted(upstream);
   const [counted] = await sql<{ change_number: number }>('SELECT change_number FROM source');
   const number = counted!.change_number;
-  // Dead by hand: a deletion needs no document, so nothing of the upstream's can fail it.
+  // Write the dead letter by hand, because a deletion needs no document and cannot fail by itself.
   await sql(`INSERT INTO parked (change_number, key, place, deleted, reason, detail, attempts, parked_ms, looked_ms, due_ms, died_ms)
     VALUES (${number + 1}, '${name}', '999999', 1, 'http-404', 'by hand', 0, 1, 1, 1, 1)`);
   await sql(`INSERT INTO letters (change_number, key, place, reason, detail, attempts, history, parked_ms, failed_ms, status, version, projected)
@@ -89,7 +89,7 @@ it('a deletion that died comes back as the package that lives again', async () =
   expect(rows.at(-1)!._cursor).toMatch(/^999999#\d+$/);
 });
 
-it('each row is there once, and the balance is even', async () => {
+it('each row exists once, and the balance holds', async () => {
   const rows = await lakeRows();
   expect(rows.map(row => row._lsn)).toEqual(rows.map((_, index) => index + 1));
   expect(new Set(rows.map(row => `${row.name} ${row._cursor}`)).size).toBe(rows.length);

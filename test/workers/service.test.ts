@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { readServiceBody } from '../../src/sql/service.ts';
 import { explain, SqlError } from '../../src/sql/sql-error.ts';
 
-it('reads whole numbers of R2 SQL as they are in the worker too: as text where they are no longer exact', () => {
+it('the worker reads whole numbers of R2 SQL that are not exact as text', () => {
   const rows = '[{"safe":9007199254740991,"more":-9007199254740993,"real":1e300,"part":0.5,"text":"9007199254740993"}]';
   expect(readServiceBody(`{"success":true,"errors":[],"result":{"schema":[],"rows":${rows}}}`)).toEqual({
     columns: [],
@@ -11,7 +11,7 @@ it('reads whole numbers of R2 SQL as they are in the worker too: as text where t
   });
 });
 
-it('points at a place behind wide characters', () => {
+it('an error marks a position after wide characters', () => {
   const text = "SELECT '日本', nope FROM domain";
   expect(explain(new SqlError('unknown', { at: text.indexOf('nope'), hint: '' }), text).split('\n')[2]).toBe(
     `${' '.repeat(8 + 15)}^ column 14`,

@@ -4,7 +4,7 @@ import { createFetcher } from '../../src/sources/upstream/fetcher.ts';
 
 const server = inject('textServer');
 
-/** Asks as a Loader does, over the runtime's own connections. */
+/** Sends a query as a Loader does, over the runtime's own connections. */
 async function ask(query: string, { address = server, ms = 10_000 }: { address?: string; ms?: number } = {}) {
   const fetcher = createFetcher({
     contact: 'tests',
@@ -21,14 +21,14 @@ async function ask(query: string, { address = server, ms = 10_000 }: { address?:
 }
 
 describe('a connection of the worker’s runtime', () => {
-  it('carries a question and its whole answer', async () => {
+  it('carries a query and its whole answer', async () => {
     const { answer, tallies } = await ask('example.test');
     expect(answer).toBe('question: example.test\r\n');
     expect(tallies).toMatchObject([{ requests: 1, errors: 0, statuses: { '2xx': 1 } }]);
     expect((await ask('parts')).answer).toBe('Domain Name: EXAMPLE.TEST\r\n');
   });
 
-  it('that ends without a word, or is cut, is truncated', async () => {
+  it('that ends without an answer, or is reset, is truncated', async () => {
     for (const query of ['end', 'cut']) {
       const { answer, tallies } = await ask(query);
       expect(answer, query).toMatchObject({ name: 'ChangeError', reason: 'truncated' });
@@ -36,16 +36,16 @@ describe('a connection of the worker’s runtime', () => {
     }
   });
 
-  it('that says too much is too large', async () => {
+  it('with too long an answer is too large', async () => {
     expect((await ask('flood')).answer).toMatchObject({ name: 'ChangeError', reason: 'too-large' });
   });
 
-  it('that nobody takes, or whose address is none, is unreachable', async () => {
+  it('to a closed port, or to a wrong address, is unreachable', async () => {
     for (const address of ['127.0.0.1:9', 'two words'])
       expect((await ask('example.test', { address })).answer).toMatchObject({ reason: 'unreachable' });
   });
 
-  it('that stays silent is left at the deadline', async () => {
+  it('without an answer ends at the deadline', async () => {
     const { answer, tallies } = await ask('silence', { ms: 200 });
     expect(answer).toMatchObject({ name: 'StepError', kind: 'deadline' });
     expect(tallies).toMatchObject([{ requests: 1, errors: 0 }]);

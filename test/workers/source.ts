@@ -11,12 +11,12 @@ import type { Upstream } from './upstream.ts';
 
 type Migrations = Parameters<typeof applyD1Migrations>[1];
 
-/** The one object under test. A stub does not outlive the abortion of its object, so it is asked for each time. */
+/** A stub of the object under test; a new one each time, because a stub does not survive the abort of its object. */
 export function source() {
   return env.SOURCES_NS.getByName('npm');
 }
 
-/** Pulls at once and as often as it may; nothing flushes by itself. */
+/** The source pulls at once and as often as it may; nothing is flushed without a control. */
 const DEFAULTS = {
   NPM_START: '0',
   NPM_POLL_MS: '100',
@@ -26,12 +26,12 @@ const DEFAULTS = {
   FLUSH_BYTES_MAX: '16777216',
 };
 
-/** Sets settings of the worker. An object reads them when it is made: see `restart`. */
+/** Sets settings of the worker. An object reads them only when it is created: see `restart`. */
 export function set(settings: Record<string, unknown>): void {
   Object.assign(env, settings);
 }
 
-/** Points the worker at an upstream, and makes the operational tables. */
+/** Points the worker at an upstream, and creates the operational tables. */
 export async function prepare(upstream: Upstream, settings: Record<string, unknown> = {}): Promise<void> {
   await applyD1Migrations(env.DB, (env as typeof env & { MIGRATIONS: Migrations }).MIGRATIONS);
   const { origin } = upstream;
@@ -39,38 +39,38 @@ export async function prepare(upstream: Upstream, settings: Record<string, unkno
   set({ ...DEFAULTS, ...urls, ...settings });
 }
 
-/** Drops the object from memory once it is idle; what it knows then is what it wrote down. */
+/** Evicts the object; its next instance has only what is in its storage. */
 export async function restart(settings: Record<string, unknown> = {}): Promise<void> {
   set(settings);
   await source().status();
   await evictDurableObject(source());
 }
 
-/** Asks the worker over HTTP, with the token. */
+/** Sends a request to the worker, with the token. */
 export async function api<T = Record<string, unknown>>(path: string, method = 'GET'): Promise<T> {
   const init = { method, headers: { authorization: 'Bearer test' } };
   return (await exports.default.fetch(`http://worker${path}`, init)).json();
 }
 
-/** Waits until the source's status is as wanted, and gives it. */
-export function until(wanted: (status: SourceStatus) => boolean): Promise<SourceStatus> {
+/** Waits until the source's status meets a condition, and gives the status. */
+export function until(condition: (status: SourceStatus) => boolean): Promise<SourceStatus> {
   return vi.waitFor(
     async () => {
       const status = await source().status();
-      if (!wanted(status)) throw new Error(`status: ${JSON.stringify(status)}`);
+      if (!condition(status)) throw new Error(`status: ${JSON.stringify(status)}`);
       return status;
     },
     { timeout: 30_000, interval: 20 },
   );
 }
 
-/** Waits until all the upstream shows is accepted. */
+/** Waits until every change that the upstream shows is accepted. */
 export async function untilAccepted(upstream: Upstream): Promise<SourceStatus> {
   const head = String((await upstream.rows()).at(-1)?.seq);
   return until(({ cursor }) => cursor.accepted === head);
 }
 
-/** Flushes, and waits until all that was accepted is in a file and in the operational database. */
+/** Flushes, and waits until all accepted rows are in data files and in the operational database. */
 export async function flushed(): Promise<SourceStatus> {
   await source().control('flush');
   const status = await until(({ buffer, cursor }) => buffer.rows === 0 && cursor.durable === cursor.accepted);
@@ -108,12 +108,12 @@ export async function readDataFile(key: string): Promise<LakeRow[]> {
   );
 }
 
-/** The runtime takes a page that just fills its output for a truncated one: asked to flush, it does not judge. */
+/** Flush instead of ending, because the runtime takes a page that just fills its output for a truncated one. */
 function unzstd(page: Uint8Array): Uint8Array {
   return zstdDecompressSync(page, { finishFlush: constants.ZSTD_e_flush });
 }
 
-/** All rows of all data files, read out of the bucket, by LSN. */
+/** All rows of all data files in the bucket, by LSN. */
 export async function lakeRows(): Promise<LakeRow[]> {
   const { live_files } = await api<TableDetail>('/v1/tables/npm_package');
   const rows = await Promise.all(live_files.map(({ key }) => readDataFile(key)));
@@ -121,19 +121,19 @@ export async function lakeRows(): Promise<LakeRow[]> {
 }
 
 /**
- * The promise, checked: each change the upstream shows is in exactly one place, files are what the table says they
- * are, and the operational database has a run for each. `changes` is how many were shown in all, hidden ones included.
+ * Checks the guarantees: each change that the upstream shows has exactly one row, the bucket has exactly the files that
+ * the table lists, and the operational database has a run for each file.
  */
 export async function prove(upstream: Upstream): Promise<LakeRow[]> {
   await untilAccepted(upstream);
   const status = await flushed();
   const rows = await lakeRows();
-  // Dense, each once, in the order of the feed.
+  // LSNs are dense, and follow the order of the feed.
   expect(rows.map(row => row._lsn)).toEqual(rows.map((_, index) => index + 1));
   const shown = await upstream.rows();
   expect(rows.map(row => [row._cursor, row.name])).toEqual(shown.map(row => [String(row.seq), row.id]));
   expect(status.balance).toMatchObject({ changes: shown.length, rows: shown.length, balanced: true });
-  // No object but those of the table, and a run for each.
+  // The bucket has no other data files, and each has a run.
   const { live_files } = await api<TableDetail>('/v1/tables/npm_package');
   const { objects } = await env.LAKE.list({ prefix: 'npm/metadata/partitions.parquet/' });
   expect(objects.map(({ key, etag, size }) => [key, etag, size])).toEqual(

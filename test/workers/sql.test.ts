@@ -6,7 +6,7 @@ import { sqlConformance } from '../ports/sql-conformance.ts';
 
 sqlConformance('the SQLite of a Durable Object', async work => {
   await runInDurableObject(env.SOURCES_NS.getByName('npm'), async (_, state) => {
-    // Each begins with an empty database: what the object itself keeps there is gone.
+    // Each test begins with an empty database, without the tables of the object.
     await state.storage.deleteAll();
     work(objectSql(state.storage));
   });

@@ -14,7 +14,7 @@ beforeAll(async () => {
   installFaults();
 });
 
-// Whatever stalled the source: when its cause is gone, so is the stall, and nothing is lost or doubled.
+// When the cause of a stall is gone, the source works again, and nothing is lost or doubled.
 afterEach(async () => {
   fault('put', null);
   await probe();
@@ -22,16 +22,16 @@ afterEach(async () => {
   await prove(upstream);
 });
 
-/** What happens by itself five minutes later. */
+/** Probes now, which the source does by itself every five minutes. */
 async function probe(): Promise<void> {
   await restart();
   await sql('UPDATE faults SET retry_ms = 0');
   await runDurableObjectAlarm(source());
 }
 
-it('a lake with files of a lost journal is not numbered anew', async () => {
+it('a lake with files of a lost journal stalls the source instead of numbering from 1', async () => {
   const key = `npm/metadata/partitions.parquet/year=2026/month=01/data-${'1'.padStart(16, '0')}-${'9'.padStart(16, '0')}.parquet`;
-  await env.LAKE.put(key, 'rows of a former life');
+  await env.LAKE.put(key, 'rows of a lost journal');
   await source().control('start');
   const status = await until(({ state }) => state === 'stalled');
   expect(status.last_error).toMatchObject({ kind: 'lake-not-empty', reason: expect.stringContaining(key) });
@@ -43,7 +43,7 @@ it('a lake with files of a lost journal is not numbered anew', async () => {
   await env.LAKE.delete(key);
 });
 
-it('an object that stands where a data file belongs is neither replaced nor taken for one', async () => {
+it('a foreign object under the key of a data file is neither replaced nor settled', async () => {
   await upstream.release(3);
   await untilAccepted(upstream);
   fault('put', refused);
@@ -51,20 +51,20 @@ it('an object that stands where a data file belongs is neither replaced nor take
   await until(({ last_error }) => last_error.kind === 'bucket-failed');
   const [intent] = await sql<{ key: string }>('SELECT key FROM intents');
   fault('put', null);
-  await env.LAKE.put(intent!.key, 'of somebody else', { customMetadata: { digest: 'another' } });
+  await env.LAKE.put(intent!.key, 'a foreign object', { customMetadata: { digest: 'another' } });
   await probe();
   const status = await until(({ state }) => state === 'stalled');
   expect(status.last_error).toMatchObject({ kind: 'foreign-object', reason: expect.stringContaining(intent!.key) });
-  // Pulling goes on, and the journal keeps what it has.
+  // Pulling continues, and the journal still has its rows.
   await upstream.release(2);
   expect((await untilAccepted(upstream)).buffer.rows).toBe(5);
   for (let i = 0; i < 4; i++) await probe();
-  expect(await (await env.LAKE.get(intent!.key))!.text()).toBe('of somebody else');
+  expect(await (await env.LAKE.get(intent!.key))!.text()).toBe('a foreign object');
   expect(await source().status()).toMatchObject({ state: 'stalled', last_error: { kind: 'foreign-object' } });
   await env.LAKE.delete(intent!.key);
 });
 
-it('a bucket that refuses a file again and again stalls its table, and pulling goes on', async () => {
+it('a bucket that refuses a file again and again stalls the source, and pulling continues', async () => {
   await upstream.release(3);
   await untilAccepted(upstream);
   fault('put', refused);

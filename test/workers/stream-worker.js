@@ -1,24 +1,24 @@
 import { WorkerEntrypoint } from 'cloudflare:workers';
 
-const taken = [];
+const accepted = [];
 let refusal = null;
 
-/** Stands in for a stream: keeps the records it is sent, or throws what it was told to. */
+/** Stand-in of a stream: stores the records, or throws the error that `refuse` has set. */
 export class Stream extends WorkerEntrypoint {
   async send(records) {
-    if (refusal !== null) throw Object.assign(new Error('it was told to'), refusal);
-    taken.push(...records);
+    if (refusal !== null) throw Object.assign(new Error('refused'), refusal);
+    accepted.push(...records);
   }
 
-  /** With null it takes records again. */
+  /** Properties of the error; with null the stream accepts records again. */
   refuse(properties) {
     refusal = properties;
   }
 
   records() {
-    return taken;
+    return accepted;
   }
 }
 
-// A worker is to have one, and nothing asks it.
+// A worker needs a default export; nothing calls it.
 export default {};

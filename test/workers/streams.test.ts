@@ -10,7 +10,7 @@ import { encode, rowsOf, sparseRow } from '../parquet/rows.ts';
 import { api, flushed, lakeRows, prepare, restart, source, until, untilAccepted } from './source.ts';
 import { openUpstream, type Upstream } from './upstream.ts';
 
-// A table's rows go to a stream over a real binding: what crosses it is a copy, and so is what is thrown.
+// Rows go to a stream over a real binding, which copies records and errors.
 
 interface TestStream {
   refuse(properties: { status: number } | null): Promise<void>;
@@ -27,7 +27,7 @@ beforeAll(async () => {
   await untilAccepted(upstream);
 });
 
-it('waits while the stream refuses, and says so', async () => {
+it('a stream that refuses records waits, and the status says so', async () => {
   await stream.refuse({ status: 400 });
   await flushed();
   const { last_error, streams, tables } = await until(({ last_error: { kind } }) => kind === 'stream-refused');
@@ -38,9 +38,9 @@ it('waits while the stream refuses, and says so', async () => {
   expect(await stream.records()).toEqual([]);
 });
 
-it('has every row of the lake, in order, once the stream takes them', async () => {
+it('a stream that accepts records gets every row of the lake, in order', async () => {
   await stream.refuse(null);
-  // The failure of a stream that is wanted no more is forgotten: nothing is left to wait out.
+  // Without the setting the source forgets the stream's failure, so no back-off is left.
   await restart({ STREAMS: '' });
   await source().watch();
   await restart({ STREAMS: 'npm_package=TEST_STREAM' });
@@ -52,7 +52,7 @@ it('has every row of the lake, in order, once the stream takes them', async () =
   expect(await stream.records()).toEqual(expected);
 });
 
-it('stops with the name of the setting where a binding is absent', async () => {
+it('an absent binding is an error with the name of the setting', async () => {
   await restart({ STREAMS: 'npm_package=NO_STREAM' });
   expect(await api('/v1/sources/npm')).toMatchObject({
     error: {
@@ -62,7 +62,7 @@ it('stops with the name of the setting where a binding is absent', async () => {
   });
 });
 
-it('reads back what it wrote, whatever its pages hold', async () => {
+it('a data file is read back row by row, whatever the size of its pages', async () => {
   const bucket = bucketPort(env.LAKE);
   const sizes = Array.from({ length: 40 }, (_, index) => 40_960 * (1 + (index % 12)) - (index % 3));
   const texts = sizes.map((size, at) =>

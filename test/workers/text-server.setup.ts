@@ -3,12 +3,12 @@ import { startTextServer } from '../sources/whois/text/text-server.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {
-    /** Host and port of a TCP server that does what its question says. */
+    /** Host and port of a TCP server whose queries name the behaviour of its answer. */
     textServer: string;
   }
 }
 
-/** A server for the worker's tests: the runtime they run in opens connections, and takes none. */
+/** Runs the server in Node, because the worker's runtime can open connections and cannot listen. */
 export default async function setup({ provide }: TestProject): Promise<() => Promise<void>> {
   const server = await startTextServer(async (socket, question) => {
     switch (question.trim()) {

@@ -13,7 +13,7 @@ beforeAll(async () => {
   await source().control('start');
 });
 
-// By age and by size alike: nothing lost, nothing doubled.
+// Nothing is lost or doubled, whatever caused the flush.
 afterEach(async () => {
   await prove(upstream);
 });
@@ -27,7 +27,7 @@ async function push(length = 0): Promise<void> {
 
 const filesOf = ({ tables }: Pick<SourceStatus, 'tables'>) => tables.npm_package!.files;
 
-it('flushes once the rows are over the size, young as they are, and not before', async () => {
+it('flushes young rows once they are over the size, and not before', async () => {
   let status: SourceStatus = await source().status();
   let rows = 0;
   let bytes = 0;
@@ -35,7 +35,7 @@ it('flushes once the rows are over the size, young as they are, and not before',
     await push(10_000);
     rows += 1;
     const last = await untilAccepted(upstream);
-    // The append that passes the size is flushed in the same run: then nothing is left to see here.
+    // The append that exceeds the size is flushed in the same run, so its bytes are not in the status.
     if (filesOf(last) === 0 && last.buffer.rows === rows) bytes = last.buffer.bytes;
     status = await until(({ buffer, tables }) => buffer.rows + tables.npm_package!.rows === rows);
   }
@@ -47,7 +47,7 @@ it('flushes once the rows are over the size, young as they are, and not before',
   expect(rows).toBeGreaterThan(5);
 });
 
-it('puts rows of one page that are far over the size into as few files as their slices let it', async () => {
+it('writes one file for each slice of rows that are far over the size', async () => {
   const before = await source().status();
   await source().control('pause');
   await until(({ next_wake_at }) => next_wake_at === null);
@@ -55,11 +55,11 @@ it('puts rows of one page that are far over the size into as few files as their 
   await source().control('start');
   await untilAccepted(upstream);
   const status = await until(({ buffer }) => buffer.rows === 0);
-  // One slice is one append, and one append is never divided.
+  // One slice is one append, and an append is never divided.
   expect(filesOf(status)).toBe(filesOf(before) + 1);
 });
 
-it('flushes rows once the oldest is of age, and not before', async () => {
+it('flushes rows once the oldest has the age, and not before', async () => {
   const ageMs = 1_500;
   await restart({ FLUSH_BYTES_MAX: '16777216', FLUSH_AGE_MS: String(ageMs) });
   const before = await source().status();
@@ -73,7 +73,7 @@ it('flushes rows once the oldest is of age, and not before', async () => {
   expect(status.last_flush.rows).toBe(rows.length);
 });
 
-it('wakes for the age alone, when there is nothing to pull', async () => {
+it('wakes for the age alone, without a pull', async () => {
   await flushed();
   const before = await source().status();
   await restart({ NPM_POLL_MS: '3600000', FLUSH_AGE_MS: '800' });

@@ -1,7 +1,7 @@
 import { inject } from 'vitest';
 import type { Answer, FeedRow, PushedChange, ReplayOptions } from '../../src/sources/npm/stand-in/stand-in.ts';
 
-/** A replay of npm of a test's own, reached over HTTP like the real one. */
+/** A stand-in of npm for one test file, reached over HTTP like the real npm. */
 export interface Upstream {
   origin: string;
   release(count: number): Promise<FeedRow[]>;
@@ -15,7 +15,7 @@ export interface Upstream {
   requests(): Promise<string[]>;
 }
 
-/** Opens an upstream; it is closed when all tests have ended. */
+/** Opens an upstream. It is closed when all tests have ended. */
 export async function openUpstream(options: ReplayOptions = {}): Promise<Upstream> {
   const origin = (await (await post('/', options)).json()) as string;
   const call = (method: string, ...args: unknown[]) => post(`/${new URL(origin).port}/${method}`, args);

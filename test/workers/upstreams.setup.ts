@@ -6,12 +6,12 @@ import { type Replay, type ReplayOptions, startReplay } from '../../src/sources/
 
 declare module 'vitest' {
   interface ProvidedContext {
-    /** Where the worker's tests open upstreams of their own: see `upstream.ts`. */
+    /** The URL at which the worker's tests open upstreams: see `upstream.ts`. */
     upstreams: string;
   }
 }
 
-/** What a test may ask of its upstream. */
+/** The methods of an upstream that a test may call. */
 const METHODS = [
   ...(['release', 'waiting', 'pushChange', 'fault', 'clearFaults'] as const),
   ...(['rows', 'updateSeq', 'documentOf', 'close'] as const),
@@ -19,8 +19,8 @@ const METHODS = [
 type Method = (typeof METHODS)[number];
 
 /**
- * A replay needs Node, and the tests run in the worker's runtime: this server opens one for each that asks.
- * `POST /` with options opens one and names its address; `POST /<port>/<method>` with arguments calls it.
+ * Runs stand-ins of npm in Node, because the tests run in the worker's runtime. `POST /` with options opens one and
+ * answers with its address; `POST /<port>/<method>` with arguments calls a method.
  */
 export default async function setup({ provide }: TestProject): Promise<() => Promise<void>> {
   const replays = new Map<string, Replay>();

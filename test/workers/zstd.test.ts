@@ -5,19 +5,19 @@ import { bytesOf, zstdConformance } from '../parquet/zstd-frames.ts';
 
 zstdConformance('the worker');
 
-/** Of the first difference, since thousands of bytes side by side say nothing. */
+/** Compares without printing: a diff of thousands of bytes says nothing. */
 function expectSame(actual: Uint8Array, expected: Uint8Array): void {
   expect(Buffer.compare(actual, expected)).toBe(0);
 }
 
-describe('what the runtime does wrong', () => {
-  // When one of these fails, the runtime has been mended: `zstdFrame` may end its frames like anybody else
-  // (cloudflare/workerd#6769), and the journal may be packed with zstd.
-  it.each([40_960, 100_000, 1_000_000])('it cannot end a frame of %i incompressible bytes', size => {
+describe('the runtime’s known faults', () => {
+  // When one of these tests fails, the fault is fixed (cloudflare/workerd#6769): then `zstdFrame` can end its frames in
+  // the usual way, and the journal can use zstd.
+  it.each([40_960, 100_000, 1_000_000])('do not end a frame of %i incompressible bytes', size => {
     expect(() => zstdCompressSync(bytesOf('incompressible', size))).toThrow(/unexpected end of file/i);
   });
 
-  it.each([40_960, 81_920])('it does not read back %i bytes, which just fill its output', size => {
+  it.each([40_960, 81_920])('do not read back %i bytes, which just fill the output', size => {
     const frame = zstdFrame(bytesOf('text', size));
     expect(() => zstdDecompressSync(frame)).toThrow(/unexpected end of file/i);
     expectSame(zstdDecompressSync(frame, { finishFlush: constants.ZSTD_e_flush }), bytesOf('text', size));
@@ -25,7 +25,7 @@ describe('what the runtime does wrong', () => {
 });
 
 describe('what the journal relies on', () => {
-  it('deflate gives back texts of every size about those that fill a buffer', () => {
+  it('deflate gives back texts of every size around those that fill a buffer', () => {
     for (const kind of ['incompressible', 'text', 'zeros'] as const) {
       for (const full of [0, 16_384, 32_768, 40_960, 65_536, 81_920]) {
         for (let size = Math.max(0, full - 30); size <= full + 10; size++) {
