@@ -1,38 +1,38 @@
-/** Why the catalog, or what it holds, stands in the way. */
+/** What went wrong with the Iceberg catalog or with what it holds. */
 export type CatalogErrorKind =
-  /** 401: the token is none, or no longer one. */
+  /** 401: the token is missing, wrong or expired. */
   | 'unauthorized'
   /** 403: the token lacks a permission. */
   | 'forbidden'
   | 'not-found'
   | 'already-exists'
-  /** 409 of a commit: a requirement does not hold, somebody else was there first. */
+  /** 409 of a commit: a requirement does not hold, because another commit came first. */
   | 'conflict'
   | 'throttled'
-  /** Any other refusal of the request. */
+  /** The catalog rejected the request for another reason. */
   | 'refused'
-  /** No answer, or none that says what became of the request. */
+  /** No answer, or one that does not say whether the request was carried out. */
   | 'unanswered'
   /** An answer that no Iceberg catalog gives, HTML for example. */
   | 'not-a-catalog'
-  /** The table there is not the table declared here. */
+  /** The catalog's table differs from the declared one. */
   | 'table-differs'
-  /** Data files that do not continue what the table holds. */
+  /** The data files do not continue the rows of the table. */
   | 'files-broken'
-  /** A metadata file of the table that cannot be read. */
+  /** A metadata file of the table is missing or cannot be read. */
   | 'metadata-broken'
-  /** Where a copy of a data file belongs lies something else. */
+  /** Another object lies under the key of a data file's copy. */
   | 'copy-differs';
 
 interface CatalogErrorFacts {
   hint: string;
   status?: number | null;
   retryAfterMs?: number | null;
-  /** The request may have been carried out all the same: look before it is repeated. */
+  /** The catalog may have carried out the request: load the table before sending it again. */
   outcomeUnknown?: boolean;
 }
 
-/** A failure of the Iceberg catalog, with what a person can do about it. Carries no token and no value of a row. */
+/** A failure of the Iceberg catalog, with what a person can do about it. Holds no token and no value of a row. */
 export class CatalogError extends Error {
   override readonly name = 'CatalogError';
   readonly kind: CatalogErrorKind;
@@ -55,9 +55,18 @@ export class CatalogError extends Error {
   }
 }
 
-/** A metadata file of a table that says something no writer should have written, or cannot be read at all. */
+/** A metadata file of a table that no writer should have written, or that cannot be read. */
 export function brokenMetadata(file: string, expected: string, actual: string): CatalogError {
   return new CatalogError('metadata-broken', `${file}: expected ${expected}, got ${actual}`, {
-    hint: 'Something left a damaged metadata file: roll the table back to an earlier snapshot.',
+    hint: 'A program wrote a damaged metadata file: roll the table back to an earlier snapshot.',
+  });
+}
+
+export const NOT_A_CATALOG_HINT = 'Check that the URI is that of an Iceberg REST catalog.';
+
+/** An answer that no Iceberg REST catalog gives. */
+export function notACatalog(subject: string, expected: string, actual: string): CatalogError {
+  return new CatalogError('not-a-catalog', `${subject}: expected ${expected}, got ${actual}`, {
+    hint: NOT_A_CATALOG_HINT,
   });
 }

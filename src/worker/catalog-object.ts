@@ -28,7 +28,7 @@ export class CatalogObject extends DurableObject<Env> implements CatalogStub {
       fetch: (url, init) => fetch(url, init),
       clock: clockPort(clockAheadMs),
       wake: wakePort(ctx.storage, clockAheadMs),
-      facts: readFacts,
+      readFacts,
       newSnapshotId,
       log: createLog(),
     };

@@ -2,7 +2,7 @@ import { exactJson, parseExactJson } from '../../src/iceberg/format/exact-json.t
 import { objectKey } from '../../src/iceberg/format/location.ts';
 import type { FetchPort } from '../../src/iceberg/rest/client.ts';
 import { MemoryBucket } from '../simulation/world/bucket.ts';
-import { errorAnswer, type Lie, type LiedAnswer, type Operation } from './lies.ts';
+import { type CatalogAnswer, type CatalogFault, errorAnswer, type Operation } from './catalog-faults.ts';
 
 export const BUCKET = 'lake';
 export const WAREHOUSE = 'account_lake';
@@ -12,8 +12,8 @@ const PREFIX = '9a1f0c';
 
 type Json = Record<string, unknown>;
 
-/** A request the catalog got, and how large it and its answer were. */
-export interface Told {
+/** A request that the catalog received, with its size and that of the answer. */
+export interface ReceivedRequest {
   operation: Operation;
   status: number | null;
   requestBytes: number;
@@ -27,7 +27,7 @@ interface StoredTable {
   version: number;
 }
 
-/** A table's metadata as JSON, its longs as they come out of `parseExactJson`. */
+/** A table's metadata as JSON, with longs as `parseExactJson` gives them. */
 export interface Metadata extends Json {
   location: string;
   'table-uuid': string;
@@ -47,35 +47,35 @@ export interface StoredSnapshot extends Json {
   'manifest-list': string;
 }
 
-/** An answer other than 200: thrown by a rule that does not hold. */
+/** An answer with a status other than 200, thrown when a rule is broken. */
 class Refusal {
-  readonly answer: LiedAnswer;
+  readonly answer: CatalogAnswer;
   constructor(status: number, type: string, message: string) {
     this.answer = errorAnswer(status, type, message);
   }
 }
 
 /**
- * An Iceberg REST catalog in memory, written from the Iceberg REST specification (rest-catalog-open-api.yaml); the
- * paragraph is named beside each rule. It lies where a test tells it to. `Idempotency-Key` means nothing to it: the same
- * request twice is carried out twice.
+ * An Iceberg REST catalog in memory, written from the Iceberg REST specification (rest-catalog-open-api.yaml); a comment at
+ * each rule names its paragraph. Tests make it fail through `faults`. It ignores `Idempotency-Key`: it carries out a
+ * repeated request again.
  */
 export class MemoryCatalog {
   readonly bucket: MemoryBucket;
-  readonly told: Told[] = [];
-  /** What the last request would be given up by. */
+  readonly requests: ReceivedRequest[] = [];
+  /** The signal that aborts the last request. */
   lastSignal: AbortSignal | null = null;
-  /** Each is used once, by the first request it fits. */
-  readonly lies: Lie[] = [];
-  /** A catalog may assign field ids of its own when it makes a table. */
+  /** Each fault applies once, to the first request of its operation. */
+  readonly faults: CatalogFault[] = [];
+  /** A catalog may assign other field ids when it creates a table. */
   assignedId: (id: number) => number = id => id;
-  /** Whether `snapshots=refs` is heeded. Basin Catalog gives all snapshots whatever is asked. */
-  heedsRefs = true;
-  /** Commits a table may have in a minute; past it the answer is 429. */
+  /** Whether the catalog supports `snapshots=refs`. Basin Catalog always answers with all snapshots. */
+  filtersSnapshots = true;
+  /** Above this many commits to one table in a minute the answer is 429. */
   commitsPerMinuteMax = Number.POSITIVE_INFINITY;
-  /** Whether a snapshot's sequence number must follow. That is a second guard beside the requirements; not all have it. */
+  /** Whether a snapshot's sequence number must be higher than the last. Not every catalog checks that. */
   checksSequence = true;
-  /** Whether a snapshot's manifest list must be there first: stricter than any catalog. Off where the bucket is another. */
+  /** Whether a snapshot's manifest list must exist: stricter than any catalog. Off when the files are in another bucket. */
   checksList = true;
   nowMs = Date.UTC(2026, 10, 10, 12);
   readonly #namespaces = new Set<string>();
@@ -88,30 +88,30 @@ export class MemoryCatalog {
     this.bucket = bucket;
   }
 
-  /** The catalog as the client reaches it. */
+  /** Answers the client's requests. */
   readonly fetch: FetchPort = async (url, init) => {
     const { operation, run } = this.#route(new URL(url), init);
     this.lastSignal = init.signal ?? null;
-    const at = this.lies.findIndex(({ on }) => on === operation);
-    const [told] = at === -1 ? [] : this.lies.splice(at, 1);
+    const index = this.faults.findIndex(({ on }) => on === operation);
+    const [fault] = index === -1 ? [] : this.faults.splice(index, 1);
     const requestBytes = url.length + String(init.body ?? '').length;
-    if (told?.happens === 'late') this.#late.push(() => answerOf(run));
-    const answer = told === undefined || told.happens === 'now' ? answerOf(run) : errorAnswer(500, 'Never', 'asked');
-    if (told?.answer === 'hangs' || told?.answer === 'lost') {
-      this.told.push({ operation, status: null, requestBytes, answerBytes: 0 });
-      if (told.answer === 'hangs') return new Promise<Response>(() => undefined);
+    if (fault?.effect === 'late') this.#late.push(() => answerOf(run));
+    const correct = fault === undefined || fault.effect === 'now' ? answerOf(run) : null;
+    if (fault?.answer === 'hangs' || fault?.answer === 'lost') {
+      this.requests.push({ operation, status: null, requestBytes, answerBytes: 0 });
+      if (fault.answer === 'hangs') return new Promise<Response>(() => undefined);
       throw new TypeError(`fetch failed, its headers were ${JSON.stringify(init.headers)}`);
     }
-    const given = told === undefined || told.answer === 'true' ? answer : told.answer;
-    this.told.push({ operation, status: given.status, requestBytes, answerBytes: given.body.length });
-    return new Response(given.status === 204 ? null : given.body, {
-      status: given.status,
-      headers: given.headers ?? {},
+    const answer = fault?.answer ?? correct!;
+    this.requests.push({ operation, status: answer.status, requestBytes, answerBytes: answer.body.length });
+    return new Response(answer.status === 204 ? null : answer.body, {
+      status: answer.status,
+      headers: answer.headers ?? {},
     });
   };
 
-  /** Lets what was asked for earlier arrive now. */
-  arrive(): void {
+  /** Carries out the requests that are late. */
+  deliverLate(): void {
     const late = this.#late;
     this.#late = [];
     for (const run of late) run();
@@ -121,7 +121,7 @@ export class MemoryCatalog {
     return this.#table(name).metadata;
   }
 
-  /** Changes a table's metadata as a request, or the catalog's own upkeep, does: a new metadata file, all at once. */
+  /** Replaces a table's metadata by a changed copy, as a request or the catalog's own maintenance does. */
   change(name: string, change: (metadata: Metadata) => void): Metadata {
     const table = this.#table(name);
     const metadata = structuredClone(table.metadata);
@@ -152,7 +152,7 @@ export class MemoryCatalog {
       operation,
       run: () => {
         this.#authorize(init);
-        // REST spec, getConfig: all other routes come under the prefix the configuration names.
+        // REST spec, getConfig: all other routes are under the configured prefix.
         const under = operation === 'config' ? path === 'config' : path.startsWith(`${PREFIX}/`);
         if (root !== `${URI}/v1` || !under) throw new Refusal(404, 'NoSuchRouteException', 'no such route');
         return run();
@@ -235,13 +235,13 @@ export class MemoryCatalog {
   #loadTable(name: string, url: URL): Json {
     const { metadata } = this.#table(name);
     // REST spec, loadTable, snapshots: `refs` loads those referenced by branches or tags.
-    if (url.searchParams.get('snapshots') !== 'refs' || !this.heedsRefs) return this.#loaded(name, metadata);
+    if (url.searchParams.get('snapshots') !== 'refs' || !this.filtersSnapshots) return this.#loaded(name, metadata);
     const referenced = new Set(Object.values(metadata.refs).map(ref => String(ref['snapshot-id'])));
     const snapshots = metadata.snapshots.filter(snapshot => referenced.has(String(snapshot['snapshot-id'])));
     return this.#loaded(name, { ...metadata, snapshots });
   }
 
-  /** REST spec, LoadTableResult: the metadata, and where its file lies. */
+  /** REST spec, LoadTableResult: the metadata, and the location of its file. */
   #loaded(name: string, metadata: Metadata): Json {
     return { 'metadata-location': this.#table(name).metadataUri, metadata, config: {} };
   }
@@ -251,7 +251,7 @@ export class MemoryCatalog {
     const { metadata } = this.#table(name);
     // REST spec, updateTable: requirements are validated before attempting to make and commit changes.
     for (const requirement of requirements as Json[]) checkRequirement(metadata, requirement);
-    // All updates or none: they are made on a copy.
+    // All updates or none: `change` applies them to a copy.
     this.change(name, changed => {
       for (const update of updates as Json[]) this.#apply(changed, update);
     });
@@ -357,7 +357,7 @@ function setRef(metadata: Metadata, { action: _, 'ref-name': name, ...ref }: Jso
   (metadata['snapshot-log'] as Json[]).push({ 'snapshot-id': id, 'timestamp-ms': snapshot['timestamp-ms'] });
 }
 
-function answerOf(run: () => Json): LiedAnswer {
+function answerOf(run: () => Json): CatalogAnswer {
   try {
     return { status: 200, body: exactJson(run()), headers: { 'content-type': 'application/json' } };
   } catch (refusal) {

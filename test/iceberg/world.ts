@@ -2,9 +2,9 @@ import { icebergRead } from 'icebird';
 import { vi } from 'vitest';
 import type { Table, Value } from '../../schemas/table.ts';
 import { type Append, planAppend } from '../../src/iceberg/append/append.ts';
-import type { PlacedFile } from '../../src/iceberg/append/data-file.ts';
+import type { CopiedFile } from '../../src/iceberg/append/data-file.ts';
 import { exactJson } from '../../src/iceberg/format/exact-json.ts';
-import { objectKey, placedFileUri } from '../../src/iceberg/format/location.ts';
+import { copyUri, objectKey } from '../../src/iceberg/format/location.ts';
 import type { TableMetadata } from '../../src/iceberg/format/table-metadata.ts';
 import { RestCatalog } from '../../src/iceberg/rest/client.ts';
 import { openTable } from '../../src/iceberg/rest/open-table.ts';
@@ -14,12 +14,12 @@ import { encode } from '../parquet/rows.ts';
 import { VirtualClock } from '../simulation/world/clock.ts';
 import { BUCKET, MemoryCatalog, TOKEN, URI, WAREHOUSE } from './rest-catalog.ts';
 
-/** A catalog with its bucket, and a client of it. */
+/** An in-memory catalog, its bucket and a client. */
 export class CatalogWorld {
   readonly catalog = new MemoryCatalog();
   readonly clock = new VirtualClock();
   readonly client: RestCatalog;
-  /** Bytes of metadata files that were read and written, and how often. */
+  /** How many metadata files were read and written, and their bytes. */
   read = { requests: 0, bytes: 0 };
   written = { requests: 0, bytes: 0 };
   #ids = 0n;
@@ -35,22 +35,22 @@ export class CatalogWorld {
     });
   }
 
-  /** Makes the table. */
+  /** Creates the table, or loads it. */
   open(table: Table): Promise<TableMetadata> {
     return openTable(this.client, table);
   }
 
-  /** Copies a data file with these rows under the table's location. */
-  place(table: Table, rows: Value[][], { firstLsn = 1 } = {}): PlacedFile {
+  /** Puts a data file with these rows under the table's location. */
+  copyFile(table: Table, rows: Value[][], { firstLsn = 1 } = {}): CopiedFile {
     const bytes = encode(table, rows, { firstLsn });
     const facts = readFacts(bytes) as DataFileFacts;
-    const path = placedFileUri(this.catalog.metadata(table.name).location, facts);
+    const path = copyUri(this.catalog.metadata(table.name).location, facts);
     this.catalog.bucket.place(objectKey(path, BUCKET), bytes);
     return { path, bytes: bytes.length, facts };
   }
 
-  /** Plans an append to the table as it is, or as it was, and writes the metadata files. */
-  async planned(table: Table, files: PlacedFile[], known?: TableMetadata): Promise<Append> {
+  /** Plans an append to the current table, or to `known` metadata, and writes the metadata files. */
+  async plan(table: Table, files: CopiedFile[], known?: TableMetadata): Promise<Append> {
     const metadata = known ?? (await openTable(this.client, table));
     this.#ids += 1n;
     const request = { table, metadata, files, snapshotId: this.#ids, nowMs: this.clock.now() };
@@ -59,8 +59,8 @@ export class CatalogWorld {
     return append;
   }
 
-  async append(table: Table, files: PlacedFile[]): Promise<Append> {
-    const append = await this.planned(table, files);
+  async append(table: Table, files: CopiedFile[]): Promise<Append> {
+    const append = await this.plan(table, files);
     await this.client.commit(table.name, append.commit);
     return append;
   }
@@ -76,26 +76,26 @@ export class CatalogWorld {
     this.catalog.bucket.place(objectKey(uri, BUCKET), bytes);
   }
 
-  /** The table's rows as icebird reads them out of the bucket, sorted by `_lsn`. */
+  /** The table's rows as icebird reads them from the bucket, sorted by `_lsn`. */
   async rows(table: Table): Promise<Value[][]> {
-    vi.stubGlobal('fetch', (url: string, init?: RequestInit) => this.#served(url, init));
+    vi.stubGlobal('fetch', (url: string, init?: RequestInit) => this.#serve(url, init));
     try {
       const known = this.catalog.metadata(table.name);
-      // Only the current one: icebird reads ids as floats, and those of others are the same then.
+      // Leave only the current snapshot, because icebird reads ids as floats and could confuse two of them.
       const snapshots = known.snapshots.filter(({ 'snapshot-id': id }) => id === known['current-snapshot-id']);
       const metadata = JSON.parse(exactJson({ ...known, snapshots }));
       const rows = await icebergRead({ tableUrl: metadata.location, metadata });
       const plain = (value: unknown) => (typeof value === 'bigint' ? Number(value) : (value ?? null)) as Value;
-      const lsnAt = table.columns.findIndex(({ name }) => name === '_lsn');
+      const lsnIndex = table.columns.findIndex(({ name }) => name === '_lsn');
       return rows
         .map(row => table.columns.map(({ name }) => plain(row[name])))
-        .sort((a, b) => Number(a[lsnAt]) - Number(b[lsnAt]));
+        .sort((a, b) => Number(a[lsnIndex]) - Number(b[lsnIndex]));
     } finally {
       vi.unstubAllGlobals();
     }
   }
 
-  async #served(url: string, init?: RequestInit): Promise<Response> {
+  async #serve(url: string, init?: RequestInit): Promise<Response> {
     const { hostname, pathname } = new URL(url);
     const key = decodeURIComponent(pathname.slice(1));
     const object = hostname === `${BUCKET}.s3.amazonaws.com` ? this.catalog.bucket.objects.get(key) : undefined;

@@ -7,7 +7,7 @@ import { required } from '../../src/iceberg/format/avro.ts';
 import { readAvro } from '../../src/iceberg/format/avro-read.ts';
 import { writeAvro } from '../../src/iceberg/format/avro-write.ts';
 import { exactJson, parseExactJson } from '../../src/iceberg/format/exact-json.ts';
-import { objectKey, placedFileUri } from '../../src/iceberg/format/location.ts';
+import { copyUri, objectKey } from '../../src/iceberg/format/location.ts';
 import { readManifest } from '../../src/iceberg/format/manifest.ts';
 import { readManifestList } from '../../src/iceberg/format/manifest-list.ts';
 import { RestCatalog } from '../../src/iceberg/rest/client.ts';
@@ -28,7 +28,7 @@ async function append(catalog: MemoryCatalog, client: RestCatalog, firstLsn: num
   const metadata = await openTable(client, table);
   const bytes = encode(table, rowsOf(table, 2, { firstLsn }), { firstLsn });
   const facts = readFacts(bytes) as DataFileFacts;
-  const files = [{ path: placedFileUri(metadata.location, facts), bytes: bytes.length, facts }];
+  const files = [{ path: copyUri(metadata.location, facts), bytes: bytes.length, facts }];
   const request = { table, metadata, files, snapshotId: newSnapshotId(), nowMs: clock.now() };
   const plan = await planAppend(request, async uri => bytesAt(catalog, uri));
   for (const file of plan.metadataFiles) catalog.bucket.place(objectKey(file.uri, BUCKET), file.bytes);

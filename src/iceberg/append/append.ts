@@ -2,7 +2,7 @@ import type { Table } from '../../../schemas/table.ts';
 import { brokenMetadata, CatalogError } from '../errors.ts';
 import { metadataUri } from '../format/location.ts';
 import { STATUS, writeManifest } from '../format/manifest.ts';
-import { type ManifestFile, readManifestList, writeManifestList } from '../format/manifest-list.ts';
+import { liveFiles, type ManifestFile, readManifestList, writeManifestList } from '../format/manifest-list.ts';
 import {
   COMMITTED_LSN,
   checkTable,
@@ -12,82 +12,86 @@ import {
   type Snapshot,
   type TableMetadata,
 } from '../format/table-metadata.ts';
-import { dataFileEntry, type PlacedFile } from './data-file.ts';
+import { type CopiedFile, dataFileEntry, rowCount } from './data-file.ts';
 import { chooseManifests, mergeEntries } from './merge.ts';
 import { appendSummary, type NewSnapshot } from './snapshot.ts';
 
-/** Manifests read at once: the platform waits for six answers at a time. */
+/** How many manifests are read at once: the platform allows six open requests. */
 const READS_AT_ONCE = 5;
 
-/** Reads a metadata file by its URI; null when there is none. */
+/** Reads a metadata file by its URI; null when no object lies there. */
 export type ReadMetadataFile = (uri: string) => Promise<Uint8Array | null>;
 
-/** A metadata file that must lie in the bucket before the commit. */
+/** A metadata file that must be in the bucket before the commit is sent. */
 export interface MetadataFile {
   uri: string;
   bytes: Uint8Array;
 }
 
-/** The body of a commit (Iceberg REST spec, CommitTableRequest). All of it happens, or nothing. */
+/** The body of a commit (Iceberg REST spec, CommitTableRequest). The catalog applies all updates or none. */
 export interface CommitRequest {
   requirements: object[];
   updates: object[];
 }
 
 export interface Append {
-  /** To be written in any order, before the commit. */
+  /** Must be in the bucket before the commit is sent; their order does not matter. */
   metadataFiles: MetadataFile[];
   commit: CommitRequest;
   snapshotId: bigint;
-  /** The table's property once this is committed. */
+  /** The value of the table's property after the commit. */
   committedLsn: number;
-  /** Manifests that were merged into one. */
+  /** How many earlier manifests the commit merges into one. */
   merged: number;
 }
 
 interface AppendRequest {
   table: Table;
-  /** As it was loaded just now: the commit holds for this state of the table only. */
+  /** The table as just loaded. The commit succeeds only while the table is in this state. */
   metadata: TableMetadata;
-  /** Under the table's location already, in the order of their LSNs, continuing what is committed. */
-  files: PlacedFile[];
-  /** Fresh for every attempt with other files or another base: the metadata files are named by it. */
+  /** In LSN order, beginning after the committed LSN. */
+  files: CopiedFile[];
+  /** Must be new for every attempt with other files or another base, because it names the metadata files. */
   snapshotId: bigint;
   nowMs: number;
 }
 
 /**
- * Plans a fast append (Iceberg spec, Snapshots): one new manifest beside those of the snapshot before; past a hundred
- * small ones they are merged into one. The snapshot and the table's `tributary.committed_lsn` change in one commit, and
- * only where the table's branch `main` is still at the snapshot that was loaded. Reads the manifest list before, and
- * manifests to merge; writes nothing. Throws `CatalogError` `table-differs`, `files-broken` or `metadata-broken`.
+ * Plans a fast append (Iceberg spec, Snapshots): the new snapshot has one new manifest and those of the current snapshot;
+ * more than a hundred small manifests are merged into one. One commit changes the snapshot and the table's property
+ * `tributary.committed_lsn`, and it succeeds only while the branch `main` is at the loaded snapshot. Reads the current
+ * manifest list and the manifests to merge, and writes nothing. Throws `CatalogError` `table-differs`, `files-broken` or
+ * `metadata-broken`.
  */
 export async function planAppend(
   { table, metadata, files, snapshotId, nowMs }: AppendRequest,
   read: ReadMetadataFile,
 ): Promise<Append> {
+  // Check that the files continue the rows of the declared table.
   checkTable(table, metadata);
-  checkRun(table, committedLsn(metadata), files);
+  checkConsecutive(table, committedLsn(metadata), files);
+  // Read the manifests of the current snapshot. Drop those with deleted files only: they belong to no later snapshot.
   const parent = currentSnapshot(metadata);
-  const base: Base = { table, metadata, snapshotId, sequenceNumber: metadata['last-sequence-number'] + 1n };
-  const before = parent ? await manifestsOf(parent, read) : [];
-  // A manifest that only tells of files taken away is of the snapshot that took them, and of no later one.
-  const live = before.filter(hasLiveFiles);
+  const base: AppendBase = { table, metadata, snapshotId, sequenceNumber: metadata['last-sequence-number'] + 1n };
+  const live = (parent ? await readManifests(parent, read) : []).filter(manifest => liveFiles(manifest) > 0);
+  // Write one manifest of the added files, and one that replaces the small manifests when there are too many.
   const added = addedManifest(base, files);
-  const chosen = chooseManifests(live, metadata['default-spec-id']);
-  const merged = chosen.length > 0 ? [await mergedManifest(base, chosen, read)] : [];
-  const kept = live.filter(manifest => !chosen.includes(manifest));
-  const manifests = [added.file, ...merged.map(({ file }) => file), ...kept];
+  const small = chooseManifests(live, metadata['default-spec-id']);
+  const merged = small.length > 0 ? [await mergedManifest(base, small, read)] : [];
+  // List the manifests of the new snapshot.
+  const unchanged = live.filter(manifest => !small.includes(manifest));
+  const manifests = [added.file, ...merged.map(({ file }) => file), ...unchanged];
   const list: MetadataFile = {
     uri: metadataUri(metadata.location, `snap-${snapshotId}.avro`),
     bytes: writeManifestList(manifests, { ...base, parentId: parent?.['snapshot-id'] ?? null }),
   };
+  // Describe the snapshot and the commit that adds it.
   const lastLsn = files.at(-1)!.facts.lastLsn;
   const snapshot: NewSnapshot = {
     'snapshot-id': snapshotId,
     ...(parent && { 'parent-snapshot-id': parent['snapshot-id'] }),
     'sequence-number': base.sequenceNumber,
-    // Never before the table's last change: clocks differ, and a catalog refuses what goes back.
+    // Not before the table's last change, because clocks differ and a catalog rejects a time that goes back.
     'timestamp-ms': Math.max(nowMs, metadata['last-updated-ms']),
     'manifest-list': list.uri,
     summary: { ...appendSummary({ files, manifests, parent }), [COMMITTED_LSN]: String(lastLsn) },
@@ -98,29 +102,25 @@ export async function planAppend(
     commit: commitRequest(metadata, snapshot, lastLsn),
     snapshotId,
     committedLsn: lastLsn,
-    merged: chosen.length,
+    merged: small.length,
   };
 }
 
-interface Base {
+interface AppendBase {
   table: Table;
   metadata: TableMetadata;
   snapshotId: bigint;
   sequenceNumber: bigint;
 }
 
-function hasLiveFiles({ added_files_count, existing_files_count }: ManifestFile): boolean {
-  return added_files_count + existing_files_count > 0;
-}
-
 interface WrittenManifest extends MetadataFile {
   file: ManifestFile;
 }
 
-function checkRun(table: Table, committed: number, files: PlacedFile[]): void {
+function checkConsecutive(table: Table, committed: number, files: CopiedFile[]): void {
   const broken = (expected: string, actual: string) =>
     new CatalogError('files-broken', `${table.name} data files: expected ${expected}, got ${actual}`, {
-      hint: 'Ask the source for its files after the committed LSN again.',
+      hint: 'List the source’s files after the committed LSN again.',
     });
   if (files.length === 0) throw broken('at least one', 'none');
   let lastLsn = committed;
@@ -138,12 +138,12 @@ function commitRequest(metadata: TableMetadata, snapshot: NewSnapshot, lastLsn: 
   return {
     requirements: [
       { type: 'assert-table-uuid', uuid: metadata['table-uuid'] },
-      // Null: the branch must not be there yet. Two attempts on one base cannot both hold.
+      // Null requires that the branch does not exist yet. Of two attempts on one base at most one can succeed.
       { type: 'assert-ref-snapshot-id', ref: 'main', 'snapshot-id': parentId },
     ],
     updates: [
       { action: 'add-snapshot', snapshot },
-      // The whole ref is replaced: how long its snapshots are kept is carried on.
+      // This update replaces the whole ref, so repeat its retention settings.
       {
         action: 'set-snapshot-ref',
         ...metadata.refs.main,
@@ -156,36 +156,34 @@ function commitRequest(metadata: TableMetadata, snapshot: NewSnapshot, lastLsn: 
   };
 }
 
-function addedManifest(base: Base, files: PlacedFile[]): WrittenManifest {
+function addedManifest(base: AppendBase, files: CopiedFile[]): WrittenManifest {
   const entries = files.map(file => ({
     status: STATUS.added,
     snapshot_id: base.snapshotId,
-    // Inherited: they are the snapshot's, and known only once it is committed.
+    // Null is inherited: the sequence number of the snapshot, which is known only after the commit.
     sequence_number: null,
     file_sequence_number: null,
     data_file: dataFileEntry(base.table, file),
   }));
-  const rows = files.reduce((sum, { facts }) => sum + facts.rows, 0);
   return writtenManifest(base, {
     name: `${base.snapshotId}-added.avro`,
-    bytes: writeManifest(entries, factsOf(base)),
-    counts: {
-      min_sequence_number: base.sequenceNumber,
-      added_files_count: files.length,
-      added_rows_count: BigInt(rows),
-    },
+    bytes: writeManifest(entries, manifestMetadata(base)),
+    counts: { added_files_count: files.length, added_rows_count: BigInt(rowCount(files)) },
   });
 }
 
-async function mergedManifest(base: Base, chosen: ManifestFile[], read: ReadMetadataFile): Promise<WrittenManifest> {
+async function mergedManifest(
+  base: AppendBase,
+  small: ManifestFile[],
+  read: ReadMetadataFile,
+): Promise<WrittenManifest> {
   const manifests: { file: ManifestFile; bytes: Uint8Array }[] = [];
-  for (let at = 0; at < chosen.length; at += READS_AT_ONCE) {
-    const some = chosen.slice(at, at + READS_AT_ONCE);
-    const load = async (file: ManifestFile) => ({ file, bytes: await readFile(file.manifest_path, read) });
-    manifests.push(...(await Promise.all(some.map(load))));
+  const load = async (file: ManifestFile) => ({ file, bytes: await readMetadataFile(file.manifest_path, read) });
+  for (let start = 0; start < small.length; start += READS_AT_ONCE) {
+    manifests.push(...(await Promise.all(small.slice(start, start + READS_AT_ONCE).map(load))));
   }
   const merge = mergeEntries(manifests);
-  const bytes = writeManifest(merge.entries, factsOf(base));
+  const bytes = writeManifest(merge.entries, manifestMetadata(base));
   const { files, rows, minSequenceNumber } = merge.counts();
   return writtenManifest(base, {
     name: `${base.snapshotId}-merged.avro`,
@@ -194,12 +192,12 @@ async function mergedManifest(base: Base, chosen: ManifestFile[], read: ReadMeta
   });
 }
 
-function factsOf({ metadata }: Base) {
+function manifestMetadata({ metadata }: AppendBase) {
   return { schema: currentSchema(metadata), specId: metadata['default-spec-id'] };
 }
 
 function writtenManifest(
-  { metadata, snapshotId, sequenceNumber }: Base,
+  { metadata, snapshotId, sequenceNumber }: AppendBase,
   { name, bytes, counts }: { name: string; bytes: Uint8Array; counts: Partial<ManifestFile> },
 ): WrittenManifest {
   const uri = metadataUri(metadata.location, name);
@@ -222,15 +220,15 @@ function writtenManifest(
   return { uri, bytes, file };
 }
 
-async function manifestsOf({ 'manifest-list': uri }: Snapshot, read: ReadMetadataFile): Promise<ManifestFile[]> {
+async function readManifests({ 'manifest-list': uri }: Snapshot, read: ReadMetadataFile): Promise<ManifestFile[]> {
   if (uri === undefined) throw brokenMetadata('snapshot', 'a manifest list', 'none');
-  return readManifestList(await readFile(uri, read));
+  return readManifestList(await readMetadataFile(uri, read));
 }
 
-async function readFile(uri: string, read: ReadMetadataFile): Promise<Uint8Array> {
+async function readMetadataFile(uri: string, read: ReadMetadataFile): Promise<Uint8Array> {
   const bytes = await read(uri);
   if (bytes !== null) return bytes;
-  throw new CatalogError('metadata-broken', 'table metadata: expected the manifests it names, found one missing', {
-    hint: 'Objects under a table’s location are the catalog’s own: check for lifecycle rules and foreign deletions.',
+  throw new CatalogError('metadata-broken', 'table metadata: expected every file that it names, got one missing', {
+    hint: 'Only the catalog may delete objects under a table’s location: check for lifecycle rules and other programs.',
   });
 }

@@ -4,16 +4,21 @@ import type { ColumnFacts, DataFileFacts } from '../../ports/data-file.ts';
 import type { ColumnValues, DataFileEntry } from '../format/manifest.ts';
 import { lowerBound, upperBound } from '../format/single-value.ts';
 
-/** A data file that lies under its table's location. `facts` are those of the object's own footer. */
-export interface PlacedFile {
+/** A data file's copy under the location of its Iceberg table. `facts` come from the copy's own footer. */
+export interface CopiedFile {
   /** With its scheme: `s3://bucket/…`. */
   path: string;
   bytes: number;
   facts: DataFileFacts;
 }
 
-/** The entry of a data file: counts, sizes and bounds of its columns by field id, for columns the table has. */
-export function dataFileEntry(table: Table, { path, bytes, facts }: PlacedFile): DataFileEntry {
+/** How many rows some files have together. */
+export function rowCount(files: CopiedFile[]): number {
+  return files.reduce((sum, { facts }) => sum + facts.rows, 0);
+}
+
+/** The manifest entry of a data file: counts, sizes and bounds by field id, for the columns that the table declares. */
+export function dataFileEntry(table: Table, { path, bytes, facts }: CopiedFile): DataFileEntry {
   const known = facts.columns.flatMap(column => {
     const declared = table.columns.find(({ fieldId }) => fieldId === column.fieldId);
     return declared ? [{ declared, column }] : [];

@@ -1,21 +1,25 @@
 import { brokenMetadata } from '../errors.ts';
 import { type ManifestEntry, readManifest, STATUS } from '../format/manifest.ts';
-import type { ManifestFile } from '../format/manifest-list.ts';
+import { liveFiles, type ManifestFile } from '../format/manifest-list.ts';
 
-/** Past so many small manifests they become one: a reader opens each, and the list is written anew by every commit. */
+/**
+ * With more small manifests than this, the next commit merges them into one, because a reader opens every manifest and
+ * every commit rewrites the list of them.
+ */
 export const SMALL_MANIFESTS_MAX = 100;
-/** A merged manifest is no larger; half as large, it is left alone from then on. Compressed, some 10,000 files. */
+/** The largest merged manifest: compressed, some 10,000 files. Manifests of at least half this size are not merged. */
 export const MERGED_BYTES_MAX = 4 * 1024 * 1024;
 
-/** Entries of many manifests on their way into one, and what the manifest list says of them when they have passed. */
+/** The entries of several manifests for one merged manifest. */
 export interface MergedEntries {
   entries: Iterable<ManifestEntry>;
+  /** What the manifest list says of the merged manifest; complete once `entries` has been iterated. */
   counts(): { files: number; rows: bigint; minSequenceNumber: bigint };
 }
 
 /**
- * The manifests that the next commit should merge, the smallest first; none while there are few. Only those of data
- * files and of one partition spec: a manifest holds no other (Iceberg spec, Manifests).
+ * The manifests that the next commit merges, the smallest first; none while there are at most `SMALL_MANIFESTS_MAX`. Only
+ * manifests of data files and of this partition spec, because a manifest cannot mix them (Iceberg spec, Manifests).
  */
 export function chooseManifests(manifests: ManifestFile[], specId: number): ManifestFile[] {
   const small = manifests
@@ -24,7 +28,7 @@ export function chooseManifests(manifests: ManifestFile[], specId: number): Mani
     .sort((a, b) => Number(a.manifest_length - b.manifest_length));
   if (small.length <= SMALL_MANIFESTS_MAX) return [];
   let bytes = 0;
-  // Each is less than half the limit: at least two fit.
+  // Each is smaller than half the limit, so at least two fit.
   return small.filter(({ manifest_length }) => {
     bytes += Number(manifest_length);
     return bytes <= MERGED_BYTES_MAX;
@@ -32,9 +36,9 @@ export function chooseManifests(manifests: ManifestFile[], specId: number): Mani
 }
 
 /**
- * The live entries of manifests as they are written to another: existing, with the snapshot and the sequence numbers
- * they had or inherited (Iceberg spec, Sequence Number Inheritance). Throws `CatalogError` `metadata-broken` when a
- * manifest does not hold the files its list says.
+ * The live entries of manifests, as a merged manifest has them: with status existing, and with the snapshot id and the
+ * sequence numbers they had or inherited (Iceberg spec, Sequence Number Inheritance). Throws `CatalogError`
+ * `metadata-broken` when a manifest does not hold as many files as the manifest list says.
  */
 export function mergeEntries(manifests: { file: ManifestFile; bytes: Uint8Array }[]): MergedEntries {
   const counted = { files: 0, rows: 0n, minSequenceNumber: 2n ** 63n - 1n };
@@ -42,24 +46,22 @@ export function mergeEntries(manifests: { file: ManifestFile; bytes: Uint8Array 
     for (const { file, bytes } of manifests) {
       const before = counted.files;
       for (const entry of readManifest(bytes)) {
-        // Which files a snapshot took away is told by its own manifests, and by no later one.
+        // Skip deleted files, because only the manifests of the snapshot that deleted them list them.
         if (entry.status === STATUS.deleted) continue;
         const existing = existingEntry(entry, file);
         counted.files += 1;
         counted.rows += existing.data_file.record_count;
-        if (existing.sequence_number! < counted.minSequenceNumber)
-          counted.minSequenceNumber = existing.sequence_number!;
+        if (existing.sequence_number < counted.minSequenceNumber) counted.minSequenceNumber = existing.sequence_number;
         yield existing;
       }
-      const expected = file.added_files_count + file.existing_files_count;
-      if (counted.files - before !== expected)
-        throw brokenMetadata('manifest', `${expected} files`, `${counted.files - before}`);
+      const found = counted.files - before;
+      if (found !== liveFiles(file)) throw brokenMetadata('manifest', `${liveFiles(file)} files`, `${found}`);
     }
   }
   return { entries: entries(), counts: () => ({ ...counted }) };
 }
 
-function existingEntry(entry: ManifestEntry, file: ManifestFile): ManifestEntry {
+function existingEntry(entry: ManifestEntry, file: ManifestFile): ManifestEntry & { sequence_number: bigint } {
   const isAdded = entry.status === STATUS.added;
   const inherited = isAdded ? file.sequence_number : null;
   const sequence_number = entry.sequence_number ?? inherited;

@@ -1,6 +1,6 @@
-import type { ManifestFile } from '../format/manifest-list.ts';
+import { liveFiles, liveRows, type ManifestFile } from '../format/manifest-list.ts';
 import type { Snapshot } from '../format/table-metadata.ts';
-import type { PlacedFile } from './data-file.ts';
+import { type CopiedFile, rowCount } from './data-file.ts';
 
 /** A snapshot as it is added to a table (Iceberg spec, Snapshots, v2). */
 export interface NewSnapshot {
@@ -14,7 +14,7 @@ export interface NewSnapshot {
 }
 
 /**
- * A snapshot id nobody has. Of 53 bits, so that programs that read JSON numbers as floats tell it from its neighbours.
+ * A random snapshot id. It has 53 bits, because programs that read JSON numbers as floats would confuse longer ids.
  */
 export function newSnapshotId(): bigint {
   const [random] = crypto.getRandomValues(new BigUint64Array(1));
@@ -22,45 +22,37 @@ export function newSnapshotId(): bigint {
 }
 
 /**
- * The summary of an append (Iceberg spec, Appendix F: Optional Snapshot Summary Fields). Totals are counted in the
- * manifest list, as catalogs may drop the summaries of earlier snapshots; those it does not hold are carried on from the
- * parent's, or left out.
+ * The summary of an append (Iceberg spec, Appendix F: Optional Snapshot Summary Fields). Totals are counted from the
+ * manifest list, because catalogs may drop the summaries of earlier snapshots. Totals that the list does not hold continue
+ * those of the parent snapshot, or are left out where the parent has none.
  */
 export function appendSummary({
   files,
   manifests,
   parent,
 }: {
-  files: PlacedFile[];
+  files: CopiedFile[];
   manifests: ManifestFile[];
   parent: Snapshot | null;
 }): Record<string, string> {
   const data = manifests.filter(({ content }) => content === 0);
   const deletes = manifests.filter(({ content }) => content !== 0);
   const addedBytes = files.reduce((sum, { bytes }) => sum + bytes, 0);
-  const carried = (total: string, added: number) => {
+  const continued = (total: string, added: number) => {
     const before = parent === null ? '0' : parent.summary?.[total];
     return /^\d+$/.test(before ?? '') ? { [total]: String(BigInt(before!) + BigInt(added)) } : {};
   };
   return {
     operation: 'append',
     'added-data-files': String(files.length),
-    'added-records': String(files.reduce((sum, { facts }) => sum + facts.rows, 0)),
+    'added-records': String(rowCount(files)),
     'added-files-size': String(addedBytes),
     'changed-partition-count': '1',
-    'total-data-files': String(liveFiles(data)),
-    'total-delete-files': String(liveFiles(deletes)),
-    'total-records': String(
-      data.reduce((sum, { added_rows_count, existing_rows_count }) => sum + added_rows_count + existing_rows_count, 0n),
-    ),
-    ...carried('total-files-size', addedBytes),
-    ...carried('total-position-deletes', 0),
-    ...carried('total-equality-deletes', 0),
+    'total-data-files': String(data.reduce((sum, manifest) => sum + liveFiles(manifest), 0)),
+    'total-delete-files': String(deletes.reduce((sum, manifest) => sum + liveFiles(manifest), 0)),
+    'total-records': String(data.reduce((sum, manifest) => sum + liveRows(manifest), 0n)),
+    ...continued('total-files-size', addedBytes),
+    ...continued('total-position-deletes', 0),
+    ...continued('total-equality-deletes', 0),
   };
-}
-
-function liveFiles(manifests: ManifestFile[]): number {
-  return manifests.reduce((sum, { added_files_count, existing_files_count }) => {
-    return sum + added_files_count + existing_files_count;
-  }, 0);
 }

@@ -6,7 +6,7 @@ import { CatalogError } from '../errors.ts';
 import { RestCatalog } from '../rest/client.ts';
 import { faultOf } from './policy.ts';
 import type { CommitterPorts } from './ports.ts';
-import { admitChange } from './rate-limit.ts';
+import { admitWrite } from './rate-limit.ts';
 import { CommitState } from './state.ts';
 import { TableCommitter } from './table-committer.ts';
 
@@ -39,7 +39,7 @@ export class Committer {
       ...settings,
       fetch: ports.fetch,
       clock: ports.clock,
-      admit: change => admitChange(state, change, ports.clock.now()),
+      admit: write => admitWrite(state, write, ports.clock.now()),
     });
     const { bucket: bucketName, pace } = settings;
     this.#loop = new AlarmLoop({
@@ -96,7 +96,7 @@ export class Committer {
     // Hold all tables, because the catalog's limits count the requests of all of them.
     if (error instanceof CatalogError && error.status === 429) {
       const heldMs = Math.min(error.retryAfterMs ?? HOLD_MS, LIMITS.retryAfterMsMax);
-      this.state.hold(nowMs + heldMs);
+      this.state.setHeldUntilMs(nowMs + heldMs);
     }
     const { kind, reason, hint } = fault;
     this.ports.log('catalog_failed', { table: name, kind, reason, hint, retry_after_ms: fault.retryMs - nowMs });

@@ -1,9 +1,10 @@
+import { backoffMs } from '../../alarm/backoff.ts';
 import { LIMITS } from '../../config.ts';
 import { messageOf, StepError } from '../../errors.ts';
 import { CatalogError, type CatalogErrorKind } from '../errors.ts';
 import type { CommitFault } from './state.ts';
 
-/** What follows a failure: the table waits a while that grows, or it stalls and probes until the cause is gone. */
+/** What a failure leads to: the table waits, longer with each failure, or it stalls and probes until the cause is gone. */
 type Action = 'wait' | 'stall';
 
 const ACTIONS: Record<CatalogErrorKind, Action> = {
@@ -22,33 +23,28 @@ const ACTIONS: Record<CatalogErrorKind, Action> = {
   'copy-differs': 'stall',
 };
 
-/** Of failures that are none of the catalog's. */
-const OWN_HINTS: Record<string, string> = {
-  'bucket-failed': 'Nothing to do if it passes; if it stays, look at the bucket and its binding.',
-  deadline: 'A call did not end in time; the committer looks again by itself.',
-  'source-failed': 'The object of the source did not answer; look at GET /v1/sources if it stays.',
-  internal: 'This is a fault of Tributary; please report it with the message.',
+/** Hints for failures that are not the catalog's, by the kind of `StepError`. */
+const STEP_HINTS: Record<string, string> = {
+  'bucket-failed': 'If the failure persists, check the bucket and its binding.',
+  deadline: 'A call did not end in time; the committer tries again by itself.',
+  'source-failed': 'The source’s object did not answer; if the failure persists, check GET /v1/sources.',
+  internal: 'This is an error in Tributary; please report it with the message.',
 };
 
-/** What a failure means for its table: when it is looked at again, never sooner than the catalog asked for. */
+/** What a failure means for its table, and when the committer tries again: never sooner than the catalog asked for. */
 export function faultOf(error: unknown, { before, nowMs }: { before: CommitFault | null; nowMs: number }): CommitFault {
-  const { kind, hint, retryAfterMs, stalls } = judged(error);
+  const { kind, hint, retryAfterMs, stalls } = classify(error);
   const failures = (before?.failures ?? 0) + 1;
   const ownMs = stalls ? LIMITS.probeMs : backoffMs(failures);
   const waitMs = Math.max(ownMs, Math.min(retryAfterMs ?? 0, LIMITS.retryAfterMsMax));
   return { kind, reason: messageOf(error), hint, stalls, failures, retryMs: nowMs + waitMs, atMs: nowMs };
 }
 
-function judged(error: unknown) {
+function classify(error: unknown) {
   if (error instanceof CatalogError) {
     const { kind, hint, retryAfterMs } = error;
     return { kind, hint, retryAfterMs, stalls: ACTIONS[kind] === 'stall' };
   }
   const kind = error instanceof StepError ? error.kind : 'internal';
-  return { kind, hint: OWN_HINTS[kind] ?? OWN_HINTS.internal!, retryAfterMs: null, stalls: false };
-}
-
-/** Doubling from a second to five minutes. */
-function backoffMs(failures: number): number {
-  return Math.min(LIMITS.backoffMsMin * 2 ** Math.min(failures - 1, 20), LIMITS.backoffMsMax);
+  return { kind, hint: STEP_HINTS[kind] ?? STEP_HINTS.internal!, retryAfterMs: null, stalls: false };
 }

@@ -1,28 +1,19 @@
 import type { LiveFile } from '../../contract/tables.ts';
-import type { BucketPort } from '../../ports/bucket.ts';
+import type { BucketPort, CopyPort } from '../../ports/bucket.ts';
 import type { DataFileFacts } from '../../ports/data-file.ts';
 import type { ClockPort, LogPort, WakePort } from '../../ports/platform.ts';
 import type { SqlPort } from '../../ports/sql.ts';
 import type { FetchPort } from '../rest/client.ts';
 
-/** The bucket, as far as committing goes: what is put there is new, and nothing is replaced or removed. */
-export interface CommitBucket extends Pick<BucketPort, 'head' | 'put' | 'tail'> {
-  /** All of an object; null when there is none. */
-  read(key: string): Promise<Uint8Array | null>;
-  /**
-   * Copies an object that still has this etag to where none is. `missing`: no such object any more; `refused`: one stands
-   * there.
-   */
-  copy(
-    from: { key: string; etag: string },
-    to: string,
-    options: { metadata: Record<string, string> },
-  ): Promise<'copied' | 'refused' | 'missing'>;
-}
+/**
+ * What the committer does with the bucket: it puts new objects, and neither replaces nor removes any. `copy` answers
+ * `missing` when no object has the given key and etag, and `refused` when an object has the key `to` already.
+ */
+export type CommitBucket = Pick<BucketPort, 'head' | 'put' | 'tail'> & CopyPort;
 
 /** A source's data files. */
 export interface FilesPort {
-  /** The first `limit` live files of a table whose first LSN is over `after`. */
+  /** The first `limit` live files of a table whose first LSN is greater than `after`. */
   liveFiles(source: string, query: { table: string; after: number; limit: number }): Promise<LiveFile[]>;
 }
 
@@ -33,9 +24,12 @@ export interface CommitterPorts {
   fetch: FetchPort;
   clock: ClockPort;
   wake: WakePort;
-  /** What the end of a data file says of it, or how many bytes of the end that takes. Throws where it is no data file's. */
-  facts(end: Uint8Array): DataFileFacts | { endBytes: number };
-  /** One nobody has had. */
+  /**
+   * The facts in the last bytes of a data file, or how many of its last bytes the facts need. Throws when the bytes are
+   * not the end of a data file.
+   */
+  readFacts(end: Uint8Array): DataFileFacts | { endBytes: number };
+  /** A random id, different with each call. */
   newSnapshotId(): bigint;
   log: LogPort;
 }

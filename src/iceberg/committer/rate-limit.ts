@@ -1,49 +1,47 @@
 import { LIMITS } from '../../config.ts';
 import { CatalogError } from '../errors.ts';
-import type { CatalogChange } from '../rest/client.ts';
+import type { CatalogWrite } from '../rest/answer.ts';
 import type { CommitState } from './state.ts';
 
 const MINUTE = 60_000;
 
-/** The catalog's limits on changes of one minute (Basin Catalog, limits). */
-const RULES: { text: string; max: number; counts(write: CatalogChange, change: CatalogChange): boolean }[] = [
+/** The catalog's limits on writes in one minute (Basin Catalog, limits). `counts`: whether an earlier write counts. */
+const RULES: { text: string; max: number; counts(earlier: CatalogWrite, write: CatalogWrite): boolean }[] = [
   {
     text: 'commits to this table',
     max: LIMITS.catalogCommitsPerMinuteMax,
-    counts: (write, change) =>
-      change.operation === 'commit' && write.operation === 'commit' && write.table === change.table,
+    counts: (earlier, write) =>
+      write.operation === 'commit' && earlier.operation === 'commit' && earlier.table === write.table,
   },
   {
-    text: 'tables made',
+    text: 'created tables',
     max: LIMITS.catalogCreatesPerMinuteMax,
-    counts: (write, change) => change.operation === 'create' && write.operation === 'create',
+    counts: (earlier, write) => write.operation === 'create' && earlier.operation === 'create',
   },
-  { text: 'changes', max: LIMITS.catalogWritesPerMinuteMax, counts: () => true },
+  { text: 'writes', max: LIMITS.catalogWritesPerMinuteMax, counts: () => true },
 ];
 
 /**
- * Notes a change that is about to be asked of the catalog. Throws `throttled`, with how long to wait, where it would be
- * one too many, or the catalog itself said to wait.
+ * Records a write that is about to be sent to the catalog. Throws `throttled`, with how long to wait, when the write would
+ * exceed a limit or the catalog itself asked to wait.
  */
-export function admitChange(state: CommitState, change: CatalogChange, nowMs: number): void {
+export function admitWrite(state: CommitState, write: CatalogWrite, nowMs: number): void {
   const heldMs = state.heldUntilMs() - nowMs;
-  // Nobody was told to wait longer: a clock has jumped back.
+  // Ignore a longer wait than the catalog can have asked for: the clock has jumped back since.
   if (heldMs > 0 && heldMs <= LIMITS.retryAfterMsMax)
-    throw tooMany(`catalog: expected no change for ${heldMs} ms more`, heldMs);
+    throw throttled(`catalog: expected no write for ${heldMs} ms more, got one`, heldMs);
   const writes = state.writesAfter(nowMs - MINUTE, nowMs);
   for (const { text, max, counts } of RULES) {
-    const counted = writes.filter(({ operation, table_name: table }) => {
-      return counts({ operation: operation as CatalogChange['operation'], table }, change);
-    });
+    const counted = writes.filter(({ operation, table_name: table }) => counts({ operation, table }, write));
     if (counted.length < max) continue;
     const waitMs = counted.at(-max)!.at_ms + MINUTE - nowMs;
-    throw tooMany(`catalog: expected at most ${max} ${text} a minute, got one more`, waitMs);
+    throw throttled(`catalog: expected at most ${max} ${text} a minute, got one more`, waitMs);
   }
-  // Written down before it is sent: what was asked counts, whatever becomes of whoever asked.
-  state.noteWrite({ at_ms: nowMs, operation: change.operation, table_name: change.table });
+  // Record the write before it is sent, because the catalog counts it even if this object dies meanwhile.
+  state.addWrite({ at_ms: nowMs, operation: write.operation, table_name: write.table });
 }
 
-function tooMany(message: string, retryAfterMs: number): CatalogError {
-  const hint = 'Nothing to do: the catalog limits its changes, and the committer waits.';
+function throttled(message: string, retryAfterMs: number): CatalogError {
+  const hint = 'Nothing to do: the catalog limits writes, and the committer waits.';
   return new CatalogError('throttled', message, { hint, retryAfterMs });
 }

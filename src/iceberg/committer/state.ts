@@ -1,7 +1,7 @@
 import type { SqlPort } from '../../ports/sql.ts';
+import type { CatalogWrite } from '../rest/answer.ts';
 
-/** The committer's own tables. What it forgets it finds again: in the catalog, the bucket and the sources. */
-const LAYOUT = [
+const FIRST_LAYOUT = [
   `CREATE TABLE committer (
     id INTEGER PRIMARY KEY CHECK (id = 1),
     layout INTEGER NOT NULL,
@@ -17,7 +17,7 @@ const LAYOUT = [
     attempt TEXT,
     fault TEXT
   ) WITHOUT ROWID`,
-  // The files that come next, with when each was first seen, and whether its copy lies under the table's location.
+  // The files that the next commit takes, when each was first listed, and whether it has been copied.
   `CREATE TABLE waiting (
     table_name TEXT NOT NULL,
     first_lsn INTEGER NOT NULL,
@@ -29,7 +29,7 @@ const LAYOUT = [
     placed INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (table_name, first_lsn)
   ) WITHOUT ROWID`,
-  // Of the last minute: what counts against the catalog's limits.
+  // The writes of the last minute, which count against the catalog's limits.
   `CREATE TABLE writes (
     number INTEGER PRIMARY KEY,
     at_ms INTEGER NOT NULL,
@@ -37,9 +37,14 @@ const LAYOUT = [
     table_name TEXT NOT NULL
   )`,
 ];
-const VERSION = 1;
 
-/** What the committer remembers of a table; null where it does not know. */
+/**
+ * What makes each layout of the committer's own tables out of the one before; append-only. All that they hold can be lost:
+ * the committer finds it again in the catalog, the bucket and the sources.
+ */
+export const COMMITTER_LAYOUTS = [FIRST_LAYOUT, ['ALTER TABLE waiting RENAME COLUMN placed TO copied']];
+
+/** What the committer stores of a table; null where it is unknown. */
 export interface TableState {
   name: string;
   location: string | null;
@@ -51,20 +56,20 @@ export interface TableState {
   fault: string | null;
 }
 
-/** A commit that was sent, or is about to be: until the table shows what became of it, nothing else is. */
-export interface Attempt {
+/** A commit that was sent or is about to be sent. No other commit is sent until the table shows its outcome. */
+export interface CommitAttempt {
   tableUuid: string;
-  /** The table's current snapshot it was made for, as text; null of a table without one. */
+  /** The id of the table's snapshot that the commit was planned on; null for a table without one. */
   baseId: string | null;
   snapshotId: string;
-  /** The commit's request as JSON. */
+  /** The commit request as JSON. */
   body: string;
   committedLsn: number;
   files: number;
   rows: number;
 }
 
-/** Times are milliseconds since 1970. */
+/** The last failure of a table. Times are milliseconds since 1970. */
 export interface CommitFault {
   kind: string;
   reason: string;
@@ -82,7 +87,7 @@ export interface LastCommit {
   rows: number;
 }
 
-/** A data file that comes next. */
+/** A data file that the next commit takes. `copied` is 1 once its copy is under the table's location. */
 export interface WaitingFile {
   first_lsn: number;
   last_lsn: number;
@@ -90,12 +95,13 @@ export interface WaitingFile {
   bytes: number;
   etag: string;
   seen_ms: number;
-  placed: number;
+  copied: number;
 }
 
-export interface Write {
+/** A write that was sent to the catalog. */
+export interface SentWrite {
   at_ms: number;
-  operation: string;
+  operation: CatalogWrite['operation'];
   table_name: string;
 }
 
@@ -103,17 +109,17 @@ export interface Write {
 export class CommitState {
   readonly #sql: SqlPort;
 
-  /** Makes the tables, or takes those that are there. Throws where a later version made them. */
+  /** Creates the tables, or upgrades those of an earlier version. Throws when a later version created them. */
   constructor(sql: SqlPort, tables: string[]) {
     this.#sql = sql;
+    const newest = COMMITTER_LAYOUTS.length;
     sql.transaction(() => {
       const [exists] = sql.exec("SELECT name FROM sqlite_master WHERE type = 'table' AND name = 'committer'");
-      if (!exists) {
-        for (const statement of LAYOUT) sql.exec(statement);
-        sql.exec('INSERT INTO committer (id, layout) VALUES (1, ?)', VERSION);
-      }
-      const { layout } = sql.exec<{ layout: number }>('SELECT layout FROM committer')[0]!;
-      if (layout !== VERSION) throw new Error(`committer: expected layout ${VERSION}, got ${layout}`);
+      const layout = exists ? sql.exec<{ layout: number }>('SELECT layout FROM committer')[0]!.layout : 0;
+      if (layout > newest) throw new Error(`committer: expected layout ${newest}, got ${layout}`);
+      for (const statement of COMMITTER_LAYOUTS.slice(layout).flat()) sql.exec(statement);
+      if (layout === 0) sql.exec('INSERT INTO committer (id, layout) VALUES (1, ?)', newest);
+      else if (layout < newest) sql.exec('UPDATE committer SET layout = ?', newest);
       for (const table of tables) sql.exec('INSERT INTO tables (name) VALUES (?) ON CONFLICT DO NOTHING', table);
     });
   }
@@ -122,27 +128,27 @@ export class CommitState {
     return this.#sql.exec<TableState>('SELECT * FROM tables WHERE name = ?', name)[0]!;
   }
 
-  attempt(name: string): Attempt | null {
-    return read<Attempt>(this.table(name).attempt);
+  attempt(name: string): CommitAttempt | null {
+    return fromJson<CommitAttempt>(this.table(name).attempt);
   }
 
   fault(name: string): CommitFault | null {
-    return read<CommitFault>(this.table(name).fault);
+    return fromJson<CommitFault>(this.table(name).fault);
   }
 
   lastCommit(name: string): LastCommit | null {
-    return read<LastCommit>(this.table(name).last_commit);
+    return fromJson<LastCommit>(this.table(name).last_commit);
   }
 
-  setAttempt(name: string, attempt: Attempt | null): void {
-    this.#sql.exec('UPDATE tables SET attempt = ? WHERE name = ?', written(attempt), name);
+  setAttempt(name: string, attempt: CommitAttempt | null): void {
+    this.#sql.exec('UPDATE tables SET attempt = ? WHERE name = ?', toJson(attempt), name);
   }
 
   setFault(name: string, fault: CommitFault | null): void {
-    this.#sql.exec('UPDATE tables SET fault = ? WHERE name = ?', written(fault), name);
+    this.#sql.exec('UPDATE tables SET fault = ? WHERE name = ?', toJson(fault), name);
   }
 
-  setNext(name: string, nextMs: number): void {
+  setNextMs(name: string, nextMs: number): void {
     this.#sql.exec('UPDATE tables SET next_ms = ? WHERE name = ?', nextMs, name);
   }
 
@@ -150,42 +156,42 @@ export class CommitState {
     this.#sql.exec('UPDATE tables SET files_waiting = ? WHERE name = ?', files, name);
   }
 
-  /** Notes what the table in the catalog says, and what became of the attempt, in one. */
-  found(
+  /** Stores what the catalog's table holds, and the attempt that is still open, in one transaction. */
+  recordTable(
     name: string,
     {
       location,
       committedLsn,
       attempt,
       lastCommit,
-    }: { location: string; committedLsn: number; attempt: Attempt | null; lastCommit: LastCommit | null },
+    }: { location: string; committedLsn: number; attempt: CommitAttempt | null; lastCommit: LastCommit | null },
   ): void {
     this.#sql.transaction(() => {
-      // Another place: it is another table, and has no copy yet.
+      // Another location is that of another table, which has no copies yet.
       if (this.table(name).location !== location)
-        this.#sql.exec('UPDATE waiting SET placed = 0 WHERE table_name = ?', name);
-      const done = this.waiting(name).filter(file => file.first_lsn <= committedLsn);
+        this.#sql.exec('UPDATE waiting SET copied = 0 WHERE table_name = ?', name);
+      const committed = this.waiting(name).filter(file => file.first_lsn <= committedLsn);
       this.#sql.exec(
         `UPDATE tables SET location = ?, committed_lsn = ?, attempt = ?, last_commit = ?,
            files_waiting = max(0, files_waiting - ?) WHERE name = ?`,
         location,
         committedLsn,
-        written(attempt),
-        written(lastCommit),
-        done.length,
+        toJson(attempt),
+        toJson(lastCommit),
+        committed.length,
         name,
       );
       this.#sql.exec('DELETE FROM waiting WHERE table_name = ? AND first_lsn <= ?', name, committedLsn);
     });
   }
 
-  /** The files that come next, in order. */
+  /** The files that the next commit takes, in LSN order. */
   waiting(name: string): WaitingFile[] {
     return this.#sql.exec<WaitingFile>('SELECT * FROM waiting WHERE table_name = ? ORDER BY first_lsn', name);
   }
 
-  /** Keeps these files, in order, and no others. One that is another than before is new. */
-  keepWaiting(
+  /** Replaces the files that the next commit takes. A file that is unchanged stays as it is stored. */
+  setWaiting(
     name: string,
     files: Pick<WaitingFile, 'first_lsn' | 'last_lsn' | 'key' | 'bytes' | 'etag'>[],
     nowMs: number,
@@ -196,12 +202,12 @@ export class CommitState {
         const known = before.get(first_lsn);
         before.delete(first_lsn);
         const isSame = known?.last_lsn === last_lsn && known.etag === etag && known.key === key;
-        // First seen in the future: by a clock that has jumped back since.
+        // A time in the future comes from a clock that jumped back since.
         if (isSame && known.seen_ms <= nowMs) continue;
         this.#sql.exec(
           `INSERT INTO waiting (table_name, first_lsn, last_lsn, key, bytes, etag, seen_ms) VALUES (?, ?, ?, ?, ?, ?, ?)
            ON CONFLICT (table_name, first_lsn) DO UPDATE SET last_lsn = excluded.last_lsn, key = excluded.key,
-             bytes = excluded.bytes, etag = excluded.etag, seen_ms = excluded.seen_ms, placed = 0`,
+             bytes = excluded.bytes, etag = excluded.etag, seen_ms = excluded.seen_ms, copied = 0`,
           name,
           first_lsn,
           last_lsn,
@@ -216,38 +222,38 @@ export class CommitState {
     });
   }
 
-  setPlaced(name: string, firstLsn: number, placed: boolean): void {
-    const value = placed ? 1 : 0;
-    this.#sql.exec('UPDATE waiting SET placed = ? WHERE table_name = ? AND first_lsn = ?', value, name, firstLsn);
+  setCopied(name: string, firstLsn: number, isCopied: boolean): void {
+    const copied = isCopied ? 1 : 0;
+    this.#sql.exec('UPDATE waiting SET copied = ? WHERE table_name = ? AND first_lsn = ?', copied, name, firstLsn);
   }
 
-  /** Until when the catalog wants to be asked for no change. */
+  /** The time until which the catalog asked for no writes. */
   heldUntilMs(): number {
     return this.#sql.exec<{ held_until_ms: number }>('SELECT held_until_ms FROM committer')[0]!.held_until_ms;
   }
 
-  hold(untilMs: number): void {
+  setHeldUntilMs(untilMs: number): void {
     this.#sql.exec('UPDATE committer SET held_until_ms = ?', untilMs);
   }
 
-  /** Changes asked of the catalog after a time, in order; those before it are forgotten. */
-  writesAfter(atMs: number, nowMs: number): Write[] {
+  /** The writes sent after a time, in order. Deletes those up to it. */
+  writesAfter(atMs: number, nowMs: number): SentWrite[] {
     this.#sql.exec('DELETE FROM writes WHERE at_ms <= ?', atMs);
-    // Noted by a clock that has jumped back since.
+    // A time in the future comes from a clock that jumped back since: count the write as sent now.
     this.#sql.exec('UPDATE writes SET at_ms = ? WHERE at_ms > ?', nowMs, nowMs);
-    return this.#sql.exec<Write>('SELECT at_ms, operation, table_name FROM writes ORDER BY at_ms');
+    return this.#sql.exec<SentWrite>('SELECT at_ms, operation, table_name FROM writes ORDER BY at_ms');
   }
 
-  noteWrite({ at_ms, operation, table_name }: Write): void {
+  addWrite({ at_ms, operation, table_name }: SentWrite): void {
     const insert = 'INSERT INTO writes (at_ms, operation, table_name) VALUES (?, ?, ?)';
     this.#sql.exec(insert, at_ms, operation, table_name);
   }
 }
 
-function read<T>(json: string | null): T | null {
+function fromJson<T>(json: string | null): T | null {
   return json === null ? null : (JSON.parse(json) as T);
 }
 
-function written(value: object | null): string | null {
+function toJson(value: object | null): string | null {
   return value && JSON.stringify(value);
 }

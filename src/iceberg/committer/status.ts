@@ -3,7 +3,7 @@ import type { Committer } from './committer.ts';
 import type { CommitFault } from './state.ts';
 import type { TableCommitter } from './table-committer.ts';
 
-/** The status of the committer, all of it from durable state. */
+/** The committer's status, read from its stored state only. */
 export async function statusOf(committer: Committer): Promise<IcebergStatus> {
   return {
     enabled: true,

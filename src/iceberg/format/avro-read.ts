@@ -2,12 +2,12 @@ import { constants, inflateRawSync, zstdDecompressSync } from 'node:zlib';
 import { brokenMetadata, type CatalogError } from '../errors.ts';
 import { AVRO_MAGIC, type AvroObject, type AvroRecord, type AvroType, type AvroValue, SYNC_BYTES } from './avro.ts';
 
-/** A block over this is no list of files: the limit on what a reader unpacks. */
+/** The largest block that is decompressed. No manifest or manifest list has a larger one. */
 const BLOCK_BYTES_MAX = 32 * 1024 * 1024;
 const CODECS: Record<string, (bytes: Uint8Array) => Uint8Array> = {
   deflate: bytes => inflateRawSync(bytes, { maxOutputLength: BLOCK_BYTES_MAX }),
-  // Flushed, not ended: the worker's runtime takes a block that just fills its output for a truncated one
-  // (cloudflare/workerd#6769).
+  // Flush instead of end, because the worker's runtime takes a block that exactly fills its output buffer for a truncated
+  // one (cloudflare/workerd#6769).
   zstandard: bytes =>
     zstdDecompressSync(bytes, { maxOutputLength: BLOCK_BYTES_MAX, finishFlush: constants.ZSTD_e_flush }),
 };
@@ -15,11 +15,11 @@ const decoder = new TextDecoder('utf-8', { ignoreBOM: true, fatal: false });
 
 interface AvroFileRead {
   metadata: Record<string, string>;
-  /** Read block by block, as they are asked for, and once. */
+  /** Can be iterated once. Blocks are decompressed one at a time as the iteration proceeds. */
   records: Iterable<AvroObject>;
 }
 
-/** A schema of someone else's: what it may hold besides our own. */
+/** A schema of another writer, which may use Avro types that ours do not. */
 type ForeignType = string | ForeignType[] | ForeignObject;
 interface ForeignObject {
   type: ForeignType;
@@ -30,9 +30,9 @@ interface ForeignObject {
 }
 
 /**
- * Reads an Avro object container file with the schema it was written with. Fields go by Iceberg's field ids (Iceberg
- * spec, Column Projection): those of `schema` get the names it has for them, whatever the writer called them. Throws
- * `CatalogError` `metadata-broken` for what is no such file, or of a codec other than null, deflate and zstandard.
+ * Reads an Avro object container file with the schema it was written with. A field whose Iceberg field id is in `schema`
+ * gets its name from there, whatever the writer called it (Iceberg spec, Column Projection). Throws `CatalogError`
+ * `metadata-broken` when the bytes are not such a file, or its codec is not null, deflate or zstandard.
  */
 export function readAvro(bytes: Uint8Array, schema: AvroRecord): AvroFileRead {
   const reader = new AvroReader(bytes);
@@ -44,17 +44,17 @@ export function readAvro(bytes: Uint8Array, schema: AvroRecord): AvroFileRead {
       metadata[key] = reader.text();
     }
   }
-  const written = recordSchema(metadata['avro.schema']);
-  const named = withNamesOf(written, namesById(schema));
-  return { metadata, records: recordsOf(reader, named, metadata['avro.codec'] ?? 'null') };
+  const written = parseSchema(metadata['avro.schema']);
+  const renamed = renameFields(written, namesById(schema));
+  return { metadata, records: recordsOf(reader, renamed, metadata['avro.codec'] ?? 'null') };
 }
 
-function recordSchema(text: string | undefined): ForeignObject {
+function parseSchema(text: string | undefined): ForeignObject {
   try {
     const schema = JSON.parse(text ?? 'null') as ForeignObject | null;
     if (schema?.type === 'record') return schema;
   } catch {
-    // Said below.
+    // The error below covers this case.
   }
   throw broken('a schema of records');
 }
@@ -63,14 +63,14 @@ function* recordsOf(reader: AvroReader, type: ForeignType, codec: string): Gener
   const sync = reader.raw(SYNC_BYTES);
   while (!reader.atEnd) {
     const count = reader.integer();
-    const block = new AvroReader(unpacked(reader.blob(), codec));
+    const block = new AvroReader(decompress(reader.blob(), codec));
     if (Buffer.compare(reader.raw(SYNC_BYTES), sync) !== 0) throw broken('a sync marker after a block');
     for (let i = 0; i < count; i++) yield readValue(block, type) as AvroObject;
     if (!block.atEnd) throw broken('a block to end with its last record');
   }
 }
 
-function unpacked(bytes: Uint8Array, codec: string): Uint8Array {
+function decompress(bytes: Uint8Array, codec: string): Uint8Array {
   if (codec === 'null') return bytes;
   const unpack = CODECS[codec];
   if (!unpack) throw brokenMetadata('avro file', 'the codec null, deflate or zstandard', codec.slice(0, 40));
@@ -93,19 +93,19 @@ function namesById(type: AvroType, names = new Map<number, string>()): Map<numbe
   return names;
 }
 
-function withNamesOf(type: ForeignType, names: Map<number, string>): ForeignType {
+function renameFields(type: ForeignType, names: Map<number, string>): ForeignType {
   if (typeof type === 'string') return type;
-  if (Array.isArray(type)) return type.map(branch => withNamesOf(branch, names));
+  if (Array.isArray(type)) return type.map(branch => renameFields(branch, names));
   const { fields, items, values } = type;
   return {
     ...type,
-    ...(typeof type.type === 'object' && { type: withNamesOf(type.type, names) }),
-    ...(items !== undefined && { items: withNamesOf(items, names) }),
-    ...(values !== undefined && { values: withNamesOf(values, names) }),
+    ...(typeof type.type === 'object' && { type: renameFields(type.type, names) }),
+    ...(items !== undefined && { items: renameFields(items, names) }),
+    ...(values !== undefined && { values: renameFields(values, names) }),
     ...(fields !== undefined && {
       fields: fields.map(field => ({
         name: names.get(field['field-id'] ?? Number.NaN) ?? field.name,
-        type: withNamesOf(field.type, names),
+        type: renameFields(field.type, names),
       })),
     }),
   };
@@ -141,7 +141,7 @@ function readValue(reader: AvroReader, type: ForeignType): AvroValue {
     case 'fixed':
       return reader.raw(type.size!);
     default:
-      // A primitive type, with or without a logical one.
+      // A primitive type, with or without a logical type.
       return readValue(reader, type.type);
   }
 }
@@ -173,22 +173,22 @@ function broken(expected: string): CatalogError {
   return brokenMetadata('avro file', expected, 'something else');
 }
 
-/** Reads Avro's binary encoding from the start of some bytes. */
+/** Reads Avro's binary encoding, from the first byte on. */
 class AvroReader {
   readonly #bytes: Uint8Array;
-  #at = 0;
+  #offset = 0;
 
   constructor(bytes: Uint8Array) {
-    // Whatever it came from, what is cut out of it are plain bytes.
+    // A plain Uint8Array, because slices of a Buffer would be Buffers.
     this.#bytes = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 
   get atEnd(): boolean {
-    return this.#at === this.#bytes.length;
+    return this.#offset === this.#bytes.length;
   }
 
   long(): bigint {
-    // Most are short: four bytes of seven bits need no bigint until the end.
+    // Most longs are short: up to four bytes of seven bits need no bigint arithmetic.
     let low = 0;
     for (let shift = 0; shift < 28; shift += 7) {
       const byte = this.#byte();
@@ -208,7 +208,7 @@ class AvroReader {
     return Number(this.long());
   }
 
-  /** The items of the next block of an array or map; a negative count is followed by the block's size. */
+  /** The number of items in the next block of an array or map. A negative count is followed by the block's size in bytes. */
   count(): number {
     const count = this.integer();
     if (count < 0) this.long();
@@ -229,13 +229,13 @@ class AvroReader {
   }
 
   raw(bytes: number): Uint8Array {
-    if (!(bytes >= 0 && this.#at + bytes <= this.#bytes.length)) throw broken('more bytes');
-    this.#at += bytes;
-    return this.#bytes.subarray(this.#at - bytes, this.#at);
+    if (!(bytes >= 0 && this.#offset + bytes <= this.#bytes.length)) throw broken('more bytes');
+    this.#offset += bytes;
+    return this.#bytes.subarray(this.#offset - bytes, this.#offset);
   }
 
   #byte(): number {
-    const byte = this.#bytes[this.#at++];
+    const byte = this.#bytes[this.#offset++];
     if (byte === undefined) throw broken('more bytes');
     return byte;
   }

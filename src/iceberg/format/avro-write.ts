@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { deflateRawSync } from 'node:zlib';
 import { AVRO_MAGIC, type AvroRecord, type AvroType, SYNC_BYTES } from './avro.ts';
 
-/** Blocks are closed past this, so that a reader needs no more than one at a time. */
+/** A block that reaches this size is closed, because a reader holds one whole block in memory. */
 const BLOCK_BYTES = 256 * 1024;
 /** A long of 64 bits takes at most ten bytes of seven. */
 const LONG_BYTES_MAX = 10;
@@ -10,7 +10,7 @@ const INT_LIMIT = 2 ** 31;
 
 interface AvroFile {
   schema: AvroRecord;
-  /** The file's key-value metadata, besides schema and codec. */
+  /** The file's key-value metadata, without schema and codec. */
   metadata: Record<string, string>;
   records: Iterable<object>;
   codec?: 'null' | 'deflate';
@@ -18,7 +18,7 @@ interface AvroFile {
 
 /**
  * An Avro object container file (Avro 1.12 specification, Object Container Files). Longs are bigints or safe integers; a
- * field that is null or missing must be optional. Same records, same bytes.
+ * field that is null or missing must be optional. The same records give the same bytes.
  */
 export function writeAvro({ schema, metadata, records, codec = 'deflate' }: AvroFile): Uint8Array {
   const header = new AvroBytes();
@@ -38,7 +38,7 @@ export function writeAvro({ schema, metadata, records, codec = 'deflate' }: Avro
     header.blob(bytes);
     header.raw(sync);
   }
-  return header.taken();
+  return header.toBytes();
 }
 
 interface Block {
@@ -52,13 +52,13 @@ function blocksOf(schema: AvroRecord, records: Iterable<object>, codec: string):
   let count = 0;
   const close = () => {
     if (count === 0) return;
-    const bytes = open.taken();
+    const bytes = open.toBytes();
     blocks.push({ count, bytes: codec === 'deflate' ? deflateRawSync(bytes) : bytes });
     open = new AvroBytes();
     count = 0;
   };
   for (const record of records) {
-    writeValue(open, { type: schema, value: record, place: schema.name });
+    writeValue(open, { type: schema, value: record, path: schema.name });
     count += 1;
     if (open.length >= BLOCK_BYTES) close();
   }
@@ -66,52 +66,52 @@ function blocksOf(schema: AvroRecord, records: Iterable<object>, codec: string):
   return blocks;
 }
 
-/** Sixteen bytes that the blocks hold by chance only. A digest, so that a file can be written twice the same. */
+/** Sixteen bytes that separate blocks. A digest, not random bytes, so that the same records give the same file. */
 function syncMarker(header: AvroBytes, blocks: Block[]): Uint8Array {
-  const hash = createHash('sha256').update(header.taken());
+  const hash = createHash('sha256').update(header.toBytes());
   for (const { bytes } of blocks) hash.update(bytes);
   return hash.digest().subarray(0, SYNC_BYTES);
 }
 
-function writeValue(out: AvroBytes, { type, value, place }: { type: AvroType; value: unknown; place: string }): void {
+function writeValue(out: AvroBytes, { type, value, path }: { type: AvroType; value: unknown; path: string }): void {
   if (Array.isArray(type)) {
     const isNull = value === null || value === undefined;
     out.long(isNull ? 0 : 1);
-    if (!isNull) writeValue(out, { type: type[1], value, place });
+    if (!isNull) writeValue(out, { type: type[1], value, path });
   } else if (typeof type === 'string') {
-    writePrimitive(out, { type, value, place });
+    writePrimitive(out, { type, value, path });
   } else if (type.type === 'record') {
     for (const field of type.fields) {
       const inner = (value as Record<string, unknown>)[field.name];
-      writeValue(out, { type: field.type, value: inner, place: `${place}.${field.name}` });
+      writeValue(out, { type: field.type, value: inner, path: `${path}.${field.name}` });
     }
   } else {
     const items = value as unknown[];
     if (items.length > 0) {
       out.long(items.length);
-      for (const item of items) writeValue(out, { type: type.items, value: item, place });
+      for (const item of items) writeValue(out, { type: type.items, value: item, path });
     }
     out.long(0);
   }
 }
 
-function writePrimitive(out: AvroBytes, { type, value, place }: { type: string; value: unknown; place: string }): void {
+function writePrimitive(out: AvroBytes, { type, value, path }: { type: string; value: unknown; path: string }): void {
   if (type === 'boolean' && typeof value === 'boolean') out.byte(value ? 1 : 0);
   else if (type === 'int' && typeof value === 'number' && (value | 0) === value) out.long(value);
   else if (type === 'long' && (typeof value === 'bigint' || Number.isSafeInteger(value))) {
     out.long(value as number | bigint);
   } else if (type === 'string' && typeof value === 'string') out.text(value);
   else if (type === 'bytes' && value instanceof Uint8Array) out.blob(value);
-  // Never the value itself: bounds are values of rows.
-  else throw new Error(`avro: expected ${type} in ${place}, got ${value === null ? 'null' : typeof value}`);
+  // The message does not hold the value, because bounds are values of rows.
+  else throw new Error(`avro: expected ${type} in ${path}, got ${value === null ? 'null' : typeof value}`);
 }
 
-/** Bytes that grow as Avro's binary encoding is written to them. */
+/** A growing buffer that writes Avro's binary encoding. */
 class AvroBytes {
   length = 0;
   #bytes = Buffer.alloc(1024);
 
-  taken(): Uint8Array {
+  toBytes(): Uint8Array {
     return new Uint8Array(this.#bytes.subarray(0, this.length));
   }
 
@@ -120,7 +120,7 @@ class AvroBytes {
     this.#bytes[this.length++] = value;
   }
 
-  /** Zig-zag, then seven bits a byte, the lowest first. */
+  /** Zigzag encoding, then seven bits a byte, lowest first. */
   long(value: number | bigint): void {
     this.#ensure(LONG_BYTES_MAX);
     if (typeof value === 'number' && value >= -INT_LIMIT && value < INT_LIMIT) {

@@ -2,12 +2,12 @@
 const { rawJSON } = JSON as unknown as { rawJSON(text: string): unknown };
 type Reviver = (key: string, value: unknown) => unknown;
 
-/** A number from 2^53 on has these digits; where there are none, the parser alone is ten times as fast. */
+/** Matches every number from 2^53 on. Without a match the parser needs no reviver, which is ten times as fast. */
 const MAYBE_ROUNDED = /(?:^|[\s:,[])-?(\d{17}|9\d{15})/;
 
 /**
- * Parses JSON, whole numbers past 2^53 as bigints: snapshot ids are 63-bit longs, and one rounded on its way in would
- * never match its table again. Throws `SyntaxError`.
+ * Parses JSON, with whole numbers from 2^53 on as bigints: snapshot ids are 63-bit longs, and a rounded id would match no
+ * snapshot of its table. Throws `SyntaxError`.
  */
 export function parseExactJson(text: string): unknown {
   if (!MAYBE_ROUNDED.test(text)) return JSON.parse(text);
@@ -18,7 +18,7 @@ export function parseExactJson(text: string): unknown {
   return JSON.parse(text, exact as Reviver);
 }
 
-/** The JSON of a value; bigints are written as the whole numbers they are. */
+/** The JSON of a value; bigints become whole numbers. */
 export function exactJson(value: unknown): string {
   return JSON.stringify(value, (_key, inner: unknown) => (typeof inner === 'bigint' ? rawJSON(String(inner)) : inner));
 }

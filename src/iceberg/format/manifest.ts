@@ -1,13 +1,13 @@
 import { brokenMetadata } from '../errors.ts';
-import { type AvroObject, type AvroRecord, columnMap, optional, required } from './avro.ts';
+import { type AvroObject, columnMap, listType, optional, recordType, required } from './avro.ts';
 import { readAvro } from './avro-read.ts';
 import { writeAvro } from './avro-write.ts';
 import { exactJson } from './exact-json.ts';
 
-/** What became of a file in the snapshot that wrote the manifest (Iceberg spec, Entries in Manifests). */
+/** What the snapshot that wrote the manifest did with a file (Iceberg spec, Entries in Manifests). */
 export const STATUS = { existing: 0, added: 1, deleted: 2 } as const;
 
-/** Values of a map from column id, as Avro has them. */
+/** An Iceberg map from column id to a value, in Avro's form. */
 export type ColumnValues<V> = { key: number; value: V }[];
 
 /** A data file as a manifest describes it (Iceberg spec, Entries in Manifests: `data_file`, v2). */
@@ -30,7 +30,7 @@ export interface DataFileEntry {
   sort_order_id?: number | null;
 }
 
-/** A file and its history. What is null is inherited from the manifest list, as of the manifest's own snapshot. */
+/** A file and its history. A null is inherited: its value is in the manifest's own entry of the manifest list. */
 export interface ManifestEntry {
   status: number;
   snapshot_id: bigint | null;
@@ -39,50 +39,42 @@ export interface ManifestEntry {
   data_file: DataFileEntry;
 }
 
-/** What a manifest says of itself (Iceberg spec, Manifest Metadata). Always of data files, and unpartitioned. */
-interface ManifestFacts {
+/** The key-value metadata of a manifest (Iceberg spec, Manifest Metadata): data files only, unpartitioned. */
+interface ManifestMetadata {
   schema: { 'schema-id': number };
   specId: number;
 }
 
-const DATA_FILE: AvroRecord = {
-  type: 'record',
-  name: 'r2',
-  fields: [
-    required(134, 'content', 'int'),
-    required(100, 'file_path', 'string'),
-    required(101, 'file_format', 'string'),
-    required(102, 'partition', { type: 'record', name: 'r102', fields: [] }),
-    required(103, 'record_count', 'long'),
-    required(104, 'file_size_in_bytes', 'long'),
-    optional(108, 'column_sizes', columnMap(117, 118, 'long')),
-    optional(109, 'value_counts', columnMap(119, 120, 'long')),
-    optional(110, 'null_value_counts', columnMap(121, 122, 'long')),
-    optional(137, 'nan_value_counts', columnMap(138, 139, 'long')),
-    optional(125, 'lower_bounds', columnMap(126, 127, 'bytes')),
-    optional(128, 'upper_bounds', columnMap(129, 130, 'bytes')),
-    optional(131, 'key_metadata', 'bytes'),
-    optional(132, 'split_offsets', { type: 'array', items: 'long', 'element-id': 133 }),
-    optional(135, 'equality_ids', { type: 'array', items: 'int', 'element-id': 136 }),
-    optional(140, 'sort_order_id', 'int'),
-    optional(143, 'referenced_data_file', 'string'),
-  ],
-};
+const DATA_FILE = recordType('r2', [
+  required(134, 'content', 'int'),
+  required(100, 'file_path', 'string'),
+  required(101, 'file_format', 'string'),
+  required(102, 'partition', recordType('r102', [])),
+  required(103, 'record_count', 'long'),
+  required(104, 'file_size_in_bytes', 'long'),
+  optional(108, 'column_sizes', columnMap(117, 118, 'long')),
+  optional(109, 'value_counts', columnMap(119, 120, 'long')),
+  optional(110, 'null_value_counts', columnMap(121, 122, 'long')),
+  optional(137, 'nan_value_counts', columnMap(138, 139, 'long')),
+  optional(125, 'lower_bounds', columnMap(126, 127, 'bytes')),
+  optional(128, 'upper_bounds', columnMap(129, 130, 'bytes')),
+  optional(131, 'key_metadata', 'bytes'),
+  optional(132, 'split_offsets', listType(133, 'long')),
+  optional(135, 'equality_ids', listType(136, 'int')),
+  optional(140, 'sort_order_id', 'int'),
+  optional(143, 'referenced_data_file', 'string'),
+]);
 
-export const MANIFEST_ENTRY: AvroRecord = {
-  type: 'record',
-  name: 'manifest_entry',
-  fields: [
-    required(0, 'status', 'int'),
-    optional(1, 'snapshot_id', 'long'),
-    optional(3, 'sequence_number', 'long'),
-    optional(4, 'file_sequence_number', 'long'),
-    required(2, 'data_file', DATA_FILE),
-  ],
-};
+export const MANIFEST_ENTRY = recordType('manifest_entry', [
+  required(0, 'status', 'int'),
+  optional(1, 'snapshot_id', 'long'),
+  optional(3, 'sequence_number', 'long'),
+  optional(4, 'file_sequence_number', 'long'),
+  required(2, 'data_file', DATA_FILE),
+]);
 
-/** A manifest of data files: an Avro file with the key-value metadata the Iceberg spec wants of format version 2. */
-export function writeManifest(entries: Iterable<ManifestEntry>, { schema, specId }: ManifestFacts): Uint8Array {
+/** A manifest of data files: an Avro file with the key-value metadata that format version 2 requires. */
+export function writeManifest(entries: Iterable<ManifestEntry>, { schema, specId }: ManifestMetadata): Uint8Array {
   return writeAvro({
     schema: MANIFEST_ENTRY,
     metadata: {
@@ -98,9 +90,9 @@ export function writeManifest(entries: Iterable<ManifestEntry>, { schema, specId
 }
 
 /**
- * The entries of a manifest as they are written: what is inherited is null. They are read as they are asked for, since a
- * manifest of many files takes ten times its size in memory. Throws `CatalogError` `metadata-broken` for what is
- * no manifest.
+ * The entries of a manifest as written: an inherited value is null. Reads one entry at a time, because the entries of a
+ * large manifest take ten times its size in memory. Throws `CatalogError` `metadata-broken` when the bytes are not a
+ * manifest.
  */
 export function* readManifest(bytes: Uint8Array): Generator<ManifestEntry> {
   for (const record of readAvro(bytes, MANIFEST_ENTRY).records) yield entryOf(record);

@@ -1,22 +1,22 @@
 import type { ColumnType } from '../../../schemas/column.ts';
 import type { ColumnBound } from '../../ports/data-file.ts';
 
-/** Bounds of text are cut to so many code points, as every Iceberg writer does by default (`truncate(16)`). */
+/** Bounds of text are cut to 16 code points, as every Iceberg writer does by default (`truncate(16)`). */
 export const BOUND_CODE_POINTS = 16;
 const LAST_CODE_POINT = 0x10ffff;
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true, fatal: true });
 
 /**
  * A lower bound in the binary form of the Iceberg spec, Appendix D: Binary single-value serialization. Null where the
- * value is no bound of its type, so that nothing is left out by a reader.
+ * value cannot be a bound of its type; without a bound a reader skips no rows.
  */
 export function lowerBound(type: ColumnType, value: ColumnBound): Uint8Array | null {
   return type === 'utf8' ? cutText(value, codePoints => codePoints) : singleValue(type, value);
 }
 
-/** An upper bound; of text that is cut, the last code point that can be is raised by one. Null where there is none. */
+/** An upper bound. Text that is cut has its last code point that can grow incremented. Null where no text is above it. */
 export function upperBound(type: ColumnType, value: ColumnBound): Uint8Array | null {
-  return type === 'utf8' ? cutText(value, raised) : singleValue(type, value);
+  return type === 'utf8' ? cutText(value, incremented) : singleValue(type, value);
 }
 
 function cutText(value: ColumnBound, close: (codePoints: number[]) => number[] | null): Uint8Array | null {
@@ -28,7 +28,7 @@ function cutText(value: ColumnBound, close: (codePoints: number[]) => number[] |
   return closed && new TextEncoder().encode(String.fromCodePoint(...closed));
 }
 
-/** The text of UTF-8 bytes; null when they are none: half a character is no bound of texts. */
+/** The text of UTF-8 bytes; null when they are not valid UTF-8, because half a character cannot be a bound. */
 function decoded(value: ColumnBound): string | null {
   if (!(value instanceof Uint8Array)) return null;
   try {
@@ -38,13 +38,13 @@ function decoded(value: ColumnBound): string | null {
   }
 }
 
-/** The least text that is above all that start with these code points; null when each is the last there is. */
-function raised(codePoints: number[]): number[] | null {
-  const at = codePoints.findLastIndex(codePoint => codePoint !== LAST_CODE_POINT);
-  if (at === -1) return null;
-  // Surrogates are no characters: UTF-8 has no bytes for them.
-  const next = codePoints[at] === 0xd7ff ? 0xe000 : codePoints[at]! + 1;
-  return [...codePoints.slice(0, at), next];
+/** The smallest text above all texts that start with these code points; null when each is the last code point. */
+function incremented(codePoints: number[]): number[] | null {
+  const index = codePoints.findLastIndex(codePoint => codePoint !== LAST_CODE_POINT);
+  if (index === -1) return null;
+  // Skip the surrogates, because UTF-8 cannot encode them.
+  const next = codePoints[index] === 0xd7ff ? 0xe000 : codePoints[index]! + 1;
+  return [...codePoints.slice(0, index), next];
 }
 
 function singleValue(type: ColumnType, value: ColumnBound): Uint8Array | null {

@@ -1,15 +1,15 @@
 import { z } from 'zod';
 import { TYPE_FACTS } from '../../../schemas/column.ts';
 import type { Table } from '../../../schemas/table.ts';
-import { CatalogError } from '../errors.ts';
+import { CatalogError, notACatalog } from '../errors.ts';
 
-/** A long of JSON: a number where it is safe, else a bigint (`parseExactJson`). */
+/** A long as `parseExactJson` gives it: a number where that is exact, else a bigint. */
 const long = z.union([z.int(), z.bigint()]).transform(BigInt);
 
 const snapshot = z.object({
   'snapshot-id': long,
   'timestamp-ms': z.int(),
-  // Snapshots of format version 1 may have none.
+  // Snapshots of format version 1 may have no manifest list.
   'manifest-list': z.string().optional(),
   summary: z.record(z.string(), z.string()).optional(),
 });
@@ -19,7 +19,7 @@ const schema = z.looseObject({
   fields: z.array(z.looseObject({ id: z.int(), name: z.string(), required: z.boolean(), type: z.unknown() })),
 });
 
-/** What is read of a table's metadata (Iceberg spec, Table Metadata Fields). */
+/** The fields of a table's metadata that are read (Iceberg spec, Table Metadata Fields). */
 const tableMetadata = z.object({
   'format-version': z.int(),
   'table-uuid': z.string(),
@@ -41,80 +41,72 @@ export type TableMetadata = z.output<typeof tableMetadata>;
 export type Snapshot = z.output<typeof snapshot>;
 export type TableSchema = z.output<typeof schema>;
 
-/** The property of a table that says up to which `_lsn` its rows are committed. It changes with the snapshot, at once. */
+const FOREIGN_TABLE_HINT =
+  'Another program created or changed this table. Rename or drop it in the catalog, or set another namespace.';
+
+/** The table property that holds the last committed `_lsn`. One commit changes the property and the snapshot together. */
 export const COMMITTED_LSN = 'tributary.committed_lsn';
 
-/** Reads a table's metadata out of an answer. Throws `CatalogError` `not-a-catalog`, without a value of the answer. */
+/** Reads a table's metadata from an answer. Throws `CatalogError` `not-a-catalog`, whose message quotes no value. */
 export function readTableMetadata(value: unknown, subject: string): TableMetadata {
   const read = tableMetadata.safeParse(value);
   if (read.success) return read.data;
   const { path, message } = read.error.issues[0]!;
-  throw new CatalogError(
-    'not-a-catalog',
-    `${subject}: expected the metadata of a table, got ${path.join('.')}: ${message}`,
-    {
-      hint: 'Check that the URI is that of an Iceberg REST catalog.',
-    },
-  );
+  throw notACatalog(subject, 'the metadata of a table', `${path.join('.')}: ${message}`);
 }
 
-/** The snapshot that readers see, that of the branch `main`; null while the table has none. */
+/** The snapshot that readers see: that of the branch `main`. Null while the table has none. */
 export function currentSnapshot(metadata: TableMetadata): Snapshot | null {
   const id = metadata.refs.main?.['snapshot-id'] ?? metadata['current-snapshot-id'] ?? -1n;
-  // Metadata of older writers has -1 for none.
+  // Older writers use -1 for none.
   if (id === -1n) return null;
   const found = metadata.snapshots.find(candidate => candidate['snapshot-id'] === id);
-  if (found) return found;
-  throw new CatalogError(
-    'metadata-broken',
-    `table metadata: expected its current snapshot ${id} in its list, got none`,
-    {
-      hint: 'The catalog has lost a snapshot that is in use: ask its operator.',
-    },
-  );
+  if (!found) throw missing(`current snapshot ${id}`);
+  return found;
 }
 
 export function currentSchema(metadata: TableMetadata): TableSchema {
   const found = metadata.schemas.find(candidate => candidate['schema-id'] === metadata['current-schema-id']);
-  if (found) return found;
-  throw new CatalogError('metadata-broken', 'table metadata: expected its current schema in its list, got none', {
-    hint: 'The catalog has lost a schema that is in use: ask its operator.',
+  if (!found) throw missing('current schema');
+  return found;
+}
+
+function missing(part: string): CatalogError {
+  return new CatalogError('metadata-broken', `table metadata: expected its ${part} in its list, got none`, {
+    hint: `The catalog lost the table’s ${part}: ask the catalog’s operator.`,
   });
 }
 
 /**
- * Throws `CatalogError` `table-differs` unless the catalog's table is the one declared: format version 2, unpartitioned,
- * the same columns under the same field ids. A catalog may assign ids of its own at creation, and the data files have
- * theirs for good: under other ids a reader would find nulls, or another column's values.
+ * Throws `CatalogError` `table-differs` unless the catalog's table is the declared one: format version 2, unpartitioned,
+ * the same columns under the same field ids. A catalog may assign other field ids when it creates a table. The ids in the
+ * data files never change, so under other ids a reader would find nulls or another column's values.
  */
 export function checkTable(table: Table, metadata: TableMetadata): void {
-  const differs = (expected: string, actual: string, hint: string) =>
+  const differs = (expected: string, actual: string, hint = FOREIGN_TABLE_HINT) =>
     new CatalogError('table-differs', `table ${table.name}: expected ${expected}, got ${actual}`, { hint });
-  const another =
-    'Somebody else made this table, or changed it. Rename or drop it in the catalog, or name another namespace.';
-  if (metadata['format-version'] !== 2) throw differs('format version 2', `${metadata['format-version']}`, another);
+  if (metadata['format-version'] !== 2) throw differs('format version 2', `${metadata['format-version']}`);
   const spec = metadata['partition-specs'].find(candidate => candidate['spec-id'] === metadata['default-spec-id']);
-  if (spec?.fields.length !== 0) throw differs('no partition fields', `${spec?.fields.length ?? 'no spec'}`, another);
+  if (spec?.fields.length !== 0) throw differs('no partition fields', `${spec?.fields.length ?? 'no spec'}`);
   const { fields } = currentSchema(metadata);
-  for (const [at, { name, type, required, fieldId }] of table.columns.entries()) {
-    const expected = columnText({ name, type: TYPE_FACTS[type].iceberg, required });
-    const field = fields[at];
-    const actual = field === undefined ? 'no column' : columnText(field);
-    if (actual !== expected) throw differs(expected, actual, another);
+  for (const [index, { name, type, required, fieldId }] of table.columns.entries()) {
+    const expected = describeColumn({ name, type: TYPE_FACTS[type].iceberg, required });
+    const field = fields[index];
+    const actual = field === undefined ? 'no column' : describeColumn(field);
+    if (actual !== expected) throw differs(expected, actual);
     if (field!.id !== fieldId) {
-      const hint =
-        'The catalog assigned field ids of its own, and data files cannot be read under them. Drop the table.';
+      const hint = 'The catalog assigned other field ids, and data files cannot be read under them. Drop the table.';
       throw differs(`field id ${fieldId} of ${name}`, `${field!.id}`, hint);
     }
   }
   if (fields.length > table.columns.length) {
-    throw differs(`${table.columns.length} columns`, `${fields.length}`, another);
+    throw differs(`${table.columns.length} columns`, `${fields.length}`);
   }
 }
 
 /**
- * The last `_lsn` whose row is committed; 0 of a new table. Throws `CatalogError` `table-differs` where the property is
- * none, or is missing from a table that has rows: numbering from 1 would double them.
+ * The last committed `_lsn`; 0 of a new table. Throws `CatalogError` `table-differs` when the property is not a whole
+ * number, or when a table with rows has no such property: committing from LSN 1 again would duplicate its rows.
  */
 export function committedLsn(metadata: TableMetadata): number {
   const text = metadata.properties[COMMITTED_LSN];
@@ -123,13 +115,11 @@ export function committedLsn(metadata: TableMetadata): number {
   if (Number.isSafeInteger(lsn)) return lsn;
   throw new CatalogError(
     'table-differs',
-    `table property ${COMMITTED_LSN}: expected a whole number, got another text or none`,
-    {
-      hint: `Set the property to the highest _lsn in the table: SELECT max(_lsn).`,
-    },
+    `table property ${COMMITTED_LSN}: expected a whole number, got other text or none`,
+    { hint: `Set the property to the highest _lsn in the table: SELECT max(_lsn).` },
   );
 }
 
-function columnText({ name, type, required }: { name: string; type: unknown; required: boolean }): string {
+function describeColumn({ name, type, required }: { name: string; type: unknown; required: boolean }): string {
   return `${name} ${typeof type === 'string' ? type : 'of a nested type'} ${required ? 'required' : 'optional'}`;
 }

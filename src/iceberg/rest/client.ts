@@ -3,40 +3,33 @@ import type { Table } from '../../../schemas/table.ts';
 import { messageOf, SettingError } from '../../errors.ts';
 import type { ClockPort } from '../../ports/platform.ts';
 import type { CommitRequest } from '../append/append.ts';
-import { CatalogError } from '../errors.ts';
+import { CatalogError, notACatalog } from '../errors.ts';
 import { exactJson } from '../format/exact-json.ts';
 import { readTableMetadata, type TableMetadata } from '../format/table-metadata.ts';
-import { type Asked, readAnswer, unanswered } from './answer.ts';
+import { type CatalogRequest, type CatalogWrite, readAnswer, unanswered } from './answer.ts';
 
-/** Basin Catalog gives a request up after 40 s: a later answer than this does not come. */
+/** Basin Catalog ends a request after 40 s, so no answer comes later than this. */
 export const REQUEST_MS_MAX = 45_000;
 
-/** How a request is sent; the platform's `fetch`, or a stand-in's. */
+/** Sends a request: the platform's `fetch`, or that of a stand-in. */
 export type FetchPort = (url: string, init: RequestInit) => Promise<Response>;
 
-/** A change that is asked of the catalog. */
-export interface CatalogChange {
-  operation: 'namespace' | 'create' | 'commit';
-  /** Empty where it is of no table. */
-  table: string;
-}
-
 interface RestCatalogOptions {
-  /** Of the catalog, without `/v1`. */
+  /** The catalog's address, without `/v1`. */
   uri: string;
   warehouse: string;
-  /** The tables' namespace, one level. */
+  /** The tables' namespace, of one level. */
   namespace: string;
   token: string;
   fetch: FetchPort;
   clock: Pick<ClockPort, 'now' | 'within'>;
-  /** Told of each change before it is asked for; what it throws keeps it from being. */
-  admit?: (change: CatalogChange) => void;
+  /** Called before each write is sent. When it throws, the write is not sent. */
+  admit?: (write: CatalogWrite) => void;
 }
 
 /**
- * A client of an Iceberg REST catalog, for what committing takes. Every failure is a `CatalogError`; where its
- * `outcomeUnknown` is set, what was asked for may have happened, and may still happen. Nothing is tried twice here.
+ * A client of an Iceberg REST catalog, limited to what the committer needs. Every failure is a `CatalogError`; when its
+ * `outcomeUnknown` is set, the catalog may have carried out the request, or may still do so. The client retries nothing.
  */
 export class RestCatalog {
   readonly #options: RestCatalogOptions;
@@ -44,43 +37,41 @@ export class RestCatalog {
 
   /** Throws `SettingError` for a token that no header can carry. */
   constructor(options: RestCatalogOptions) {
-    // The platform's own error about such a header would quote it.
+    // Check here, because the platform's error about such a header would quote the token.
     if (!/^[\x21-\x7e]+$/.test(options.token))
-      throw new SettingError('catalog token: expected visible ASCII characters');
+      throw new SettingError('catalog token: expected visible ASCII characters, got others');
     this.#options = options;
   }
 
   async namespaceExists(): Promise<boolean> {
-    // Not by HEAD, which is not among the routes that every catalog has (REST spec, getConfig: endpoints).
-    const asked: Asked = { subject: 'catalog namespace', changes: false, onConflict: 'conflict' };
-    return (await this.#orNull(this.#ask('GET', this.#namespacePath(), { asked }))) !== null;
+    // GET and not HEAD, because not every catalog has the HEAD route (REST spec, getConfig: endpoints).
+    const request: CatalogRequest = { subject: 'catalog namespace', write: null };
+    return (await this.#nullIfNotFound(this.#request('GET', this.#namespacePath(), { request }))) !== null;
   }
 
-  /** Makes the namespace. Throws `already-exists` when somebody else did. */
+  /** Throws `already-exists` when the namespace exists. */
   async createNamespace(): Promise<void> {
-    const asked: Asked = { subject: 'catalog create namespace', changes: true, onConflict: 'already-exists' };
-    const change: CatalogChange = { operation: 'namespace', table: '' };
-    await this.#ask('POST', 'namespaces', {
-      asked,
-      change,
-      body: { namespace: [this.#options.namespace], properties: {} },
-    });
+    const write: CatalogWrite = { operation: 'namespace', table: '' };
+    const body = { namespace: [this.#options.namespace], properties: {} };
+    await this.#request('POST', 'namespaces', { request: { subject: 'catalog create namespace', write }, body });
   }
 
-  /** A table's metadata as it is now; null when there is no such table, or namespace. */
+  /** A table's current metadata; null when the table or its namespace does not exist. */
   async loadTable(name: string): Promise<TableMetadata | null> {
-    const asked: Asked = { subject: `catalog load ${name}`, changes: false, onConflict: 'conflict' };
-    // Only the newest snapshot is of use (REST spec, loadTable: snapshots). Basin Catalog gives all of them.
-    const answer = await this.#orNull(this.#ask('GET', `${this.#tablesPath()}/${name}?snapshots=refs`, { asked }));
-    return answer === null ? null : metadataOf(answer, asked);
+    const request: CatalogRequest = { subject: `catalog load ${name}`, write: null };
+    // Only the current snapshot is needed (REST spec, loadTable: snapshots). Basin Catalog answers with all of them.
+    const path = `${this.#tablesPath()}/${name}?snapshots=refs`;
+    const answer = await this.#nullIfNotFound(this.#request('GET', path, { request }));
+    return answer === null ? null : metadataOf(answer, request);
   }
 
   /**
-   * Makes a table of format version 2, unpartitioned, with the columns' own field ids in declared order. Whether the
-   * catalog took those ids is for `checkTable` to see. Throws `already-exists` when the table is there.
+   * Creates an unpartitioned table of format version 2, with the declared columns and their field ids. The catalog may
+   * assign other ids: `checkTable` detects that. Throws `already-exists` when the table exists.
    */
   async createTable(table: Table, properties: Record<string, string>): Promise<TableMetadata> {
-    const asked: Asked = { subject: `catalog create ${table.name}`, changes: true, onConflict: 'already-exists' };
+    const write: CatalogWrite = { operation: 'create', table: table.name };
+    const request: CatalogRequest = { subject: `catalog create ${table.name}`, write };
     const body = {
       name: table.name,
       schema: icebergSchema(table),
@@ -89,16 +80,14 @@ export class RestCatalog {
       'stage-create': false,
       properties: { 'format-version': '2', comment: table.description, ...properties },
     };
-    const change: CatalogChange = { operation: 'create', table: table.name };
-    return metadataOf(await this.#ask('POST', this.#tablesPath(), { asked, change, body }), asked);
+    return metadataOf(await this.#request('POST', this.#tablesPath(), { request, body }), request);
   }
 
-  /** Commits to a table and gives its metadata then. Throws `conflict` when it is no longer what the commit was made for. */
+  /** Commits to a table and returns its new metadata. Throws `conflict` when a requirement of the commit does not hold. */
   async commit(name: string, commit: CommitRequest): Promise<TableMetadata> {
-    const asked: Asked = { subject: `catalog commit ${name}`, changes: true, onConflict: 'conflict' };
-    const change: CatalogChange = { operation: 'commit', table: name };
+    const request: CatalogRequest = { subject: `catalog commit ${name}`, write: { operation: 'commit', table: name } };
     const path = `${this.#tablesPath()}/${name}`;
-    return metadataOf(await this.#ask('POST', path, { asked, change, body: commit }), asked);
+    return metadataOf(await this.#request('POST', path, { request, body: commit }), request);
   }
 
   #namespacePath(): string {
@@ -109,7 +98,7 @@ export class RestCatalog {
     return `${this.#namespacePath()}/tables`;
   }
 
-  async #orNull<T>(answer: Promise<T>): Promise<T | null> {
+  async #nullIfNotFound<T>(answer: Promise<T>): Promise<T | null> {
     try {
       return await answer;
     } catch (error) {
@@ -118,34 +107,32 @@ export class RestCatalog {
     }
   }
 
-  async #ask(
+  async #request(
     method: string,
     path: string,
-    { asked, change, body }: { asked: Asked; change?: CatalogChange; body?: object },
+    { request, body }: { request: CatalogRequest; body?: object },
   ): Promise<unknown> {
-    this.#root ??= this.#configuredRoot().catch(error => {
+    this.#root ??= this.#readRoot().catch(error => {
       this.#root = null;
       throw error;
     });
     const url = `${await this.#root}/${path}`;
-    if (change) this.#options.admit?.(change);
-    return this.#send(method, url, { asked, body });
+    if (request.write) this.#options.admit?.(request.write);
+    return this.#send(method, url, { request, body });
   }
 
-  /** Where the catalog's routes begin: its configuration says under which prefix (REST spec, getConfig). */
-  async #configuredRoot(): Promise<string> {
+  /** The URL that the catalog's routes begin with: its configuration gives their prefix (REST spec, getConfig). */
+  async #readRoot(): Promise<string> {
     const { uri, warehouse } = this.#options;
-    const asked: Asked = { subject: 'catalog config', changes: false, onConflict: 'conflict' };
+    const request: CatalogRequest = { subject: 'catalog config', write: null };
     const root = `${uri.replace(/\/+$/, '')}/v1`;
     const query = new URLSearchParams({ warehouse });
-    const config = (await this.#send('GET', `${root}/config?${query}`, { asked })) as Record<string, unknown> | null;
+    const config = (await this.#send('GET', `${root}/config?${query}`, { request })) as Record<string, unknown> | null;
     const { overrides = {}, defaults = {} } = (config ?? {}) as Record<string, Record<string, unknown>>;
     const prefix = overrides.prefix ?? defaults.prefix ?? '';
-    // It is part of a path as it is, escapes included.
+    // The prefix is used unchanged, escapes included.
     if (typeof prefix !== 'string' || !/^[\w.~%/!$&'()*+,;=:@-]*$/.test(prefix)) {
-      throw new CatalogError('not-a-catalog', `${asked.subject}: expected a prefix to be part of a path, got another`, {
-        hint: 'Check that the URI is that of an Iceberg REST catalog.',
-      });
+      throw notACatalog(request.subject, 'a prefix of URL path characters', 'other characters');
     }
     return prefix === '' ? root : `${root}/${prefix}`;
   }
@@ -153,7 +140,7 @@ export class RestCatalog {
   async #send(
     method: string,
     url: string,
-    { asked, body }: { asked: Asked; body?: object | undefined },
+    { request, body }: { request: CatalogRequest; body?: object | undefined },
   ): Promise<unknown> {
     const { token, fetch, clock } = this.#options;
     const aborted = new AbortController();
@@ -165,26 +152,26 @@ export class RestCatalog {
         ...(body && { 'content-type': 'application/json' }),
       },
       ...(body && { body: exactJson(body) }),
-      // A redirect would carry the token somewhere else.
+      // Do not follow redirects, because they would send the token to another host.
       redirect: 'manual',
       signal: aborted.signal,
     };
-    const answered = async () => readAnswer(await fetch(url, init), asked, { token, nowMs: clock.now() });
+    const send = async () => readAnswer(await fetch(url, init), request, { token, nowMs: clock.now() });
     try {
-      return await clock.within(answered(), REQUEST_MS_MAX, asked.subject);
+      return await clock.within(send(), REQUEST_MS_MAX, request.subject);
     } catch (error) {
       if (error instanceof CatalogError) throw error;
       aborted.abort();
-      throw unanswered(asked, error instanceof Error ? error.name : 'none');
+      throw unanswered(request, error instanceof Error ? error.name : 'none');
     }
   }
 }
 
-function metadataOf(answer: unknown, asked: Asked): TableMetadata {
+function metadataOf(answer: unknown, request: CatalogRequest): TableMetadata {
   try {
-    return readTableMetadata((answer as { metadata?: unknown } | null)?.metadata, asked.subject);
+    return readTableMetadata((answer as { metadata?: unknown } | null)?.metadata, request.subject);
   } catch (error) {
-    // Answered as if it had been carried out, but not by a catalog.
-    throw asked.changes ? unanswered(asked, messageOf(error)) : error;
+    // A success without metadata does not say whether the write was carried out.
+    throw request.write ? unanswered(request, messageOf(error)) : error;
   }
 }

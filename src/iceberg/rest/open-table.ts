@@ -5,23 +5,22 @@ import { COMMITTED_LSN, checkTable, currentSchema, type TableMetadata } from '..
 import type { RestCatalog } from './client.ts';
 
 /**
- * The table as the catalog has it: made where it is not there yet, and given the columns that were added to its
- * declaration since. Safe to repeat after any failure. Throws `CatalogError`: `table-differs` also where the catalog did
- * not take the field ids it was given.
+ * Loads the catalog's table. Creates it when it does not exist, and adds columns that were declared since. Safe to repeat
+ * after any failure. Throws `CatalogError`, of kind `table-differs` also when the catalog assigned other field ids.
  */
 export async function openTable(catalog: RestCatalog, table: Table): Promise<TableMetadata> {
-  const found = (await catalog.loadTable(table.name)) ?? (await madeTable(catalog, table));
-  const isShort = currentSchema(found).fields.length < table.columns.length;
-  const metadata = isShort ? await grownTable(catalog, table, found) : found;
+  const loaded = (await catalog.loadTable(table.name)) ?? (await createTable(catalog, table));
+  const lacksColumns = currentSchema(loaded).fields.length < table.columns.length;
+  const metadata = lacksColumns ? await addColumns(catalog, table, loaded) : loaded;
   checkTable(table, metadata);
   return metadata;
 }
 
 /**
- * Adds the columns the table never had: a new schema, the current one from then on (Iceberg spec, Schema Evolution). One
- * that was dropped from it is refused: under its id there are values.
+ * Adds the columns that the table never had: a new schema that becomes the current one (Iceberg spec, Schema Evolution).
+ * Throws `table-differs` for a column that was dropped from the table, because data files have values under its id.
  */
-async function grownTable(catalog: RestCatalog, table: Table, metadata: TableMetadata): Promise<TableMetadata> {
+async function addColumns(catalog: RestCatalog, table: Table, metadata: TableMetadata): Promise<TableMetadata> {
   const columns = table.columns.slice(0, metadata['last-column-id']);
   checkTable({ ...table, columns }, metadata);
   return catalog.commit(table.name, {
@@ -32,26 +31,26 @@ async function grownTable(catalog: RestCatalog, table: Table, metadata: TableMet
     ],
     updates: [
       { action: 'add-schema', schema: icebergSchema(table), 'last-column-id': table.columns.at(-1)!.fieldId },
-      // The one just added, whatever id the catalog gave it.
+      // -1 is the schema added last, because the catalog chooses its id.
       { action: 'set-current-schema', 'schema-id': -1 },
     ],
   });
 }
 
-async function madeTable(catalog: RestCatalog, table: Table): Promise<TableMetadata> {
-  if (!(await catalog.namespaceExists())) await unlessThere(catalog.createNamespace());
-  const made = await unlessThere(catalog.createTable(table, { [COMMITTED_LSN]: '0' }));
-  const metadata = made ?? (await catalog.loadTable(table.name));
+async function createTable(catalog: RestCatalog, table: Table): Promise<TableMetadata> {
+  if (!(await catalog.namespaceExists())) await nullIfExists(catalog.createNamespace());
+  const created = await nullIfExists(catalog.createTable(table, { [COMMITTED_LSN]: '0' }));
+  const metadata = created ?? (await catalog.loadTable(table.name));
   if (metadata) return metadata;
-  throw new CatalogError('conflict', `catalog create ${table.name}: expected it to stay, found it dropped`, {
-    hint: 'Somebody else makes and drops this table.',
+  throw new CatalogError('conflict', `catalog create ${table.name}: expected an existing table, got a dropped one`, {
+    hint: 'Another program creates and drops this table.',
   });
 }
 
-/** What was made; null when somebody else was there first. */
-async function unlessThere<T>(made: Promise<T>): Promise<T | null> {
+/** The created object; null when another program created it first. */
+async function nullIfExists<T>(created: Promise<T>): Promise<T | null> {
   try {
-    return await made;
+    return await created;
   } catch (error) {
     if (error instanceof CatalogError && error.kind === 'already-exists') return null;
     throw error;

@@ -1,9 +1,9 @@
 import { expect, it } from 'vitest';
 import type { Column } from '../../../schemas/column.ts';
 import { npmPackage as table } from '../../../schemas/npm_package.ts';
-import type { PlacedFile } from '../../../src/iceberg/append/data-file.ts';
+import type { CopiedFile } from '../../../src/iceberg/append/data-file.ts';
 import { randomFrom } from '../../parquet/rows.ts';
-import { Foreigner } from '../foreign.ts';
+import { ForeignWriter } from '../foreign-writer.ts';
 import { CatalogWorld } from '../world.ts';
 
 const SNAPSHOTS = 200;
@@ -12,8 +12,8 @@ const ROWS = 20;
 
 const TEXT = '0123456789abcdefghijklmnopqrstuvwxyz-_./';
 
-/** Data files whose facts differ as those of real ones do; the files themselves nobody opens. */
-function madeUpFile(firstLsn: number, random: () => number): PlacedFile {
+/** A data file with facts as varied as real ones. No test opens the file itself. */
+function madeUpFile(firstLsn: number, random: () => number): CopiedFile {
   const number = (below: number) => Math.floor(random() * below);
   const text = () => Buffer.from(Array.from({ length: 16 }, () => TEXT[number(TEXT.length)]!).join(''));
   const bound = ({ type }: Column) => (type === 'utf8' ? text() : type === 'int64' ? BigInt(number(1e9)) : number(1e9));
@@ -38,22 +38,22 @@ it('the last of 200 commits of 50 files costs at most 1.5 times the first', asyn
     const files = Array.from({ length: FILES }, (_, i) => madeUpFile((commit * FILES + i) * ROWS + 1, random));
     world.read = { requests: 0, bytes: 0 };
     world.written = { requests: 0, bytes: 0 };
-    world.catalog.told.length = 0;
+    world.catalog.requests.length = 0;
     const { merged } = await world.append(table, files);
-    const told = world.catalog.told;
+    const { requests } = world.catalog;
     costs.push({
-      requests: world.read.requests + world.written.requests + told.length,
-      bytes: world.read.bytes + world.written.bytes + told.reduce((sum, { requestBytes }) => sum + requestBytes, 0),
+      requests: world.read.requests + world.written.requests + requests.length,
+      bytes: world.read.bytes + world.written.bytes + requests.reduce((sum, { requestBytes }) => sum + requestBytes, 0),
       merged,
     });
   }
   const [first, last] = [costs[0]!, costs.at(-1)!];
-  const dearer = costs.filter(({ requests, bytes }) => requests > 1.5 * first.requests || bytes > 1.5 * first.bytes);
-  expect(dearer).not.toContain(last);
-  // A merge is dearer, and makes the next hundred cheap; no file is merged a second time.
-  expect(dearer).toEqual(costs.filter(({ merged }) => merged > 0));
-  expect(dearer.length).toBeLessThanOrEqual(SNAPSHOTS / 100);
-  const live = new Foreigner(world.catalog).liveFiles(table.name).map(({ entry }) => entry.data_file.file_path);
+  const expensive = costs.filter(({ requests, bytes }) => requests > 1.5 * first.requests || bytes > 1.5 * first.bytes);
+  expect(expensive).not.toContain(last);
+  // Only merges are expensive, one in a hundred commits, and no file is merged a second time.
+  expect(expensive).toEqual(costs.filter(({ merged }) => merged > 0));
+  expect(expensive.length).toBeLessThanOrEqual(SNAPSHOTS / 100);
+  const live = new ForeignWriter(world.catalog).liveFiles(table.name).map(({ entry }) => entry.data_file.file_path);
   expect(live).toHaveLength(SNAPSHOTS * FILES);
   expect(new Set(live).size).toBe(SNAPSHOTS * FILES);
 });

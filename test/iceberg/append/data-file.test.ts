@@ -23,7 +23,7 @@ function entryFor<V>(values: ColumnValues<V> | null | undefined, column: Column)
   return values?.find(({ key }) => key === column.fieldId)?.value;
 }
 
-/** How a value stands to a bound that is read back from its binary form, in the order of Iceberg. */
+/** Compares a value with a bound in binary form, in Iceberg's order. */
 function compare(column: Column, value: Value, bound: Uint8Array): number {
   const view = new DataView(bound.buffer, bound.byteOffset, bound.byteLength);
   if (column.type === 'utf8') return Buffer.compare(Buffer.from(value as string), bound);
@@ -33,17 +33,17 @@ function compare(column: Column, value: Value, bound: Uint8Array): number {
   return Number(value) - view.getUint8(0);
 }
 
-function named(table: Table, name: string): Column {
+function columnOf(table: Table, name: string): Column {
   return table.columns.find(column => column.name === name)!;
 }
 
 describe('the entry of a data file', () => {
-  it.each(TABLES)('of $name has the counts of its rows, and bounds around each value', table => {
+  it.each(TABLES)('of $name has the counts of its rows, and bounds that hold each value', table => {
     const rows = readBack(table, rowsOf(table, 2_000, { seed: 21 }));
     const entry = entryOf(table, rows);
     expect(entry).toMatchObject({ content: 0, file_format: 'PARQUET', record_count: 2_000n, partition: {} });
-    for (const [at, column] of table.columns.entries()) {
-      const values = rows.map(row => row[at]!).filter(value => value !== null);
+    for (const [index, column] of table.columns.entries()) {
+      const values = rows.map(row => row[index]!).filter(value => value !== null);
       expect(entryFor(entry.value_counts, column)).toBe(2_000n);
       expect(entryFor(entry.null_value_counts, column)).toBe(BigInt(2_000 - values.length));
       expect(entryFor(entry.column_sizes, column)).toBeGreaterThan(0n);
@@ -53,46 +53,46 @@ describe('the entry of a data file', () => {
     }
   });
 
-  it('has the bounds themselves of numbers', () => {
+  it('has exact bounds for numbers', () => {
     const rows = rowsOf(npmPackage, 50);
     const entry = entryOf(npmPackage, rows);
-    const lsn = named(npmPackage, '_lsn');
+    const lsn = columnOf(npmPackage, '_lsn');
     expect(compare(lsn, 1, entryFor(entry.lower_bounds, lsn)!)).toBe(0);
     expect(compare(lsn, 50, entryFor(entry.upper_bounds, lsn)!)).toBe(0);
   });
 
-  it('has no bounds of a column that is null in every row', () => {
+  it('has no bounds for a column that is null in every row', () => {
     const rows = [1, 2].map(lsn => sparseRow(npmPackage, lsn, { name: 'a' }));
     const entry = entryOf(npmPackage, rows);
-    const license = named(npmPackage, 'license');
+    const license = columnOf(npmPackage, 'license');
     expect(entryFor(entry.null_value_counts, license)).toBe(2n);
     expect(entryFor(entry.lower_bounds, license)).toBeUndefined();
     expect(entryFor(entry.upper_bounds, license)).toBeUndefined();
   });
 
-  it('adds up its row groups, and says where each starts', () => {
+  it('adds up its row groups, and has the offset of each', () => {
     const text = 'x'.repeat(1_000_000);
     const names = Array.from({ length: 20 }, (_, i) => String.fromCharCode(0x74 - i));
     const rows = names.map((name, i) => {
       return sparseRow(npmPackage, i + 1, { name, description: text, license: i < 10 ? null : 'MIT' });
     });
     const entry = entryOf(npmPackage, rows);
-    const name = named(npmPackage, 'name');
-    const license = named(npmPackage, 'license');
+    const name = columnOf(npmPackage, 'name');
+    const license = columnOf(npmPackage, 'license');
     expect(entry.split_offsets!.length).toBeGreaterThan(1);
     expect(entry.split_offsets![0]).toBe(4n);
     expect(entry.split_offsets).toEqual([...entry.split_offsets!].sort((a, b) => Number(a - b)));
     expect(Buffer.from(entryFor(entry.lower_bounds, name)!).toString()).toBe('a');
     expect(Buffer.from(entryFor(entry.upper_bounds, name)!).toString()).toBe('t');
-    // In some row group there is nothing but nulls: the bounds are those of the others.
+    // One row group has only nulls, so the bounds come from the others.
     expect(Buffer.from(entryFor(entry.lower_bounds, license)!).toString()).toBe('MIT');
     expect(entryFor(entry.null_value_counts, license)).toBe(10n);
   });
 
-  it('keeps the mark some texts begin with: without it the upper bound is below them', () => {
+  it('keeps a byte order mark, because without it the upper bound would be below the text', () => {
     const rows = [sparseRow(npmPackage, 1, { name: '\ufeffmark' })];
     const entry = entryOf(npmPackage, rows);
-    expect(entryFor(entry.upper_bounds, named(npmPackage, 'name'))).toEqual(new TextEncoder().encode('\ufeffmark'));
+    expect(entryFor(entry.upper_bounds, columnOf(npmPackage, 'name'))).toEqual(new TextEncoder().encode('\ufeffmark'));
   });
 
   it('has negative floats and integers below positive ones', () => {
@@ -116,7 +116,7 @@ describe('the entry of a data file', () => {
 });
 
 describe('the facts of a data file', () => {
-  it('are read out of its last bytes alone, or say how many it takes', () => {
+  it('are read from its last bytes, or name how many are needed', () => {
     const bytes = encode(githubProfile, rowsOf(githubProfile, 100));
     const { endBytes } = readFacts(bytes.subarray(-50)) as { endBytes: number };
     expect(readFacts(bytes.slice(-endBytes))).toEqual(readFacts(bytes));

@@ -6,18 +6,18 @@ import { chooseManifests, MERGED_BYTES_MAX, mergeEntries } from '../../../src/ic
 import { type ManifestEntry, writeManifest } from '../../../src/iceberg/format/manifest.ts';
 import { type ManifestFile, readManifestList } from '../../../src/iceberg/format/manifest-list.ts';
 import { readBack, rowsOf } from '../../parquet/rows.ts';
-import { Foreigner } from '../foreign.ts';
+import { ForeignWriter } from '../foreign-writer.ts';
 import { CatalogWorld } from '../world.ts';
 
 const table = githubProfile;
 
-/** A table of so many snapshots, each with one file of two rows. */
-async function grown(snapshots: number): Promise<{ world: CatalogWorld; append: (lsn: number) => Promise<number> }> {
+/** A world whose table has this many snapshots, each of one file with two rows. */
+async function worldOf(snapshots: number): Promise<{ world: CatalogWorld; append: (lsn: number) => Promise<number> }> {
   const world = new CatalogWorld();
   await world.open(table);
   const append = async (firstLsn: number) => {
     const rows = rowsOf(table, 2, { firstLsn, seed: firstLsn });
-    return (await world.append(table, [world.place(table, rows, { firstLsn })])).merged;
+    return (await world.append(table, [world.copyFile(table, rows, { firstLsn })])).merged;
   };
   for (let i = 0; i < snapshots; i++) await append(2 * i + 1);
   return { world, append };
@@ -33,13 +33,13 @@ function manifest(facts: Partial<ManifestFile>): ManifestFile {
   } as ManifestFile;
 }
 
-describe('past a hundred manifests', () => {
-  it('they become one that has every file once, with its own snapshot and sequence numbers', async () => {
-    const { world, append } = await grown(101);
-    const before = new Foreigner(world.catalog).liveFiles(table.name);
+describe('with more than a hundred manifests', () => {
+  it('an append merges them into one that has every file once, with its snapshot id and sequence numbers', async () => {
+    const { world, append } = await worldOf(101);
+    const before = new ForeignWriter(world.catalog).liveFiles(table.name);
     expect(new Set(before.map(({ manifest }) => manifest.manifest_path)).size).toBe(101);
     expect(await append(203)).toBe(101);
-    const after = new Foreigner(world.catalog).liveFiles(table.name);
+    const after = new ForeignWriter(world.catalog).liveFiles(table.name);
     expect(new Set(after.map(({ manifest }) => manifest.manifest_path)).size).toBe(2);
     const facts = after.map(({ entry }) => [
       entry.data_file.file_path,
@@ -63,8 +63,8 @@ describe('past a hundred manifests', () => {
     expect(await world.rows(table)).toEqual(readBack(table, rows));
   });
 
-  it('the merged manifest says what is in it', async () => {
-    const { world, append } = await grown(101);
+  it('the merged manifest has the counts of its files and rows', async () => {
+    const { world, append } = await worldOf(101);
     await append(203);
     const { snapshots } = world.catalog.metadata(table.name);
     const list = await world.readFile(snapshots.at(-1)!['manifest-list']);
@@ -79,22 +79,22 @@ describe('past a hundred manifests', () => {
     expect(snapshots.at(-1)).toMatchObject({ summary: { 'total-data-files': '102', 'total-records': '204' } });
   });
 
-  it('deleted files are left behind', async () => {
-    const { world, append } = await grown(3);
-    await new Foreigner(world.catalog).compact(table);
+  it('the merged manifest has no deleted files', async () => {
+    const { world, append } = await worldOf(3);
+    await new ForeignWriter(world.catalog).compact(table);
     for (let lsn = 7; lsn < 7 + 2 * 100; lsn += 2) expect(await append(lsn)).toBe(0);
     expect(await append(207)).toBe(101);
-    const files = new Foreigner(world.catalog).liveFiles(table.name).map(({ entry }) => entry.data_file.file_path);
+    const files = new ForeignWriter(world.catalog).liveFiles(table.name).map(({ entry }) => entry.data_file.file_path);
     expect(files).toHaveLength(102);
     expect(files.filter(path => path.includes('compacted'))).toHaveLength(1);
   });
 
-  it('a manifest that has not the files its list says stops the append', async () => {
-    const { world } = await grown(101);
+  it('a manifest with other files than its list counts stops the append', async () => {
+    const { world } = await worldOf(101);
     const metadata = await world.open(table);
-    const file = world.place(table, rowsOf(table, 2, { firstLsn: 203 }), { firstLsn: 203 });
+    const file = world.copyFile(table, rowsOf(table, 2, { firstLsn: 203 }), { firstLsn: 203 });
     const read = async (uri: string) => {
-      // Someone has put the manifest of one snapshot over that of another.
+      // The manifest of one snapshot was replaced by that of another.
       return world.readFile(uri.replace('/50-added', '/merged-away').replace('/51-added', '/52-added'));
     };
     const request = { table, metadata, files: [file], snapshotId: 999n, nowMs: 0 };
@@ -103,12 +103,12 @@ describe('past a hundred manifests', () => {
 });
 
 describe('manifests to merge', () => {
-  it('are none while there are no more than a hundred', () => {
+  it('are none up to a hundred manifests', () => {
     expect(chooseManifests(Array(100).fill(manifest({})), 0)).toEqual([]);
     expect(chooseManifests(Array(101).fill(manifest({})), 0)).toHaveLength(101);
   });
 
-  it('are none of deletes, of another spec, or large ones', () => {
+  it('are not those of deletes, of another spec, or large ones', () => {
     const others = [
       manifest({ content: 1 }),
       manifest({ partition_spec_id: 1 }),
@@ -118,7 +118,7 @@ describe('manifests to merge', () => {
     expect(chooseManifests([...Array(101).fill(manifest({})), ...others], 0)).toHaveLength(101);
   });
 
-  it('are the smallest, and no more than one manifest may hold', () => {
+  it('are the smallest, up to the size of one manifest', () => {
     const size = MERGED_BYTES_MAX / 64;
     const large = Array.from({ length: 100 }, () => manifest({ manifest_length: BigInt(size) }));
     const small = Array.from({ length: 10 }, () => manifest({ manifest_length: 10n }));
@@ -128,11 +128,11 @@ describe('manifests to merge', () => {
   });
 });
 
-describe('an entry that is merged', () => {
-  /** A manifest of entries of the given history, as its list tells of it. */
+describe('a merged entry', () => {
+  /** A manifest of entries with the given histories, and its entry in the list. */
   async function manifestOf(histories: Partial<ManifestEntry>[]) {
-    const { world } = await grown(1);
-    const [live] = new Foreigner(world.catalog).liveFiles(table.name);
+    const { world } = await worldOf(1);
+    const [live] = new ForeignWriter(world.catalog).liveFiles(table.name);
     const entries = histories.map(history => ({ ...live!.entry, ...history }));
     const bytes = writeManifest(entries, { schema: icebergSchema(table), specId: 0 });
     const count = (status: number) => entries.filter(entry => entry.status === status).length;
@@ -153,19 +153,19 @@ describe('an entry that is merged', () => {
 
   it.each([
     [
-      'inherits what it lacks',
+      'inherits what is null',
       { status: 1, ...inherits },
       { snapshot_id: 90n, sequence_number: 9n, file_sequence_number: 9n },
     ],
-    ['keeps what it has', { status: 1, ...keeps }, keeps],
-    ['keeps what it had when it was merged before', { status: 0, ...keeps }, keeps],
+    ['keeps what is set', { status: 1, ...keeps }, keeps],
+    ['keeps what an earlier merge set', { status: 0, ...keeps }, keeps],
   ])('%s', async (_, history, expected) => {
     const merge = mergeEntries([await manifestOf([history])]);
     expect([...merge.entries]).toEqual([expect.objectContaining({ status: 0, ...expected })]);
     expect(merge.counts()).toEqual({ files: 1, rows: 2n, minSequenceNumber: expected.sequence_number });
   });
 
-  it('is not one of a file that was taken away', async () => {
+  it('is not made of a deleted file', async () => {
     const merge = mergeEntries([
       await manifestOf([
         { status: 2, ...keeps },
@@ -176,7 +176,7 @@ describe('an entry that is merged', () => {
     expect(merge.counts().files).toBe(1);
   });
 
-  it('is refused where an old file has no sequence number, or where there are more than the list says', async () => {
+  it('throws when an existing file has no sequence number, or when the list counts more files', async () => {
     const old = mergeEntries([await manifestOf([{ status: 0, ...inherits }])]);
     expect(() => [...old.entries]).toThrow('manifest: expected sequence numbers of an old file, got none');
     const { file, bytes } = await manifestOf([{ status: 1, ...inherits }]);

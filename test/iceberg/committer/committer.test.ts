@@ -3,19 +3,19 @@ import { LIMITS, readSettings } from '../../../src/config.ts';
 import { statusOf } from '../../../src/iceberg/committer/status.ts';
 import { CATALOG_SETTINGS } from '../../api/fake-sources.ts';
 import { CommitWorld, table } from '../../simulation/world/commit-world.ts';
-import { lie } from '../lies.ts';
+import { catalogFault } from '../catalog-faults.ts';
 
 const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
 
 const commits = ({ log }: CommitWorld) => log.filter(({ event }) => event === 'catalog_committed');
 const statusIn = async ({ instance }: CommitWorld) => (await statusOf(instance.committer)).tables[0]!;
-/** Waits until all is committed, no longer than given. */
-const whole = (world: CommitWorld, withinMs = 60 * MINUTE) =>
+/** Lets time pass until all files are committed, at most `withinMs`. */
+const allCommitted = (world: CommitWorld, withinMs = 60 * MINUTE) =>
   world.pass(withinMs, () => world.committedLsn === world.lastLsn);
 
 describe('a commit', () => {
-  it('waits until the oldest file has waited a quarter of an hour, and is one for all of them', async () => {
+  it('is due when the oldest file has waited a quarter of an hour, and takes all files', async () => {
     const world = new CommitWorld();
     world.settle(2);
     await world.pass(10 * MINUTE);
@@ -37,7 +37,7 @@ describe('a commit', () => {
     });
   });
 
-  it('waits no longer than until enough files have gathered, and takes no more of them', async () => {
+  it('is due when enough files have gathered, and takes no more of them', async () => {
     const world = new CommitWorld({ commitFiles: 8 });
     world.settle(20);
     await world.pass(MINUTE);
@@ -45,7 +45,7 @@ describe('a commit', () => {
     expect(await statusIn(world)).toMatchObject({ files_waiting: 4 });
   });
 
-  it('is one of at most twenty in a minute, also where the object died in between', async () => {
+  it('is one of at most twenty in a minute, also when the object dies in between', async () => {
     const world = new CommitWorld({ commitFiles: 1 });
     world.settle(60);
     await world.pass(30 * SECOND);
@@ -54,28 +54,28 @@ describe('a commit', () => {
     await world.pass(25 * SECOND);
     expect(commits(world)).toHaveLength(LIMITS.catalogCommitsPerMinuteMax);
     expect(await statusIn(world)).toMatchObject({ state: 'backing-off', last_error: { kind: 'throttled' } });
-    await whole(world);
-    expect(world.catalog.told.filter(({ status }) => status === 429)).toEqual([]);
+    await allCommitted(world);
+    expect(world.catalog.requests.filter(({ status }) => status === 429)).toEqual([]);
   });
 
-  it('asks nothing of the catalog while nothing is new', async () => {
+  it('sends nothing to the catalog while there are no new files', async () => {
     const world = new CommitWorld();
     world.settle(1);
-    await whole(world);
-    world.catalog.told.length = 0;
+    await allCommitted(world);
+    world.catalog.requests.length = 0;
     await world.pass(60 * MINUTE);
-    expect(world.catalog.told).toEqual([]);
+    expect(world.catalog.requests).toEqual([]);
   });
 });
 
-describe('what stands in the way', () => {
-  it('of another object where a copy belongs is told with a hint, and passes when it is gone', async () => {
+describe('a failure', () => {
+  it('by another object under a copy’s key is reported with a hint, and ends once it is removed', async () => {
     const world = new CommitWorld({ commitMs: SECOND });
     world.settle(1);
-    await whole(world);
+    await allCommitted(world);
     const { location } = world.catalog.metadata(table.name);
-    const place = `${location.replace(/^s3:\/\/[^/]+\//, '')}/data/lsn-2-3.parquet`;
-    world.bucket.place(place, new Uint8Array(10));
+    const key = `${location.replace(/^s3:\/\/[^/]+\//, '')}/data/lsn-2-3.parquet`;
+    world.bucket.place(key, new Uint8Array(10));
     world.settle(1);
     await world.pass(10 * MINUTE);
     expect(await statusIn(world)).toMatchObject({
@@ -83,50 +83,50 @@ describe('what stands in the way', () => {
       committed_lsn: 1,
       last_error: { kind: 'copy-differs', hint: expect.stringContaining('copies the file again') },
     });
-    world.bucket.objects.delete(place);
-    await whole(world, LIMITS.probeMs + MINUTE);
+    world.bucket.objects.delete(key);
+    await allCommitted(world, LIMITS.probeMs + MINUTE);
     expect(await statusIn(world)).toMatchObject({ state: 'committed', committed_lsn: 3, last_error: { kind: null } });
   });
 
-  it('of a token without a permission is probed every five minutes', async () => {
+  it('by a token without a permission is probed every five minutes', async () => {
     const world = new CommitWorld({ commitMs: SECOND });
     world.settle(1);
-    for (let probe = 0; probe < 3; probe++) world.catalog.lies.push(lie.plainText('load', { status: 403 }));
+    for (let probe = 0; probe < 3; probe++) world.catalog.faults.push(catalogFault.plainText('load', { status: 403 }));
     await world.pass(2 * LIMITS.probeMs + MINUTE);
-    expect(world.catalog.told.filter(({ status }) => status === 403)).toHaveLength(3);
+    expect(world.catalog.requests.filter(({ status }) => status === 403)).toHaveLength(3);
     expect(await statusIn(world)).toMatchObject({
       state: 'stalled',
       committed_lsn: null,
       last_error: { kind: 'forbidden', hint: expect.stringContaining('Workers R2 Data Catalog Write') },
     });
-    await whole(world, LIMITS.probeMs);
+    await allCommitted(world, LIMITS.probeMs);
     expect(await statusIn(world)).toMatchObject({ state: 'committed' });
   });
 
-  it('of a file that is missing among those that come next is told', async () => {
+  it('by a missing file is reported', async () => {
     const world = new CommitWorld({ commitMs: SECOND });
     world.settle(3);
-    world.offer = files => files.filter(({ first_lsn }) => first_lsn !== 1);
+    world.listFiles = files => files.filter(({ first_lsn }) => first_lsn !== 1);
     await world.pass(MINUTE);
     expect(await statusIn(world)).toMatchObject({
       last_error: { kind: 'files-broken', reason: 'data files: expected one from LSN 1, got the next from 2' },
     });
   });
 
-  it('of an alarm that is gone is seen by the watchdog', async () => {
+  it('by a lost alarm is found by the watchdog', async () => {
     const world = new CommitWorld({ commitMs: SECOND });
     world.storage.alarmMs = null;
     world.settle(1);
     await world.pass(60 * MINUTE);
     expect(world.committedLsn).toBe(0);
     await world.instance.committer.watch();
-    await whole(world, MINUTE);
+    await allCommitted(world, MINUTE);
     expect(world.committedLsn).toBe(1);
   });
 });
 
 describe('the settings of a catalog', () => {
-  it('are none, or all', () => {
+  it('are complete or absent', () => {
     expect(readSettings({}).catalog).toBeNull();
     expect(readSettings(CATALOG_SETTINGS).catalog).toEqual({
       uri: 'https://catalog.test/account/lake',
@@ -139,7 +139,7 @@ describe('the settings of a catalog', () => {
     for (const name of ['CATALOG_URI', 'CATALOG_WAREHOUSE', 'CATALOG_TOKEN']) {
       expect(() => readSettings({ ...CATALOG_SETTINGS, [name]: undefined })).toThrow(`${name}: expected a value`);
     }
-    // It is also what queries are asked in, with or without a committer.
+    // Queries use the namespace with or without a committer.
     expect(readSettings({ CATALOG_NAMESPACE: 'mine' }).catalog).toBeNull();
   });
 
@@ -150,7 +150,7 @@ describe('the settings of a catalog', () => {
     ['CATALOG_TOKEN', 'two words', 'visible ASCII characters, got (hidden)'],
     ['CATALOG_COMMIT_MS', '10', 'from 1000 to'],
     ['CATALOG_COMMIT_FILES', '501', 'from 1 to 500'],
-  ])('%s is not %s', (name, value, expected) => {
+  ])('%s is rejected as %s', (name, value, expected) => {
     expect(() => readSettings({ ...CATALOG_SETTINGS, [name]: value })).toThrow(expected);
   });
 });

@@ -64,34 +64,34 @@ describe('an Avro file', () => {
     expect(writeAvro({ schema: SCHEMA, metadata: { content: 'data' }, records, codec })).toEqual(bytes);
   });
 
-  it('has blocks that a reader can hold one at a time', () => {
+  it('has blocks of limited size', () => {
     const records = Array.from({ length: 100 }, () => ({ ...sample(randomFrom(2)), text: 'x'.repeat(10_000) }));
     const bytes = Buffer.from(writeAvro({ schema: SCHEMA, metadata: {}, records, codec: 'null' }));
     const sync = bytes.subarray(-16);
     let markers = 0;
-    for (let at = bytes.indexOf(sync); at !== -1; at = bytes.indexOf(sync, at + 1)) markers += 1;
+    for (let start = bytes.indexOf(sync); start !== -1; start = bytes.indexOf(sync, start + 1)) markers += 1;
     // One after the header, and one after each block of 256 KiB.
     expect(markers).toBe(1 + 4);
   });
 
-  it('of no records is one', () => {
+  it('of no records is read back as no records', () => {
     expect(read(writeAvro({ schema: SCHEMA, metadata: {}, records: [] }))).toEqual([]);
   });
 
   it('is read by field ids, whatever its writer called the fields', () => {
-    const theirs: AvroRecord = {
+    const foreign: AvroRecord = {
       ...SCHEMA,
-      fields: [required(3, 'of_theirs', 'long'), optional(99, 'unknown', 'string'), required(1, 'long', 'boolean')],
+      fields: [required(3, 'foreign', 'long'), optional(99, 'unknown', 'string'), required(1, 'long', 'boolean')],
     };
-    const bytes = writeAvro({ schema: theirs, metadata: {}, records: [{ of_theirs: 5n, unknown: 'x', long: true }] });
+    const bytes = writeAvro({ schema: foreign, metadata: {}, records: [{ foreign: 5n, unknown: 'x', long: true }] });
     expect([...readAvro(bytes, SCHEMA).records]).toEqual([{ long: 5n, unknown: 'x', flag: true }]);
   });
 
-  it('of zstd blocks, and with sized blocks of an array, is read', () => {
+  it('is read when it has zstd blocks, and array blocks with their size', () => {
     // The Avro specification, Arrays: a negative count is followed by the size of the block in bytes.
     const schema = JSON.stringify({
       type: 'record',
-      name: 'theirs',
+      name: 'foreign',
       fields: [
         { name: 'offsets', type: { type: 'array', items: 'long' }, 'field-id': 10 },
         { name: 'more', type: { type: 'map', values: { type: 'fixed', name: 'two', size: 2 } } },
@@ -119,13 +119,13 @@ describe('an Avro file', () => {
     ]);
   });
 
-  it('that is cut, or changed between its blocks, is refused and nothing else', () => {
+  it('that is cut or changed between its blocks throws metadata-broken', () => {
     const records = Array.from({ length: 3 }, () => sample(randomFrom(5)));
     const bytes = writeAvro({ schema: SCHEMA, metadata: {}, records, codec: 'null' });
     const whole = read(bytes).length;
     for (let length = 0; length < bytes.length; length++) {
       try {
-        // Cut at the very end of its header it is a file of no records.
+        // A file that is cut right after its header has no records.
         expect(read(bytes.subarray(0, length)).length).toBeLessThan(whole);
       } catch (error) {
         expect(error).toBeInstanceOf(CatalogError);
@@ -143,7 +143,7 @@ describe('an Avro file', () => {
     [{ ...sample(randomFrom(1)), long: 2 ** 53 }, 'avro: expected long in sample.long, got number'],
     [{ ...sample(randomFrom(1)), flag: null }, 'avro: expected boolean in sample.flag, got null'],
     [{ ...sample(randomFrom(1)), text: 5 }, 'avro: expected string in sample.text, got number'],
-  ])('is not made of what its schema does not fit: %#', (record, message) => {
+  ])('is not written for a value that does not fit its schema: %#', (record, message) => {
     expect(() => writeAvro({ schema: SCHEMA, metadata: {}, records: [record] })).toThrow(message);
   });
 

@@ -12,7 +12,7 @@ describe('exact JSON', () => {
   });
 
   it.each([2n ** 53n, 2n ** 53n + 1n, -(2n ** 53n) - 1n, 10n ** 16n, 99_999_999_999_999_999n])(
-    'keeps %d by itself',
+    'keeps %d exact, in a list and under a name',
     value => {
       expect(parseExactJson(`[${value}]`)).toEqual([value]);
       expect(parseExactJson(`{"id": ${value}}`)).toEqual({ id: value });

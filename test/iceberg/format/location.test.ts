@@ -1,23 +1,23 @@
 import { describe, expect, it } from 'vitest';
 import { newSnapshotId } from '../../../src/iceberg/append/snapshot.ts';
-import { metadataUri, objectKey, placedFileUri } from '../../../src/iceberg/format/location.ts';
+import { copyUri, metadataUri, objectKey } from '../../../src/iceberg/format/location.ts';
 
-describe('a place in the bucket', () => {
+describe('the URI of an object in the bucket', () => {
   it('is the same for the same rows, with and without a slash at the location’s end', () => {
     for (const location of ['s3://lake/table', 's3://lake/table/']) {
-      expect(placedFileUri(location, { firstLsn: 1, lastLsn: 20 })).toBe('s3://lake/table/data/lsn-1-20.parquet');
+      expect(copyUri(location, { firstLsn: 1, lastLsn: 20 })).toBe('s3://lake/table/data/lsn-1-20.parquet');
       expect(metadataUri(location, 'm.avro')).toBe('s3://lake/table/metadata/m.avro');
     }
   });
 
-  it.each(['s3://lake/a/b c/%41.avro', 's3a://lake/a/b c/%41.avro'])('of %s is its key, as it is written', uri => {
+  it.each(['s3://lake/a/b c/%41.avro', 's3a://lake/a/b c/%41.avro'])('%s holds the key unescaped', uri => {
     expect(objectKey(uri, 'lake')).toBe('a/b c/%41.avro');
   });
 
   it.each(['s3://other/a', 's3://lake', 's3://lake/', 'https://lake/a', '/lake/a', 's3://lake.x/a'])(
     'is not %s',
     uri => {
-      expect(() => objectKey(uri, 'lake')).toThrow('table metadata: expected a place in the bucket lake, got another');
+      expect(() => objectKey(uri, 'lake')).toThrow('table metadata: expected a URI in the bucket lake, got another');
     },
   );
 });

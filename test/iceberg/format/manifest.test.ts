@@ -16,17 +16,17 @@ import { readFacts } from '../../../src/parquet/footer.ts';
 import type { DataFileFacts } from '../../../src/ports/data-file.ts';
 import { encode, rowsOf } from '../../parquet/rows.ts';
 
-/** Each field of a schema as the specification's tables write it: id, name, `?` where optional, type. */
+/** Each field of a schema as text: its id, its name, `?` when it is optional, and its type. */
 function fieldsOf(record: AvroRecord, within = ''): string[] {
   return record.fields.flatMap(field => {
     const isOptional = Array.isArray(field.type);
     const type = (isOptional ? (field.type as AvroType[])[1] : field.type) as AvroPrimitive | AvroRecord | AvroArray;
     const name = `${within}${field.name}`;
-    const told = (kind: string) => `${field['field-id']} ${name}${isOptional ? '?' : ''} ${kind}`;
-    if (typeof type === 'string') return [told(type)];
-    if (type.type === 'record') return [told('struct'), ...fieldsOf(type, `${name}.`)];
+    const described = (kind: string) => `${field['field-id']} ${name}${isOptional ? '?' : ''} ${kind}`;
+    if (typeof type === 'string') return [described(type)];
+    if (type.type === 'record') return [described('struct'), ...fieldsOf(type, `${name}.`)];
     const items = typeof type.items === 'string' ? [] : fieldsOf(type.items as AvroRecord, `${name}.`);
-    return [told(type.logicalType ?? 'list'), ...items];
+    return [described(type.logicalType ?? 'list'), ...items];
   });
 }
 
@@ -41,7 +41,7 @@ function entries(): ManifestEntry[] {
 }
 
 describe('a manifest', () => {
-  it('has the fields of the specification, under its ids', () => {
+  it('has the fields of the specification with their ids', () => {
     // Iceberg spec, Entries in Manifests, v2.
     expect(fieldsOf(MANIFEST_ENTRY)).toEqual([
       '0 status int',
@@ -81,7 +81,7 @@ describe('a manifest', () => {
     ]);
   });
 
-  it('says of itself what the specification requires', () => {
+  it('has the key-value metadata that the specification requires', () => {
     const schema = icebergSchema(npmPackage);
     const { metadata } = readAvro(writeManifest(entries(), { schema, specId: 0 }), MANIFEST_ENTRY);
     // Iceberg spec, Manifest Metadata, v2.
@@ -101,7 +101,7 @@ describe('a manifest', () => {
     });
   });
 
-  it('gives back its entries', () => {
+  it('is read back as its entries', () => {
     const written = entries();
     const bytes = writeManifest(written, { schema: icebergSchema(npmPackage), specId: 0 });
     expect([...readManifest(bytes)]).toEqual([
@@ -123,7 +123,7 @@ describe('a manifest', () => {
     expect(entry).toMatchObject({ sequence_number: null, file_sequence_number: null, data_file: { content: 0 } });
   });
 
-  it('that is another Avro file is refused', () => {
+  it('of another Avro schema throws metadata-broken', () => {
     const list = writeManifestList([], { snapshotId: 1n, parentId: null, sequenceNumber: 1n });
     expect([...readManifest(list)]).toEqual([]);
     const other = writeAvro({ schema: { type: 'record', name: 'r', fields: [] }, metadata: {}, records: [{}] });
@@ -137,7 +137,7 @@ describe('a manifest', () => {
 });
 
 describe('a manifest list', () => {
-  it('has the fields of the specification, under its ids', () => {
+  it('has the fields of the specification with their ids', () => {
     // Iceberg spec, Manifest Lists, v2.
     expect(fieldsOf(MANIFEST_FILE)).toEqual([
       '500 manifest_path string',
@@ -162,7 +162,7 @@ describe('a manifest list', () => {
     ]);
   });
 
-  it('of format version 1 is read as data of sequence number 0, and refused where it does not count its files', () => {
+  it('of format version 1 is read with sequence number 0, and throws without counts of its files', () => {
     const record = {
       manifest_path: 's3://lake/m.avro',
       manifest_length: 10n,

@@ -37,9 +37,9 @@ describe('a bound in binary form', () => {
     ['int32', 1n],
     ['boolean', 1],
     ['utf8', 1],
-    // Half a character is no bound of texts.
+    // The last character is incomplete.
     ['utf8', Uint8Array.of(0x61, 0xe6, 0x9d)],
-  ] as const)('of %s is none where the value is %s', (type, value) => {
+  ] as const)('of %s is null when the value is %s', (type, value) => {
     expect(lowerBound(type, value)).toBeNull();
     expect(upperBound(type, value)).toBeNull();
   });
@@ -51,21 +51,21 @@ describe('the bound of a text', () => {
   it.each([
     [sixteen, sixteen, sixteen],
     [`${sixteen}q`, sixteen, 'abcdefghijklmnoq'],
-    // Code points are counted, not units: sixteen emoji are whole.
+    // The limit counts code points, not UTF-16 units, so sixteen emoji fit.
     ['\u{1f600}'.repeat(16), '\u{1f600}'.repeat(16), '\u{1f600}'.repeat(16)],
     ['\u{1f600}'.repeat(17), '\u{1f600}'.repeat(16), `${'\u{1f600}'.repeat(15)}\u{1f601}`],
     [`${'a'.repeat(15)}\u{ffff}b`, `${'a'.repeat(15)}\u{ffff}`, `${'a'.repeat(15)}\u{10000}`],
-    // After U+D7FF come surrogates, which no text has.
+    // The code points after U+D7FF are surrogates, which text cannot hold.
     [`${'a'.repeat(15)}\ud7ffb`, `${'a'.repeat(15)}\ud7ff`, `${'a'.repeat(15)}\ue000`],
     [`${'a'.repeat(15)}${LAST}b`, `${'a'.repeat(15)}${LAST}`, `${'a'.repeat(14)}b`],
     [`a${LAST.repeat(16)}`, `a${LAST.repeat(15)}`, 'b'],
     [LAST.repeat(17), LAST.repeat(16), null],
-  ])('is cut to sixteen code points, and raised above: %#', (text, lower, upper) => {
+  ])('is cut to sixteen code points, and incremented as upper bound: %#', (text, lower, upper) => {
     expect(lowerBound('utf8', utf8(text))).toEqual(utf8(lower));
     expect(upperBound('utf8', utf8(text))).toEqual(upper === null ? null : utf8(upper));
   });
 
-  it('is never on the wrong side of its text, in the order of UTF-8', () => {
+  it('is never above its text as lower bound, nor below it as upper bound, in the order of UTF-8', () => {
     const random = randomFrom(3);
     const points = [0, 0x61, 0x7f, 0x80, 0x7ff, 0x800, 0xd7ff, 0xe000, 0xfeff, 0xffff, 0x10000, 0x10ffff];
     for (let i = 0; i < 5_000; i++) {

@@ -3,11 +3,11 @@ import { githubProfile as table } from '../../../schemas/github_profile.ts';
 import { CatalogError } from '../../../src/iceberg/errors.ts';
 import { RestCatalog } from '../../../src/iceberg/rest/client.ts';
 import { rowsOf } from '../../parquet/rows.ts';
-import { type Lie, lie, type Operation } from '../lies.ts';
+import { type CatalogFault, catalogFault, type Operation } from '../catalog-faults.ts';
 import { TOKEN, URI, WAREHOUSE } from '../rest-catalog.ts';
 import { CatalogWorld } from '../world.ts';
 
-function caught(work: Promise<unknown>): Promise<CatalogError> {
+function failureOf(work: Promise<unknown>): Promise<CatalogError> {
   return work.then(
     () => expect.fail('expected an error'),
     error => {
@@ -19,21 +19,21 @@ function caught(work: Promise<unknown>): Promise<CatalogError> {
   );
 }
 
-/** A world with a table, and a commit to it that is ready to be sent. */
+/** A world with a table, and a function that sends a planned commit to it. */
 async function ready() {
   const world = new CatalogWorld();
   await world.open(table);
-  const { commit } = await world.planned(table, [world.place(table, rowsOf(table, 5))]);
+  const { commit } = await world.plan(table, [world.copyFile(table, rowsOf(table, 5))]);
   return { world, commit: () => world.client.commit(table.name, commit) };
 }
 
 describe('the catalog’s client', () => {
-  it('asks for the configuration once, and goes where it points', async () => {
+  it('requests the configuration once, and uses its prefix', async () => {
     const world = new CatalogWorld();
     expect(await world.client.namespaceExists()).toBe(false);
     await world.client.createNamespace();
     expect(await world.client.namespaceExists()).toBe(true);
-    expect(world.catalog.told.map(({ operation }) => operation)).toEqual([
+    expect(world.catalog.requests.map(({ operation }) => operation)).toEqual([
       'config',
       'namespace',
       'create-namespace',
@@ -41,37 +41,40 @@ describe('the catalog’s client', () => {
     ]);
   });
 
-  it('asks for the configuration again when that failed', async () => {
+  it('requests the configuration again after a failure', async () => {
     const world = new CatalogWorld();
-    world.catalog.lies.push(lie.serverError('config', { status: 503 }));
-    expect(await caught(world.client.namespaceExists())).toMatchObject({ kind: 'unanswered', outcomeUnknown: false });
+    world.catalog.faults.push(catalogFault.serverError('config', { status: 503 }));
+    expect(await failureOf(world.client.namespaceExists())).toMatchObject({
+      kind: 'unanswered',
+      outcomeUnknown: false,
+    });
     expect(await world.client.namespaceExists()).toBe(false);
   });
 
-  it('knows a missing table, and one whose namespace is missing', async () => {
+  it('gives null for a missing table, and for a table in a missing namespace', async () => {
     const world = new CatalogWorld();
     expect(await world.client.loadTable(table.name)).toBeNull();
     await world.client.createNamespace();
     expect(await world.client.loadTable(table.name)).toBeNull();
   });
 
-  it('tells what is there already', async () => {
+  it('throws already-exists for an existing namespace or table', async () => {
     const { world } = await ready();
-    expect(await caught(world.client.createNamespace())).toMatchObject({ kind: 'already-exists', status: 409 });
-    expect(await caught(world.client.createTable(table, {}))).toMatchObject({ kind: 'already-exists', status: 409 });
+    expect(await failureOf(world.client.createNamespace())).toMatchObject({ kind: 'already-exists', status: 409 });
+    expect(await failureOf(world.client.createTable(table, {}))).toMatchObject({ kind: 'already-exists', status: 409 });
   });
 
-  it('asks only for snapshots in use, and does with all of them too', async () => {
+  it('requests only snapshots that a branch uses, and accepts all of them', async () => {
     const { world, commit } = await ready();
     await commit();
-    world.catalog.heedsRefs = false;
-    await world.append(table, [world.place(table, rowsOf(table, 5, { firstLsn: 6 }), { firstLsn: 6 })]);
+    world.catalog.filtersSnapshots = false;
+    await world.append(table, [world.copyFile(table, rowsOf(table, 5, { firstLsn: 6 }), { firstLsn: 6 })]);
     expect((await world.client.loadTable(table.name))!.snapshots).toHaveLength(2);
-    world.catalog.heedsRefs = true;
+    world.catalog.filtersSnapshots = true;
     expect((await world.client.loadTable(table.name))!.snapshots).toHaveLength(1);
   });
 
-  it('refuses a token that no header can carry, without telling it', () => {
+  it('rejects a token that no header can carry, without quoting it', () => {
     const options = { uri: URI, warehouse: WAREHOUSE, namespace: 'tributary', fetch, clock: new CatalogWorld().clock };
     expect(() => new RestCatalog({ ...options, token: 'to\nken' })).toThrow(
       'catalog token: expected visible ASCII characters',
@@ -79,189 +82,199 @@ describe('the catalog’s client', () => {
   });
 });
 
-/** Each way of the catalog’s to fail a commit, and what is known then. */
-const FAILURES: [string, Lie, Partial<CatalogError>, { happened: boolean }][] = [
+/** How a commit can fail, the error then, and whether the catalog carried it out. */
+const FAILURES: [string, CatalogFault, Partial<CatalogError>, { isCommitted: boolean }][] = [
   [
     'a lost request',
-    lie.lostRequest('commit'),
+    catalogFault.lostRequest('commit'),
     { kind: 'unanswered', outcomeUnknown: true, status: null },
-    { happened: false },
+    { isCommitted: false },
   ],
   [
     'a lost answer',
-    lie.lostAnswer('commit'),
+    catalogFault.lostAnswer('commit'),
     { kind: 'unanswered', outcomeUnknown: true, status: null },
-    { happened: true },
+    { isCommitted: true },
   ],
   [
-    '500 after it',
-    lie.serverError('commit'),
+    '500 after the commit',
+    catalogFault.serverError('commit'),
     { kind: 'unanswered', outcomeUnknown: true, status: 500 },
-    { happened: true },
+    { isCommitted: true },
   ],
   [
-    '504 and nothing',
-    lie.serverError('commit', { status: 504, happens: 'never' }),
+    '504 without the commit',
+    catalogFault.serverError('commit', { status: 504, effect: 'never' }),
     { kind: 'unanswered', outcomeUnknown: true, status: 504 },
-    { happened: false },
+    { isCommitted: false },
   ],
-  ['HTML after it', lie.html('commit'), { kind: 'unanswered', outcomeUnknown: true, status: 502 }, { happened: true }],
+  [
+    'HTML after the commit',
+    catalogFault.html('commit'),
+    { kind: 'unanswered', outcomeUnknown: true, status: 502 },
+    { isCommitted: true },
+  ],
   [
     'HTML with 200',
-    lie.html('commit', { status: 200 }),
+    catalogFault.html('commit', { status: 200 }),
     { kind: 'not-a-catalog', outcomeUnknown: true },
-    { happened: true },
+    { isCommitted: true },
   ],
   [
     'a redirect',
-    lie.html('commit', { status: 302 }),
+    catalogFault.html('commit', { status: 302 }),
     { kind: 'not-a-catalog', outcomeUnknown: true },
-    { happened: true },
+    { isCommitted: true },
   ],
   [
     'HTML with 404',
-    lie.html('commit', { status: 404, happens: 'never' }),
+    catalogFault.html('commit', { status: 404, effect: 'never' }),
     { kind: 'not-a-catalog', outcomeUnknown: false },
-    { happened: false },
+    { isCommitted: false },
   ],
   [
     'ConcurrentUpdateError',
-    lie.concurrentUpdate(),
+    catalogFault.concurrentUpdate(),
     { kind: 'conflict', outcomeUnknown: true, status: 400 },
-    { happened: false },
+    { isCommitted: false },
   ],
   [
-    'ConcurrentUpdateError after it',
-    lie.concurrentUpdate('now'),
+    'ConcurrentUpdateError after the commit',
+    catalogFault.concurrentUpdate('now'),
     { kind: 'conflict', outcomeUnknown: true, status: 400 },
-    { happened: true },
+    { isCommitted: true },
   ],
   [
     '429',
-    lie.throttled('commit'),
+    catalogFault.throttled('commit'),
     { kind: 'throttled', outcomeUnknown: false, retryAfterMs: 60_000, status: 429 },
-    { happened: false },
+    { isCommitted: false },
   ],
-  ['429 without a wait', lie.throttled('commit', null), { kind: 'throttled', retryAfterMs: null }, { happened: false }],
+  [
+    '429 without a wait',
+    catalogFault.throttled('commit', null),
+    { kind: 'throttled', retryAfterMs: null },
+    { isCommitted: false },
+  ],
   [
     '401 as text',
-    lie.plainText('commit', { status: 401, body: `Bearer ${TOKEN} expired` }),
+    catalogFault.plainText('commit', { status: 401, body: `Bearer ${TOKEN} expired` }),
     { kind: 'unauthorized', outcomeUnknown: false, status: 401 },
-    { happened: false },
+    { isCommitted: false },
   ],
   [
     '403 as text',
-    lie.plainText('commit'),
+    catalogFault.plainText('commit'),
     { kind: 'forbidden', outcomeUnknown: false, status: 403 },
-    { happened: false },
+    { isCommitted: false },
   ],
 ];
 
 describe('a commit answered by', () => {
-  it.each(FAILURES)('%s is told for what it is', async (_, told, expected, { happened }) => {
+  it.each(FAILURES)('%s throws an error of its kind', async (_, fault, expected, { isCommitted }) => {
     const { world, commit } = await ready();
-    world.catalog.lies.push(told);
-    expect(await caught(commit())).toMatchObject(expected);
+    world.catalog.faults.push(fault);
+    expect(await failureOf(commit())).toMatchObject(expected);
     const { properties } = world.catalog.metadata(table.name);
-    expect(properties['tributary.committed_lsn']).toBe(happened ? '5' : '0');
+    expect(properties['tributary.committed_lsn']).toBe(isCommitted ? '5' : '0');
   });
 
-  it('nothing at all ends at its deadline, its outcome unknown', async () => {
+  it('nothing ends at its deadline with an unknown outcome', async () => {
     const { world, commit } = await ready();
-    world.catalog.lies.push(lie.hangs('commit'));
-    const ended = caught(commit());
+    world.catalog.faults.push(catalogFault.hangs('commit'));
+    const ended = failureOf(commit());
     await new Promise(resolve => setImmediate(resolve));
     await world.clock.advance(45_000);
     expect(await ended).toMatchObject({ kind: 'unanswered', outcomeUnknown: true });
-    // The request is let go of, and with it its connection.
+    // The request is aborted, which closes its connection.
     expect(world.catalog.lastSignal?.aborted).toBe(true);
   });
 
-  it.each(['soon', '60.5', '-1', ''])('a wait of "%s" is no wait', async retryAfter => {
+  it.each(['soon', '60.5', '-1', ''])('a Retry-After of "%s" is ignored', async retryAfter => {
     const { world, commit } = await ready();
-    world.catalog.lies.push(lie.throttled('commit', retryAfter));
-    expect(await caught(commit())).toMatchObject({ kind: 'throttled', retryAfterMs: null });
+    world.catalog.faults.push(catalogFault.throttled('commit', retryAfter));
+    expect(await failureOf(commit())).toMatchObject({ kind: 'throttled', retryAfterMs: null });
   });
 
   it.each([
     ['200 and text', `Bearer ${TOKEN} ${'x'.repeat(1_000)}`, 'not-a-catalog'],
     ['200 and other JSON', `{"token":"${TOKEN}"}`, 'unanswered'],
     ['200 and nothing', '', 'unanswered'],
-  ])('%s has an unknown outcome, and is not quoted at length', async (_, body, kind) => {
+  ])('%s has an unknown outcome and a short message', async (_, body, kind) => {
     const { world, commit } = await ready();
-    world.catalog.lies.push({ on: 'commit', happens: 'now', answer: { status: 200, body } });
-    const error = await caught(commit());
+    world.catalog.faults.push({ on: 'commit', effect: 'now', answer: { status: 200, body } });
+    const error = await failureOf(commit());
     expect(error).toMatchObject({ kind, outcomeUnknown: true });
     expect(error.message.length).toBeLessThan(400);
   });
 
-  it('more than anyone needs is not read to its end', async () => {
+  it('more than 16 MiB is not read to its end', async () => {
     const { world, commit } = await ready();
-    world.catalog.lies.push({
+    world.catalog.faults.push({
       on: 'commit',
-      happens: 'now',
+      effect: 'now',
       answer: { status: 200, body: ' '.repeat(17 * 1024 * 1024) },
     });
-    expect(await caught(commit())).toMatchObject({ kind: 'unanswered', outcomeUnknown: true });
+    expect(await failureOf(commit())).toMatchObject({ kind: 'unanswered', outcomeUnknown: true });
   });
 
-  it('a wait until a date is a wait from now', async () => {
+  it('a Retry-After date is converted to a wait from now', async () => {
     const { world, commit } = await ready();
     const date = new Date(world.clock.now() + 90_000).toUTCString();
-    world.catalog.lies.push(lie.throttled('commit', date));
-    expect(await caught(commit())).toMatchObject({ retryAfterMs: 90_000 });
+    world.catalog.faults.push(catalogFault.throttled('commit', date));
+    expect(await failureOf(commit())).toMatchObject({ retryAfterMs: 90_000 });
   });
 
-  it('an error that is quoted in part, on one line', async () => {
+  it('a long text is quoted in part, on one line', async () => {
     const { world, commit } = await ready();
-    world.catalog.lies.push(lie.plainText('commit', { status: 403, body: `no\n${'x'.repeat(10_000)}` }));
-    const { message } = await caught(commit());
+    world.catalog.faults.push(catalogFault.plainText('commit', { status: 403, body: `no\n${'x'.repeat(10_000)}` }));
+    const { message } = await failureOf(commit());
     expect(message).toMatch(/^catalog commit github_profile: expected an answer, got 403 text: no x+…$/);
     expect(message.length).toBeLessThan(300);
   });
 });
 
-describe('reading is', () => {
-  const READS: [string, (on: Operation) => Lie, Partial<CatalogError>][] = [
-    ['a lost answer', lie.lostAnswer, { kind: 'unanswered', outcomeUnknown: false }],
-    ['500', on => lie.serverError(on), { kind: 'unanswered', outcomeUnknown: false, status: 500 }],
-    ['HTML', on => lie.html(on, { status: 200 }), { kind: 'not-a-catalog', outcomeUnknown: false }],
-    ['HTML with 404', on => lie.html(on, { status: 404 }), { kind: 'not-a-catalog', outcomeUnknown: false }],
-    ['403', on => lie.plainText(on), { kind: 'forbidden', status: 403 }],
-    ['429', lie.throttled, { kind: 'throttled', retryAfterMs: 60_000 }],
+describe('a read', () => {
+  const READS: [string, (on: Operation) => CatalogFault, Partial<CatalogError>][] = [
+    ['a lost answer', catalogFault.lostAnswer, { kind: 'unanswered', outcomeUnknown: false }],
+    ['500', on => catalogFault.serverError(on), { kind: 'unanswered', outcomeUnknown: false, status: 500 }],
+    ['HTML', on => catalogFault.html(on, { status: 200 }), { kind: 'not-a-catalog', outcomeUnknown: false }],
+    ['HTML with 404', on => catalogFault.html(on, { status: 404 }), { kind: 'not-a-catalog', outcomeUnknown: false }],
+    ['403', on => catalogFault.plainText(on), { kind: 'forbidden', status: 403 }],
+    ['429', catalogFault.throttled, { kind: 'throttled', retryAfterMs: 60_000 }],
   ];
 
-  it.each(READS)('without an outcome to wonder about after %s', async (_, told, expected) => {
+  it.each(READS)('with %s throws an error whose outcome is known', async (_, faultOn, expected) => {
     const { world } = await ready();
     for (const [on, work] of [
       ['load', () => world.client.loadTable(table.name)],
       ['namespace', () => world.client.namespaceExists()],
     ] as const) {
-      world.catalog.lies.push(told(on));
-      expect(await caught(work())).toMatchObject(expected);
+      world.catalog.faults.push(faultOn(on));
+      expect(await failureOf(work())).toMatchObject(expected);
     }
   });
 
-  it('refused for a wrong token, and the token is not told', async () => {
+  it('with a wrong token throws unauthorized, without quoting the token', async () => {
     const world = new CatalogWorld({ token: 'another-secret' });
-    const error = await caught(world.client.namespaceExists());
+    const error = await failureOf(world.client.namespaceExists());
     expect(error).toMatchObject({ kind: 'unauthorized', status: 401 });
     expect(error.message).toBe('catalog config: expected an answer, got 401 text: Unauthorized: Bearer …');
   });
 
-  it('refused where the answer is JSON but no table', async () => {
+  it('throws not-a-catalog when the answer is JSON but not a table', async () => {
     const { world } = await ready();
     const answer = { status: 200, body: '{"metadata":{"format-version":2}}' };
-    world.catalog.lies.push({ on: 'load', happens: 'never', answer });
-    const error = await caught(world.client.loadTable(table.name));
+    world.catalog.faults.push({ on: 'load', effect: 'never', answer });
+    const error = await failureOf(world.client.loadTable(table.name));
     expect(error).toMatchObject({ kind: 'not-a-catalog' });
     expect(error.message).toMatch(/^catalog load github_profile: expected the metadata of a table, got table-uuid: /);
   });
 
-  it('refused where the configuration has a prefix that leads elsewhere', async () => {
+  it('throws not-a-catalog when the configured prefix would change the URL', async () => {
     const world = new CatalogWorld();
     const answer = { status: 200, body: '{"defaults":{},"overrides":{"prefix":"a?b"}}' };
-    world.catalog.lies.push({ on: 'config', happens: 'never', answer });
-    expect(await caught(world.client.namespaceExists())).toMatchObject({ kind: 'not-a-catalog' });
+    world.catalog.faults.push({ on: 'config', effect: 'never', answer });
+    expect(await failureOf(world.client.namespaceExists())).toMatchObject({ kind: 'not-a-catalog' });
   });
 });

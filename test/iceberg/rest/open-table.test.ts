@@ -5,14 +5,14 @@ import { TABLES } from '../../../schemas/index.ts';
 import type { Table } from '../../../schemas/table.ts';
 import { openTable } from '../../../src/iceberg/rest/open-table.ts';
 import { readBack, rowsOf } from '../../parquet/rows.ts';
-import { lie } from '../lies.ts';
+import { catalogFault } from '../catalog-faults.ts';
 import type { Metadata } from '../rest-catalog.ts';
 import { CatalogWorld } from '../world.ts';
 
-const operations = (world: CatalogWorld) => world.catalog.told.map(({ operation }) => operation);
+const operations = (world: CatalogWorld) => world.catalog.requests.map(({ operation }) => operation);
 
 describe('a table in the catalog', () => {
-  it.each(TABLES)('$name is made with its own field ids, and once', async table => {
+  it.each(TABLES)('$name is created once, with its declared field ids', async table => {
     const world = new CatalogWorld();
     const metadata = await world.open(table);
     expect(metadata.schemas[0]).toEqual(icebergSchema(table));
@@ -22,41 +22,41 @@ describe('a table in the catalog', () => {
     expect(operations(world)).toEqual(['config', 'load', 'namespace', 'create-namespace', 'create', 'load']);
   });
 
-  it('is found when its making was answered with an error', async () => {
+  it('is loaded when its creation was answered with an error', async () => {
     const world = new CatalogWorld();
-    world.catalog.lies.push(lie.serverError('create-namespace'), lie.serverError('create'));
+    world.catalog.faults.push(catalogFault.serverError('create-namespace'), catalogFault.serverError('create'));
     await expect(world.open(table)).rejects.toMatchObject({ outcomeUnknown: true });
     await expect(world.open(table)).rejects.toMatchObject({ outcomeUnknown: true });
     await world.open(table);
     expect(operations(world).filter(operation => operation === 'create')).toHaveLength(1);
   });
 
-  it('is taken as it is when somebody else made it at the same moment', async () => {
+  it('is loaded when another program creates it at the same moment', async () => {
     const world = new CatalogWorld();
     await world.client.createNamespace();
-    world.catalog.lies.push(lie.late('create'));
+    world.catalog.faults.push(catalogFault.late('create'));
     await expect(world.open(table)).rejects.toMatchObject({ outcomeUnknown: true });
-    const loaded = world.client.loadTable.bind(world.client);
-    // It arrives between the look and the making.
+    const loadTable = world.client.loadTable.bind(world.client);
+    // The late request is carried out between the load and the creation.
     world.client.loadTable = async name => {
-      const found = await loaded(name);
-      world.catalog.arrive();
+      const found = await loadTable(name);
+      world.catalog.deliverLate();
       return found;
     };
     expect((await openTable(world.client, table)).properties).toMatchObject({ 'tributary.committed_lsn': '0' });
   });
 
-  it('whose field ids the catalog assigned itself is never committed to', async () => {
+  it('with field ids that the catalog assigned is never committed to', async () => {
     const world = new CatalogWorld();
     world.catalog.assignedId = id => id + 1_000;
     await expect(world.open(table)).rejects.toMatchObject({
       kind: 'table-differs',
       message: 'table github_profile: expected field id 1 of username, got 1001',
-      hint: 'The catalog assigned field ids of its own, and data files cannot be read under them. Drop the table.',
+      hint: 'The catalog assigned other field ids, and data files cannot be read under them. Drop the table.',
     });
-    const file = world.place(table, rowsOf(table, 3));
+    const file = world.copyFile(table, rowsOf(table, 3));
     const metadata = (await world.client.loadTable(table.name))!;
-    await expect(world.planned(table, [file], metadata)).rejects.toMatchObject({ kind: 'table-differs' });
+    await expect(world.plan(table, [file], metadata)).rejects.toMatchObject({ kind: 'table-differs' });
     expect(operations(world)).not.toContain('commit');
   });
 });
@@ -71,22 +71,22 @@ describe('a column added to a declaration', () => {
     ],
   };
 
-  it('is added to its table, whose old rows have none', async () => {
+  it('is added to its table, and is null in old rows', async () => {
     const world = new CatalogWorld();
     await world.open(table);
     const old = rowsOf(table, 3);
-    await world.append(table, [world.place(table, old)]);
+    await world.append(table, [world.copyFile(table, old)]);
     const metadata = await world.open(newer);
     expect(metadata['current-schema-id']).toBe(1);
     expect(metadata.schemas.map(({ fields }) => fields.length)).toEqual([table.columns.length, newer.columns.length]);
     expect(await world.open(newer)).toEqual(metadata);
     const rows = rowsOf(newer, 3, { firstLsn: 4 });
-    await world.append(newer, [world.place(newer, rows, { firstLsn: 4 })]);
+    await world.append(newer, [world.copyFile(newer, rows, { firstLsn: 4 })]);
     expect(await world.rows(newer)).toEqual(readBack(newer, [...old.map(row => [...row, null]), ...rows]));
     expect(world.catalog.metadata(table.name).snapshots[1]).toMatchObject({ 'schema-id': 1 });
   });
 
-  it('is not while the rest of the table differs', async () => {
+  it('is not added when the rest of the table differs', async () => {
     const world = new CatalogWorld();
     await world.open(table);
     world.catalog.change(table.name, ({ schemas }) => Object.assign(schemas[0]!.fields[0]!, { type: 'long' }));
@@ -94,17 +94,17 @@ describe('a column added to a declaration', () => {
     expect(operations(world)).not.toContain('commit');
   });
 
-  it('is added once by two at the same time', async () => {
+  it('is added once by two requests at the same time', async () => {
     const world = new CatalogWorld();
     await world.open(table);
-    world.catalog.lies.push(lie.late('commit'));
+    world.catalog.faults.push(catalogFault.late('commit'));
     await expect(world.open(newer)).rejects.toMatchObject({ kind: 'unanswered', outcomeUnknown: true });
     await world.open(newer);
-    world.catalog.arrive();
+    world.catalog.deliverLate();
     expect(world.catalog.metadata(table.name).schemas).toHaveLength(2);
   });
 
-  it('is refused where somebody dropped it: under its id there are values', async () => {
+  it('throws when it was dropped from the table, because data files have values under its id', async () => {
     const world = new CatalogWorld();
     await world.open(table);
     world.catalog.change(table.name, ({ schemas }) => void schemas[0]!.fields.pop());
@@ -112,7 +112,7 @@ describe('a column added to a declaration', () => {
   });
 });
 
-describe('a table that is not the one declared', () => {
+describe('a table that differs from its declaration', () => {
   const CHANGES: [string, (metadata: Metadata) => void, string][] = [
     [
       'of another format',
@@ -140,18 +140,18 @@ describe('a table that is not the one declared', () => {
       'expected username string required, got username string optional',
     ],
     [
-      'with a column less',
+      'with one column less',
       ({ schemas }) => void schemas[0]!.fields.pop(),
       'expected _cursor string optional, got no column',
     ],
     [
-      'with a column more',
+      'with one column more',
       ({ schemas }) => void schemas[0]!.fields.push({ id: 99, name: 'more', required: false, type: 'string' } as never),
       `expected ${table.columns.length} columns, got ${table.columns.length + 1}`,
     ],
   ];
 
-  it.each(CHANGES)('%s is refused', async (_, change, message) => {
+  it.each(CHANGES)('%s throws table-differs', async (_, change, message) => {
     const world = new CatalogWorld();
     await world.open(table);
     world.catalog.change(table.name, metadata => void change(metadata));
@@ -161,13 +161,16 @@ describe('a table that is not the one declared', () => {
     });
   });
 
-  it.each(['', '-1', '1.5', '1e3', '99999999999999999', 'x'])('with the property "%s" is refused', async text => {
-    const world = new CatalogWorld();
-    await world.open(table);
-    const file = world.place(table, rowsOf(table, 3));
-    world.catalog.change(table.name, ({ properties }) =>
-      Object.assign(properties, { 'tributary.committed_lsn': text }),
-    );
-    await expect(world.planned(table, [file])).rejects.toMatchObject({ kind: 'table-differs' });
-  });
+  it.each(['', '-1', '1.5', '1e3', '99999999999999999', 'x'])(
+    'with the property "%s" throws table-differs',
+    async text => {
+      const world = new CatalogWorld();
+      await world.open(table);
+      const file = world.copyFile(table, rowsOf(table, 3));
+      world.catalog.change(table.name, ({ properties }) =>
+        Object.assign(properties, { 'tributary.committed_lsn': text }),
+      );
+      await expect(world.plan(table, [file])).rejects.toMatchObject({ kind: 'table-differs' });
+    },
+  );
 });

@@ -7,17 +7,17 @@ const RUN = 'src/alarm/run.ts';
 const LOOP = 'src/alarm/alarm-loop.ts';
 const COMMITTER = 'src/iceberg/committer/committer.ts';
 
-/** What keeps a plan from naming files that do not come next: with it, a mistake before it is only seen as a delay. */
-const RUN_UNCHECKED = {
+/** Takes away the last check that files continue the table: with that check an earlier mistake would only be a delay. */
+const UNCHECKED_FILES = {
   file: APPEND,
   text: "  if (files.length === 0) throw broken('at least one', 'none');",
   instead: '  if (files.length > 0) return;',
 };
 
-/** Mistakes the committer could have: each breaks one rule of it. */
+/** Mistakes that the committer could have. Each breaks one of its rules. */
 export const COMMIT_MISTAKES: Mistake[] = [
   {
-    name: 'a commit holds on any base',
+    name: 'a commit succeeds on any base',
     edits: [
       {
         file: APPEND,
@@ -37,21 +37,23 @@ export const COMMIT_MISTAKES: Mistake[] = [
     ],
   },
   {
-    name: 'a commit without an answer is taken for done',
+    name: 'a commit without an answer counts as committed',
     edits: [
       {
         file: TABLE,
         text: "if (error instanceof CatalogError && error.kind === 'refused') this.#state.setAttempt(name, null);",
         instead: `if (error instanceof CatalogError && error.outcomeUnknown)
-        this.#state.found(name, {
+        this.#state.recordTable(name, {
           location: this.#state.table(name).location!,
-          ...{ committedLsn: attempt.committedLsn, attempt: null, lastCommit: null },
+          committedLsn: attempt.committedLsn,
+          attempt: null,
+          lastCommit: null,
         });`,
       },
     ],
   },
   {
-    name: 'a commit without an answer is taken for failed',
+    name: 'a commit without an answer counts as failed',
     edits: [
       {
         file: TABLE,
@@ -61,7 +63,7 @@ export const COMMIT_MISTAKES: Mistake[] = [
     ],
   },
   {
-    name: 'an attempt is not written down before it is sent',
+    name: 'an attempt is not stored before it is sent',
     edits: [{ file: TABLE, text: '    this.#state.setAttempt(name, attempt);\n', instead: '' }],
   },
   {
@@ -69,7 +71,7 @@ export const COMMIT_MISTAKES: Mistake[] = [
     edits: [{ file: TABLE, text: '!isCommitted && isBase(attempt, metadata);', instead: '!isCommitted;' }],
   },
   {
-    name: 'a snapshot’s id is used again',
+    name: 'a snapshot id is used twice',
     edits: [
       {
         file: TABLE,
@@ -79,7 +81,7 @@ export const COMMIT_MISTAKES: Mistake[] = [
     ],
   },
   {
-    name: 'what is remembered counts, not the property',
+    name: 'the stored LSN counts, not the property',
     edits: [
       {
         file: TABLE,
@@ -90,24 +92,24 @@ export const COMMIT_MISTAKES: Mistake[] = [
     ],
   },
   {
-    name: 'files are committed that do not come next',
+    name: 'files are committed that leave a gap',
     edits: [
       {
         file: COPY,
-        text: 'for (let next = waiting.get(committedLsn + 1); next; next = waiting.get(next.last_lsn + 1)) run.push(next);',
-        instead: 'for (const file of offered) run.push(file);',
+        text: 'for (let file = waiting.get(committedLsn + 1); file; file = waiting.get(file.last_lsn + 1)) next.push(file);',
+        instead: 'next.push(...listed);',
       },
-      RUN_UNCHECKED,
+      UNCHECKED_FILES,
     ],
   },
   {
-    name: 'a file that is already committed is committed again',
+    name: 'a committed file is committed again',
     edits: [
       { file: COPY, text: 'if (file.first_lsn > committedLsn) waiting.set', instead: 'waiting.set' },
       {
         file: COPY,
-        text: 'for (let next = waiting.get(committedLsn + 1); next; next = waiting.get(next.last_lsn + 1)) run.push(next);',
-        instead: 'run.push(...[...waiting.values()].sort((a, b) => a.first_lsn - b.first_lsn));',
+        text: 'for (let file = waiting.get(committedLsn + 1); file; file = waiting.get(file.last_lsn + 1)) next.push(file);',
+        instead: 'next.push(...[...waiting.values()].sort((a, b) => a.first_lsn - b.first_lsn));',
       },
       {
         file: TABLE,
@@ -119,11 +121,11 @@ export const COMMIT_MISTAKES: Mistake[] = [
         text: "      this.#sql.exec('DELETE FROM waiting WHERE table_name = ? AND first_lsn <= ?', name, committedLsn);\n",
         instead: '',
       },
-      RUN_UNCHECKED,
+      UNCHECKED_FILES,
     ],
   },
   {
-    name: 'a file is committed before its copy lies there',
+    name: 'a file is committed before its copy exists',
     edits: [
       {
         file: COPY,
@@ -140,19 +142,19 @@ export const COMMIT_MISTAKES: Mistake[] = [
     ],
   },
   {
-    name: 'what was asked of the catalog is forgotten',
+    name: 'writes to the catalog are not recorded',
     edits: [
       {
         file: 'src/iceberg/committer/rate-limit.ts',
-        text: '  state.noteWrite({ at_ms: nowMs, operation: change.operation, table_name: change.table });\n',
+        text: '  state.addWrite({ at_ms: nowMs, operation: write.operation, table_name: write.table });\n',
         instead: '',
       },
     ],
   },
   {
-    name: 'Retry-After is not heeded',
+    name: 'Retry-After is ignored',
     edits: [
-      { file: COMMITTER, text: '      this.state.hold(nowMs + heldMs);\n', instead: '      void heldMs;\n' },
+      { file: COMMITTER, text: '      this.state.setHeldUntilMs(nowMs + heldMs);\n', instead: '      void heldMs;\n' },
       {
         file: 'src/iceberg/committer/policy.ts',
         text: 'Math.max(ownMs, Math.min(retryAfterMs ?? 0, LIMITS.retryAfterMsMax));',
@@ -161,7 +163,7 @@ export const COMMIT_MISTAKES: Mistake[] = [
     ],
   },
   {
-    name: 'no alarm stands in for a run that dies',
+    name: 'a run does not set an alarm for its own death',
     edits: [
       {
         file: RUN,
@@ -171,7 +173,7 @@ export const COMMIT_MISTAKES: Mistake[] = [
     ],
   },
   {
-    name: 'a run that ended sets no alarm',
+    name: 'a run sets no alarm when it ends',
     edits: [
       {
         file: LOOP,

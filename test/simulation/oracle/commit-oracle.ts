@@ -1,49 +1,50 @@
 import assert from 'node:assert/strict';
 import { parseExactJson } from '../../../src/iceberg/format/exact-json.ts';
 import { objectKey } from '../../../src/iceberg/format/location.ts';
-import { Foreigner } from '../../iceberg/foreign.ts';
+import { ForeignWriter } from '../../iceberg/foreign-writer.ts';
 import { BUCKET } from '../../iceberg/rest-catalog.ts';
-import { type Asked, type CommitWorld, table } from '../world/commit-world.ts';
+import { type CommitWorld, type SentWrite, table } from '../world/commit-world.ts';
 
 const MINUTE = 60_000;
 const lsnId = table.columns.find(({ name }) => name === '_lsn')!.fieldId;
 
-/** What must hold of the catalog at every moment, whatever happens. Each look throws what does not. */
+/** Checks what must hold of the catalog at every moment. Each check throws what does not hold. */
 export class CommitOracle {
   readonly #world: CommitWorld;
-  readonly #foreigner: Foreigner;
+  readonly #foreignWriter: ForeignWriter;
   #highestLsn = 0;
-  #looked = 0;
-  readonly #plans = new Map<string, string>();
-  #seen: unknown = null;
-  /** What was wrong with a call: thrown there, it would pass for a failure of the call. */
-  #wrong: unknown = null;
+  #checkedWrites = 0;
+  /** By storage and base, the snapshot id of its commits. */
+  readonly #snapshotIds = new Map<object, Map<string, string>>();
+  #checkedMetadata: unknown = null;
+  /** An error found during a call. The next `check` throws it, because the committer would take it for a failed call. */
+  #failedCheck: unknown = null;
 
   constructor(world: CommitWorld) {
     this.#world = world;
-    this.#foreigner = new Foreigner(world.catalog);
-    // Heard of before it is asked: a hold that was told by then must be kept.
+    this.#foreignWriter = new ForeignWriter(world.catalog);
+    // Check each write before it is sent, because it must respect every wait that the catalog asked for by then.
     world.calls.before(call => {
       if (!/^catalog\.(create|commit|namespace)$/.test(call)) return;
       try {
-        this.#asked();
+        this.#checkWrites();
       } catch (error) {
-        this.#wrong ??= error;
+        this.#failedCheck ??= error;
       }
     });
   }
 
-  /** Each row is in the table once, the property says which, and never says less. */
-  look(): void {
-    if (this.#wrong) throw this.#wrong;
+  /** Each row is in the table once, the table's property is its last LSN, and the property never decreases. */
+  check(): void {
+    if (this.#failedCheck) throw this.#failedCheck;
     const { committedLsn, catalog, bucket } = this.#world;
     assert.ok(committedLsn >= this.#highestLsn, `property: expected at least ${this.#highestLsn}, got ${committedLsn}`);
     this.#highestLsn = committedLsn;
     const metadata = tableOf(this.#world);
-    // Metadata is replaced whole when it changes.
-    if (metadata === null || metadata === this.#seen) return;
-    this.#seen = metadata;
-    const live = this.#foreigner.liveFiles(table.name).map(({ entry: { data_file: file } }) => ({
+    // The catalog replaces the metadata object with every change.
+    if (metadata === null || metadata === this.#checkedMetadata) return;
+    this.#checkedMetadata = metadata;
+    const live = this.#foreignWriter.liveFiles(table.name).map(({ entry: { data_file: file } }) => ({
       path: file.file_path,
       bytes: Number(file.file_size_in_bytes),
       rows: Number(file.record_count),
@@ -58,7 +59,7 @@ export class CommitOracle {
       assert.equal(
         bucket.objects.get(objectKey(path, BUCKET))?.bytes.length,
         bytes,
-        `${path}: expected it to be there`,
+        `${path}: expected an object of the listed size`,
       );
       next = last + 1;
     }
@@ -70,40 +71,41 @@ export class CommitOracle {
     assert.ok(catalog.metadata(table.name)['last-updated-ms'] > 0);
   }
 
-  /** All that was settled is committed, from copies that are the files byte for byte. */
-  end(): void {
-    this.look();
+  /** All settled files are committed, and every copy has the bytes of its file. */
+  checkEnd(): void {
+    this.check();
     const { lastLsn, committedLsn, bucket, settled } = this.#world;
     assert.equal(
       committedLsn,
       lastLsn,
-      `property: expected all to be committed in the end, ${lastLsn}, got ${committedLsn}`,
+      `property: expected the last settled LSN ${lastLsn} in the end, got ${committedLsn}`,
     );
     for (const { key, first_lsn, last_lsn } of settled) {
       const copies = bucket.keys().filter(other => other.endsWith(`/data/lsn-${first_lsn}-${last_lsn}.parquet`));
       for (const copy of copies) {
-        const [original, copied] = [key, copy].map(at => Buffer.from(bucket.objects.get(at)!.bytes).toString('base64'));
-        assert.equal(copied, original, `${copy}: expected the bytes of ${key}`);
+        const isEqual = Buffer.compare(bucket.objects.get(key)!.bytes, bucket.objects.get(copy)!.bytes) === 0;
+        assert.ok(isEqual, `${copy}: expected the bytes of ${key}`);
       }
     }
   }
 
-  /** A change that was just asked of the catalog is within its limits, and the only one on its base. */
-  #asked(): void {
-    const { asked, clock } = this.#world;
-    for (const one of asked.slice(this.#looked)) {
-      const recent = asked.filter(({ atMs, storage }) => storage === one.storage && atMs > one.atMs - MINUTE);
+  /** Each new write respects the catalog's limits, and each new commit is the only one on its base. */
+  #checkWrites(): void {
+    const { writes, clock } = this.#world;
+    for (const write of writes.slice(this.#checkedWrites)) {
+      const recent = writes.filter(({ atMs, storage }) => storage === write.storage && atMs > write.atMs - MINUTE);
       const commits = recent.filter(({ operation }) => operation === 'commit');
-      assert.ok(recent.length <= 120, `catalog: expected at most 120 changes a minute, got ${recent.length}`);
+      assert.ok(recent.length <= 120, `catalog: expected at most 120 writes a minute, got ${recent.length}`);
       assert.ok(commits.length <= 20, `catalog: expected at most 20 commits a minute, got ${commits.length}`);
-      const held = one.storage === this.#world.storage ? this.#world.heldUntilMs : 0;
-      assert.ok(clock.now() >= held, `catalog: expected no change for ${held - clock.now()} ms more`);
-      if (one.operation === 'commit') this.#checkPlan(one);
+      const heldMs = write.storage === this.#world.storage ? this.#world.heldUntilMs - clock.now() : 0;
+      assert.ok(heldMs <= 0, `catalog: expected no write for ${heldMs} ms more, got one`);
+      if (write.operation === 'commit') this.#checkBase(write);
     }
-    this.#looked = asked.length;
+    this.#checkedWrites = writes.length;
   }
 
-  #checkPlan({ storage, body }: Asked): void {
+  /** Commits of one storage on the same base are the same snapshot. */
+  #checkBase({ storage, body }: SentWrite): void {
     const { requirements, updates } = parseExactJson(body) as {
       requirements: { type: string; 'snapshot-id'?: unknown }[];
       updates: { action: string; snapshot?: { 'snapshot-id': unknown } }[];
@@ -111,20 +113,12 @@ export class CommitOracle {
     const base = requirements.find(({ type }) => type === 'assert-ref-snapshot-id')?.['snapshot-id'];
     const id = updates.find(({ action }) => action === 'add-snapshot')?.snapshot?.['snapshot-id'];
     if (base === undefined) return;
-    const cursor = `${storageName(storage)} ${base}`;
-    const before = this.#plans.get(cursor) ?? String(id);
+    const byBase = this.#snapshotIds.get(storage) ?? new Map<string, string>();
+    this.#snapshotIds.set(storage, byBase);
+    const before = byBase.get(String(base)) ?? String(id);
     assert.equal(String(id), before, `commit on base ${base}: expected the same snapshot ${before} again, got ${id}`);
-    this.#plans.set(cursor, before);
+    byBase.set(String(base), before);
   }
-}
-
-const names = new WeakMap<object, number>();
-let storages = 0;
-
-function storageName(storage: object): number {
-  const name = names.get(storage) ?? ++storages;
-  names.set(storage, name);
-  return name;
 }
 
 function tableOf({ catalog }: CommitWorld): object | null {

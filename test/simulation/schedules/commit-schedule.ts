@@ -1,5 +1,5 @@
-import { Foreigner } from '../../iceberg/foreign.ts';
-import { type Lie, lie, type Operation } from '../../iceberg/lies.ts';
+import { type CatalogFault, catalogFault, type Operation } from '../../iceberg/catalog-faults.ts';
+import { ForeignWriter } from '../../iceberg/foreign-writer.ts';
 import { CommitOracle } from '../oracle/commit-oracle.ts';
 import { CommitWorld, FILES_MAX, table } from '../world/commit-world.ts';
 import { type Fault, Faults, pick, type Random } from '../world/faults.ts';
@@ -8,42 +8,44 @@ const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
 const STEPS = 24;
 const KILLS_MAX = 10;
-/** By then all that waits has been tried often enough: a stalled table probes every five minutes. */
+/** Everything must be committed this long after the last fault: a stalled table probes every five minutes. */
 const CALM_MS = 6 * 60 * MINUTE;
 
-export interface Committed {
+export interface PlayedCommits {
   seed: number;
   error: Error | null;
   faults: Fault[];
   commits: number;
 }
 
-/** One schedule: files are settled, and everything that can go wrong does, as the seed's dice say; then all is calm. */
-export async function playCommits(seed: number, only: ReadonlySet<string> | null = null): Promise<Committed> {
+/** Plays one schedule: the source settles files while the faults of the seed happen, then all faults end. */
+export async function playCommits(seed: number, only: ReadonlySet<string> | null = null): Promise<PlayedCommits> {
   const faults = new Faults(seed, only);
   const { random } = faults.draw('world');
   const pace = { commitFiles: pick(random, [1, 2, 5, 64]), commitMs: pick(random, [1, 60, 900]) * SECOND };
   const world = new CommitWorld(pace);
   world.catalog.checksSequence = random() < 0.5;
-  world.catalog.heedsRefs = random() < 0.5;
-  // First of all it hears of a call, before anything happens to it.
+  world.catalog.filtersSnapshots = random() < 0.5;
+  // Create the oracle first, so that it checks a call before any fault happens to it.
   const oracle = new CommitOracle(world);
-  const trouble = new Trouble(world, faults);
+  const disturbance = new Disturbance(world, faults);
   let error: Error | null = null;
   try {
+    // Let faults happen between and during the steps.
     for (let step = 0; step < STEPS; step++) {
-      await trouble.step();
-      oracle.look();
+      await disturbance.step();
+      oracle.check();
     }
-    await trouble.calm();
+    // End the faults, settle the remaining files, and wait until all are committed.
+    await disturbance.calm();
     await world.pass(CALM_MS, () => {
-      oracle.look();
+      oracle.check();
       return world.committedLsn === world.lastLsn;
     });
-    // What was sent long ago arrives when all is done.
-    world.catalog.arrive();
+    // Carry out the requests that are still late: they must change nothing.
+    world.catalog.deliverLate();
     await world.pass(MINUTE);
-    oracle.end();
+    oracle.checkEnd();
   } catch (thrown) {
     error = thrown as Error;
   }
@@ -51,24 +53,25 @@ export async function playCommits(seed: number, only: ReadonlySet<string> | null
   return { seed, error, faults: faults.happened, commits };
 }
 
-/** What goes wrong, and what others do. */
-class Trouble {
+/** Makes calls and requests fail, kills instances, and lets other programs change the table. */
+class Disturbance {
   readonly #world: CommitWorld;
   readonly #faults: Faults;
-  readonly #foreigner: Foreigner;
+  readonly #foreignWriter: ForeignWriter;
   #kills = 0;
-  /** Calls wait while somebody else changes the table. */
+  /** Calls wait for this while another program changes the table. */
   #gate: Promise<void> | null = null;
+  /** Old instances that are still alive. */
   #twins: { wake(): void; end(): void }[] = [];
 
   constructor(world: CommitWorld, faults: Faults) {
     this.#world = world;
     this.#faults = faults;
-    this.#foreigner = new Foreigner(world.catalog);
-    world.offer = files => this.#offered(files);
+    this.#foreignWriter = new ForeignWriter(world.catalog);
+    world.listFiles = files => this.#listFiles(files);
     world.calls.before(call => this.#before(call));
     world.calls.after(call => this.#after(call));
-    // The last of all: what comes past it has its effect at once.
+    // Register the gate last, because a call that passes it takes effect at once.
     world.calls.before(() => this.#gate ?? undefined);
   }
 
@@ -76,14 +79,14 @@ class Trouble {
     const { random } = this.#faults.draw('step');
     if (random() < 0.6) this.#world.settle(pick(random, [1, 1, 2, 3, 8]));
     await this.#happen(random);
-    this.#lies(random);
+    this.#failRequests(random);
     await this.#world.pass(pick(random, [1, 10, 61, 300, 900]) * SECOND * random());
   }
 
   async calm(): Promise<void> {
     this.#faults.calm = true;
     for (const twin of this.#twins) twin.end();
-    this.#world.catalog.lies.length = 0;
+    this.#world.catalog.faults.length = 0;
     this.#world.settle(FILES_MAX);
   }
 
@@ -96,7 +99,7 @@ class Trouble {
     else if (chance >= 0.1 && chance < 0.2 && happens('expiry')) this.#expire();
     else if (chance >= 0.2 && chance < 0.26 && happens('storage lost')) this.#world.loseStorage();
     else if (chance >= 0.26 && chance < 0.32 && happens('two alive')) this.#twins.push(this.#world.split());
-    else if (chance >= 0.32 && chance < 0.42 && happens('late arrivals')) this.#world.catalog.arrive();
+    else if (chance >= 0.32 && chance < 0.42 && happens('late arrivals')) this.#world.catalog.deliverLate();
     for (const twin of this.#twins) if (random() < 0.5) twin.wake();
     if (random() < 0.3) this.#twins.shift()?.end();
   }
@@ -105,47 +108,48 @@ class Trouble {
     if (this.#world.committedLsn === 0) return;
     const done = Promise.withResolvers<void>();
     this.#gate = done.promise;
-    await this.#foreigner.compact(table);
+    await this.#foreignWriter.compact(table);
     this.#gate = null;
     done.resolve();
   }
 
   #expire(): void {
-    if (this.#world.committedLsn > 0) this.#foreigner.expire(table.name);
+    if (this.#world.committedLsn > 0) this.#foreignWriter.expire(table.name);
   }
 
-  #lies(random: Random): void {
-    const { id } = this.#faults.draw('lie');
+  /** Makes later requests to the catalog fail. */
+  #failRequests(random: Random): void {
+    const { id } = this.#faults.draw('request');
     if (random() < 0.4) return;
     const on = pick<Operation>(random, ['config', 'load', 'create', 'commit', 'commit', 'commit', 'commit']);
-    const happens = pick<Lie['happens']>(random, ['now', 'never', 'late']);
-    const lies: [string, Lie[]][] = [
-      ['request lost', [lie.lostRequest(on)]],
-      ['answer lost', [lie.lostAnswer(on)]],
-      ['hangs', [lie.hangs(on)]],
-      ['late', [lie.late('commit')]],
-      ['throttled', [lie.throttled(on)]],
-      ['storm of 429', Array.from({ length: 6 }, () => lie.throttled(pick(random, [on, 'commit'] as const)))],
-      ['concurrent update', [lie.concurrentUpdate(happens)]],
-      ['5xx', [lie.serverError(on, { status: pick(random, [500, 502, 503, 504]), happens })]],
-      ['html', [lie.html(on, { status: pick(random, [200, 302, 502]), happens })]],
-      ['no permission', [lie.plainText(on, { status: pick(random, [401, 403]) })]],
+    const effect = pick<CatalogFault['effect']>(random, ['now', 'never', 'late']);
+    const choices: [string, CatalogFault[]][] = [
+      ['request lost', [catalogFault.lostRequest(on)]],
+      ['answer lost', [catalogFault.lostAnswer(on)]],
+      ['hangs', [catalogFault.hangs(on)]],
+      ['late', [catalogFault.late('commit')]],
+      ['throttled', [catalogFault.throttled(on)]],
+      ['storm of 429', Array.from({ length: 6 }, () => catalogFault.throttled(pick(random, [on, 'commit'] as const)))],
+      ['concurrent update', [catalogFault.concurrentUpdate(effect)]],
+      ['5xx', [catalogFault.serverError(on, { status: pick(random, [500, 502, 503, 504]), effect })]],
+      ['html', [catalogFault.html(on, { status: pick(random, [200, 302, 502]), effect })]],
+      ['no permission', [catalogFault.plainText(on, { status: pick(random, [401, 403]) })]],
     ];
-    const [kind, told] = pick(random, lies);
+    const [kind, faults] = pick(random, choices);
     if (this.#faults.happens({ id, kind, atMs: this.#world.clock.elapsedMs, call: on }))
-      this.#world.catalog.lies.push(...told);
+      this.#world.catalog.faults.push(...faults);
   }
 
-  /** A source may tell its files in any order, more than once, and not all of them. */
-  #offered(files: Parameters<CommitWorld['offer']>[0]): typeof files {
-    const { id, random } = this.#faults.draw('offer');
+  /** A source may list its files in any order, list some twice, or leave one out. */
+  #listFiles(files: Parameters<CommitWorld['listFiles']>[0]): typeof files {
+    const { id, random } = this.#faults.draw('files');
     const kind = pick(random, ['as they are', 'as they are', 'twice', 'shuffled', 'one missing']);
-    if (kind === 'as they are' || !this.#faults.happens({ id, kind, atMs: this.#world.clock.elapsedMs, call: 'offer' }))
+    if (kind === 'as they are' || !this.#faults.happens({ id, kind, atMs: this.#world.clock.elapsedMs, call: 'files' }))
       return files;
     if (kind === 'twice') return [...files, ...files.slice(0, 3)];
     if (kind === 'shuffled') return files.toSorted(() => random() - 0.5);
     const missing = Math.floor(random() * files.length);
-    return files.filter((_, at) => at !== missing);
+    return files.filter((_, index) => index !== missing);
   }
 
   #before(call: string): void | Promise<void> {

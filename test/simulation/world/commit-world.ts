@@ -14,15 +14,15 @@ import { SimulatedStorage } from './storage.ts';
 
 export { table };
 
-/** Answers nobody is there to hear. */
+/** The answer to a call of a dead instance. */
 const NEVER = new Promise<never>(() => undefined);
-/** So long after an alarm whose handler failed the platform runs it again. */
+/** The platform runs a failed alarm again after this time. */
 const ALARM_RETRY_MS = 2_000;
-/** More runs than any schedule needs at one moment: no time would ever pass. */
+/** A committer that runs more often than this at one moment would never let time pass. */
 const RUNS_AT_ONCE_MAX = 500;
 export const FILES_MAX = 60;
 
-/** Data files of one or two rows, the same for every world: to encode them takes longer than a schedule. */
+/** Data files of one or two rows. All worlds share them, because encoding takes longer than playing a schedule. */
 const files: { bytes: Uint8Array; firstLsn: number; lastLsn: number }[] = [];
 for (let n = 0, firstLsn = 1; n < FILES_MAX; n++) {
   const lastLsn = firstLsn + (n % 2);
@@ -31,45 +31,43 @@ for (let n = 0, firstLsn = 1; n < FILES_MAX; n++) {
   firstLsn = lastLsn + 1;
 }
 
-/** An instance of the committer: it may be dead, and it may be one of two that are alive. */
+/** An instance of the committer's object. Two may be alive at the same time. */
 interface Instance {
   committer: Committer;
   storage: SimulatedStorage;
   alive: boolean;
-  name: string;
 }
 
-/** A change that was asked of the catalog, and by which storage. */
-export interface Asked {
+/** A write that an instance sent to the catalog, and the storage of that instance. */
+export interface SentWrite {
   atMs: number;
   storage: SimulatedStorage;
   operation: 'create' | 'commit' | 'namespace';
   body: string;
 }
 
-/** The committer's object with everything around it. Instances come and go; the rest stays. */
+/** The committer's object with its clock, bucket, catalog and source. Instances start and end; the rest stays. */
 export class CommitWorld {
   readonly clock = new VirtualClock();
   readonly calls = new Calls();
   readonly catalog = new MemoryCatalog();
-  readonly asked: Asked[] = [];
+  readonly writes: SentWrite[] = [];
   readonly log: (LogFields & { event: string })[] = [];
   readonly settings: CatalogSettings;
   storage = new SimulatedStorage('committer');
   instance!: Instance;
-  /** How the source tells its files. */
-  offer: (files: LiveFile[]) => LiveFile[] = offered => offered;
-  /** Until when the catalog wants to be left alone, as far as the present storage heard of it. */
+  /** The source's answer, made of the files it should list. */
+  listFiles: (files: LiveFile[]) => LiveFile[] = files => files;
+  /** Until when the catalog asked for no writes, as far as the current storage can know. */
   heldUntilMs = 0;
   #settled: LiveFile[] = [];
   #ids = 0n;
-  #instances = 0;
   #runs = { ms: 0, count: 0 };
 
   constructor(pace: Partial<CatalogSettings['pace']> = {}) {
     const at = { uri: URI, warehouse: WAREHOUSE, namespace: 'tributary', token: TOKEN, bucket: BUCKET };
     this.settings = { ...at, pace: { commitMs: 15 * 60_000, commitFiles: 64, ...pace } };
-    this.begin();
+    this.start();
     this.storage.alarmMs = this.clock.now();
   }
 
@@ -93,7 +91,7 @@ export class CommitWorld {
     }
   }
 
-  /** The source has settled so many files more. */
+  /** The source settles this many more files. */
   settle(count: number): void {
     for (const { bytes, firstLsn, lastLsn } of files.slice(this.#settled.length, this.#settled.length + count)) {
       const key = `${table.prefix}/partitions.parquet/year=2026/month=11/data-${firstLsn}-${lastLsn}.parquet`;
@@ -104,14 +102,14 @@ export class CommitWorld {
   }
 
   /**
-   * Ends the instance; what it has not made safe is lost. `alarmFailed`: it had set no other alarm yet, so that the
-   * platform runs the same again.
+   * Kills the instance, which loses its unflushed storage writes, and starts another. `alarmFailed`: the platform runs the
+   * same alarm again, because the instance had set no other yet.
    */
   kill({ alarmFailed = false } = {}): void {
     this.instance.alive = false;
     this.instance.storage.lose();
     this.heldUntilMs = 0;
-    this.begin();
+    this.start();
     if (alarmFailed) this.#retryAlarm();
   }
 
@@ -119,22 +117,22 @@ export class CommitWorld {
     this.storage.alarmMs ??= this.clock.now() + ALARM_RETRY_MS;
   }
 
-  /** The object's storage is gone, and its alarm with it: the watchdog makes a new one. */
+  /** The object loses its storage and its alarm; the watchdog sets a new alarm. */
   loseStorage(): void {
     this.instance.alive = false;
     this.instance.storage.lose();
     this.heldUntilMs = 0;
     this.storage = new SimulatedStorage('committer');
-    this.begin();
+    this.start();
     this.storage.alarmMs = this.clock.now();
   }
 
-  /** Another instance takes over while this one goes on for a while, and does not know it. Returns what ends it. */
+  /** Starts another instance while the old one stays alive without knowing it. Returns the old one's controls. */
   split(): { wake(): void; end(): void } {
     const old = this.instance;
     old.storage.flush();
     this.storage = new SimulatedStorage('committer');
-    this.begin();
+    this.start();
     this.storage.restore(old.storage.copy());
     this.storage.alarmMs = this.clock.now();
     this.heldUntilMs = 0;
@@ -146,10 +144,9 @@ export class CommitWorld {
     };
   }
 
-  begin(): void {
+  start(): void {
     const { storage } = this;
-    this.#instances += 1;
-    const instance = { storage, alive: true, name: `#${this.#instances}` } as Instance;
+    const instance = { storage, alive: true } as Instance;
     instance.committer = new Committer({
       ports: this.#ports(instance),
       tables: [{ table, source: 'test' }],
@@ -160,7 +157,7 @@ export class CommitWorld {
     this.instance = instance;
   }
 
-  /** Lets time pass; alarms fire when they are due. */
+  /** Lets time pass, until `until` holds. Alarms fire when they are due. */
   async pass(ms: number, until: () => boolean = () => false): Promise<void> {
     const endMs = this.clock.now() + ms;
     for (;;) {
@@ -191,7 +188,8 @@ export class CommitWorld {
   #ports(instance: Instance): CommitterPorts {
     const { storage } = instance;
     const { clock, bucket } = this;
-    const heard = <T>(answer: Promise<T>): Promise<T> =>
+    /** An answer never reaches a dead instance. */
+    const whileAlive = <T>(answer: Promise<T>): Promise<T> =>
       answer.then(
         value => (instance.alive ? value : NEVER),
         error => {
@@ -199,54 +197,52 @@ export class CommitWorld {
           return NEVER;
         },
       );
-    const made = <T>(call: string, effect: () => T | Promise<T>): Promise<T> => {
+    const makeCall = <T>(call: string, effect: () => T | Promise<T>): Promise<T> => {
       if (!instance.alive) return NEVER;
-      // Calls out of the object wait until what it wrote is safe.
+      // The platform holds calls out of the object back until its storage writes are flushed.
       storage.flush();
-      return heard(this.calls.make(call, effect));
+      return whileAlive(this.calls.make(call, effect));
     };
-    const ours = <T>(answer: Promise<T>): Promise<T> =>
-      answer.catch(error => {
+    const bucketCall = <T>(call: string, effect: () => T | Promise<T>): Promise<T> =>
+      makeCall(`bucket.${call}`, effect).catch(error => {
         throw new StepError('bucket-failed', messageOf(error));
       });
     return {
       sql: storage.sql,
       bucket: {
-        head: key => ours(made(`bucket.head ${key}`, () => bucket.head(key))),
-        put: (key, chunks, options) => ours(made(`bucket.put ${key}`, () => bucket.put(key, chunks, options))),
-        tail: (key, bytes) => ours(made(`bucket.tail ${key}`, () => bucket.tail(key, bytes))),
-        read: key => ours(made(`bucket.read ${key}`, () => bucket.objects.get(key)?.bytes ?? null)),
+        head: key => bucketCall(`head ${key}`, () => bucket.head(key)),
+        put: (key, chunks, options) => bucketCall(`put ${key}`, () => bucket.put(key, chunks, options)),
+        tail: (key, bytes) => bucketCall(`tail ${key}`, () => bucket.tail(key, bytes)),
+        read: key => bucketCall(`read ${key}`, () => bucket.objects.get(key)?.bytes ?? null),
         copy: (from, to, { metadata }) =>
-          ours(
-            made(`bucket.copy ${to}`, () => {
-              const object = bucket.objects.get(from.key);
-              if (object?.head.etag !== from.etag) return 'missing';
-              if (bucket.objects.has(to)) return 'refused';
-              bucket.place(to, object.bytes, metadata);
-              return 'copied';
-            }),
-          ),
+          bucketCall(`copy ${to}`, () => {
+            const object = bucket.objects.get(from.key);
+            if (object?.head.etag !== from.etag) return 'missing';
+            if (bucket.objects.has(to)) return 'refused';
+            bucket.place(to, object.bytes, metadata);
+            return 'copied';
+          }),
       },
       files: {
         liveFiles: (_, { after, limit }) =>
-          made(`source.files ${after}`, () =>
-            this.offer(this.#settled.filter(file => file.first_lsn > after)).slice(0, limit),
+          makeCall(`source.files ${after}`, () =>
+            this.listFiles(this.#settled.filter(file => file.first_lsn > after)).slice(0, limit),
           ),
       },
-      fetch: (url, init) => this.#fetch(instance, made, { url, init }),
+      fetch: (url, init) => this.#fetch(instance, makeCall, { url, init }),
       clock: {
         now: () => clock.now(),
-        within: (work, ms, subject) => heard(clock.within(work, ms, subject)),
-        turn: () => heard(clock.turn()),
+        within: (work, ms, subject) => whileAlive(clock.within(work, ms, subject)),
+        turn: () => whileAlive(clock.turn()),
       },
       wake: {
-        get: () => made('wake.get', () => storage.alarmMs),
+        get: () => makeCall('wake.get', () => storage.alarmMs),
         set: atMs =>
-          made(`wake.set ${atMs}`, () => {
+          makeCall(`wake.set ${atMs}`, () => {
             if (instance.alive) storage.alarmMs = atMs;
           }),
       },
-      facts: readFacts,
+      readFacts,
       newSnapshotId: () => {
         this.#ids += 1n;
         return this.#ids;
@@ -257,29 +253,29 @@ export class CommitWorld {
 
   #fetch(
     instance: Instance,
-    made: <T>(call: string, effect: () => Promise<T>) => Promise<T>,
+    makeCall: <T>(call: string, effect: () => Promise<T>) => Promise<T>,
     { url, init }: { url: string; init: RequestInit },
   ): Promise<Response> {
     const { storage } = instance;
     const operation = operationOf(url, init);
     const body = String(init.body ?? '');
-    if (instance.alive && operation !== 'load') this.asked.push({ atMs: this.clock.now(), storage, operation, body });
-    const answered = made(`catalog.${operation}`, () => {
+    if (instance.alive && operation !== 'load') this.writes.push({ atMs: this.clock.now(), storage, operation, body });
+    const answer = makeCall(`catalog.${operation}`, () => {
       this.catalog.nowMs = this.clock.now();
       return this.catalog.fetch(url, init);
     });
-    return answered.then(response => {
+    return answer.then(response => {
       const wait = response.headers.get('retry-after');
-      // Whoever has given the request up hears nothing of it.
-      const isHeard = storage === this.storage && !init.signal?.aborted;
-      if (response.status === 429 && isHeard && wait !== null)
+      // The current storage does not know of answers to other instances, nor to requests that were given up.
+      const isKnown = storage === this.storage && !init.signal?.aborted;
+      if (response.status === 429 && isKnown && wait !== null)
         this.heldUntilMs = this.clock.now() + Number(wait) * 1000;
       return response;
     });
   }
 }
 
-function operationOf(url: string, { method = 'GET' }: RequestInit): Asked['operation'] | 'load' {
+function operationOf(url: string, { method = 'GET' }: RequestInit): SentWrite['operation'] | 'load' {
   if (method === 'GET') return 'load';
   if (url.endsWith('/namespaces')) return 'namespace';
   return url.endsWith('/tables') ? 'create' : 'commit';

@@ -11,7 +11,7 @@ import { readWithHyparquet } from '../parquet/readers.ts';
 import { encode } from '../parquet/rows.ts';
 import { BUCKET, type MemoryCatalog, type Metadata, type StoredSnapshot } from './rest-catalog.ts';
 
-/** The ids of other writers take all 63 bits. */
+/** Other writers use snapshot ids of 63 bits. */
 const FOREIGN_ID = 3_051_729_675_574_597_000n;
 
 interface LiveFile {
@@ -19,8 +19,8 @@ interface LiveFile {
   entry: ManifestEntry;
 }
 
-/** What other programs do to a catalog's tables: the catalog's own upkeep, or somebody's Spark. */
-export class Foreigner {
+/** Another program that writes to a catalog's tables: the catalog's own maintenance, or Spark. */
+export class ForeignWriter {
   readonly #catalog: MemoryCatalog;
   #ids = 0n;
 
@@ -37,7 +37,7 @@ export class Foreigner {
     );
   }
 
-  /** Compaction: all rows go into one new file, and a snapshot of operation `replace` takes the old ones away. */
+  /** Compaction: writes all rows to one new file, and replaces the old files by a snapshot of operation `replace`. */
   async compact(table: Table): Promise<void> {
     const files = this.liveFiles(table.name);
     if (files.length === 0) return;
@@ -45,8 +45,8 @@ export class Foreigner {
     for (const { entry } of files) {
       rows.push(...(await readWithHyparquet(table, this.#bytes(entry.data_file.file_path))));
     }
-    const lsnAt = table.columns.findIndex(({ name }) => name === '_lsn');
-    rows.sort((a, b) => Number(a[lsnAt]) - Number(b[lsnAt]));
+    const lsnIndex = table.columns.findIndex(({ name }) => name === '_lsn');
+    rows.sort((a, b) => Number(a[lsnIndex]) - Number(b[lsnIndex]));
     const bytes = encode(table, rows, { source: 'compaction' });
     const { location } = this.#catalog.metadata(table.name);
     const path = `${location}/data/compacted-${this.#ids}.parquet`;
@@ -56,8 +56,8 @@ export class Foreigner {
   }
 
   /**
-   * Snapshot expiry: only the current snapshot stays, and the files go that only the others used. What no snapshot ever
-   * named is left alone, as Basin Catalog leaves it.
+   * Snapshot expiry: removes all snapshots but the current one, and the files that only they used. Like Basin Catalog, it
+   * leaves files that no snapshot ever named.
    */
   expire(name: string): void {
     const { snapshots } = this.#catalog.metadata(name);
@@ -92,7 +92,7 @@ export class Foreigner {
         { id, sequence, part: 'm0' },
         added.map(data_file => ({ ...inherited, status: STATUS.added, data_file })),
       ),
-      // Told as deleted, with the sequence numbers the files had.
+      // Deleted entries have the sequence numbers of their files.
       this.#manifest(
         metadata,
         { id, sequence, part: 'm1' },
@@ -114,13 +114,13 @@ export class Foreigner {
         'sequence-number': Number(sequence),
         'timestamp-ms': this.#catalog.nowMs,
         'manifest-list': list,
-        // No totals: Basin Catalog has been seen to give summaries without any.
+        // No totals, because Basin Catalog sometimes writes summaries without any.
         summary: { operation: 'replace' },
         'schema-id': 0,
       });
       changed['last-sequence-number'] = Number(sequence);
       changed['current-snapshot-id'] = id;
-      // Whoever set how long snapshots are kept set it on the branch.
+      // A user's retention setting is part of the branch.
       changed.refs.main = { 'snapshot-id': id, type: 'branch', 'min-snapshots-to-keep': 5 } as Metadata['refs'][string];
     });
   }
@@ -168,14 +168,14 @@ export class Foreigner {
   }
 }
 
-/** A manifest list as older writers make it: not compressed, other names under the same field ids, a field more. */
+/** A manifest list as older writers write it: uncompressed, with other names under the same field ids and one more field. */
 function foreignList(manifests: ManifestFile[]): Uint8Array {
   const oldName = (name: string) => name.replace(/^(added|existing|deleted)_files_count$/, '$1_data_files_count');
   const renamed = MANIFEST_FILE.fields.map(field => ({ ...field, name: oldName(field.name) }));
-  const schema: AvroRecord = { ...MANIFEST_FILE, fields: [...renamed, optional(10_001, 'somebody_elses', 'string')] };
+  const schema: AvroRecord = { ...MANIFEST_FILE, fields: [...renamed, optional(10_001, 'other_field', 'string')] };
   const records = manifests.map(manifest => ({
     ...Object.fromEntries(Object.entries(manifest).map(([name, value]) => [oldName(name), value])),
-    somebody_elses: 'field',
+    other_field: 'value',
   }));
   return writeAvro({ schema, metadata: { 'format-version': '2' }, records, codec: 'null' });
 }
