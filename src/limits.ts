@@ -163,14 +163,14 @@ export const LIMITS = {
   /** Segments stay so long after the last root that named them: a reader fetches a hundred in seconds. */
   catalogKeptMs: 60 * MINUTE,
   catalogRemovedMax: 50,
-  /** Basin Catalog's own limits on what is asked of it in a minute. */
+  /** Basin Catalog's own limits on writes in a minute. */
   catalogCommitsPerMinuteMax: 20,
   catalogCreatesPerMinuteMax: 10,
   catalogWritesPerMinuteMax: 120,
-  /** So often the committer asks each source for files that are new: a call, and one row read for each. */
-  commitLookMs: 60 * SECOND,
-  /** Files asked of a source at once: more than one commit takes. */
-  commitFilesAsked: 1_000,
+  /** How often the committer lists each source's new files: one call, which reads one row for each file. */
+  commitCheckMs: 60 * SECOND,
+  /** Files that one call lists: more than one commit takes. */
+  commitFilesListedMax: 1_000,
   sourceCallMsMax: 20 * SECOND,
   /**
    * JSON of one request to a stream, which takes 5 MB (https://developers.cloudflare.com/basin-pipelines/platform/limits/).

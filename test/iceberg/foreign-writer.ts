@@ -56,8 +56,8 @@ export class ForeignWriter {
   }
 
   /**
-   * Snapshot expiry: removes all snapshots but the current one, and the files that only they used. Like Basin Catalog, it
-   * leaves files that no snapshot ever named.
+   * Snapshot expiry: removes all snapshots but the current one, and the files that only they used. Like Basin Catalog,
+   * it leaves files that no snapshot ever named.
    */
   expire(name: string): void {
     const { snapshots } = this.#catalog.metadata(name);
@@ -168,7 +168,7 @@ export class ForeignWriter {
   }
 }
 
-/** A manifest list as older writers write it: uncompressed, with other names under the same field ids and one more field. */
+/** A manifest list of an older writer: uncompressed, with other names under the same field ids and one more field. */
 function foreignList(manifests: ManifestFile[]): Uint8Array {
   const oldName = (name: string) => name.replace(/^(added|existing|deleted)_files_count$/, '$1_data_files_count');
   const renamed = MANIFEST_FILE.fields.map(field => ({ ...field, name: oldName(field.name) }));

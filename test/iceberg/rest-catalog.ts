@@ -56,9 +56,9 @@ class Refusal {
 }
 
 /**
- * An Iceberg REST catalog in memory, written from the Iceberg REST specification (rest-catalog-open-api.yaml); a comment at
- * each rule names its paragraph. Tests make it fail through `faults`. It ignores `Idempotency-Key`: it carries out a
- * repeated request again.
+ * An Iceberg REST catalog in memory, written from the Iceberg REST specification (rest-catalog-open-api.yaml); a
+ * comment at each rule names its paragraph. Tests make it fail through `faults`. It ignores `Idempotency-Key`: it
+ * carries out a repeated request again.
  */
 export class MemoryCatalog {
   readonly bucket: MemoryBucket;
@@ -75,7 +75,7 @@ export class MemoryCatalog {
   commitsPerMinuteMax = Number.POSITIVE_INFINITY;
   /** Whether a snapshot's sequence number must be higher than the last. Not every catalog checks that. */
   checksSequence = true;
-  /** Whether a snapshot's manifest list must exist: stricter than any catalog. Off when the files are in another bucket. */
+  /** Whether a snapshot's manifest list must exist, as no real catalog asks. Off when files are in another bucket. */
   checksList = true;
   nowMs = Date.UTC(2026, 10, 10, 12);
   readonly #namespaces = new Set<string>();

@@ -57,11 +57,11 @@ interface AppendRequest {
 }
 
 /**
- * Plans a fast append (Iceberg spec, Snapshots): the new snapshot has one new manifest and those of the current snapshot;
- * more than a hundred small manifests are merged into one. One commit changes the snapshot and the table's property
- * `tributary.committed_lsn`, and it succeeds only while the branch `main` is at the loaded snapshot. Reads the current
- * manifest list and the manifests to merge, and writes nothing. Throws `CatalogError` `table-differs`, `files-broken` or
- * `metadata-broken`.
+ * Plans a fast append (Iceberg spec, Snapshots): the new snapshot has one new manifest and those of the current
+ * snapshot; more than a hundred small manifests are merged into one. One commit changes the snapshot and the table's
+ * property `tributary.committed_lsn`, and it succeeds only while the branch `main` is at the loaded snapshot. Reads the
+ * current manifest list and the manifests to merge, and writes nothing. Throws `CatalogError` `table-differs`,
+ * `files-broken` or `metadata-broken`.
  */
 export async function planAppend(
   { table, metadata, files, snapshotId, nowMs }: AppendRequest,

@@ -18,8 +18,9 @@ export interface MergedEntries {
 }
 
 /**
- * The manifests that the next commit merges, the smallest first; none while there are at most `SMALL_MANIFESTS_MAX`. Only
- * manifests of data files and of this partition spec, because a manifest cannot mix them (Iceberg spec, Manifests).
+ * The manifests that the next commit merges, the smallest first; none while there are at most `SMALL_MANIFESTS_MAX`.
+ * Only manifests of data files and of this partition spec, because a manifest cannot mix them (Iceberg spec,
+ * Manifests).
  */
 export function chooseManifests(manifests: ManifestFile[], specId: number): ManifestFile[] {
   const small = manifests

@@ -23,8 +23,8 @@ export function newSnapshotId(): bigint {
 
 /**
  * The summary of an append (Iceberg spec, Appendix F: Optional Snapshot Summary Fields). Totals are counted from the
- * manifest list, because catalogs may drop the summaries of earlier snapshots. Totals that the list does not hold continue
- * those of the parent snapshot, or are left out where the parent has none.
+ * manifest list, because catalogs may drop the summaries of earlier snapshots. Totals that the list does not hold
+ * continue those of the parent snapshot, or are left out where the parent has none.
  */
 export function appendSummary({
   files,

@@ -107,7 +107,7 @@ export class Committer {
     // A failure in the future, or a check too far ahead, was noted by a clock that has jumped back since.
     const retryMs = fault && fault.atMs <= nowMs ? fault.retryMs : 0;
     const { next_ms: nextMs } = this.state.table(name);
-    return Math.max(retryMs, nextMs > nowMs + LIMITS.commitLookMs ? nowMs : nextMs);
+    return Math.max(retryMs, nextMs > nowMs + LIMITS.commitCheckMs ? nowMs : nextMs);
   }
 
   /** The earliest time at which a table is due; null without tables. */

@@ -13,8 +13,8 @@ const COPY_OF = 'copy-of';
 const CALL = { ms: LIMITS.bucketCallMsMax };
 
 /**
- * The files that continue the committed rows, in LSN order without a gap, and how many files wait for a commit in all. The
- * source may list files in any order and more than once. Throws `files-broken` when files wait but none comes next.
+ * The files that continue the committed rows, in LSN order without a gap, and how many files wait for a commit in all.
+ * The source may list files in any order and more than once. Throws `files-broken` when files wait but none comes next.
  */
 export function consecutiveFiles(listed: LiveFile[], committedLsn: number): { next: LiveFile[]; waiting: number } {
   const waiting = new Map<number, LiveFile>();

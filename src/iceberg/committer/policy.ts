@@ -4,7 +4,7 @@ import { messageOf, StepError } from '../../errors.ts';
 import { CatalogError, type CatalogErrorKind } from '../errors.ts';
 import type { CommitFault } from './state.ts';
 
-/** What a failure leads to: the table waits, longer with each failure, or it stalls and probes until the cause is gone. */
+/** What a failure leads to: the table waits, longer each time, or it stalls and probes until the cause is gone. */
 type Action = 'wait' | 'stall';
 
 const ACTIONS: Record<CatalogErrorKind, Action> = {

@@ -22,8 +22,8 @@ const RULES: { text: string; max: number; counts(earlier: CatalogWrite, write: C
 ];
 
 /**
- * Records a write that is about to be sent to the catalog. Throws `throttled`, with how long to wait, when the write would
- * exceed a limit or the catalog itself asked to wait.
+ * Records a write that is about to be sent to the catalog. Throws `throttled`, with how long to wait, when the write
+ * would exceed a limit or the catalog itself asked to wait.
  */
 export function admitWrite(state: CommitState, write: CatalogWrite, nowMs: number): void {
   const heldMs = state.heldUntilMs() - nowMs;

@@ -39,8 +39,8 @@ const FIRST_LAYOUT = [
 ];
 
 /**
- * What makes each layout of the committer's own tables out of the one before; append-only. All that they hold can be lost:
- * the committer finds it again in the catalog, the bucket and the sources.
+ * What makes each layout of the committer's own tables out of the one before; append-only. All that they hold can be
+ * lost: the committer finds it again in the catalog, the bucket and the sources.
  */
 export const COMMITTER_LAYOUTS = [FIRST_LAYOUT, ['ALTER TABLE waiting RENAME COLUMN placed TO copied']];
 

@@ -71,7 +71,7 @@ export class TableCommitter {
     this.#state.setNextMs(name, this.#nextMs());
   }
 
-  /** Loads the catalog's table, which shows the outcome of the last attempt. Sends an attempt that is still open again. */
+  /** Loads the catalog's table, which shows the last attempt's outcome. Sends an attempt that is still open again. */
   async #openTable(run: Run): Promise<TableMetadata> {
     const metadata = await run.call(() => openTable(this.#catalog, this.table), OPEN_TABLE);
     const attempt = this.#reconcile(metadata);
@@ -106,7 +106,7 @@ export class TableCommitter {
   async #listFiles(run: Run): Promise<void> {
     const { name } = this.table;
     const committed = this.#state.table(name).committed_lsn ?? 0;
-    const query = { table: name, after: committed, limit: LIMITS.commitFilesAsked };
+    const query = { table: name, after: committed, limit: LIMITS.commitFilesListedMax };
     const list = () => this.#ports.files.liveFiles(this.source, query);
     const listed = await run.call(list, { ms: LIMITS.sourceCallMsMax, subject: `files of ${this.source}` });
     const { next, waiting } = consecutiveFiles(listed, committed);
@@ -166,7 +166,7 @@ export class TableCommitter {
     const read = (uri: string) => this.#readMetadataFile(run, uri);
     const append = await planAppend({ table: this.table, metadata, files, snapshotId, nowMs }, read);
     for (const { uri, bytes } of append.metadataFiles) await this.#putMetadataFile(run, uri, bytes);
-    // Store the attempt before it is sent, so that the next run after a crash sends no other until its outcome is known.
+    // Store the attempt before sending it, so that after a crash no other is sent until its outcome is known.
     const attempt: CommitAttempt = {
       tableUuid: metadata['table-uuid'],
       baseId: baseOf(metadata),
@@ -226,13 +226,13 @@ export class TableCommitter {
     if (head === null) throw new StepError('internal', `${key}: expected no object under a new snapshot id, got one`);
   }
 
-  /** When there is work to do: at once when files wait to be copied, or when the last commit could not take all of them. */
+  /** When there is work to do: at once when files wait to be copied, or when more wait than one commit takes. */
   #nextMs(): number {
     const nowMs = this.#ports.clock.now();
     const files = this.#nextFiles();
     const hasMore = files.length === 0 && this.#state.table(this.table.name).files_waiting > 0;
     if (hasMore || files.some(file => file.copied === 0)) return nowMs;
-    return Math.max(nowMs, Math.min(this.#dueMs() ?? Number.POSITIVE_INFINITY, nowMs + LIMITS.commitLookMs));
+    return Math.max(nowMs, Math.min(this.#dueMs() ?? Number.POSITIVE_INFINITY, nowMs + LIMITS.commitCheckMs));
   }
 }
 

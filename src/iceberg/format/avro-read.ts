@@ -6,8 +6,8 @@ import { AVRO_MAGIC, type AvroObject, type AvroRecord, type AvroType, type AvroV
 const BLOCK_BYTES_MAX = 32 * 1024 * 1024;
 const CODECS: Record<string, (bytes: Uint8Array) => Uint8Array> = {
   deflate: bytes => inflateRawSync(bytes, { maxOutputLength: BLOCK_BYTES_MAX }),
-  // Flush instead of end, because the worker's runtime takes a block that exactly fills its output buffer for a truncated
-  // one (cloudflare/workerd#6769).
+  // Flush instead of end, because the worker's runtime takes a block that exactly fills its output buffer for a
+  // truncated one (cloudflare/workerd#6769).
   zstandard: bytes =>
     zstdDecompressSync(bytes, { maxOutputLength: BLOCK_BYTES_MAX, finishFlush: constants.ZSTD_e_flush }),
 };
@@ -30,9 +30,9 @@ interface ForeignObject {
 }
 
 /**
- * Reads an Avro object container file with the schema it was written with. A field whose Iceberg field id is in `schema`
- * gets its name from there, whatever the writer called it (Iceberg spec, Column Projection). Throws `CatalogError`
- * `metadata-broken` when the bytes are not such a file, or its codec is not null, deflate or zstandard.
+ * Reads an Avro object container file with the schema it was written with. A field whose Iceberg field id is in
+ * `schema` gets its name from there, whatever the writer called it (Iceberg spec, Column Projection). Throws
+ * `CatalogError` `metadata-broken` when the bytes are not such a file, or its codec is not null, deflate or zstandard.
  */
 export function readAvro(bytes: Uint8Array, schema: AvroRecord): AvroFileRead {
   const reader = new AvroReader(bytes);
@@ -208,7 +208,7 @@ class AvroReader {
     return Number(this.long());
   }
 
-  /** The number of items in the next block of an array or map. A negative count is followed by the block's size in bytes. */
+  /** The number of items in the next block of an array or map. A negative count precedes the block's size in bytes. */
   count(): number {
     const count = this.integer();
     if (count < 0) this.long();

@@ -17,8 +17,8 @@ interface AvroFile {
 }
 
 /**
- * An Avro object container file (Avro 1.12 specification, Object Container Files). Longs are bigints or safe integers; a
- * field that is null or missing must be optional. The same records give the same bytes.
+ * An Avro object container file (Avro 1.12 specification, Object Container Files). Longs are bigints or safe integers;
+ * a field that is null or missing must be optional. The same records give the same bytes.
  */
 export function writeAvro({ schema, metadata, records, codec = 'deflate' }: AvroFile): Uint8Array {
   const header = new AvroBytes();

@@ -6,8 +6,8 @@ type Reviver = (key: string, value: unknown) => unknown;
 const MAYBE_ROUNDED = /(?:^|[\s:,[])-?(\d{17}|9\d{15})/;
 
 /**
- * Parses JSON, with whole numbers from 2^53 on as bigints: snapshot ids are 63-bit longs, and a rounded id would match no
- * snapshot of its table. Throws `SyntaxError`.
+ * Parses JSON, with whole numbers from 2^53 on as bigints: snapshot ids are 63-bit longs, and a rounded id would match
+ * no snapshot of its table. Throws `SyntaxError`.
  */
 export function parseExactJson(text: string): unknown {
   if (!MAYBE_ROUNDED.test(text)) return JSON.parse(text);

@@ -59,7 +59,7 @@ export function liveRows({ added_rows_count, existing_rows_count }: ManifestFile
   return added_rows_count + existing_rows_count;
 }
 
-/** The manifest list of a snapshot, an Avro file. Its key-value metadata holds the snapshot's ids, as other writers do. */
+/** The manifest list of a snapshot: an Avro file with the snapshot's ids in its metadata, as other writers have. */
 export function writeManifestList(
   manifests: Iterable<ManifestFile>,
   snapshot: { snapshotId: bigint; parentId: bigint | null; sequenceNumber: bigint },
@@ -82,8 +82,8 @@ export function readManifestList(bytes: Uint8Array): ManifestFile[] {
 }
 
 function manifestFileOf(record: AvroObject): ManifestFile {
-  // Lists of format version 1 have no content and no sequence numbers: they list data files of sequence number 0 (Iceberg
-  // spec, Reading v1 metadata for v2).
+  // Lists of format version 1 have no content and no sequence numbers: they list data files of sequence number 0
+  // (Iceberg spec, Reading v1 metadata for v2).
   const file = { content: 0, sequence_number: 0n, min_sequence_number: 0n, ...record } as unknown as ManifestFile;
   if (typeof file.manifest_path !== 'string' || typeof file.manifest_length !== 'bigint') {
     throw brokenMetadata('manifest list', 'manifests with a path and a length', 'others');

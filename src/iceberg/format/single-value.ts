@@ -14,7 +14,7 @@ export function lowerBound(type: ColumnType, value: ColumnBound): Uint8Array | n
   return type === 'utf8' ? cutText(value, codePoints => codePoints) : singleValue(type, value);
 }
 
-/** An upper bound. Text that is cut has its last code point that can grow incremented. Null where no text is above it. */
+/** An upper bound. Text that is cut is incremented, so that it is above the whole. Null where no text is above it. */
 export function upperBound(type: ColumnType, value: ColumnBound): Uint8Array | null {
   return type === 'utf8' ? cutText(value, incremented) : singleValue(type, value);
 }

@@ -44,7 +44,7 @@ export type TableSchema = z.output<typeof schema>;
 const FOREIGN_TABLE_HINT =
   'Another program created or changed this table. Rename or drop it in the catalog, or set another namespace.';
 
-/** The table property that holds the last committed `_lsn`. One commit changes the property and the snapshot together. */
+/** The table property that holds the last committed `_lsn`. A commit changes it together with the snapshot. */
 export const COMMITTED_LSN = 'tributary.committed_lsn';
 
 /** Reads a table's metadata from an answer. Throws `CatalogError` `not-a-catalog`, whose message quotes no value. */
@@ -78,9 +78,10 @@ function missing(part: string): CatalogError {
 }
 
 /**
- * Throws `CatalogError` `table-differs` unless the catalog's table is the declared one: format version 2, unpartitioned,
- * the same columns under the same field ids. A catalog may assign other field ids when it creates a table. The ids in the
- * data files never change, so under other ids a reader would find nulls or another column's values.
+ * Throws `CatalogError` `table-differs` unless the catalog's table is the declared one: format version 2,
+ * unpartitioned, the same columns under the same field ids. A catalog may assign other field ids when it creates a
+ * table. The ids in the data files never change, so under other ids a reader would find nulls or another column's
+ * values.
  */
 export function checkTable(table: Table, metadata: TableMetadata): void {
   const differs = (expected: string, actual: string, hint = FOREIGN_TABLE_HINT) =>

@@ -52,8 +52,8 @@ const CONFLICT_KINDS: Record<CatalogWrite['operation'], CatalogErrorKind> = {
 };
 
 /**
- * The JSON of an answer; null when it is empty. Throws `CatalogError`, whose kind, status and `Retry-After` decide what to
- * do next. The message quotes the answer, but never the token.
+ * The JSON of an answer; null when it is empty. Throws `CatalogError`, whose kind, status and `Retry-After` decide what
+ * to do next. The message quotes the answer, but never the token.
  */
 export async function readAnswer(
   response: Response,

@@ -29,7 +29,8 @@ interface RestCatalogOptions {
 
 /**
  * A client of an Iceberg REST catalog, limited to what the committer needs. Every failure is a `CatalogError`; when its
- * `outcomeUnknown` is set, the catalog may have carried out the request, or may still do so. The client retries nothing.
+ * `outcomeUnknown` is set, the catalog may have carried out the request, or may still do so. The client retries
+ * nothing.
  */
 export class RestCatalog {
   readonly #options: RestCatalogOptions;
@@ -83,7 +84,7 @@ export class RestCatalog {
     return metadataOf(await this.#request('POST', this.#tablesPath(), { request, body }), request);
   }
 
-  /** Commits to a table and returns its new metadata. Throws `conflict` when a requirement of the commit does not hold. */
+  /** Commits to a table and returns its new metadata. Throws `conflict` when a requirement does not hold. */
   async commit(name: string, commit: CommitRequest): Promise<TableMetadata> {
     const request: CatalogRequest = { subject: `catalog commit ${name}`, write: { operation: 'commit', table: name } };
     const path = `${this.#tablesPath()}/${name}`;

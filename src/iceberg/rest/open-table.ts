@@ -5,8 +5,9 @@ import { COMMITTED_LSN, checkTable, currentSchema, type TableMetadata } from '..
 import type { RestCatalog } from './client.ts';
 
 /**
- * Loads the catalog's table. Creates it when it does not exist, and adds columns that were declared since. Safe to repeat
- * after any failure. Throws `CatalogError`, of kind `table-differs` also when the catalog assigned other field ids.
+ * Loads the catalog's table. Creates it when it does not exist, and adds columns that were declared since. Safe to
+ * repeat after any failure. Throws `CatalogError`, of kind `table-differs` also when the catalog assigned other field
+ * ids.
  */
 export async function openTable(catalog: RestCatalog, table: Table): Promise<TableMetadata> {
   const loaded = (await catalog.loadTable(table.name)) ?? (await createTable(catalog, table));
@@ -17,8 +18,9 @@ export async function openTable(catalog: RestCatalog, table: Table): Promise<Tab
 }
 
 /**
- * Adds the columns that the table never had: a new schema that becomes the current one (Iceberg spec, Schema Evolution).
- * Throws `table-differs` for a column that was dropped from the table, because data files have values under its id.
+ * Adds the columns that the table never had: a new schema that becomes the current one (Iceberg spec, Schema
+ * Evolution). Throws `table-differs` for a column that was dropped from the table, because data files have values under
+ * its id.
  */
 async function addColumns(catalog: RestCatalog, table: Table, metadata: TableMetadata): Promise<TableMetadata> {
   const columns = table.columns.slice(0, metadata['last-column-id']);

@@ -7,7 +7,7 @@ const RUN = 'src/alarm/run.ts';
 const LOOP = 'src/alarm/alarm-loop.ts';
 const COMMITTER = 'src/iceberg/committer/committer.ts';
 
-/** Takes away the last check that files continue the table: with that check an earlier mistake would only be a delay. */
+/** Removes the last check that files continue the table, because with it an earlier mistake only causes a delay. */
 const UNCHECKED_FILES = {
   file: APPEND,
   text: "  if (files.length === 0) throw broken('at least one', 'none');",

@@ -17,7 +17,7 @@ export class CommitOracle {
   /** By storage and base, the snapshot id of its commits. */
   readonly #snapshotIds = new Map<object, Map<string, string>>();
   #checkedMetadata: unknown = null;
-  /** An error found during a call. The next `check` throws it, because the committer would take it for a failed call. */
+  /** An error found during a call. The next `check` throws it, because here it would pass for a failed call. */
   #failedCheck: unknown = null;
 
   constructor(world: CommitWorld) {

@@ -2,9 +2,9 @@ import { shrink } from '../world/faults.ts';
 import { playCommits } from './commit-schedule.ts';
 
 /**
- * Plays one schedule of the committer for each seed:
- * `node test/simulation/schedules/commit-seeds.ts <first seed> <number of seeds> [--shrink]`. Stops at the first seed that
- * fails and prints its error; with `--shrink` also the fewest faults that still make it fail.
+ * Plays one schedule of the committer for each seed: `node test/simulation/schedules/commit-seeds.ts <first seed>
+ * <number of seeds> [--shrink]`. Stops at the first seed that fails and prints its error; with `--shrink` also the
+ * fewest faults that still make it fail.
  */
 const [first, seeds] = process.argv.slice(2, 4).map(Number) as [number, number];
 Error.stackTraceLimit = process.argv.includes('--shrink') ? 10 : 0;

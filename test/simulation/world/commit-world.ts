@@ -102,8 +102,8 @@ export class CommitWorld {
   }
 
   /**
-   * Kills the instance, which loses its unflushed storage writes, and starts another. `alarmFailed`: the platform runs the
-   * same alarm again, because the instance had set no other yet.
+   * Kills the instance, which loses its unflushed storage writes, and starts another. `alarmFailed`: the platform runs
+   * the same alarm again, because the instance had set no other yet.
    */
   kill({ alarmFailed = false } = {}): void {
     this.instance.alive = false;
