@@ -1,4 +1,4 @@
 import { domainConformance } from '../sources/names/domain-names.ts';
 
-// Two runtimes, two versions of the same parser of URLs: a domain watched by one must be found by the other.
+// The two runtimes have two versions of the URL parser, and must read a text as the same domain.
 domainConformance('the worker');

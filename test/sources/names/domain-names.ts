@@ -1,17 +1,17 @@
 import { expect, it } from 'vitest';
 import { type DomainRejection, readDomain } from '../../../src/sources/names/domain.ts';
 
-/** Texts and the domain they name. */
-export const TAKEN: [text: string, domain: string][] = [
+/** Texts and the domain that each names. */
+export const ACCEPTED: [text: string, domain: string][] = [
   ['example.com', 'example.com'],
   ['www.example.co.uk', 'example.co.uk'],
   ['a.b.c.d.example.org', 'example.org'],
-  // Case, last dot, white space around it.
+  // Capitals, a last dot, white space around the name.
   ['EXAMPLE.Com', 'example.com'],
   ['example.com.', 'example.com'],
   [' \t example.com\r\n', 'example.com'],
   ['\u00a0\ufeffexample.com\u3000', 'example.com'],
-  // The ICANN section only; its wildcards and exceptions.
+  // Only the ICANN section, with its wildcards and exceptions.
   ['me.github.io', 'github.io'],
   ['shop.example.blogspot.com', 'blogspot.com'],
   ['b.a.ck', 'b.a.ck'],
@@ -19,7 +19,7 @@ export const TAKEN: [text: string, domain: string][] = [
   ['a.www.ck', 'www.ck'],
   ['x.city.kawasaki.jp', 'city.kawasaki.jp'],
   ['example.uk', 'example.uk'],
-  // Unicode: nothing is lost of `ß` and `ς`, and what looks wide is not.
+  // Unicode: `ß` and `ς` stay, wide letters become narrow.
   ['münchen.de', 'xn--mnchen-3ya.de'],
   ['MÜNCHEN.DE', 'xn--mnchen-3ya.de'],
   ['mu\u0308nchen.de', 'xn--mnchen-3ya.de'],
@@ -37,7 +37,7 @@ export const TAKEN: [text: string, domain: string][] = [
   ['ישראל.ישראל', 'xn--4dbrk0ce.xn--4dbrk0ce'],
   ['XN--MNCHEN-3YA.de', 'xn--mnchen-3ya.de'],
   ['xn--ls8h.la', 'xn--ls8h.la'],
-  // Scripts that go together, and what is common to all.
+  // Scripts that are used together, and characters of all scripts.
   ['toyotaトヨタとよた豊田.jp', 'xn--toyota-gb4epcsp0sfdysy886euupc.jp'],
   ['abcㄅ字.tw', 'xn--abc-wt4bu08s.tw'],
   ['abc한字.kr', 'xn--abc-269et994c.kr'],
@@ -46,7 +46,7 @@ export const TAKEN: [text: string, domain: string][] = [
   ['ꙮ.com', 'xn--xx8a.com'],
   ['ᚠᚢ.com', 'xn--3vee.com'],
   ['пример.example.com', 'example.com'],
-  // Hosts below a domain may look like names that are kept back, and numbers may be names.
+  // Hosts below a domain may have labels that a registry reserves, and numbers may be names.
   ['r3---sn-4g5e.example.com', 'example.com'],
   ['123.com', '123.com'],
   ['0x7f.com', '0x7f.com'],
@@ -58,8 +58,8 @@ export const TAKEN: [text: string, domain: string][] = [
   [`${'a.'.repeat(121)}example.com`, 'example.com'],
 ];
 
-/** What is no domain, and why. */
-export const REFUSED: [text: unknown, rejected: DomainRejection][] = [
+/** Values that are no domain, and why. */
+export const REJECTED: [text: unknown, rejected: DomainRejection][] = [
   [null, 'not-text'],
   [42, 'not-text'],
   [{ domain: 'example.com' }, 'not-text'],
@@ -158,7 +158,7 @@ export const REFUSED: [text: unknown, rejected: DomainRejection][] = [
   ['xn--99999999.com', 'invalid-punycode'],
   ['xn--ü.com', 'invalid-punycode'],
   ['xn--MNCHEN-3YA9.de', 'invalid-punycode'],
-  // What is encoded is not in the form the mapping gives: a capital, a wide letter.
+  // Encodes a character that the mapping changes: a capital, a wide letter.
   ['xn--mnchen-psa.de', 'invalid-punycode'],
   ['xn--b-yq0i.com', 'invalid-punycode'],
   ['a.xn--zzzzzzzzzzzzzzzzzzzzzzzz.com', 'invalid-punycode'],
@@ -188,18 +188,18 @@ export const REFUSED: [text: unknown, rejected: DomainRejection][] = [
   ['arpa', 'special-use'],
 ];
 
-/** One test a runtime: it gives each text of the tables the answer written there. */
+/** One runtime's tests: each text of the tables has the result written there. */
 export function domainConformance(runtime: string): void {
-  it(`takes the same texts for domains in ${runtime}`, () => {
-    const read = TAKEN.map(([text]) => [text, readDomain(text)]);
+  it(`reads each accepted text as its domain in ${runtime}`, () => {
+    const read = ACCEPTED.map(([text]) => [text, readDomain(text)]);
     expect(read).toEqual(
-      TAKEN.map(([text, domain]) => [text, { domain, registry: domain.slice(domain.lastIndexOf('.') + 1) }]),
+      ACCEPTED.map(([text, domain]) => [text, { domain, registry: domain.slice(domain.lastIndexOf('.') + 1) }]),
     );
   });
 
-  it(`refuses the same texts for the same reasons in ${runtime}`, () => {
-    expect(REFUSED.map(([text]) => [text, readDomain(text)])).toEqual(
-      REFUSED.map(([text, rejected]) => [text, { rejected }]),
+  it(`rejects each invalid text with its reason in ${runtime}`, () => {
+    expect(REJECTED.map(([text]) => [text, readDomain(text)])).toEqual(
+      REJECTED.map(([text, rejected]) => [text, { rejected }]),
     );
   });
 }
