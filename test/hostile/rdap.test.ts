@@ -1,9 +1,8 @@
 import { expect, test } from 'vitest';
 import { ChangeError } from '../../src/errors.ts';
 import { makeCoin } from '../../src/sources/stand-in/faults.ts';
-import { isRedacted, NO_FACTS } from '../../src/sources/whois/facts.ts';
+import { type FactColumn, isRedacted, NO_FACTS } from '../../src/sources/whois/facts.ts';
 import { mergeAnswers, type RdapAnswer, readRdap } from '../../src/sources/whois/rdap/answer.ts';
-import type { FactColumn } from '../../src/sources/whois/rdap/redaction.ts';
 import { readRecording, readRows } from '../sources/whois/recordings.ts';
 import { type Coin, mutateStructure, pick } from './fuzz-mutations.ts';
 import { hostileAnswer, reordered } from './rdap-mutations.ts';

@@ -7,7 +7,7 @@ import type { Source } from '../../src/sources/source.ts';
 import type { FetcherOptions } from '../../src/sources/upstream/fetcher.ts';
 import { NO_FACTS, type WhoisFacts } from '../../src/sources/whois/facts.ts';
 import { readTexts } from '../../src/sources/whois/stand-in/registrations.ts';
-import { startRdapReplay } from '../../src/sources/whois/stand-in/stand-in.ts';
+import { startWhoisStandIn } from '../../src/sources/whois/stand-in/stand-in.ts';
 import { load, pullAll, runStep, servers, visitsOf } from './step.ts';
 import { readDomains, readRows } from './whois/recordings.ts';
 
@@ -72,7 +72,7 @@ export const STAND_INS: Record<string, (folder: string) => Promise<StandIn>> = {
 
   async whois(folder) {
     const due = new Set<() => void>();
-    const replay = await startRdapReplay({ folder, onHold: () => [...due].forEach(call => void call()) });
+    const replay = await startWhoisStandIn({ folder, onHold: () => [...due].forEach(call => void call()) });
     return {
       origin: replay.origins['registry-a'],
       env: () => replay.settings,

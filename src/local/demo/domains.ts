@@ -2,7 +2,7 @@ import { domainToUnicode } from 'node:url';
 import { tableNamed } from '../../../schemas/index.ts';
 import type { SourceStatus } from '../../contract/source.ts';
 import type { WatchedKey } from '../../contract/watched-keys.ts';
-import type { RdapReplay } from '../../sources/whois/stand-in/stand-in.ts';
+import type { WhoisStandIn } from '../../sources/whois/stand-in/stand-in.ts';
 import { asTable, type Shown } from '../query/answer-text.ts';
 import type { Tables } from '../query/tables.ts';
 import type { Runtime } from '../runtime/runtime.ts';
@@ -41,7 +41,7 @@ const changesQuery = (afterLsn: number) => `
   FROM pairs WHERE _lsn > ${afterLsn} ORDER BY change, domain`;
 
 /** The worker's settings that make it visit a replay's domains as fast as it can. */
-export function domainSettings({ settings }: RdapReplay): Record<string, string> {
+export function domainSettings({ settings }: WhoisStandIn): Record<string, string> {
   return {
     ...settings,
     WHOIS_REQUESTS_PER_SECOND: '1000',
@@ -51,7 +51,7 @@ export function domainSettings({ settings }: RdapReplay): Record<string, string>
 }
 
 /** Puts the replay's domains on the agenda, written as people write them, and tells what came of it. */
-export async function watchDomains({ url }: Runtime, { domains }: RdapReplay, { write }: Screen): Promise<void> {
+export async function watchDomains({ url }: Runtime, { domains }: WhoisStandIn, { write }: Screen): Promise<void> {
   const names = [...domains.map(domainToUnicode), ...NO_DOMAINS];
   const { added, rejections } = await fetchJson<{ added: number; rejections: { text: string; reason: string }[] }>(
     `${url}/v1/sources/whois/keys`,
@@ -98,7 +98,7 @@ export async function showVisits(runtime: Runtime, screen: Screen): Promise<Verd
  */
 export async function showMonthOn(
   before: Runtime,
-  replay: RdapReplay,
+  replay: WhoisStandIn,
   { screen, verdicts, restart }: { screen: Screen; verdicts: Verdict[]; restart(aheadMs: number): Promise<Runtime> },
 ): Promise<Verdict[]> {
   const { write } = screen;

@@ -1,6 +1,6 @@
 import type { WhoisRecord } from '../../../schemas/whois_record.ts';
 
-/** What a look-up says of a registration: the columns of its row but for the domain, the documents and our own times. */
+/** The facts that an answer has of a registration: the row's columns without the domain, the documents and our own times. */
 export type WhoisFacts = Pick<
   WhoisRecord,
   | 'registrant_name'
@@ -22,7 +22,7 @@ export type WhoisFacts = Pick<
   | 'dnssec'
 >;
 
-/** Every fact as unknown, in the order of the table's columns. */
+/** No fact known, in the order of the table's columns. */
 export const NO_FACTS: Readonly<WhoisFacts> = Object.freeze({
   registrant_name: null,
   registrant_email: null,
@@ -43,10 +43,17 @@ export const NO_FACTS: Readonly<WhoisFacts> = Object.freeze({
   dnssec: null,
 });
 
-/** No server writes a date longer than this; what is longer is not looked at. */
+export type FactColumn = keyof WhoisFacts;
+
+/** In the table's order. */
+export const FACT_COLUMNS = Object.keys(NO_FACTS) as FactColumn[];
+export const REGISTRANT_COLUMNS = FACT_COLUMNS.filter(column => column.startsWith('registrant_'));
+export const ABUSE_COLUMNS = FACT_COLUMNS.filter(column => column.startsWith('registrar_abuse_'));
+
+/** No server writes a longer date. */
 const DATE_LENGTH_MAX = 80;
 
-/** The first names were registered in 1985, and none is sold for centuries: a year outside of this stands for "none". */
+/** The first domains were registered in 1985, and none for centuries ahead: servers write other years for "no date". */
 const YEAR_MIN = 1985;
 const YEAR_MAX = 2200;
 
@@ -65,7 +72,7 @@ const MONTHS = [
   'december',
 ];
 
-/** Zones by name, in minutes east of UTC; only names that mean one zone (CST and IST mean several). */
+/** Zones with one meaning (CST and IST have several), in minutes east of UTC. */
 const ZONES = new Map<string, number>([
   ['z', 0],
   ['utc', 0],
@@ -81,27 +88,26 @@ const ZONES = new Map<string, number>([
   ['kst', 540],
 ]);
 
-/** Ways to write a day at the beginning of a text. `a` and `b` are day and month in an order that is not known. */
+/** Forms of a day at the beginning of a text. `a` and `b` are day and month in unknown order. */
 const DAYS = [
   /^(?<year>\d{4})(?<separator>[-/.])\s?(?<month>\d{1,2})\k<separator>\s?(?<day>\d{1,2})\.?(?![\d.])/,
   /^(?<year>\d{4})(?<month>\d\d)(?<day>\d\d)(?!\d)/,
   /^(?<year>\d{4})[-/. ](?<name>[a-z]{3,9})\.?[-/. ](?<day>\d{1,2})(?!\d)/,
   /^(?<day>\d{1,2})(?:st|nd|rd|th)?[-/. ]\s?(?<name>[a-z]{3,9})\.?,?[-/. ](?<year>\d{4})(?!\d)/,
   /^(?<name>[a-z]{3,9})\.?[- ]{1,2}(?<day>\d{1,2})(?:st|nd|rd|th)?,?[- ](?<year>\d{4})(?!\d)/,
-  // With dots it is the day that comes first: the writing of the European registries, and of nobody who begins with the month.
+  // With dots the day is first: European registries write this form, and no registry writes it with the month first.
   /^(?<day>\d{1,2})\.\s?(?<month>\d{1,2})\.\s?(?<year>\d{4})(?!\d)/,
   /^(?<a>\d{1,2})(?<separator>[-/])(?<b>\d{1,2})\k<separator>(?<year>\d{4})(?!\d)/,
 ];
 
 const TIME = /^[t,]?\s*(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,]\d{1,9})?)?\s*([ap]m)?\s*(.*)$/;
 
-/** As C and Unix write a time: the year at the end, and maybe a zone before it. */
+/** The form of C's `asctime` and of `date`: the year last, an optional zone before it. */
 const YEAR_LAST = /^([a-z]{3}) {1,2}(\d{1,2}) (\d{2}:\d{2}:\d{2})(?: ([a-z]{1,5}|[+-]\d{4}))? (\d{4})$/;
 
 /**
- * A date as RDAP and WHOIS servers write it, as ISO 8601: `2024-01-02T03:04:05Z`, or `2024-01-02` where no time was
- * given, or one whose zone is not known. Null for all else, also for days that can be read in two ways (01/02/2024) and
- * for stand-ins such as year 1 or 9999.
+ * A date of an RDAP or WHOIS server as ISO 8601: `2024-01-02T03:04:05Z`, or `2024-01-02` without a time or with an unknown
+ * zone. Null for any other text, for an ambiguous day (01/02/2024), and for years such as 1 or 9999 that mean "no date".
  */
 export function isoDate(text: string): string | null {
   if (text.length > DATE_LENGTH_MAX) return null;
@@ -116,13 +122,13 @@ export function isoDate(text: string): string | null {
   const day = found && dayOf(found.groups ?? {});
   if (!day) return null;
   const rest = plain.slice(found[0].length).trim();
-  return rest === '' || zoneMinutes(rest) !== null ? day : timed(day, rest);
+  return rest === '' || zoneMinutes(rest) !== null ? day : withTime(day, rest);
 }
 
 /**
- * Whether a whole value is a text that stands for a withheld one, as servers wrote before RFC 9537. The name of a proxy
- * service ("Domains By Proxy, LLC", "Privacy service provided by …") is a registrant's name, and a name that only has
- * such a word in it is a name.
+ * Whether a value is a text that servers write in place of a withheld value (before RFC 9537). The name of a proxy
+ * service ("Domains By Proxy, LLC", "Privacy service provided by …") is a registrant's name, and so is a name that only
+ * contains such a word.
  */
 export function isRedacted(text: string): boolean {
   const plain = text
@@ -130,11 +136,11 @@ export function isRedacted(text: string): boolean {
     .replace(/[\s|,;:!*()[\]<>_-]+/g, ' ')
     .replace(/[ .]+$/, '')
     .trim();
-  return WITHHELD.has(plain) || WITHHELD_WORDS.test(plain) || WITHHELD_SENTENCES.test(plain);
+  return WITHHELD_TEXTS.has(plain) || WITHHELD_WORDS.test(plain) || WITHHELD_SENTENCES.test(plain);
 }
 
-/** Whole values, in lower case, with signs as spaces. */
-const WITHHELD = new Set([
+/** Whole values in lower case, each run of punctuation as one space. */
+const WITHHELD_TEXTS = new Set([
   'data protected',
   'data protected not disclosed',
   'statutory masking enabled',
@@ -159,11 +165,11 @@ const WITHHELD = new Set([
   'confidential data',
 ]);
 
-/** "Redacted", and what is said of why: nothing else may follow, or "Redacted Records Ltd" would be withheld. */
+/** "Redacted" and a reason. No other word may follow, so "Redacted Records Ltd" is a name. */
 const WITHHELD_WORDS =
   /^(data |information |value |personal data |registrant )?redacted( (for|by|due to|under|as per|eu data subject|registry policy)\b( (privacy|gdpr|eu|purposes?|reasons?|data|protection|policy|registry|law|regulations?|service|dt|the|of))*)?$/;
 
-/** Sentences that begin in one of these ways say where to ask instead. */
+/** Beginnings of sentences that name another service to query. */
 const WITHHELD_SENTENCES =
   /^(please query the (rdds|whois) service|please query the registrar|select (request email form|contact domain holder) (link )?at |not shown please visit |personal data can ?not be publicly disclosed|visit www\.\S+ for (the )?web ?based whois)/;
 
@@ -195,7 +201,7 @@ const EPP_CODES = [
   'linked',
 ];
 
-/** RDAP has the same words apart, and these two of its own (RFC 8056 §2). */
+/** EPP codes by their letters. RDAP writes the same words with spaces, and two others (RFC 8056, section 2). */
 const EPP_BY_LETTERS = new Map<string, string>([
   ...EPP_CODES.map(code => [code.toLowerCase(), code] as const),
   ['active', 'ok'],
@@ -203,15 +209,15 @@ const EPP_BY_LETTERS = new Map<string, string>([
 ]);
 
 /**
- * The EPP code of a status in RDAP's words (`client transfer prohibited`) or of a WHOIS line, with or without the URL
- * that explains it (`clientTransferProhibited https://icann.org/epp#clientTransferProhibited`); null for a registry's own.
+ * The EPP code of a status of RDAP (`client transfer prohibited`) or of a WHOIS line, where a URL may follow it
+ * (`clientTransferProhibited https://icann.org/epp#clientTransferProhibited`); null for a registry's own status.
  */
 export function eppStatus(text: string): string | null {
   const words = text.replace(/\(?\s*\bhttps?:.*$/is, '');
   return EPP_BY_LETTERS.get(words.replace(/[\s_-]+/g, '').toLowerCase()) ?? null;
 }
 
-/** `2024-01-02` of what a pattern of `DAYS` found; null when it is no day, or might be another. */
+/** `2024-01-02` from the groups of a `DAYS` pattern; null when it is no day, or an ambiguous one. */
 function dayOf(groups: Record<string, string | undefined>): string | null {
   const { year, name, a, b } = groups;
   let [day, month] = [Number(groups.day), Number(groups.month)];
@@ -226,12 +232,12 @@ function dayOf(groups: Record<string, string | undefined>): string | null {
   return date.getUTCDate() === day ? date.toISOString().slice(0, 10) : null;
 }
 
-/** The day with its time, in UTC; the day alone where the zone is not known, and null where it is no time. */
-function timed(day: string, rest: string): string | null {
-  const [, hours, minutes, seconds = '0', half, zone = ''] = TIME.exec(rest) ?? [];
+/** A day with the time of a text, in UTC; the day alone when the zone is unknown, null when the text is no time. */
+function withTime(day: string, rest: string): string | null {
+  const [, hours, minutes, seconds = '0', amPm, zone = ''] = TIME.exec(rest) ?? [];
   if (hours === undefined || Number(minutes) > 59 || Number(seconds) > 60) return null;
-  if (half === undefined ? Number(hours) > 23 : Number(hours) < 1 || Number(hours) > 12) return null;
-  const hour = half === undefined ? Number(hours) : (Number(hours) % 12) + (half === 'pm' ? 12 : 0);
+  if (amPm === undefined ? Number(hours) > 23 : Number(hours) < 1 || Number(hours) > 12) return null;
+  const hour = amPm === undefined ? Number(hours) : (Number(hours) % 12) + (amPm === 'pm' ? 12 : 0);
   const eastMinutes = zoneMinutes(zone);
   if (eastMinutes === null) return zone === '' || /^\(?[a-z]{2,5}\)?$/.test(zone) ? day : null;
   const atMs =
@@ -239,7 +245,7 @@ function timed(day: string, rest: string): string | null {
   return `${new Date(atMs).toISOString().slice(0, 19)}Z`;
 }
 
-/** Minutes east of UTC of `Z`, `+02:00`, `+0200`, `+02`, `(UTC+8)`, `JST`; null when it is not known. */
+/** Minutes east of UTC of `Z`, `+02:00`, `+0200`, `+02`, `(UTC+8)` or `JST`; null for an unknown zone. */
 function zoneMinutes(text: string): number | null {
   const zone = text.replace(/^\((.*)\)$/, '$1');
   const named = ZONES.get(zone);

@@ -1,49 +1,49 @@
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
 
-/** When a domain is looked at again: times in milliseconds, each with its reason. */
+/** The times from one visit of a domain to the next, each with its reason. */
 export const VISIT_LIMITS = {
-  /** Registrations change rarely: ten million domains are then some four visits a second over all registries. */
+  /** Registrations change rarely. At this interval ten million domains are four visits a second over all registries. */
   regularMs: 30 * DAY,
-  /** Either way, so that domains added together do not come due together for ever. */
+  /** Earlier or later, so that domains which were added together do not stay due together. */
   jitterShare: 0.1,
-  /** A renewal mostly comes a month, a week or a day before its last moment: one look at each. */
+  /** Most owners renew about a month, a week or a day before expiry, so each has a visit. */
   beforeExpiryMs: [30 * DAY, 7 * DAY, 1 * DAY],
-  /** Registries renew, hold or drop a domain within hours of its expiry. */
+  /** Registries renew, hold or delete a domain within hours after its expiry. */
   afterExpiryMs: 1 * DAY,
-  /** Lapsed and not yet let go: a renewal grace of 45 days, a redemption of 30 and a deletion of 5 (ICANN's EPP codes). */
+  /** Lapsed but not deleted: 45 days of renewal grace, 30 of redemption and 5 of deletion (ICANN's EPP codes). */
   lapsedMs: 7 * DAY,
   lapsedMsMax: 90 * DAY,
-  /** A deletion takes five days, a redemption thirty: one look a day misses neither. */
+  /** A deletion takes five days and a redemption thirty, so a visit a day sees both. */
   leavingMs: 1 * DAY,
-  /** A change often comes with others: a transfer, then name servers, then contacts. */
+  /** Other changes often follow a change: a transfer, then name servers, then contacts. */
   changedMs: 1 * DAY,
-  /** The registrar's half did not come: its server may be back tomorrow, or never; doubling from the first to the last. */
+  /** The registrar's answer is missing. Its server may be back tomorrow or never, so the interval doubles up to the last. */
   partialMsMin: 1 * DAY,
   partialMsMax: 30 * DAY,
-  /** A first "not found" may be the registry's mistake, or the beginning of a new registration. */
+  /** A first "not found" may be the registry's mistake, or come before a new registration. */
   lostMs: 1 * DAY,
-  /** After that it is looked at ever less, doubling from the first to the last. */
+  /** Still not found: the interval doubles up to the last. */
   goneMsMin: 30 * DAY,
   goneMsMax: 180 * DAY,
-  /** Retries within the hour are over by then; doubling from the first to the last. */
+  /** The visit's retries, which take an hour, failed: the interval doubles up to the last. */
   failedMsMin: 1 * DAY,
   failedMsMax: 30 * DAY,
-  /** Whatever was seen: no domain is asked for more often than this, nor forgotten for longer (jitter included). */
+  /** Bounds of every interval, jitter included. */
   visitMsMin: 1 * HOUR,
   visitMsMax: 198 * DAY,
 } as const;
 
-/** Doubling further than this changes nothing: every series has long reached its last. */
+/** Every interval reaches its last before this many doublings. */
 const DOUBLINGS_MAX = 16;
 
-/** No clock of JavaScript goes further (ECMA-262, time values). */
+/** The last time value of ECMA-262. */
 const CLOCK_MS_MAX = 8.64e15;
 
-/** Registered still, and about to be let go. EPP's codes in lower case. */
+/** EPP codes, in lower case, of a domain that is about to be deleted. */
 const LEAVING = new Set(['redemptionperiod', 'pendingrestore', 'pendingdelete']);
 
-/** Past its expiry, and renewed by the registry until the registrar says otherwise; expiry itself is a year on. */
+/** EPP codes of a domain past its expiry: the registry has renewed it for a year, but the registrar may still delete it. */
 const LAPSED = new Set(['autorenewperiod']);
 
 export type VisitReason =
@@ -59,107 +59,110 @@ export type VisitReason =
   | 'failed'
   | 'registry-wait';
 
-/** What the visit at `nowMs` saw of a domain. Times are milliseconds since 1970. */
-export interface Seen {
+/** A domain after its visit at `nowMs`. Times are milliseconds since 1970. */
+export interface VisitState {
   domain: string;
   nowMs: number;
-  /** `failed`: neither an answer nor a clear no, after all retries. */
+  /** `failed`: after all retries neither an answer nor a "not found". */
   outcome: 'found' | 'gone' | 'failed';
-  /** As far as it is known; also from an earlier visit. */
+  /** May be of an earlier visit; null if unknown. */
   expiryMs: number | null;
-  /** EPP codes, as `pendingDelete`. */
+  /** EPP codes such as `pendingDelete`. */
   statuses: string[];
-  /** It differs from the last row. */
+  /** The answer differs from the last row. */
   changed: boolean;
-  /** Consecutive visits at which the registrar's half did not come, with this one. */
+  /** Consecutive visits without the registrar's answer, this one included. */
   partials: number;
-  /** Consecutive `gone`, with this one. */
+  /** Consecutive visits with outcome `gone`, this one included. */
   misses: number;
-  /** Consecutive `failed`, with this one. */
+  /** Consecutive visits with outcome `failed`, this one included. */
   failures: number;
-  /** The registry's own `Retry-After`. */
+  /** From the registry's `Retry-After`. */
   notBeforeMs: number | null;
 }
 
-export interface Visit {
+export interface NextVisit {
   atMs: number;
   reason: VisitReason;
 }
 
 /**
- * When a domain is looked at again, and why: the earliest of what its state asks for, never before the registry allows.
- * `atMs` is whole milliseconds, from `visitMsMin` to `visitMsMax` after `nowMs` whatever the input. Pure: the jitter is a
- * hash of the domain and the time of this visit.
+ * The next visit of a domain and its reason: the earliest candidate of its state, but not before the registry allows.
+ * `atMs` is whole milliseconds, from `visitMsMin` to `visitMsMax` after `nowMs` for any input. Pure, because the jitter is
+ * a hash of the domain and the time of this visit.
  */
-export function nextVisit(seen: Seen): Visit {
-  const nowMs = Number.isFinite(seen.nowMs)
-    ? Math.trunc(Math.min(Math.max(seen.nowMs, 0), CLOCK_MS_MAX - VISIT_LIMITS.visitMsMax))
+export function nextVisit(state: VisitState): NextVisit {
+  const nowMs = Number.isFinite(state.nowMs)
+    ? Math.trunc(Math.min(Math.max(state.nowMs, 0), CLOCK_MS_MAX - VISIT_LIMITS.visitMsMax))
     : 0;
-  const spread = 1 + VISIT_LIMITS.jitterShare * jitterOf(seen.domain, nowMs);
-  const after = (delayMs: number, reason: VisitReason): Visit => ({
+  const spread = 1 + VISIT_LIMITS.jitterShare * jitterOf(state.domain, nowMs);
+  const after = (delayMs: number, reason: VisitReason): NextVisit => ({
     atMs: nowMs + Math.floor(delayMs * spread),
     reason,
   });
-  const earliest = wanted(seen, nowMs, after).reduce((first, visit) => (visit.atMs < first.atMs ? visit : first));
-  const floorMs = seen.notBeforeMs === null || Number.isNaN(seen.notBeforeMs) ? 0 : Math.ceil(seen.notBeforeMs);
-  const { atMs, reason }: Visit = earliest.atMs < floorMs ? { atMs: floorMs, reason: 'registry-wait' } : earliest;
+  // Choose the earliest candidate, then apply the registry's wait and the bounds.
+  const earliest = candidatesFor(state, nowMs, after).reduce((first, visit) =>
+    visit.atMs < first.atMs ? visit : first,
+  );
+  const floorMs = state.notBeforeMs === null || Number.isNaN(state.notBeforeMs) ? 0 : Math.ceil(state.notBeforeMs);
+  const { atMs, reason }: NextVisit = earliest.atMs < floorMs ? { atMs: floorMs, reason: 'registry-wait' } : earliest;
   const delayMs = Math.min(Math.max(atMs - nowMs, VISIT_LIMITS.visitMsMin), VISIT_LIMITS.visitMsMax);
   return { atMs: nowMs + delayMs, reason };
 }
 
-/** All a domain's state asks for; of two at the same time the first counts. */
-function wanted(
-  seen: Seen,
+/** A visit for each thing that the domain's state needs; of two at the same time the first counts. */
+function candidatesFor(
+  state: VisitState,
   nowMs: number,
-  after: (delayMs: number, reason: VisitReason) => Visit,
-): [Visit, ...Visit[]] {
-  if (seen.outcome === 'gone') {
-    if (!(seen.misses >= 2)) return [after(VISIT_LIMITS.lostMs, 'lost')];
-    return [after(doubled(VISIT_LIMITS.goneMsMin, seen.misses - 2, VISIT_LIMITS.goneMsMax), 'gone')];
+  after: (delayMs: number, reason: VisitReason) => NextVisit,
+): [NextVisit, ...NextVisit[]] {
+  if (state.outcome === 'gone') {
+    if (!(state.misses >= 2)) return [after(VISIT_LIMITS.lostMs, 'lost')];
+    return [after(doubled(VISIT_LIMITS.goneMsMin, state.misses - 2, VISIT_LIMITS.goneMsMax), 'gone')];
   }
-  if (seen.outcome === 'failed') {
-    const again = after(doubled(VISIT_LIMITS.failedMsMin, seen.failures - 1, VISIT_LIMITS.failedMsMax), 'failed');
-    // An expiry is not slept through because its registry was down once; nor is a registry that is down asked at once.
-    return [again, ...marksAfter(nowMs + VISIT_LIMITS.failedMsMin, seen.expiryMs)];
+  if (state.outcome === 'failed') {
+    const again = after(doubled(VISIT_LIMITS.failedMsMin, state.failures - 1, VISIT_LIMITS.failedMsMax), 'failed');
+    // The interval may be long, so the visits at an expiry stay, but none sooner than after a first failure.
+    return [again, ...expiryVisitsFrom(nowMs + VISIT_LIMITS.failedMsMin, state.expiryMs)];
   }
-  const statuses = seen.statuses.map(status => status.replaceAll(' ', '').toLowerCase());
-  const visits: [Visit, ...Visit[]] = [after(VISIT_LIMITS.regularMs, 'regular')];
-  if (isLapsed(seen.expiryMs, statuses, nowMs)) visits.unshift(after(VISIT_LIMITS.lapsedMs, 'lapsed'));
-  visits.unshift(...marksAfter(nowMs + VISIT_LIMITS.visitMsMin, seen.expiryMs));
-  if (seen.partials > 0)
-    visits.unshift(after(doubled(VISIT_LIMITS.partialMsMin, seen.partials - 1, VISIT_LIMITS.partialMsMax), 'partial'));
-  if (seen.changed) visits.unshift(after(VISIT_LIMITS.changedMs, 'changed'));
+  const statuses = state.statuses.map(status => status.replaceAll(' ', '').toLowerCase());
+  const visits: [NextVisit, ...NextVisit[]] = [after(VISIT_LIMITS.regularMs, 'regular')];
+  if (isLapsed(state.expiryMs, statuses, nowMs)) visits.unshift(after(VISIT_LIMITS.lapsedMs, 'lapsed'));
+  visits.unshift(...expiryVisitsFrom(nowMs + VISIT_LIMITS.visitMsMin, state.expiryMs));
+  if (state.partials > 0)
+    visits.unshift(after(doubled(VISIT_LIMITS.partialMsMin, state.partials - 1, VISIT_LIMITS.partialMsMax), 'partial'));
+  if (state.changed) visits.unshift(after(VISIT_LIMITS.changedMs, 'changed'));
   if (statuses.some(status => LEAVING.has(status))) visits.unshift(after(VISIT_LIMITS.leavingMs, 'leaving'));
   return visits;
 }
 
-/** Past its expiry, by date or by what the registry says of it, but not so long that the date cannot be meant. */
+/** Past its expiry by status, or by date unless that is so long ago that the registry no longer updates it. */
 function isLapsed(expiryMs: number | null, statuses: string[], nowMs: number): boolean {
   if (statuses.some(status => LAPSED.has(status))) return true;
   return expiryMs !== null && expiryMs <= nowMs && nowMs < expiryMs + VISIT_LIMITS.lapsedMsMax;
 }
 
 /**
- * The looks at an expiry that lie after a time. They have no jitter: a visit before a mark would not see what is looked
- * for, one after it may come too late. A mark that is too near to be met is held to be met by the visit of now.
+ * The visits before and after an expiry, from a time on. They have no jitter, because an earlier visit would miss the
+ * change and a later one may be too late. A visit before `fromMs` is left out, because the visit of now takes its place.
  */
-function marksAfter(fromMs: number, expiryMs: number | null): Visit[] {
+function expiryVisitsFrom(fromMs: number, expiryMs: number | null): NextVisit[] {
   if (expiryMs === null || !Number.isFinite(expiryMs)) return [];
   const expiry = Math.trunc(expiryMs);
-  const marks: Visit[] = [
-    ...VISIT_LIMITS.beforeExpiryMs.map((beforeMs): Visit => ({ atMs: expiry - beforeMs, reason: 'before-expiry' })),
+  const visits: NextVisit[] = [
+    ...VISIT_LIMITS.beforeExpiryMs.map((beforeMs): NextVisit => ({ atMs: expiry - beforeMs, reason: 'before-expiry' })),
     { atMs: expiry + VISIT_LIMITS.afterExpiryMs, reason: 'after-expiry' },
   ];
-  return marks.filter(({ atMs }) => atMs >= fromMs);
+  return visits.filter(({ atMs }) => atMs >= fromMs);
 }
 
-/** A delay doubled so many times, up to the longest. A count that is none is taken for its end of the series. */
+/** A delay doubled `times` times, up to `lastMs`; NaN counts as 0. */
 function doubled(firstMs: number, times: number, lastMs: number): number {
   const doublings = Number.isNaN(times) ? 0 : Math.min(Math.max(times, 0), DOUBLINGS_MAX);
   return Math.min(firstMs * 2 ** doublings, lastMs);
 }
 
-/** From -1 to below 1: FNV-1a over the domain and the time, its bits mixed so that near times are far apart. */
+/** From -1 to below 1: FNV-1a over the domain and the time, with mixed bits so that close times differ much. */
 function jitterOf(domain: string, nowMs: number): number {
   let hash = 0x811c9dc5;
   for (const character of `${domain} ${nowMs}`) hash = Math.imul(hash ^ character.codePointAt(0)!, 0x01000193);

@@ -11,28 +11,28 @@ const settingsShape = z.object({
     .string()
     .regex(/^[a-z0-9.-]+(:\d{1,5})?$/i)
     .default(IANA_SERVER)
-    .describe('a host, and its port where that is not 43'),
-  // IANA knows the servers of all top-level domains; one that it does not, or a mirror, is named here.
+    .describe('a host, with its port unless that is 43'),
+  // For a server that IANA does not name, and for a mirror.
   WHOIS_SERVERS: z
     .string()
     .regex(/^([a-z0-9-]+=[a-z0-9.-]+(:\d{1,5})?(,|$))*$/i)
     .default('')
     .describe('<top-level domain>=<host or host:port>, separated by commas'),
-  // No registry publishes its limit; some registrars refuse the first question. One a second is what they all bear.
+  // No registry publishes its limit, and some registrars refuse a first query. All accept one a second.
   WHOIS_REQUESTS_PER_SECOND: rateSetting(1),
   WHOIS_REQUESTS_PER_SECOND_MAX: rateSetting(5),
-  // A domain that comes due waits at most this long to be noticed; nothing is asked of anybody for it.
+  // How often the agenda checks for due domains; a check costs no request.
   WHOIS_POLL_MS: integerSetting(60_000, 100, 3_600_000),
   WHOIS_EVERY_CHECK: z
     .enum(['true', 'false'])
     .default('false')
-    .describe('"true" for a row at each look, "false" for one where something changed'),
+    .describe('"true" for a row at each visit, "false" for a row only when something changed'),
 });
 
 export interface WhoisSettings {
   bootstrapUrl: string;
   ianaServer: string;
-  /** Servers by top-level domain that IANA is not asked for. */
+  /** By top-level domain; IANA is asked for the others. */
   servers: Record<string, string>;
   requestsPerSecond: number;
   requestsPerSecondMax: number;
@@ -40,10 +40,9 @@ export interface WhoisSettings {
   everyCheck: boolean;
 }
 
-/** Names of the source's settings. */
 export const WHOIS_SETTINGS = Object.keys(settingsShape.shape);
 
-/** Reads them from the worker's environment. Throws `SettingError`. */
+/** Reads the settings from the worker's environment. Throws `SettingError`. */
 export function readWhoisSettings(env: Record<string, unknown>): WhoisSettings {
   const read = parseSettings(settingsShape, env);
   return {
@@ -53,7 +52,7 @@ export function readWhoisSettings(env: Record<string, unknown>): WhoisSettings {
       read.WHOIS_SERVERS.toLowerCase()
         .split(',')
         .filter(Boolean)
-        .map(one => one.split('=')),
+        .map(pair => pair.split('=')),
     ),
     requestsPerSecond: read.WHOIS_REQUESTS_PER_SECOND,
     requestsPerSecondMax: read.WHOIS_REQUESTS_PER_SECOND_MAX,

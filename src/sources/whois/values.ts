@@ -1,35 +1,38 @@
+import { toAscii } from '../names/domain.ts';
 import { isObject } from '../upstream/json.ts';
 
-/** Far longer than any name, address or URL of a contact; what is longer is none. */
+/** Far longer than any name, address or URL of a contact; a longer text is no value. */
 const TEXT_LENGTH_MAX = 1000;
 
-/** Far more than any registration has of one thing. What comes after is not read. */
+/** Far more than any registration has of one thing; the rest is not read. */
 const LIST_LENGTH_MAX = 500;
 
-/** What people and servers write where there is nothing to write. */
-const NOTHING = /^(-+|\.+|n\/?a|null|none|not (available|applicable))$/i;
+const HOST_LENGTH_MAX = 253;
+
+/** Texts that people and servers write for "no value". */
+const NO_VALUE = /^(-+|\.+|n\/?a|null|none|not (available|applicable))$/i;
 
 const LABEL = /^[\p{L}\p{N}_]([\p{L}\p{M}\p{N}_-]{0,61}[\p{L}\p{M}\p{N}_])?$/u;
 
-/** A member of an object; keys are an upstream's, so what a prototype has is not the document's. */
-export function own(value: unknown, key: string): unknown {
+/** An object's own member, because an upstream may send the name of a prototype's member. */
+export function memberOf(value: unknown, key: string): unknown {
   return isObject(value) && Object.hasOwn(value, key) ? value[key] : undefined;
 }
 
-/** The items of a list; a value that should have been one stands for a list of itself, and nothing for an empty one. */
+/** The items of a list; a value that is no list is its only item, and null or undefined is an empty list. */
 export function listOf(value: unknown): unknown[] {
   if (value === undefined || value === null) return [];
   return Array.isArray(value) ? value.slice(0, LIST_LENGTH_MAX) : [value];
 }
 
-/** One line of text that says something, as any file can hold it (half a surrogate pair has no UTF-8); else null. */
-export function textOf(value: unknown): string | null {
+/** A text on one line, in well-formed Unicode so that it has a UTF-8 form; null for no text and for `noValue`. */
+export function textOf(value: unknown, noValue = NO_VALUE): string | null {
   if (typeof value !== 'string' || value.length > TEXT_LENGTH_MAX) return null;
   const text = value.replace(/[\p{Cc}\s]+/gu, ' ').trim();
-  return text === '' || NOTHING.test(text) ? null : text.toWellFormed();
+  return text === '' || noValue.test(text) ? null : text.toWellFormed();
 }
 
-/** The first of some values that is text, null where none is. */
+/** The first value that is a text; null if none is. */
 export function firstText(values: unknown[]): string | null {
   for (const value of values) {
     const text = textOf(value);
@@ -38,16 +41,21 @@ export function firstText(values: unknown[]): string | null {
   return null;
 }
 
-/** A host's or domain's name in lower case, as A-labels, without the last dot; null when it is no name. */
-export function hostOf(value: unknown): string | null {
-  const name = textOf(value)?.toLowerCase().replace(/\.$/, '') ?? '';
-  if (name.length > 253 || !name.split('.').every(label => LABEL.test(label))) return null;
-  // All digits would be read as an address.
-  if (/^[\0-\x7f]*$/.test(name)) return /[^\d.]/.test(name) ? name : null;
-  return URL.canParse(`http://${name}`) ? new URL(`http://${name}`).hostname : null;
+/** Different texts in one order, separated by commas, as a column holds several values; null for none. */
+export function joined(texts: Iterable<string>): string | null {
+  return [...new Set(texts)].sort().join(',') || null;
 }
 
-/** An address of the web, as given; null for anything else, and for one that carries a login. */
+/** A host's or domain's name as A-labels in lower case, without the last dot; null when it is no name. */
+export function hostOf(value: unknown): string | null {
+  const name = textOf(value)?.toLowerCase().replace(/\.$/, '') ?? '';
+  if (name.length > HOST_LENGTH_MAX || !name.split('.').every(label => LABEL.test(label))) return null;
+  const host = /^\p{ASCII}*$/u.test(name) ? name : toAscii(name);
+  // A name of digits only is an address.
+  return host !== null && /[^\d.]/.test(host) ? host : null;
+}
+
+/** An address of the web as it was sent; null for anything else, and for one with a login. */
 export function webUrl(value: unknown): string | null {
   const text = textOf(value);
   if (text === null || !/^https?:\/\/\S+$/i.test(text) || !URL.canParse(text)) return null;

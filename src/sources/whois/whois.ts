@@ -10,32 +10,33 @@ import { nextVisit } from './next-visit.ts';
 import { mergeAnswers, type RdapAnswer, readRdap } from './rdap/answer.ts';
 import { fetchServers, longestMatch } from './rdap/bootstrap.ts';
 import { readWhoisSettings, WHOIS_SETTINGS, type WhoisSettings } from './settings.ts';
-import { decodeText, readWhoisText, refusalOf } from './text/answer.ts';
-import { questionFor, serverOf } from './text/server.ts';
+import { readWhoisText, refusalOf } from './text/answer.ts';
+import { decodeText } from './text/lines.ts';
+import { queryFor, serverOf } from './text/server.ts';
 
-/** A registry answers within a second; one that takes this long is late, and a second try still ends within a visit. */
+/** A registry answers within a second. After this long a second attempt still ends within the visit. */
 const ANSWER_MS_MAX = 9_000;
 
-/** Registries redirect to the server of a name's own part, and from http to https. */
+/** Registries redirect to a server of a part of their zone, and from http to https. */
 const REDIRECTS_MAX = 3;
 
-/** Servers of top-level domains without RDAP move once in years: an isolate asks IANA again after this. */
-const SERVER_KEPT_MS = 24 * 3_600_000;
+/** WHOIS servers move once in years, so an isolate asks IANA for one again only after this. */
+const SERVER_CACHE_MS = 24 * 3_600_000;
 
-/** Registries write some 5 KiB, registrars 10. */
+/** A registry's answer has about 5 KiB, a registrar's 10. */
 const DOCUMENT_BYTES = 64 * 1024;
 
 type Context = SourceContext<WhoisSettings>;
 
-/** What is known of a domain between two visits. */
-interface Known {
+/** The facts of a domain that `agenda.next` has from its last visit. */
+interface VisitFacts {
   expiry: string | null;
   statuses: string[];
 }
 
 /**
- * Registrations of domains: no feed says what changed, so each watched domain is looked up again when it is due, over
- * RDAP where its registry has it, else over WHOIS.
+ * Registrations of domains. No feed has their changes, so the agenda visits each watched domain when it is due: over RDAP
+ * if its registry has a server, else over WHOIS.
  */
 export const whois: Source<WhoisSettings, null> = {
   id: 'whois',
@@ -69,7 +70,7 @@ export const whois: Source<WhoisSettings, null> = {
       return { key: read.domain, space: read.domain.slice(read.domain.indexOf('.') + 1) };
     },
     next({ key, nowMs, outcome, times, changed, facts, notBeforeMs }) {
-      const { expiry = null, statuses = [] } = (facts ?? {}) as Partial<Known>;
+      const { expiry = null, statuses = [] } = (facts ?? {}) as Partial<VisitFacts>;
       return nextVisit({
         domain: key,
         nowMs,
@@ -84,7 +85,7 @@ export const whois: Source<WhoisSettings, null> = {
       });
     },
     directory: {
-      // A part of the name space without RDAP is asked over WHOIS, at a pace of its own.
+      // Each top-level domain without RDAP has its own WHOIS server, and so its own pace.
       serverOf: (space, servers) =>
         longestMatch(space, servers) ?? `whois://${space.slice(space.lastIndexOf('.') + 1)}`,
       read: (known, ctx) => fetchServers(known, ctx.settings.bootstrapUrl, ctx),
@@ -94,7 +95,7 @@ export const whois: Source<WhoisSettings, null> = {
   async load(change, ctx) {
     const server = change.server ?? `whois://${change.key.slice(change.key.lastIndexOf('.') + 1)}`;
     const { protocol, host } = new URL(server);
-    return protocol === 'whois:' ? askWhois(change.key, host, ctx) : askRdap(change.key, server, ctx);
+    return protocol === 'whois:' ? loadWhois(change.key, host, ctx) : loadRdap(change.key, server, ctx);
   },
 };
 
@@ -110,28 +111,31 @@ function requests(
   return counts;
 }
 
-/** The registry's host, then the registrar's where the last visit has named it. */
+/** The registry's host, then the registrar's if the last visit found one. */
 function hostsOf({ server, moreHosts = [] }: Change): string[] {
   return server ? [new URL(server).host, ...moreHosts] : moreHosts;
 }
 
-async function askRdap(domain: string, server: string, ctx: Context): Promise<Loaded> {
-  const registry = await askOne(`${server}domain/${domain}`, domain, ctx).catch(error => {
+async function loadRdap(domain: string, server: string, ctx: Context): Promise<Loaded> {
+  // Ask the registry; 404 means that the domain is not registered.
+  const registry = await fetchRdap(`${server}domain/${domain}`, domain, ctx).catch(error => {
     if (error instanceof ChangeError && error.status === 404) return null;
     throw error;
   });
   if (registry === null) return gone(domain, ctx);
+
+  // Ask the registrar, if the registry names one, and merge the two answers.
   const { relatedUrl, stable } = registry.answer;
-  const registrar = relatedUrl === null ? null : await askRegistrar(relatedUrl, domain, ctx);
-  const second = registrar !== null && 'answer' in registrar ? registrar : null;
-  const missing = registrar !== null && 'missing' in registrar ? registrar.missing : null;
-  const { facts, redacted } = mergeAnswers(registry.answer, second?.answer ?? null);
-  const data = { registry: registry.json, registrar: second?.json ?? null, redacted, registrar_missing: missing };
+  const related = relatedUrl === null ? null : await fetchRegistrar(relatedUrl, domain, ctx);
+  const registrar = related !== null && 'answer' in related ? related : null;
+  const missing = related !== null && 'missing' in related ? related.missing : null;
+  const { facts, redacted } = mergeAnswers(registry.answer, registrar?.answer ?? null);
+  const data = { registry: registry.json, registrar: registrar?.json ?? null, redacted, registrar_missing: missing };
   const mainDigest = await digestOf(stable);
   return {
     documents: [
       { name: domain, bytes: registry.bytes, revision: null },
-      ...(second ? [{ name: domain, bytes: second.bytes, revision: null, file: 'registrar.json' }] : []),
+      ...(registrar ? [{ name: domain, bytes: registrar.bytes, revision: null, file: 'registrar.json' }] : []),
     ],
     rows: [{ table: whoisRecord.name, op: 'upsert', row: rowOf(domain, { facts, data, raw: null }, ctx) }],
     revision: null,
@@ -139,19 +143,19 @@ async function askRdap(domain: string, server: string, ctx: Context): Promise<Lo
       ...seenOf(facts, ctx),
       mainDigest,
       partial: missing !== null,
-      digest: second ? await digestOf(`${stable}\n${second.answer.stable}`) : mainDigest,
+      digest: registrar ? await digestOf(`${stable}\n${registrar.answer.stable}`) : mainDigest,
       moreHosts: relatedUrl === null ? [] : [new URL(relatedUrl).host],
     },
   };
 }
 
-interface Answered {
+interface RdapDocument {
   bytes: Uint8Array;
   json: unknown;
   answer: RdapAnswer;
 }
 
-async function askOne(url: string, domain: string, ctx: Context): Promise<Answered> {
+async function fetchRdap(url: string, domain: string, ctx: Context): Promise<RdapDocument> {
   const { bytes, json } = await ctx.fetchJson(url, {
     subject: 'rdap domain',
     shape: z.unknown(),
@@ -162,10 +166,10 @@ async function askOne(url: string, domain: string, ctx: Context): Promise<Answer
   return { bytes, json, answer: readRdap(json, domain) };
 }
 
-/** The registrar's half, or why it is missing: it takes nothing from what the registry said. */
-async function askRegistrar(url: string, domain: string, ctx: Context): Promise<Answered | { missing: string }> {
+/** The registrar's answer, or the reason why it is missing, because the registry's answer counts without it. */
+async function fetchRegistrar(url: string, domain: string, ctx: Context): Promise<RdapDocument | { missing: string }> {
   try {
-    return await askOne(url, domain, ctx);
+    return await fetchRdap(url, domain, ctx);
   } catch (error) {
     if (error instanceof ChangeError) return { missing: error.reason };
     if (error instanceof StepError && error.kind === 'deadline') return { missing: 'no time left' };
@@ -173,15 +177,15 @@ async function askRegistrar(url: string, domain: string, ctx: Context): Promise<
   }
 }
 
-const whoisServers = new Map<string, { server: string | null; untilMs: number }>();
+const serverCache = new Map<string, { server: string; untilMs: number }>();
 
-/** The server IANA names for a top-level domain. */
-async function whoisServer(tld: string, ctx: Context): Promise<string> {
+/** The WHOIS server of a top-level domain, from the settings or from IANA. Throws `ChangeError` if there is none. */
+async function findServer(tld: string, ctx: Context): Promise<string> {
   const { ianaServer, servers } = ctx.settings;
   if (Object.hasOwn(servers, tld)) return servers[tld]!;
-  const name = `${tld} at ${ianaServer}`;
-  const kept = whoisServers.get(name);
-  if (kept && kept.untilMs > ctx.nowMs && kept.server) return kept.server;
+  const cacheKey = `${tld} at ${ianaServer}`;
+  const cached = serverCache.get(cacheKey);
+  if (cached && cached.untilMs > ctx.nowMs) return cached.server;
   const bytes = await ctx.askText(ianaServer, tld, {
     subject: 'whois server',
     permitHost: ianaServer,
@@ -191,14 +195,14 @@ async function whoisServer(tld: string, ctx: Context): Promise<string> {
     },
   });
   const server = serverOf(decodeText(bytes));
-  if (server === null) throw new ChangeError('no-server', `whois: expected a server for .${tld}, got none from IANA`);
-  whoisServers.set(name, { server, untilMs: ctx.nowMs + SERVER_KEPT_MS });
+  if (server === null) throw new ChangeError('no-server', `whois: expected a server of .${tld} from IANA, got none`);
+  serverCache.set(cacheKey, { server, untilMs: ctx.nowMs + SERVER_CACHE_MS });
   return server;
 }
 
-async function askWhois(domain: string, tld: string, ctx: Context): Promise<Loaded> {
-  const server = await whoisServer(tld, ctx);
-  const bytes = await ctx.askText(server, questionFor(server, domain), {
+async function loadWhois(domain: string, tld: string, ctx: Context): Promise<Loaded> {
+  const server = await findServer(tld, ctx);
+  const bytes = await ctx.askText(server, queryFor(server, domain), {
     subject: 'whois domain',
     permitHost: tld,
     check: answer => void readWhoisText(decodeText(answer), domain),
@@ -222,7 +226,7 @@ async function askWhois(domain: string, tld: string, ctx: Context): Promise<Load
 }
 
 function seenOf({ expiry_date, status_codes }: WhoisFacts, ctx: Context): Omit<Seen, 'digest' | 'mainDigest'> {
-  const facts: Known = { expiry: expiry_date, statuses: status_codes?.split(',') ?? [] };
+  const facts: VisitFacts = { expiry: expiry_date, statuses: status_codes?.split(',') ?? [] };
   return { found: true, partial: false, always: ctx.settings.everyCheck, moreHosts: [], facts: { ...facts } };
 }
 
@@ -253,7 +257,7 @@ function rowOf(
   };
 }
 
-/** 128 bits tell registrations apart as well as 256, in half the room. */
+/** SHA-256 cut to 128 bits, in base64: that suffices to compare a key's visits. */
 async function digestOf(text: string): Promise<string> {
   const hash = new Uint8Array(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text)));
   return btoa(String.fromCharCode(...hash.subarray(0, 16))).replace(/=+$/, '');

@@ -36,7 +36,7 @@ describe('a server that is asked for text', () => {
     const server = await serve(socket => socket.end('Domain Name: EXAMPLE.TEST\r\n'));
     const { ask, tallies } = clientFor(server);
     expect(textOf(await ask())).toBe('Domain Name: EXAMPLE.TEST\r\n');
-    expect(server.questions).toEqual(['example.test\r\n']);
+    expect(server.queries).toEqual(['example.test\r\n']);
     expect(tallies()).toEqual([
       {
         host: HOST,
@@ -82,7 +82,7 @@ describe('a server that is asked for text', () => {
     const longer = await serve(socket => socket.end(Buffer.alloc(MiB + 1, 'a')));
     const { ask, tallies } = clientFor(longer);
     expect(await failureOf(ask())).toMatchObject({ reason: 'too-large', status: null });
-    expect(longer.questions).toHaveLength(1);
+    expect(longer.queries).toHaveLength(1);
     expect(tallies()).toMatchObject([{ requests: 1, errors: 0, statuses: { '2xx': 1, none: 0 } }]);
   });
 
@@ -234,6 +234,6 @@ describe('a fault of ours', () => {
       fetcherFor({ host: HOST }, options).askText(server.address, query, { subject: 'whois', permitHost });
     for (const asked of [ask('a\r\nb', { connect }), ask('a', { connect }, 'other.example'), ask('a', {})])
       await expect(asked).rejects.toMatchObject({ name: 'Error', message: expect.stringMatching(/^whois: expected/) });
-    expect(server.questions).toEqual([]);
+    expect(server.queries).toEqual([]);
   });
 });

@@ -52,11 +52,11 @@ describe('a date', () => {
     '20240102 03:04:05',
     'Tue Jan  2 03:04:05 2024',
     '2024-01-02 03:04:05 CLST',
-  ])('%j without a time, or without a zone that is known, is the day', text => {
+  ])('%j without a time or a known zone is the day', text => {
     expect(isoDate(text)).toBe('2024-01-02');
   });
 
-  it('is read day first or month first only where it can be read in one way', () => {
+  it('is read day first or month first only when one reading is possible', () => {
     expect(isoDate('25/02/2024')).toBe('2024-02-25');
     expect(isoDate('02/25/2024')).toBe('2024-02-25');
     expect(isoDate('03-03-2024')).toBe('2024-03-03');
@@ -89,12 +89,12 @@ describe('a date', () => {
     '2 Jam 2024',
     '1704164645',
     `2024-01-02${' '.repeat(100)}`,
-  ])('%j is none', text => {
+  ])('%j is no date', text => {
     expect(isoDate(text)).toBeNull();
   });
 });
 
-describe('a text for what is withheld', () => {
+describe('a text in place of a withheld value', () => {
   it.each([
     'REDACTED FOR PRIVACY',
     ' Redacted for privacy purposes. ',
@@ -133,7 +133,7 @@ describe('a text for what is withheld', () => {
     expect(isRedacted(text)).toBe(false);
   });
 
-  it('is found out in no time, however long', () => {
+  it('is recognised fast, however long', () => {
     const startedMs = performance.now();
     for (const unit of ['redacted for the ', 'a ', '- ', 'redacted']) isRedacted(unit.repeat(100_000));
     expect(performance.now() - startedMs).toBeLessThan(2000);
@@ -157,7 +157,7 @@ describe('a status', () => {
   });
 
   it.each(['', 'locked', 'validated', 'constructor', 'ok ok', 'https://icann.org/epp#ok', 'connect'])(
-    '%j is no code of EPP',
+    '%j is no EPP code',
     text => {
       expect(eppStatus(text)).toBeNull();
     },

@@ -1,6 +1,6 @@
 import { describe, expect, it, test } from 'vitest';
 import { makeCoin } from '../../../src/sources/stand-in/faults.ts';
-import { nextVisit, type Seen, VISIT_LIMITS, type VisitReason } from '../../../src/sources/whois/next-visit.ts';
+import { nextVisit, VISIT_LIMITS, type VisitReason, type VisitState } from '../../../src/sources/whois/next-visit.ts';
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
@@ -9,7 +9,7 @@ const NOW = Date.UTC(2026, 2, 1);
 const CASES = Number(process.env.VISIT_CASES ?? 100_000);
 const SEED = Number(process.env.VISIT_SEED ?? 1);
 
-function seenWith(fields: Partial<Seen> = {}): Seen {
+function seenWith(fields: Partial<VisitState> = {}): VisitState {
   return {
     domain: 'example.com',
     nowMs: NOW,
@@ -26,7 +26,7 @@ function seenWith(fields: Partial<Seen> = {}): Seen {
 }
 
 /** Days until the next visit, of many domains alike: the least, the most, and the reasons. */
-function daysOf(fields: Partial<Seen>): { least: number; most: number; reasons: VisitReason[] } {
+function daysOf(fields: Partial<VisitState>): { least: number; most: number; reasons: VisitReason[] } {
   const visits = Array.from({ length: 500 }, (_, n) => nextVisit(seenWith({ domain: `d${n}.example`, ...fields })));
   const days = visits.map(({ atMs }) => (atMs - NOW) / DAY);
   return {
@@ -36,7 +36,7 @@ function daysOf(fields: Partial<Seen>): { least: number; most: number; reasons: 
   };
 }
 
-function expectAbout(fields: Partial<Seen>, days: number, reason: VisitReason): void {
+function expectAbout(fields: Partial<VisitState>, days: number, reason: VisitReason): void {
   const { least, most, reasons } = daysOf(fields);
   expect(reasons).toEqual([reason]);
   // The whole width of the jitter is used, and no more than that.
@@ -46,7 +46,7 @@ function expectAbout(fields: Partial<Seen>, days: number, reason: VisitReason): 
   expect(most).toBeGreaterThan(days * 1.09);
 }
 
-function expectExactly(fields: Partial<Seen>, days: number, reason: VisitReason): void {
+function expectExactly(fields: Partial<VisitState>, days: number, reason: VisitReason): void {
   expect(daysOf(fields)).toEqual({ least: days, most: days, reasons: [reason] });
 }
 
@@ -160,7 +160,7 @@ describe('what cannot be', () => {
     ['an expiry in 9999', { expiryMs: Date.UTC(9999, 11, 31) }],
     ['an expiry in 1970', { expiryMs: 0 }],
     ['a wait that is none', { notBeforeMs: Number.NaN }],
-  ] satisfies [string, Partial<Seen>][])('is passed over: %s', (_, fields) => {
+  ] satisfies [string, Partial<VisitState>][])('is passed over: %s', (_, fields) => {
     const seen = seenWith(fields);
     const { atMs, reason } = nextVisit(seen);
     const nowMs = Number.isNaN(seen.nowMs) ? 0 : seen.nowMs;
@@ -185,7 +185,7 @@ test(`${CASES} visits (seed ${SEED}) keep their bounds, what the registry allows
   const statuses = ['ok', 'autoRenewPeriod', 'redemptionPeriod', 'pendingDelete', 'clientHold', '', '__proto__', '🦉'];
   for (let n = 0; n < CASES; n++) {
     const nowMs = coin() < 0.02 ? pick([0, 0.5, 8.64e15, 1e300, -5]) : NOW + Math.floor(coin() * 1000 * DAY);
-    const seen: Seen = {
+    const seen: VisitState = {
       domain: coin() < 0.1 ? pick(['', '🦉', '\ud800', 'x'.repeat(300)]) : `d${n}.example`,
       nowMs,
       outcome: pick(['found', 'found', 'gone', 'failed']),
@@ -212,7 +212,7 @@ test(`${CASES} visits (seed ${SEED}) keep their bounds, what the registry allows
 });
 
 /** What a visit breaks; null when nothing. */
-function faultOf({ nowMs, expiryMs, notBeforeMs, outcome }: Seen, atMs: number): string | null {
+function faultOf({ nowMs, expiryMs, notBeforeMs, outcome }: VisitState, atMs: number): string | null {
   const from = Math.trunc(Math.min(Math.max(nowMs, 0), 8.64e15 - VISIT_LIMITS.visitMsMax));
   const latest = from + 198 * DAY;
   if (!Number.isSafeInteger(atMs)) return 'no whole milliseconds';

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { nextVisit, type Seen } from '../../../src/sources/whois/next-visit.ts';
+import { nextVisit, type VisitState } from '../../../src/sources/whois/next-visit.ts';
 
 const DAY = 24 * 3_600_000;
 
@@ -41,7 +41,7 @@ function visitsOfAYear(domain: string): string[] {
     misses = outcome === 'gone' ? misses + 1 : 0;
     failures = outcome === 'failed' ? failures + 1 : 0;
     const found: Registration | null = said === 'down' ? row : said;
-    const seen: Seen = {
+    const seen: VisitState = {
       domain,
       nowMs: visit.atMs,
       outcome,

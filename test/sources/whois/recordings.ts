@@ -1,7 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import type { WhoisFacts } from '../../../src/sources/whois/facts.ts';
-import type { FactColumn } from '../../../src/sources/whois/rdap/redaction.ts';
+import type { FactColumn, WhoisFacts } from '../../../src/sources/whois/facts.ts';
 import { type RecordedDomains, WHOIS_RECORDINGS } from '../../../src/sources/whois/stand-in/registrations.ts';
 
 /** What an answer or a domain comes to; columns that are not here are null. */

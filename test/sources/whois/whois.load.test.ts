@@ -23,7 +23,7 @@ function dataOf(loaded: Loaded): Record<string, unknown> {
 
 describe('a domain of a thin registry', () => {
   it('is asked of its registrar too, whose document lies beside the registry’s', async () => {
-    const { replay, visit } = await worldOf();
+    const { standIn, visit } = await worldOf();
     const loaded = await visit('orchard-example.com');
     expect(rowOf(loaded)).toMatchObject({ registrant_name: 'Robin Sample', registrar_id: '9994', raw_whois: null });
     const [registry, registrar] = loaded.documents.map(({ bytes }) => JSON.parse(new TextDecoder().decode(bytes)));
@@ -36,11 +36,11 @@ describe('a domain of a thin registry', () => {
       found: true,
       partial: false,
       always: false,
-      moreHosts: [new URL(replay.origins.registrar).host],
+      moreHosts: [new URL(standIn.origins.registrar).host],
       facts: { expiry: '2026-12-03T04:00:00Z', statuses: ['clientTransferProhibited'] },
     });
-    expect(replay.requests['registry-a'].recent).toMatchObject([{ path: '/domain/orchard-example.com', status: 200 }]);
-    expect(replay.requests.registrar.total).toBe(1);
+    expect(standIn.requests['registry-a'].recent).toMatchObject([{ path: '/domain/orchard-example.com', status: 200 }]);
+    expect(standIn.requests.registrar.total).toBe(1);
   });
 
   it.each([
@@ -64,9 +64,9 @@ describe('a domain of a thin registry', () => {
   });
 
   it('is the same to the registry, whether the registrar answers or not', async () => {
-    const { replay, visit } = await worldOf();
+    const { standIn, visit } = await worldOf();
     const whole = await visit('kettle-example.com');
-    replay.fault('/registrar/domain/', [{ status: 503 }]);
+    standIn.fault('/registrar/domain/', [{ status: 503 }]);
     const half = await visit('kettle-example.com');
     expect(half.seen!.mainDigest).toBe(whole.seen!.mainDigest);
     expect(half.seen!.digest).not.toBe(whole.seen!.digest);
@@ -107,48 +107,48 @@ describe('a registry', () => {
     ['circle-example.com', 'http-301', 4],
     ['down-example.net', 'http-503', 1],
   ])('that has no answer for %s is said to: %s, after %i requests', async (domain, reason, requests) => {
-    const { replay, visit } = await worldOf();
+    const { standIn, visit } = await worldOf();
     const error = await visit(domain).catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(ChangeError);
     expect(error).toMatchObject({ reason });
-    expect(replay.requests['registry-a'].total).toBe(requests);
+    expect(standIn.requests['registry-a'].total).toBe(requests);
   });
 
   it('is followed where it redirects to', async () => {
-    const { replay, visit } = await worldOf();
+    const { standIn, visit } = await worldOf();
     expect(rowOf(await visit('moved-example.com')).expiry_date).toBe('2027-02-28T04:00:00Z');
-    const paths = replay.requests['registry-a'].recent.map(request => request.path);
+    const paths = standIn.requests['registry-a'].recent.map(request => request.path);
     expect(paths).toEqual(['/domain/moved-example.com', '/v2/domain/moved-example.com']);
   });
 
   it('is asked for the A-labels of a name, however it was written', async () => {
-    const { replay, visit } = await worldOf();
+    const { standIn, visit } = await worldOf();
     expect(rowOf(await visit('BÜCHER-beispiel.com'))).toMatchObject({
       domain: 'xn--bcher-beispiel-gsb.com',
       registrant_organization: 'Bücher Beispiel GmbH',
     });
-    expect(replay.requests['registry-a'].count('/domain/xn--bcher-beispiel-gsb.com')).toBe(1);
+    expect(standIn.requests['registry-a'].count('/domain/xn--bcher-beispiel-gsb.com')).toBe(1);
   });
 });
 
 describe('a top-level domain without RDAP', () => {
   it('is asked over WHOIS, and its text kept', async () => {
-    const { replay, visit } = await worldOf();
+    const { standIn, visit } = await worldOf();
     const loaded = await visit('example-six.jp');
     const text = readFileSync(path.join(WHOIS_RECORDINGS, 'text/jprs.txt'));
     expect(loaded.documents).toEqual([
       { name: 'example-six.jp', bytes: new Uint8Array(text), revision: null, file: 'latest.txt' },
     ]);
     expect(rowOf(loaded)).toMatchObject({ registrant_name: 'Example Six K.K.', raw_whois: text.toString() });
-    expect(replay.questions).toEqual(['example-six.jp']);
+    expect(standIn.queries).toEqual(['example-six.jp']);
     expect((await visit('nobody.de')).rows).toMatchObject([{ op: 'delete', row: { domain: 'nobody.de' } }]);
   });
 
   it('is asked of the server that IANA names, in that server’s way, and IANA once', async () => {
-    const { replay, settings, change } = await worldOf({ WHOIS_SERVERS: '' });
+    const { standIn, settings, change } = await worldOf({ WHOIS_SERVERS: '' });
     const asked: string[] = [];
-    const [hostname, port] = replay.settings.WHOIS_IANA_SERVER.split(':') as [string, string];
-    replay.fault(
+    const [hostname, port] = standIn.settings.WHOIS_IANA_SERVER.split(':') as [string, string];
+    standIn.fault(
       '-T dn,ace xn--msterstadt-9db.de',
       [{ body: readFileSync(path.join(WHOIS_RECORDINGS, 'text/denic.txt')) }],
       {
@@ -165,8 +165,8 @@ describe('a top-level domain without RDAP', () => {
     const changes = [change('xn--msterstadt-9db.de')];
     for (let time = 0; time < 2; time++)
       expect(await loadAll(loading, changes)).toMatchObject({ value: [{ kind: 'rows', seen: { found: true } }] });
-    expect(asked).toEqual([replay.settings.WHOIS_IANA_SERVER, 'whois.denic.de:43', 'whois.denic.de:43']);
-    expect(replay.questions[0]).toBe('de');
+    expect(asked).toEqual([standIn.settings.WHOIS_IANA_SERVER, 'whois.denic.de:43', 'whois.denic.de:43']);
+    expect(standIn.queries[0]).toBe('de');
   });
 
   it('whose server nobody names has none', async () => {
@@ -178,8 +178,8 @@ describe('a top-level domain without RDAP', () => {
     ['throttled-limit.txt', { status: 429 }],
     ['unreadable.txt', { reason: 'wrong-shape' }],
   ])('whose server answers %s has no row', async (file, failure) => {
-    const { replay, visit } = await worldOf();
-    replay.fault('example-six.jp', [{ body: readFileSync(path.join(WHOIS_RECORDINGS, 'text', file)) }]);
+    const { standIn, visit } = await worldOf();
+    standIn.fault('example-six.jp', [{ body: readFileSync(path.join(WHOIS_RECORDINGS, 'text', file)) }]);
     await expect(visit('example-six.jp')).rejects.toMatchObject(failure);
     expect(rowOf(await visit('example-six.jp')).domain).toBe('example-six.jp');
   });
@@ -187,7 +187,7 @@ describe('a top-level domain without RDAP', () => {
 
 describe('the Loader', () => {
   it('keeps the raw documents under their own names, and hands each outcome over', async () => {
-    const { replay, settings, change } = await worldOf();
+    const { standIn, settings, change } = await worldOf();
     const loading = loadingOf({ settings });
     const domains = [
       'kettle-example.com',
@@ -219,17 +219,17 @@ describe('the Loader', () => {
     ]);
     const hosts = answer.hosts.map(({ host, requests }) => [host, requests]);
     expect(Object.fromEntries(hosts)).toEqual({
-      [new URL(replay.origins['registry-a']).host]: 3,
-      [new URL(replay.origins['registry-b']).host]: 1,
-      [new URL(replay.origins.registrar).host]: 1,
+      [new URL(standIn.origins['registry-a']).host]: 3,
+      [new URL(standIn.origins['registry-b']).host]: 1,
+      [new URL(standIn.origins.registrar).host]: 1,
       it: 1,
     });
   });
 
   it('leaves the others of a registry alone once it says wait, and tells how long', async () => {
-    const { replay, settings, change } = await worldOf();
+    const { standIn, settings, change } = await worldOf();
     const wait = { status: 429, headers: { 'retry-after': String(2 * DAY_SECONDS) } };
-    replay.fault('/registry-b/', [wait], { repeat: true });
+    standIn.fault('/registry-b/', [wait], { repeat: true });
     const domains = [
       'meadow-example.org',
       'orchard-example.org',
@@ -248,7 +248,7 @@ describe('the Loader', () => {
     expect(new Set(answer.value.map(outcome => ('reason' in outcome ? outcome.reason : 'row')))).toEqual(
       new Set(['throttled', 'deadline', 'row']),
     );
-    const tally = answer.hosts.find(({ host }) => host === new URL(replay.origins['registry-b']).host);
+    const tally = answer.hosts.find(({ host }) => host === new URL(standIn.origins['registry-b']).host);
     expect(tally).toMatchObject({ retryAfterMs: DAY_SECONDS * 1000 });
     expect(tally!.requests).toBeLessThan(8);
     expect(tally!.throttled).toBe(tally!.requests);
@@ -261,9 +261,9 @@ describe('the Loader', () => {
   });
 
   it('asks for no server that the change does not name over RDAP', async () => {
-    const { replay, settings, change } = await worldOf();
+    const { standIn, settings, change } = await worldOf();
     const loaded = await load(whois, settings, change('example-ten.it', { server: null }));
     expect(rowOf(loaded).domain).toBe('example-ten.it');
-    expect(replay.requests['registry-a'].total + replay.requests['registry-b'].total).toBe(0);
+    expect(standIn.requests['registry-a'].total + standIn.requests['registry-b'].total).toBe(0);
   });
 });

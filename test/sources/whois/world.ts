@@ -4,33 +4,33 @@ import type { Change, Loaded } from '../../../src/ports/change.ts';
 import type { Source } from '../../../src/sources/source.ts';
 import type { FetcherOptions } from '../../../src/sources/upstream/fetcher.ts';
 import {
-  type RdapReplay,
-  type RdapReplayOptions,
-  startRdapReplay,
+  startWhoisStandIn,
+  type WhoisStandIn,
+  type WhoisStandInOptions,
 } from '../../../src/sources/whois/stand-in/stand-in.ts';
 import { whois } from '../../../src/sources/whois/whois.ts';
 import { LoaderBucket } from '../../hostile/loader-bucket.ts';
 import { load, servers, visitsOf } from '../step.ts';
 import { connect } from './text/text-server.ts';
 
-const open: RdapReplay[] = [];
+const open: WhoisStandIn[] = [];
 afterEach(async () => {
-  await Promise.all(open.splice(0).map(replay => replay.close()));
+  await Promise.all(open.splice(0).map(standIn => standIn.close()));
 });
 
-/** A replay of a test's own, and visits of its domains. */
-export interface World {
-  replay: RdapReplay;
+/** A standIn of a test's own, and visits of its domains. */
+export interface WhoisWorld {
+  standIn: WhoisStandIn;
   settings: ReturnType<typeof whois.settings>;
   change(domain: string, fields?: Partial<Change>): Change;
   visit(domain: string, fields?: Partial<Change>): Promise<Loaded>;
 }
 
-/** Starts one. Time is up for a request when the replay keeps silent, and never else. */
+/** Starts one. Time is up for a request when the standIn keeps silent, and never else. */
 export async function worldOf(
   env: Record<string, unknown> = {},
-  options: Omit<RdapReplayOptions, 'onHold'> = {},
-): Promise<World> {
+  options: Omit<WhoisStandInOptions, 'onHold'> = {},
+): Promise<WhoisWorld> {
   const due = new Set<() => void>();
   const timer: FetcherOptions['timer'] = (_ms, call) => {
     due.add(call);
@@ -39,16 +39,16 @@ export async function worldOf(
   const onHold = () => {
     for (const call of due) call();
   };
-  const replay = await startRdapReplay({ ...options, onHold });
-  open.push(replay);
-  const settings = whois.settings({ ...replay.settings, ...env });
+  const standIn = await startWhoisStandIn({ ...options, onHold });
+  open.push(standIn);
+  const settings = whois.settings({ ...standIn.settings, ...env });
   const told = await servers(whois, settings);
   const change = (domain: string, fields: Partial<Change> = {}) => ({
     ...visitsOf(whois, [domain], told)[0]!,
     ...fields,
   });
   return {
-    replay,
+    standIn,
     settings,
     change,
     visit: (domain, fields) => load(whois, settings, change(domain, fields), { timer }),
@@ -56,7 +56,7 @@ export async function worldOf(
 }
 
 /** The Loader with a bucket in memory; any host is granted a slot at once. */
-export function loadingOf({ settings }: Pick<World, 'settings'>): Loading & { bucket: LoaderBucket } {
+export function loadingOf({ settings }: Pick<WhoisWorld, 'settings'>): Loading & { bucket: LoaderBucket } {
   return {
     source: whois as unknown as Source,
     settings,

@@ -1,19 +1,28 @@
 import { ChangeError } from '../../../errors.ts';
 import { isObject, type JsonObject, wrongShape } from '../../upstream/json.ts';
-import { eppStatus, isoDate, isRedacted, NO_FACTS, type WhoisFacts } from '../facts.ts';
-import { hostOf, listOf, own, textOf, webUrl } from '../values.ts';
+import {
+  ABUSE_COLUMNS,
+  eppStatus,
+  FACT_COLUMNS,
+  type FactColumn,
+  isoDate,
+  isRedacted,
+  REGISTRANT_COLUMNS,
+  type WhoisFacts,
+} from '../facts.ts';
+import { hostOf, joined, listOf, memberOf, textOf, webUrl } from '../values.ts';
 import { type Contact, readJcard } from './jcard.ts';
-import { type FactColumn, redactedColumns } from './redaction.ts';
+import { redactedColumns } from './redaction.ts';
 import { stableText } from './stable.ts';
 
-/** What a server's answer says of a registration. */
+/** One server's answer about a registration. */
 export interface RdapAnswer {
   facts: WhoisFacts;
-  /** Columns that are null because the server withholds them, in the table's order. */
+  /** Columns that the server withholds, in the table's order; their facts are null. */
   redacted: FactColumn[];
-  /** Where the registrar answers for the same domain; null where the answer names no such place. */
+  /** The registrar's answer for the same domain; null when this answer names none. */
   relatedUrl: string | null;
-  /** The same text as long as the registration is the same. */
+  /** A text that changes only with the registration. */
   stable: string;
 }
 
@@ -26,60 +35,62 @@ interface Entity {
 /** Servers nest two deep: registrar, abuse contact. */
 const ENTITY_DEPTH_MAX = 6;
 
-/** Of a document made to have more, the first are read. */
+/** Far more than any answer has; the rest is not read. */
 const ENTITIES_MAX = 500;
 
-const COLUMNS = Object.keys(NO_FACTS) as FactColumn[];
-const REGISTRANT = COLUMNS.filter(column => column.startsWith('registrant_'));
-const ABUSE = COLUMNS.filter(column => column.startsWith('registrar_abuse_'));
-const REGISTRAR = COLUMNS.filter(column => column.startsWith('registrar_') && !ABUSE.includes(column));
+const REGISTRAR_COLUMNS = FACT_COLUMNS.filter(
+  column => column.startsWith('registrar_') && !ABUSE_COLUMNS.includes(column),
+);
 
-/** Members of a domain object (RFC 9083 §5.3), any of which tells one that does not say what it is. */
+/** Members of a domain object (RFC 9083, section 5.3): an object without a class that has one of these is one. */
 const DOMAIN_MEMBERS = ['ldhName', 'unicodeName', 'events', 'entities', 'status', 'nameservers', 'secureDNS'];
 
-/** Remarks of servers older than RFC 9537 that say a contact is not whole (RFC 9083 §10.2.1, and ICANN's profile of 2019). */
-const WITHHOLDING = /^(object (redacted|truncated) due to authorization|redacted for privacy)/i;
+/** Remarks on withheld members, from before RFC 9537 (RFC 9083, section 10.2.1, and ICANN's profile of 2019). */
+const NAME_WITHHELD = /^(object (redacted|truncated) due to authorization|redacted for privacy)/i;
 const EMAIL_WITHHELD = /^email redacted for privacy/i;
 
 /**
- * Reads the answer to a domain look-up (RFC 9083). Throws `ChangeError`: `wrong-shape` when it is no domain object,
- * `name-mismatch` when it is that of another domain than `domain` (A-labels, lower case). What is missing or odd inside
- * is null. `ldhName` decides what domain it is, since Unicode has several ways to write one name.
+ * Reads the answer to a domain query (RFC 9083); `domain` is A-labels in lower case. Missing or malformed members are null.
+ * Throws `ChangeError`: `wrong-shape` for no domain object, `name-mismatch` for another domain's. `ldhName` decides the
+ * domain, because Unicode has several forms of one name.
  */
 export function readRdap(json: unknown, domain: string): RdapAnswer {
   const document = domainObject(json, domain);
-  const entities = entitiesOf(own(document, 'entities'));
+  const entities = entitiesOf(memberOf(document, 'entities'));
   const registrant = withRole(entities, 'registrant');
   const registrar = withRole(entities, 'registrar');
   const abuse = (registrar && withRole([registrar], 'abuse')) ?? entities.find(({ roles }) => roles.includes('abuse'));
-  const card = readJcard(own(registrant?.value, 'vcardArray'));
-  const given: WhoisFacts = {
+  const card = readJcard(memberOf(registrant?.value, 'vcardArray'));
+  const unredacted: WhoisFacts = {
     ...registrantFacts(card),
     ...registrarFacts(registrar, abuse),
-    ...dates(listOf(own(document, 'events'))),
-    nameservers: joined(listOf(own(document, 'nameservers')).map(nameserverOf)),
-    status_codes: joined(listOf(own(document, 'status')).map(status => eppStatus(textOf(status) ?? ''))),
-    dnssec: dnssecOf(own(document, 'secureDNS')),
+    ...dates(listOf(memberOf(document, 'events'))),
+    nameservers: joined(listOf(memberOf(document, 'nameservers')).flatMap(server => nameserverOf(server) ?? [])),
+    status_codes: joined(listOf(memberOf(document, 'status')).flatMap(status => eppStatus(textOf(status) ?? '') ?? [])),
+    dnssec: dnssecOf(memberOf(document, 'secureDNS')),
   };
-  const named = new Set([...redactedColumns(own(document, 'redacted')), ...remarkedColumns(registrant, given)]);
-  const redacted = COLUMNS.filter(column => named.has(column) || isRedacted(given[column] ?? ''));
-  const facts = { ...given, ...Object.fromEntries(redacted.map(column => [column, null])) };
-  // The name of an organization's card is an organization, after it is known not to be withheld.
+  const named = new Set([
+    ...redactedColumns(memberOf(document, 'redacted')),
+    ...columnsOfRemarks(registrant, unredacted),
+  ]);
+  const redacted = FACT_COLUMNS.filter(column => named.has(column) || isRedacted(unredacted[column] ?? ''));
+  const facts = { ...unredacted, ...Object.fromEntries(redacted.map(column => [column, null])) };
+  // The name on an organization's card is the organization's, unless the server withholds that.
   if (card.isOrganization && !redacted.includes('registrant_organization'))
     facts.registrant_organization ??= facts.registrant_name;
   return {
     facts,
     redacted,
-    relatedUrl: relatedUrl(listOf(own(document, 'links'))),
-    // With the facts in it, no fact can change unseen, wherever it was read from.
+    relatedUrl: relatedUrl(listOf(memberOf(document, 'links'))),
+    // The facts too, because some come from members that `stableText` leaves out.
     stable: stableText({ facts, redacted, document }),
   };
 }
 
 /**
- * What the registry and the registrar say together. The registry keeps dates, statuses, name servers, DNSSEC and who the
- * registrar is; the registrar knows the registrant and its own abuse contact. A contact is one server's, never put
- * together from two.
+ * The facts of the registry's and the registrar's answers. Dates, statuses, name servers, DNSSEC and the registrar are the
+ * registry's; the registrant and the abuse contact are the registrar's where it has them. A contact comes from one answer,
+ * never from both.
  */
 export function mergeAnswers(
   registry: RdapAnswer,
@@ -87,34 +98,34 @@ export function mergeAnswers(
 ): { facts: WhoisFacts; redacted: FactColumn[] } {
   if (registrar === null) return { facts: registry.facts, redacted: registry.redacted };
   const facts = { ...registry.facts };
-  const take = (columns: FactColumn[]) => {
+  const takeFromRegistrar = (columns: FactColumn[]) => {
     for (const column of columns) facts[column] = registrar.facts[column];
   };
-  for (const contact of [REGISTRANT, ABUSE])
-    if (contact.some(column => registrar.facts[column] !== null)) take(contact);
-  // During a transfer the two may name two registrars.
+  for (const contact of [REGISTRANT_COLUMNS, ABUSE_COLUMNS])
+    if (contact.some(column => registrar.facts[column] !== null)) takeFromRegistrar(contact);
+  // During a transfer the two answers may name two registrars.
   const [first, second] = [registry.facts, registrar.facts];
   const isOneRegistrar =
     first.registrar_id !== null && second.registrar_id !== null
       ? first.registrar_id === second.registrar_id
       : first.registrar_name === null || first.registrar_name === second.registrar_name;
-  if (isOneRegistrar) take(REGISTRAR.filter(column => facts[column] === null));
+  if (isOneRegistrar) takeFromRegistrar(REGISTRAR_COLUMNS.filter(column => facts[column] === null));
   const named = [...registry.redacted, ...registrar.redacted];
-  return { facts, redacted: COLUMNS.filter(column => facts[column] === null && named.includes(column)) };
+  return { facts, redacted: FACT_COLUMNS.filter(column => facts[column] === null && named.includes(column)) };
 }
 
 function domainObject(json: unknown, domain: string): JsonObject {
   const subject = 'rdap domain';
   if (!isObject(json)) throw wrongShape(subject, { path: [], expected: 'an object', value: json });
-  if ((own(json, 'errorCode') ?? null) !== null)
+  if ((memberOf(json, 'errorCode') ?? null) !== null)
     throw new ChangeError('wrong-shape', `${subject}: expected a domain object, got an error object`);
-  const kind = textOf(own(json, 'objectClassName'))?.toLowerCase() ?? null;
-  if (kind !== 'domain' && (kind !== null || DOMAIN_MEMBERS.every(member => own(json, member) === undefined)))
+  const kind = textOf(memberOf(json, 'objectClassName'))?.toLowerCase() ?? null;
+  if (kind !== 'domain' && (kind !== null || DOMAIN_MEMBERS.every(member => memberOf(json, member) === undefined)))
     throw new ChangeError(
       'wrong-shape',
       `${subject}: expected objectClassName to be domain, got ${kind === null ? 'none' : 'another'}`,
     );
-  const names = [own(json, 'ldhName'), own(json, 'unicodeName')].filter(
+  const names = [memberOf(json, 'ldhName'), memberOf(json, 'unicodeName')].filter(
     name => typeof name === 'string' && name.trim() !== '',
   );
   if (names.length > 0 && hostOf(names[0]) !== domain)
@@ -122,19 +133,19 @@ function domainObject(json: unknown, domain: string): JsonObject {
   return json;
 }
 
-function entitiesOf(value: unknown, room = { left: ENTITIES_MAX }, depth = 0): Entity[] {
+function entitiesOf(value: unknown, budget = { left: ENTITIES_MAX }, depth = 0): Entity[] {
   if (depth >= ENTITY_DEPTH_MAX) return [];
   return listOf(value)
     .filter(isObject)
-    .filter(() => room.left-- > 0)
+    .filter(() => budget.left-- > 0)
     .map(entity => ({
       value: entity,
-      roles: listOf(own(entity, 'roles')).map(role => textOf(role)?.toLowerCase() ?? ''),
-      entities: entitiesOf(own(entity, 'entities'), room, depth + 1),
+      roles: listOf(memberOf(entity, 'roles')).map(role => textOf(role)?.toLowerCase() ?? ''),
+      entities: entitiesOf(memberOf(entity, 'entities'), budget, depth + 1),
     }));
 }
 
-/** The first entity of a role, those nearest to the domain first. */
+/** The first entity with a role, of those nearest to the domain. */
 function withRole(entities: Entity[], role: string): Entity | undefined {
   for (let level = entities; level.length > 0; level = level.flatMap(entity => entity.entities)) {
     const found = level.find(({ roles }) => roles.includes(role));
@@ -155,15 +166,15 @@ function registrantFacts(card: Contact) {
 }
 
 function registrarFacts(registrar: Entity | undefined, abuse: Entity | undefined) {
-  const card = readJcard(own(registrar?.value, 'vcardArray'));
-  const contact = readJcard(own(abuse?.value, 'vcardArray'));
-  const about = listOf(own(registrar?.value, 'links'))
+  const card = readJcard(memberOf(registrar?.value, 'vcardArray'));
+  const contact = readJcard(memberOf(abuse?.value, 'vcardArray'));
+  const about = listOf(memberOf(registrar?.value, 'links'))
     .filter(link => hasRelation(link, 'about'))
-    .map(link => webUrl(own(link, 'href')))
+    .map(link => webUrl(memberOf(link, 'href')))
     .find(url => url !== null);
   return {
     registrar_name: card.name ?? card.organization,
-    registrar_id: ianaId(listOf(own(registrar?.value, 'publicIds'))),
+    registrar_id: ianaId(listOf(memberOf(registrar?.value, 'publicIds'))),
     registrar_url: card.url ?? about ?? null,
     registrar_abuse_email: contact.email,
     registrar_abuse_phone: contact.phone,
@@ -171,16 +182,18 @@ function registrarFacts(registrar: Entity | undefined, abuse: Entity | undefined
 }
 
 function ianaId(publicIds: unknown[]): string | null {
-  const named = publicIds.filter(id => /^iana registrar id$/i.test(textOf(own(id, 'type')) ?? ''));
-  const texts = named.map(id => own(id, 'identifier')).map(id => (typeof id === 'number' ? String(id) : textOf(id)));
+  const named = publicIds.filter(id => /^iana registrar id$/i.test(textOf(memberOf(id, 'type')) ?? ''));
+  const texts = named
+    .map(id => memberOf(id, 'identifier'))
+    .map(id => (typeof id === 'number' ? String(id) : textOf(id)));
   return texts.find(text => text !== null && /^\d{1,9}$/.test(text)) ?? null;
 }
 
 function dates(events: unknown[]) {
   const of = (action: string) =>
     events
-      .filter(event => textOf(own(event, 'eventAction'))?.toLowerCase() === action)
-      .map(event => isoDate(textOf(own(event, 'eventDate')) ?? ''))
+      .filter(event => textOf(memberOf(event, 'eventAction'))?.toLowerCase() === action)
+      .map(event => isoDate(textOf(memberOf(event, 'eventDate')) ?? ''))
       .filter(date => date !== null)
       .sort();
   return {
@@ -190,51 +203,50 @@ function dates(events: unknown[]) {
   };
 }
 
-/** A name server's name; some servers give a text in place of an object, or an address after the name. */
-function nameserverOf(given: unknown): string | null {
-  const name = isObject(given) ? (textOf(own(given, 'ldhName')) ?? textOf(own(given, 'unicodeName'))) : textOf(given);
+/** A name server's name; some servers send a text instead of an object, or an address after the name. */
+function nameserverOf(server: unknown): string | null {
+  const name = isObject(server)
+    ? (textOf(memberOf(server, 'ldhName')) ?? textOf(memberOf(server, 'unicodeName')))
+    : textOf(server);
   const host = hostOf(name?.split(' ')[0]);
   return host?.includes('.') ? host : null;
 }
 
-function joined(texts: (string | null)[]): string | null {
-  return [...new Set(texts.filter(text => text !== null))].sort().join(',') || null;
-}
-
-/** Whether the parent zone has the domain's DS records; `zoneSigned` is about the zone and tells nothing of it. */
+/** Whether the parent zone has DS records of the domain; `zoneSigned` is about the domain's own zone. */
 function dnssecOf(secureDns: unknown): string | null {
-  const signed = own(secureDns, 'delegationSigned');
+  const signed = memberOf(secureDns, 'delegationSigned');
   if (signed === true || signed === 'true') return 'signedDelegation';
   if (signed === false || signed === 'false') return 'unsigned';
-  const keys = [...listOf(own(secureDns, 'dsData')), ...listOf(own(secureDns, 'keyData'))];
+  const keys = [...listOf(memberOf(secureDns, 'dsData')), ...listOf(memberOf(secureDns, 'keyData'))];
   return keys.some(isObject) ? 'signedDelegation' : null;
 }
 
-/** A card must have a name (RFC 6350 §6.2.1), so one without it under such a remark has its name withheld. */
-function remarkedColumns(
+/** Columns that the registrant's remarks declare withheld. A card must have a name (RFC 6350, section 6.2.1). */
+function columnsOfRemarks(
   registrant: Entity | undefined,
   { registrant_name, registrant_email }: WhoisFacts,
 ): FactColumn[] {
-  const says = (pattern: RegExp) =>
-    listOf(own(registrant?.value, 'remarks')).some(remark =>
-      [own(remark, 'type'), own(remark, 'title')].some(text => pattern.test(textOf(text) ?? '')),
+  const hasRemark = (pattern: RegExp) =>
+    listOf(memberOf(registrant?.value, 'remarks')).some(remark =>
+      [memberOf(remark, 'type'), memberOf(remark, 'title')].some(text => pattern.test(textOf(text) ?? '')),
     );
-  const columns: FactColumn[] = registrant_name === null && says(WITHHOLDING) ? ['registrant_name'] : [];
-  return registrant_email === null && says(EMAIL_WITHHELD) ? [...columns, 'registrant_email'] : columns;
+  const columns: FactColumn[] = registrant_name === null && hasRemark(NAME_WITHHELD) ? ['registrant_name'] : [];
+  return registrant_email === null && hasRemark(EMAIL_WITHHELD) ? [...columns, 'registrant_email'] : columns;
 }
 
 function hasRelation(link: unknown, relation: string): boolean {
-  return listOf(own(link, 'rel')).some(given => textOf(given)?.toLowerCase() === relation);
+  return listOf(memberOf(link, 'rel')).some(rel => textOf(rel)?.toLowerCase() === relation);
 }
 
+/** The first usable link to the registrar's answer; a link to this answer itself is none. */
 function relatedUrl(links: unknown[]): string | null {
-  const sameAs = (url: string) => new URL(url).href.toLowerCase().replace(/\/$/, '');
-  const selves = links.filter(link => hasRelation(link, 'self')).map(link => webUrl(own(link, 'href')));
-  const itself = new Set(selves.filter(url => url !== null).map(sameAs));
+  const comparable = (url: string) => new URL(url).href.toLowerCase().replace(/\/$/, '');
+  const selves = links.filter(link => hasRelation(link, 'self')).map(link => webUrl(memberOf(link, 'href')));
+  const own = new Set(selves.filter(url => url !== null).map(comparable));
   for (const link of links.filter(each => hasRelation(each, 'related'))) {
-    const url = webUrl(own(link, 'href'));
-    const type = textOf(own(link, 'type'))?.toLowerCase() ?? null;
-    if (url === null || itself.has(sameAs(url))) continue;
+    const url = webUrl(memberOf(link, 'href'));
+    const type = textOf(memberOf(link, 'type'))?.toLowerCase() ?? null;
+    if (url === null || own.has(comparable(url))) continue;
     const { pathname } = new URL(url);
     if (type === null ? /\/domain\//i.test(pathname) : /^application\/rdap\+json\b/.test(type)) return url;
   }

@@ -5,17 +5,17 @@ import type { SourceContext } from '../../source.ts';
 
 const HOUR = 3_600_000;
 
-/** IANA's own word counts within these bounds; where it gives none, a day: the list changes about daily. */
-const FRESH_MS = { min: 1 * HOUR, usual: 24 * HOUR, max: 7 * 24 * HOUR };
+/** Bounds of the freshness that IANA sends, and a day if it sends none, because the list changes about daily. */
+const FRESH_MS = { min: 1 * HOUR, default: 24 * HOUR, max: 7 * 24 * HOUR };
 
-/** RFC 9224, 4: each service is a list of name spaces and a list of base URLs. */
+/** Each service is a list of name spaces and a list of base URLs (RFC 9224, section 4). */
 const bootstrapShape = z.looseObject({
   services: z.array(z.tuple([z.array(z.string()), z.array(z.string())]).rest(z.unknown())),
 });
 
 /**
- * The base URL of each name space's RDAP server, each ending in a slash; those known while IANA says they are the same.
- * Throws `ChangeError`; a list without any server is `wrong-shape`, so that a broken one never replaces a good one.
+ * The base URL of each name space's RDAP server, with a slash at its end; the known ones if IANA answers 304. Throws
+ * `ChangeError`, also for a list without servers (`wrong-shape`), so that a broken list never replaces a good one.
  */
 export async function fetchServers<S>(known: Servers | null, url: string, ctx: SourceContext<S>): Promise<Servers> {
   const headers: Record<string, string> = known?.etag ? { 'if-none-match': known.etag } : {};
@@ -32,10 +32,10 @@ export async function fetchServers<S>(known: Servers | null, url: string, ctx: S
   }
 }
 
-/** The server of the longest part of a name space that has one (RFC 9224, 4); null where none has. */
+/** The server of the longest suffix of a name space that has one (RFC 9224, section 4); null if none has. */
 export function longestMatch(space: string, servers: Record<string, string>): string | null {
-  for (let rest = space; rest !== ''; rest = rest.includes('.') ? rest.slice(rest.indexOf('.') + 1) : '') {
-    if (Object.hasOwn(servers, rest)) return servers[rest]!;
+  for (let suffix = space; suffix !== ''; suffix = suffix.includes('.') ? suffix.slice(suffix.indexOf('.') + 1) : '') {
+    if (Object.hasOwn(servers, suffix)) return servers[suffix]!;
   }
   return null;
 }
@@ -51,5 +51,5 @@ function serversOf(services: z.output<typeof bootstrapShape>['services']): Recor
 }
 
 function freshUntil(freshMs: number | null, nowMs: number): number {
-  return nowMs + Math.min(Math.max(freshMs ?? FRESH_MS.usual, FRESH_MS.min), FRESH_MS.max);
+  return nowMs + Math.min(Math.max(freshMs ?? FRESH_MS.default, FRESH_MS.min), FRESH_MS.max);
 }

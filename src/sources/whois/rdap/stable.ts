@@ -1,13 +1,13 @@
 import { isObject } from '../../upstream/json.ts';
 import { textOf } from '../values.ts';
 
-/** Says something of the answer, not of the registration. */
-const PASSING = ['notices', 'remarks', 'links', 'rdapConformance', 'lang', 'port43'];
+/** Members about the answer, not about the registration. */
+const VOLATILE_MEMBERS = ['notices', 'remarks', 'links', 'rdapConformance', 'lang', 'port43'];
 
-/** The event that is another at every look. */
-const CHECKED = 'last update of rdap database';
+/** The event that differs at every visit. */
+const CHECK_ACTION = 'last update of rdap database';
 
-/** Lists without an order. Others, as a property of a card, have one. */
+/** Lists without an order. The order of others, such as a card's property, counts. */
 const SETS = [
   'status',
   'events',
@@ -25,39 +25,39 @@ const SETS = [
   'properties',
 ];
 
-/** No answer is nested this deep; what lies deeper makes no difference. */
+/** No answer is nested this deep; deeper values are ignored. */
 const DEPTH_MAX = 64;
 
 /**
- * The text of a domain object that changes only with the registration: keys and sets are in one order, names in one
- * case, and what says when or how the server answered is left out.
+ * A text of a domain object that changes only with the registration: keys and sets are sorted, names are in lower case, and
+ * members about the answer are left out.
  */
 export function stableText(value: unknown, { key = '', depth = 0 }: { key?: string; depth?: number } = {}): string {
   if (depth > DEPTH_MAX) return 'null';
   if (Array.isArray(value)) {
     const texts = value
-      .filter(item => !isCheck(item))
-      .map((item, n) => stableText(item, { key: placed(key, n), depth: depth + 1 }));
+      .filter(item => !isCheckEvent(item))
+      .map((item, index) => stableText(item, { key: keyOfItem(key, index), depth: depth + 1 }));
     return `[${(SETS.includes(key) ? texts.sort() : texts).join(',')}]`;
   }
   if (!isObject(value))
-    return JSON.stringify(key === 'ldhName' && typeof value === 'string' ? plain(value) : value) ?? 'null';
+    return JSON.stringify(key === 'ldhName' && typeof value === 'string' ? plainName(value) : value) ?? 'null';
   const members = Object.keys(value)
-    .filter(name => !PASSING.includes(name))
+    .filter(name => !VOLATILE_MEMBERS.includes(name))
     .sort()
     .map(name => `${JSON.stringify(name)}:${stableText(value[name], { key: name, depth: depth + 1 })}`);
   return `{${members.join(',')}}`;
 }
 
-/** The key an item of a list is read by: behind the word `vcard` are a card's properties, a set. */
-function placed(key: string, place: number): string {
-  return key === 'vcardArray' && place === 1 ? 'properties' : '';
+/** The key under which an item of a list is read: the second item of a `vcardArray` is a set of properties. */
+function keyOfItem(key: string, index: number): string {
+  return key === 'vcardArray' && index === 1 ? 'properties' : '';
 }
 
-function plain(name: string): string {
+function plainName(name: string): string {
   return name.toLowerCase().replace(/\.$/, '');
 }
 
-function isCheck(item: unknown): boolean {
-  return isObject(item) && textOf(item.eventAction)?.toLowerCase() === CHECKED;
+function isCheckEvent(item: unknown): boolean {
+  return isObject(item) && textOf(item.eventAction)?.toLowerCase() === CHECK_ACTION;
 }

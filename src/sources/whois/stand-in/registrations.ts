@@ -1,45 +1,45 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 
-/** The folder of made-up registrations, with a README that says what its files are. */
+/** The folder of made-up registrations; its README describes the files. */
 export const WHOIS_RECORDINGS = path.resolve(import.meta.dirname, '../../../../test/fixtures/whois');
 
-/** The servers of the folder that answer over HTTP, each at an address of its own. */
+/** The folder's HTTP servers; each has its own port. */
 export const RDAP_SERVERS = ['registry-a', 'registry-b', 'registrar', 'registrar-b'] as const;
 
 export type RdapServer = (typeof RDAP_SERVERS)[number];
 
-/** One answer of a server; several to one question are given in their order, the last for ever. */
-export interface RecordedStep {
+/** One answer of a server. Several answers to one request come in their order, the last one for ever. */
+export interface RecordedAnswer {
   status?: number;
   /** The body, below `answers/`. */
   file?: string;
   headers?: Record<string, string>;
-  /** The question is taken and never answered. */
+  /** The server accepts the request and never answers it. */
   timeout?: boolean;
 }
 
-/** A domain and what each server does when it is asked for it, by server and path: `registry-a`, `registry-a/v2`. */
+/** A domain and its answers by server, which may have a path: `registry-a`, `registry-a/v2`. */
 export interface RecordedDomain {
   domain: string;
-  /** What a visit comes to in the end. */
+  /** The visit's outcome after all retries. */
   outcome: string;
-  /** ISO 8601; null where the registry does not say, or no row comes. */
+  /** ISO 8601; null if the registry sends none, or the visit gives no row. */
   expires: string | null;
-  answers: Record<string, RecordedStep[]>;
+  answers: Record<string, RecordedAnswer[]>;
   note: string;
 }
 
-/** The folder's index. `later` says which domains are answered for otherwise from `laterDate` on. */
+/** The folder's index. From `laterDate` on the domains in `later` have other answers. */
 export interface RecordedDomains {
-  /** The day the dates were made for, `YYYY-MM-DD`. */
+  /** The day to which the dates of the answers belong, `YYYY-MM-DD`. */
   baseDate: string;
   domains: (RecordedDomain & { registry: string | null })[];
   laterDate: string;
   later: RecordedDomain[];
 }
 
-/** The text that a WHOIS server answers to a domain with. */
+/** A WHOIS server's answer to a domain. */
 interface RecordedText {
   file: string;
   domain: string;
@@ -47,17 +47,17 @@ interface RecordedText {
 
 const DAY_MS = 86_400_000;
 
-/** Reads the folder's index. Throws when it is missing or is no JSON. */
+/** Reads the folder's index. Throws if it is missing or no JSON. */
 export function readRecordedDomains(folder: string): RecordedDomains {
   return JSON.parse(readFileSync(path.join(folder, 'domains.json'), 'utf8')) as RecordedDomains;
 }
 
-/** How many days lie from one date to another, both `YYYY-MM-DD`. */
+/** The days from one date to another, both `YYYY-MM-DD`. */
 export function daysBetween(from: string, to: string): number {
   return Math.round((Date.parse(to) - Date.parse(from)) / DAY_MS);
 }
 
-/** Adds days to each date of an event; a stand-in such as year 1 stays. */
+/** Adds days to the date of each event; a date that means "no date", such as year 1, stays. */
 export function shiftEvents(text: string, days: number): string {
   if (days === 0) return text;
   return text.replace(/("eventDate": ")([12]\d{3}-\d\d-\d\d)/g, (_, before: string, date: string) => {
@@ -65,26 +65,26 @@ export function shiftEvents(text: string, days: number): string {
   });
 }
 
-/** Zones that have an RDAP server, by IANA's list of the folder. */
-export function rdapZones(folder: string): string[] {
+/** The top-level domains that the folder's bootstrap file has an RDAP server for. */
+export function rdapTlds(folder: string): string[] {
   const { services } = JSON.parse(readFileSync(path.join(folder, 'bootstrap.json'), 'utf8')) as {
     services: [string[], string[]][];
   };
-  return services.flatMap(([zones]) => zones);
+  return services.flatMap(([tlds]) => tlds);
 }
 
-/** The WHOIS answers of the folder by domain: those of top-level domains without RDAP. */
+/** The WHOIS answers by domain, for top-level domains without RDAP. */
 export function readTexts(folder: string): Map<string, Uint8Array> {
-  const zones = rdapZones(folder);
+  const tlds = rdapTlds(folder);
   const recorded = JSON.parse(readFileSync(path.join(folder, 'text/rows.json'), 'utf8')) as RecordedText[];
   const texts = new Map<string, Uint8Array>();
   for (const { file, domain } of recorded) {
-    if (zones.includes(topLevelOf(domain)) || texts.has(domain)) continue;
+    if (tlds.includes(tldOf(domain)) || texts.has(domain)) continue;
     texts.set(domain, readFileSync(path.join(folder, 'text', file)));
   }
   return texts;
 }
 
-export function topLevelOf(domain: string): string {
+export function tldOf(domain: string): string {
   return domain.slice(domain.lastIndexOf('.') + 1);
 }

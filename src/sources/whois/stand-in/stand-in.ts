@@ -8,57 +8,57 @@ import {
   daysBetween,
   RDAP_SERVERS,
   type RdapServer,
+  type RecordedAnswer,
   type RecordedDomain,
   type RecordedDomains,
-  type RecordedStep,
   readRecordedDomains,
   readTexts,
   shiftEvents,
-  topLevelOf,
+  tldOf,
   WHOIS_RECORDINGS,
 } from './registrations.ts';
 import { startTextServer } from './text-server.ts';
 
-export interface RdapReplayOptions {
+export interface WhoisStandInOptions {
   /** A folder of made-up registrations. */
   folder?: string;
-  /** The day its dates are moved to, `YYYY-MM-DD`; the folder's own if not given. */
+  /** Moves the dates of the answers to this day, `YYYY-MM-DD`; the folder's own day by default. */
   day?: string;
-  /** Told of each question that gets no answer, when it is there. */
+  /** Called when a request arrives that gets no answer. */
   onHold?: () => void;
 }
 
-/** A running world of registries and registrars. */
-export interface RdapReplay {
-  /** The source's settings, by name, with which all of its questions come here. */
+/** Running servers of IANA, registries and registrars. */
+export interface WhoisStandIn {
+  /** Settings by name that direct all of the source's requests to these servers. */
   settings: Record<'WHOIS_BOOTSTRAP_URL' | 'WHOIS_IANA_SERVER' | 'WHOIS_SERVERS', string>;
-  /** Base URLs by server, without a slash at the end. */
+  /** Base URLs by server, without a slash at their end. */
   origins: Record<RdapServer, string>;
-  /** What each server was asked so far; `bootstrap` is IANA's. */
+  /** The requests to each server; `bootstrap` is IANA's. */
   requests: Record<RdapServer | 'bootstrap', RequestLog>;
-  /** Lines that were sent to the WHOIS server. */
-  questions: string[];
-  /** Every domain it knows something of, over RDAP or WHOIS, in order. */
+  /** The lines that the WHOIS server received. */
+  queries: string[];
+  /** Every domain with an answer over RDAP or WHOIS, in order. */
   domains: string[];
-  /** Moves the world on: from the folder's later date on, it answers otherwise for some domains. */
+  /** Sets the days since the folder's day: from its later date on, some domains have other answers. */
   goTo(daysOn: number): void;
-  /** Gives these answers first, to a domain or to every path that begins with a `/<server>/…`; the last one for ever if told to. */
+  /** Gives these answers first, to a domain or to all paths that begin with `/<server>/…`; with `repeat` the last one for ever. */
   fault(target: string, answers: Answer[], options?: { repeat?: boolean }): void;
   clearFaults(): void;
   close(): Promise<void>;
 }
 
-/** IANA's own word on how long its list is fresh. */
+/** As IANA sends it. */
 const BOOTSTRAP_HEADERS = { 'cache-control': 'max-age=86400' };
 
-/** What is not in the folder. */
-const NOT_FOUND: RecordedStep = { status: 404, file: 'errors/not-found.json' };
+/** The answer to a domain that the folder does not have. */
+const NOT_FOUND: RecordedAnswer = { status: 404, file: 'errors/not-found.json' };
 
-/** A question for a domain, below whatever path: `/v2/domain/example.com`. */
-const QUESTION = /^(.*)\/domain\/([^/]+)$/;
+/** A request for a domain below any path: `/v2/domain/example.com`. */
+const DOMAIN_PATH = /^(.*)\/domain\/([^/]+)$/;
 
-/** Stands in for IANA, registries and a registrar on this machine: RDAP over HTTP, WHOIS over TCP. */
-export async function startRdapReplay(options: RdapReplayOptions = {}): Promise<RdapReplay> {
+/** Starts servers of IANA, registries and registrars on this machine: RDAP over HTTP, WHOIS over TCP. */
+export async function startWhoisStandIn(options: WhoisStandInOptions = {}): Promise<WhoisStandIn> {
   const { folder = WHOIS_RECORDINGS, day, onHold = () => {} } = options;
   const index = readRecordedDomains(folder);
   const texts = readTexts(folder);
@@ -67,40 +67,42 @@ export async function startRdapReplay(options: RdapReplayOptions = {}): Promise<
   const origins = {} as Record<RdapServer, string>;
   const fill = (text: string) => text.replace(/\{\{([a-z-]+)\}\}/g, (_, server: RdapServer) => origins[server]);
   const textOf = (file: string) => fill(shiftEvents(readFileSync(path.join(folder, file), 'utf8'), days));
-  const steps = makeSteps(index);
+  const recorded = makeRecordedAnswers(index);
   const servers: Server[] = [];
-  const requests = {} as RdapReplay['requests'];
+  const requests = {} as WhoisStandIn['requests'];
 
-  const told = (answer: Answer): Answer => {
+  const reportHold = (answer: Answer): Answer => {
     if (answer.hold) onHold();
     return answer;
   };
   const start = async (name: RdapServer | 'bootstrap', usual: (pathname: string) => Answer): Promise<string> => {
-    const started = await startServer({ port: 0, gzip: true }, url => told(faulty(faults, { name, url, usual })));
+    const started = await startServer({ port: 0, gzip: true }, url =>
+      reportHold(withFault(faults, { name, url, usual })),
+    );
     servers.push(started.server);
     requests[name] = started.requests;
     return started.origin;
   };
   for (const name of RDAP_SERVERS)
-    origins[name] = await start(name, url => rdapAnswer(name, url, { steps, fill, textOf }));
+    origins[name] = await start(name, pathname => rdapAnswer(name, pathname, { recorded, fill, textOf }));
   const bootstrap = await start('bootstrap', () => ({ headers: BOOTSTRAP_HEADERS, body: textOf('bootstrap.json') }));
-  const whois = await startTextServer({ port: 0 }, question => {
-    const usual = { body: texts.get(question) ?? otherText(folder, question) };
-    return told({ ...usual, ...faults.next({ path: `/whois/${question}`, name: question }) });
+  const whois = await startTextServer({ port: 0 }, query => {
+    const usual = { body: texts.get(query) ?? fallbackText(folder, query) };
+    return reportHold({ ...usual, ...faults.next({ path: `/whois/${query}`, name: query }) });
   });
 
-  const served = [...new Set([...texts.keys()].map(topLevelOf))];
+  const tlds = [...new Set([...texts.keys()].map(tldOf))];
   return {
     settings: {
       WHOIS_BOOTSTRAP_URL: `${bootstrap}/dns.json`,
       WHOIS_IANA_SERVER: whois.address,
-      WHOIS_SERVERS: served.map(zone => `${zone}=${whois.address}`).join(','),
+      WHOIS_SERVERS: tlds.map(tld => `${tld}=${whois.address}`).join(','),
     },
     origins,
     requests,
-    questions: whois.questions,
+    queries: whois.queries,
     domains: [...index.domains.map(({ domain }) => domain), ...texts.keys()],
-    goTo: steps.goTo,
+    goTo: recorded.goTo,
     fault: faults.add,
     clearFaults: faults.clear,
     async close() {
@@ -111,35 +113,35 @@ export async function startRdapReplay(options: RdapReplayOptions = {}): Promise<
   };
 }
 
-/** A registry does not know the domain; IANA names no server for a top-level domain, unless the folder has its answer. */
-function otherText(folder: string, question: string): Uint8Array {
+/** "Not found" to a domain; to a top-level domain IANA's answer, which names no server unless the folder has one. */
+function fallbackText(folder: string, query: string): Uint8Array {
   const textFile = (name: string) => path.join(folder, 'text', `${name}.txt`);
-  if (question.includes('.')) return readFileSync(textFile('not-found-afnic'));
-  const known = textFile(`iana-${question}`);
-  return readFileSync(/^[a-z0-9-]+$/.test(question) && existsSync(known) ? known : textFile('iana-no-server'));
+  if (query.includes('.')) return readFileSync(textFile('not-found-afnic'));
+  const recorded = textFile(`iana-${query}`);
+  return readFileSync(/^[a-z0-9-]+$/.test(query) && existsSync(recorded) ? recorded : textFile('iana-no-server'));
 }
 
-interface Steps {
-  /** The answer to the next question for a domain at a place: `registry-a`, `registry-a/v2`. */
-  next(domain: string, place: string): RecordedStep | null;
+interface RecordedAnswers {
+  /** The next answer of a server, which may have a path: `registry-a`, `registry-a/v2`. */
+  next(domain: string, server: string): RecordedAnswer | null;
   goTo(daysOn: number): void;
 }
 
-function makeSteps({ baseDate, domains, laterDate, later }: RecordedDomains): Steps {
+function makeRecordedAnswers({ baseDate, domains, laterDate, later }: RecordedDomains): RecordedAnswers {
   const laterDays = daysBetween(baseDate, laterDate);
   const before = new Map<string, RecordedDomain>(domains.map(recorded => [recorded.domain, recorded]));
   const after = new Map(later.map(recorded => [recorded.domain, recorded]));
-  const asked = new Map<string, number>();
+  const requestCounts = new Map<string, number>();
   let isLater = false;
   return {
-    next(domain, place) {
+    next(domain, server) {
       const recorded = (isLater && after.get(domain)) || before.get(domain);
-      const answers = recorded?.answers[place];
+      const answers = recorded?.answers[server];
       if (!answers) return null;
-      const question = `${recorded === before.get(domain)} ${place} ${domain}`;
-      const times = asked.get(question) ?? 0;
-      asked.set(question, times + 1);
-      return answers[Math.min(times, answers.length - 1)] ?? null;
+      const request = `${recorded === before.get(domain)} ${server} ${domain}`;
+      const count = requestCounts.get(request) ?? 0;
+      requestCounts.set(request, count + 1);
+      return answers[Math.min(count, answers.length - 1)] ?? null;
     },
     goTo(daysOn) {
       isLater = daysOn >= laterDays;
@@ -147,12 +149,12 @@ function makeSteps({ baseDate, domains, laterDate, later }: RecordedDomains): St
   };
 }
 
-/** The fault that is next for a request, laid over its usual answer where it says nothing of its own. */
-function faulty(
+/** The next fault of a request; a fault without a status changes only its own fields of the usual answer. */
+function withFault(
   faults: Faults,
   { name, url, usual }: { name: string; url: URL; usual: (pathname: string) => Answer },
 ): Answer {
-  const domain = QUESTION.exec(url.pathname)?.[2]?.toLowerCase() ?? null;
+  const domain = DOMAIN_PATH.exec(url.pathname)?.[2]?.toLowerCase() ?? null;
   const fault = faults.next({ path: `/${name}${url.pathname}`, name: domain });
   return fault?.status !== undefined ? fault : { ...usual(url.pathname), ...fault };
 }
@@ -160,26 +162,26 @@ function faulty(
 function rdapAnswer(
   name: RdapServer,
   pathname: string,
-  { steps, fill, textOf }: { steps: Steps; fill(text: string): string; textOf(file: string): string },
+  { recorded, fill, textOf }: { recorded: RecordedAnswers; fill(text: string): string; textOf(file: string): string },
 ): Answer {
-  const [, below = '', domain = ''] = QUESTION.exec(pathname) ?? [];
-  const step = steps.next(domain.toLowerCase(), `${name}${below}`) ?? NOT_FOUND;
-  if (step.timeout) return { hold: true };
-  const { status = 200, file, headers = {} } = step;
+  const [, prefix = '', domain = ''] = DOMAIN_PATH.exec(pathname) ?? [];
+  const answer = recorded.next(domain.toLowerCase(), `${name}${prefix}`) ?? NOT_FOUND;
+  if (answer.timeout) return { hold: true };
+  const { status = 200, file, headers = {} } = answer;
   const type = file === undefined ? {} : { 'content-type': 'application/rdap+json' };
-  const given = Object.entries(headers).map(([header, value]) => [header, fill(value)]);
+  const filled = Object.entries(headers).map(([header, value]) => [header, fill(value)]);
   const body = file === undefined ? '' : textOf(`answers/${file}`);
-  return { status, headers: { ...type, ...Object.fromEntries(given) }, body };
+  return { status, headers: { ...type, ...Object.fromEntries(filled) }, body };
 }
 
-/** Reads the command line, starts a replay and prints the settings that lead to it. */
+/** Reads the command line, starts the servers and prints the settings that direct the source to them. */
 async function main(): Promise<void> {
   const text = { type: 'string' } as const;
   const { values } = parseArgs({ options: { folder: text, day: text, 'days-on': text } });
-  const replay = await startRdapReplay({ folder: values.folder, day: values.day });
-  replay.goTo(Number(values['days-on'] ?? 0));
-  for (const [name, value] of Object.entries(replay.settings)) process.stdout.write(`${name}=${value}\n`);
-  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => replay.close());
+  const standIn = await startWhoisStandIn({ folder: values.folder, day: values.day });
+  standIn.goTo(Number(values['days-on'] ?? 0));
+  for (const [name, value] of Object.entries(standIn.settings)) process.stdout.write(`${name}=${value}\n`);
+  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => standIn.close());
 }
 
 if (import.meta.main) await main();

@@ -8,20 +8,20 @@ import { toBytes } from '../../stand-in/server.ts';
 export interface TextServer {
   /** Host and port. */
   address: string;
-  /** The lines it was sent, in order. */
-  questions: string[];
+  /** The lines it received, in order. */
+  queries: string[];
   close(): Promise<void>;
 }
 
-/** Longer than any name: who sends more without a line's end asks nothing. */
-const QUESTION_BYTES_MAX = 1_000;
+/** Far longer than any query; the server answers such a line without waiting for its end. */
+const QUERY_BYTES_MAX = 1_000;
 
-/** Starts one on the loopback interface; port 0 is any free one. Only `body`, `cut`, `hold` and `delayMs` of an answer count. */
+/** Starts a server on the loopback interface; port 0 is any free port. Of an answer, `body`, `cut`, `hold` and `delayMs` count. */
 export async function startTextServer(
   { port }: { port: number },
-  answerTo: (question: string) => Answer,
+  answerTo: (query: string) => Answer,
 ): Promise<TextServer> {
-  const questions: string[] = [];
+  const queries: string[] = [];
   const open = new Set<Socket>();
   const server = createServer({ allowHalfOpen: true }, socket => {
     open.add(socket);
@@ -29,13 +29,13 @@ export async function startTextServer(
     let text = '';
     socket.setEncoding('latin1').on('data', (chunk: string) => {
       text += chunk;
-      const [question = '', ...rest] = text.split(/\r?\n/);
-      if (rest.length === 0 && text.length <= QUESTION_BYTES_MAX) return;
+      const [query = '', ...rest] = text.split(/\r?\n/);
+      if (rest.length === 0 && text.length <= QUERY_BYTES_MAX) return;
       socket.removeAllListeners('data').resume();
-      questions.push(question);
-      void give(socket, answerTo(question));
+      queries.push(query);
+      void send(socket, answerTo(query));
     });
-    // Who goes before the question is whole has none.
+    // A client that closes before the end of its line gets no answer.
     socket.on('end', () => socket.end());
   });
   await new Promise<void>((resolve, reject) => {
@@ -44,7 +44,7 @@ export async function startTextServer(
   });
   return {
     address: `127.0.0.1:${(server.address() as AddressInfo).port}`,
-    questions,
+    queries,
     async close() {
       const closed = new Promise<unknown>(resolve => server.close(resolve));
       for (const socket of open) socket.destroy();
@@ -53,7 +53,7 @@ export async function startTextServer(
   };
 }
 
-async function give(socket: Socket, { body, cut = false, hold = false, delayMs = 0 }: Answer): Promise<void> {
+async function send(socket: Socket, { body, cut = false, hold = false, delayMs = 0 }: Answer): Promise<void> {
   if (hold) return;
   if (delayMs > 0) await sleep(delayMs);
   const bytes = toBytes(body);

@@ -1,48 +1,48 @@
-import type { WhoisFacts } from '../facts.ts';
+import type { FactColumn } from '../facts.ts';
 
-/** Whose a field is. */
+/** The object that a field belongs to. */
 export type Role = 'domain' | 'registrant' | 'registrar' | 'abuse' | 'nameservers' | 'other';
 
-/** What a key may fill: the first column its value fits. */
-export type Columns = readonly (keyof WhoisFacts)[];
+/** Columns that a key may fill; each takes the value if it has the column's form. */
+export type Columns = readonly FactColumn[];
 
-/** Under which the name asked for is told again. */
+/** Keys of the domain's own name. */
 export const DOMAIN_KEYS = new Set(['domain', 'domain name', 'domainname', 'domain ace', 'nom de domaine']);
 
-/** Headings, and whose the fields below are. Below any other heading they are nobody's. */
-export const SECTIONS = new Map<string, Role>([
-  ...of('domain', 'domain', 'domain information', 'domain details', 'relevant dates', 'additional info', 'dnssec'),
-  ...of('registrant', 'registrant', 'registrant contact', 'registrant information', 'holder', 'domain holder'),
-  ...of('registrant', 'owner', 'owner contact', 'domain owners registrant'),
-  ...of('registrar', 'registrar', 'registrar information', 'sponsoring registrar', 'domain managers'),
-  ...of('abuse', 'abuse contact', 'registrar abuse contact'),
-  ...of('nameservers', 'name servers', 'nameservers', 'nservers', 'domain servers', 'domain nameservers'),
-  ...of('nameservers', 'primary name server', 'secondary name server', 'domain servers in listed order'),
-  ...of('other', 'admin contact', 'administrative contact', 'administrative contacts', 'admin', 'tech'),
-  ...of('other', 'tech contact', 'technical contact', 'technical contacts', 'technical', 'billing contact'),
-  ...of('other', 'registrar technical contacts', 'reseller', 'contact information', 'keys', 'whois'),
+/** The role of the fields below a heading; `other` below any other heading. */
+export const SECTION_ROLES = new Map<string, Role>([
+  ...rolesOf('domain', 'domain', 'domain information', 'domain details', 'relevant dates', 'additional info', 'dnssec'),
+  ...rolesOf('registrant', 'registrant', 'registrant contact', 'registrant information', 'holder', 'domain holder'),
+  ...rolesOf('registrant', 'owner', 'owner contact', 'domain owners registrant'),
+  ...rolesOf('registrar', 'registrar', 'registrar information', 'sponsoring registrar', 'domain managers'),
+  ...rolesOf('abuse', 'abuse contact', 'registrar abuse contact'),
+  ...rolesOf('nameservers', 'name servers', 'nameservers', 'nservers', 'domain servers', 'domain nameservers'),
+  ...rolesOf('nameservers', 'primary name server', 'secondary name server', 'domain servers in listed order'),
+  ...rolesOf('other', 'admin contact', 'administrative contact', 'administrative contacts', 'admin', 'tech'),
+  ...rolesOf('other', 'tech contact', 'technical contact', 'technical contacts', 'technical', 'billing contact'),
+  ...rolesOf('other', 'registrar technical contacts', 'reseller', 'contact information', 'keys', 'whois'),
 ]);
 
-/** Objects apart from the domain's, by their first key. */
-export const BLOCKS = new Map<string, Role>([
-  ...of('registrar', 'registrar'),
-  ...of('nameservers', 'nsset'),
-  ...of('other', 'keyset', 'ds rdata', 'person', 'role', 'organisation', 'organization', 'personname'),
+/** The role of a block that is another object, by its first key. */
+export const BLOCK_ROLES = new Map<string, Role>([
+  ...rolesOf('registrar', 'registrar'),
+  ...rolesOf('nameservers', 'nsset'),
+  ...rolesOf('other', 'keyset', 'ds rdata', 'person', 'role', 'organisation', 'organization', 'personname'),
 ]);
 
-/** Keys a contact has its handle under, the surest first, and keys of a domain that name its registrant by handle. */
+/** Keys of a contact's handle, the most certain first, and keys of a domain that hold its registrant's handle. */
 export const HANDLES = {
   objects: ['nic hdl', 'nic hdl br', 'contact id', 'contact'],
   registrant: new Set(['holder c', 'owner c', 'registrant c', 'registrant', 'holder']),
 };
 
-/** First words of a key that say whose the rest of it is: `registrant city`, `registrar iana id`. */
-export const PREFIXES: [RegExp, Role][] = [
+/** The role of a key's first words: `registrant city`, `registrar iana id`. */
+export const KEY_PREFIXES: [RegExp, Role][] = [
   [/^(registrant contact|registrant|domain holder|holder|owner contact|owner) /, 'registrant'],
   [/^(sponsoring registrar|registrar|registration service provider) /, 'registrar'],
 ];
 
-/** What a contact's keys fill. */
+/** Columns by key of a contact. */
 const CONTACT = {
   name: columns('registrant_name', 'name', 'contact', 'contact name', 'person', 'personname'),
   organization: columns('registrant_organization', 'organization', 'organisation', 'org', 'organization name'),
@@ -52,7 +52,7 @@ const CONTACT = {
   email: columns('registrant_email', 'email', 'e mail', 'contact email', 'mail'),
 };
 
-/** What each key fills, by whose field it is. */
+/** Columns by role and key. */
 export const COLUMNS: Record<Role, Map<string, Columns>> = {
   domain: new Map([
     ...columns('registrant_name', 'registrant', 'registrant name', 'owner', 'person', 'owner name', 'domain holder'),
@@ -90,7 +90,7 @@ export const COLUMNS: Record<Role, Map<string, Columns>> = {
     ...columns('nameservers', 'primary name server', 'secondary name server'),
     ...columns('status_codes', 'status', 'domain status', 'eppstatus', 'state', 'flags', 'registration status'),
     ...columns('dnssec', 'dnssec', 'signed', 'dnskey', 'ds rdata', 'dsrecord', 'ds record', 'signing key'),
-    ...either(['registrar_abuse_email', 'registrar_abuse_phone'], 'abuse contact', 'registrar abuse contact'),
+    ...firstFitting(['registrar_abuse_email', 'registrar_abuse_phone'], 'abuse contact', 'registrar abuse contact'),
   ]),
   registrant: new Map(Object.values(CONTACT).flat()),
   registrar: new Map([
@@ -108,11 +108,11 @@ export const COLUMNS: Record<Role, Map<string, Columns>> = {
   other: new Map(),
 };
 
-/** What some registries write as a sentence. */
-export const SENTENCE = /^\s*(?<key>record (?:expires|created|last updated) on)\s(?<value>.*)$/i;
+/** A field that some registries write as a sentence. */
+export const SENTENCE_FIELD = /^\s*(?<key>record (?:expires|created|last updated) on)\s(?<value>.*)$/i;
 
-/** Lines that differ from look to look, or are not of the record: comments, times of the answer, counters. */
-export const VOLATILE = [
+/** Lines that change between visits or are not of the record: comments, times of the answer, counters. */
+export const VOLATILE_LINES = [
   /^\s*[%#;>]/,
   /^\s*\[ /,
   /^\s*(nsstat|nslastaa):/i,
@@ -122,12 +122,12 @@ export const VOLATILE = [
   /^\s*(query|request|lookup|remaining (queries|lookups)|your ip( address)?)\s*:/i,
 ];
 
-/** Lines after which only the terms of use come. */
-export const CUTS = [/^\s*>>> ?last update of /i, /^--\s*$/, /^(notice|terms of use|disclaimer)\b/i];
+/** Lines after the record; the terms of use follow. */
+export const RECORD_END = [/^\s*>>> ?last update of /i, /^--\s*$/, /^(notice|terms of use|disclaimer)\b/i];
 
 /**
- * How servers say that they know of no such domain: a whole line's beginning, in lower case and without signs before it.
- * `{domain}` stands for the name asked for.
+ * Statements that a domain is not registered: the beginning of a line, in lower case and from its first letter or digit,
+ * with `{domain}` in place of the domain.
  */
 export const NOT_FOUND = [
   /^no match(!!|$|\.| for\b| found\b)/,
@@ -142,11 +142,8 @@ export const NOT_FOUND = [
   /^(status|domain status|state)[ .]*: *(free|available|not registered|no object found|unassigned)$/,
 ];
 
-/**
- * How servers turn away who asks too often, as a statement: terms of use say the same of what may happen, with "if",
- * "may" and "must not".
- */
-export const TURNED_AWAY = [
+/** Statements that refuse a client with too many queries. Terms of use have the same words, but as conditions. */
+export const REFUSALS = [
   /\b(quer(y|ies)|look ?ups?|requests?|connections?|access(es)?|whois|rate|control|quota|session|allowed)\b[^.;]{0,40}\b(limit|quota|rate|number|queries)?( (has|have) been| is| was| are)? (exceeded|reached|exhausted)\b/,
   /\byou(r (ip|address|host|network|client)[^.;]{0,40})? (have|has) (exceeded|reached|been (temporarily )?(blocked|blacklisted|denied|restricted|banned))\b/,
   /^(error:? ?)?(\S+ )?(limit|quota) (exceeded|reached)\b/,
@@ -158,18 +155,18 @@ export const TURNED_AWAY = [
   /^(error:?\s?\S{0,12} )?access (temporarily )?(denied|blocked|restricted)\b/,
 ];
 
-/** A statement with one of these is a condition. */
-export const CONDITION =
+/** Words that make a sentence a condition. */
+export const CONDITIONAL =
   /\b(if|when|may|might|must|should|shall|can|could|will|would|in case|unless|until|not exceed)\b/;
 
-function of(role: Role, ...headings: string[]): [string, Role][] {
+function rolesOf(role: Role, ...headings: string[]): [string, Role][] {
   return headings.map(heading => [heading, role]);
 }
 
-function columns(column: keyof WhoisFacts, ...keys: string[]): [string, Columns][] {
-  return either([column], ...keys);
+function columns(column: FactColumn, ...keys: string[]): [string, Columns][] {
+  return firstFitting([column], ...keys);
 }
 
-function either(candidates: Columns, ...keys: string[]): [string, Columns][] {
+function firstFitting(candidates: Columns, ...keys: string[]): [string, Columns][] {
   return keys.map(key => [key, candidates]);
 }

@@ -1,9 +1,18 @@
-import { BLOCKS, CUTS, DOMAIN_KEYS, HANDLES, type Role, SECTIONS, SENTENCE, VOLATILE } from './dialects.ts';
+import {
+  BLOCK_ROLES,
+  DOMAIN_KEYS,
+  HANDLES,
+  RECORD_END,
+  type Role,
+  SECTION_ROLES,
+  SENTENCE_FIELD,
+  VOLATILE_LINES,
+} from './dialects.ts';
 
-/** One thing an answer says: of whom, under which key, and in its own words. */
+/** One field of an answer: the object it belongs to, its key, and its value as sent. */
 export interface Field {
   role: Role;
-  /** In lower case, with signs as spaces and without numbers at its end: `name server`. */
+  /** In lower case, punctuation as spaces, without a last number: `name server`. */
   key: string;
   value: string;
 }
@@ -19,34 +28,32 @@ export function decodeText(bytes: Uint8Array): string {
   return text.replace(/\r\n?/g, '\n');
 }
 
-/**
- * The lines that say something of the domain: no comments, nothing that changes with each look, and not what comes after
- * the record, which is the terms of use.
- */
+/** The lines of the domain's record: without comments, lines that change between visits, and the terms of use after it. */
 export function recordLines(text: string): string[] {
   const lines: string[] = [];
-  let begun = false;
+  let isInRecord = false;
   for (const line of text.split('\n').map(line => line.trimEnd())) {
-    begun ||= DOMAIN_KEYS.has(keyed(line)?.key ?? '');
-    if (begun && CUTS.some(pattern => pattern.test(line))) break;
-    const isRecord = !VOLATILE.some(pattern => pattern.test(line));
-    if (isRecord && !(line === '' && (lines.at(-1) ?? '') === '')) lines.push(line);
+    isInRecord ||= DOMAIN_KEYS.has(keyAndValue(line)?.key ?? '');
+    if (isInRecord && RECORD_END.some(pattern => pattern.test(line))) break;
+    const isVolatile = VOLATILE_LINES.some(pattern => pattern.test(line));
+    const isExtraEmpty = line === '' && (lines.at(-1) ?? '') === '';
+    if (!isVolatile && !isExtraEmpty) lines.push(line);
   }
   while (lines.at(-1) === '') lines.pop();
   return lines;
 }
 
-/** What the lines of a record say, in their order, whatever way they are laid out. */
+/** The fields of a record's lines in their order, in whatever layout. */
 export function fieldsOf(lines: string[]): Field[] {
-  const reading = new Reading();
-  for (const [at, line] of lines.entries()) reading.take(line, { before: lines[at - 1], after: lines[at + 1] });
-  const fields = reading.blocks.flat();
-  const handles = new Set(reading.blocks.flatMap(block => handleOf(block)?.value ?? []));
-  // What stands for the registrant is a name, unless a contact has it as its handle.
+  const reader = new FieldReader();
+  for (const [n, line] of lines.entries()) reader.readLine(line, { before: lines[n - 1], after: lines[n + 1] });
+  const fields = reader.blocks.flat();
+  const handles = new Set(reader.blocks.flatMap(block => handleOf(block)?.value ?? []));
+  // The registrant's value is a name, unless a contact has it as its handle.
   const registrants = new Set(
     fields.flatMap(({ key, value }) => (HANDLES.registrant.has(key) && handles.has(value) ? value : [])),
   );
-  return reading.blocks.flatMap(block => withRoles(block, registrants));
+  return reader.blocks.flatMap(block => withRoles(block, registrants));
 }
 
 type Neighbours = Record<'before' | 'after', string | undefined>;
@@ -54,48 +61,51 @@ type Neighbours = Record<'before' | 'after', string | undefined>;
 interface Heading {
   key: string;
   indent: number;
-  /** What ends it: a line that is no deeper, an empty line, or only the next heading. */
+  /** What ends its section: a line of the same or less indent, an empty line, or only the next heading. */
   until: 'outdent' | 'blank' | 'heading';
 }
 
-/** The lines read so far, and what the next one belongs to. */
-class Reading {
-  /** Fields by block: empty lines are between blocks, and some registries mean something by them. */
+/** Collects the fields of lines read in order, with the heading that the next line is under. */
+class FieldReader {
+  /** Fields by block. Empty lines separate blocks, and to some registries a block is an object. */
   readonly blocks: Field[][] = [[]];
   #heading: Heading | null = null;
-  /** The line before, when the next may go on with it. */
-  #open: { key: string; role: Role; indent: number } | null = null;
+  /** The last key, whose value the next line may continue. */
+  #lastKey: { key: string; role: Role; indent: number } | null = null;
 
-  take(line: string, around: Neighbours): void {
+  readLine(line: string, neighbours: Neighbours): void {
+    // An empty line ends the block.
     if (line === '') {
-      this.#open = null;
+      this.#lastKey = null;
       if (this.#heading?.until === 'blank') this.#heading = null;
       this.blocks.push([]);
       return;
     }
+    // A heading starts a section, a line without a key continues one.
     const indent = indentOf(line);
     if (this.#heading?.until === 'outdent' && indent <= this.#heading.indent) this.#heading = null;
-    const heading = headingOf(line, around);
+    const heading = headingOf(line, neighbours);
     if (heading) {
       this.#heading = heading;
-      this.#open = null;
+      this.#lastKey = null;
       return;
     }
-    const field = keyed(line);
-    const role = this.#heading ? (SECTIONS.get(this.#heading.key) ?? 'other') : 'domain';
+    const field = keyAndValue(line);
     if (!field) {
-      this.#goOn(line.trim(), indent);
+      this.#continue(line.trim(), indent);
       return;
     }
-    // Below `Domain:` the domain's name is only called a name.
+    // Any other line is a field. Below `Domain:` the key of the domain's name is `name`.
+    const role = this.#heading ? (SECTION_ROLES.get(this.#heading.key) ?? 'other') : 'domain';
     const key = this.#heading && role === 'domain' && field.key === 'name' ? 'domain name' : field.key;
-    this.#open = { key, role, indent };
+    this.#lastKey = { key, role, indent };
     if (field.value !== '') this.#add({ role, key, value: field.value });
   }
 
-  /** A line without a key: more of the line before, or of what its heading names. */
-  #goOn(value: string, indent: number): void {
-    if (this.#open && indent > this.#open.indent) this.#add({ role: this.#open.role, key: this.#open.key, value });
+  /** A line without a key is another value of the last key if its indent is deeper, else of the heading. */
+  #continue(value: string, indent: number): void {
+    const last = this.#lastKey;
+    if (last && indent > last.indent) this.#add({ role: last.role, key: last.key, value });
     else if (this.#heading) this.#add({ role: 'domain', key: this.#heading.key, value });
   }
 
@@ -104,33 +114,33 @@ class Reading {
   }
 }
 
-/** No heading is longer; what is longer is prose. */
+/** A longer line is prose. */
 const HEADING_LENGTH_MAX = 80;
 
-/** The heading a line is: a key without a value and with lines below, or a known word alone. */
+/** The heading of a line that is a key without a value and with lines below, or a known word alone. */
 function headingOf(line: string, { before = '', after = '' }: Neighbours): Heading | null {
   const indent = indentOf(line);
-  const field = keyed(line);
+  const field = keyAndValue(line);
   if (!field) {
     if (line.length > HEADING_LENGTH_MAX) return null;
     const key = keyOf(line);
-    return before === '' && SECTIONS.has(key) ? { key, indent, until: 'heading' } : null;
+    return before === '' && SECTION_ROLES.has(key) ? { key, indent, until: 'heading' } : null;
   }
   if (field.value !== '' || after === '') return null;
   const { key } = field;
   if (indentOf(after) > indent) return { key, indent, until: 'outdent' };
-  return before === '' && (SECTIONS.has(key) || DOMAIN_KEYS.has(key)) ? { key, indent, until: 'blank' } : null;
+  return before === '' && (SECTION_ROLES.has(key) || DOMAIN_KEYS.has(key)) ? { key, indent, until: 'blank' } : null;
 }
 
-/** Ways to write a key and its value; the colon may touch the value only after a plain word. */
+/** Forms of a key and its value; only after a plain word may the value follow the colon without a space. */
 const KEYED = [
   /^\s*(?:[a-z]\.\s)?\[(?<key>[^\s\]][^\]]{0,60})\]\s*(?<value>.*)$/,
   /^\s*(?:\*\* )?(?<key>[^\s:][^:]{0,60}?)[\s.]*:(?:\s+(?<value>.*))?$/,
   /^\s*(?<key>[a-z][a-z _-]{0,40}):(?<value>[^\s/:].*)$/i,
-  SENTENCE,
+  SENTENCE_FIELD,
 ];
 
-function keyed(line: string): { key: string; value: string } | null {
+function keyAndValue(line: string): { key: string; value: string } | null {
   const found = KEYED.map(pattern => pattern.exec(line)).find(match => match !== null);
   if (!found) return null;
   const { key = '', value = '' } = found.groups ?? {};
@@ -145,22 +155,22 @@ function keyOf(text: string): string {
     .replace(/ ?#?\d+$/, '');
 }
 
-/** Columns of white space before a line's first letter. */
+/** The white space before a line's first character, in columns; a tab counts eight. */
 function indentOf(line: string): number {
   return /^\s*/.exec(line)![0].replaceAll('\t', '        ').length;
 }
 
 /**
- * The fields of a block that is an object of its own (RFC 2622 has the form): a contact, whose handle says whether it is
- * the registrant, the registrar, or a set of name servers. In other blocks each field stays what it is.
+ * The fields of a block with their roles. A block may be another object (the form of RFC 2622): a contact, which is the
+ * registrant if its handle is in `registrants`, the registrar, or a set of name servers.
  */
 function withRoles(block: Field[], registrants: Set<string>): Field[] {
-  const plain = block.filter(field => field.role === 'domain');
-  if (plain.some(field => DOMAIN_KEYS.has(field.key)))
+  const domainFields = block.filter(field => field.role === 'domain');
+  if (domainFields.some(field => DOMAIN_KEYS.has(field.key)))
     return block.filter(({ key, value }) => !(HANDLES.registrant.has(key) && registrants.has(value)));
-  const handle = handleOf(plain);
-  const ofHandle = handle && (registrants.has(handle.value) ? 'registrant' : 'other');
-  const role = ofHandle ?? BLOCKS.get(plain[0]?.key ?? '');
+  const handle = handleOf(domainFields);
+  const contactRole = handle && (registrants.has(handle.value) ? 'registrant' : 'other');
+  const role = contactRole ?? BLOCK_ROLES.get(domainFields[0]?.key ?? '');
   if (!role) return block;
   return block.flatMap(field => (field === handle ? [] : field.role === 'domain' ? [{ ...field, role }] : [field]));
 }

@@ -1,12 +1,12 @@
-/** A line of IANA's answer that names the registry's server; of the two, this order. */
+/** Lines of IANA's answer that name the registry's server; the first of these that has a host counts. */
 const IANA_LINES = [/^whois:[ \t]*(\S+)/im, /^refer:[ \t]*(\S+)/im];
 
 /**
- * What single servers want to be asked, by their names; all others take the name alone. The manual of whois(1) says so
- * of DENIC (`-T dn`) and Punktum dk (`--show-handles`), its own banner of JPRS (`/e`: no Japanese); `,ace` (A-labels) and
- * Verisign's `domain`, which keeps names that only begin alike out of the answer, are the custom of public clients.
+ * Queries of single servers; all others take the domain alone. Sources: the manual of whois(1) for DENIC (`-T dn`) and
+ * Punktum dk (`--show-handles`), its own banner for JPRS (`/e`: no Japanese), and public clients for `,ace` (A-labels) and
+ * Verisign's `domain`, which excludes longer names with the same beginning.
  */
-const QUESTIONS = new Map<string, (domain: string) => string>([
+const QUERIES = new Map<string, (domain: string) => string>([
   ['whois.verisign-grs.com', domain => `domain ${domain}`],
   ['whois.crsnic.net', domain => `domain ${domain}`],
   ['whois.denic.de', domain => `-T dn,ace ${domain}`],
@@ -15,7 +15,7 @@ const QUESTIONS = new Map<string, (domain: string) => string>([
   ['whois.dk-hostmaster.dk', domain => `--show-handles ${domain}`],
 ]);
 
-/** The server for a top-level domain, by the answer of `whois.iana.org` to its name; null where there is none. */
+/** The WHOIS server in IANA's answer to a top-level domain; null if it names none. */
 export function serverOf(ianaText: string): string | null {
   for (const line of IANA_LINES) {
     const server = hostOf(line.exec(ianaText)?.[1]);
@@ -24,13 +24,13 @@ export function serverOf(ianaText: string): string | null {
   return null;
 }
 
-/** The line to send to a server, whose name may have a port, for a domain (an A-label name in lower case). */
-export function questionFor(server: string, domain: string): string {
-  const question = QUESTIONS.get(server.toLowerCase().replace(/:\d+$/, ''));
-  return question ? question(domain) : domain;
+/** The query for a domain (A-labels in lower case); the server's name may have a port. */
+export function queryFor(server: string, domain: string): string {
+  const query = QUERIES.get(server.toLowerCase().replace(/:\d+$/, ''));
+  return query ? query(domain) : domain;
 }
 
-/** A host's name in lower case; null for anything else, also for an address: a name is what a registry has. */
+/** A host's name in lower case; null for anything else. An address is refused too, because registries name hosts. */
 function hostOf(text: string | undefined): string | null {
   const host = text?.toLowerCase().replace(/\.$/, '') ?? '';
   const labels = host.split('.');

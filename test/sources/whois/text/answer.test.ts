@@ -4,7 +4,8 @@ import { describe, expect, it, test } from 'vitest';
 import { ChangeError } from '../../../../src/errors.ts';
 import { makeCoin } from '../../../../src/sources/stand-in/faults.ts';
 import { NO_FACTS, type WhoisFacts } from '../../../../src/sources/whois/facts.ts';
-import { decodeText, readWhoisText, refusalOf } from '../../../../src/sources/whois/text/answer.ts';
+import { readWhoisText, refusalOf } from '../../../../src/sources/whois/text/answer.ts';
+import { decodeText } from '../../../../src/sources/whois/text/lines.ts';
 import { mutateText } from '../mutations.ts';
 
 const FOLDER = path.resolve(import.meta.dirname, '../../../fixtures/whois/text');

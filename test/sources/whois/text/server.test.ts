@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { questionFor, serverOf } from '../../../../src/sources/whois/text/server.ts';
+import { queryFor, serverOf } from '../../../../src/sources/whois/text/server.ts';
 
 const fixture = (name: string) =>
   readFileSync(path.resolve(import.meta.dirname, '../../../fixtures/whois/text', `${name}.txt`), 'utf8');
@@ -51,6 +51,6 @@ describe('a question', () => {
     ['whois.nic.example', 'example.com'],
     ['constructor', 'example.com'],
   ])('to %s is "%s"', (server, question) => {
-    expect(questionFor(server, 'example.com')).toBe(question);
+    expect(queryFor(server, 'example.com')).toBe(question);
   });
 });

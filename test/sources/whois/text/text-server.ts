@@ -5,20 +5,20 @@ import type { Connect } from '../../../../src/sources/upstream/line-over-tcp.ts'
 export interface TextServer {
   /** Host and port. */
   address: string;
-  /** What each connection sent, in order. */
-  questions: string[];
+  /** The first line of each connection, in order. */
+  queries: string[];
   close(): Promise<void>;
 }
 
-/** A TCP server on the loopback interface; `answer` is called with the first line of each connection. */
-export async function startTextServer(answer: (socket: NodeSocket, question: string) => void): Promise<TextServer> {
-  const questions: string[] = [];
+/** Starts a TCP server on the loopback interface, which calls `answer` with the first line of each connection. */
+export async function startTextServer(answer: (socket: NodeSocket, query: string) => void): Promise<TextServer> {
+  const queries: string[] = [];
   const open = new Set<NodeSocket>();
   const server = createServer({ allowHalfOpen: true }, socket => {
     open.add(socket);
     socket.on('error', () => {}).on('close', () => open.delete(socket));
     socket.once('data', line => {
-      questions.push(line.toString('utf8'));
+      queries.push(line.toString('utf8'));
       answer(socket, line.toString('utf8'));
     });
   });
@@ -26,7 +26,7 @@ export async function startTextServer(answer: (socket: NodeSocket, question: str
   const address = server.address() as { port: number };
   return {
     address: `127.0.0.1:${address.port}`,
-    questions,
+    queries,
     async close() {
       const closed = new Promise<unknown>(resolve => server.close(resolve));
       for (const socket of open) socket.destroy();
@@ -35,9 +35,9 @@ export async function startTextServer(answer: (socket: NodeSocket, question: str
   };
 }
 
-/** Node's connections in the shape of the worker runtime's. */
+/** Node's connections with the interface of the worker runtime's. */
 export const connect: Connect = ({ hostname, port }) => {
-  // As in the worker's runtime, one side ending ends both.
+  // As in the worker's runtime, the end of one side ends both.
   const socket = openSocket({ host: hostname, port, allowHalfOpen: false });
   const { readable, writable } = Duplex.toWeb(socket);
   const opened = Promise.withResolvers<void>();
@@ -45,9 +45,9 @@ export const connect: Connect = ({ hostname, port }) => {
   socket
     .once('connect', () => opened.resolve())
     .once('error', error => {
-      const told = new Error(`Network connection lost: ${error.message}`, { cause: error });
-      opened.reject(told);
-      closed.reject(told);
+      const lost = new Error(`Network connection lost: ${error.message}`, { cause: error });
+      opened.reject(lost);
+      closed.reject(lost);
     })
     .once('close', () => closed.resolve());
   return {
