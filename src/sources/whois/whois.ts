@@ -122,7 +122,7 @@ async function loadRdap(domain: string, server: string, ctx: Context): Promise<L
     if (error instanceof ChangeError && error.status === 404) return null;
     throw error;
   });
-  if (registry === null) return gone(domain, ctx);
+  if (registry === null) return deletionOf(domain, ctx);
 
   // Ask the registrar, if the registry names one, and merge the two answers.
   const { relatedUrl, stable } = registry.answer;
@@ -209,7 +209,7 @@ async function loadWhois(domain: string, tld: string, ctx: Context): Promise<Loa
   });
   const text = decodeText(bytes);
   const { found, facts, redacted, stable } = readWhoisText(text, domain);
-  if (!found) return gone(domain, ctx);
+  if (!found) return deletionOf(domain, ctx);
   const digest = await digestOf(stable);
   return {
     documents: [{ name: domain, bytes, revision: null, file: 'latest.txt' }],
@@ -230,7 +230,8 @@ function seenOf({ expiry_date, status_codes }: WhoisFacts, ctx: Context): Omit<S
   return { found: true, partial: false, always: ctx.settings.everyCheck, moreHosts: [], facts: { ...facts } };
 }
 
-function gone(domain: string, ctx: Context): Loaded {
+/** The deletion of a domain that is not registered. */
+function deletionOf(domain: string, ctx: Context): Loaded {
   const row = rowOf(domain, { facts: NO_FACTS, data: null, raw: null }, ctx);
   const digests = { digest: 'gone', mainDigest: 'gone' };
   return {

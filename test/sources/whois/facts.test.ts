@@ -134,9 +134,9 @@ describe('a text in place of a withheld value', () => {
   });
 
   it('is recognised fast, however long', () => {
-    const startedMs = performance.now();
+    const started = process.threadCpuUsage();
     for (const unit of ['redacted for the ', 'a ', '- ', 'redacted']) isRedacted(unit.repeat(100_000));
-    expect(performance.now() - startedMs).toBeLessThan(2000);
+    expect(process.threadCpuUsage(started).user / 1_000).toBeLessThan(2_000);
   });
 });
 

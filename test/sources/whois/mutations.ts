@@ -1,7 +1,7 @@
-/** What a mutation draws from: numbers from 0 to below 1. */
+/** Gives numbers from 0 to below 1. */
 type Coin = () => number;
 
-/** Texts that mean something to a reader of lines. */
+/** Texts that the reader of lines handles in a special way. */
 const PIECES = [
   '\n',
   '\r',
@@ -66,44 +66,44 @@ const PIECES = [
 
 interface Draw {
   coin: Coin;
-  /** Texts that pieces of are put in. */
+  /** Texts of which lines are inserted. */
   texts: string[];
 }
 
-/** A text with one to eight mistakes in it, as bytes that may be no text at all. */
+/** A text with one to eight mutations, as bytes that may be no valid text. */
 export function mutateText(text: string, { coin, texts }: Draw): Uint8Array {
   const count = 1 + Math.floor(coin() * 8);
   const changes = [changeLines, changePiece, changePiece, cutOff, changeCase];
   let mutated = text;
   for (let i = 0; i < count; i++) mutated = pick(coin, changes)(mutated, { coin, texts });
   const bytes = new TextEncoder().encode(mutated);
-  if (coin() < 0.2) for (let i = 0; i < 3 && bytes.length > 0; i++) bytes[at(coin, bytes.length)] = at(coin, 256);
+  if (coin() < 0.2) for (let i = 0; i < 3 && bytes.length > 0; i++) bytes[below(coin, bytes.length)] = below(coin, 256);
   return bytes;
 }
 
-/** Takes a line away, doubles it, moves it, indents it otherwise, or puts one of another text in. */
+/** Drops, doubles, moves or indents a line, or inserts a line or value of another text. */
 function changeLines(text: string, { coin, texts }: Draw): string {
   const lines = text.split('\n');
-  const [from, to] = [at(coin, lines.length), at(coin, lines.length)];
+  const [from, to] = [below(coin, lines.length), below(coin, lines.length)];
   const line = lines[from] ?? '';
   const other = pick(coin, pick(coin, texts).split('\n'));
-  const change = pick(coin, ['drop', 'double', 'move', 'indent', 'put', 'swap value'] as const);
+  const change = pick(coin, ['drop', 'double', 'move', 'indent', 'insert', 'swap value'] as const);
   if (change === 'drop' || change === 'move') lines.splice(from, 1);
   if (change === 'double' || change === 'move') lines.splice(to, 0, line);
-  if (change === 'indent') lines[from] = coin() < 0.5 ? line.trimStart() : ' '.repeat(at(coin, 12)) + line;
-  if (change === 'put') lines.splice(to, 0, other);
+  if (change === 'indent') lines[from] = coin() < 0.5 ? line.trimStart() : ' '.repeat(below(coin, 12)) + line;
+  if (change === 'insert') lines.splice(to, 0, other);
   if (change === 'swap value') lines[from] = line.replace(/:.*$/, () => `: ${other.replace(/^[^:]*:\s*/, '')}`);
   return lines.join('\n');
 }
 
-/** Puts a piece in, or in the place of some letters. */
+/** Inserts a piece, or replaces some characters with it. */
 function changePiece(text: string, { coin }: Draw): string {
-  const from = at(coin, text.length + 1);
-  return text.slice(0, from) + pick(coin, PIECES) + text.slice(from + (coin() < 0.5 ? 0 : at(coin, 20)));
+  const from = below(coin, text.length + 1);
+  return text.slice(0, from) + pick(coin, PIECES) + text.slice(from + (coin() < 0.5 ? 0 : below(coin, 20)));
 }
 
 function cutOff(text: string, { coin }: Draw): string {
-  return coin() < 0.3 ? text.slice(0, at(coin, text.length + 1)) : text;
+  return coin() < 0.3 ? text.slice(0, below(coin, text.length + 1)) : text;
 }
 
 function changeCase(text: string, { coin }: Draw): string {
@@ -111,9 +111,10 @@ function changeCase(text: string, { coin }: Draw): string {
 }
 
 function pick<T>(coin: Coin, values: readonly T[]): T {
-  return values[at(coin, values.length)]!;
+  return values[below(coin, values.length)]!;
 }
 
-function at(coin: Coin, length: number): number {
+/** A whole number from 0 to below `length`. */
+function below(coin: Coin, length: number): number {
   return Math.floor(coin() * length);
 }

@@ -9,7 +9,7 @@ const NOW = Date.UTC(2026, 2, 1);
 const CASES = Number(process.env.VISIT_CASES ?? 100_000);
 const SEED = Number(process.env.VISIT_SEED ?? 1);
 
-function seenWith(fields: Partial<VisitState> = {}): VisitState {
+function stateWith(fields: Partial<VisitState> = {}): VisitState {
   return {
     domain: 'example.com',
     nowMs: NOW,
@@ -25,9 +25,9 @@ function seenWith(fields: Partial<VisitState> = {}): VisitState {
   };
 }
 
-/** Days until the next visit, of many domains alike: the least, the most, and the reasons. */
+/** Days until the next visit over many domains in the same state: the least, the most, and the reasons. */
 function daysOf(fields: Partial<VisitState>): { least: number; most: number; reasons: VisitReason[] } {
-  const visits = Array.from({ length: 500 }, (_, n) => nextVisit(seenWith({ domain: `d${n}.example`, ...fields })));
+  const visits = Array.from({ length: 500 }, (_, n) => nextVisit(stateWith({ domain: `d${n}.example`, ...fields })));
   const days = visits.map(({ atMs }) => (atMs - NOW) / DAY);
   return {
     least: Math.min(...days),
@@ -39,7 +39,7 @@ function daysOf(fields: Partial<VisitState>): { least: number; most: number; rea
 function expectAbout(fields: Partial<VisitState>, days: number, reason: VisitReason): void {
   const { least, most, reasons } = daysOf(fields);
   expect(reasons).toEqual([reason]);
-  // The whole width of the jitter is used, and no more than that.
+  // The jitter uses its whole range, and no more.
   expect(least).toBeGreaterThanOrEqual(days * 0.9);
   expect(least).toBeLessThan(days * 0.91);
   expect(most).toBeLessThanOrEqual(days * 1.1);
@@ -50,15 +50,15 @@ function expectExactly(fields: Partial<VisitState>, days: number, reason: VisitR
   expect(daysOf(fields)).toEqual({ least: days, most: days, reasons: [reason] });
 }
 
-describe('a domain that is there', () => {
-  it('is looked at after a month, some earlier and some later, so that what was added together comes apart', () => {
+describe('a registered domain', () => {
+  it('is visited after a month, with jitter, so that domains added together do not stay due together', () => {
     expectAbout({}, 30, 'regular');
     expectAbout({ expiryMs: null }, 30, 'regular');
-    const days = Array.from({ length: 1000 }, (_, n) => nextVisit(seenWith({ nowMs: NOW + n })).atMs - NOW - n);
+    const days = Array.from({ length: 1000 }, (_, n) => nextVisit(stateWith({ nowMs: NOW + n })).atMs - NOW - n);
     expect(Math.abs(days.reduce((sum, ms) => sum + ms, 0) / days.length / DAY - 30)).toBeLessThan(0.2);
   });
 
-  it('is looked at 30, 7 and 1 day before its expiry, and a day after it', () => {
+  it('is visited 30, 7 and 1 day before its expiry, and a day after it', () => {
     expectExactly({ expiryMs: NOW + 50 * DAY }, 20, 'before-expiry');
     expectExactly({ expiryMs: NOW + 30 * DAY }, 23, 'before-expiry');
     expectExactly({ expiryMs: NOW + 7 * DAY }, 6, 'before-expiry');
@@ -66,66 +66,66 @@ describe('a domain that is there', () => {
     expectExactly({ expiryMs: NOW }, 1, 'after-expiry');
   });
 
-  it('is looked at no later for the jitter than a mark that comes about as soon', () => {
+  it('is visited at an expiry visit’s time even where the jitter of a regular visit is later', () => {
     for (let hours = -80; hours <= 80; hours++) {
-      const markMs = NOW + 30 * DAY + hours * HOUR;
-      const atMs = nextVisit(seenWith({ expiryMs: markMs + 30 * DAY })).atMs;
-      expect(atMs).toBeLessThanOrEqual(markMs);
+      const dueAtMs = NOW + 30 * DAY + hours * HOUR;
+      const atMs = nextVisit(stateWith({ expiryMs: dueAtMs + 30 * DAY })).atMs;
+      expect(atMs).toBeLessThanOrEqual(dueAtMs);
     }
   });
 
-  it('has met a mark that is less than an hour away', () => {
+  it('has no second visit for an expiry visit that is less than an hour away', () => {
     expectExactly({ expiryMs: NOW + 7 * DAY + HOUR }, 1 / 24, 'before-expiry');
     expectExactly({ expiryMs: NOW + 7 * DAY + HOUR - 1 }, 6 + 1 / 24 - 1 / DAY, 'before-expiry');
   });
 
-  it('is looked at every day while it is being let go: each stage lasts days', () => {
+  it('is visited every day while it is being deleted, because each stage lasts days', () => {
     for (const status of ['redemptionPeriod', 'pendingDelete', 'pendingRestore', 'pending delete'])
       expectAbout({ statuses: ['clientHold', status], changed: true, partials: 1 }, 1, 'leaving');
   });
 
-  it('is looked at every week past its expiry and in its renewal grace, when it may lapse any day', () => {
+  it('is visited every week past its expiry and in its renewal grace, because it may be deleted any day', () => {
     expectAbout({ expiryMs: NOW - 2 * DAY }, 7, 'lapsed');
     expectAbout({ expiryMs: NOW - 89 * DAY }, 7, 'lapsed');
     expectAbout({ statuses: ['autoRenewPeriod'] }, 7, 'lapsed');
-    // A registry that leaves an old date standing says nothing by it.
+    // An older date means that the registry no longer updates it.
     expectAbout({ expiryMs: NOW - 90 * DAY }, 30, 'regular');
   });
 
-  it('is looked at a day after a change, since changes come together', () => {
+  it('is visited a day after a change, because other changes often follow', () => {
     expectAbout({ changed: true }, 1, 'changed');
     expectAbout({ changed: true, partials: 1 }, 1, 'changed');
     expectExactly({ changed: true, expiryMs: NOW + 7 * DAY + 12 * HOUR }, 0.5, 'before-expiry');
   });
 
-  it('is looked at a day after an answer of which half did not come', () => {
+  it('is visited a day after a visit without the registrar’s answer', () => {
     expectAbout({ partials: 1 }, 1, 'partial');
     expectAbout({ partials: 3 }, 4, 'partial');
     expectAbout({ partials: 1_000 }, 30, 'partial');
   });
 });
 
-describe('a domain that is not there', () => {
-  it('is looked at the day after it was lost, then ever less, up to half a year', () => {
+describe('a domain that is not registered', () => {
+  it('is visited a day after the first “not found”, then at intervals that double up to half a year', () => {
     expectAbout({ outcome: 'gone', misses: 1 }, 1, 'lost');
     for (const [misses, days] of [30, 60, 120, 180, 180].entries())
       expectAbout({ outcome: 'gone', misses: misses + 2 }, days, 'gone');
     expectAbout({ outcome: 'gone', misses: 1e9 }, 180, 'gone');
   });
 
-  it('has no expiry to look at', () => {
+  it('has no visits for an expiry', () => {
     expectAbout({ outcome: 'gone', misses: 2, expiryMs: NOW + 8 * DAY, statuses: ['pendingDelete'] }, 30, 'gone');
   });
 });
 
-describe('a domain of which nothing was heard', () => {
-  it('is looked at the next day, then ever less, up to a month', () => {
+describe('a domain whose visit failed', () => {
+  it('is visited the next day, then at intervals that double up to a month', () => {
     for (const [failures, days] of [1, 2, 4, 8, 16, 30, 30].entries())
       expectAbout({ outcome: 'failed', failures: failures + 1 }, days, 'failed');
     expectAbout({ outcome: 'failed', failures: Number.MAX_VALUE }, 30, 'failed');
   });
 
-  it('is looked at about its expiry all the same, but not within a day', () => {
+  it('keeps the visits for its expiry, but none within a day', () => {
     expectExactly({ outcome: 'failed', failures: 9, expiryMs: NOW + 40 * DAY }, 10, 'before-expiry');
     expectExactly(
       { outcome: 'failed', failures: 9, expiryMs: NOW + 7 * DAY + 23 * HOUR },
@@ -134,47 +134,47 @@ describe('a domain of which nothing was heard', () => {
     );
   });
 
-  it('is not looked at daily for what its statuses said before', () => {
+  it('is not visited daily because of its earlier statuses', () => {
     expectAbout({ outcome: 'failed', failures: 4, statuses: ['pendingDelete'], changed: true }, 8, 'failed');
   });
 });
 
-describe('a registry that asks to wait', () => {
-  it('is not asked before', () => {
+describe('a registry with Retry-After', () => {
+  it('gets no request before that time', () => {
     expectExactly({ changed: true, notBeforeMs: NOW + 2 * DAY }, 2, 'registry-wait');
     expectExactly({ outcome: 'failed', failures: 1, notBeforeMs: NOW + 3 * DAY }, 3, 'registry-wait');
     expectExactly({ expiryMs: NOW + 8 * DAY, notBeforeMs: NOW + 3 * DAY }, 3, 'registry-wait');
   });
 
-  it('changes nothing when the visit is later anyway', () => {
+  it('changes nothing when the visit is due later', () => {
     expectAbout({ notBeforeMs: NOW + 2 * DAY }, 30, 'regular');
     expectAbout({ notBeforeMs: NOW - DAY }, 30, 'regular');
   });
 });
 
-describe('what cannot be', () => {
+describe('an impossible value', () => {
   it.each([
-    ['a time that is none', { nowMs: Number.NaN }],
-    ['an expiry that is none', { expiryMs: Number.NaN }],
-    ['no expiry ever', { expiryMs: Number.POSITIVE_INFINITY }],
+    ['a time that is NaN', { nowMs: Number.NaN }],
+    ['an expiry that is NaN', { expiryMs: Number.NaN }],
+    ['an infinite expiry', { expiryMs: Number.POSITIVE_INFINITY }],
     ['an expiry in 9999', { expiryMs: Date.UTC(9999, 11, 31) }],
     ['an expiry in 1970', { expiryMs: 0 }],
-    ['a wait that is none', { notBeforeMs: Number.NaN }],
-  ] satisfies [string, Partial<VisitState>][])('is passed over: %s', (_, fields) => {
-    const seen = seenWith(fields);
-    const { atMs, reason } = nextVisit(seen);
-    const nowMs = Number.isNaN(seen.nowMs) ? 0 : seen.nowMs;
+    ['a wait that is NaN', { notBeforeMs: Number.NaN }],
+  ] satisfies [string, Partial<VisitState>][])('is ignored: %s', (_, fields) => {
+    const state = stateWith(fields);
+    const { atMs, reason } = nextVisit(state);
+    const nowMs = Number.isNaN(state.nowMs) ? 0 : state.nowMs;
     expect(reason).toBe('regular');
     expect(Math.abs((atMs - nowMs) / DAY - 30)).toBeLessThan(3);
   });
 
-  it('does not put a domain out of sight: a wait for ever ends', () => {
+  it('does not end the visits: the longest wait is 198 days', () => {
     for (const notBeforeMs of [Number.POSITIVE_INFINITY, Date.UTC(9999, 1, 1)])
       expectExactly({ notBeforeMs }, 198, 'registry-wait');
   });
 });
 
-test(`${CASES} visits (seed ${SEED}) keep their bounds, what the registry allows and every mark, and are pure`, () => {
+test(`${CASES} visits (seed ${SEED}) are within the bounds, not before the registry allows, and never after an expiry visit’s time; they are pure`, () => {
   const coin = makeCoin(SEED);
   const pick = <T>(list: readonly T[]): T => list[Math.floor(coin() * list.length)]!;
   const reasons = new Map<VisitReason, number>();
@@ -185,7 +185,7 @@ test(`${CASES} visits (seed ${SEED}) keep their bounds, what the registry allows
   const statuses = ['ok', 'autoRenewPeriod', 'redemptionPeriod', 'pendingDelete', 'clientHold', '', '__proto__', '🦉'];
   for (let n = 0; n < CASES; n++) {
     const nowMs = coin() < 0.02 ? pick([0, 0.5, 8.64e15, 1e300, -5]) : NOW + Math.floor(coin() * 1000 * DAY);
-    const seen: VisitState = {
+    const state: VisitState = {
       domain: coin() < 0.1 ? pick(['', '🦉', '\ud800', 'x'.repeat(300)]) : `d${n}.example`,
       nowMs,
       outcome: pick(['found', 'found', 'gone', 'failed']),
@@ -197,32 +197,34 @@ test(`${CASES} visits (seed ${SEED}) keep their bounds, what the registry allows
       failures: count(),
       notBeforeMs: coin() < 0.7 ? null : time(nowMs),
     };
-    const before = structuredClone(seen);
-    const visit = nextVisit(seen);
+    const before = structuredClone(state);
+    const visit = nextVisit(state);
     const fault =
-      faultOf(seen, visit.atMs) ?? (same(visit, nextVisit(before)) && same(seen, before) ? null : 'not pure');
+      faultOf(state, visit.atMs) ?? (same(visit, nextVisit(before)) && same(state, before) ? null : 'not pure');
     if (fault !== null)
-      throw new Error(`VISIT_SEED=${SEED}, visit ${n}: ${fault}: ${JSON.stringify(seen)} → ${JSON.stringify(visit)}`);
+      throw new Error(`VISIT_SEED=${SEED}, visit ${n}: ${fault}: ${JSON.stringify(state)} → ${JSON.stringify(visit)}`);
     reasons.set(visit.reason, (reasons.get(visit.reason) ?? 0) + 1);
   }
   process.stdout.write(`visits: seed ${SEED}, ${CASES}: ${JSON.stringify(Object.fromEntries(reasons))}\n`);
-  // Each of the eleven reasons is met, or the cases test nothing.
+  // Cases that lack one of the eleven reasons do not test enough.
   expect(reasons.size).toBe(11);
-  for (const [reason, met] of reasons) expect(met, reason).toBeGreaterThan(CASES / 1000);
+  for (const [reason, count] of reasons) expect(count, reason).toBeGreaterThan(CASES / 1000);
 });
 
-/** What a visit breaks; null when nothing. */
+/** The rule that a visit breaks; null if none. */
 function faultOf({ nowMs, expiryMs, notBeforeMs, outcome }: VisitState, atMs: number): string | null {
   const from = Math.trunc(Math.min(Math.max(nowMs, 0), 8.64e15 - VISIT_LIMITS.visitMsMax));
   const latest = from + 198 * DAY;
   if (!Number.isSafeInteger(atMs)) return 'no whole milliseconds';
   if (atMs < from + HOUR) return 'within the hour';
-  if (atMs > latest) return 'out of sight';
+  if (atMs > latest) return 'over the longest interval';
   if (notBeforeMs !== null && atMs < Math.min(notBeforeMs, latest)) return 'before the registry allows';
   if (expiryMs === null || !Number.isFinite(expiryMs) || outcome === 'gone') return null;
   const nearest = outcome === 'failed' ? DAY : HOUR;
-  const marks = [-30, -7, -1, 1].map(days => Math.trunc(expiryMs) + days * DAY).filter(mark => mark >= from + nearest);
-  if (atMs > Math.max(Math.min(...marks), Math.ceil(notBeforeMs || 0))) return 'after a mark';
+  const expiryVisits = [-30, -7, -1, 1]
+    .map(days => Math.trunc(expiryMs) + days * DAY)
+    .filter(dueAtMs => dueAtMs >= from + nearest);
+  if (atMs > Math.max(Math.min(...expiryVisits), Math.ceil(notBeforeMs || 0))) return 'after an expiry visit';
   return null;
 }
 

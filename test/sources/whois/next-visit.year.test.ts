@@ -9,25 +9,25 @@ interface Registration {
   nameserver: string;
 }
 
-/** What its registry says of one domain from a day on; null when it knows none, `down` when it says nothing. */
-const STORY: [from: string, says: Registration | null | 'down'][] = [
+/** The registry's answer about one domain from a day on; null for "not found", `down` for no answer. */
+const STORY: [from: string, answer: Registration | null | 'down'][] = [
   ['2026-01-01', { expiry: '2026-04-10', statuses: ['ok'], nameserver: 'ns.one.example' }],
-  // Its owner moves it.
+  // The owner moves the domain to other name servers.
   ['2026-01-25', { expiry: '2026-04-10', statuses: ['ok'], nameserver: 'ns.two.example' }],
   ['2026-03-10', 'down'],
   ['2026-03-13', { expiry: '2026-04-10', statuses: ['ok'], nameserver: 'ns.two.example' }],
-  // The registry renews it, the owner does not pay, and the registrar gives it back on the 40th day of its grace.
+  // The registry renews the domain, the owner does not pay, and the registrar deletes it on the 40th day of its grace.
   ['2026-04-10', { expiry: '2027-04-10', statuses: ['autoRenewPeriod'], nameserver: 'ns.two.example' }],
   ['2026-05-20', { expiry: '2027-04-10', statuses: ['redemptionPeriod'], nameserver: 'ns.two.example' }],
   ['2026-06-19', { expiry: '2027-04-10', statuses: ['pendingDelete'], nameserver: 'ns.two.example' }],
   ['2026-06-24', null],
 ];
 
-function saidAt(ms: number): Registration | null | 'down' {
+function answerAt(ms: number): Registration | null | 'down' {
   return STORY.findLast(([from]) => Date.parse(from) <= ms)![1];
 }
 
-/** Visits a domain for a year as an agenda does, each when the one before it said; a line for each. */
+/** Visits a domain for a year as an agenda does, each visit at the time that the one before it gave; one line a visit. */
 function visitsOfAYear(domain: string): string[] {
   const startMs = Date.UTC(2026, 0, 1);
   const lines: string[] = [];
@@ -36,12 +36,12 @@ function visitsOfAYear(domain: string): string[] {
   let failures = 0;
   let last = { atMs: startMs, reason: 'first' as string };
   for (let visit = last; visit.atMs < startMs + 365 * DAY; ) {
-    const said = saidAt(visit.atMs);
-    const outcome = said === 'down' ? 'failed' : said === null ? 'gone' : 'found';
+    const answer = answerAt(visit.atMs);
+    const outcome = answer === 'down' ? 'failed' : answer === null ? 'gone' : 'found';
     misses = outcome === 'gone' ? misses + 1 : 0;
     failures = outcome === 'failed' ? failures + 1 : 0;
-    const found: Registration | null = said === 'down' ? row : said;
-    const seen: VisitState = {
+    const found: Registration | null = answer === 'down' ? row : answer;
+    const state: VisitState = {
       domain,
       nowMs: visit.atMs,
       outcome,
@@ -53,13 +53,13 @@ function visitsOfAYear(domain: string): string[] {
       failures,
       notBeforeMs: null,
     };
-    const state = found === null || outcome !== 'found' ? outcome : Object.values(found).flat().join(' ');
+    const summary = found === null || outcome !== 'found' ? outcome : Object.values(found).flat().join(' ');
     const date = new Date(visit.atMs).toISOString().slice(0, 16).replace('T', ' ');
     const days = ((visit.atMs - last.atMs) / DAY).toFixed(1).padStart(5);
-    lines.push(`${date} ${days}  ${visit.reason.padEnd(13)}  ${state}${seen.changed ? ' (changed)' : ''}`);
+    lines.push(`${date} ${days}  ${visit.reason.padEnd(13)}  ${summary}${state.changed ? ' (changed)' : ''}`);
     row = found;
     last = visit;
-    visit = nextVisit(seen);
+    visit = nextVisit(state);
   }
   return lines;
 }
@@ -118,8 +118,8 @@ const YEAR = `
 2026-09-18 23:51  55.8  gone           gone
 `;
 
-it('a year of one domain has it moved, renewed, lapsed and gone', () => {
+it('a year of visits sees one domain moved, renewed, lapsed and deleted', () => {
   const lines = visitsOfAYear('lapsing.example');
-  process.stdout.write(`date              days  because of     what was seen\n${lines.join('\n')}\n`);
+  process.stdout.write(`date              days  reason         answer\n${lines.join('\n')}\n`);
   expect(lines).toEqual(YEAR.trim().split('\n'));
 });

@@ -22,7 +22,7 @@ function dataOf(loaded: Loaded): Record<string, unknown> {
 }
 
 describe('a domain of a thin registry', () => {
-  it('is asked of its registrar too, whose document lies beside the registry’s', async () => {
+  it('has a document of its registrar too, next to the registry’s', async () => {
     const { standIn, visit } = await worldOf();
     const loaded = await visit('orchard-example.com');
     expect(rowOf(loaded)).toMatchObject({ registrant_name: 'Robin Sample', registrar_id: '9994', raw_whois: null });
@@ -63,13 +63,13 @@ describe('a domain of a thin registry', () => {
     expect(loaded.seen!.digest).toBe(loaded.seen!.mainDigest);
   });
 
-  it('is the same to the registry, whether the registrar answers or not', async () => {
+  it('has the same main digest whether the registrar answers or not', async () => {
     const { standIn, visit } = await worldOf();
-    const whole = await visit('kettle-example.com');
+    const full = await visit('kettle-example.com');
     standIn.fault('/registrar/domain/', [{ status: 503 }]);
-    const half = await visit('kettle-example.com');
-    expect(half.seen!.mainDigest).toBe(whole.seen!.mainDigest);
-    expect(half.seen!.digest).not.toBe(whole.seen!.digest);
+    const partial = await visit('kettle-example.com');
+    expect(partial.seen!.mainDigest).toBe(full.seen!.mainDigest);
+    expect(partial.seen!.digest).not.toBe(full.seen!.digest);
   });
 });
 
@@ -94,7 +94,7 @@ describe('a registry', () => {
       ],
     ],
     ['stumbling-example.com', [{ status: 500, retryAfterMs: null }]],
-  ])('that stumbles over %s answers in the end', async (domain, failures) => {
+  ])('that fails for %s answers a later visit', async (domain, failures) => {
     const { visit } = await worldOf();
     for (const failure of failures) await expect(visit(domain)).rejects.toMatchObject(failure);
     expect(rowOf(await visit(domain)).domain).toBe(domain);
@@ -106,7 +106,7 @@ describe('a registry', () => {
     ['other-example.com', 'name-mismatch', 1],
     ['circle-example.com', 'http-301', 4],
     ['down-example.net', 'http-503', 1],
-  ])('that has no answer for %s is said to: %s, after %i requests', async (domain, reason, requests) => {
+  ])('that has no answer for %s fails the visit with %s, after %i requests', async (domain, reason, requests) => {
     const { standIn, visit } = await worldOf();
     const error = await visit(domain).catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(ChangeError);
@@ -114,14 +114,14 @@ describe('a registry', () => {
     expect(standIn.requests['registry-a'].total).toBe(requests);
   });
 
-  it('is followed where it redirects to', async () => {
+  it('is followed to where it redirects', async () => {
     const { standIn, visit } = await worldOf();
     expect(rowOf(await visit('moved-example.com')).expiry_date).toBe('2027-02-28T04:00:00Z');
     const paths = standIn.requests['registry-a'].recent.map(request => request.path);
     expect(paths).toEqual(['/domain/moved-example.com', '/v2/domain/moved-example.com']);
   });
 
-  it('is asked for the A-labels of a name, however it was written', async () => {
+  it('is asked for a domain’s A-labels, whatever the form of the key', async () => {
     const { standIn, visit } = await worldOf();
     expect(rowOf(await visit('BÜCHER-beispiel.com'))).toMatchObject({
       domain: 'xn--bcher-beispiel-gsb.com',
@@ -132,7 +132,7 @@ describe('a registry', () => {
 });
 
 describe('a top-level domain without RDAP', () => {
-  it('is asked over WHOIS, and its text kept', async () => {
+  it('is asked over WHOIS, and its text is in the row and the document', async () => {
     const { standIn, visit } = await worldOf();
     const loaded = await visit('example-six.jp');
     const text = readFileSync(path.join(WHOIS_RECORDINGS, 'text/jprs.txt'));
@@ -144,7 +144,7 @@ describe('a top-level domain without RDAP', () => {
     expect((await visit('nobody.de')).rows).toMatchObject([{ op: 'delete', row: { domain: 'nobody.de' } }]);
   });
 
-  it('is asked of the server that IANA names, in that server’s way, and IANA once', async () => {
+  it('is asked at the server that IANA names, with that server’s query; IANA is asked once', async () => {
     const { standIn, settings, change } = await worldOf({ WHOIS_SERVERS: '' });
     const asked: string[] = [];
     const [hostname, port] = standIn.settings.WHOIS_IANA_SERVER.split(':') as [string, string];
@@ -169,7 +169,7 @@ describe('a top-level domain without RDAP', () => {
     expect(standIn.queries[0]).toBe('de');
   });
 
-  it('whose server nobody names has none', async () => {
+  it('without a server at IANA fails the visit', async () => {
     const { visit } = await worldOf();
     await expect(visit('fjord-example.no')).rejects.toMatchObject({ reason: 'no-server' });
   });
@@ -186,7 +186,7 @@ describe('a top-level domain without RDAP', () => {
 });
 
 describe('the Loader', () => {
-  it('keeps the raw documents under their own names, and hands each outcome over', async () => {
+  it('stores the raw documents under their own names, and returns each outcome', async () => {
     const { standIn, settings, change } = await worldOf();
     const loading = loadingOf({ settings });
     const domains = [
@@ -226,10 +226,10 @@ describe('the Loader', () => {
     });
   });
 
-  it('leaves the others of a registry alone once it says wait, and tells how long', async () => {
+  it('sends a registry no more requests after its Retry-After, and returns the wait', async () => {
     const { standIn, settings, change } = await worldOf();
-    const wait = { status: 429, headers: { 'retry-after': String(2 * DAY_SECONDS) } };
-    standIn.fault('/registry-b/', [wait], { repeat: true });
+    const refusal = { status: 429, headers: { 'retry-after': String(2 * DAY_SECONDS) } };
+    standIn.fault('/registry-b/', [refusal], { repeat: true });
     const domains = [
       'meadow-example.org',
       'orchard-example.org',
@@ -254,13 +254,13 @@ describe('the Loader', () => {
     expect(tally!.throttled).toBe(tally!.requests);
   });
 
-  it('writes a row at every look where it is told to', async () => {
+  it('gives a row at every visit with WHOIS_EVERY_CHECK', async () => {
     const { visit } = await worldOf({ WHOIS_EVERY_CHECK: 'true' });
     expect((await visit('copper-example.com')).seen).toMatchObject({ always: true });
     expect((await visit('example-six.jp')).seen).toMatchObject({ always: true });
   });
 
-  it('asks for no server that the change does not name over RDAP', async () => {
+  it('asks no RDAP server when the change names none', async () => {
     const { standIn, settings, change } = await worldOf();
     const loaded = await load(whois, settings, change('example-ten.it', { server: null }));
     expect(rowOf(loaded).domain).toBe('example-ten.it');

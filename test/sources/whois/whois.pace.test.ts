@@ -5,17 +5,17 @@ import { loadAll, loadingOf, worldOf } from './world.ts';
 
 const VISITS = 30;
 const INTERVAL_MS = 10;
-/** Stands for the 20 s of a visit. */
+/** In place of a visit's 20 s. */
 const VISIT_MS = 3_000;
 
-it('one registry that answers too late and one that bans slow no other down', async () => {
+it('a registry that answers too late and one that refuses all requests do not slow down a third', async () => {
   const { settings } = await worldOf();
   const done = Promise.withResolvers<{ slow: number; answered: number }>();
   const held: (() => void)[] = [];
   const slow = await serve((_request, response) => {
     held.push(() => response.end('{}'));
   });
-  const banning = await serve((_request, response) => {
+  const refusing = await serve((_request, response) => {
     response.writeHead(403).end();
   });
   let answered = 0;
@@ -25,9 +25,9 @@ it('one registry that answers too late and one that bans slow no other down', as
     answered += 1;
     if (answered === VISITS) done.resolve({ slow: slow.requests.length, answered });
   });
-  // In turns, as the agenda picks them.
+  // In turns, as the agenda orders them.
   const changes = Array.from({ length: VISITS }, (_, n) =>
-    [slow, banning, healthy].map(
+    [slow, refusing, healthy].map(
       ({ url }, server): Change => ({
         key: `visit-${n}-${server}.com`,
         cursor: `${n}-${server}`,
@@ -40,7 +40,7 @@ it('one registry that answers too late and one that bans slow no other down', as
   ).flat();
   const startedAt = Date.now();
   const loaded = loadAll(loadingOf({ settings }), changes, { ms: VISIT_MS, intervalMs: INTERVAL_MS });
-  // The slow one holds as many requests as it has askers of its own, and nobody else's.
+  // The slow registry holds its own share of the concurrent requests, and none of another host's.
   expect(await done.promise).toEqual({ slow: 2, answered: VISITS });
   expect(Date.now() - startedAt).toBeLessThan(VISIT_MS);
   const answer = await loaded;
@@ -55,7 +55,7 @@ it('one registry that answers too late and one that bans slow no other down', as
   expect(kinds(1)).toEqual(new Set(['park http-403']));
   expect(kinds(2)).toEqual(new Set(['rows']));
   const tallyOf = ({ host }: { host: string }) => answer.hosts.find(tally => tally.host === host)!;
-  // What halves a host's pace: it only refused.
-  expect(tallyOf(banning)).toMatchObject({ requests: VISITS, refused: VISITS });
+  // A host that only refuses has its pace halved.
+  expect(tallyOf(refusing)).toMatchObject({ requests: VISITS, refused: VISITS });
   expect(tallyOf(healthy)).toMatchObject({ requests: VISITS, refused: 0, throttled: 0, errors: 0 });
 });

@@ -18,7 +18,7 @@ afterEach(async () => {
   await Promise.all(open.splice(0).map(standIn => standIn.close()));
 });
 
-/** A standIn of a test's own, and visits of its domains. */
+/** A stand-in for one test, and visits of its domains. */
 export interface WhoisWorld {
   standIn: WhoisStandIn;
   settings: ReturnType<typeof whois.settings>;
@@ -26,7 +26,7 @@ export interface WhoisWorld {
   visit(domain: string, fields?: Partial<Change>): Promise<Loaded>;
 }
 
-/** Starts one. Time is up for a request when the standIn keeps silent, and never else. */
+/** Starts a stand-in. A request times out when the stand-in holds it, and never otherwise. */
 export async function worldOf(
   env: Record<string, unknown> = {},
   options: Omit<WhoisStandInOptions, 'onHold'> = {},
@@ -42,9 +42,9 @@ export async function worldOf(
   const standIn = await startWhoisStandIn({ ...options, onHold });
   open.push(standIn);
   const settings = whois.settings({ ...standIn.settings, ...env });
-  const told = await servers(whois, settings);
+  const known = await servers(whois, settings);
   const change = (domain: string, fields: Partial<Change> = {}) => ({
-    ...visitsOf(whois, [domain], told)[0]!,
+    ...visitsOf(whois, [domain], known)[0]!,
     ...fields,
   });
   return {
@@ -55,7 +55,7 @@ export async function worldOf(
   };
 }
 
-/** The Loader with a bucket in memory; any host is granted a slot at once. */
+/** A Loader with a bucket in memory; every host gets its permit at once. */
 export function loadingOf({ settings }: Pick<WhoisWorld, 'settings'>): Loading & { bucket: LoaderBucket } {
   return {
     source: whois as unknown as Source,
@@ -68,20 +68,20 @@ export function loadingOf({ settings }: Pick<WhoisWorld, 'settings'>): Loading &
   };
 }
 
-/** One Loader call for some visits, each host asked every `intervalMs`. */
+/** One Loader call for some visits, with a request every `intervalMs` to each host. */
 export function loadAll(
   loading: Loading,
   changes: Change[],
   { ms = 60_000, intervalMs = 0 }: { ms?: number; intervalMs?: number } = {},
 ) {
   const startAtMs = Date.now();
-  const asks = Object.entries(loading.source.requests('load', changes, loading.settings));
+  const requests = Object.entries(loading.source.requests('load', changes, loading.settings));
   return runStep(loading, 'load', {
     changes,
     prepared: null,
     afresh: true,
     large: false,
-    permits: asks.map(([host, count]) => ({ host, count, startAtMs, intervalMs })),
+    permits: requests.map(([host, count]) => ({ host, count, startAtMs, intervalMs })),
     budgetBytes: 1024 * 1024,
     knownBytes: changes.map(() => 1),
     rowBytesMax: 8 * 1024 * 1024,

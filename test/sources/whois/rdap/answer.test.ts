@@ -3,7 +3,7 @@ import { ChangeError } from '../../../../src/errors.ts';
 import { NO_FACTS, type WhoisFacts } from '../../../../src/sources/whois/facts.ts';
 import { mergeAnswers, type RdapAnswer, readRdap } from '../../../../src/sources/whois/rdap/answer.ts';
 import { RDAP_SERVERS, type RecordedDomain } from '../../../../src/sources/whois/stand-in/registrations.ts';
-import { answerFiles, readDomains, readRecording, readRows } from '../recordings.ts';
+import { listAnswerFiles, readDomains, readRecording, readRows } from '../recordings.ts';
 
 const rows = readRows();
 const { baseDate, domains, laterDate, later } = readDomains();
@@ -12,7 +12,7 @@ function answerOf(file: string, domain: string): RdapAnswer {
   return readRdap(JSON.parse(readRecording(`answers/${file}`)), domain);
 }
 
-/** The last answer with a file that one of the servers gives for good. */
+/** The file of the last answer that one of the servers gives, if it is a registration. */
 function lastFile({ answers }: RecordedDomain, servers: RegExp): string | null {
   const files = Object.entries(answers).flatMap(([server, steps]) =>
     servers.test(server) ? (steps.at(-1)?.file ?? []) : [],
@@ -35,7 +35,7 @@ describe('a recorded answer', () => {
   it.each([
     ...Object.entries(rows.domains).map(([name, expected]) => ['', name, expected, domains] as const),
     ...Object.entries(rows.later).map(([name, expected]) => ['later ', name, expected, later] as const),
-  ])('%sof %s goes together with that of its registrar', (_when, name, expected, among: readonly RecordedDomain[]) => {
+  ])('%sof %s merges with its registrar’s', (_when, name, expected, among: readonly RecordedDomain[]) => {
     const recorded = among.find(({ domain }) => domain === name)!;
     const [registry, registrar] = [lastFile(recorded, /^registry/)!, lastFile(recorded, /^registrar/)];
     const merged = mergeAnswers(answerOf(registry, name), registrar === null ? null : answerOf(registrar, name));
@@ -44,8 +44,8 @@ describe('a recorded answer', () => {
 });
 
 describe('the folder of recordings', () => {
-  it('has an expectation for each answer, and a use', () => {
-    const files = answerFiles();
+  it('has an expectation and a use for each answer', () => {
+    const files = listAnswerFiles();
     expect(Object.keys(rows.answers).sort()).toEqual(files.filter(file => file.endsWith('.json')));
     const used = [...domains, ...later].flatMap(({ answers }) =>
       Object.values(answers).flatMap(steps => steps.map(step => step.file)),
@@ -57,7 +57,7 @@ describe('the folder of recordings', () => {
     expect(Object.keys(rows.later).sort()).toEqual(withLaterRow.sort());
   });
 
-  it('has domains that are answered for otherwise a month on', () => {
+  it('has domains with other answers a month later', () => {
     expect(Date.parse(laterDate) - Date.parse(baseDate)).toBe(30 * 86_400_000);
     const names = domains.map(({ domain }) => domain);
     expect(later.filter(({ domain }) => !names.includes(domain))).toEqual([]);
@@ -85,8 +85,8 @@ describe('the folder of recordings', () => {
     }
   });
 
-  it('names no place that exists', () => {
-    const texts = ['domains.json', 'rows.json', ...answerFiles().map(file => `answers/${file}`)]
+  it('names no host that exists', () => {
+    const texts = ['domains.json', 'rows.json', ...listAnswerFiles().map(file => `answers/${file}`)]
       .map(readRecording)
       .join('\n');
     const hosts = [...texts.matchAll(/(?:https?:\/\/|@)(\w[\w.-]+\w)/g)].map(([, host]) => host!.toLowerCase());
@@ -124,22 +124,22 @@ describe('a document', () => {
     ['without a name or class but with a status', { status: ['active'] }],
     ['with another writing of its name in Unicode', { ...BASE, unicodeName: 'a-exämple.com' }],
     ['with the name in Unicode only', { unicodeName: 'A-example.com' }],
-  ])('%s is that of the domain', (_name, given) => {
+  ])('%s is the domain’s', (_name, given) => {
     expect(readRdap(given, 'a-example.com').facts).toMatchObject({ registrar_name: null });
   });
 
-  it('takes an internationalized name in either form', () => {
+  it('may have an internationalized name in either form', () => {
     for (const ldhName of ['xn--bcher-kva.example', 'XN--BCHER-KVA.EXAMPLE', 'bücher.example', 'BÜCHER.example'])
       expect(() => readRdap({ ...BASE, ldhName }, 'xn--bcher-kva.example')).not.toThrow();
   });
 
-  it('takes nothing from what every object has', () => {
+  it('gives no facts from a prototype’s members', () => {
     const text =
       '{"objectClassName":"domain","ldhName":"a-example.com","__proto__":{"status":["active"]},"entities":[{"roles":["registrant"],"__proto__":{"vcardArray":["vcard",[["fn",{},"text","X"]]]}}]}';
     expect(readRdap(JSON.parse(text), 'a-example.com').facts).toEqual(NO_FACTS);
   });
 
-  it('reads every odd member as unknown', () => {
+  it('has null for every malformed member', () => {
     for (const odd of [null, 7, true, 'text', [], {}, [[]], [null], [7], { a: { b: [] } }]) {
       const members = ['status', 'events', 'nameservers', 'entities', 'secureDNS', 'links', 'redacted', 'unicodeName'];
       const { nameservers: _text, ...facts } = factsOf(Object.fromEntries(members.map(member => [member, odd])));
@@ -158,7 +158,7 @@ describe('entities', () => {
     vcardArray: ['vcard', [['fn', {}, 'text', name]]],
   });
 
-  it('are read from those nearest to the domain, however nested, to a limit', () => {
+  it('nearest to the domain count first, up to a limit of nesting', () => {
     const nest = (depth: number): unknown =>
       depth === 0 ? named('Deep', ['registrar']) : { entities: [nest(depth - 1)] };
     expect(factsOf({ entities: [nest(5)] }).registrar_name).toBe('Deep');
@@ -166,7 +166,7 @@ describe('entities', () => {
     expect(factsOf({ entities: [nest(2), named('Near', 'REGISTRAR')] }).registrar_name).toBe('Near');
   });
 
-  it('give the abuse contact of the registrar before any other, and none of a third', () => {
+  it('give the abuse contact of the registrar before the domain’s, and none of another entity', () => {
     const abuse = (email: string) => ({ roles: ['abuse'], vcardArray: ['vcard', [['email', {}, 'text', email]]] });
     const other = { roles: ['technical'], entities: [abuse('third@example.com')] };
     const email = (entities: unknown[]) => factsOf({ entities }).registrar_abuse_email;
@@ -181,7 +181,7 @@ describe('entities', () => {
 describe('dates', () => {
   const event = (eventAction: string, eventDate: unknown) => ({ eventAction, eventDate });
 
-  it('are the first registration, the latest change, and the registry’s end before the registrar’s', () => {
+  it('are the first registration, the latest change, and the registry’s expiration before the registrar’s', () => {
     const events = [
       event('Registration', '2012-01-01T00:00:00Z'),
       event('registration', '2010-01-01'),
@@ -255,7 +255,7 @@ describe('redaction', () => {
       expect(facts[`registrant_${column}`] === null, column).toBe(columns.includes(column));
   });
 
-  it('of what is beside the contacts, and of the abuse contact', () => {
+  it('may be of other members than contacts, and of the abuse contact', () => {
     const paths = [
       "$.events[?(@.eventAction=='expiration')].eventDate",
       '$.nameservers',
@@ -270,7 +270,7 @@ describe('redaction', () => {
     ]);
   });
 
-  it('by an older text is null and named; a name with such a word is a name', () => {
+  it('by an older text makes the column null and names it; a name with such a word is a name', () => {
     const entities = registrant(
       ['fn', {}, 'text', 'REDACTED FOR PRIVACY'],
       ['org', {}, 'text', 'Redacted Records Ltd'],
@@ -281,14 +281,14 @@ describe('redaction', () => {
     expect(facts).toMatchObject({ registrant_name: null, registrant_organization: 'Redacted Records Ltd' });
   });
 
-  it('of the name leaves no organization made of it', () => {
+  it('of the name also removes the organization taken from it', () => {
     const entities = registrant(['fn', {}, 'text', 'Sam… Ltd'], ['kind', {}, 'text', 'org']);
     const redacted = [{ name: { type: 'Registrant Name' }, method: 'partialValue' }];
     expect(readRdap({ ...BASE, entities }, 'a-example.com').facts.registrant_organization).toBe('Sam… Ltd');
     expect(readRdap({ ...BASE, entities, redacted }, 'a-example.com').facts.registrant_organization).toBeNull();
   });
 
-  it('by a remark names what a card must have', () => {
+  it('by a remark names the columns that a card must have', () => {
     const entities = [
       { roles: ['registrant'], remarks: [{ title: 'EMAIL REDACTED FOR PRIVACY' }, { title: 'REDACTED FOR PRIVACY' }] },
     ];
@@ -339,7 +339,7 @@ describe('the stable text', () => {
   const stable = (json: unknown) => readRdap(json, domain).stable;
   const before = stable(document());
 
-  it('stays when only the check, the order, or what is said beside it is another', () => {
+  it('stays the same when only the check event, the order or members about the answer change', () => {
     const reversed = (value: unknown): unknown =>
       typeof value !== 'object' || value === null || Array.isArray(value)
         ? value
@@ -361,7 +361,7 @@ describe('the stable text', () => {
     );
   });
 
-  it('is another when a fact is, or what is said of a contact without a column', () => {
+  it('changes with a fact, and with a contact that has no column', () => {
     const changed = document();
     changed.events[1]!.eventDate = '2027-12-01T00:00:00Z';
     expect(stable(changed)).not.toBe(before);
@@ -380,7 +380,7 @@ describe('two answers', () => {
     stable: '',
   });
 
-  it('leave the registry what is its own', () => {
+  it('give the registry’s own columns from the registry', () => {
     const own = {
       created_date: '2001-01-01',
       nameservers: 'ns.a.example',
@@ -399,14 +399,14 @@ describe('two answers', () => {
     expect(facts).toEqual({ ...NO_FACTS, ...own, registrar_url: 'https://a.example' });
   });
 
-  it('of two registrars do not mix who the registrar is', () => {
+  it('of two registrars do not mix the registrar’s columns', () => {
     const registry = answer({ registrar_name: 'A', registrar_id: '1' });
     expect(
       mergeAnswers(registry, answer({ registrar_id: '2', registrar_url: 'https://b.example' })).facts.registrar_url,
     ).toBeNull();
   });
 
-  it('never put one contact together from both', () => {
+  it('never mix one contact from both', () => {
     const registry = answer({
       registrant_name: 'Ann',
       registrant_email: 'ann@example.com',
@@ -421,7 +421,7 @@ describe('two answers', () => {
     });
   });
 
-  it('keep the registry’s contact where the registrar withholds it, and name only what is not known', () => {
+  it('give the registry’s contact where the registrar withholds it, and name only columns that are null', () => {
     const registry = answer({ registrant_name: 'Ann' }, ['registrant_email']);
     const registrar = answer({}, ['registrant_name', 'registrant_city']);
     expect(mergeAnswers(registry, registrar)).toEqual({

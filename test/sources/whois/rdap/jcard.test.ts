@@ -33,7 +33,7 @@ describe('a card', () => {
     ['vcard', [['fn', {}, 'text', { name: 'x' }]]],
     ['vcard', [['fn', {}, 'text', 'N/A']]],
     ['vcard', [['fn', {}, 'text', 'x'.repeat(1001)]]],
-  ])('%j says nothing', given => {
+  ])('%j has no fields', given => {
     expect(readJcard(given)).toEqual(NOTHING);
   });
 
@@ -58,18 +58,18 @@ describe('a card', () => {
       ],
     ],
     [['vcard', [['fn', {}, 'text', ['', 'Ann']]]]],
-  ])('%j is Ann’s', given => {
+  ])('%j has the name Ann', given => {
     expect(readJcard(given)).toEqual({ ...NOTHING, name: 'Ann' });
   });
 
-  it('has its structured name where it has no other', () => {
+  it('has its structured name if it has no other', () => {
     const structured = ['n', {}, 'text', ['Sample', ['Ann', 'Marie'], '', 'Dr.', 'jr.']];
     expect(cardOf(structured).name).toBe('Dr. Ann Sample jr.');
     expect(cardOf(structured, ['fn', {}, 'text', 'A. Sample']).name).toBe('A. Sample');
     expect(cardOf(['n', {}, 'text', ['', '', '', '', '']]).name).toBeNull();
   });
 
-  it('has the name of its organization, whatever units it has', () => {
+  it('has the first text of its organization, which may have units', () => {
     expect(cardOf(['org', {}, 'text', 'Sample Ltd']).organization).toBe('Sample Ltd');
     expect(cardOf(['org', {}, 'text', ['Sample Ltd', 'Sales']]).organization).toBe('Sample Ltd');
     expect(cardOf(['org', {}, 'text', [['', 'Sales']]]).organization).toBe('Sales');
@@ -113,7 +113,7 @@ describe('a telephone number', () => {
     expect(cardOf(['tel', { type: 'voice' }, 'uri', value]).phone).toBe(expected);
   });
 
-  it('is one to speak to', () => {
+  it('is a voice number', () => {
     const fax = ['tel', { type: ['FAX', 'work'] }, 'uri', 'tel:+1.2025550199'];
     expect(cardOf(fax).phone).toBeNull();
     expect(cardOf(fax, ['tel', {}, 'uri', 'tel:+1.2025550100']).phone).toBe('+1.2025550100');
@@ -134,8 +134,12 @@ describe('an address', () => {
       [{}, 'text', ['', '', '', 'City', '', '', 'United Kingdom']],
       ['City', null, 'United Kingdom'],
     ],
-    ['a country code beside it', [{ cc: 'gb' }, 'text', ['', '', '', 'City', '', '', 'Britain']], ['City', null, 'GB']],
-    ['a code that is none', [{ cc: 'Britain' }, 'text', ['', '', '', 'City', '', '', 'gb']], ['City', null, 'GB']],
+    [
+      'a country code next to it',
+      [{ cc: 'gb' }, 'text', ['', '', '', 'City', '', '', 'Britain']],
+      ['City', null, 'GB'],
+    ],
+    ['an invalid code', [{ cc: 'Britain' }, 'text', ['', '', '', 'City', '', '', 'gb']], ['City', null, 'GB']],
     [
       'lists as parts',
       [{}, 'text', ['', '', ['1', '2'], ['City'], [['State']], '', ['', 'GB']]],
@@ -154,7 +158,7 @@ describe('an address', () => {
     expect(address(...property)).toEqual(expected);
   });
 
-  it('is the first that says something', () => {
+  it('is the first with a part', () => {
     const empty = ['adr', {}, 'text', ['', '', '', '', '', '', '']];
     expect(cardOf(empty, ['adr', {}, 'text', ['', '', '', 'City', '', '', '']]).city).toBe('City');
   });

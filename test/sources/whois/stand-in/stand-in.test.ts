@@ -38,7 +38,7 @@ async function expiryOf(standIn: WhoisStandIn, domain: string): Promise<string |
   return answer.events.find(({ eventAction }) => eventAction === 'expiration')?.eventDate;
 }
 
-/** What a WHOIS server answers to a line. */
+/** A WHOIS server's answer to a line. */
 async function ask(address: string, line: string): Promise<string> {
   const [host, port] = address.split(':');
   const socket = connect({ host: host!, port: Number(port), allowHalfOpen: true });
@@ -46,7 +46,7 @@ async function ask(address: string, line: string): Promise<string> {
   return text(socket);
 }
 
-test('IANA’s list names the standIn’s own servers, each on a port of its own, and is not sent again unchanged', async () => {
+test('IANA’s list names the stand-in’s servers, each on its own port, and is not sent again unchanged', async () => {
   const standIn = await start();
   const response = await fetch(standIn.settings.WHOIS_BOOTSTRAP_URL);
   const { services } = (await response.json()) as { services: [string[], string[]][] };
@@ -60,7 +60,7 @@ test('IANA’s list names the standIn’s own servers, each on a port of its own
   expect(await statusOf(standIn.settings.WHOIS_BOOTSTRAP_URL, { headers })).toBe(304);
 });
 
-test('answers come in their order, the last one for ever, in any case of the name', async () => {
+test('answers come in their order, the last one for ever, to a name in any case', async () => {
   const standIn = await start();
   const statuses = [];
   for (const name of ['crowded-example.net', 'CROWDED-EXAMPLE.NET', 'crowded-example.net', 'crowded-example.net'])
@@ -72,26 +72,26 @@ test('answers come in their order, the last one for ever, in any case of the nam
   expect(standIn.requests['registry-a'].total).toBe(6);
 });
 
-test('an answer that never comes is told of, and ends with the client', async () => {
+test('a request without an answer is reported, and ends when the client closes it', async () => {
   const held = Promise.withResolvers<void>();
   const standIn = await start({ onHold: () => held.resolve() });
-  const given = new AbortController();
-  const asked = fetch(domainUrl(standIn, 'slow-example.com'), { signal: given.signal });
+  const controller = new AbortController();
+  const request = fetch(domainUrl(standIn, 'slow-example.com'), { signal: controller.signal });
   await held.promise;
-  given.abort();
-  await expect(asked).rejects.toThrow(/abort/);
+  controller.abort();
+  await expect(request).rejects.toThrow(/abort/);
   await expect.poll(() => standIn.requests['registry-a'].statuses.get(0)).toBe(1);
 });
 
-test('dates move with the day, but for stand-ins', async () => {
+test('dates move with the day, except those that mean “no date”', async () => {
   expect(await expiryOf(await start(), 'harbour-example.com')).toBe('2026-11-28T04:00:00Z');
   expect(await expiryOf(await start({ day: '2027-01-01' }), 'harbour-example.com')).toBe('2027-01-04T04:00:00Z');
-  const standIn = '{"eventDate": "0001-01-01T00:00:00Z"}';
-  expect(shiftEvents(standIn, 37)).toBe(standIn);
+  const noDate = '{"eventDate": "0001-01-01T00:00:00Z"}';
+  expect(shiftEvents(noDate, 37)).toBe(noDate);
   expect(shiftEvents('{"eventDate": "2026-12-11"}', -11)).toBe('{"eventDate": "2026-11-30"}');
 });
 
-test('a month on some domains are answered for otherwise, and the others as before', async () => {
+test('from the later date on some domains have other answers', async () => {
   const standIn = await start();
   standIn.goTo(29);
   expect(await expiryOf(standIn, 'harbour-example.com')).toBe('2026-11-28T04:00:00Z');
@@ -101,7 +101,7 @@ test('a month on some domains are answered for otherwise, and the others as befo
   expect(await expiryOf(standIn, 'copper-example.com')).toBe('2026-12-22T04:00:00Z');
 });
 
-test('WHOIS answers with the text of a domain, that it knows none, or what IANA knows of a top-level domain', async () => {
+test('the WHOIS server answers with a domain’s text, “not found”, or IANA’s answer to a top-level domain', async () => {
   const standIn = await start();
   const address = standIn.settings.WHOIS_IANA_SERVER;
   expect(standIn.settings.WHOIS_SERVERS.split(',')).toContain(`de=${address}`);
@@ -114,7 +114,7 @@ test('WHOIS answers with the text of a domain, that it knows none, or what IANA 
     expect(standIn.domains).toContain(domain);
 });
 
-test('faults come first, for a domain, a server or a line of text', async () => {
+test('faults come first, for a domain, a server or a WHOIS query', async () => {
   const standIn = await start();
   standIn.fault('kettle-example.com', [{ status: 503 }, { cut: true }]);
   standIn.fault('/registry-b/', [{ status: 403 }], { repeat: true });
@@ -132,11 +132,11 @@ test('faults come first, for a domain, a server or a line of text', async () => 
   expect(await ask(standIn.settings.WHOIS_IANA_SERVER, 'example-six.jp')).toContain('Example Six');
 });
 
-test('the standIn runs from the command line, at a later time if told to, and prints the settings that lead to it', async () => {
-  const program = path.resolve(import.meta.dirname, '../../../../src/sources/whois/stand-in/stand-in.ts');
-  const standIn = spawn(process.execPath, [program, '--days-on', '31'], { stdio: ['ignore', 'pipe', 'inherit'] });
+test('the stand-in runs from the command line, at a later date with --days-on, and prints its settings', async () => {
+  const file = path.resolve(import.meta.dirname, '../../../../src/sources/whois/stand-in/stand-in.ts');
+  const program = spawn(process.execPath, [file, '--days-on', '31'], { stdio: ['ignore', 'pipe', 'inherit'] });
   let output = '';
-  standIn.stdout.setEncoding('utf8').on('data', chunk => {
+  program.stdout.setEncoding('utf8').on('data', chunk => {
     output += chunk;
   });
   const servers = /^WHOIS_SERVERS=de=(127\.0\.0\.1:\d+),.*\n/m;
@@ -144,6 +144,6 @@ test('the standIn runs from the command line, at a later time if told to, and pr
   const [, bootstrap = ''] = /^WHOIS_BOOTSTRAP_URL=(.*)$/m.exec(output)!;
   const { services } = (await (await fetch(bootstrap)).json()) as { services: [string[], string[]][] };
   expect(await statusOf(`${services[0]![1][0]}domain/leaving-example.net`)).toBe(404);
-  standIn.kill('SIGTERM');
-  expect(await once(standIn, 'exit')).toEqual([0, null]);
+  program.kill('SIGTERM');
+  expect(await once(program, 'exit')).toEqual([0, null]);
 });

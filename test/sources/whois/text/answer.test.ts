@@ -12,7 +12,7 @@ const FOLDER = path.resolve(import.meta.dirname, '../../../fixtures/whois/text')
 const TEXTS = Number(process.env.FUZZ_WHOIS_TEXTS ?? 5_000);
 const SEED = Number(process.env.FUZZ_SEED ?? 1);
 
-/** What a text of the folder is expected to say: facts that are not null, or the reason of its error. */
+/** What is expected of a text of the folder: its facts that are not null, or the reason of its error. */
 interface Expected {
   file: string;
   domain: string;
@@ -41,7 +41,7 @@ function errorOf(text: string, domain = 'example-one.com'): ChangeError | null {
 const foundIn = (text: string, domain = 'example-one.com') => readWhoisText(text, domain).found;
 
 describe('an answer of the fixtures', () => {
-  it.each(rows)('in $file says what is known of $domain', ({ file, domain, error, ...expected }) => {
+  it.each(rows)('in $file gives the facts of $domain', ({ file, domain, error, ...expected }) => {
     if (error !== undefined) {
       expect(errorOf(textOf(file), domain)).toMatchObject({
         reason: error,
@@ -54,16 +54,16 @@ describe('an answer of the fixtures', () => {
     expect(answer).toEqual({ ...expected, facts: { ...NO_FACTS, ...expected.facts } });
   });
 
-  it('has its row, but for those of IANA', () => {
+  it('has its row, except IANA’s', () => {
     const files = readdirSync(FOLDER).filter(file => file.endsWith('.txt') && !file.startsWith('iana-'));
     expect(rows.map(row => row.file).sort()).toEqual(files.sort());
   });
 
-  it.each(records)('in $file is none for another domain', ({ file }) => {
+  it.each(records)('in $file is no answer for another domain', ({ file }) => {
     expect(errorOf(textOf(file), 'somebody-else.example')).toMatchObject({ reason: 'name-mismatch', status: null });
   });
 
-  it('says the same with other ends of lines', () => {
+  it('gives the same with other line ends', () => {
     for (const { file, domain } of records) {
       const lines = textOf(file);
       for (const end of ['\r\n', '\r'])
@@ -85,7 +85,7 @@ describe('bytes', () => {
 describe('the stable text', () => {
   const stableOf = (text: string, domain: string) => readWhoisText(text, domain).stable;
 
-  it.each(records)('of $file is the same on another day', ({ file, domain }) => {
+  it.each(records)('of $file is the same at another visit', ({ file, domain }) => {
     const later = textOf(file)
       .replaceAll('2026-11-23', '2026-12-24')
       .replaceAll('23-Nov-2026', '24-Dec-2026')
@@ -96,7 +96,7 @@ describe('the stable text', () => {
     expect(stableOf(later, domain)).toBe(stableOf(textOf(file), domain));
   });
 
-  it('has no terms of use and no comments, and differs where the record does', () => {
+  it('has no terms of use and no comments, and changes with the record', () => {
     const text = textOf('gtld.txt');
     const stable = stableOf(text, 'example-one.com');
     expect(stable).toContain('Registry Expiry Date: 2027-08-13T04:00:00Z');
@@ -106,7 +106,7 @@ describe('the stable text', () => {
   });
 });
 
-describe('a text that there is no such domain', () => {
+describe('a text that the domain is not registered', () => {
   it.each([
     'No match for domain "EXAMPLE-ONE.COM".',
     'NOT FOUND',
@@ -145,13 +145,13 @@ describe('a text that there is no such domain', () => {
     expect(errorOf(text)).toMatchObject({ reason: 'wrong-shape' });
   });
 
-  it('is none beside a record', () => {
+  it('does not count next to a record', () => {
     const text = `% No entries found in the other database\n\n${textOf('gtld.txt')}`;
     expect(foundIn(text)).toBe(true);
   });
 });
 
-describe('a text that turns the caller away', () => {
+describe('a text that refuses the query', () => {
   it.each([
     'Query rate limit exceeded',
     'ERROR: Quota exceeded',
@@ -181,7 +181,7 @@ describe('a text that turns the caller away', () => {
     expect(errorOf(text)).toMatchObject({ reason: 'wrong-shape' });
   });
 
-  it('is none of the fixtures with a record', () => {
+  it('is no fixture with a record', () => {
     for (const { file } of records) expect(refusalOf(textOf(file)), file).toBeNull();
   });
 
@@ -190,7 +190,7 @@ describe('a text that turns the caller away', () => {
     ['Query limit exceeded, try again in 5 minutes', 300_000],
     ['Limit exceeded. Come back after 100 hours', 86_400_000],
     ['Limit exceeded', null],
-  ])('names its time to wait: %j', (text, retryAfterMs) => {
+  ])('may have a time to wait: %j', (text, retryAfterMs) => {
     expect(errorOf(text)).toMatchObject({ retryAfterMs });
   });
 });
@@ -199,31 +199,31 @@ describe('a record', () => {
   const head = 'Domain Name: example-one.com\n';
   const factsOf = (text: string) => readWhoisText(head + text, 'example-one.com').facts;
 
-  it('gives EPP codes, a registry’s own single words, and no sentences as its statuses', () => {
+  it('has EPP codes and a registry’s own single words as statuses, but no sentences', () => {
     const text =
       'Domain Status: client transfer prohibited\nStatus: Locked\nStatus: to be looked at by hand\nStatus: ok';
     expect(factsOf(text).status_codes).toBe('Locked,clientTransferProhibited,ok');
   });
 
-  it('gives hosts as its name servers', () => {
+  it('has hosts as name servers', () => {
     const text = 'Name Server: 192.0.2.1\nName Server 1: A.Example.\nNserver: b.example, c.example\nns: nonsense\n';
     expect(factsOf(text).nameservers).toBe('a.example,b.example,c.example');
   });
 
-  it('has null where a value does not fit its column', () => {
+  it('has null where a value does not have its column’s form', () => {
     const text =
       'Creation Date: yesterday\nRegistrant Email: none of yours\nRegistrar IANA ID: x9\nRegistrar URL: ask us\n' +
       'Registrar Abuse Contact Phone: by mail\nRegistrar Abuse Contact Email: n/a\nDNSSEC: maybe\nRegistrar: R\n';
     expect(factsOf(text)).toEqual({ ...NO_FACTS, registrar_name: 'R' });
   });
 
-  it('is told from the time of the answer when it was updated', () => {
+  it('has the date of its update, not the time of the answer', () => {
     expect(factsOf('Last Updated On: 2026-01-02\nLast updated on 2026-11-23T09:15:02Z\n').updated_date).toBe(
       '2026-01-02',
     );
   });
 
-  it('keeps the first of two values, and what is told over what is withheld', () => {
+  it('has the first of two values, and a value rather than a withheld one', () => {
     const text = 'Registrant Name: REDACTED FOR PRIVACY\nRegistrant Name: A\nRegistrant Name: B\n';
     expect(readWhoisText(head + text, 'example-one.com')).toMatchObject({
       facts: { registrant_name: 'A' },
@@ -231,12 +231,12 @@ describe('a record', () => {
     });
   });
 
-  it('is no record where two domains are told', () => {
+  it('is no record with two domains', () => {
     expect(errorOf(`${head}Registrar: R\nDomain Name: other.com\n`)).toMatchObject({ reason: 'name-mismatch' });
   });
 });
 
-test(`${TEXTS} mutated texts (seed ${SEED}) end as answers, or for a reason that has a name`, {
+test(`${TEXTS} mutated texts (seed ${SEED}) are answers, or fail for a known reason`, {
   timeout: 60_000 + TEXTS,
 }, () => {
   const bases = rows.map(({ file, domain }) => ({ domain, text: textOf(file) }));
@@ -258,7 +258,7 @@ test(`${TEXTS} mutated texts (seed ${SEED}) end as answers, or for a reason that
     counts.set(outcome, (counts.get(outcome) ?? 0) + 1);
   }
   process.stdout.write(`whois texts: seed ${SEED}, ${TEXTS} texts: ${JSON.stringify(Object.fromEntries(counts))}\n`);
-  // Mutations that all end alike test nothing.
+  // Mutations with the same outcome test nothing.
   expect([...counts.keys()].sort()).toEqual(['found', 'http-429', 'name-mismatch', 'not found', 'wrong-shape']);
 });
 
@@ -269,23 +269,26 @@ function checkAnswer({ found, facts, redacted, stable }: ReturnType<typeof readW
   for (const [column, fact] of Object.entries(facts)) {
     if (fact === null) continue;
     if (typeof fact !== 'string' || fact === '' || fact !== fact.trim() || !fact.isWellFormed())
-      throw new Error(`${column}: ${JSON.stringify(fact)}`);
-    if (/\p{Cc}/u.test(fact)) throw new Error(`${column}: a control character`);
+      throw new Error(`${column}: expected trimmed well-formed text, got ${JSON.stringify(fact)}`);
+    if (/\p{Cc}/u.test(fact)) throw new Error(`${column}: expected no control character, got one`);
   }
   for (const date of [facts.created_date, facts.updated_date, facts.expiry_date])
-    if (date !== null && !(ISO_DATE.test(date) && !Number.isNaN(Date.parse(date)))) throw new Error(`no date: ${date}`);
+    if (date !== null && !(ISO_DATE.test(date) && !Number.isNaN(Date.parse(date))))
+      throw new Error(`expected an ISO date, got ${date}`);
   for (const email of [facts.registrant_email, facts.registrar_abuse_email])
-    if (email !== null && !/^\S+@\S+$/.test(email)) throw new Error(`no address: ${email}`);
+    if (email !== null && !/^\S+@\S+$/.test(email)) throw new Error(`expected an email address, got ${email}`);
   for (const host of facts.nameservers?.split(',') ?? [])
-    if (!/^[a-z0-9_-]+(\.[a-z0-9_-]+)+$/.test(host)) throw new Error(`no host: ${host}`);
+    if (!/^[a-z0-9_-]+(\.[a-z0-9_-]+)+$/.test(host)) throw new Error(`expected a host, got ${host}`);
   for (const status of facts.status_codes?.split(',') ?? [])
-    if (/\s/.test(status)) throw new Error(`no code: ${status}`);
-  for (const column of redacted) if (facts[column] !== null) throw new Error(`${column}: told, and withheld`);
-  if (!found && Object.values(facts).some(fact => fact !== null)) throw new Error('facts of nothing');
-  if (stable.includes('\r')) throw new Error('a carriage return');
+    if (/\s/.test(status)) throw new Error(`expected a status of one word, got ${status}`);
+  for (const column of redacted)
+    if (facts[column] !== null) throw new Error(`${column}: expected null because it is withheld, got a value`);
+  if (!found && Object.values(facts).some(fact => fact !== null))
+    throw new Error('expected no facts of an unregistered domain, got some');
+  if (stable.includes('\r')) throw new Error('stable: expected line feeds only, got a carriage return');
 }
 
-it('is read in a time that grows with its length only', () => {
+it('is read in time linear in its length', () => {
   const hostile = [
     ' '.repeat(500_000),
     ' :'.repeat(200_000),
@@ -301,7 +304,8 @@ it('is read in a time that grows with its length only', () => {
     `${'('.repeat(200_000)}http:`,
   ];
   for (const text of hostile) {
-    const startedMs = performance.now();
+    // CPU time, because other programs may slow the machine down.
+    const started = process.threadCpuUsage();
     for (const whole of [text, `Domain: example-one.com\nStatus: ${text}`]) {
       try {
         readWhoisText(whole, 'example-one.com');
@@ -309,6 +313,6 @@ it('is read in a time that grows with its length only', () => {
         expect(error).toBeInstanceOf(ChangeError);
       }
     }
-    expect(performance.now() - startedMs, JSON.stringify(text.slice(0, 20))).toBeLessThan(4_000);
+    expect(process.threadCpuUsage(started).user / 1_000, JSON.stringify(text.slice(0, 20))).toBeLessThan(4_000);
   }
 });

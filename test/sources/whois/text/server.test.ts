@@ -7,13 +7,13 @@ const fixture = (name: string) =>
   readFileSync(path.resolve(import.meta.dirname, '../../../fixtures/whois/text', `${name}.txt`), 'utf8');
 
 describe('the server of a top-level domain', () => {
-  it('is the one IANA’s answer names', () => {
+  it('is the host in IANA’s answer', () => {
     expect(serverOf(fixture('iana-de'))).toBe('whois.denic.de');
     expect(serverOf('refer:        WHOIS.Nic.Example.\n')).toBe('whois.nic.example');
     expect(serverOf('refer: whois.old.example\r\nwhois: whois.new.example\r\n')).toBe('whois.new.example');
   });
 
-  it('is none where IANA names none', () => {
+  it('is null when IANA’s answer has none', () => {
     expect(serverOf(fixture('iana-no-server'))).toBeNull();
     expect(serverOf('')).toBeNull();
     expect(serverOf('% This query returned 0 objects.\n')).toBeNull();
@@ -37,12 +37,12 @@ describe('the server of a top-level domain', () => {
     'user@whois.example',
     'whois.exämple',
     '1.2',
-  ])('is none where %s stands for it', server => {
+  ])('is null when IANA’s answer has %s', server => {
     expect(serverOf(`whois: ${server}\n`)).toBeNull();
   });
 });
 
-describe('a question', () => {
+describe('a query', () => {
   it.each([
     ['whois.verisign-grs.com', 'domain example.com'],
     ['WHOIS.denic.de', '-T dn,ace example.com'],
@@ -50,7 +50,7 @@ describe('a question', () => {
     ['whois.punktum.dk', '--show-handles example.com'],
     ['whois.nic.example', 'example.com'],
     ['constructor', 'example.com'],
-  ])('to %s is "%s"', (server, question) => {
-    expect(queryFor(server, 'example.com')).toBe(question);
+  ])('to %s is "%s"', (server, query) => {
+    expect(queryFor(server, 'example.com')).toBe(query);
   });
 });
