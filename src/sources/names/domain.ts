@@ -4,7 +4,7 @@ import { isALabel, mixesScripts, unicodeOf } from './label.ts';
 
 /** Octets of a label, and of a name as text without its last dot (RFC 1035, section 2.3.4). */
 const LABEL_LENGTH_MAX = 63;
-const NAME_LENGTH_MAX = 253;
+export const NAME_LENGTH_MAX = 253;
 
 /** In UTF-16 units. Mapping shortens a text, but hardly to a quarter, so a longer text is no name. */
 const TEXT_LENGTH_MAX = 4 * NAME_LENGTH_MAX;

@@ -37,7 +37,7 @@ export const VISIT_LIMITS = {
 /** Every interval reaches its last before this many doublings. */
 const DOUBLINGS_MAX = 16;
 
-/** The last time value of ECMA-262. */
+/** The largest time value of ECMA-262. */
 const CLOCK_MS_MAX = 8.64e15;
 
 /** EPP codes, in lower case, of a domain that is about to be deleted. */

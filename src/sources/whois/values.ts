@@ -1,4 +1,4 @@
-import { toAscii } from '../names/domain.ts';
+import { NAME_LENGTH_MAX, toAscii } from '../names/domain.ts';
 import { isObject } from '../upstream/json.ts';
 
 /** Far longer than any name, address or URL of a contact; a longer text is no value. */
@@ -6,8 +6,6 @@ const TEXT_LENGTH_MAX = 1000;
 
 /** Far more than any registration has of one thing; the rest is not read. */
 const LIST_LENGTH_MAX = 500;
-
-const HOST_LENGTH_MAX = 253;
 
 /** Texts that people and servers write for "no value". */
 const NO_VALUE = /^(-+|\.+|n\/?a|null|none|not (available|applicable))$/i;
@@ -25,7 +23,7 @@ export function listOf(value: unknown): unknown[] {
   return Array.isArray(value) ? value.slice(0, LIST_LENGTH_MAX) : [value];
 }
 
-/** A text on one line, in well-formed Unicode so that it has a UTF-8 form; null for no text and for `noValue`. */
+/** A text on one line and in well-formed Unicode; null when it is empty, too long, no text, or matches `noValue`. */
 export function textOf(value: unknown, noValue = NO_VALUE): string | null {
   if (typeof value !== 'string' || value.length > TEXT_LENGTH_MAX) return null;
   const text = value.replace(/[\p{Cc}\s]+/gu, ' ').trim();
@@ -41,7 +39,7 @@ export function firstText(values: unknown[]): string | null {
   return null;
 }
 
-/** Different texts in one order, separated by commas, as a column holds several values; null for none. */
+/** Texts as one column holds them: each once, sorted, separated by commas; null for none. */
 export function joined(texts: Iterable<string>): string | null {
   return [...new Set(texts)].sort().join(',') || null;
 }
@@ -49,7 +47,7 @@ export function joined(texts: Iterable<string>): string | null {
 /** A host's or domain's name as A-labels in lower case, without the last dot; null when it is no name. */
 export function hostOf(value: unknown): string | null {
   const name = textOf(value)?.toLowerCase().replace(/\.$/, '') ?? '';
-  if (name.length > HOST_LENGTH_MAX || !name.split('.').every(label => LABEL.test(label))) return null;
+  if (name.length > NAME_LENGTH_MAX || !name.split('.').every(label => LABEL.test(label))) return null;
   const host = /^\p{ASCII}*$/u.test(name) ? name : toAscii(name);
   // A name of digits only is an address.
   return host !== null && /[^\d.]/.test(host) ? host : null;

@@ -146,7 +146,7 @@ describe('a top-level domain without RDAP', () => {
 
   it('is asked at the server that IANA names, with that server’s query; IANA is asked once', async () => {
     const { standIn, settings, change } = await worldOf({ WHOIS_SERVERS: '' });
-    const asked: string[] = [];
+    const connections: string[] = [];
     const [hostname, port] = standIn.settings.WHOIS_IANA_SERVER.split(':') as [string, string];
     standIn.fault(
       '-T dn,ace xn--msterstadt-9db.de',
@@ -158,14 +158,14 @@ describe('a top-level domain without RDAP', () => {
     const loading = {
       ...loadingOf({ settings }),
       connect(address: { hostname: string; port: number }) {
-        asked.push(`${address.hostname}:${address.port}`);
+        connections.push(`${address.hostname}:${address.port}`);
         return connect({ hostname, port: Number(port) });
       },
     };
     const changes = [change('xn--msterstadt-9db.de')];
     for (let time = 0; time < 2; time++)
       expect(await loadAll(loading, changes)).toMatchObject({ value: [{ kind: 'rows', seen: { found: true } }] });
-    expect(asked).toEqual([standIn.settings.WHOIS_IANA_SERVER, 'whois.denic.de:43', 'whois.denic.de:43']);
+    expect(connections).toEqual([standIn.settings.WHOIS_IANA_SERVER, 'whois.denic.de:43', 'whois.denic.de:43']);
     expect(standIn.queries[0]).toBe('de');
   });
 

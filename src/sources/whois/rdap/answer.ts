@@ -55,12 +55,16 @@ const EMAIL_WITHHELD = /^email redacted for privacy/i;
  * domain, because Unicode has several forms of one name.
  */
 export function readRdap(json: unknown, domain: string): RdapAnswer {
+  // Find the contacts.
   const document = domainObject(json, domain);
   const entities = entitiesOf(memberOf(document, 'entities'));
-  const registrant = withRole(entities, 'registrant');
-  const registrar = withRole(entities, 'registrar');
-  const abuse = (registrar && withRole([registrar], 'abuse')) ?? entities.find(({ roles }) => roles.includes('abuse'));
+  const registrant = entityWithRole(entities, 'registrant');
+  const registrar = entityWithRole(entities, 'registrar');
+  const abuse =
+    (registrar && entityWithRole([registrar], 'abuse')) ?? entities.find(({ roles }) => roles.includes('abuse'));
   const card = readJcard(memberOf(registrant?.value, 'vcardArray'));
+
+  // Read the facts.
   const unredacted: WhoisFacts = {
     ...registrantFacts(card),
     ...registrarFacts(registrar, abuse),
@@ -69,6 +73,8 @@ export function readRdap(json: unknown, domain: string): RdapAnswer {
     status_codes: joined(listOf(memberOf(document, 'status')).flatMap(status => eppStatus(textOf(status) ?? '') ?? [])),
     dnssec: dnssecOf(memberOf(document, 'secureDNS')),
   };
+
+  // Set what the server withholds to null.
   const named = new Set([
     ...redactedColumns(memberOf(document, 'redacted')),
     ...columnsOfRemarks(registrant, unredacted),
@@ -129,7 +135,7 @@ function domainObject(json: unknown, domain: string): JsonObject {
     name => typeof name === 'string' && name.trim() !== '',
   );
   if (names.length > 0 && hostOf(names[0]) !== domain)
-    throw new ChangeError('name-mismatch', `${subject}: expected ldhName to be the domain asked for, got another`);
+    throw new ChangeError('name-mismatch', `${subject}: expected ldhName to be the queried domain, got another`);
   return json;
 }
 
@@ -146,7 +152,7 @@ function entitiesOf(value: unknown, budget = { left: ENTITIES_MAX }, depth = 0):
 }
 
 /** The first entity with a role, of those nearest to the domain. */
-function withRole(entities: Entity[], role: string): Entity | undefined {
+function entityWithRole(entities: Entity[], role: string): Entity | undefined {
   for (let level = entities; level.length > 0; level = level.flatMap(entity => entity.entities)) {
     const found = level.find(({ roles }) => roles.includes(role));
     if (found) return found;
@@ -238,7 +244,7 @@ function hasRelation(link: unknown, relation: string): boolean {
   return listOf(memberOf(link, 'rel')).some(rel => textOf(rel)?.toLowerCase() === relation);
 }
 
-/** The first usable link to the registrar's answer; a link to this answer itself is none. */
+/** The URL of the registrar's answer: the first usable `related` link, if it is not this answer's own. */
 function relatedUrl(links: unknown[]): string | null {
   const comparable = (url: string) => new URL(url).href.toLowerCase().replace(/\/$/, '');
   const selves = links.filter(link => hasRelation(link, 'self')).map(link => webUrl(memberOf(link, 'href')));

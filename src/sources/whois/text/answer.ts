@@ -1,6 +1,6 @@
 import { LIMITS } from '../../../config.ts';
 import { ChangeError } from '../../../errors.ts';
-import { toAscii } from '../../names/domain.ts';
+import { NAME_LENGTH_MAX, toAscii } from '../../names/domain.ts';
 import { eppStatus, type FactColumn, isoDate, isRedacted, NO_FACTS, type WhoisFacts } from '../facts.ts';
 import { joined, textOf } from '../values.ts';
 import { COLUMNS, CONDITIONAL, type Columns, DOMAIN_KEYS, KEY_PREFIXES, NOT_FOUND, REFUSALS } from './dialects.ts';
@@ -26,26 +26,30 @@ const NO_VALUE = /^([-.*_]+|n\/?a|none|null|nil)$/i;
  * `name-mismatch` for another domain's text, `wrong-shape` for a text about no domain.
  */
 export function readWhoisText(text: string, domain: string): WhoisTextAnswer {
+  // Read the record's fields and the names in it.
   const lines = recordLines(text);
   const fields = fieldsOf(lines);
   const stable = lines.join('\n');
   const names = fields.filter(({ role, key }) => role === 'domain' && DOMAIN_KEYS.has(key)).map(nameOf);
   const isOther = names.some(name => name !== domain);
-  // A record of the domain, unless all that it has is a status such as "free".
+
+  // Return the record of the domain, unless a status such as "free" is all that it has.
   if (names.length > 0 && !isOther) {
     const read = readFacts(fields);
-    const isFree = saysNotFound(text, domain) && hasOnlyStatuses(read.facts);
+    const isFree = isNotFound(text, domain) && hasOnlyStatuses(read.facts);
     if (!isFree && (read.redacted.length > 0 || Object.values(read.facts).some(fact => fact !== null)))
       return { found: true, ...read, stable };
   }
-  if (!isOther && saysNotFound(text, domain)) return { found: false, facts: { ...NO_FACTS }, redacted: [], stable };
+
+  // Without a record, the text means "not found", a refusal, or nothing known.
+  if (!isOther && isNotFound(text, domain)) return { found: false, facts: { ...NO_FACTS }, redacted: [], stable };
   const refusal = refusalOf(text);
   if (refusal) throw refusal;
   if (isOther) throw new ChangeError('name-mismatch', 'whois text: expected the queried domain, got another');
   throw new ChangeError('wrong-shape', 'whois text: expected a registration or "not found", got other text');
 }
 
-/** The error for a text that refuses the query, to whatever query; null for any other text. */
+/** The error for a text that refuses any query because of too many; null for another text. */
 export function refusalOf(text: string): ChangeError | null {
   const refusal = sentences(text).find(({ sentence }) => REFUSALS.some(pattern => isStatement(pattern, sentence)));
   if (!refusal) return null;
@@ -67,7 +71,7 @@ function retryAfterOf(paragraph: string): number | null {
   return Math.min(Number(count) * unitMs, LIMITS.retryAfterMsMax);
 }
 
-function saysNotFound(text: string, domain: string): boolean {
+function isNotFound(text: string, domain: string): boolean {
   return statements(text)
     .map(line => line.replaceAll(domain, '{domain}'))
     .some(line => NOT_FOUND.some(pattern => pattern.test(line)));
@@ -193,7 +197,8 @@ const READERS: Record<FactColumn, Reader> = {
 function nameserverOf(value: string): string[] {
   const host = asciiOf(value.split(/[\s([]/)[0]!);
   const labels = host.split('.');
-  const isHost = host.length <= 253 && labels.length > 1 && labels.every(label => /^[a-z0-9_-]{1,63}$/.test(label));
+  const isHost =
+    host.length <= NAME_LENGTH_MAX && labels.length > 1 && labels.every(label => /^[a-z0-9_-]{1,63}$/.test(label));
   return isHost && !/^\d+$/.test(labels.at(-1)!) ? [host] : [];
 }
 

@@ -11,23 +11,23 @@ export const DOMAIN_KEYS = new Set(['domain', 'domain name', 'domainname', 'doma
 
 /** The role of the fields below a heading; `other` below any other heading. */
 export const SECTION_ROLES = new Map<string, Role>([
-  ...rolesOf('domain', 'domain', 'domain information', 'domain details', 'relevant dates', 'additional info', 'dnssec'),
-  ...rolesOf('registrant', 'registrant', 'registrant contact', 'registrant information', 'holder', 'domain holder'),
-  ...rolesOf('registrant', 'owner', 'owner contact', 'domain owners registrant'),
-  ...rolesOf('registrar', 'registrar', 'registrar information', 'sponsoring registrar', 'domain managers'),
-  ...rolesOf('abuse', 'abuse contact', 'registrar abuse contact'),
-  ...rolesOf('nameservers', 'name servers', 'nameservers', 'nservers', 'domain servers', 'domain nameservers'),
-  ...rolesOf('nameservers', 'primary name server', 'secondary name server', 'domain servers in listed order'),
-  ...rolesOf('other', 'admin contact', 'administrative contact', 'administrative contacts', 'admin', 'tech'),
-  ...rolesOf('other', 'tech contact', 'technical contact', 'technical contacts', 'technical', 'billing contact'),
-  ...rolesOf('other', 'registrar technical contacts', 'reseller', 'contact information', 'keys', 'whois'),
+  ...roles('domain', 'domain', 'domain information', 'domain details', 'relevant dates', 'additional info', 'dnssec'),
+  ...roles('registrant', 'registrant', 'registrant contact', 'registrant information', 'holder', 'domain holder'),
+  ...roles('registrant', 'owner', 'owner contact', 'domain owners registrant'),
+  ...roles('registrar', 'registrar', 'registrar information', 'sponsoring registrar', 'domain managers'),
+  ...roles('abuse', 'abuse contact', 'registrar abuse contact'),
+  ...roles('nameservers', 'name servers', 'nameservers', 'nservers', 'domain servers', 'domain nameservers'),
+  ...roles('nameservers', 'primary name server', 'secondary name server', 'domain servers in listed order'),
+  ...roles('other', 'admin contact', 'administrative contact', 'administrative contacts', 'admin', 'tech'),
+  ...roles('other', 'tech contact', 'technical contact', 'technical contacts', 'technical', 'billing contact'),
+  ...roles('other', 'registrar technical contacts', 'reseller', 'contact information', 'keys', 'whois'),
 ]);
 
 /** The role of a block that is another object, by its first key. */
 export const BLOCK_ROLES = new Map<string, Role>([
-  ...rolesOf('registrar', 'registrar'),
-  ...rolesOf('nameservers', 'nsset'),
-  ...rolesOf('other', 'keyset', 'ds rdata', 'person', 'role', 'organisation', 'organization', 'personname'),
+  ...roles('registrar', 'registrar'),
+  ...roles('nameservers', 'nsset'),
+  ...roles('other', 'keyset', 'ds rdata', 'person', 'role', 'organisation', 'organization', 'personname'),
 ]);
 
 /** Keys of a contact's handle, the most certain first, and keys of a domain that hold its registrant's handle. */
@@ -90,7 +90,7 @@ export const COLUMNS: Record<Role, Map<string, Columns>> = {
     ...columns('nameservers', 'primary name server', 'secondary name server'),
     ...columns('status_codes', 'status', 'domain status', 'eppstatus', 'state', 'flags', 'registration status'),
     ...columns('dnssec', 'dnssec', 'signed', 'dnskey', 'ds rdata', 'dsrecord', 'ds record', 'signing key'),
-    ...firstFitting(['registrar_abuse_email', 'registrar_abuse_phone'], 'abuse contact', 'registrar abuse contact'),
+    ...anyColumns(['registrar_abuse_email', 'registrar_abuse_phone'], 'abuse contact', 'registrar abuse contact'),
   ]),
   registrant: new Map(Object.values(CONTACT).flat()),
   registrar: new Map([
@@ -159,14 +159,14 @@ export const REFUSALS = [
 export const CONDITIONAL =
   /\b(if|when|may|might|must|should|shall|can|could|will|would|in case|unless|until|not exceed)\b/;
 
-function rolesOf(role: Role, ...headings: string[]): [string, Role][] {
+function roles(role: Role, ...headings: string[]): [string, Role][] {
   return headings.map(heading => [heading, role]);
 }
 
 function columns(column: FactColumn, ...keys: string[]): [string, Columns][] {
-  return firstFitting([column], ...keys);
+  return anyColumns([column], ...keys);
 }
 
-function firstFitting(candidates: Columns, ...keys: string[]): [string, Columns][] {
+function anyColumns(candidates: Columns, ...keys: string[]): [string, Columns][] {
   return keys.map(key => [key, candidates]);
 }

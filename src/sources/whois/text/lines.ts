@@ -133,7 +133,7 @@ function headingOf(line: string, { before = '', after = '' }: Neighbours): Headi
 }
 
 /** Forms of a key and its value; only after a plain word may the value follow the colon without a space. */
-const KEYED = [
+const FIELD_FORMS = [
   /^\s*(?:[a-z]\.\s)?\[(?<key>[^\s\]][^\]]{0,60})\]\s*(?<value>.*)$/,
   /^\s*(?:\*\* )?(?<key>[^\s:][^:]{0,60}?)[\s.]*:(?:\s+(?<value>.*))?$/,
   /^\s*(?<key>[a-z][a-z _-]{0,40}):(?<value>[^\s/:].*)$/i,
@@ -141,7 +141,7 @@ const KEYED = [
 ];
 
 function keyAndValue(line: string): { key: string; value: string } | null {
-  const found = KEYED.map(pattern => pattern.exec(line)).find(match => match !== null);
+  const found = FIELD_FORMS.map(pattern => pattern.exec(line)).find(match => match !== null);
   if (!found) return null;
   const { key = '', value = '' } = found.groups ?? {};
   return { key: keyOf(key), value: value.trim() };

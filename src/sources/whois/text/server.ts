@@ -1,3 +1,5 @@
+import { NAME_LENGTH_MAX } from '../../names/domain.ts';
+
 /** Lines of IANA's answer that name the registry's server; the first of these that has a host counts. */
 const IANA_LINES = [/^whois:[ \t]*(\S+)/im, /^refer:[ \t]*(\S+)/im];
 
@@ -35,5 +37,5 @@ function hostOf(text: string | undefined): string | null {
   const host = text?.toLowerCase().replace(/\.$/, '') ?? '';
   const labels = host.split('.');
   const isHost = labels.length > 1 && labels.every(label => /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/.test(label));
-  return isHost && host.length <= 253 && !/^\d+$/.test(labels.at(-1)!) ? host : null;
+  return isHost && host.length <= NAME_LENGTH_MAX && !/^\d+$/.test(labels.at(-1)!) ? host : null;
 }
