@@ -1,7 +1,11 @@
 import type { SqlPort } from '../../ports/sql.ts';
 import type { CatalogWrite } from '../rest/answer.ts';
 
-const FIRST_LAYOUT = [
+/** Raised whenever the tables below change. */
+const LAYOUT = 2;
+
+/** All that the tables hold can be lost: the committer finds it again in the catalog, the bucket and the sources. */
+const TABLES = [
   `CREATE TABLE committer (
     id INTEGER PRIMARY KEY CHECK (id = 1),
     layout INTEGER NOT NULL,
@@ -26,7 +30,7 @@ const FIRST_LAYOUT = [
     bytes INTEGER NOT NULL,
     etag TEXT NOT NULL,
     seen_ms INTEGER NOT NULL,
-    placed INTEGER NOT NULL DEFAULT 0,
+    copied INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (table_name, first_lsn)
   ) WITHOUT ROWID`,
   // The writes of the last minute, which count against the catalog's limits.
@@ -37,12 +41,6 @@ const FIRST_LAYOUT = [
     table_name TEXT NOT NULL
   )`,
 ];
-
-/**
- * What makes each layout of the committer's own tables out of the one before; append-only. All that they hold can be
- * lost: the committer finds it again in the catalog, the bucket and the sources.
- */
-export const COMMITTER_LAYOUTS = [FIRST_LAYOUT, ['ALTER TABLE waiting RENAME COLUMN placed TO copied']];
 
 /** What the committer stores of a table; null where it is unknown. */
 export interface TableState {
@@ -109,17 +107,18 @@ export interface SentWrite {
 export class CommitState {
   readonly #sql: SqlPort;
 
-  /** Creates the tables, or upgrades those of an earlier version. Throws when a later version created them. */
+  /** Creates the tables. Those of another layout are dropped first, because they are never worth reading wrongly. */
   constructor(sql: SqlPort, tables: string[]) {
     this.#sql = sql;
-    const newest = COMMITTER_LAYOUTS.length;
     sql.transaction(() => {
-      const [exists] = sql.exec("SELECT name FROM sqlite_master WHERE type = 'table' AND name = 'committer'");
-      const layout = exists ? sql.exec<{ layout: number }>('SELECT layout FROM committer')[0]!.layout : 0;
-      if (layout > newest) throw new Error(`committer: expected layout ${newest}, got ${layout}`);
-      for (const statement of COMMITTER_LAYOUTS.slice(layout).flat()) sql.exec(statement);
-      if (layout === 0) sql.exec('INSERT INTO committer (id, layout) VALUES (1, ?)', newest);
-      else if (layout < newest) sql.exec('UPDATE committer SET layout = ?', newest);
+      if (layoutOf(sql) !== LAYOUT) {
+        for (const statement of TABLES) {
+          const [name] = /(?<=CREATE TABLE )\w+/.exec(statement)!;
+          sql.exec(`DROP TABLE IF EXISTS ${name}`);
+          sql.exec(statement);
+        }
+        sql.exec('INSERT INTO committer (id, layout) VALUES (1, ?)', LAYOUT);
+      }
       for (const table of tables) sql.exec('INSERT INTO tables (name) VALUES (?) ON CONFLICT DO NOTHING', table);
     });
   }
@@ -256,4 +255,10 @@ function fromJson<T>(json: string | null): T | null {
 
 function toJson(value: object | null): string | null {
   return value && JSON.stringify(value);
+}
+
+/** The layout of the committer's tables; null where there are none. */
+function layoutOf(sql: SqlPort): number | null {
+  const [exists] = sql.exec("SELECT name FROM sqlite_master WHERE type = 'table' AND name = 'committer'");
+  return exists ? sql.exec<{ layout: number }>('SELECT layout FROM committer')[0]!.layout : null;
 }
