@@ -13,3 +13,17 @@ function rank(unit: number): number {
   if (unit < 0xd800) return unit;
   return unit < 0xe000 ? unit + 0x2000 : unit - 0x800;
 }
+
+const CODE_POINT_MAX = 0x10ffff;
+const SURROGATES = { first: 0xd800, after: 0xe000 };
+
+/** The least text, in this order, after all texts that begin with `prefix`; null where there is none. */
+export function textAfter(prefix: string): string | null {
+  const points = Array.from(prefix, character => character.codePointAt(0)!);
+  while (points.at(-1) === CODE_POINT_MAX) points.pop();
+  const last = points.pop();
+  if (last === undefined) return null;
+  // Surrogates are not characters: UTF-8 has no bytes for them.
+  const next = last + 1 === SURROGATES.first ? SURROGATES.after : last + 1;
+  return String.fromCodePoint(...points, next);
+}

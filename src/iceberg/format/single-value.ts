@@ -1,9 +1,9 @@
 import type { ColumnType } from '../../../schemas/column.ts';
+import { textAfter } from '../../../schemas/text_order.ts';
 import type { ColumnBound } from '../../ports/data-file.ts';
 
 /** Bounds of text are cut to 16 code points, as every Iceberg writer does by default (`truncate(16)`). */
 export const BOUND_CODE_POINTS = 16;
-const LAST_CODE_POINT = 0x10ffff;
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true, fatal: true });
 
 /**
@@ -11,21 +11,21 @@ const decoder = new TextDecoder('utf-8', { ignoreBOM: true, fatal: true });
  * value cannot be a bound of its type; without a bound a reader skips no rows.
  */
 export function lowerBound(type: ColumnType, value: ColumnBound): Uint8Array | null {
-  return type === 'utf8' ? cutText(value, codePoints => codePoints) : singleValue(type, value);
+  return type === 'utf8' ? cutText(value, prefix => prefix) : singleValue(type, value);
 }
 
 /** An upper bound. Text that is cut is incremented, so that it is above the whole. Null where no text is above it. */
 export function upperBound(type: ColumnType, value: ColumnBound): Uint8Array | null {
-  return type === 'utf8' ? cutText(value, incremented) : singleValue(type, value);
+  return type === 'utf8' ? cutText(value, textAfter) : singleValue(type, value);
 }
 
-function cutText(value: ColumnBound, close: (codePoints: number[]) => number[] | null): Uint8Array | null {
+function cutText(value: ColumnBound, close: (prefix: string) => string | null): Uint8Array | null {
   const text = decoded(value);
   if (text === null) return null;
-  const codePoints = Array.from(text, character => character.codePointAt(0)!);
-  if (codePoints.length <= BOUND_CODE_POINTS) return value as Uint8Array;
-  const closed = close(codePoints.slice(0, BOUND_CODE_POINTS));
-  return closed && new TextEncoder().encode(String.fromCodePoint(...closed));
+  const characters = Array.from(text);
+  if (characters.length <= BOUND_CODE_POINTS) return value as Uint8Array;
+  const bound = close(characters.slice(0, BOUND_CODE_POINTS).join(''));
+  return bound === null ? null : new TextEncoder().encode(bound);
 }
 
 /** The text of UTF-8 bytes; null when they are not valid UTF-8, because half a character cannot be a bound. */
@@ -36,15 +36,6 @@ function decoded(value: ColumnBound): string | null {
   } catch {
     return null;
   }
-}
-
-/** The smallest text above all texts that start with these code points; null when each is the last code point. */
-function incremented(codePoints: number[]): number[] | null {
-  const index = codePoints.findLastIndex(codePoint => codePoint !== LAST_CODE_POINT);
-  if (index === -1) return null;
-  // Skip the surrogates, because UTF-8 cannot encode them.
-  const next = codePoints[index] === 0xd7ff ? 0xe000 : codePoints[index]! + 1;
-  return [...codePoints.slice(0, index), next];
 }
 
 function singleValue(type: ColumnType, value: ColumnBound): Uint8Array | null {

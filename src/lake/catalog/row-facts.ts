@@ -1,12 +1,10 @@
 import type { Table, Value } from '../../../schemas/table.ts';
-import { compareText } from '../../../schemas/text_order.ts';
+import { compareText, textAfter } from '../../../schemas/text_order.ts';
 import type { Bounds } from './forms.ts';
 import { FILTER_KEYS_MAX, filterOf, keyText } from './key-filter.ts';
 
 /** Bounds are cut to so many UTF-16 units: nearly all keys stay whole. */
 const BOUND_LENGTH_MAX = 64;
-const CODE_POINT_MAX = 0x10ffff;
-const SURROGATES = { first: 0xd800, after: 0xe000 };
 
 /** What the catalog says of the rows of one data file. Plain JSON, kept with the file. */
 export interface RowFactsJson {
@@ -78,13 +76,7 @@ export function lowerBound(text: string): string {
 /** A short text that no text up to this one is after; null where there is none. */
 export function upperBound(text: string): string | null {
   const short = cut(text);
-  if (short === text) return text;
-  const points = Array.from(short, character => character.codePointAt(0)!);
-  while (points.at(-1) === CODE_POINT_MAX) points.pop();
-  const last = points.pop();
-  if (last === undefined) return null;
-  const next = last + 1 === SURROGATES.first ? SURROGATES.after : last + 1;
-  return String.fromCodePoint(...points, next);
+  return short === text ? text : textAfter(short);
 }
 
 /** The text's beginning, never with half of a surrogate pair at its end. */
