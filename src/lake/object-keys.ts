@@ -1,6 +1,7 @@
 import type { Table } from '../../schemas/table.ts';
 import { LIMITS } from '../config.ts';
 import { ChangeError } from '../errors.ts';
+import { isoTime } from '../time.ts';
 
 /** LSNs are as wide as the largest safe integer, so that keys sort like numbers. */
 const LSN_DIGITS = 16;
@@ -117,7 +118,7 @@ function lsnText(lsn: number): string {
 }
 
 function dateOf(atMs: number): { year: string; month: string; day: string } {
-  const match = /^(\d{4})-(\d{2})-(\d{2})T/.exec(new Date(atMs).toISOString());
+  const match = /^(\d{4})-(\d{2})-(\d{2})T/.exec(isoTime(atMs));
   if (match === null) throw new RangeError(`lake key: expected a date of the years 0 to 9999, got ${atMs} ms`);
   const [, year = '', month = '', day = ''] = match;
   return { year, month, day };

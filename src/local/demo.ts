@@ -3,6 +3,7 @@ import { tableNamed } from '../../schemas/index.ts';
 import type { SourceStatus } from '../contract/source.ts';
 import { type Replay, startReplay } from '../sources/npm/stand-in/stand-in.ts';
 import { startWhoisStandIn } from '../sources/whois/stand-in/stand-in.ts';
+import { isoDay } from '../time.ts';
 import { domainSettings, showMonthOn, showVisits, watchDomains } from './demo/domains.ts';
 import { follow, type Screen } from './demo/progress.ts';
 import { openAtRest, projectedSequence, verdictText } from './demo/proof.ts';
@@ -53,7 +54,7 @@ export async function runDemo(options: DemoOptions): Promise<number> {
   const { stateDir, signal, write } = options;
   emptyState(stateDir);
   const replay = await startReplay({ changes: options.changes });
-  const registries = await startWhoisStandIn({ day: new Date().toISOString().slice(0, 10) });
+  const registries = await startWhoisStandIn({ day: isoDay(Date.now()) });
   const settings = { ...replaySettings(replay), ...domainSettings(registries), SOURCES: 'npm,whois' };
   const start = (more: Record<string, string>) =>
     startRuntime({ stateDir, port: 0, settings: { ...settings, ...more }, signal });

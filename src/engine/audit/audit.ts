@@ -3,6 +3,7 @@ import type { AuditStatus, SelfCheckStatus, SweepStatus } from '../../contract/a
 import type { Ports } from '../../ports/ports.ts';
 import type { EngineSource } from '../../ports/source.ts';
 import type { SqlPort } from '../../ports/sql.ts';
+import { isoTime } from '../../time.ts';
 import type { Journal } from '../journal/journal.ts';
 import { JournalProblems, type SelfCheckRow } from '../journal/problems.ts';
 import { JournalSweep, type Sweep } from '../journal/sweeps.ts';
@@ -122,8 +123,8 @@ export class Audit {
       extra_keys: isExtraKnown ? this.#sweeps.namesOf(id, 'extra') : [],
       loaded_afresh: mended,
       reason,
-      started_at: iso(sweep.started_ms)!,
-      ended_at: iso(sweep.ended_ms),
+      started_at: isoTime(sweep.started_ms),
+      ended_at: isoTime(sweep.ended_ms),
     };
   }
 
@@ -135,16 +136,16 @@ export class Audit {
       subject,
       expected,
       actual,
-      found_at: iso(found_ms)!,
+      found_at: isoTime(found_ms),
     }));
     return {
       running: isRunning,
       files,
       found: problems,
       problems: named,
-      started_at: iso(started_ms),
-      ended_at: iso(ended_ms),
-      next_at: isRunning ? null : iso(this.#selfCheck.nextMs(this.#ports.clock.now(), { periodic: true })),
+      started_at: isoTime(started_ms),
+      ended_at: isoTime(ended_ms),
+      next_at: isRunning ? null : isoTime(this.#selfCheck.nextMs(this.#ports.clock.now(), { periodic: true })),
     };
   }
 }
@@ -152,8 +153,4 @@ export class Audit {
 /** To eight digits: one key in four million still shows. */
 function rounded(share: number): number {
   return Math.round(share * 1e8) / 1e8;
-}
-
-function iso(ms: number | null): string | null {
-  return ms === null ? null : new Date(ms).toISOString();
 }

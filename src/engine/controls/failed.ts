@@ -1,5 +1,6 @@
 import type { Failed, FailedQuery, Replayed } from '../../contract/controls.ts';
 import { policyOf } from '../../failure-policy.ts';
+import { isoTime } from '../../time.ts';
 import type { Engine } from '../engine.ts';
 import type { ParkedChange } from '../journal/changes.ts';
 import type { DeadLetter, LetterFilter } from '../journal/letters.ts';
@@ -51,16 +52,16 @@ function ofLetter(engine: Engine, letter: DeadLetter): Failed {
   return {
     ...factsOf(engine, letter),
     state: isReplayed ? 'replaying' : letter.status === 'failed' ? 'dead' : letter.status,
-    failed_at: iso(letter.failed_ms),
+    failed_at: isoTime(letter.failed_ms),
     next_look_at: null,
-    resolved_at: iso(letter.resolved_ms),
+    resolved_at: isoTime(letter.resolved_ms),
     note: letter.note,
   };
 }
 
 function ofParked(engine: Engine, parked: ParkedChange): Failed {
   const unknown = { failed_at: null, resolved_at: null, note: null };
-  return { ...factsOf(engine, parked), ...unknown, state: 'parked', next_look_at: iso(parked.due_ms) };
+  return { ...factsOf(engine, parked), ...unknown, state: 'parked', next_look_at: isoTime(parked.due_ms) };
 }
 
 function factsOf({ source }: Engine, { change_number, key, cursor, reason, ...facts }: DeadLetter | ParkedChange) {
@@ -75,10 +76,6 @@ function factsOf({ source }: Engine, { change_number, key, cursor, reason, ...fa
     hint: policyOf(reason).hint,
     attempts: facts.attempts,
     history: JSON.parse(facts.history) as Failed['history'],
-    parked_at: new Date(facts.parked_ms).toISOString(),
+    parked_at: isoTime(facts.parked_ms),
   };
-}
-
-function iso(ms: number | null): string | null {
-  return ms === null ? null : new Date(ms).toISOString();
 }

@@ -1,5 +1,6 @@
 import type { RangeAction, RangeAnswer, RangeRequest, RangeStatus, Refusal } from '../../contract/controls.ts';
 import { CursorError } from '../../errors.ts';
+import { isoTime } from '../../time.ts';
 import type { Engine } from '../engine.ts';
 import { TAIL } from '../journal/changes.ts';
 import type { Range, RangeLane } from '../journal/ranges.ts';
@@ -110,8 +111,8 @@ function statusOf({ ports, source }: Engine, range: Range): RangeStatus {
     changes: isCounted ? counted : null,
     changes_counted: counted,
     seconds_left: isCounted ? Math.round(secondsLeft(range, ports.clock.now())) : null,
-    started_at: new Date(range.started_ms).toISOString(),
-    ended_at: range.ended_ms === null ? null : new Date(range.ended_ms).toISOString(),
+    started_at: isoTime(range.started_ms),
+    ended_at: isoTime(range.ended_ms),
   };
 }
 

@@ -3,6 +3,7 @@ import type { SourceHealth, SourceState, SourceStatus, StreamStatus } from '../.
 import type { LiveFile, TableFacts } from '../../contract/tables.ts';
 import type { SkipReason } from '../../errors.ts';
 import { policyOf } from '../../failure-policy.ts';
+import { isoTime } from '../../time.ts';
 import { isUnwell, LOOKING_STEPS } from '../audit/audit.ts';
 import type { Engine } from '../engine.ts';
 import { TAIL } from '../journal/changes.ts';
@@ -65,14 +66,14 @@ export async function statusOf(engine: Engine): Promise<SourceStatus> {
     last_flush: flush ?? { at: null, rows: null, bytes: null, key: null, duration_ms: null },
     upstream: { requests: row.requests, not_modified: row.not_modified, throttled: row.throttled, errors: row.errors },
     agenda: agendaStatus(engine),
-    next_wake_at: iso(await ports.wake.get()),
+    next_wake_at: isoTime(await ports.wake.get()),
     last_error: fault
       ? {
           kind: fault.kind,
           reason: fault.reason,
           hint: policyOf(fault.kind).hint,
-          retry: iso(fault.retry_ms),
-          at: iso(fault.at_ms),
+          retry: isoTime(fault.retry_ms),
+          at: isoTime(fault.at_ms),
         }
       : { kind: null, reason: null, hint: null, retry: null, at: null },
   };
@@ -140,7 +141,7 @@ export function healthOf(engine: Engine): SourceHealth {
   const faults = engine.journal.state.faults();
   const fault = faults.find(isUnwell) ?? faults[0];
   const since =
-    endedWellMs === null ? 'no run ended well yet' : `the last run that ended well ended at ${iso(endedWellMs)}`;
+    endedWellMs === null ? 'no run ended well yet' : `the last run that ended well ended at ${isoTime(endedWellMs)}`;
   return { id: engine.source.id, state, ok: false, reason: fault ? `${fault.reason} (${since})` : since };
 }
 
@@ -150,8 +151,4 @@ function secondsSince(ms: number | null, nowMs: number): number | null {
 
 function round(value: number): number {
   return Math.round(value * 100) / 100;
-}
-
-function iso(ms: number | null): string | null {
-  return ms === null ? null : new Date(ms).toISOString();
 }

@@ -1,5 +1,6 @@
 import { LIMITS } from '../../config.ts';
 import type { AgendaStatus, WatchedKey, WatchedPart, WatchPart } from '../../contract/watched-keys.ts';
+import { isoTime } from '../../time.ts';
 import type { Engine } from '../engine.ts';
 import { type AgendaCount, agendaOf, type Watched } from '../journal/agenda.ts';
 
@@ -63,7 +64,7 @@ export function agendaStatus(engine: Engine): AgendaStatus | null {
     keys,
     due,
     overdue,
-    oldest_due_at: iso(oldestDueMs),
+    oldest_due_at: isoTime(oldestDueMs),
     seconds_at_rate: seconds.length === 0 ? null : Math.ceil(seconds.reduce((most, one) => Math.max(most, one))),
   };
 }
@@ -71,15 +72,11 @@ export function agendaStatus(engine: Engine): AgendaStatus | null {
 function keyOf({ key, due_ms, reason, added_ms, checked_ms, outcome, times }: Watched): WatchedKey {
   return {
     key,
-    due_at: iso(due_ms)!,
+    due_at: isoTime(due_ms),
     reason,
-    added_at: iso(added_ms)!,
-    last_checked_at: iso(checked_ms),
+    added_at: isoTime(added_ms),
+    last_checked_at: isoTime(checked_ms),
     outcome,
     times,
   };
-}
-
-function iso(ms: number | null): string | null {
-  return ms === null ? null : new Date(ms).toISOString();
 }

@@ -1,4 +1,5 @@
 import type { Run } from '../../alarm/run.ts';
+import { totalBytes } from '../../bytes.ts';
 import { LIMITS } from '../../config.ts';
 import { StepError } from '../../errors.ts';
 import { dataFileKey } from '../../lake/object-keys.ts';
@@ -56,7 +57,7 @@ async function put({
   intent: Intent;
   chunks: Uint8Array[];
 }): Promise<ObjectHead> {
-  const bytes = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
+  const bytes = totalBytes(chunks);
   const written = ports.bucket.put(intent.key, chunks, {
     onlyIf: { absent: true },
     metadata: { digest: intent.digest, rows: String(intent.last_lsn - intent.first_lsn + 1) },

@@ -2,6 +2,7 @@ import type { Table, Value } from '../../../schemas/table.ts';
 import { LIMITS } from '../../config.ts';
 import { RowFacts } from '../../lake/catalog/row-facts.ts';
 import type { DataFileEncoder, EncodePort } from '../../ports/data-file.ts';
+import { isoTime } from '../../time.ts';
 import { type JournalRow, LINEAGE_COLUMNS } from '../journal/entries.ts';
 import type { Entry, JournalFiles } from '../journal/files.ts';
 
@@ -121,7 +122,7 @@ export class RowBuffer {
 
 /** The month a row is partitioned by, `YYYY-MM` in UTC. */
 function monthOf(stampMs: number): string {
-  return new Date(stampMs).toISOString().slice(0, 7);
+  return isoTime(stampMs).slice(0, 7);
 }
 
 /**
@@ -134,7 +135,7 @@ function lakeRow(
   { lsn, stampMs }: { lsn: number; stampMs: number },
 ): Value[] {
   const row = table.columns.map((column, index) => {
-    if (column.name === 'updated_at') return new Date(stampMs).toISOString();
+    if (column.name === 'updated_at') return isoTime(stampMs);
     return values[index] ?? null;
   });
   row.splice(-LINEAGE_COLUMNS, LINEAGE_COLUMNS, lsn, op, cursor);

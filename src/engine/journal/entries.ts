@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto';
 import { tableNamed } from '../../../schemas/index.ts';
 import type { Value } from '../../../schemas/table.ts';
 import { LIMITS } from '../../config.ts';
+import { sha256Hex } from '../../digest.ts';
 import type { Change, LoadedRow } from '../../ports/change.ts';
 import type { EncodePort } from '../../ports/data-file.ts';
 import type { SqlPort } from '../../ports/sql.ts';
@@ -82,7 +82,7 @@ function writeEntry(
   const { source, runType, table, chunk, firstLsn, cursorBefore, cursorAfter } = entry;
   const text = `[${chunk.map(row => row.text).join(',')}]`;
   const body = encode.pack(text);
-  const digest = createHash('sha256').update(body).digest('hex');
+  const digest = sha256Hex(body);
   sql.exec(
     `INSERT INTO entries (table_name, first_lsn, last_lsn, append_number, cursor_before, cursor_after, stamp_ms,
        schema_version, run_type, changes, parked, raw_bytes, packed_bytes, digest, body)

@@ -3,6 +3,7 @@ import type { Table } from '../../../schemas/table.ts';
 import type { ObjectHead } from '../../ports/bucket.ts';
 import type { EncodePort } from '../../ports/data-file.ts';
 import type { SqlPort } from '../../ports/sql.ts';
+import { isoTime } from '../../time.ts';
 import { TAIL } from './changes.ts';
 import { FLUSH_SECONDS, withTime } from './counts.ts';
 import type { JournalRow } from './entries.ts';
@@ -199,7 +200,7 @@ export class JournalFiles {
   #countFlush({ key, rows, bytes, settled_ms }: DataFile, duration_ms: number): void {
     const { flush_times } = this.#state.source();
     this.#state.updateSource({
-      last_flush: JSON.stringify({ at: new Date(settled_ms).toISOString(), rows, bytes, key, duration_ms }),
+      last_flush: JSON.stringify({ at: isoTime(settled_ms), rows, bytes, key, duration_ms }),
       flush_times: withTime(flush_times, { ms: duration_ms, bounds: FLUSH_SECONDS }),
     });
   }

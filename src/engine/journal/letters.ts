@@ -1,6 +1,7 @@
 import { LIMITS } from '../../config.ts';
 import type { ParkReason } from '../../errors.ts';
 import type { SqlPort, SqlValue } from '../../ports/sql.ts';
+import { isoTime } from '../../time.ts';
 import type { ParkedChange } from './changes.ts';
 
 /** `failed` until it is resolved: by a row of its own, by a newer change of its key, or by somebody's word. */
@@ -144,17 +145,13 @@ export function letterStatement(source: string, letter: DeadLetter): { sql: stri
       letter.detail,
       letter.stack,
       letter.attempts,
-      iso(letter.parked_ms),
-      iso(letter.failed_ms),
+      isoTime(letter.parked_ms),
+      isoTime(letter.failed_ms),
       letter.status,
-      iso(letter.resolved_ms),
+      isoTime(letter.resolved_ms),
     ],
   };
 }
 
 /** Carries tickets, never the only copy of anything. */
 export const RETRY_QUEUE = 'tributary-retry';
-
-function iso(ms: number | null): string | null {
-  return ms === null ? null : new Date(ms).toISOString();
-}

@@ -4,6 +4,7 @@ import { policyOf } from '../../failure-policy.ts';
 import type { Change } from '../../ports/change.ts';
 import type { Ticket } from '../../ports/queues.ts';
 import type { SqlPort, SqlValue } from '../../ports/sql.ts';
+import { isoTime } from '../../time.ts';
 import type { ParkedChange } from './changes.ts';
 import { DeadLetters } from './letters.ts';
 
@@ -217,6 +218,6 @@ function numbersOf({ numbers }: DeadFilter): string | null {
 }
 
 function historyWith(history: string, { reason, detail }: Failure, nowMs: number): string {
-  const look = { at: new Date(nowMs).toISOString(), reason, detail: detail.slice(0, HISTORY_DETAIL_LENGTH_MAX) };
+  const look = { at: isoTime(nowMs), reason, detail: detail.slice(0, HISTORY_DETAIL_LENGTH_MAX) };
   return JSON.stringify([...(JSON.parse(history) as unknown[]), look].slice(-HISTORY_LOOKS_MAX));
 }

@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto';
 import type { Table } from '../../../schemas/table.ts';
 import type { Run } from '../../alarm/run.ts';
 import { LIMITS } from '../../config.ts';
+import { sha256Hex } from '../../digest.ts';
 import { messageOf, StepError } from '../../errors.ts';
 import { indexOf, rootOf, type SettledFile, schemaOf, segmentOf } from '../../lake/catalog/write.ts';
 import { putNewest } from '../../lake/newest.ts';
@@ -34,7 +34,7 @@ export class Cataloger {
     this.#parts = parts;
     this.step = `catalog:${parts.table.name}`;
     const text = JSON.stringify(schemaOf(parts.table));
-    this.#schema = { text, digest: digestOf(text) };
+    this.#schema = { text, digest: sha256Hex(text) };
   }
 
   /** There are files the root does not name, or the table has other columns than its schema in the lake says. */
@@ -130,7 +130,7 @@ export class Cataloger {
 
   /** Puts what never changes; false when something else stands there. */
   async #putOnce(key: string, text: string): Promise<boolean> {
-    const digest = digestOf(text);
+    const digest = sha256Hex(text);
     const stands = await this.#put(key, text, { onlyIf: { absent: true }, metadata: { digest } });
     return stands?.metadata.digest === digest;
   }
@@ -142,7 +142,7 @@ export class Cataloger {
     const snapshot = state.snapshot + 1;
     const lastLsn = segments.at(-1)!.last_lsn;
     const text = JSON.stringify(rootOf(table, { snapshot, segments }));
-    const digest = digestOf(text);
+    const digest = sha256Hex(text);
     const metadata = { digest, snapshot: String(snapshot), 'last-lsn': String(lastLsn) };
     await run.keepArmed();
     const onlyIf: PutCondition = etag === null ? { absent: true } : { etag };
@@ -212,8 +212,4 @@ function keysOf({ table_name, first_lsn: firstLsn, last_lsn: lastLsn, number }: 
 
 function bytesOf(text: string): Uint8Array {
   return new TextEncoder().encode(text);
-}
-
-function digestOf(text: string): string {
-  return createHash('sha256').update(text).digest('hex');
 }

@@ -2,6 +2,7 @@ import { LIMITS } from '../../config.ts';
 import { StepError } from '../../errors.ts';
 import type { Ports } from '../../ports/ports.ts';
 import type { SqlValue } from '../../ports/sql.ts';
+import { isoTime } from '../../time.ts';
 import type { DataFile, JournalFiles } from '../journal/files.ts';
 import { type DeadLetters, letterStatement } from '../journal/letters.ts';
 
@@ -29,7 +30,7 @@ export async function project({
     ...settled.map(file => runStatement(source, file)),
     ...turned.map(letter => letterStatement(source, letter)),
   ];
-  if (cursor !== null) statements.push(syncStatement({ source, cursor, at: iso(stampMs) }));
+  if (cursor !== null) statements.push(syncStatement({ source, cursor, at: isoTime(stampMs) }));
   statements.push({ sql: 'SELECT last_sync_time AS at FROM sync_state WHERE source = ?', params: [source] });
   const answers = await ports.clock.within(
     ports.d1.batch(statements),
@@ -38,9 +39,12 @@ export async function project({
   );
   // A newer stamp than ours is that of a former self, whose journal was lost or whose clock was ahead: we go on from it.
   const stands = answers.at(-1)?.[0]?.at;
-  if (cursor !== null && stands !== iso(stampMs)) {
+  if (cursor !== null && stands !== isoTime(stampMs)) {
     files.raiseProjectionMs(Date.parse(String(stands)));
-    throw new StepError('database-failed', `sync_state of ${source}: expected stamp ${iso(stampMs)}, got ${stands}`);
+    throw new StepError(
+      'database-failed',
+      `sync_state of ${source}: expected stamp ${isoTime(stampMs)}, got ${stands}`,
+    );
   }
   files.markProjected(settled, cursor);
   letters.markProjected(turned, stampMs);
@@ -68,8 +72,8 @@ function runStatement(source: string, file: DataFile): { sql: string; params: Sq
       file.changes,
       file.rows,
       file.parked,
-      iso(file.started_ms),
-      iso(file.settled_ms),
+      isoTime(file.started_ms),
+      isoTime(file.settled_ms),
       Math.max(0, file.settled_ms - file.started_ms),
       file.cursor,
       JSON.stringify(data),
@@ -88,8 +92,4 @@ function syncStatement({ source, cursor, at }: { source: string; cursor: string;
       WHERE excluded.last_sync_time > sync_state.last_sync_time`,
     params: [source, cursor, at, at],
   };
-}
-
-function iso(ms: number): string {
-  return new Date(ms).toISOString();
 }

@@ -1,4 +1,5 @@
 import type { CatalogTableState, CatalogTableStatus, IcebergStatus } from '../../contract/iceberg.ts';
+import { isoTime } from '../../time.ts';
 import type { Committer } from './committer.ts';
 import type { CommitFault } from './state.ts';
 import type { TableCommitter } from './table-committer.ts';
@@ -8,7 +9,7 @@ export async function statusOf(committer: Committer): Promise<IcebergStatus> {
   return {
     enabled: true,
     tables: committer.tables.map(table => tableStatus(committer, table)),
-    next_wake_at: iso(await committer.ports.wake.get()),
+    next_wake_at: isoTime(await committer.ports.wake.get()),
   };
 }
 
@@ -23,7 +24,7 @@ function tableStatus({ state, ports }: Committer, { table: { name }, source }: T
     files_waiting,
     state: stateOf(fault, { isWaiting: files_waiting > 0, isKnown: committed_lsn !== null, nowMs: ports.clock.now() }),
     last_commit: {
-      at: iso(commit?.atMs ?? null),
+      at: isoTime(commit?.atMs ?? null),
       snapshot: commit?.snapshot ?? null,
       files: commit?.files ?? null,
       rows: commit?.rows ?? null,
@@ -32,8 +33,8 @@ function tableStatus({ state, ports }: Committer, { table: { name }, source }: T
       kind: fault?.kind ?? null,
       reason: fault?.reason ?? null,
       hint: fault?.hint ?? null,
-      retry: iso(fault?.retryMs ?? null),
-      at: iso(fault?.atMs ?? null),
+      retry: isoTime(fault?.retryMs ?? null),
+      at: isoTime(fault?.atMs ?? null),
     },
   };
 }
@@ -45,8 +46,4 @@ function stateOf(
   if (fault?.stalls) return 'stalled';
   if (fault && fault.retryMs > nowMs) return 'backing-off';
   return isWaiting || !isKnown ? 'gathering' : 'committed';
-}
-
-function iso(ms: number | null): string | null {
-  return ms === null ? null : new Date(ms).toISOString();
 }

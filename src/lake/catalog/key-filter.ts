@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { sha256 } from '../../digest.ts';
 
 /** A byte for each key: with six bits a key, one in fifty other keys seems to be there. */
 export const FILTER_KEYS_MAX = 1_024;
@@ -26,6 +26,6 @@ export function mayHold(filter: string, key: string): boolean {
 }
 
 function bitsOf(key: string, bits: number): number[] {
-  const digest = createHash('sha256').update(key).digest();
+  const digest = sha256(key);
   return Array.from({ length: BITS_PER_KEY }, (_, word) => digest.readUInt32BE(4 * word) % bits);
 }

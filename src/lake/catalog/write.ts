@@ -1,4 +1,5 @@
 import type { Table } from '../../../schemas/table.ts';
+import { isoTime } from '../../time.ts';
 import { parseDataFileKey, schemaKey, segmentKeys } from '../object-keys.ts';
 import {
   type CatalogFile,
@@ -88,7 +89,7 @@ export function rootOf(
     table: name,
     schema: schemaKey(name),
     snapshot,
-    as_of: iso(last.settled_ms),
+    as_of: isoTime(last.settled_ms),
     totals: { files: sum('files'), rows: sum('rows'), bytes: sum('bytes'), last_lsn: last.last_lsn },
     segments: segments.map(({ first_lsn, last_lsn, number, files, rows, bytes }) => {
       const { segment, index } = segmentKeys(name, { firstLsn: first_lsn, lastLsn: last_lsn, number });
@@ -118,11 +119,7 @@ function catalogFile(file: SettledFile, cursorFrom: string | null): CatalogFile 
     last_lsn,
     cursor_from: cursorFrom,
     cursor_to: cursor,
-    settled_at: iso(settled_ms),
+    settled_at: isoTime(settled_ms),
     columns: facts?.columns ?? null,
   };
-}
-
-function iso(ms: number): string {
-  return new Date(ms).toISOString();
 }

@@ -3,6 +3,7 @@ import { tableNamed } from '../../../schemas/index.ts';
 import type { SourceStatus } from '../../contract/source.ts';
 import type { WatchedKey } from '../../contract/watched-keys.ts';
 import type { WhoisStandIn } from '../../sources/whois/stand-in/stand-in.ts';
+import { isoDay } from '../../time.ts';
 import { asTable, type Shown } from '../query/answer-text.ts';
 import type { Tables } from '../query/tables.ts';
 import type { Runtime } from '../runtime/runtime.ts';
@@ -103,7 +104,7 @@ export async function showMonthOn(
 ): Promise<Verdict[]> {
   const { write } = screen;
   const aheadMs = DAYS_ON * DAY_MS;
-  const day = new Date(Date.now() + aheadMs).toISOString().slice(0, 10);
+  const day = isoDay(Date.now() + aheadMs);
   const keys = await watchedKeys(before);
   const parked = new Set((await failedChanges(before, 'parked')).map(({ key }) => key));
   const status = await fetchStatus(before.url, 'whois');

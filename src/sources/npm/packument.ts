@@ -1,5 +1,6 @@
 import type { NpmPackage } from '../../../schemas/npm_package.ts';
 import { ChangeError } from '../../errors.ts';
+import { isoTime } from '../../time.ts';
 import { isObject, type JsonObject, Unread, wrongShape } from '../upstream/json.ts';
 
 /** Larger documents stay out of the `data` column: a row may have 1 MiB, and the raw document is in the lake anyway. */
@@ -203,7 +204,7 @@ function isoDate(value: unknown): string | null {
       : '';
   const atMs = Date.parse(zoned);
   if (Number.isNaN(atMs)) return null;
-  const date = new Date(atMs).toISOString();
+  const date = isoTime(atMs);
   return /^\d{4}-/.test(date) ? date : null;
 }
 

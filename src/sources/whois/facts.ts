@@ -1,4 +1,5 @@
 import type { WhoisRecord } from '../../../schemas/whois_record.ts';
+import { isoDay, isoTime } from '../../time.ts';
 
 /** The facts that an answer has of a registration: the row's columns without the domain, the documents and our own times. */
 export type WhoisFacts = Pick<
@@ -229,7 +230,7 @@ function dayOf(groups: Record<string, string | undefined>): string | null {
   }
   if (Number(year) < YEAR_MIN || Number(year) > YEAR_MAX || month < 1 || month > 12) return null;
   const date = new Date(Date.UTC(Number(year), month - 1, day));
-  return date.getUTCDate() === day ? date.toISOString().slice(0, 10) : null;
+  return date.getUTCDate() === day ? isoDay(date.getTime()) : null;
 }
 
 /** A day with the time of a text, in UTC; the day alone when the zone is unknown, null when the text is no time. */
@@ -242,7 +243,7 @@ function withTime(day: string, rest: string): string | null {
   if (eastMinutes === null) return zone === '' || /^\(?[a-z]{2,5}\)?$/.test(zone) ? day : null;
   const atMs =
     Date.parse(`${day}T00:00:00Z`) + ((hour * 60 + Number(minutes) - eastMinutes) * 60 + Number(seconds)) * 1000;
-  return `${new Date(atMs).toISOString().slice(0, 19)}Z`;
+  return `${isoTime(atMs).slice(0, 19)}Z`;
 }
 
 /** Minutes east of UTC of `Z`, `+02:00`, `+0200`, `+02`, `(UTC+8)` or `JST`; null for an unknown zone. */

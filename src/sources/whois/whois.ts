@@ -1,8 +1,10 @@
 import { z } from 'zod';
 import { whoisRecord } from '../../../schemas/whois_record.ts';
+import { sha256 } from '../../digest.ts';
 import { ChangeError, CursorError, StepError } from '../../errors.ts';
 import type { Change, Loaded, Seen } from '../../ports/change.ts';
 import type { HostRequests } from '../../ports/hosts.ts';
+import { isoTime } from '../../time.ts';
 import { readDomain } from '../names/domain.ts';
 import type { Source, SourceContext } from '../source.ts';
 import { NO_FACTS, type WhoisFacts } from './facts.ts';
@@ -131,7 +133,7 @@ async function loadRdap(domain: string, server: string, ctx: Context): Promise<L
   const missing = related !== null && 'missing' in related ? related.missing : null;
   const { facts, redacted } = mergeAnswers(registry.answer, registrar?.answer ?? null);
   const data = { registry: registry.json, registrar: registrar?.json ?? null, redacted, registrar_missing: missing };
-  const mainDigest = await digestOf(stable);
+  const mainDigest = digestOf(stable);
   return {
     documents: [
       { name: domain, bytes: registry.bytes, revision: null },
@@ -143,7 +145,7 @@ async function loadRdap(domain: string, server: string, ctx: Context): Promise<L
       ...seenOf(facts, ctx),
       mainDigest,
       partial: missing !== null,
-      digest: registrar ? await digestOf(`${stable}\n${registrar.answer.stable}`) : mainDigest,
+      digest: registrar ? digestOf(`${stable}\n${registrar.answer.stable}`) : mainDigest,
       moreHosts: relatedUrl === null ? [] : [new URL(relatedUrl).host],
     },
   };
@@ -210,7 +212,7 @@ async function loadWhois(domain: string, tld: string, ctx: Context): Promise<Loa
   const text = decodeText(bytes);
   const { found, facts, redacted, stable } = readWhoisText(text, domain);
   if (!found) return deletionOf(domain, ctx);
-  const digest = await digestOf(stable);
+  const digest = digestOf(stable);
   return {
     documents: [{ name: domain, bytes, revision: null, file: 'latest.txt' }],
     rows: [
@@ -252,16 +254,15 @@ function rowOf(
     ...facts,
     raw_whois: raw,
     data: data === null ? null : JSON.stringify(data),
-    last_checked_at: new Date(nowMs).toISOString(),
+    last_checked_at: isoTime(nowMs),
     created_at: facts.created_date,
     updated_at: null,
   };
 }
 
 /** SHA-256 cut to 128 bits, in base64: that suffices to compare a key's visits. */
-async function digestOf(text: string): Promise<string> {
-  const hash = new Uint8Array(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text)));
-  return btoa(String.fromCharCode(...hash.subarray(0, 16))).replace(/=+$/, '');
+function digestOf(text: string): string {
+  return sha256(text).subarray(0, 16).toString('base64').replace(/=+$/, '');
 }
 
 function parseCount(cursor: string): string {

@@ -26,7 +26,7 @@ const RUN = 'src/alarm/run.ts';
 
 const FORMER_STAMP = {
   file: 'src/engine/publish/database.ts',
-  text: 'if (cursor !== null && stands !== iso(stampMs)) {',
+  text: 'if (cursor !== null && stands !== isoTime(stampMs)) {',
   instead: 'if (false) {',
 };
 

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
+import { isoDay } from '../../../time.ts';
 
 /** The folder of made-up registrations; its README describes the files. */
 export const WHOIS_RECORDINGS = path.resolve(import.meta.dirname, '../../../../test/fixtures/whois');
@@ -61,7 +62,7 @@ export function daysBetween(from: string, to: string): number {
 export function shiftEvents(text: string, days: number): string {
   if (days === 0) return text;
   return text.replace(/("eventDate": ")([12]\d{3}-\d\d-\d\d)/g, (_, before: string, date: string) => {
-    return before + new Date(Date.parse(date) + days * DAY_MS).toISOString().slice(0, 10);
+    return before + isoDay(Date.parse(date) + days * DAY_MS);
   });
 }
 
