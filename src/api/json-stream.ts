@@ -1,3 +1,4 @@
+import { joinBytes } from '../bytes.ts';
 import { LIMITS } from '../config.ts';
 
 /** One value of a body. `line` (in a list, the position) counts from 1; `bytes` is null when it is over the limit. */
@@ -99,15 +100,10 @@ class PendingBytes {
 
   take(): Uint8Array | null {
     const isWhole = this.#bytes <= LIMITS.pushLineBytesMax;
-    const bytes = new Uint8Array(isWhole ? this.#bytes : 0);
-    let end = 0;
-    for (const part of this.#parts) {
-      bytes.set(part, end);
-      end += part.length;
-    }
+    const bytes = isWhole ? joinBytes(this.#parts) : null;
     this.#parts = [];
     this.#bytes = 0;
-    return isWhole ? bytes : null;
+    return bytes;
   }
 }
 

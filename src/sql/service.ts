@@ -1,3 +1,4 @@
+import { parseExactJson } from '../exact-json.ts';
 import { indexOfPlace, type Place } from './sql-error.ts';
 import { nameValue, type Token } from './tokens.ts';
 
@@ -81,17 +82,11 @@ export function readPlace(message: string, query: string, tokens: Token[]): { me
   return { message, at: token?.at ?? null };
 }
 
-/** JSON in which whole numbers beyond what is exact are text, as they are everywhere else here. */
+/** The JSON of an answer, null where it is none. A whole number past 2^53 is text, as in every answer of the API. */
 function parsed(text: string): unknown {
   try {
-    return JSON.parse(text, exact);
+    return parseExactJson(text, String);
   } catch {
     return null;
   }
-}
-
-function exact(this: unknown, _key: string, value: unknown, context?: { source?: string }): unknown {
-  if (typeof value !== 'number' || Number.isSafeInteger(value) || !Number.isInteger(value)) return value;
-  const { source = '' } = context ?? {};
-  return /^-?\d+$/.test(source) ? source : value;
 }

@@ -1,3 +1,4 @@
+import { totalBytes } from '../bytes.ts';
 import { StepError } from '../errors.ts';
 import type { CopyPort, LakeBucket, ObjectHead, PutCondition } from '../ports/bucket.ts';
 
@@ -97,7 +98,7 @@ async function putChunks(
   options: R2PutOptions,
 ): Promise<R2Object | null> {
   if (chunks.length <= 1) return r2.put(key, chunks[0] ?? new Uint8Array(0), options);
-  const bytes = chunks.reduce((sum, chunk) => sum + chunk.byteLength, 0);
+  const bytes = totalBytes(chunks);
   const { readable, writable } = new FixedLengthStream(bytes);
   const writer = writable.getWriter();
   // Ignore the writer's errors, because the put reports the same failure.

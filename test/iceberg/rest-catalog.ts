@@ -1,4 +1,4 @@
-import { exactJson, parseExactJson } from '../../src/iceberg/format/exact-json.ts';
+import { exactJson, parseExactJson } from '../../src/exact-json.ts';
 import { objectKey } from '../../src/iceberg/format/location.ts';
 import type { FetchPort } from '../../src/iceberg/rest/client.ts';
 import { MemoryBucket } from '../simulation/world/bucket.ts';

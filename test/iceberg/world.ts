@@ -1,9 +1,9 @@
 import { icebergRead } from 'icebird';
 import { vi } from 'vitest';
 import type { Table, Value } from '../../schemas/table.ts';
+import { exactJson } from '../../src/exact-json.ts';
 import { type Append, planAppend } from '../../src/iceberg/append/append.ts';
 import type { CopiedFile } from '../../src/iceberg/append/data-file.ts';
-import { exactJson } from '../../src/iceberg/format/exact-json.ts';
 import { copyUri, objectKey } from '../../src/iceberg/format/location.ts';
 import type { TableMetadata } from '../../src/iceberg/format/table-metadata.ts';
 import { RestCatalog } from '../../src/iceberg/rest/client.ts';

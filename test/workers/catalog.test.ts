@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { githubProfile as table } from '../../schemas/github_profile.ts';
+import { exactJson, parseExactJson } from '../../src/exact-json.ts';
 import { planAppend } from '../../src/iceberg/append/append.ts';
 import { newSnapshotId } from '../../src/iceberg/append/snapshot.ts';
 import type { AvroRecord } from '../../src/iceberg/format/avro.ts';
 import { required } from '../../src/iceberg/format/avro.ts';
 import { readAvro } from '../../src/iceberg/format/avro-read.ts';
 import { writeAvro } from '../../src/iceberg/format/avro-write.ts';
-import { exactJson, parseExactJson } from '../../src/iceberg/format/exact-json.ts';
 import { copyUri, objectKey } from '../../src/iceberg/format/location.ts';
 import { readManifest } from '../../src/iceberg/format/manifest.ts';
 import { readManifestList } from '../../src/iceberg/format/manifest-list.ts';

@@ -1,8 +1,8 @@
+import { exactJson } from '../../exact-json.ts';
 import { brokenMetadata } from '../errors.ts';
 import { type AvroObject, columnMap, listType, optional, recordType, required } from './avro.ts';
 import { readAvro } from './avro-read.ts';
 import { writeAvro } from './avro-write.ts';
-import { exactJson } from './exact-json.ts';
 
 /** What the snapshot that wrote the manifest did with a file (Iceberg spec, Entries in Manifests). */
 export const STATUS = { existing: 0, added: 1, deleted: 2 } as const;

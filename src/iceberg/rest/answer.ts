@@ -1,11 +1,12 @@
+import { joinBytes } from '../../bytes.ts';
+import { parseExactJson } from '../../exact-json.ts';
+import { retryAfterMs } from '../../http-headers.ts';
 import { CatalogError, type CatalogErrorKind, NOT_A_CATALOG_HINT } from '../errors.ts';
-import { parseExactJson } from '../format/exact-json.ts';
 
 /** A table's metadata grows by some 700 bytes a snapshot: this is eight months of a commit every 15 minutes. */
 const ANSWER_BYTES_MAX = 16 * 1024 * 1024;
 /** Error messages quote at most so many characters of an answer. */
 const QUOTE_LENGTH_MAX = 200;
-const SECOND = 1000;
 
 /** A request that changes the catalog. */
 export interface CatalogWrite {
@@ -69,7 +70,7 @@ export async function readAnswer(
   }
   const model = errorModel(json);
   const got = quote(model ? `${model.type}: ${model.message}` : describeText(text), token);
-  const facts = { status, got, retryAfterMs: retryAfterMs(response, nowMs) };
+  const facts = { status, got, retryAfterMs: retryAfterMs(response.headers.get('retry-after'), nowMs) };
   throw failure(request, outcomeOf(request, status, model), facts);
 }
 
@@ -137,15 +138,6 @@ function quote(text: string, token: string): string {
   return line.length <= QUOTE_LENGTH_MAX ? line : `${line.slice(0, QUOTE_LENGTH_MAX)}…`;
 }
 
-/** `Retry-After` in milliseconds (RFC 9110, 10.2.3: seconds, or a date); null when absent or neither. */
-function retryAfterMs({ headers }: Response, nowMs: number): number | null {
-  const text = headers.get('retry-after')?.trim() ?? '';
-  if (/^\d{1,9}$/.test(text)) return Number(text) * SECOND;
-  // An HTTP date begins with its weekday. `Date.parse` alone would accept nearly any text.
-  const atMs = /^[A-Z][a-z]{2},/.test(text) ? Date.parse(text) : Number.NaN;
-  return Number.isNaN(atMs) ? null : Math.max(0, atMs - nowMs);
-}
-
 async function readText(response: Response, request: CatalogRequest): Promise<string> {
   const chunks: Uint8Array[] = [];
   let bytes = 0;
@@ -154,5 +146,5 @@ async function readText(response: Response, request: CatalogRequest): Promise<st
     if (bytes > ANSWER_BYTES_MAX) throw unanswered(request, `more than ${ANSWER_BYTES_MAX} bytes`);
     chunks.push(chunk);
   }
-  return new TextDecoder().decode(Buffer.concat(chunks));
+  return new TextDecoder().decode(joinBytes(chunks));
 }

@@ -1,10 +1,10 @@
 import { icebergSchema } from '../../../schemas/iceberg.ts';
 import type { Table } from '../../../schemas/table.ts';
 import { messageOf, SettingError } from '../../errors.ts';
+import { exactJson } from '../../exact-json.ts';
 import type { ClockPort } from '../../ports/platform.ts';
 import type { CommitRequest } from '../append/append.ts';
 import { CatalogError, notACatalog } from '../errors.ts';
-import { exactJson } from '../format/exact-json.ts';
 import { readTableMetadata, type TableMetadata } from '../format/table-metadata.ts';
 import { type CatalogRequest, type CatalogWrite, readAnswer, unanswered } from './answer.ts';
 

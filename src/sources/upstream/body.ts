@@ -1,3 +1,4 @@
+import { joinBytes } from '../../bytes.ts';
 import { LIMITS } from '../../config.ts';
 import { ChangeError } from '../../errors.ts';
 import type { Fetched } from '../source.ts';
@@ -100,7 +101,7 @@ class Body {
 
   /** All bytes, or `too-large` when they were stored instead. */
   async end(): Promise<Uint8Array> {
-    if (!this.#upload) return this.#buffer ? this.#buffer.subarray(0, this.#filled) : join(this.#chunks, this.size);
+    if (!this.#upload) return this.#buffer ? this.#buffer.subarray(0, this.#filled) : joinBytes(this.#chunks);
     const { subject } = this.#reading;
     this.#checkEnd();
     await this.#flush();
@@ -160,14 +161,4 @@ const TAIL_BYTES = 1024;
 
 function tooLarge(subject: string, actual: string): ChangeError {
   return new ChangeError('too-large', `${subject}: expected at most ${LIMITS.documentBytesParsedMax} bytes, ${actual}`);
-}
-
-function join(chunks: Uint8Array[], size: number): Uint8Array {
-  const bytes = new Uint8Array(size);
-  let at = 0;
-  for (const chunk of chunks) {
-    bytes.set(chunk, at);
-    at += chunk.length;
-  }
-  return bytes;
 }

@@ -1,3 +1,4 @@
+import { joinBytes } from '../../bytes.ts';
 import { ChangeError } from '../../errors.ts';
 import { type Attempt, type AttemptOptions, startAttempt } from './attempt.ts';
 
@@ -115,13 +116,7 @@ async function readToEnd(
     void reader.cancel().catch(() => {});
     throw error;
   }
-  const bytes = new Uint8Array(size);
-  let at = 0;
-  for (const chunk of chunks) {
-    bytes.set(chunk, at);
-    at += chunk.length;
-  }
-  return bytes;
+  return joinBytes(chunks);
 }
 
 /** What a promise gives, unless the time is up before: nothing of a socket can be called off. */

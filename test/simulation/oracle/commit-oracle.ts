@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { parseExactJson } from '../../../src/iceberg/format/exact-json.ts';
+import { parseExactJson } from '../../../src/exact-json.ts';
 import { objectKey } from '../../../src/iceberg/format/location.ts';
 import { ForeignWriter } from '../../iceberg/foreign-writer.ts';
 import { BUCKET } from '../../iceberg/rest-catalog.ts';

@@ -1,10 +1,8 @@
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { retryAfterMs } from '../../../src/sources/upstream/headers.ts';
-import { failureOf, fetcherFor, json, NOW, raw, serve } from './fetcher.ts';
+import { failureOf, fetcherFor, json, raw, serve } from './fetcher.ts';
 
-const DAY = 24 * 3_600_000;
 const NO_STATUS = { '2xx': 0, '3xx': 0, '4xx': 0, '5xx': 0, none: 0 };
 
 describe('an answer', () => {
@@ -86,25 +84,6 @@ describe('a status', () => {
         retryAfterMs: 3_600_000,
       },
     ]);
-  });
-
-  it.each<[string | null, number | null]>([
-    [null, null],
-    ['0', 0],
-    [' 120 ', 120_000],
-    ['3600', 3_600_000],
-    ['31536000', DAY],
-    ['9'.repeat(400), DAY],
-    ['Mon, 23 Nov 2026 12:01:00 GMT', 60_000],
-    ['Monday, 23-Nov-26 12:01:00 GMT', 60_000],
-    ['Mon, 23 Nov 2026 11:00:00 GMT', 0],
-    ['Tue, 23 Nov 2027 12:00:00 GMT', DAY],
-    ['-5', null],
-    ['1.5', null],
-    ['soon', null],
-    ['', null],
-  ])('Retry-After %j asks for %j ms', (header, expected) => {
-    expect(retryAfterMs(header, NOW)).toBe(expected);
   });
 });
 

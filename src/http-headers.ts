@@ -1,4 +1,4 @@
-import { LIMITS } from '../../config.ts';
+import { LIMITS } from './limits.ts';
 
 /** `Retry-After`, seconds or an HTTP date, as a wait of at most a day; null when absent or neither (RFC 9110, 10.2.3). */
 export function retryAfterMs(header: string | null, nowMs: number): number | null {

@@ -6,16 +6,16 @@ type Reviver = (key: string, value: unknown) => unknown;
 const MAYBE_ROUNDED = /(?:^|[\s:,[])-?(\d{17}|9\d{15})/;
 
 /**
- * Parses JSON, with whole numbers from 2^53 on as bigints: snapshot ids are 63-bit longs, and a rounded id would match
- * no snapshot of its table. Throws `SyntaxError`.
+ * Parses JSON without rounding: a whole number past 2^53 becomes what `exact` makes of its digits, a bigint by default.
+ * Snapshot ids of Iceberg are 63-bit longs, and a rounded one would never match its table again. Throws `SyntaxError`.
  */
-export function parseExactJson(text: string): unknown {
+export function parseExactJson(text: string, exact: (digits: string) => unknown = BigInt): unknown {
   if (!MAYBE_ROUNDED.test(text)) return JSON.parse(text);
-  const exact = (_key: string, value: unknown, context: { source?: string }) => {
+  const revive = (_key: string, value: unknown, { source = '' }: { source?: string }) => {
     const isRounded = typeof value === 'number' && !Number.isSafeInteger(value);
-    return isRounded && /^-?\d+$/.test(context.source ?? '') ? BigInt(context.source!) : value;
+    return isRounded && /^-?\d+$/.test(source) ? exact(source) : value;
   };
-  return JSON.parse(text, exact as Reviver);
+  return JSON.parse(text, revive as Reviver);
 }
 
 /** The JSON of a value; bigints become whole numbers. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { exactJson, parseExactJson } from '../../../src/iceberg/format/exact-json.ts';
+import { exactJson, parseExactJson } from '../src/exact-json.ts';
 
 describe('exact JSON', () => {
   it('keeps whole numbers of 63 bits', () => {
@@ -18,6 +18,10 @@ describe('exact JSON', () => {
       expect(parseExactJson(`{"id": ${value}}`)).toEqual({ id: value });
     },
   );
+
+  it('gives rounded numbers as text where the caller wants their digits', () => {
+    expect(parseExactJson('[9007199254740993, 7, 1e300]', String)).toEqual(['9007199254740993', 7, 1e300]);
+  });
 
   it('leaves every other value as JSON has it', () => {
     const value = {
