@@ -5,7 +5,7 @@ import { makeScrubber } from '../src/sources/npm/stand-in/record.ts';
 import {
   NPM_RECORDINGS,
   packumentFile,
-  readPackument,
+  readRecording,
   readRecordings,
 } from '../src/sources/npm/stand-in/recordings.ts';
 
@@ -16,7 +16,7 @@ const packuments = [...recordings.packuments.values()];
 const texts = new Map<string, string>();
 
 beforeAll(() => {
-  for (const recording of packuments) texts.set(recording.file, readPackument(NPM_RECORDINGS, recording));
+  for (const recording of packuments) texts.set(recording.file, readRecording(NPM_RECORDINGS, recording));
   for (const entry of readdirSync(NPM_RECORDINGS, { recursive: true, withFileTypes: true })) {
     const file = path.relative(NPM_RECORDINGS, path.join(entry.parentPath, entry.name));
     if (entry.isFile() && !file.endsWith('.zst')) {

@@ -1,7 +1,7 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { tableNamed } from '../../schemas/index.ts';
 import type { SourceStatus } from '../contract/source.ts';
-import { type Replay, startReplay } from '../sources/npm/stand-in/stand-in.ts';
+import { type NpmStandIn, startNpmStandIn } from '../sources/npm/stand-in/stand-in.ts';
 import { startWhoisStandIn } from '../sources/whois/stand-in/stand-in.ts';
 import { isoDay } from '../time.ts';
 import { domainSettings, showMonthOn, showVisits, watchDomains } from './demo/domains.ts';
@@ -41,7 +41,7 @@ const FAST = {
 };
 
 /** The worker's settings that make it follow a replay as fast as it can. */
-export function replaySettings({ feedUrl, registryUrl, downloadsUrl }: Replay): Record<string, string> {
+export function replaySettings({ feedUrl, registryUrl, downloadsUrl }: NpmStandIn): Record<string, string> {
   const urls = { NPM_FEED_URL: feedUrl, NPM_REGISTRY_URL: registryUrl, NPM_DOWNLOADS_URL: downloadsUrl };
   return { ...FAST, ...urls, ADMIN_TOKEN: 'local', CONTACT: 'demo' };
 }
@@ -53,7 +53,7 @@ export function replaySettings({ feedUrl, registryUrl, downloadsUrl }: Replay): 
 export async function runDemo(options: DemoOptions): Promise<number> {
   const { stateDir, signal, write } = options;
   emptyState(stateDir);
-  const replay = await startReplay({ changes: options.changes });
+  const replay = await startNpmStandIn({ changes: options.changes });
   const registries = await startWhoisStandIn({ day: isoDay(Date.now()) });
   const settings = { ...replaySettings(replay), ...domainSettings(registries), SOURCES: 'npm,whois' };
   const start = (more: Record<string, string>) =>
@@ -91,7 +91,7 @@ function emptyState(stateDir: string): void {
 }
 
 /** Shows progress until the feed's last change is durable. */
-async function followFeed(runtime: Runtime, replay: Replay, screen: Screen): Promise<void> {
+async function followFeed(runtime: Runtime, replay: NpmStandIn, screen: Screen): Promise<void> {
   const last = String(replay.updateSeq());
   const total = replay.rows().length;
   await follow(runtime, screen, {
@@ -110,7 +110,7 @@ function progressLine(status: SourceStatus, { total, seconds }: { total: number;
 }
 
 /** Prints the first query's answer and the proof. */
-async function showPackages(runtime: Runtime, replay: Replay, { write }: Screen): Promise<Verdict[]> {
+async function showPackages(runtime: Runtime, replay: NpmStandIn, { write }: Screen): Promise<Verdict[]> {
   const last = String(replay.updateSeq());
   const lastSequence = await projectedSequence(runtime, { source: 'npm', last });
   const { status, tables } = await openAtRest(runtime, 'npm');

@@ -9,7 +9,7 @@ import { Journal } from '../../src/engine/journal/journal.ts';
 import { replaySettings } from '../../src/local/demo.ts';
 import { type Runtime, startRuntime } from '../../src/local/runtime/runtime.ts';
 import { fetchStatus } from '../../src/local/status.ts';
-import { startReplay } from '../../src/sources/npm/stand-in/stand-in.ts';
+import { startNpmStandIn } from '../../src/sources/npm/stand-in/stand-in.ts';
 import { PARQUET } from '../simulation/world/encode.ts';
 import { nodeSql } from '../simulation/world/node-sql.ts';
 import { connectInspector, type Inspector, residentBytes, workerdOf } from './inspector.ts';
@@ -33,7 +33,7 @@ interface HeapUsage {
 /** What the worker's isolate holds, over what it holds at rest, while a journal of half a million rows becomes files. */
 export async function benchHeap(): Promise<Figure[]> {
   const stateDir = mkdtempSync(path.join(tmpdir(), 'bench-heap-'));
-  const replay = await startReplay({ handMade: false, only: [] });
+  const replay = await startNpmStandIn({ handMade: false, only: [] });
   replay.renumber(ROWS + 1);
   const settings = replaySettings(replay);
   try {

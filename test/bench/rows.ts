@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { NpmPackage } from '../../schemas/npm_package.ts';
 import { packumentRow, readPackument } from '../../src/sources/npm/packument.ts';
-import { NPM_RECORDINGS, readRecordings, readPackument as textOf } from '../../src/sources/npm/stand-in/recordings.ts';
+import { NPM_RECORDINGS, readRecordings, readRecording as textOf } from '../../src/sources/npm/stand-in/recordings.ts';
 
 /** What stands in a document and differs from package to package, however alike two of them are. */
 const DIGESTS = /\b[0-9a-f]{40}\b|\bsha512-[\w+/]{86}==/g;

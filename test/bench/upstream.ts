@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { replaySettings } from '../../src/local/demo.ts';
-import type { Replay } from '../../src/sources/npm/stand-in/stand-in.ts';
+import type { NpmStandIn } from '../../src/sources/npm/stand-in/stand-in.ts';
 
 const REPLAY = path.resolve(import.meta.dirname, '../../src/sources/npm/stand-in/stand-in.ts');
 
@@ -23,7 +23,7 @@ export async function startUpstream(changes: number): Promise<Upstream> {
   process.once('exit', () => child.kill('SIGTERM'));
   const urls = await readAddresses(child);
   const [feedUrl, registryUrl, downloadsUrl] = ['FEED', 'REGISTRY', 'DOWNLOADS'].map(name => urls[`NPM_${name}_URL`]!);
-  const settings = replaySettings({ feedUrl, registryUrl, downloadsUrl } as Replay);
+  const settings = replaySettings({ feedUrl, registryUrl, downloadsUrl } as NpmStandIn);
   const root = (await (await fetch(new URL('/', feedUrl!))).json()) as { update_seq: number };
   return { settings, feedLast: String(root.update_seq), stop: () => void child.kill('SIGTERM') };
 }

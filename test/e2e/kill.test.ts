@@ -13,7 +13,7 @@ import { groupOf, type Process, sendSignal, treeOf } from '../../src/local/runti
 import { type Runtime, startRuntime } from '../../src/local/runtime/runtime.ts';
 import { queryDatabase } from '../../src/local/runtime/wrangler.ts';
 import { fetchStatus } from '../../src/local/status.ts';
-import { type Replay, startReplay } from '../../src/sources/npm/stand-in/stand-in.ts';
+import { type NpmStandIn, startNpmStandIn } from '../../src/sources/npm/stand-in/stand-in.ts';
 
 const SEED = Number(process.env.E2E_SEED ?? Date.now() % 1_000_000);
 const CHANGES = Number(process.env.E2E_CHANGES ?? 300);
@@ -31,7 +31,7 @@ const EVENT = { timeout: 60_000, interval: 20 };
 
 const random = makeRandom(SEED);
 let stateDir: string;
-let replay: Replay;
+let replay: NpmStandIn;
 /** Names without a document, out of all that were shown. */
 const dead = new Set<string>();
 const names = new Set<string>();
@@ -40,7 +40,7 @@ let runtime: Runtime;
 beforeAll(async () => {
   console.log(`E2E_SEED=${SEED}`);
   stateDir = mkdtempSync(path.join(tmpdir(), 'e2e-'));
-  replay = await startReplay({
+  replay = await startNpmStandIn({
     changes: CHANGES,
     names: NAMES,
     handMade: false,

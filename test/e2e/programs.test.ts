@@ -7,7 +7,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { replaySettings } from '../../src/local/demo.ts';
 import { listProcesses, sendSignal, treeOf } from '../../src/local/runtime/processes.ts';
 import { freePort } from '../../src/local/runtime/runtime.ts';
-import { startReplay } from '../../src/sources/npm/stand-in/stand-in.ts';
+import { startNpmStandIn } from '../../src/sources/npm/stand-in/stand-in.ts';
 
 const PROGRAMS = path.resolve(import.meta.dirname, '../../src/local');
 const running = new Set<ChildProcess>();
@@ -85,7 +85,7 @@ test('the demo ends by itself with its proofs, in two minutes, and its lake can 
 });
 
 test('a start follows its feed, is queried while it runs, and ends on Ctrl-C', async () => {
-  const replay = await startReplay({ changes: 5, handMade: false, only: [] });
+  const replay = await startNpmStandIn({ changes: 5, handMade: false, only: [] });
   const port = await freePort(0);
   const settings = { ...replaySettings(replay), PORT: String(port), STATE_DIR: path.join(folder, 'state') };
   const start = startProgram('start', [], settings);

@@ -10,7 +10,7 @@ import { lastLsnOf, localAddress, openLake } from '../../src/local/query/lake.ts
 import { type SqlProcess, startSqlProcess } from '../../src/local/query/process.ts';
 import { freePort, type Runtime, startRuntime } from '../../src/local/runtime/runtime.ts';
 import { fetchStatus } from '../../src/local/status.ts';
-import { type Replay, startReplay } from '../../src/sources/npm/stand-in/stand-in.ts';
+import { type NpmStandIn, startNpmStandIn } from '../../src/sources/npm/stand-in/stand-in.ts';
 import { everyWay, SPEC_QUERIES } from '../sql/spec-queries.ts';
 
 /** What the spec's queries answer over the demo's data; UPDATE_GOLDEN=1 writes it anew. */
@@ -18,13 +18,13 @@ const GOLDEN = path.resolve(import.meta.dirname, 'spec-answers.json');
 const PROGRAM = path.resolve(import.meta.dirname, '../../src/local/sql.ts');
 const EVENT = { timeout: 50_000, interval: 50 };
 let folder: string;
-let replay: Replay;
+let replay: NpmStandIn;
 let sql: SqlProcess;
 let runtime: Runtime;
 
 beforeAll(async () => {
   folder = mkdtempSync(path.join(tmpdir(), 'sql-e2e-'));
-  replay = await startReplay({ changes: 20 });
+  replay = await startNpmStandIn({ changes: 20 });
   const port = await freePort(0);
   const settings = replaySettings(replay);
   sql = (await startSqlProcess({ settings, port, stateDir: folder }))!;

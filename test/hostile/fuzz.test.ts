@@ -12,7 +12,7 @@ import { packumentRow, readPackument, VERSIONS } from '../../src/sources/npm/pac
 import {
   NPM_RECORDINGS,
   readRecordings,
-  readPackument as recordedText,
+  readRecording as recordedText,
 } from '../../src/sources/npm/stand-in/recordings.ts';
 import { makeCoin } from '../../src/sources/stand-in/faults.ts';
 import { parseJson } from '../../src/sources/upstream/json.ts';

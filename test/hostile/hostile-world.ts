@@ -5,7 +5,7 @@ import { Engine } from '../../src/engine/engine.ts';
 import { type Loading, runStep } from '../../src/loader/steps.ts';
 import type { LoadPort } from '../../src/ports/loader.ts';
 import { npm } from '../../src/sources/npm/npm.ts';
-import { type PushedChange, type Replay, startReplay } from '../../src/sources/npm/stand-in/stand-in.ts';
+import { type NpmStandIn, type PushedChange, startNpmStandIn } from '../../src/sources/npm/stand-in/stand-in.ts';
 import type { Source } from '../../src/sources/source.ts';
 import type { createFetcher } from '../../src/sources/upstream/fetcher.ts';
 import { expectProof, lakeRows } from '../simulation/oracle/proof.ts';
@@ -43,7 +43,7 @@ afterEach(async () => {
 export class HostileWorld {
   readonly world: World;
   readonly bucket = new LoaderBucket();
-  readonly replay: Replay;
+  readonly replay: NpmStandIn;
   /** Stand before the replay: the feed's host, and the documents'. */
   readonly feed: Loopback;
   readonly documents: Loopback;
@@ -59,7 +59,7 @@ export class HostileWorld {
   #held = 0;
 
   private constructor(
-    replay: Replay,
+    replay: NpmStandIn,
     { feed, documents }: { feed: Loopback; documents: Loopback },
     { answers, asked }: Pick<HostileWorld, 'answers' | 'asked'>,
     env: Record<string, string>,
@@ -104,7 +104,7 @@ export class HostileWorld {
   }
 
   static async start(env: Record<string, string> = {}): Promise<HostileWorld> {
-    const replay = await startReplay({ only: [] });
+    const replay = await startNpmStandIn({ only: [] });
     const answers = new Map<string, Answerer>();
     const asked = new Map<string, number[]>();
     const now = () => hostile.world.clock.elapsedMs;
@@ -296,7 +296,7 @@ export function documentOf(name: string, fields: Record<string, unknown> = {}): 
 }
 
 /** The document the replay has for a name. */
-function good(replay: Replay, name: string): Answerer {
+function good(replay: NpmStandIn, name: string): Answerer {
   return (_, response) => {
     const body = replay.documentOf(name);
     response.writeHead(body ? 200 : 404, { 'content-type': 'application/json' }).end(body ?? '{}');
@@ -304,7 +304,7 @@ function good(replay: Replay, name: string): Answerer {
 }
 
 /** What the replay answers to the same request. */
-function relayed({ origin }: Replay): Answerer {
+function relayed({ origin }: NpmStandIn): Answerer {
   return async (request, response) => {
     const answer = await fetch(`${origin}${request.url}`);
     const body = await answer.text();

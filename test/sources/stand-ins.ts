@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { ChangeError } from '../../src/errors.ts';
 import type { Change, Loaded } from '../../src/ports/change.ts';
-import { type Answer, startReplay } from '../../src/sources/npm/stand-in/stand-in.ts';
+import { type Answer, startNpmStandIn } from '../../src/sources/npm/stand-in/stand-in.ts';
 import type { Source } from '../../src/sources/source.ts';
 import type { FetcherOptions } from '../../src/sources/upstream/fetcher.ts';
 import { NO_FACTS, type WhoisFacts } from '../../src/sources/whois/facts.ts';
@@ -50,7 +50,7 @@ export interface StandIn {
 /** One for each source. */
 export const STAND_INS: Record<string, (folder: string) => Promise<StandIn>> = {
   async npm(folder) {
-    const replay = await startReplay({ folder });
+    const replay = await startNpmStandIn({ folder });
     return {
       origin: replay.origin,
       env: pageChanges => ({

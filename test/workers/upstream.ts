@@ -1,5 +1,5 @@
 import { inject } from 'vitest';
-import type { Answer, FeedRow, PushedChange, ReplayOptions } from '../../src/sources/npm/stand-in/stand-in.ts';
+import type { Answer, FeedRow, NpmStandInOptions, PushedChange } from '../../src/sources/npm/stand-in/stand-in.ts';
 
 /** A stand-in of npm for one test file, reached over HTTP like the real npm. */
 export interface Upstream {
@@ -16,7 +16,7 @@ export interface Upstream {
 }
 
 /** Opens an upstream. It is closed when all tests have ended. */
-export async function openUpstream(options: ReplayOptions = {}): Promise<Upstream> {
+export async function openUpstream(options: NpmStandInOptions = {}): Promise<Upstream> {
   const origin = (await (await post('/', options)).json()) as string;
   const call = (method: string, ...args: unknown[]) => post(`/${new URL(origin).port}/${method}`, args);
   const json = async (method: string, ...args: unknown[]) => (await (await call(method, ...args)).json()) as never;

@@ -2,7 +2,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { json } from 'node:stream/consumers';
 import type { TestProject } from 'vitest/node';
-import { type Replay, type ReplayOptions, startReplay } from '../../src/sources/npm/stand-in/stand-in.ts';
+import { type NpmStandIn, type NpmStandInOptions, startNpmStandIn } from '../../src/sources/npm/stand-in/stand-in.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -23,7 +23,7 @@ type Method = (typeof METHODS)[number];
  * answers with its address; `POST /<port>/<method>` with arguments calls a method.
  */
 export default async function setup({ provide }: TestProject): Promise<() => Promise<void>> {
-  const replays = new Map<string, Replay>();
+  const replays = new Map<string, NpmStandIn>();
   const server = createServer(async (request, response) => {
     try {
       const result = await answerTo(replays, request.url ?? '/', await json(request));
@@ -41,9 +41,9 @@ export default async function setup({ provide }: TestProject): Promise<() => Pro
   };
 }
 
-async function answerTo(replays: Map<string, Replay>, path: string, args: unknown): Promise<unknown> {
+async function answerTo(replays: Map<string, NpmStandIn>, path: string, args: unknown): Promise<unknown> {
   if (path === '/') {
-    const replay = await startReplay(args as ReplayOptions);
+    const replay = await startNpmStandIn(args as NpmStandInOptions);
     replays.set(new URL(replay.origin).port, replay);
     return replay.origin;
   }

@@ -14,7 +14,7 @@ const PATHS_MAX = 200_000;
 const GZIP_BYTES_MIN = 1024;
 
 /** One request a replay was asked: its path as sent, its query without `?`, and the status it was given. */
-export interface ReplayRequest {
+export interface StandInRequest {
   method: string;
   path: string;
   query: string;
@@ -28,7 +28,7 @@ export interface ReplayRequest {
 /** What a replay was asked so far. */
 export interface RequestLog {
   /** The newest 10,000, oldest first. */
-  recent: ReplayRequest[];
+  recent: StandInRequest[];
   total: number;
   /** How often a path was asked for. */
   count(path: string): number;
@@ -62,9 +62,9 @@ export async function startServer(
   return { server, origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, requests };
 }
 
-function noted(incoming: IncomingMessage, requests: RequestLog, paths: Map<string, number>): ReplayRequest {
+function noted(incoming: IncomingMessage, requests: RequestLog, paths: Map<string, number>): StandInRequest {
   const [path = '/', query = ''] = (incoming.url ?? '/').split('?', 2);
-  const request: ReplayRequest = {
+  const request: StandInRequest = {
     method: incoming.method ?? 'GET',
     path,
     query,

@@ -1,10 +1,14 @@
 import { afterEach } from 'vitest';
 import type { Change } from '../../../src/ports/change.ts';
 import { type NpmSettings, npm } from '../../../src/sources/npm/npm.ts';
-import { type Replay, type ReplayOptions, startReplay } from '../../../src/sources/npm/stand-in/stand-in.ts';
+import {
+  type NpmStandIn,
+  type NpmStandInOptions,
+  startNpmStandIn,
+} from '../../../src/sources/npm/stand-in/stand-in.ts';
 import { type Loopback, startLoopback } from '../upstream/loopback.ts';
 
-const open: (Replay | Loopback)[] = [];
+const open: (NpmStandIn | Loopback)[] = [];
 afterEach(async () => {
   for (const server of open.splice(0)) await server.close();
 });
@@ -19,8 +23,8 @@ export function settingsFor(origin: string, env: Record<string, unknown> = {}): 
 }
 
 /** A replay with a few plain packages in its feed. */
-export async function replayOf(options: ReplayOptions = {}, env: Record<string, unknown> = {}) {
-  const replay = await startReplay({ only: ['ms', 'kleur', 'through', 'inherits', 'isarray'], ...options });
+export async function replayOf(options: NpmStandInOptions = {}, env: Record<string, unknown> = {}) {
+  const replay = await startNpmStandIn({ only: ['ms', 'kleur', 'through', 'inherits', 'isarray'], ...options });
   open.push(replay);
   return { replay, settings: settingsFor(replay.origin, env) };
 }

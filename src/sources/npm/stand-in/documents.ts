@@ -10,7 +10,7 @@ import {
   type RecordedAnswer,
   type Recording,
   type Recordings,
-  readPackument,
+  readRecording,
 } from './recordings.ts';
 
 /** Recordings larger than this are not copied under made-up names: thousands are to be asked for. */
@@ -94,7 +94,7 @@ function makeTexts({ recordings, origin, originalOf }: DocumentsOptions) {
   const templates = new Map<string, string>();
   const textOf = (recording: Recording): string => {
     const { name } = recording;
-    const text = texts.get(name) ?? readPackument(recordings.folder, recording).replaceAll(ORIGIN_PLACEHOLDER, origin);
+    const text = texts.get(name) ?? readRecording(recordings.folder, recording).replaceAll(ORIGIN_PLACEHOLDER, origin);
     texts.set(name, text);
     return text;
   };

@@ -71,7 +71,7 @@ export function readRecordings(folder: string): Recordings {
 }
 
 /** The packument's text as recorded, with the placeholder still in it. */
-export function readPackument(folder: string, recording: Recording): string {
+export function readRecording(folder: string, recording: Recording): string {
   return zstdDecompressSync(readFileSync(path.join(folder, recording.file))).toString();
 }
 

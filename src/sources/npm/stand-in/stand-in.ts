@@ -8,10 +8,10 @@ import { listPage, readListQuery } from './list.ts';
 import { type Downloads, type FeedRow, NPM_RECORDINGS, type Recordings, readRecordings } from './recordings.ts';
 
 export type { Answer } from '../../stand-in/faults.ts';
-export type { ReplayRequest, RequestLog } from '../../stand-in/server.ts';
+export type { RequestLog, StandInRequest } from '../../stand-in/server.ts';
 export type { Downloads, FeedRow } from './recordings.ts';
 
-export interface ReplayOptions {
+export interface NpmStandInOptions {
   /** A folder of recordings. */
   folder?: string;
   /** 0 is any free port. */
@@ -42,7 +42,7 @@ export interface PushedChange {
 }
 
 /** A running replay. The four addresses are what the npm source's settings take. */
-export interface Replay {
+export interface NpmStandIn {
   origin: string;
   feedUrl: string;
   registryUrl: string;
@@ -71,7 +71,7 @@ export interface Replay {
 }
 
 /** Stands in for npm's feed, registry and downloads API on this machine, with recorded answers. */
-export async function startReplay(options: ReplayOptions = {}): Promise<Replay> {
+export async function startNpmStandIn(options: NpmStandInOptions = {}): Promise<NpmStandIn> {
   const { folder = NPM_RECORDINGS, port = 0, rows = Number.POSITIVE_INFINITY, gzip = true, failShare, seed } = options;
   const recordings = readRecordings(folder);
   const feed = makeFeed(recordedRows(recordings, options), recordings.feed[0]?.seq ?? 0);
@@ -111,7 +111,7 @@ export async function startReplay(options: ReplayOptions = {}): Promise<Replay> 
   };
 }
 
-function recordedRows(recordings: Recordings, { handMade = true, only }: ReplayOptions): FeedRow[] {
+function recordedRows(recordings: Recordings, { handMade = true, only }: NpmStandInOptions): FeedRow[] {
   return recordings.feed
     .filter(({ id }) => handMade || !recordings.handMade.has(id))
     .filter(({ id }) => only === undefined || only.includes(id));
@@ -121,7 +121,7 @@ function recordedRows(recordings: Recordings, { handMade = true, only }: ReplayO
 function addMadeUp(
   feed: Feed,
   recordings: Recordings,
-  { changes = 0, names = changes }: ReplayOptions,
+  { changes = 0, names = changes }: NpmStandInOptions,
 ): Map<string, string> {
   const originals = templateNames(recordings);
   const madeUp = new Map<string, string>();
@@ -226,7 +226,7 @@ async function main(): Promise<void> {
     },
   });
   const numberOf = (text: string | undefined) => (text === undefined ? undefined : Number(text));
-  const replay = await startReplay({
+  const replay = await startNpmStandIn({
     folder: values.folder,
     port: numberOf(values.port),
     changes: numberOf(values.changes),

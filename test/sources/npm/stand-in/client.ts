@@ -1,20 +1,20 @@
 import { afterEach } from 'vitest';
 import {
   type FeedRow,
-  type Replay,
-  type ReplayOptions,
-  startReplay,
+  type NpmStandIn,
+  type NpmStandInOptions,
+  startNpmStandIn,
 } from '../../../../src/sources/npm/stand-in/stand-in.ts';
 
-const started: Replay[] = [];
+const started: NpmStandIn[] = [];
 
 afterEach(async () => {
   await Promise.all(started.splice(0).map(replay => replay.close()));
 });
 
 /** Starts a replay that ends with the test. */
-export async function start(options: ReplayOptions = {}): Promise<Replay> {
-  const replay = await startReplay(options);
+export async function start(options: NpmStandInOptions = {}): Promise<NpmStandIn> {
+  const replay = await startNpmStandIn(options);
   started.push(replay);
   return replay;
 }
@@ -28,11 +28,11 @@ export async function json<T>(url: string, init?: RequestInit): Promise<T> {
   return (await (await fetch(url, init)).json()) as T;
 }
 
-export function page(replay: Replay, query: string): Promise<FeedPage> {
+export function page(replay: NpmStandIn, query: string): Promise<FeedPage> {
   return json<FeedPage>(`${replay.feedUrl}/_changes?${query}`);
 }
 
-export function urlOf(replay: Replay, name: string): string {
+export function urlOf(replay: NpmStandIn, name: string): string {
   return `${replay.registryUrl}/${encodeURIComponent(name)}`;
 }
 
@@ -42,10 +42,10 @@ export async function statusOf(url: string, init?: RequestInit): Promise<number>
   return response.status;
 }
 
-export async function bytesOf(replay: Replay, name: string): Promise<Uint8Array> {
+export async function bytesOf(replay: NpmStandIn, name: string): Promise<Uint8Array> {
   return new Uint8Array(await (await fetch(urlOf(replay, name))).arrayBuffer());
 }
 
-export async function documentOf(replay: Replay, name: string): Promise<Record<string, unknown>> {
+export async function documentOf(replay: NpmStandIn, name: string): Promise<Record<string, unknown>> {
   return json(urlOf(replay, name));
 }

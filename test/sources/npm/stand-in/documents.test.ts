@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { NPM_RECORDINGS, readRecordings } from '../../../../src/sources/npm/stand-in/recordings.ts';
-import type { Replay } from '../../../../src/sources/npm/stand-in/stand-in.ts';
+import type { NpmStandIn } from '../../../../src/sources/npm/stand-in/stand-in.ts';
 import { bytesOf, documentOf, json, page, start, statusOf, urlOf } from './client.ts';
 
 const recordings = readRecordings(NPM_RECORDINGS);
@@ -109,7 +109,8 @@ test('made-up names are the same in every replay, and unknown until their row is
   expect(await statusOf(urlOf(two, name))).toBe(404);
   two.release();
   expect(two.rows()).toEqual(one.rows());
-  const textOf = (replay: Replay) => new TextDecoder().decode(replay.documentOf(name)!).replaceAll(replay.origin, '');
+  const textOf = (replay: NpmStandIn) =>
+    new TextDecoder().decode(replay.documentOf(name)!).replaceAll(replay.origin, '');
   expect(textOf(two)).toBe(textOf(one));
 });
 

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
-import type { Replay } from '../../../../src/sources/npm/stand-in/stand-in.ts';
+import type { NpmStandIn } from '../../../../src/sources/npm/stand-in/stand-in.ts';
 import { json, start, statusOf } from './client.ts';
 
-const point = (replay: Replay, rest: string) => `${replay.downloadsUrl}/downloads/point/${rest}`;
+const point = (replay: NpmStandIn, rest: string) => `${replay.downloadsUrl}/downloads/point/${rest}`;
 
 test('downloads of one name are a point, scoped or not; of an unknown one a 404', async () => {
   const replay = await start();

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { expect, test } from 'vitest';
 import { NPM_RECORDINGS, readRecordings } from '../../../../src/sources/npm/stand-in/recordings.ts';
-import { type FeedRow, startReplay } from '../../../../src/sources/npm/stand-in/stand-in.ts';
+import { type FeedRow, startNpmStandIn } from '../../../../src/sources/npm/stand-in/stand-in.ts';
 import { type FeedPage, json, page, start, statusOf, urlOf } from './client.ts';
 
 const recordings = readRecordings(NPM_RECORDINGS);
@@ -165,7 +165,7 @@ test('the replay starts on a given port of this machine only, or says why not', 
   await once(taken, 'listening');
   const address = taken.address();
   const port = typeof address === 'object' ? address!.port : 0;
-  await expect(startReplay({ port })).rejects.toThrow('EADDRINUSE');
+  await expect(startNpmStandIn({ port })).rejects.toThrow('EADDRINUSE');
   taken.close();
   await once(taken, 'close');
   expect((await start({ port })).origin).toBe(`http://127.0.0.1:${port}`);
