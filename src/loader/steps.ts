@@ -93,11 +93,11 @@ export async function runStep<S extends keyof LoaderSteps>(
   const fetcher = createFetcher({
     contact: loading.contact,
     permits: request.permits,
-    permit: loading.permit,
+    requestPermit: loading.permit,
     deadlineAtMs: loading.now() + ms(request, loading.now()),
     // Only a load that shares its call refuses large documents.
     large: 'large' in request ? request.large : true,
-    store: storeOf(loading),
+    openUpload: storeOf(loading),
     connect: loading.connect,
     now: loading.now,
   });

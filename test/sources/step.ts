@@ -30,7 +30,7 @@ export async function runStep<S, P, T>(
   const asks = source.requests(step, changes, settings);
   const permits = Object.entries(asks).map(([host, count]) => ({ host, count, startAtMs: 0, intervalMs: 0 }));
   const granted: HostRequests = {};
-  const permit = async (host: string) => {
+  const requestPermit = async (host: string) => {
     granted[host] = (granted[host] ?? 0) + 1;
     return { host, count: 1, startAtMs: 0, intervalMs: 0 };
   };
@@ -39,7 +39,7 @@ export async function runStep<S, P, T>(
     permits,
     connect,
     timer,
-    ...(source.agenda ? { permit } : {}),
+    ...(source.agenda ? { requestPermit } : {}),
     deadlineAtMs: Date.now() + 60_000,
     retryMsMin: 1,
   });

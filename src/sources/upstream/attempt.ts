@@ -4,69 +4,73 @@ import type { HostTally } from '../../ports/hosts.ts';
 /** One request with its answer, from sending to the last byte: the largest packument known takes 8 s at 5 Mbit/s. */
 const REQUEST_MS_MAX = 20_000;
 
-/** An answer that was cut off after this long was late, whoever cut it off. */
+/** An upstream whose answer was cut off after this long is late, also when our own deadline cut it off. */
 const LATE_MS = 5_000;
 
 export interface AttemptOptions {
   subject: string;
-  /** Nothing is begun or waited for past this. */
+  /** No request starts or waits past this. */
   deadlineAtMs: number;
   now: () => number;
-  /** Where what fails is counted. */
+  /** Counts the faults of the attempt. */
   tally: HostTally;
-  /** What the whole answer may take; as long as any known takes, where nothing is said. */
+  /** The time for the whole answer; `REQUEST_MS_MAX` by default. */
   timeoutMs?: number | undefined;
-  /** Calls `due` after `ms` and gives what calls it off. */
-  timer?: ((ms: number, due: () => void) => () => void) | undefined;
+  /** Calls `expire` after `ms`; the returned function cancels the call. */
+  timer?: Timer | undefined;
 }
 
-/** The time of one try of a request, and what is said when it ends without an answer. */
+export type Timer = (ms: number, expire: () => void) => () => void;
+
+/** The time of one try of a request, and the error of a try that ends without an answer. */
 export interface Attempt {
   /** Aborted when the time is up. */
   signal: AbortSignal;
-  /** Gives the try so long from now on, within the deadline of the call. */
+  /** Sets the time to `ms` from now, within the deadline of the call. */
   allow(ms: number): void;
-  /** Makes, and counts, the error of a connection that did not come about or broke on the way. */
-  failed(reason: 'unreachable' | 'truncated', error: unknown): Error;
+  /** Counts a connection that did not open, or broke before the end of the answer, and returns its error. */
+  countFault(reason: 'unreachable' | 'truncated', error: unknown): Error;
   stop(): void;
 }
 
-/** Starts the time of one try. Throws `StepError` of kind `deadline` when the call's own time is up already. */
+/** Starts the time of one try. Throws `StepError` of kind `deadline` when the deadline of the call has passed. */
 export function startAttempt(options: AttemptOptions): Attempt {
   const { subject, deadlineAtMs, now, tally, timeoutMs = REQUEST_MS_MAX, timer = startTimer } = options;
   const leftMs = deadlineAtMs - now();
-  if (leftMs <= 0) throw pastDeadline(subject);
-  const cut = new AbortController();
+  if (leftMs <= 0) throw deadlineError(subject);
+  const controller = new AbortController();
+  const expire = () => controller.abort();
   let allowedMs = timeoutMs;
-  let stop = timer(Math.min(allowedMs, leftMs), () => cut.abort());
+  let stop = timer(Math.min(allowedMs, leftMs), expire);
   return {
-    signal: cut.signal,
+    signal: controller.signal,
     allow(ms) {
       stop();
       allowedMs = ms;
-      stop = timer(Math.min(ms, deadlineAtMs - now()), () => cut.abort());
+      stop = timer(Math.min(ms, deadlineAtMs - now()), expire);
     },
-    failed(reason, error) {
-      if (cut.signal.aborted && Math.min(allowedMs, leftMs) >= LATE_MS) tally.refused += 1;
-      if (cut.signal.aborted && leftMs < timeoutMs) return pastDeadline(subject);
+    countFault(reason, error) {
+      const isTimeUp = controller.signal.aborted;
+      if (isTimeUp && Math.min(allowedMs, leftMs) >= LATE_MS) tally.refused += 1;
+      if (isTimeUp && leftMs < timeoutMs) return deadlineError(subject);
       tally.errors += 1;
-      if (cut.signal.aborted)
-        return new ChangeError('timeout', `${subject}: expected a whole answer within ${allowedMs} ms`);
-      return connectionError(subject, reason, error);
+      return isTimeUp
+        ? new ChangeError('timeout', `${subject}: expected a whole answer within ${allowedMs} ms`)
+        : connectionError(subject, reason, error);
     },
     stop: () => stop(),
   };
 }
 
-/** The call's own time is up: no news about the upstream. */
-export function pastDeadline(subject: string): StepError {
-  return new StepError('deadline', `${subject}: expected to be answered before the deadline of the call`);
+/** The deadline of the call has passed, which says nothing about the upstream. */
+export function deadlineError(subject: string): StepError {
+  return new StepError('deadline', `${subject}: expected an answer before the deadline of the call, got none`);
 }
 
-/** What a runtime throws for a broken connection, in our own words; p-retry would not retry its `TypeError`. */
+/** Puts a runtime's error for a broken connection into a `ChangeError`, because p-retry does not retry its `TypeError`. */
 function connectionError(subject: string, reason: 'unreachable' | 'truncated', error: unknown): Error {
   const text = messageOf(error);
-  // The platform's limit on requests is a limit of ours, and no news about the upstream.
+  // The platform's limit on requests is our fault and says nothing about the upstream.
   if (/too many subrequests/i.test(text)) return new StepError('loader-failed', `${subject}: ${text}`);
   const code = error instanceof Error ? (error.cause as { code?: unknown } | undefined)?.code : undefined;
   const detail = typeof code === 'string' ? `${text} (${code})` : text;
@@ -78,7 +82,7 @@ function connectionError(subject: string, reason: 'unreachable' | 'truncated', e
   );
 }
 
-function startTimer(ms: number, due: () => void): () => void {
-  const timer = setTimeout(due, ms);
+function startTimer(ms: number, expire: () => void): () => void {
+  const timer = setTimeout(expire, ms);
   return () => clearTimeout(timer);
 }

@@ -4,56 +4,62 @@ import { ChangeError } from '../../errors.ts';
 import type { Fetched } from '../source.ts';
 import { type JsonAnswer, notJsonFault } from './json.ts';
 
-/** The document is over `LIMITS.documentBytesLarge` and this call may not load such: hand its change back. */
+/** A document over `LIMITS.documentBytesLarge` that this call may not load; another call loads its change. */
 export class LargeDocument extends Error {
   override readonly name = 'LargeDocument';
 }
 
-/** An object that is put in parts; it is there when it is completed, and nothing is when it is aborted. */
+/** An upload of an object in parts. The object exists after `complete`; after `abort` nothing of it is left. */
 export interface Upload {
-  /** Puts the next part; the bytes may be used again afterwards. */
+  /** Puts the next part. The caller may overwrite the bytes afterwards. */
   part(bytes: Uint8Array): Promise<void>;
   complete(): Promise<'put' | 'kept-newer'>;
   abort(): Promise<void>;
 }
 
-export interface BodyReading {
+export interface BodyOptions {
   subject: string;
   /** Whether a body over `LIMITS.documentBytesLarge` may be read. */
   large: boolean;
-  /** Opens the place for a body too large to be held; null where such is only refused. */
-  store: (() => Promise<Upload>) | null;
-  /** Makes the error of a connection that broke on the way. */
-  failed(reason: 'truncated', error: unknown): Error;
-  /** Throws when the time for the answer is over. */
+  /** Starts the upload of a body too large for memory; null where such a body is only refused. */
+  openUpload: (() => Promise<Upload>) | null;
+  /** Returns the error of a connection that broke before the end of the body. */
+  countFault(reason: 'truncated', error: unknown): Error;
+  /** Throws when the time for the answer is up. */
   checkTime(): void;
 }
 
 export type Received = JsonAnswer & Fetched;
 
+/** The last bytes of a document that are checked for a closing bracket: JSON does not end with more white space. */
+const TAIL_BYTES = 1024;
+
 /**
- * Reads a body to its end and gives its bytes. Throws `ChangeError`, and `LargeDocument`; a body too large to be held
- * is `too-large` in any case, also when it was stored.
+ * Reads a body to its end, within the size limits, and returns its bytes. Throws `ChangeError`, and `LargeDocument` for a
+ * body that this call may not read. A body too large to be parsed is `too-large`, also after it was uploaded.
  */
-export async function readBody(response: Response, reading: BodyReading): Promise<Omit<Received, 'freshMs'>> {
+export async function readBody(response: Response, options: BodyOptions): Promise<Omit<Received, 'freshMs'>> {
   const { headers } = response;
+  const contentType = headers.get('content-type');
   const encoding = headers.get('content-encoding');
   const encoded = encoding !== null && encoding !== 'identity';
-  // The length is that of the bytes on the wire, so it says something about an answer that was not encoded.
-  const length = headers.get('content-length');
-  const expected = !encoded && length !== null && /^\d+$/.test(length) ? Number(length) : null;
-  const contentType = headers.get('content-type');
+  const expectedBytes = encoded ? null : contentLength(headers);
   const reader = response.body?.getReader();
-  const body = new Body(reading, { contentType, encoded });
+  const body = new Body(options, { contentType, encoded });
   try {
-    body.check(expected ?? 0);
+    // Refuse a body that announces too many bytes before reading it.
+    body.checkSize(expectedBytes ?? 0);
+    // Read chunk by chunk, so that a body of unknown length is refused as soon as it is too large.
     while (reader) {
-      const { done, value } = await reader.read().catch(error => Promise.reject(reading.failed('truncated', error)));
+      const { done, value } = await reader
+        .read()
+        .catch(error => Promise.reject(options.countFault('truncated', error)));
       if (done) break;
       await body.add(value);
     }
-    if (expected !== null && body.size !== expected)
-      throw reading.failed('truncated', `${body.size} of ${expected} bytes`);
+    // Compare the length with the announced one: some runtimes end a broken body like a whole one.
+    if (expectedBytes !== null && body.bytes !== expectedBytes)
+      throw options.countFault('truncated', `${body.bytes} of ${expectedBytes} bytes`);
     return { bytes: await body.end(), etag: headers.get('etag'), contentType, encoded };
   } catch (error) {
     await body.abandon();
@@ -62,57 +68,68 @@ export async function readBody(response: Response, reading: BodyReading): Promis
   }
 }
 
+/** The announced length in bytes; null where there is none. It counts encoded bytes, so it is of no use for an encoded body. */
+function contentLength(headers: Headers): number | null {
+  const length = headers.get('content-length');
+  return length !== null && /^\d+$/.test(length) ? Number(length) : null;
+}
+
 /**
- * The bytes of a body so far: small ones as they came, large ones in one buffer for the largest that is parsed, so that
- * they are never there twice. Whenever that buffer overflows, it goes into the upload part by part and is filled again.
+ * The bytes of a body so far. A small body stays in the chunks it came in. A large one is copied into one buffer that
+ * holds the largest document that is parsed, so that memory never has the body twice. Whenever the buffer is full and
+ * more bytes come, its bytes are uploaded part by part and it is filled again.
  */
 class Body {
-  size = 0;
-  readonly #reading: BodyReading;
+  /** Bytes read so far. */
+  bytes = 0;
+  readonly #options: BodyOptions;
   readonly #headers: Omit<JsonAnswer, 'bytes'>;
   #chunks: Uint8Array[] = [];
   #buffer: Uint8Array | null = null;
-  #filled = 0;
+  #filledBytes = 0;
   #upload: Upload | null = null;
 
-  constructor(reading: BodyReading, headers: Omit<JsonAnswer, 'bytes'>) {
-    this.#reading = reading;
+  constructor(options: BodyOptions, headers: Omit<JsonAnswer, 'bytes'>) {
+    this.#options = options;
     this.#headers = headers;
   }
 
-  /** Throws when a body of so many bytes is not to be read on. */
-  check(size: number): void {
-    const { subject, large, store } = this.#reading;
-    if (!large && size > LIMITS.documentBytesLarge)
+  /** Throws when a body of so many bytes may not be read. */
+  checkSize(bytes: number): void {
+    const { subject, large, openUpload } = this.#options;
+    if (!large && bytes > LIMITS.documentBytesLarge)
       throw new LargeDocument(`${subject}: expected at most ${LIMITS.documentBytesLarge} bytes in this call, got more`);
-    if (size > (store ? LIMITS.documentBytesStoredMax : LIMITS.documentBytesParsedMax))
+    if (bytes > (openUpload ? LIMITS.documentBytesStoredMax : LIMITS.documentBytesParsedMax))
       throw tooLarge(subject, 'got more than is stored');
   }
 
   async add(chunk: Uint8Array): Promise<void> {
-    this.size += chunk.length;
-    this.check(this.size);
-    if (this.#buffer) return this.#hold(chunk);
+    this.bytes += chunk.length;
+    this.checkSize(this.bytes);
+    if (this.#buffer) return this.#fill(chunk);
     this.#chunks.push(chunk);
-    if (this.size <= LIMITS.documentBytesLarge) return;
+    if (this.bytes <= LIMITS.documentBytesLarge) return;
     this.#buffer = new Uint8Array(LIMITS.documentBytesParsedMax);
-    for (const held of this.#chunks.splice(0)) await this.#hold(held);
+    for (const earlier of this.#chunks.splice(0)) await this.#fill(earlier);
   }
 
-  /** All bytes, or `too-large` when they were stored instead. */
+  /** Returns all bytes, or completes the upload and throws `too-large`. */
   async end(): Promise<Uint8Array> {
-    if (!this.#upload) return this.#buffer ? this.#buffer.subarray(0, this.#filled) : joinBytes(this.#chunks);
-    const { subject } = this.#reading;
-    this.#checkEnd();
-    await this.#flush();
-    // Not completed late: who took this call for dead may have put a newer one since.
-    this.#reading.checkTime();
+    if (!this.#upload) return this.#buffer ? this.#filled() : joinBytes(this.#chunks);
+    const { subject, checkTime } = this.#options;
+    this.#checkTail();
+    await this.#uploadBuffer();
+    // Never complete late: whoever gave this call up may have put a newer document since.
+    checkTime();
     const done = await this.#upload.complete();
     this.#upload = null;
-    throw tooLarge(subject, `got ${this.size}, ${done === 'put' ? 'stored as they are' : 'older than what is stored'}`);
+    throw tooLarge(
+      subject,
+      `got ${this.bytes}, ${done === 'put' ? 'stored as they are' : 'older than the stored ones'}`,
+    );
   }
 
-  /** Leaves nothing behind. What cannot be taken back now the bucket drops by itself, within a week. */
+  /** Aborts the upload. The bucket itself drops within a week what cannot be aborted now. */
   async abandon(): Promise<void> {
     const upload = this.#upload;
     this.#upload = null;
@@ -120,44 +137,45 @@ class Body {
     await upload?.abort().catch(() => {});
   }
 
-  async #hold(chunk: Uint8Array): Promise<void> {
+  async #fill(chunk: Uint8Array): Promise<void> {
     const buffer = this.#buffer!;
-    for (let at = 0; at < chunk.length; ) {
-      // More is to come, so all parts of a full buffer are whole ones.
-      if (this.#filled === buffer.length) await this.#flush();
-      const piece = chunk.subarray(at, at + buffer.length - this.#filled);
-      buffer.set(piece, this.#filled);
-      this.#filled += piece.length;
-      at += piece.length;
+    for (let from = 0; from < chunk.length; ) {
+      // Upload a full buffer only when more bytes come: then each of its parts is a whole one.
+      if (this.#filledBytes === buffer.length) await this.#uploadBuffer();
+      const piece = chunk.subarray(from, from + buffer.length - this.#filledBytes);
+      buffer.set(piece, this.#filledBytes);
+      this.#filledBytes += piece.length;
+      from += piece.length;
     }
   }
 
-  async #flush(): Promise<void> {
-    const held = this.#buffer!.subarray(0, this.#filled);
+  async #uploadBuffer(): Promise<void> {
+    const bytes = this.#filled();
     if (!this.#upload) {
-      const { subject, store } = this.#reading;
-      const notJson = notJsonFault(subject, { bytes: held, contentType: this.#headers.contentType });
+      const { subject, openUpload } = this.#options;
+      const notJson = notJsonFault(subject, { bytes, contentType: this.#headers.contentType });
       if (notJson) throw notJson;
-      this.#upload = await store!();
+      this.#upload = await openUpload!();
     }
-    for (let from = 0; from < held.length; from += LIMITS.documentPartBytes)
-      await this.#upload.part(held.subarray(from, from + LIMITS.documentPartBytes));
-    this.#filled = 0;
+    for (let from = 0; from < bytes.length; from += LIMITS.documentPartBytes)
+      await this.#upload.part(bytes.subarray(from, from + LIMITS.documentPartBytes));
+    this.#filledBytes = 0;
   }
 
-  /** What is not parsed is at least looked at: JSON of this size ends with a bracket. */
-  #checkEnd(): void {
-    const { subject } = this.#reading;
-    const tail = new TextDecoder().decode(this.#buffer!.subarray(0, this.#filled).subarray(-TAIL_BYTES)).trimEnd();
+  /** Checks that an uploaded document ends like JSON of its size, with a bracket, because nothing parses it. */
+  #checkTail(): void {
+    const { subject } = this.#options;
+    const tail = new TextDecoder().decode(this.#filled().subarray(-TAIL_BYTES)).trimEnd();
     if (/[}\]]$/.test(tail)) return;
     throw this.#headers.encoded
       ? new ChangeError('truncated', `${subject}: expected JSON, got its beginning`)
       : new ChangeError('malformed-json', `${subject}: expected JSON, got a syntax error at its end`);
   }
-}
 
-/** As much of an end as has its last bracket in it. */
-const TAIL_BYTES = 1024;
+  #filled(): Uint8Array {
+    return this.#buffer!.subarray(0, this.#filledBytes);
+  }
+}
 
 function tooLarge(subject: string, actual: string): ChangeError {
   return new ChangeError('too-large', `${subject}: expected at most ${LIMITS.documentBytesParsedMax} bytes, ${actual}`);

@@ -2,14 +2,15 @@ import { isObject, type JsonAnswer, jsonFault, parseJson, Unread } from './json.
 
 const [QUOTE, BACKSLASH, OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT] = new TextEncoder().encode('"\\[]{}');
 
-/** What stands in the outline for a member that is passed over: no longer than the shortest of them. */
-const STAND_IN = new TextEncoder().encode('[]');
+/** Replaces each skipped member in the outline. The shortest member is as long. */
+const PLACEHOLDER = new TextEncoder().encode('[]');
 
-/** The members of one map that are passed over, by key, and where their bytes are. */
-interface Skimmed {
+/** The members of one map that are skipped, and where their bytes are. */
+interface Skipped {
+  /** By key; of a key that occurs twice, the last one. */
   members: Map<string, Span>;
-  /** All that was cut out, in order; a key that stands there twice has two. */
-  cuts: Span[];
+  /** All of them, in order; a key that occurs twice has two. */
+  spans: Span[];
 }
 
 interface Span {
@@ -18,18 +19,22 @@ interface Span {
 }
 
 /**
- * The value of a large answer that should be JSON, as `JSON.parse` gives it, but for the lists and objects in its map
- * `unread` (`versions`): each of those is an `Unread`. They are looked at one by one, and what is around them is parsed
- * as one text with stand-ins for them, so that the tree is never there as a whole. Throws `ChangeError`.
+ * Parses a large answer that should be JSON. The result is that of `JSON.parse`, except that each list and object in the
+ * document's map `unread` (`versions`) is an `Unread`. The members of the map are parsed one by one, to see that they are
+ * JSON, and the text around them is parsed with placeholders for them, so that memory never holds the whole tree. Throws
+ * `ChangeError`.
  */
 export function parseLarge(subject: string, answer: JsonAnswer, unread: string): unknown {
   const { bytes } = answer;
-  const { members, cuts } = skimmed(subject, answer, unread);
-  const document = parseJson(subject, { ...answer, bytes: outlineOf(bytes, cuts) });
+  // Find the members of the map, and parse each.
+  const { members, spans } = skipMembers(subject, answer, unread);
+  // Parse the text around them.
+  const document = parseJson(subject, { ...answer, bytes: outlineOf(bytes, spans) });
   const map = isObject(document) && Object.hasOwn(document, unread) ? document[unread] : null;
   if (!isObject(map)) return document;
+  // Put an `Unread` in place of each placeholder.
   for (const [key, { start, end }] of members) {
-    // The last of two counts, and may be a text. Assigning would not do: a key may be `__proto__`.
+    // Of two members with one key the last one counts, which may be a text. A plain assignment fails for `__proto__`.
     if (Array.isArray(map[key]) && Object.hasOwn(map, key))
       Object.defineProperty(map, key, { ...OWN, value: new Unread(bytes, start, end) });
   }
@@ -38,20 +43,21 @@ export function parseLarge(subject: string, answer: JsonAnswer, unread: string):
 
 const OWN = { writable: true, enumerable: true, configurable: true };
 
-function skimmed(subject: string, answer: JsonAnswer, field: string): Skimmed {
+function skipMembers(subject: string, answer: JsonAnswer, field: string): Skipped {
   try {
-    return skim(answer.bytes, field);
+    return findMembers(answer.bytes, field);
   } catch (error) {
     throw jsonFault(subject, answer, error instanceof SyntaxError ? 'syntax' : 'bytes');
   }
 }
 
 /**
- * Finds the lists and objects in the map `field` of the document, and parses each to see that it is JSON. Counts
- * brackets only: whether they stand where they may, the parsing of the pieces and of the outline says.
+ * Finds the lists and objects in the map `field` of the document, and parses each. It only counts brackets: parsing the
+ * members and the outline shows whether each bracket is where JSON allows it. Throws `SyntaxError`, and `TypeError` for
+ * bytes that are not UTF-8.
  */
-function skim(bytes: Uint8Array, field: string): Skimmed {
-  const cuts: Span[] = [];
+function findMembers(bytes: Uint8Array, field: string): Skipped {
+  const spans: Span[] = [];
   const members = new Map<string, Span>();
   let name: Span = { start: 0, end: 0 };
   let depth = 0;
@@ -66,21 +72,21 @@ function skim(bytes: Uint8Array, field: string): Skimmed {
       at = end - 1;
     } else if (byte === OPEN_OBJECT || byte === OPEN_LIST) {
       depth += 1;
-      if (depth === 2) isInField = byte === OPEN_OBJECT && valueAt(bytes, name) === field;
+      if (depth === 2) isInField = byte === OPEN_OBJECT && parseSpan(bytes, name) === field;
       if (depth === 3) start = at;
     } else if (byte === CLOSE_OBJECT || byte === CLOSE_LIST) {
       depth -= 1;
       if (depth !== 2 || !isInField) continue;
-      const cut = { start, end: at + 1 };
-      valueAt(bytes, cut);
-      members.set(String(valueAt(bytes, name)), cut);
-      cuts.push(cut);
+      const span = { start, end: at + 1 };
+      parseSpan(bytes, span);
+      members.set(String(parseSpan(bytes, name)), span);
+      spans.push(span);
     }
   }
-  return { members, cuts };
+  return { members, spans };
 }
 
-/** The place after a text's closing quote; the end of all bytes where it has none. */
+/** The index after a text's closing quote; the end of the bytes where the text has none. */
 function endOfText(bytes: Uint8Array, start: number): number {
   for (let at = bytes.indexOf(QUOTE!, start + 1); at !== -1; at = bytes.indexOf(QUOTE!, at + 1)) {
     let escapes = 0;
@@ -90,22 +96,22 @@ function endOfText(bytes: Uint8Array, start: number): number {
   return bytes.length;
 }
 
-function valueAt(bytes: Uint8Array, { start, end }: Span): unknown {
+function parseSpan(bytes: Uint8Array, { start, end }: Span): unknown {
   const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
   return JSON.parse(decoder.decode(bytes.subarray(start, end)));
 }
 
-/** The bytes with a stand-in for each cut. */
-function outlineOf(bytes: Uint8Array, cuts: Span[]): Uint8Array {
-  if (cuts.length === 0) return bytes;
-  const size = cuts.reduce((left, { start, end }) => left - (end - start) + STAND_IN.length, bytes.length);
+/** The bytes with a placeholder for each span. A loop, because a view for each of a million spans would fill memory. */
+function outlineOf(bytes: Uint8Array, spans: Span[]): Uint8Array {
+  if (spans.length === 0) return bytes;
+  const size = spans.reduce((left, { start, end }) => left - (end - start) + PLACEHOLDER.length, bytes.length);
   const outline = new Uint8Array(size);
   let to = 0;
   let from = 0;
-  for (const { start, end } of cuts) {
+  for (const { start, end } of spans) {
     outline.set(bytes.subarray(from, start), to);
-    outline.set(STAND_IN, to + start - from);
-    to += start - from + STAND_IN.length;
+    outline.set(PLACEHOLDER, to + start - from);
+    to += start - from + PLACEHOLDER.length;
     from = end;
   }
   outline.set(bytes.subarray(from), to);

@@ -1,18 +1,18 @@
 import type { core, ZodType } from 'zod';
 import { ChangeError } from '../../errors.ts';
 
-/** As much of an answer as tells what it is; nobody begins with more white space. */
+/** The first bytes of an answer that are checked for its kind: JSON does not begin with more white space. */
 const HEAD_BYTES = 1024;
 
-/** The bytes of an answer, and what its headers say about them. */
+/** The bytes of an answer, and the headers that describe them. */
 export interface JsonAnswer {
   bytes: Uint8Array;
   contentType: string | null;
-  /** The body came compressed: a decoder may pass over its end being missing. */
+  /** The body was compressed, and a decoder may ignore that the end of a compressed body is missing. */
   encoded: boolean;
 }
 
-/** The value of an answer that should be JSON; throws `ChangeError`. */
+/** Parses an answer that should be JSON. Throws `ChangeError`. */
 export function parseJson(subject: string, answer: JsonAnswer): unknown {
   let text = '';
   try {
@@ -24,20 +24,20 @@ export function parseJson(subject: string, answer: JsonAnswer): unknown {
   }
 }
 
-/** The error for an answer that is no JSON; `fault` is what a parser found: no UTF-8, a wrong place, or an early end. */
+/** The error of an answer that is not JSON; `fault` says what the parser met: no UTF-8, a syntax error, or an early end. */
 export function jsonFault(subject: string, answer: JsonAnswer, fault: 'bytes' | 'syntax' | 'end'): ChangeError {
   const notJson = notJsonFault(subject, answer);
   if (notJson) return notJson;
   if (fault === 'end' && answer.encoded)
     return new ChangeError('truncated', `${subject}: expected JSON, got its beginning`);
-  // The parser's own message quotes the text, which may be anybody's data.
+  // The parser's own message quotes the text, which may hold personal data.
   const actual = { bytes: 'bytes that are not UTF-8', syntax: 'a syntax error', end: 'a syntax error at its end' }[
     fault
   ];
   return new ChangeError('malformed-json', `${subject}: expected JSON, got ${actual}`);
 }
 
-/** The error for an answer that does not even begin like JSON, null for one that does. */
+/** The error of an answer that does not begin like JSON; null where it does. */
 export function notJsonFault(
   subject: string,
   { bytes, contentType }: Pick<JsonAnswer, 'bytes' | 'contentType'>,
@@ -48,14 +48,12 @@ export function notJsonFault(
   return isOther ? new ChangeError('not-json', `${subject}: expected JSON, got other text`) : null;
 }
 
-/** Whether the parser's complaint is that the text stopped, going by its words or the place it names. */
-function endsEarly(complaint: string, length: number): boolean {
-  return (
-    /end of JSON input|unterminated/i.test(complaint) || Number(/at position (\d+)/.exec(complaint)?.[1]) === length
-  );
+/** Whether the parser's message says that the text ended early, by its words or by the position that it names. */
+function endsEarly(message: string, length: number): boolean {
+  return /end of JSON input|unterminated/i.test(message) || Number(/at position (\d+)/.exec(message)?.[1]) === length;
 }
 
-/** The value as its shape reads it; what does not fit is a `wrong-shape` that names the place, and never the value. */
+/** Reads a value with its shape. Throws `wrong-shape` that names the path of the wrong part, and never its value. */
 export function checkShape<T>(subject: string, shape: ZodType<T>, value: unknown): T {
   const read = shape.safeParse(value);
   if (read.success) return read.data;
@@ -63,33 +61,33 @@ export function checkShape<T>(subject: string, shape: ZodType<T>, value: unknown
   throw wrongShape(subject, { path: fault?.path ?? [], expected: expectedBy(fault), value });
 }
 
-/** The error for a value that is not what `path` should hold; `value` is the whole the path leads into. */
+/** The error of a value whose part at `path` is not as expected; `value` is the whole value. */
 export function wrongShape(
   subject: string,
   { path, expected, value }: { path: PropertyKey[]; expected: string; value: unknown },
 ): ChangeError {
   let actual = value;
-  for (const step of path) actual = isObject(actual) || Array.isArray(actual) ? Reflect.get(actual, step) : undefined;
+  for (const key of path) actual = isObject(actual) || Array.isArray(actual) ? Reflect.get(actual, key) : undefined;
   return new ChangeError(
     'wrong-shape',
-    `${subject}: expected ${placeOf(path)} to be ${expected}, got ${kindOf(actual)}`,
+    `${subject}: expected ${pathText(path)} to be ${expected}, got ${kindOf(actual)}`,
   );
 }
 
-/** A list or object of a large document that was passed over: where its bytes are, to be read when they are wanted. */
+/** A list or object of a large document that is not parsed yet: the range of its bytes. */
 export class Unread {
-  readonly #whole: Uint8Array;
+  readonly #document: Uint8Array;
   readonly #start: number;
   readonly #end: number;
 
-  constructor(whole: Uint8Array, start: number, end: number) {
-    this.#whole = whole;
+  constructor(document: Uint8Array, start: number, end: number) {
+    this.#document = document;
     this.#start = start;
     this.#end = end;
   }
 
   read(): unknown {
-    return JSON.parse(new TextDecoder().decode(this.#whole.subarray(this.#start, this.#end)));
+    return JSON.parse(new TextDecoder().decode(this.#document.subarray(this.#start, this.#end)));
   }
 }
 
@@ -121,12 +119,10 @@ function kindOf(value: unknown): string {
   return KINDS.get(typeof value) ?? typeof value;
 }
 
-/** `results[3].seq`; keys that are an upstream's data rather than a field's name stay out. */
-function placeOf(path: PropertyKey[]): string {
+/** A path as text, `results[3].seq`. A key that may be an upstream's data instead of a field's name becomes `[…]`. */
+function pathText(path: PropertyKey[]): string {
   const text = path
-    .map(step =>
-      typeof step === 'number' ? `[${step}]` : /^[\w-]{1,40}$/.test(String(step)) ? `.${String(step)}` : '[…]',
-    )
+    .map(key => (typeof key === 'number' ? `[${key}]` : /^[\w-]{1,40}$/.test(String(key)) ? `.${String(key)}` : '[…]'))
     .join('')
     .replace(/^\./, '');
   return text || 'the answer';

@@ -1,16 +1,17 @@
 import { joinBytes } from '../../bytes.ts';
 import { ChangeError } from '../../errors.ts';
 import { type Attempt, type AttemptOptions, startAttempt } from './attempt.ts';
+import { countRefusal } from './tally.ts';
 
-/** What a server may answer to one line. The longest WHOIS answers known are some 20 KiB. */
+/** The largest answer to one line. The longest WHOIS answers known have some 20 KiB. */
 const ANSWER_BYTES_MAX = 1024 * 1024;
 
-/** Where WHOIS servers listen (RFC 3912, 2). */
+/** The port of WHOIS servers (RFC 3912, 2). */
 const WHOIS_PORT = 43;
 
-/** A TCP connection as the runtime gives it. */
+/** A TCP connection of the runtime. */
 export interface Socket {
-  /** Rejects when no connection comes about. */
+  /** Rejects when the connection cannot be opened. */
   readonly opened: Promise<unknown>;
   readonly closed?: Promise<unknown>;
   readonly readable: ReadableStream<Uint8Array>;
@@ -18,31 +19,33 @@ export interface Socket {
   close(): Promise<unknown>;
 }
 
-/** Opens a TCP connection; may throw for an address it does not take. */
+/** Opens a TCP connection; may throw for an address that the runtime refuses. */
 export type Connect = (address: { hostname: string; port: number }) => Socket;
 
 export interface ServerQuestion {
-  /** A host's name, and its port where that is not 43: `whois.example`, `127.0.0.1:4343`. */
+  /** A host's name, with its port where that is not 43: `whois.example`, `127.0.0.1:4343`. */
   server: string;
-  /** One line, without its end. */
+  /** One line, without the line break. */
   query: string;
 }
 
 export interface ServerOptions extends AttemptOptions {
   connect: Connect;
-  /** Throws for an answer that is none; with status 429 it counts as throttled. */
+  /** Throws for an answer that only refuses the caller; an error with status 429 counts as throttled. */
   check?: ((bytes: Uint8Array) => void) | undefined;
 }
 
 /**
- * One line to a server and its whole answer, bytes until the server ends the connection (RFC 3912). An end that comes
- * too early looks like any other: only a reset tells. Throws `ChangeError` (`unreachable`, `timeout`, `too-large`, and
- * `truncated`, also for an empty answer, which is how some servers turn a caller away), `StepError` of kind `deadline`,
- * and what `check` throws. The tally counts an answer as 2xx, one that `check` refused as 4xx, and else none.
+ * One try: sends one line to a server and returns the whole answer, which is all bytes until the server ends the
+ * connection (RFC 3912). An answer that ends too early looks like a whole one unless the connection was reset. Throws
+ * `ChangeError` (`unreachable`, `timeout`, `too-large`, and `truncated`, also for an empty answer, because some servers
+ * refuse a caller that way), `StepError` of kind `deadline`, and what `check` throws. The tally counts an answer as 2xx,
+ * one that `check` refused as 4xx, and no answer as none.
  */
 export async function askServer(question: ServerQuestion, options: ServerOptions): Promise<Uint8Array> {
   const { subject, tally, check = () => {} } = options;
-  if (/[\r\n\0]/.test(question.query)) throw new Error(`${subject}: expected a question of one line, got more`);
+  if (/[\r\n\0]/.test(question.query)) throw new Error(`${subject}: expected a query of one line, got more`);
+  // Start the time of the try, send the line and read the answer within its limit.
   const attempt = startAttempt(options);
   tally.requests += 1;
   const bytes = await exchange(question, { subject, attempt, connect: options.connect })
@@ -51,14 +54,13 @@ export async function askServer(question: ServerQuestion, options: ServerOptions
       throw error;
     })
     .finally(() => attempt.stop());
+  // Judge the answer.
   try {
     check(bytes);
   } catch (error) {
     tally.statuses['4xx'] += 1;
-    if (error instanceof ChangeError && error.status === 429) {
-      tally.throttled += 1;
-      if (error.retryAfterMs !== null) tally.retryAfterMs = Math.max(tally.retryAfterMs ?? 0, error.retryAfterMs);
-    }
+    if (error instanceof ChangeError && error.status === 429)
+      countRefusal(tally, { status: 429, retryAfterMs: error.retryAfterMs });
     throw error;
   }
   tally.statuses['2xx'] += 1;
@@ -70,27 +72,26 @@ async function exchange(
   { subject, attempt, connect }: { subject: string; attempt: Attempt; connect: Connect },
 ): Promise<Uint8Array> {
   let socket: Socket | null = null;
-  let opened = false;
+  let isOpen = false;
   try {
     socket = connect(addressOf(server));
-    // Both reject on their own when the connection breaks, whether somebody waits for them or not.
+    // Both reject when the connection breaks, also while nothing waits for them.
     for (const promise of [socket.opened, socket.closed]) promise?.catch(() => {});
-    await inTime(socket.opened, attempt);
-    opened = true;
-    // The writable stays open until the answer is read: ending it ends the connection both ways.
-    await inTime(socket.writable.getWriter().write(new TextEncoder().encode(`${query}\r\n`)), attempt);
+    await withinTime(socket.opened, attempt);
+    isOpen = true;
+    // The writable stays open until the answer is read, because ending it ends the connection both ways.
+    await withinTime(socket.writable.getWriter().write(new TextEncoder().encode(`${query}\r\n`)), attempt);
     const bytes = await readToEnd(socket.readable, { subject, attempt });
     if (bytes.length === 0) throw new Error('the connection ended without an answer');
     return bytes;
   } catch (error) {
-    throw error instanceof ChangeError ? error : attempt.failed(opened ? 'truncated' : 'unreachable', error);
+    throw error instanceof ChangeError ? error : attempt.countFault(isOpen ? 'truncated' : 'unreachable', error);
   } finally {
-    // Not waited for: the other end may be silent.
+    // Not awaited, because the server may never answer the close.
     void (async () => socket?.close())().catch(() => {});
   }
 }
 
-/** The address of a server. */
 function addressOf(server: string): { hostname: string; port: number } {
   const [, hostname = server, port = String(WHOIS_PORT)] = /^(.+):(\d{1,5})$/.exec(server) ?? [];
   return { hostname, port: Number(port) };
@@ -102,13 +103,13 @@ async function readToEnd(
 ): Promise<Uint8Array> {
   const reader = readable.getReader();
   const chunks: Uint8Array[] = [];
-  let size = 0;
+  let bytes = 0;
   try {
     for (;;) {
-      const { done, value } = await inTime(reader.read(), attempt);
-      if (done) break;
-      size += value.length;
-      if (size > ANSWER_BYTES_MAX)
+      const { done, value } = await withinTime(reader.read(), attempt);
+      if (done) return joinBytes(chunks);
+      bytes += value.length;
+      if (bytes > ANSWER_BYTES_MAX)
         throw new ChangeError('too-large', `${subject}: expected at most ${ANSWER_BYTES_MAX} bytes, got more`);
       chunks.push(value);
     }
@@ -116,18 +117,17 @@ async function readToEnd(
     void reader.cancel().catch(() => {});
     throw error;
   }
-  return joinBytes(chunks);
 }
 
-/** What a promise gives, unless the time is up before: nothing of a socket can be called off. */
-async function inTime<T>(promise: Promise<T>, { signal }: Attempt): Promise<T> {
-  const { promise: up, reject } = Promise.withResolvers<never>();
-  const due = () => reject(new Error('the time is up'));
-  if (signal.aborted) due();
-  signal.addEventListener('abort', due);
+/** The result of a promise; rejects when the time of the attempt is up first, because a socket's calls take no signal. */
+async function withinTime<T>(promise: Promise<T>, { signal }: Attempt): Promise<T> {
+  const { promise: timeUp, reject } = Promise.withResolvers<never>();
+  const expire = () => reject(new Error('the time is up'));
+  if (signal.aborted) expire();
+  signal.addEventListener('abort', expire);
   try {
-    return await Promise.race([promise, up]);
+    return await Promise.race([promise, timeUp]);
   } finally {
-    signal.removeEventListener('abort', due);
+    signal.removeEventListener('abort', expire);
   }
 }

@@ -1,39 +1,47 @@
 import type { Permit } from '../../ports/hosts.ts';
-import { pastDeadline } from './attempt.ts';
+import { deadlineError } from './attempt.ts';
 
-interface PacerOptions {
+export interface PacerOptions {
   permits: Permit[];
-  /** Gets a slot for a host that is not among the permits; null when it has none in time. */
-  permit?: ((host: string) => Promise<Permit | null>) | undefined;
-  /** Nothing is waited for past this. */
+  /** Gets a permit for a host that has none left here; null when the host has no slot before the deadline. */
+  requestPermit?: ((host: string) => Promise<Permit | null>) | undefined;
+  /** No request starts or waits past this. */
   deadlineAtMs: number;
   now: () => number;
   sleep: (ms: number) => Promise<void>;
 }
 
+/** Waits for the next slot of a host's permits; `subject` names the request in errors. */
+export type WaitForSlot = (host: string, subject: string) => Promise<void>;
+
 /**
- * Lets each request of a host go in the next slot of its permits. A retry goes in the slot of its request. Throws
- * `StepError` of kind `deadline` where the slot would come too late, and a plain Error for a host nobody may ask.
+ * Gives each request of a host the next slot of the host's permits. A retry uses the slot of its request. Waiting throws
+ * `StepError` of kind `deadline` when the slot comes too late, and a plain Error when there is no permit for the host.
  */
-export function createPacer({ permits: given, permit: ask, deadlineAtMs, now, sleep }: PacerOptions) {
-  const used = new Map<Permit, number>();
-  const permits = [...given];
-  const find = (host: string) =>
-    permits.find(candidate => candidate.host === host && (used.get(candidate) ?? 0) < candidate.count);
-  const askFor = async (host: string, subject: string) => {
-    const permit = await ask?.(host);
-    if (permit === null) throw pastDeadline(subject);
-    if (permit) permits.push(permit);
+export function createPacer({ requestPermit, deadlineAtMs, now, sleep, ...options }: PacerOptions): WaitForSlot {
+  const permits = [...options.permits];
+  const usedSlots = new Map<Permit, number>();
+
+  function findPermit(host: string): Permit | undefined {
+    return permits.find(permit => permit.host === host && (usedSlots.get(permit) ?? 0) < permit.count);
+  }
+
+  async function addPermit(host: string, subject: string): Promise<Permit> {
+    const permit = await requestPermit?.(host);
+    if (permit === null) throw deadlineError(subject);
+    if (permit === undefined) throw new Error(`${subject}: expected a permit for ${host}, got none left`);
+    permits.push(permit);
     return permit;
-  };
-  return async (host: string, subject: string) => {
-    const permit = find(host) ?? (await askFor(host, subject));
-    if (!permit) throw new Error(`${subject}: expected a permit for ${host}, got none left`);
-    const slot = used.get(permit) ?? 0;
-    const atMs = permit.startAtMs + slot * permit.intervalMs;
-    if (atMs >= deadlineAtMs) throw pastDeadline(subject);
-    used.set(permit, slot + 1);
-    const waitMs = atMs - now();
+  }
+
+  return async (host, subject) => {
+    const permit = findPermit(host) ?? (await addPermit(host, subject));
+    // Take the slot before waiting for it, so that requests that wait at the same time have different slots.
+    const slot = usedSlots.get(permit) ?? 0;
+    const startAtMs = permit.startAtMs + slot * permit.intervalMs;
+    if (startAtMs >= deadlineAtMs) throw deadlineError(subject);
+    usedSlots.set(permit, slot + 1);
+    const waitMs = startAtMs - now();
     if (waitMs > 0) await sleep(waitMs);
   };
 }

@@ -33,7 +33,7 @@ function send(response: ServerResponse, body: Buffer, how = 'declared'): void {
 function memoryStore(failing: Partial<Upload> = {}) {
   const log: string[] = [];
   const parts: Buffer[] = [];
-  const store = async (name: string): Promise<Upload> => {
+  const openUpload = async (name: string): Promise<Upload> => {
     log.push(`open ${name}`);
     return {
       // Copied, since the bytes are used again.
@@ -46,7 +46,7 @@ function memoryStore(failing: Partial<Upload> = {}) {
       ...failing,
     };
   };
-  return { store, log, parts, sizes: () => parts.map(part => part.length) };
+  return { openUpload, log, parts, sizes: () => parts.map(part => part.length) };
 }
 
 const WAYS = ['declared', 'not declared', 'compressed'];
@@ -96,19 +96,19 @@ describe('a document over 4 MiB', () => {
 
 describe('a document over 32 MiB', () => {
   it('and not a byte more is parsed', async () => {
-    const { store, log } = memoryStore();
+    const { openUpload, log } = memoryStore();
     const server = await serve((_request, response) => send(response, jsonOf(LIMITS.documentBytesParsedMax)));
-    const { bytes } = await fetcherFor(server, { store }).fetchDocument(server.url, document);
+    const { bytes } = await fetcherFor(server, { openUpload }).fetchDocument(server.url, document);
     expect(bytes).toHaveLength(LIMITS.documentBytesParsedMax);
     expect(log).toEqual([]);
   });
 
   it.each(WAYS)('of a length that is %s is stored in equal parts, and refused', async how => {
-    const { store, log, parts, sizes } = memoryStore();
+    const { openUpload, log, parts, sizes } = memoryStore();
     const body = jsonOf(LIMITS.documentBytesParsedMax + 2 * PART + 1);
     body.write('here', LIMITS.documentBytesParsedMax + PART - 2);
     const server = await serve((_request, response) => send(response, body, how));
-    const error = await failureOf(fetcherFor(server, { store }).fetchDocument(server.url, document));
+    const error = await failureOf(fetcherFor(server, { openUpload }).fetchDocument(server.url, document));
     expect(error).toMatchObject({ reason: 'too-large', message: expect.stringContaining('stored as they are') });
     expect(log).toEqual(['open a/b', 'complete']);
     expect(sizes()).toEqual([...Array.from({ length: 6 }, () => PART), 1]);
@@ -117,25 +117,25 @@ describe('a document over 32 MiB', () => {
   });
 
   it('ends with a whole part where its length is one of parts', async () => {
-    const { store, log, sizes } = memoryStore();
+    const { openUpload, log, sizes } = memoryStore();
     const server = await serve((_request, response) => send(response, jsonOf(LIMITS.documentBytesParsedMax + PART)));
-    await failureOf(fetcherFor(server, { store }).fetchDocument(server.url, document));
+    await failureOf(fetcherFor(server, { openUpload }).fetchDocument(server.url, document));
     expect(log).toEqual(['open a/b', 'complete']);
     expect(sizes()).toEqual(Array.from({ length: 5 }, () => PART));
   });
 
   it('is handed back by a call that may not load such', async () => {
-    const { store, log } = memoryStore();
+    const { openUpload, log } = memoryStore();
     const server = await serve((_request, response) => send(response, jsonOf(33 * MiB)));
-    const asked = fetcherFor(server, { store, large: false }).fetchDocument(server.url, document);
+    const asked = fetcherFor(server, { openUpload, large: false }).fetchDocument(server.url, document);
     await expect(asked).rejects.toBeInstanceOf(LargeDocument);
     expect(log).toEqual([]);
   });
 
   it.each(['fetchRaw', 'fetchJson', 'fetchDocument'] as const)('is only refused by %s without a place', async way => {
-    const { store, log } = memoryStore();
+    const { openUpload, log } = memoryStore();
     const server = await serve((_request, response) => send(response, jsonOf(33 * MiB), 'not declared'));
-    const { [way]: ask } = fetcherFor(server, way === 'fetchDocument' ? {} : { store });
+    const { [way]: ask } = fetcherFor(server, way === 'fetchDocument' ? {} : { openUpload });
     const error = await failureOf((ask as typeof fetchAny)(server.url, { ...document, ...json, ...raw }));
     expect(error).toMatchObject({ reason: 'too-large' });
     expect(log).toEqual([]);
@@ -145,24 +145,24 @@ describe('a document over 32 MiB', () => {
     ['begins like markup', '<', 0, 'not-json', []],
     ['ends like a part', ',', 33 * MiB - 1, 'malformed-json', ['open a/b', 'abort']],
   ])('that %s is not stored', async (_name, text, at, reason, expected) => {
-    const { store, log } = memoryStore();
+    const { openUpload, log } = memoryStore();
     const body = jsonOf(33 * MiB);
     body.write(text, at);
     const server = await serve((_request, response) => send(response, body));
-    const error = await failureOf(fetcherFor(server, { store }).fetchDocument(server.url, document));
+    const error = await failureOf(fetcherFor(server, { openUpload }).fetchDocument(server.url, document));
     expect(error).toMatchObject({ reason });
     expect(log).toEqual(expected);
   });
 
   it('whose connection breaks is asked for again, and leaves nothing of the first try', async () => {
-    const { store, log } = memoryStore();
+    const { openUpload, log } = memoryStore();
     const body = jsonOf(33 * MiB);
     const server = await serve((_request, response, before) => {
       if (before > 0) return send(response, body);
       response.writeHead(200, { 'content-length': body.length });
       response.write(body.subarray(0, body.length - 1), () => response.socket?.destroy());
     });
-    const error = await failureOf(fetcherFor(server, { store }).fetchDocument(server.url, document));
+    const error = await failureOf(fetcherFor(server, { openUpload }).fetchDocument(server.url, document));
     expect(error).toMatchObject({ reason: 'too-large' });
     expect(log).toEqual(['open a/b', 'abort', 'open a/b', 'complete']);
   });
@@ -171,9 +171,9 @@ describe('a document over 32 MiB', () => {
     'whose %s the bucket refuses is a failure of ours, and aborted',
     async step => {
       const refuse = () => Promise.reject(new StepError('bucket-failed', 'bucket upload: refused'));
-      const { store, log } = memoryStore({ [step]: refuse });
+      const { openUpload, log } = memoryStore({ [step]: refuse });
       const server = await serve((_request, response) => send(response, jsonOf(33 * MiB)));
-      const asked = fetcherFor(server, { store }).fetchDocument(server.url, document);
+      const asked = fetcherFor(server, { openUpload }).fetchDocument(server.url, document);
       await expect(asked).rejects.toMatchObject({ name: 'StepError', kind: 'bucket-failed' });
       expect(log).toEqual(['open a/b', 'abort']);
     },
@@ -189,12 +189,12 @@ describe('a document over 32 MiB', () => {
     };
     let parts = 0;
     // The time is up while the last part is on its way: all of the body has been read.
-    const { store, log } = memoryStore({ part: async () => void (++parts === 5 && due.at(-1)?.()) });
+    const { openUpload, log } = memoryStore({ part: async () => void (++parts === 5 && due.at(-1)?.()) });
     const server = await serve((_request, response, before) => {
       parts = 0;
       return before > 0 ? response.writeHead(404).end() : send(response, jsonOf(33 * MiB));
     });
-    const options = { store, timer, now: () => NOW, deadlineAtMs: NOW + 60_000 };
+    const options = { openUpload, timer, now: () => NOW, deadlineAtMs: NOW + 60_000 };
     expect(await failureOf(fetcherFor(server, options).fetchDocument(server.url, document))).toMatchObject({
       reason: 'http-404',
     });
@@ -205,19 +205,19 @@ describe('a document over 32 MiB', () => {
 
 describe('a document over 256 MiB', () => {
   it('is refused at once where it says so', async () => {
-    const { store, log } = memoryStore();
+    const { openUpload, log } = memoryStore();
     const server = await serve((_request, response) => {
       response.on('error', () => {});
       response.writeHead(200, { 'content-length': LIMITS.documentBytesStoredMax + 1 }).write('{');
     });
-    const error = await failureOf(fetcherFor(server, { store }).fetchDocument(server.url, document));
+    const error = await failureOf(fetcherFor(server, { openUpload }).fetchDocument(server.url, document));
     expect(error).toMatchObject({ reason: 'too-large', message: expect.stringContaining('more than is stored') });
     expect(log).toEqual([]);
   });
 
   it('is refused when that many bytes have come, and aborted', async () => {
     let bytes = 0;
-    const { store, log } = memoryStore({
+    const { openUpload, log } = memoryStore({
       part: async part => {
         bytes += part.length;
       },
@@ -230,7 +230,7 @@ describe('a document over 256 MiB', () => {
       };
       response.write('{', more);
     });
-    const error = await failureOf(fetcherFor(server, { store }).fetchDocument(server.url, document));
+    const error = await failureOf(fetcherFor(server, { openUpload }).fetchDocument(server.url, document));
     expect(error).toMatchObject({ reason: 'too-large', message: expect.stringContaining('more than is stored') });
     expect(log).toEqual(['open a/b', 'abort']);
     expect(bytes).toBeGreaterThan(LIMITS.documentBytesStoredMax - LIMITS.documentBytesParsedMax - PART);

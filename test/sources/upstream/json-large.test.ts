@@ -1,11 +1,7 @@
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { packumentRow, readPackument, VERSIONS } from '../../../src/sources/npm/packument.ts';
-import {
-  NPM_RECORDINGS,
-  readPackument as readRecording,
-  readRecordings,
-} from '../../../src/sources/npm/stand-in/recordings.ts';
+import { NPM_RECORDINGS, readRecording, readRecordings } from '../../../src/sources/npm/stand-in/recordings.ts';
 import { parseJson, Unread } from '../../../src/sources/upstream/json.ts';
 import { parseLarge } from '../../../src/sources/upstream/json-large.ts';
 

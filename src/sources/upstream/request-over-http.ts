@@ -1,0 +1,116 @@
+import about from '../../../package.json' with { type: 'json' };
+import { ChangeError } from '../../errors.ts';
+import { freshMs, retryAfterMs } from '../../http-headers.ts';
+import type { HostTally } from '../../ports/hosts.ts';
+import { type AttemptOptions, startAttempt } from './attempt.ts';
+import { type Received, readBody, type Upload } from './body.ts';
+import { classOf, countRefusal } from './tally.ts';
+
+/** The time for a body that is uploaded in parts, counted from the first part: the largest, at 7 MB a second. */
+const UPLOAD_MS_MAX = 40_000;
+
+export interface HttpRequest {
+  url: string;
+  subject: string;
+  headers: Record<string, string>;
+  /** The name of the document at the URL, where it may be uploaded. */
+  name?: string;
+  timeoutMs?: number | undefined;
+  /** How many redirects may still be followed; undefined leaves them to the runtime. */
+  redirects?: number | undefined;
+}
+
+export interface HttpOptions extends Omit<AttemptOptions, 'subject' | 'timeoutMs'> {
+  /** Where an upstream can write to the operator. */
+  contact: string;
+  /** Whether a body over `LIMITS.documentBytesLarge` may be read. */
+  large?: boolean;
+  /** Starts the upload of a document too large to be parsed, by its name; without this such a document is only refused. */
+  openUpload?: (name: string) => Promise<Upload>;
+  fetch?: typeof fetch;
+}
+
+/** An answer that names another URL to ask. */
+export class Redirect extends Error {
+  override readonly name = 'Redirect';
+  readonly url: string;
+
+  constructor(url: string) {
+    super('expected an answer, got a redirect');
+    this.url = url;
+  }
+}
+
+/**
+ * One try of a request over HTTP. Throws `Redirect`, `ChangeError`, `LargeDocument`, and `StepError` of kind `deadline`.
+ */
+export async function sendRequest(request: HttpRequest, options: HttpOptions): Promise<Received> {
+  const { url, subject, headers, name, timeoutMs, redirects } = request;
+  const { contact, large = true, openUpload, tally, now, fetch: send = fetch } = options;
+  // Start the time of the try.
+  const attempt = startAttempt({ ...options, subject, timeoutMs });
+  const { signal, countFault } = attempt;
+  try {
+    // Send the request.
+    tally.requests += 1;
+    const response = await send(url, {
+      headers: { ...headers, 'user-agent': userAgent(contact) },
+      // Without `no-store` the platform's edge caches by extension, and many packages have a name such as `chart.js`.
+      cache: 'no-store',
+      redirect: redirects === undefined ? 'follow' : 'manual',
+      signal,
+    }).catch(error => {
+      tally.statuses.none += 1;
+      throw countFault('unreachable', error);
+    });
+    // Judge the status.
+    tally.statuses[classOf(response.status)] += 1;
+    if (redirects !== undefined && redirects > 0) await checkRedirect(response, url);
+    if (response.status !== 200) throw await statusError(response, { subject, tally, nowMs: now() });
+    // Read the body within its limits. An upload gets more time.
+    const startUpload = async () => {
+      attempt.allow(UPLOAD_MS_MAX);
+      return openUpload!(name!);
+    };
+    const received = await readBody(response, {
+      subject,
+      large,
+      countFault,
+      openUpload: openUpload && name !== undefined ? startUpload : null,
+      checkTime: () => {
+        if (signal.aborted) throw countFault('truncated', null);
+      },
+    });
+    return { ...received, freshMs: freshMs(response.headers, now()) };
+  } finally {
+    attempt.stop();
+  }
+}
+
+/** Throws `Redirect` when the answer names an HTTP URL to ask instead. */
+async function checkRedirect({ status, headers, body }: Response, url: string): Promise<void> {
+  const location = headers.get('location');
+  if (![301, 302, 303, 307, 308].includes(status) || location === null || !URL.canParse(location, url)) return;
+  const target = new URL(location, url);
+  if (!/^https?:$/.test(target.protocol)) return;
+  await body?.cancel().catch(() => {});
+  throw new Redirect(target.href);
+}
+
+/** Counts an answer other than 200 and returns its error. */
+async function statusError(
+  { status, headers, body }: Response,
+  { subject, tally, nowMs }: { subject: string; tally: HostTally; nowMs: number },
+): Promise<ChangeError> {
+  await body?.cancel().catch(() => {});
+  const waitMs = retryAfterMs(headers.get('retry-after'), nowMs);
+  countRefusal(tally, { status, retryAfterMs: waitMs });
+  return new ChangeError(`http-${status}`, `${subject}: expected status 200, got ${status}`, {
+    status,
+    retryAfterMs: waitMs,
+  });
+}
+
+function userAgent(contact: string): string {
+  return `Tributary/${about.version} (+${contact.replace(/[^\x20-\x7e]/g, '?')})`;
+}

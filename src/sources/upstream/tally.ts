@@ -1,0 +1,35 @@
+import type { HostTally, StatusClass } from '../../ports/hosts.ts';
+
+/** The tally of a host that has had no request yet. */
+export function createTally(host: string): HostTally {
+  return {
+    host,
+    requests: 0,
+    statuses: { '2xx': 0, '3xx': 0, '4xx': 0, '5xx': 0, none: 0 },
+    notModified: 0,
+    throttled: 0,
+    errors: 0,
+    refused: 0,
+    retryAfterMs: null,
+  };
+}
+
+/** The first digit of a status. */
+export function classOf(status: number): Exclude<StatusClass, 'none'> {
+  return status >= 500 ? '5xx' : status >= 400 ? '4xx' : status >= 300 ? '3xx' : '2xx';
+}
+
+/**
+ * Counts an answer other than 200 by what it says about its host, and keeps the longest wait. 429, and 503 with a time
+ * to wait, are throttling. A 404 counts as nothing, because it is an answer.
+ */
+export function countRefusal(
+  tally: HostTally,
+  { status, retryAfterMs }: { status: number; retryAfterMs: number | null },
+): void {
+  if (retryAfterMs !== null) tally.retryAfterMs = Math.max(tally.retryAfterMs ?? 0, retryAfterMs);
+  if (status === 304) tally.notModified += 1;
+  else if (status === 429 || (status === 503 && retryAfterMs !== null)) tally.throttled += 1;
+  else if (status === 403) tally.refused += 1;
+  else if (status >= 500) tally.errors += 1;
+}
