@@ -3,8 +3,8 @@ import { LIMITS } from '../config.ts';
 import { ChangeError } from '../errors.ts';
 
 /**
- * The row within `LIMITS.rowBytesMax` of JSON. A larger one loses its largest optional columns, one after the other,
- * and says so in `data`; one that is still too large is refused as `row-too-large`.
+ * Makes a row fit into `LIMITS.rowBytesMax` of JSON: a larger one loses its largest optional columns, one after another,
+ * and `data` names them. Throws `row-too-large` for a row without optional columns that is still too large.
  */
 export function fitRow(table: Table, row: Row): Row {
   if (bytesOf(row) <= LIMITS.rowBytesMax) return row;

@@ -4,83 +4,83 @@ import type { SourceContext } from '../source.ts';
 import { isObject, type JsonObject } from '../upstream/json.ts';
 import type { DownloadCounts } from './packument.ts';
 
-/** The API takes this many unscoped names at once, and scoped ones only singly (a scoped name is a 400 for all). */
+/** Unscoped names of one request. The API takes a scoped name only by itself, and answers 400 to a list that has one. */
 const NAMES_MAX = 128;
 
-/** Scoped names asked for in a slice: two requests each, at two a second, hold a slice up by 5 s. The others get null. */
+/** Scoped names counted in one slice; the others get null. Two requests for each, at two a second, delay a slice by 5 s. */
 const SCOPED_MAX = 5;
 
-/** Download counts of a slice's packages, as a list: a package may be called `__proto__`. */
+/** Download counts of a slice's packages. A list instead of an object, because a package may be called `__proto__`. */
 export type Downloads = [name: string, month: number | null, year: number | null][];
 
-/** The unscoped names, in lists for one request each. */
-export function chunksOf(names: string[]): string[][] {
-  // A comma separates names, so a name that holds one cannot be asked for.
+/** The unscoped names, in one list for each request. */
+export function unscopedListsOf(names: string[]): string[][] {
+  // The API separates names by commas, so it has no form for a name with a comma.
   const unscoped = names.filter(
     name => !name.startsWith('@') && !name.includes(',') && name.isWellFormed() && name !== '',
   );
-  const chunks: string[][] = [];
-  for (let at = 0; at < unscoped.length; at += NAMES_MAX) chunks.push(unscoped.slice(at, at + NAMES_MAX));
-  return chunks;
+  const lists: string[][] = [];
+  for (let from = 0; from < unscoped.length; from += NAMES_MAX) lists.push(unscoped.slice(from, from + NAMES_MAX));
+  return lists;
 }
 
-/** The scoped names that are asked for. */
+/** The scoped names that are counted, with a request for each. */
 export function scopedOf(names: string[]): string[] {
   return names.filter(name => /^@[^,]+\/[^,]+$/.test(name) && name.isWellFormed()).slice(0, SCOPED_MAX);
 }
 
 /**
- * The counts of the last month and the last year. What is not known, or was not answered, is null; once the API asks
- * for less, or is out of reach, nothing more is asked.
+ * Fetches the counts of the last month and the last year. A count is null when the API does not know it or did not
+ * answer. The first answer that asks for fewer requests, or none at all, ends the requests.
  */
 export async function fetchDownloads(
   names: string[],
   { url, fetchJson }: { url: string; fetchJson: SourceContext<unknown>['fetchJson'] },
 ): Promise<Downloads> {
   const counts = new Map<string, DownloadCounts>();
-  let refused = false;
-  const ask = async (period: keyof DownloadCounts, asked: string[]) => {
-    if (refused) return;
+  let isRefused = false;
+  const fetchCounts = async (period: keyof DownloadCounts, list: string[]) => {
+    if (isRefused) return;
     try {
-      const path = asked.map(name => encodeURIComponent(name)).join(',');
-      // A leading comma makes the answer to one name have the form of the others.
-      const list = asked.length === 1 && !asked[0]!.startsWith('@') ? `,${path}` : path.replace(/^%40/, '@');
-      const { json } = await fetchJson(`${url}/downloads/point/last-${period}/${list}`, {
+      const encoded = list.map(name => encodeURIComponent(name)).join(',');
+      // A leading comma gives the answer to a single name the form of an answer to several.
+      const path = list.length === 1 && !list[0]!.startsWith('@') ? `,${encoded}` : encoded.replace(/^%40/, '@');
+      const { json } = await fetchJson(`${url}/downloads/point/last-${period}/${path}`, {
         subject: 'npm downloads',
         shape: answerShape,
       });
-      for (const name of asked) {
+      for (const name of list) {
         const known = counts.get(name) ?? { month: null, year: null };
         counts.set(name, { ...known, [period]: countIn(json, name) });
       }
     } catch (error) {
-      refused = isRefusal(error);
+      isRefused = isRefusal(error);
     }
   };
-  for (const asked of [...chunksOf(names), ...scopedOf(names).map(name => [name])]) {
-    await ask('month', asked);
-    await ask('year', asked);
+  for (const list of [...unscopedListsOf(names), ...scopedOf(names).map(name => [name])]) {
+    await fetchCounts('month', list);
+    await fetchCounts('year', list);
   }
   return [...counts].map(([name, { month, year }]) => [name, month, year]);
 }
 
-/** The counts of one package among those prepared for its slice. */
+/** The counts of one package, from those that were fetched for its slice. */
 export function countsFor(downloads: Downloads | null, name: string): DownloadCounts | null {
-  const found = downloads?.find(([counted]) => counted === name);
+  const found = downloads?.find(([countedName]) => countedName === name);
   return found ? { month: found[1], year: found[2] } : null;
 }
 
-// The reference is kept: a copy would lose a package called `__proto__`.
+// Zod's own object shapes copy the answer, and a copy loses a package called `__proto__`.
 const answerShape = z.custom<JsonObject>(isObject, 'an object');
 
-/** One name answers with its point, several with a point each by name. */
+/** The answer to a scoped name is its point; the answer to a list has a point for each name. */
 function countIn(answer: JsonObject, name: string): number | null {
   const point = name.startsWith('@') ? answer : Object.hasOwn(answer, name) ? answer[name] : null;
   const count = isObject(point) ? point.downloads : null;
   return typeof count === 'number' && Number.isSafeInteger(count) && count >= 0 ? count : null;
 }
 
-/** Whether asking on is of no use: throttled, out of reach, or the call's time is up. Faults of ours are thrown. */
+/** Whether more requests are useless: the API throttles us or is unreachable, or our time is up. Rethrows our own faults. */
 function isRefusal(error: unknown): boolean {
   if (error instanceof ChangeError) {
     return error.status === 429 || error.status === 503 || error.reason === 'unreachable' || error.reason === 'timeout';

@@ -5,10 +5,10 @@ import { ChangeError, CursorError, StepError } from '../../errors.ts';
 import type { Change, KeyPage, Loaded, LoadedRow, Page } from '../../ports/change.ts';
 import type { HostPace } from '../../ports/hosts.ts';
 import type { Source, SourceContext } from '../source.ts';
-import { chunksOf, countsFor, type Downloads, fetchDownloads, scopedOf } from './downloads.ts';
+import { countsFor, type Downloads, fetchDownloads, scopedOf, unscopedListsOf } from './downloads.ts';
 import { deletedRow, isTombstone, packumentRow, readPackument, revisionOf, VERSIONS } from './packument.ts';
 
-/** The feed's public address: its root document is at the origin's `/`, its pages at `/_changes` below this. */
+/** The feed's public address. Its pages are at `/_changes` below this, its root document at the origin's `/`. */
 const FEED_URL = 'https://replicate.npmjs.com/registry';
 const DOWNLOADS_URL = 'https://api.npmjs.org';
 
@@ -16,44 +16,44 @@ const DOWNLOADS_URL = 'https://api.npmjs.org';
 const LIMIT_MAX = 10_000;
 
 /**
- * The feed says its answers may be kept for four hours (`max-age=14400`), and a kept empty page at the head would hide
- * what came since. The limit therefore differs from pull to pull; at a pull every 15 s this many last four hours.
+ * The feed allows caches to keep its answers for four hours (`max-age=14400`), and an empty page from a cache would hide
+ * newer changes. The limit therefore differs from pull to pull; at a pull every 15 s this many limits last four hours.
  */
 const LIMIT_VARIATION = 1000;
 
-/** Two lists of the same keys within this time may be one answer. */
+/** A list of the same keys within this time has the same limit, and may come from a cache. */
 const LIST_SAME_MS = 15_000;
 
-/** The first cursor stays this far behind the head, and a head this little below the cursor is no reset (cnpmcore does the same). */
+/** The first cursor is this far below the head, and a head this far below a cursor is no reset (cnpmcore does the same). */
 const SEQ_MARGIN = 10;
 
-/** The only ids with a leading underscore that CouchDB takes; a package, be it called `__proto__`, is none of these. */
+/** The only ids with a leading underscore that CouchDB allows for its own documents. `__proto__` is a package. */
 const INTERNAL_ID = /^_(design|local)\//;
 
-/** The API answered 429 at about 2.3 requests a second, with nothing to go by in `Retry-After`. */
+/** The API answered 429 at about 2.3 requests a second, without a usable `Retry-After`. */
 const DOWNLOADS_PACE: HostPace = { requestsPerSecond: 2, burst: 1 };
 
 const settingsShape = z.object({
   NPM_FEED_URL: urlSetting(FEED_URL),
-  // Which registry is used is the npm client's configuration to say, so there is no default.
+  // No default, because the npm client's configuration names the registry.
   NPM_REGISTRY_URL: urlSetting().describe(
     "an http or https URL; local programs take it from the npm client's configuration",
   ),
   NPM_DOWNLOADS_URL: urlSetting(DOWNLOADS_URL),
-  // A new lake begins with what changes from now on: reading all of the feed takes days at a polite pace.
+  // A new lake begins at the head, because reading the whole feed takes days at a polite pace.
   NPM_START: z
     .string()
     .regex(/^(head|\d{1,15})$/)
     .default('head')
     .describe('"head" or a sequence of the feed'),
-  // No limit is published and none was met at 30 a second. Following takes about 0.25 a second on average, far from the
-  // five million requests a month that npm's terms call unreasonable; 5 a second let a backlog drain without a burst.
+  // npm publishes no limit, and 30 requests a second met none. Following needs about 0.25 a second on average, far below
+  // the five million requests a month that npm's terms call unreasonable; 5 a second drain a backlog without a burst.
   NPM_REQUESTS_PER_SECOND: rateSetting(5),
-  // A change waits half of this on average, within a freshness of 60 s.
+  // A change waits for half of this on average; rows should be 60 s old at most.
   NPM_POLL_MS: integerSetting(15_000, 100, 3_600_000),
   // The feed's own default; about 100 KB of JSON.
   NPM_PAGE_CHANGES: integerSetting(1000, 1, LIMIT_MAX - LIMIT_VARIATION + 1),
-  // The registry often still serves the revision before, right after a change; other followers wait as long.
+  // Right after a change the registry often serves the revision before it; other followers wait as long.
   NPM_SETTLE_MS: integerSetting(10_000, 0, 600_000),
 });
 
@@ -87,7 +87,7 @@ const listShape = z.looseObject({ rows: z.array(z.looseObject({ id: z.string() }
 type FeedPage = z.output<typeof pageShape>;
 type Context = SourceContext<NpmSettings>;
 
-/** The npm registry: its replication feed says what changed, the registry's document says what a package is. */
+/** The npm registry: its replication feed lists changes, and its document of a package has the package's facts. */
 export const npm: Source<NpmSettings, Downloads> = {
   id: 'npm',
   prefix: 'npm',
@@ -109,19 +109,19 @@ export const npm: Source<NpmSettings, Downloads> = {
     const page = await fetchPage({ cursor, limit }, ctx);
     checkOrder(page, cursor);
     const atHead = page.results.length < limit;
-    // Asked after the page, so that a head above the page's end means changes the page did not show.
-    const head = atHead ? await fetchHead(ctx).catch(headUnknown) : null;
+    // The head is read after the page: a head above the page's end then means that the page missed changes.
+    const head = atHead ? await fetchHead(ctx).catch(nullUnlessOurFault) : null;
     return readPage(page, { cursor, atHead, head });
   },
 
   requests(step, changes, settings) {
-    const asked = changes.filter(change => change.skip === null);
+    const loads = changes.filter(change => change.skip === null);
     if (step === 'list') return { [hostOf(settings.feedUrl)]: 1 };
     if (step === 'pull') return { [hostOf(settings.feedUrl)]: 2 };
-    // A deletion is asked for when it is loaded again, so it counts.
-    if (step === 'load') return asked.length === 0 ? {} : { [hostOf(settings.registryUrl)]: asked.length };
+    // A deletion counts, because a later load of it fetches the document.
+    if (step === 'load') return loads.length === 0 ? {} : { [hostOf(settings.registryUrl)]: loads.length };
     const names = namesToCount(changes);
-    const requests = 2 * (chunksOf(names).length + scopedOf(names).length);
+    const requests = 2 * (unscopedListsOf(names).length + scopedOf(names).length);
     return requests === 0 ? {} : { [hostOf(settings.downloadsUrl)]: requests };
   },
 
@@ -130,20 +130,20 @@ export const npm: Source<NpmSettings, Downloads> = {
   },
 
   async load(change, ctx) {
-    if (change.deleted && !ctx.afresh) return gone(change.key, change.revision);
+    if (change.deleted && !ctx.afresh) return deletionOf(change.key, change.revision);
     const url = `${ctx.settings.registryUrl}/${encodeName(change.key)}`;
     let answer: { bytes: Uint8Array; json: unknown };
     try {
       answer = await ctx.fetchDocument(url, { subject: 'npm package', name: change.key, unread: VERSIONS });
     } catch (error) {
       if (change.deleted && error instanceof ChangeError && error.status === 404)
-        return gone(change.key, change.revision);
+        return deletionOf(change.key, change.revision);
       throw error;
     }
     const packument = readPackument(answer.json, change.key);
     const revision = revisionOf(packument.document._rev);
     const documents = [{ name: change.key, bytes: answer.bytes, revision }];
-    if (isTombstone(packument)) return { ...gone(change.key, revision), documents };
+    if (isTombstone(packument)) return { ...deletionOf(change.key, revision), documents };
     const row = packumentRow(packument, { downloads: countsFor(ctx.prepared, change.key) });
     return { documents, rows: [{ table: npmPackage.name, op: 'upsert', row }], revision };
   },
@@ -151,7 +151,7 @@ export const npm: Source<NpmSettings, Downloads> = {
   feeds: { whois: ({ row }) => hostsIn(row.homepage) },
 
   async list(after, ctx) {
-    // A kept answer is no second look: like that of a pull, the limit comes again only after four hours.
+    // An answer from a cache would prove nothing, so the limit differs from list to list as it does from pull to pull.
     const limit = LIMIT_MAX - (Math.floor(ctx.nowMs / LIST_SAME_MS) % LIMIT_VARIATION);
     const from = after === null ? '' : `startkey=${encodeURIComponent(JSON.stringify(after))}&`;
     const url = `${ctx.settings.feedUrl}/_all_docs?${from}limit=${limit}`;
@@ -174,7 +174,7 @@ function readNpmSettings(env: Record<string, unknown>): NpmSettings {
   };
 }
 
-/** The pace of each host. Where one host stands in for several, as a mirror or a replay does, the setting counts. */
+/** The pace of each host. Where one host serves all three, as a mirror or the stand-in does, the setting counts. */
 function hostPaces(settings: Omit<NpmSettings, 'pollMs' | 'settleMs'>): Record<string, HostPace> {
   const { requestsPerSecond } = settings;
   const pace = { requestsPerSecond, burst: Math.max(2, Math.ceil(requestsPerSecond)) };
@@ -190,7 +190,7 @@ async function fetchPage({ cursor, limit }: { cursor: string; limit: number }, c
   try {
     return (await ctx.fetchJson(url, { subject: 'npm page', shape: pageShape })).json;
   } catch (error) {
-    // The limit is one the feed takes, so a 400 is about the cursor. 404 and 410 are about the address: nothing to give up.
+    // The feed takes this limit, so a 400 is about the cursor. 404 and 410 are about the address, and the cursor stays.
     if (!(error instanceof ChangeError) || error.status !== 400) throw error;
     throw new CursorError(`npm page: expected the feed to take since=${cursor}, got status 400`);
   }
@@ -201,8 +201,8 @@ async function fetchHead(ctx: Context): Promise<number> {
   return (await ctx.fetchJson(url, { subject: 'npm head', shape: rootShape })).json.update_seq;
 }
 
-/** A page is good without its head; only a fault of our code is passed on. */
-function headUnknown(error: unknown): null {
+/** A page is valid without a head, so a head that the upstream does not give is null. Rethrows our own faults. */
+function nullUnlessOurFault(error: unknown): null {
   if (error instanceof ChangeError || (error instanceof StepError && error.kind === 'deadline')) return null;
   throw error;
 }
@@ -235,7 +235,7 @@ function readPage(
       revision: revisionOf(changes?.[0]?.rev),
       skip: INTERNAL_ID.test(id) ? 'internal-document' : null,
     })),
-    // Never past a row that was not shown: `last_seq` moves the cursor only when the feed says there is none up to it.
+    // `last_seq` moves the cursor only where the page has no rows, because a row between the last one and it would be lost.
     cursor: String(last ?? Math.max(since, last_seq)),
     head: head === null ? null : String(head),
     atHead,
@@ -243,7 +243,7 @@ function readPage(
   };
 }
 
-/** The ids after a key: the one a list starts with is shown again. Throws `wrong-shape` when the list goes on nowhere. */
+/** The ids after a key, because a list repeats the key that it starts with. Throws `wrong-shape` for a list that never ends. */
 function readList(ids: string[], { after, isLast }: { after: string | null; isLast: boolean }): KeyPage {
   const next = isLast ? null : ids.at(-1)!;
   if (next !== null && next === after)
@@ -252,7 +252,8 @@ function readList(ids: string[], { after, isLast }: { after: string | null; isLa
   return { keys, next };
 }
 
-function gone(name: string, revision: number | null): Loaded {
+/** A load that gives a row of operation `delete`, and no document. */
+function deletionOf(name: string, revision: number | null): Loaded {
   const row: LoadedRow = { table: npmPackage.name, op: 'delete', row: deletedRow(name) };
   return { documents: [], rows: [row], revision };
 }
@@ -263,12 +264,12 @@ function parseSeq(cursor: string): string {
   return String(seq);
 }
 
-/** The name as one segment of the registry's URL: only a leading `@` stays as it is. */
+/** The name as one segment of the registry's URL: everything but a leading `@` is encoded. */
 function encodeName(name: string): string {
   return encodeURIComponent(name.toWellFormed()).replace(/^%40/, '@');
 }
 
-/** The host of a package's homepage: a domain that lapses is one that somebody else can register. */
+/** The host of a package's homepage, because anyone can register its domain after it lapses. */
 function hostsIn(homepage: unknown): string[] {
   return typeof homepage === 'string' && URL.canParse(homepage) ? [new URL(homepage).hostname].filter(Boolean) : [];
 }

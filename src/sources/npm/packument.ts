@@ -3,10 +3,10 @@ import { ChangeError } from '../../errors.ts';
 import { isoTime } from '../../time.ts';
 import { isObject, type JsonObject, Unread, wrongShape } from '../upstream/json.ts';
 
-/** Larger documents stay out of the `data` column: a row may have 1 MiB, and the raw document is in the lake anyway. */
+/** A larger document is not copied into `data`, because a row may have 1 MiB and the raw document is in the lake. */
 const DATA_BYTES_MAX = 256 * 1024;
 
-/** Keys of `time` that are no versions. */
+/** Keys of `time` that are not versions. */
 const NO_VERSIONS = ['created', 'modified', 'unpublished'];
 
 export interface DownloadCounts {
@@ -14,10 +14,10 @@ export interface DownloadCounts {
   year: number | null;
 }
 
-/** The map that makes a packument large; only one of its members is needed. */
+/** The map that makes a packument large; a row needs only one of its members. */
 export const VERSIONS = 'versions';
 
-/** A packument with the three maps everything else hangs on; null where the document has none. Versions may be unread. */
+/** A packument and its three main maps, null where the document has none. Members of `versions` may be `Unread`. */
 export interface Packument {
   name: string;
   document: JsonObject;
@@ -26,7 +26,7 @@ export interface Packument {
   tags: JsonObject | null;
 }
 
-/** Takes a document as the packument of `name`. Throws `ChangeError` `wrong-shape` or `name-mismatch`. */
+/** Reads a document as the packument of `name`. Throws `ChangeError` `wrong-shape` or `name-mismatch`. */
 export function readPackument(document: unknown, name: string): Packument {
   if (!isObject(document)) throw wrongShape('npm package', { path: [], expected: 'an object', value: document });
   const names = [own(document, '_id'), own(document, 'name')].filter(given => given !== undefined && given !== null);
@@ -34,7 +34,7 @@ export function readPackument(document: unknown, name: string): Packument {
     const actual = names.length === 0 ? 'none' : 'another';
     throw new ChangeError(
       'name-mismatch',
-      `npm package: expected _id and name to be the name asked for, got ${actual}`,
+      `npm package: expected _id and name to be the requested name, got ${actual}`,
     );
   }
   return {
@@ -46,26 +46,26 @@ export function readPackument(document: unknown, name: string): Packument {
   };
 }
 
-/** Whether all of the package was unpublished: status 200, no versions, and a note of when in `time`. */
+/** Whether the whole package was unpublished: the registry serves a document without versions, and `time` says when. */
 export function isTombstone({ versions, time }: Packument): boolean {
   return isEmpty(versions) && isObject(time && own(time, 'unpublished'));
 }
 
-/** The count in front of a CouchDB revision (`37-492f…`), null for anything else. */
+/** The count of a CouchDB revision (37 of `37-492f…`); null for anything else. */
 export function revisionOf(rev: unknown): number | null {
   const count = typeof rev === 'string' ? Number(/^(\d+)-/.exec(rev)?.[1] ?? NaN) : NaN;
   return Number.isSafeInteger(count) ? count : null;
 }
 
-/** The row of a packument; what belongs to a version is the chosen one's. */
+/** The row of a packument. Columns about a version are about the chosen version. */
 export function packumentRow(packument: Packument, { downloads }: { downloads: DownloadCounts | null }): NpmPackage {
   const { name, document, versions, time, tags } = packument;
   const version = chosenVersion(packument);
-  const published = versions !== null && version !== null ? read(own(versions, version)) : undefined;
+  const published = versions !== null && version !== null ? parsed(own(versions, version)) : undefined;
   const manifest = isObject(published) ? published : {};
-  // The registry hoists these fields from `latest` to the package; some documents have them in one place only.
-  const either = <T>(field: string, give: (value: unknown) => T | null): T | null =>
-    give(own(document, field)) ?? give(own(manifest, field));
+  // The registry copies these fields from `latest` to the package, but some documents have them only in one of the two.
+  const either = <T>(field: string, read: (value: unknown) => T | null): T | null =>
+    read(own(document, field)) ?? read(own(manifest, field));
   const timeOf = (key: string | null) => (time === null || key === null ? null : isoDate(own(time, key)));
   return {
     name,
@@ -92,13 +92,13 @@ export function packumentRow(packument: Packument, { downloads }: { downloads: D
   };
 }
 
-/** The row that says the package is gone: its name, and nothing else is known. */
+/** The row of a deleted package: its name only. */
 export function deletedRow(name: string): NpmPackage {
-  const nothing = { name, document: {}, versions: null, time: null, tags: null };
-  return { ...packumentRow(nothing, { downloads: null }), data: null };
+  const empty = { name, document: {}, versions: null, time: null, tags: null };
+  return { ...packumentRow(empty, { downloads: null }), data: null };
 }
 
-/** `latest` where it names a version that is there, else the version published last. */
+/** `latest` where it names a version of the document, else the version published last. */
 function chosenVersion({ versions, time, tags }: Packument): string | null {
   const latest = tags && textOf(own(tags, 'latest'));
   const exists = (version: string) => versions !== null && Object.hasOwn(versions, version);
@@ -109,21 +109,21 @@ function chosenVersion({ versions, time, tags }: Packument): string | null {
     const at = NO_VERSIONS.includes(version) || !(exists(version) || isEmpty(versions)) ? null : isoDate(published);
     if (at !== null && at >= newestAt) [newest, newestAt] = [version, at];
   }
-  // Documents older than `time` list their versions in the order of publication.
+  // Documents from before npm had `time` list their versions in the order of publication.
   return newest ?? Object.keys(versions ?? {}).at(-1) ?? latest;
 }
 
-/** The document as JSON, without readmes and with the kept versions only; a note instead when that is too large. */
-function dataOf({ name, document }: Packument, kept: [string, unknown][]): string {
-  const cut = kept.map(([key, manifest]) => [key, isObject(manifest) ? without(manifest, 'readme') : manifest]);
+/** The document as JSON, without readmes and with only the given versions. A note instead of JSON that is too large. */
+function dataOf({ name, document }: Packument, versions: [string, unknown][]): string {
+  const cut = versions.map(([key, manifest]) => [key, isObject(manifest) ? without(manifest, 'readme') : manifest]);
   const fields = Object.entries(without(document, 'readme'));
   const short = fields.map(([key, value]) => [
     key,
     key === 'versions' && isObject(value) ? Object.fromEntries(cut) : value,
   ]);
-  // `fromEntries` makes own properties, also of `__proto__`.
+  // `fromEntries` makes own properties, also for `__proto__`.
   const text = jsonOf(Object.fromEntries(short));
-  // The key of the raw document follows from the name; building it is the lake's business.
+  // The note has the name instead of the raw document's key, because only the lake builds keys.
   if (text === null) return JSON.stringify({ raw: { name }, bytes: null, reason: 'nested too deep' });
   const bytes = new TextEncoder().encode(text).byteLength;
   return bytes <= DATA_BYTES_MAX
@@ -131,7 +131,7 @@ function dataOf({ name, document }: Packument, kept: [string, unknown][]): strin
     : JSON.stringify({ raw: { name }, bytes, reason: `over ${DATA_BYTES_MAX} bytes` });
 }
 
-/** A person as npm writes one: `Name <email> (url)`. */
+/** A person in npm's short form: `Name <email> (url)`. */
 function personOf(value: unknown): string | null {
   if (!isObject(value)) return textOf(value);
   const email = textOf(own(value, 'email')) ?? textOf(own(value, 'mail'));
@@ -140,7 +140,7 @@ function personOf(value: unknown): string | null {
   return parts.filter(part => part !== null).join(' ') || null;
 }
 
-/** `license` is a string, an object, or a list of either, which npm reads as a choice. */
+/** `license` is a string, an object, or a list of these, which npm reads as alternatives. */
 function licenseOf(value: unknown): string | null {
   const one = (item: unknown) =>
     isObject(item)
@@ -188,12 +188,12 @@ function listOf(value: unknown, read: (item: unknown) => string | null, separato
   );
 }
 
-/** Text as any file can hold it: half a surrogate pair has no UTF-8. */
+/** Text that UTF-8 can hold, which has no form for half a surrogate pair; null for blank text and other values. */
 function textOf(value: unknown): string | null {
   return typeof value === 'string' && value.trim() !== '' ? value.toWellFormed() : null;
 }
 
-/** A date in ISO 8601, UTC; null when it is none, or none that says its zone. ISO dates without one are npm's, in UTC. */
+/** A date in ISO 8601, UTC; null for anything else and for a date without a zone. npm's ISO dates without one are in UTC. */
 function isoDate(value: unknown): string | null {
   const text = typeof value === 'string' ? value.trim() : '';
   const iso = /^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?)?( ?Z| ?[+-]\d{2}:?\d{2})?$/i.exec(text);
@@ -208,7 +208,7 @@ function isoDate(value: unknown): string | null {
   return /^\d{4}-/.test(date) ? date : null;
 }
 
-/** JSON text; null when the value is nested too deep to be written. */
+/** The value as JSON; null when it is nested too deep for `JSON.stringify`. */
 function jsonOf(value: unknown): string | null {
   try {
     return JSON.stringify(value);
@@ -217,12 +217,12 @@ function jsonOf(value: unknown): string | null {
   }
 }
 
-/** A part of a large document is read here and nowhere else. */
-function read(value: unknown): unknown {
+/** Parses a part of a large document; only the chosen version is parsed. */
+function parsed(value: unknown): unknown {
   return value instanceof Unread ? value.read() : value;
 }
 
-/** Keys are an upstream's: what a prototype has is not the document's. */
+/** A property of the document itself: its keys come from an upstream, and may be names that every object inherits. */
 function own(object: JsonObject, key: string): unknown {
   return Object.hasOwn(object, key) ? object[key] : undefined;
 }

@@ -1,45 +1,45 @@
-/** One answer given instead of the usual one. Without `status` and `body` it is the usual answer, then cut or held. */
+/** An answer in place of the usual one. Without `status` and `body` it is the usual answer, but cut or delayed. */
 export interface Answer {
   status?: number;
   headers?: Record<string, string>;
   body?: string | Uint8Array;
-  /** Encoded with gzip, whatever the client accepts. */
+  /** Encode the body with gzip, whatever the client accepts. */
   gzip?: boolean;
-  /** Only so many bytes of the encoded body, with a length that says they are all. */
+  /** Send only so many bytes of the encoded body, with a `Content-Length` that fits them. */
   truncateTo?: number;
-  /** The connection is closed half-way through the body. */
+  /** Close the connection half-way through the body. */
   cut?: boolean;
-  /** The answer is held back this long. */
+  /** Wait this long before the answer. */
   delayMs?: number;
-  /** There is no answer: the connection stays open until the client gives up. */
+  /** Do not answer: the connection stays open until the client gives up. */
   hold?: boolean;
 }
 
-/** Answers a replay was told to give before, or instead of, the usual ones. */
+/** The answers that a stand-in gives before, or in place of, the usual ones. */
 export interface Faults {
-  /** Queues answers for a package name or, with a leading `/`, for every path that begins so. */
+  /** Queues answers for a name or, with a leading `/`, for every path that begins with the target. */
   add(target: string, answers: Answer[], options?: { repeat?: boolean }): void;
   clear(): void;
-  /** The answer to give to this request, or null for the usual one. */
+  /** The answer to this request, null for the usual one. */
   next(request: { path: string; name: string | null }): Answer | null;
-  /** How often an answer of `failShare` was given. */
+  /** How many requests `failShare` made fail. */
   failed(): number;
 }
 
-/** The answers `failShare` chooses from, one as likely as the other. */
+/** The answers that `failShare` picks from, each equally likely. */
 const FAILURES: Answer[] = [
   { status: 500, body: '{"error":"Internal Server Error"}' },
   { status: 429, headers: { 'retry-after': '1' }, body: '{"error":"Too Many Requests"}' },
   { cut: true },
 ];
 
-/** Makes the faults of one replay. `failShare` of all requests fail by a coin whose throws depend on `seed` alone. */
+/** Makes the faults of one stand-in. `failShare` of all requests fail; which ones depends on `seed` alone. */
 export function makeFaults({ failShare = 0, seed = 1 }: { failShare?: number; seed?: number }): Faults {
   const queues = new Map<string, { answers: Answer[]; repeat: boolean }>();
   const coin = makeCoin(seed);
   let failed = 0;
 
-  const queued = (target: string): Answer | null => {
+  const nextOf = (target: string): Answer | null => {
     const queue = queues.get(target);
     if (!queue) return null;
     const answer = queue.answers.length === 1 && queue.repeat ? queue.answers[0]! : queue.answers.shift();
@@ -54,7 +54,7 @@ export function makeFaults({ failShare = 0, seed = 1 }: { failShare?: number; se
     clear: () => queues.clear(),
     next({ path, name }) {
       const prefix = [...queues.keys()].find(target => target.startsWith('/') && path.startsWith(target));
-      const answer = (name === null ? null : queued(name)) ?? (prefix === undefined ? null : queued(prefix));
+      const answer = (name === null ? null : nextOf(name)) ?? (prefix === undefined ? null : nextOf(prefix));
       if (answer || failShare === 0 || coin() >= failShare) return answer;
       failed += 1;
       return FAILURES[Math.floor(coin() * FAILURES.length)]!;

@@ -4,39 +4,38 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { constants, gzipSync } from 'node:zlib';
-
 import type { Answer } from './faults.ts';
 
-/** Recent requests kept, and different paths counted: a replay may run for days. */
+/** Limits of the request log, because a stand-in may run for days: recent requests, and different paths. */
 const RECENT_MAX = 10_000;
 const PATHS_MAX = 200_000;
 /** Smaller bodies are not worth compressing. */
 const GZIP_BYTES_MIN = 1024;
 
-/** One request a replay was asked: its path as sent, its query without `?`, and the status it was given. */
+/** One request to a stand-in: its path as sent, its query without `?`, and the status of the answer. */
 export interface StandInRequest {
   method: string;
   path: string;
   query: string;
   userAgent: string | null;
   ifNoneMatch: string | null;
-  at: number;
-  /** 0 while it is under way, and for a connection that was cut or got no answer. */
+  atMs: number;
+  /** 0 before the answer, and for a connection that was cut or got no answer. */
   status: number;
 }
 
-/** What a replay was asked so far. */
+/** The requests to a stand-in so far. */
 export interface RequestLog {
   /** The newest 10,000, oldest first. */
   recent: StandInRequest[];
   total: number;
-  /** How often a path was asked for. */
+  /** The number of requests for a path. */
   count(path: string): number;
   /** Answers by status; cut connections under 0. */
   statuses: Map<number, number>;
 }
 
-/** Starts a server on the loopback interface; port 0 is any free one. `answerTo` gives what to say to each request. */
+/** Starts a server on the loopback interface; port 0 is any free one. `answerTo` returns the answer to each request. */
 export async function startServer(
   { port, gzip }: { port: number; gzip: boolean },
   answerTo: (url: URL, method: string) => Answer,
@@ -44,16 +43,16 @@ export async function startServer(
   const paths = new Map<string, number>();
   const requests: RequestLog = { recent: [], total: 0, count: path => paths.get(path) ?? 0, statuses: new Map() };
   const server = createServer(async (incoming, response) => {
-    const request = noted(incoming, requests, paths);
+    const request = logRequest(incoming, requests, paths);
     try {
       const url = new URL(`http://127.0.0.1${incoming.url}`);
-      request.status = await give(incoming, response, answerTo(url, request.method), gzip);
+      request.status = await sendAnswer(incoming, response, answerTo(url, request.method), gzip);
     } catch (error) {
       response.destroy(error instanceof Error ? error : undefined);
     }
     requests.statuses.set(request.status, (requests.statuses.get(request.status) ?? 0) + 1);
   });
-  // A connection closed at the moment a client uses it again looks like a fault nobody asked for.
+  // Keep connections open for long: a client that reuses one just as it closes would see a fault that no test asked for.
   server.keepAliveTimeout = 60_000;
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
@@ -62,7 +61,7 @@ export async function startServer(
   return { server, origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, requests };
 }
 
-function noted(incoming: IncomingMessage, requests: RequestLog, paths: Map<string, number>): StandInRequest {
+function logRequest(incoming: IncomingMessage, requests: RequestLog, paths: Map<string, number>): StandInRequest {
   const [path = '/', query = ''] = (incoming.url ?? '/').split('?', 2);
   const request: StandInRequest = {
     method: incoming.method ?? 'GET',
@@ -70,7 +69,7 @@ function noted(incoming: IncomingMessage, requests: RequestLog, paths: Map<strin
     query,
     userAgent: incoming.headers['user-agent'] ?? null,
     ifNoneMatch: incoming.headers['if-none-match'] ?? null,
-    at: Date.now(),
+    atMs: Date.now(),
     status: 0,
   };
   requests.total += 1;
@@ -80,8 +79,8 @@ function noted(incoming: IncomingMessage, requests: RequestLog, paths: Map<strin
   return request;
 }
 
-/** Sends one answer and tells its status, 0 when the connection was cut. */
-async function give(
+/** Sends one answer and returns its status, 0 for a connection that was cut or got no answer. */
+async function sendAnswer(
   incoming: IncomingMessage,
   response: ServerResponse,
   answer: Answer,
@@ -111,7 +110,7 @@ async function give(
   if (cut) {
     response.writeHead(status, sent);
     const half = body.subarray(0, body.length >> 1);
-    // It must be on its way before the connection goes, or the client sees no answer at all.
+    // Wait until the half is sent before the connection closes; otherwise the client sees no answer at all.
     if (half.length > 0) await new Promise<void>(resolve => response.write(half, () => resolve()));
     response.destroy();
     return 0;

@@ -13,27 +13,27 @@ import {
   readRecording,
 } from './recordings.ts';
 
-/** Recordings larger than this are not copied under made-up names: thousands are to be asked for. */
+/** Larger recordings are not copied under made-up names, because a test may request thousands of copies. */
 const TEMPLATE_BYTES_MAX = 64 * 1024;
-/** Stand where a template's name and revision were; no document holds them. */
+/** Replace the name and the revision in a template; no document has these texts. */
 const NAME_MARK = '\u0001name\u0001';
 const REV_MARK = '\u0001rev\u0001';
 
-/** Documents by name. `rev` is the newest the feed has shown; a document always says that one, or its own. */
+/** Documents by name. `rev` is the newest revision that the feed has shown of the name; undefined leaves the recorded one. */
 export interface Documents {
-  /** The answer to a request for a name, or null for a 404; a hand-made name's answers move on with each request. */
+  /** The answer to a request for a name, null for a 404. Each request for a hand-made name gets its next answer. */
   answer(name: string, rev: string | undefined): Answer | null;
-  /** The bytes of the last answer in time, or null where that is no 200. */
+  /** The bytes of the name's last answer; null where its status is not 200. */
   newest(name: string, rev: string | undefined): Uint8Array | null;
   put(name: string, document: string | Uint8Array): void;
   remove(name: string): void;
   /** Undoes `remove`: the name is served as recorded again. */
   restore(name: string): void;
-  /** The name's download counts, recorded or, for made-up names, computed. */
+  /** The name's download counts: recorded ones, or computed ones of a made-up name. */
   downloads(name: string): Downloads | undefined;
 }
 
-/** What the documents of one replay are made of; `originalOf` says which recording a made-up name is a copy of. */
+/** `originalOf` returns the recorded name that a made-up name is a copy of. */
 export interface DocumentsOptions {
   recordings: Recordings;
   origin: string;
@@ -44,34 +44,34 @@ export function makeDocuments({ recordings, origin, originalOf }: DocumentsOptio
   const texts = makeTexts({ recordings, origin, originalOf });
   const put = new Map<string, Uint8Array>();
   const removed = new Set<string>();
-  const asked = new Map<string, number>();
+  const requestCounts = new Map<string, number>();
 
-  const written = (name: string, rev: string | undefined): Uint8Array | null => {
+  const bytesOf = (name: string, rev: string | undefined): Uint8Array | null => {
     if (removed.has(name)) return null;
     return put.get(name) ?? texts(name, rev);
   };
-  const handMade = (name: string): HandMade | undefined =>
+  const handMadeOf = (name: string): HandMade | undefined =>
     put.has(name) || removed.has(name) ? undefined : recordings.handMade.get(name);
-  const answerOf = (made: HandMade, place: number): Answer => {
-    const recorded = made.faults[Math.min(place, made.faults.length - 1)]!;
+  const answerOf = ({ faults }: HandMade, index: number): Answer => {
+    const recorded = faults[Math.min(index, faults.length - 1)]!;
     return readAnswer(recordings.folder, recorded, origin);
   };
 
   return {
     answer(name, rev) {
-      const made = handMade(name);
-      if (made) {
-        const place = asked.get(name) ?? 0;
-        asked.set(name, place + 1);
-        return answerOf(made, place);
+      const handMade = handMadeOf(name);
+      if (handMade) {
+        const index = requestCounts.get(name) ?? 0;
+        requestCounts.set(name, index + 1);
+        return answerOf(handMade, index);
       }
-      const body = written(name, rev);
+      const body = bytesOf(name, rev);
       return body && { status: 200, body };
     },
     newest(name, rev) {
-      const made = handMade(name);
-      if (!made) return written(name, rev);
-      const last = answerOf(made, made.faults.length);
+      const handMade = handMadeOf(name);
+      if (!handMade) return bytesOf(name, rev);
+      const last = answerOf(handMade, handMade.faults.length);
       return last.status === 200 ? toBytes(last.body) : null;
     },
     put(name, document) {
@@ -88,7 +88,7 @@ export function makeDocuments({ recordings, origin, originalOf }: DocumentsOptio
   };
 }
 
-/** Writes recorded documents and copies of them, with the revision asked for; each recording is read once. */
+/** Returns recorded documents and copies of them with a given revision; each recording is read once. */
 function makeTexts({ recordings, origin, originalOf }: DocumentsOptions) {
   const texts = new Map<string, string>();
   const templates = new Map<string, string>();
@@ -107,7 +107,7 @@ function makeTexts({ recordings, origin, originalOf }: DocumentsOptions) {
     const recording = recordings.packuments.get(name);
     if (recording) {
       const text = textOf(recording);
-      // The first place where its revision stands is the document's second field.
+      // The first occurrence of the revision is in the document's second field.
       return toBytes(rev === undefined ? text : text.replace(inJson(recording.rev), () => inJson(rev)));
     }
     const original = originalOf(name);
@@ -122,25 +122,25 @@ export function templateNames(recordings: Recordings): string[] {
   return [...recordings.packuments.values()].filter(({ bytes }) => bytes <= TEMPLATE_BYTES_MAX).map(({ name }) => name);
 }
 
-/** The name of the copy with this number, and the name it is a copy of. */
-export function madeUpName(originals: string[], place: number): { name: string; original: string } {
-  const original = originals[place % originals.length]!;
-  return { name: `${original}-copy-${String(place + 1).padStart(4, '0')}`, original };
+/** The name of the copy with this index, and the name that it is a copy of. */
+export function madeUpName(originals: string[], index: number): { name: string; original: string } {
+  const original = originals[index % originals.length]!;
+  return { name: `${original}-copy-${String(index + 1).padStart(4, '0')}`, original };
 }
 
-/** A revision as npm writes one: a count and a digest, here of the name and the count. */
+/** A revision in npm's form: a count and a digest, here of the name and the count. */
 export function madeUpRev(name: string, count: number): string {
   return `${count}-${createHash('md5').update(`${name} ${count}`).digest('hex')}`;
 }
 
-/** Two of three made-up names have counts, the third is unknown to the downloads API. */
+/** Two of three made-up names have counts; the downloads API does not know the third. */
 function madeUpDownloads(name: string): Downloads {
   const hash = createHash('md5').update(name).digest().readUInt32BE(0);
   if (hash % 3 === 0) return { 'last-month': null, 'last-year': null };
   return { 'last-month': hash % 50_000, 'last-year': (hash % 50_000) * 11 };
 }
 
-/** The document's text with marks for its name, also in its versions, and for its revision. */
+/** The document's text with marks in place of its revision and its name, also of the name in its versions. */
 function makeTemplate(text: string): string {
   const document = JSON.parse(text) as { versions?: Record<string, Record<string, unknown>> } & Record<string, unknown>;
   Object.assign(document, { _id: NAME_MARK, _rev: REV_MARK, name: NAME_MARK });
@@ -157,7 +157,7 @@ function readAnswer(folder: string, recorded: RecordedAnswer, origin: string): A
   return { ...answer, body: text.replaceAll(ORIGIN_PLACEHOLDER, origin) };
 }
 
-/** The text as it stands between the quotes of a JSON string. */
+/** The text between the quotes of its JSON string. */
 function inJson(text: string): string {
   return JSON.stringify(text).slice(1, -1);
 }

@@ -1,6 +1,6 @@
 import type { Downloads } from './recordings.ts';
 
-/** Periods the replay counts, and the days they begin and end on: fixed, so that answers are the same every day. */
+/** The periods and their first and last days: fixed, so that the answers are the same every day. */
 const PERIODS = {
   'last-month': { start: '2026-10-25', end: '2026-11-23' },
   'last-year': { start: '2025-11-24', end: '2026-11-23' },
@@ -9,7 +9,7 @@ const NAMES_MAX = 128;
 
 export type Period = keyof typeof PERIODS;
 
-/** Answers `/downloads/point/<period>/<names>`, already decoded: one name, or unscoped names separated by commas. */
+/** Answers `/downloads/point/<period>/<names>`; `names` is decoded: one name, or unscoped names separated by commas. */
 export function downloadsAnswer(
   period: string,
   names: string,
@@ -25,12 +25,12 @@ export function downloadsAnswer(
     const found = point(names);
     return found ? { status: 200, body: JSON.stringify(found) } : refusal(404, `package ${names} not found`);
   }
-  const asked = list.filter(name => name !== '');
-  if (asked.length > NAMES_MAX) return refusal(400, `too many packages, at most ${NAMES_MAX}`);
-  if (asked.some(name => name.startsWith('@')))
+  const packages = list.filter(name => name !== '');
+  if (packages.length > NAMES_MAX) return refusal(400, `too many packages, at most ${NAMES_MAX}`);
+  if (packages.some(name => name.startsWith('@')))
     return refusal(400, 'bulk lookups not yet supported for scoped packages');
-  // `fromEntries` makes own properties even of `__proto__`.
-  return { status: 200, body: JSON.stringify(Object.fromEntries(asked.map(name => [name, point(name)]))) };
+  // `fromEntries` makes own properties, also for `__proto__`.
+  return { status: 200, body: JSON.stringify(Object.fromEntries(packages.map(name => [name, point(name)]))) };
 }
 
 function isPeriod(text: string): text is Period {

@@ -1,20 +1,16 @@
-import type { Feed } from './feed.ts';
-
-const LIMIT_DEFAULT = 1000;
-const LIMIT_MAX = 10_000;
+import { type Feed, readLimit } from './feed.ts';
 
 /** Reads the list's query as npm does; a string is the reason for a 400. `startkey` is JSON. */
 export function readListQuery(query: URLSearchParams): { startKey: string; limit: number } | string {
-  // What pages by number is refused: a page begins with the last key of the one before.
+  // npm refuses paging by number: a page begins with the last key of the page before.
   if (query.has('skip')) return 'skip is not supported';
-  const limit = query.get('limit') ?? String(LIMIT_DEFAULT);
-  if (!/^\d+$/.test(limit) || Number(limit) < 1) return 'limit must be a positive integer';
-  if (Number(limit) > LIMIT_MAX) return `limit must not be over ${LIMIT_MAX}`;
+  const limit = readLimit(query);
+  if (typeof limit === 'string') return limit;
   const startKey = keyIn(query.get('startkey') ?? '""');
-  return startKey === null ? 'startkey must be JSON text' : { startKey, limit: Number(limit) };
+  return startKey === null ? 'startkey must be JSON text' : { startKey, limit };
 }
 
-/** The list's answer: names that are not deleted, from a key on, in the order of their bytes. */
+/** The list's answer: the names that are not deleted, from a key on, in the order of their UTF-8 bytes. */
 export function listPage(feed: Feed, { startKey, limit }: { startKey: string; limit: number }): string {
   const from = Buffer.from(startKey);
   const all = feed.rows().flatMap(({ id, changes, deleted }) => {

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { constants, zstdCompressSync } from 'node:zlib';
@@ -12,28 +12,29 @@ import {
   ORIGIN_PLACEHOLDER,
   packumentFile,
   type Recording,
+  readJson,
 } from './recordings.ts';
 
 const USER_AGENT = 'tributary-fixture-recorder/0.1 (records a few dozen packuments once)';
 /** One request after the other, this far apart. */
 const PAUSE_MS = 1000;
-/** A name whose text is larger than this does not belong into a fixture folder. */
-const TEXT_BYTES_MAX = 12 * 1024 * 1024;
+/** A larger text does not belong in a fixture folder. */
+const TEXT_LENGTH_MAX = 12 * 1024 * 1024;
 /** The feed's numbers begin near where npm's were in 2026. */
 const FIRST_SEQ = 122_880_000;
-/** Every third row is a hand-made one, as long as there are any. */
+/** Every third row is a hand-made one, until there are none left. */
 const HAND_MADE_EVERY = 3;
 
 type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 type JsonObject = { [key: string]: Json };
 
-/** What `names.json` lists: names to record, and which of them keep the registry's form without hoisted fields. */
+/** The contents of `names.json`: the names to record, and those of them that keep the registry's form without hoisted fields. */
 interface Names {
   names: string[];
   plain: string[];
 }
 
-/** Records the packuments of `names.json` anew and writes the index and the feed beside them. */
+/** Records the packuments of `names.json` and writes their index. */
 export async function record({ folder, registry }: { folder: string; registry: string }): Promise<Recording[]> {
   const { names, plain } = readJson<Names>(folder, 'names.json');
   rmSync(path.join(folder, 'packuments'), { recursive: true, force: true });
@@ -53,17 +54,17 @@ export async function record({ folder, registry }: { folder: string; registry: s
   return recordings;
 }
 
-/** Writes `feed.json` from the recorded revisions and the hand-made entries; the same folder gives the same feed. */
+/** Writes `feed.json` from the recorded revisions and the hand-made entries. The same folder gives the same feed. */
 export function writeFeed(folder: string): void {
   const recorded = readJson<Recording[]>(folder, 'packuments.json').map(({ name, rev }) => ({ id: name, rev }));
   const handMade = existsSync(path.join(folder, 'hand-made/hand-made.json'))
     ? readJson<HandMade[]>(folder, 'hand-made/hand-made.json')
     : [];
-  const made = handMade.map(({ name, rev, deleted }) => ({ id: name, rev, deleted }));
+  const handMadeRows = handMade.map(({ name, rev, deleted }) => ({ id: name, rev, deleted }));
   const entries: { id: string; rev: string; deleted?: true }[] = [];
-  while (recorded.length + made.length > 0) {
-    const fromMade = made.length > 0 && (recorded.length === 0 || entries.length % HAND_MADE_EVERY === 2);
-    entries.push((fromMade ? made.shift() : recorded.shift())!);
+  while (recorded.length + handMadeRows.length > 0) {
+    const isTurn = recorded.length === 0 || entries.length % HAND_MADE_EVERY === HAND_MADE_EVERY - 1;
+    entries.push((isTurn && handMadeRows.length > 0 ? handMadeRows.shift() : recorded.shift())!);
   }
   let seq = FIRST_SEQ;
   const results = entries.map(({ id, rev, deleted }, i): FeedRow => {
@@ -74,8 +75,8 @@ export function writeFeed(folder: string): void {
 }
 
 /**
- * Replaces what a recording must not hold, in every text of a document: the registry's origin and other registries'
- * hosts, and addresses of persons. One scrubber gives one person the same invented address everywhere.
+ * Makes a function that replaces, in every text of a document, the registry's origin, other registries' hosts, and the
+ * addresses of persons. It gives one address the same invented one in all documents.
  */
 export function makeScrubber(registry: string): (document: Json) => Json {
   const origin = new URL(registry);
@@ -97,28 +98,28 @@ export function makeScrubber(registry: string): (document: Json) => Json {
     if (typeof value === 'string') return key === 'email' && value !== '' ? addressFor(value) : scrubText(value);
     if (Array.isArray(value)) return value.map(item => scrub(item));
     if (value === null || typeof value !== 'object') return value;
-    // `fromEntries` makes own properties even of `__proto__`.
+    // `fromEntries` makes own properties, also for `__proto__`.
     return Object.fromEntries(Object.entries(value).map(([name, item]) => [scrubText(name), scrub(item, name)]));
   };
   return scrub;
 }
 
-/** A host whose first or second label says that it is a package registry, or npm's own site, with scheme and port. */
+/** A host whose first or second label is that of a package registry, or npm's own site, with scheme and port. */
 const REGISTRY_HOST =
   /(?:https?:\/\/)?\b(?:[a-z0-9-]+\.)?(?:(?:registry|npm|pkgs|artifactory|nexus|verdaccio)(?:\.[a-z0-9-]+){2,}|npmjs(?:\.[a-z]+)+)(?::\d+)?/gi;
-/** Who logs in, in front of a host in a URL: a name, or a name and a secret. */
+/** The login in front of a host in a URL: a name, or a name and a secret. */
 const URL_USER = /([a-z+]+:\/\/)[^\s/@"<>]+@/gi;
 const ADDRESS = /[\p{L}\d._%+'-]+@[\p{L}\d-]+(?:\.[\p{L}\d-]+)*\.\p{L}{2,}/gu;
 
-/** An address a scrubber gave before, so that scrubbing again changes nothing. */
+/** An invented address stays, so that scrubbing a document again changes nothing. */
 const INVENTED = /^[\w.-]+@example\.com$/;
 
-/** `git@host` is how repositories are written, and `name@1.2.3-beta.one` is a version. */
+/** `git@host` is a repository, and `name@1.2.3-beta.one` is a version. */
 function isNoAddress(text: string): boolean {
   return text.startsWith('git@') || /@v?\d+\.\d+\.\d+/.test(text);
 }
 
-/** Gives a document what the full form has and a mirror may leave out: a revision, its times, the latest's fields. */
+/** Adds what the full form of a document has and a mirror may omit: a revision, times, and the fields of the latest version. */
 function complete(document: JsonObject, { hoist }: { hoist: boolean }): JsonObject {
   const { _id, _rev, ...rest } = document;
   const whole: JsonObject = { _id: _id!, _rev: _rev ?? revOf(document), ...rest };
@@ -133,7 +134,7 @@ function complete(document: JsonObject, { hoist }: { hoist: boolean }): JsonObje
 /** Fields the registry copies from the latest version to the top of the full form. */
 const HOISTED = ['description', 'homepage', 'keywords', 'repository', 'author', 'contributors', 'bugs', 'license'];
 
-/** The document's revision, or one invented from its versions where the registry gives none. */
+/** The document's revision, or one invented from its versions where it has none. */
 function revOf(document: JsonObject): string {
   if (typeof document._rev === 'string') return document._rev;
   const versions = Object.keys(asObject(document.versions));
@@ -150,7 +151,8 @@ async function fetchPackument(registry: string, name: string): Promise<JsonObjec
   });
   if (!response.ok) throw new Error(`packument of ${name}: expected status 200, got ${response.status}`);
   const text = await response.text();
-  if (text.length > TEXT_BYTES_MAX) throw new Error(`packument of ${name}: too large, ${text.length} characters`);
+  if (text.length > TEXT_LENGTH_MAX)
+    throw new Error(`packument of ${name}: expected at most ${TEXT_LENGTH_MAX} characters, got ${text.length}`);
   return JSON.parse(text) as JsonObject;
 }
 
@@ -164,23 +166,20 @@ function asObject(value: Json | undefined): JsonObject {
   return value !== null && typeof value === 'object' && !Array.isArray(value) ? value : {};
 }
 
-/** A JSON array with one entry a line, so that a difference shows. */
+/** A JSON array with one entry a line, so that a diff names the entry. */
 function lines(entries: unknown[]): string {
   return `[\n${entries.map(entry => JSON.stringify(entry)).join(',\n')}\n]\n`;
-}
-
-function readJson<T>(folder: string, file: string): T {
-  return JSON.parse(readFileSync(path.join(folder, file), 'utf8')) as T;
 }
 
 function escapeRegExp(text: string): string {
   return text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
 }
 
-/** The registry the npm client is configured for. npm hands it to programs only where it is not its default. */
+/** The registry in the npm client's configuration. npm sets the variable for its scripts only where it is not the default. */
 function registryOfClient(): string {
-  const given = process.env.npm_config_registry;
-  return given || execFileSync('npm', ['config', 'get', 'registry'], { encoding: 'utf8' }).trim();
+  return (
+    process.env.npm_config_registry || execFileSync('npm', ['config', 'get', 'registry'], { encoding: 'utf8' }).trim()
+  );
 }
 
 if (import.meta.main) {

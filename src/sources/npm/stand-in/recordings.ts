@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { zstdDecompressSync } from 'node:zlib';
 
-/** Stands in every recording where the registry's own origin stood; the replay puts its own in. */
+/** Replaces the registry's origin in every recording; the stand-in replaces it by its own. */
 export const ORIGIN_PLACEHOLDER = 'http://registry.invalid';
 
 /** The folder of npm's recorded answers. */
@@ -16,11 +16,13 @@ export interface FeedRow {
   deleted?: true;
 }
 
-/** A recorded packument: where it lies, its revision and its size decompressed. */
+/** A recorded packument. */
 export interface Recording {
   name: string;
+  /** Its path in the folder. */
   file: string;
   rev: string;
+  /** Its size decompressed. */
   bytes: number;
 }
 
@@ -34,7 +36,7 @@ export interface RecordedAnswer {
   cut?: true;
 }
 
-/** A name whose answers were written by hand: served in order, the last one repeats. */
+/** A name with answers written by hand: each request gets the next one, and the last one repeats. */
 export interface HandMade {
   name: string;
   about: string;
@@ -43,10 +45,10 @@ export interface HandMade {
   faults: RecordedAnswer[];
 }
 
-/** Download counts of one name as the fixture holds them; null where upstream knows none. */
+/** Download counts of one name in the fixture; null where the API knows none. */
 export type Downloads = Record<'last-month' | 'last-year', number | null>;
 
-/** Everything in a fixture folder but the packuments' text, which is read when asked for. */
+/** The contents of a fixture folder except the packuments' texts; `readRecording` reads those one by one. */
 export interface Recordings {
   folder: string;
   packuments: Map<string, Recording>;
@@ -70,20 +72,21 @@ export function readRecordings(folder: string): Recordings {
   };
 }
 
-/** The packument's text as recorded, with the placeholder still in it. */
+/** The packument's text as recorded, with the placeholder of the origin in it. */
 export function readRecording(folder: string, recording: Recording): string {
   return zstdDecompressSync(readFileSync(path.join(folder, recording.file))).toString();
 }
 
 /**
- * The file a packument is recorded in: its name as the registry's URL has it, capitals as `!` and the small letter, so
- * that names which differ in case only are two files everywhere.
+ * The file of a recorded packument: the name as in the registry's URL, with a capital as `!` and the small letter, so that
+ * names that differ only in case are two files on every file system.
  */
 export function packumentFile(name: string): string {
   const escaped = name.replace(/[A-Z]/g, letter => `!${letter.toLowerCase()}`).replace('/', '%2F');
   return `packuments/${escaped}.json.zst`;
 }
 
-function readJson<T>(folder: string, file: string): T {
+/** Reads a JSON file of a fixture folder. */
+export function readJson<T>(folder: string, file: string): T {
   return JSON.parse(readFileSync(path.join(folder, file), 'utf8')) as T;
 }

@@ -16,61 +16,63 @@ export interface NpmStandInOptions {
   folder?: string;
   /** 0 is any free port. */
   port?: number;
-  /** Whether the hand-made entries are in the feed; their documents are served either way. */
+  /** Whether the hand-made entries are in the feed; their documents are always served. */
   handMade?: boolean;
-  /** Only these recorded ids are in the feed. */
+  /** The recorded ids in the feed; all by default. */
   only?: string[];
-  /** So many changes of made-up names follow the recorded ones. */
+  /** How many changes of made-up names follow the recorded ones. */
   changes?: number;
-  /** How many made-up names those changes are spread over; one each if not given. */
+  /** How many made-up names those changes are spread over; one for each change by default. */
   names?: number;
-  /** How many rows of the feed are released at the start; all if not given. */
+  /** How many rows of the feed are released at the start; all by default. */
   rows?: number;
-  /** The share of requests that fail, 0 to 1: status 500, status 429 or a cut connection, by `seed`. */
+  /** The share of requests that fail, 0 to 1, with status 500, status 429 or a cut connection; `seed` decides which. */
   failShare?: number;
   seed?: number;
-  /** Whether bodies are compressed for clients that accept it. */
+  /** Whether bodies are compressed for clients that accept gzip; true by default. */
   gzip?: boolean;
 }
 
-/** A change a test makes itself. Without `rev` it is the next one; an object gets `_id`, `_rev` and `name` if it has none. */
+/** A change that a test adds to the feed. */
 export interface PushedChange {
   id: string;
+  /** The next revision by default. */
   rev?: string;
   deleted?: boolean;
+  /** An object gets `_id`, `_rev` and `name` where it has none. */
   document?: string | Uint8Array | Record<string, unknown>;
 }
 
-/** A running replay. The four addresses are what the npm source's settings take. */
+/** A running stand-in. The three URLs are values of the npm source's settings. */
 export interface NpmStandIn {
   origin: string;
   feedUrl: string;
   registryUrl: string;
   downloadsUrl: string;
   requests: RequestLog;
-  /** Releases the next rows of the feed that wait, and gives them. */
+  /** Releases the next waiting rows of the feed and returns them. */
   release(count?: number): FeedRow[];
   /** How many rows wait. */
   waiting(): number;
   /** Adds a change and releases it at once. */
   pushChange(change: PushedChange): FeedRow;
-  /** Counts the feed anew from a number, as after a move of npm's database. */
+  /** Numbers the feed again from a number, as after a move of npm's database. */
   renumber(firstSeq: number): void;
-  /** Gives these answers first, to a package name or to every path that begins with a `/…`; the last one for ever if told to. */
+  /** The next answers to a package name, or to every path that begins with a `/…`. `repeat` repeats the last one for ever. */
   fault(target: string, answers: Answer[], options?: { repeat?: boolean }): void;
   clearFaults(): void;
   /** How many requests `failShare` made fail. */
   failed(): number;
-  /** The released rows the feed shows, ascending: the newest of each id. */
+  /** The released rows that the feed shows, ascending: the newest of each id. */
   rows(): FeedRow[];
   updateSeq(): number;
-  /** The bytes a name's newest document is served with, once its faults are over; null where that is no status 200. */
+  /** The bytes of a name's newest document after its faults; null where the status is not 200. */
   documentOf(name: string): Uint8Array | null;
   downloadsOf(name: string): Downloads | null;
   close(): Promise<void>;
 }
 
-/** Stands in for npm's feed, registry and downloads API on this machine, with recorded answers. */
+/** Serves npm's feed, registry and downloads API on this machine from recordings. */
 export async function startNpmStandIn(options: NpmStandInOptions = {}): Promise<NpmStandIn> {
   const { folder = NPM_RECORDINGS, port = 0, rows = Number.POSITIVE_INFINITY, gzip = true, failShare, seed } = options;
   const recordings = readRecordings(folder);
@@ -78,7 +80,7 @@ export async function startNpmStandIn(options: NpmStandInOptions = {}): Promise<
   const madeUp = addMadeUp(feed, recordings, options);
   feed.release(rows);
   const faults = makeFaults({ failShare, seed });
-  // Documents hold the server's own origin, which is known once it listens; nobody asks before.
+  // Documents contain the server's origin, which is known once it listens. No request comes before.
   let documents: Documents;
   const revOf = (name: string) => feed.newest(name)?.changes[0]?.rev;
   const { server, origin, requests } = await startServer({ port, gzip }, (url, method) =>
@@ -117,7 +119,7 @@ function recordedRows(recordings: Recordings, { handMade = true, only }: NpmStan
     .filter(({ id }) => only === undefined || only.includes(id));
 }
 
-/** Adds the changes of made-up names, round after round, and tells which recording each name is a copy of. */
+/** Adds the changes of made-up names, round after round. Returns the recorded name that each is a copy of. */
 function addMadeUp(
   feed: Feed,
   recordings: Recordings,
@@ -146,7 +148,8 @@ function pushChange(
   return feed.push({ id, rev: next, deleted });
 }
 
-interface Asked {
+/** A request, and what the stand-in answers it from. */
+interface StandInCall {
   url: URL;
   method: string;
   feed: Feed;
@@ -159,17 +162,17 @@ const FEED_HEADERS = { 'cache-control': 'max-age=14400' };
 const DOCUMENT_HEADERS = { 'cache-control': 'public, max-age=300', vary: 'accept-encoding, accept' };
 const DOWNLOADS = /^\/downloads\/point\/([^/]+)\/(.+)$/;
 
-function answerTo(asked: Asked): Answer {
-  const { url, method, faults } = asked;
+function answerTo(call: StandInCall): Answer {
+  const { url, method, faults } = call;
   if (method !== 'GET' && method !== 'HEAD') return refusal(405, 'Method Not Allowed');
   const name = nameIn(url.pathname);
   if (name === null) return refusal(400, 'Bad Request');
   const fault = faults.next({ path: url.pathname, name });
   if (fault?.status !== undefined) return fault;
-  return { ...usualAnswer(asked, name), ...fault };
+  return { ...usualAnswer(call, name), ...fault };
 }
 
-function usualAnswer({ url, feed, documents, revOf }: Asked, name: string): Answer {
+function usualAnswer({ url, feed, documents, revOf }: StandInCall, name: string): Answer {
   if (url.pathname === '/') return { body: rootOf(feed) };
   if (url.pathname === '/registry/_changes') {
     const query = readFeedQuery(url.searchParams);
@@ -190,13 +193,13 @@ function usualAnswer({ url, feed, documents, revOf }: Asked, name: string): Answ
   return answer.status === 200 ? { ...answer, headers: { ...DOCUMENT_HEADERS, ...answer.headers } } : answer;
 }
 
-/** The root document: the feed's head, and how many names are not deleted. */
+/** The root document: the feed's newest number, and how many names are not deleted. */
 function rootOf(feed: Feed): string {
   const doc_count = feed.rows().filter(row => !row.deleted).length;
   return JSON.stringify({ db_name: 'registry', doc_count, update_seq: feed.updateSeq() });
 }
 
-/** The package name a path asks for, decoded once; null when it is badly encoded. */
+/** The package name in a path, decoded once; null when it is badly encoded. */
 function nameIn(pathname: string): string | null {
   try {
     return decodeURIComponent(pathname.slice(1));
@@ -209,7 +212,7 @@ function refusal(status: number, error: string): Answer {
   return { status, body: JSON.stringify({ error }) };
 }
 
-/** Reads the command line, starts a replay and releases rows at the asked pace. */
+/** Reads the command line, starts a stand-in and releases rows at the given pace. */
 async function main(): Promise<void> {
   const number = { type: 'string' } as const;
   const { values } = parseArgs({
@@ -226,7 +229,7 @@ async function main(): Promise<void> {
     },
   });
   const numberOf = (text: string | undefined) => (text === undefined ? undefined : Number(text));
-  const replay = await startNpmStandIn({
+  const standIn = await startNpmStandIn({
     folder: values.folder,
     port: numberOf(values.port),
     changes: numberOf(values.changes),
@@ -237,12 +240,12 @@ async function main(): Promise<void> {
     handMade: !values['no-hand-made'],
   });
   const perSecond = numberOf(values['release-per-second']);
-  if (perSecond !== undefined) setInterval(() => replay.release(perSecond), 1000).unref();
-  const { feedUrl, registryUrl, downloadsUrl } = replay;
+  if (perSecond !== undefined) setInterval(() => standIn.release(perSecond), 1000).unref();
+  const { feedUrl, registryUrl, downloadsUrl } = standIn;
   process.stdout.write(
     `NPM_FEED_URL=${feedUrl}\nNPM_REGISTRY_URL=${registryUrl}\nNPM_DOWNLOADS_URL=${downloadsUrl}\nNPM_START=0\n`,
   );
-  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => replay.close());
+  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => standIn.close());
 }
 
 if (import.meta.main) await main();
