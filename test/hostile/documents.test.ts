@@ -1,38 +1,37 @@
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { LIMITS } from '../../src/config.ts';
-import { type Answerer, documentOf, HostileWorld } from './hostile-world.ts';
+import { type Answerer, answerWith, documentOf, HostileWorld } from './hostile-world.ts';
 
 const JSON_TYPE = { 'content-type': 'application/json' };
 const HOSTILE = 'hostile';
 
-/** Answers with this body, whatever it is. */
-function body(content: string | Uint8Array, headers: Record<string, string> = JSON_TYPE): Answerer {
-  return (_, response) => void response.writeHead(200, headers).end(content);
-}
-
 const whole = Buffer.from(JSON.stringify({ _id: HOSTILE, name: HOSTILE, ...documentOf(HOSTILE) }));
 const packed = gzipSync(whole);
 
-/** Ends the connection in the middle of the body it announced. */
+/** Closes the connection in the middle of the announced body. */
 const cut: Answerer = (_, response) => {
   response.writeHead(200, { ...JSON_TYPE, 'content-length': whole.length });
   response.write(whole.subarray(0, whole.length >> 1), () => response.socket?.destroy());
 };
 
 const HOSTILE_ANSWERS: [string, string, Answerer][] = [
-  ['malformed JSON', 'malformed-json', body('{"name": hostile}')],
-  ['JSON that stops', 'malformed-json', body(whole.subarray(0, -10))],
-  ['no byte', 'malformed-json', body('')],
-  ['bytes that are not UTF-8', 'malformed-json', body(Buffer.from([0x22, 0xff, 0xfe, 0x22]))],
-  ['HTML with status 200', 'not-json', body('<!doctype html><p>Be right back', { 'content-type': 'text/html' })],
-  ['HTML that calls itself JSON', 'not-json', body('<html></html>')],
-  ['a list', 'wrong-shape', body('[]')],
-  ['null', 'wrong-shape', body('null')],
-  ['a document of another name', 'name-mismatch', body(JSON.stringify({ ...documentOf('x'), _id: 'x', name: 'x' }))],
-  ['a document of no name', 'name-mismatch', body('{}')],
-  ['gzip that stops', 'truncated', body(packed.subarray(0, -30), { ...JSON_TYPE, 'content-encoding': 'gzip' })],
-  ['gzip that is none', 'truncated', body('not gzip at all', { ...JSON_TYPE, 'content-encoding': 'gzip' })],
+  ['malformed JSON', 'malformed-json', answerWith('{"name": hostile}')],
+  ['JSON that stops', 'malformed-json', answerWith(whole.subarray(0, -10))],
+  ['an empty body', 'malformed-json', answerWith('')],
+  ['bytes that are not UTF-8', 'malformed-json', answerWith(Buffer.from([0x22, 0xff, 0xfe, 0x22]))],
+  ['HTML with status 200', 'not-json', answerWith('<!doctype html><p>Be right back', { 'content-type': 'text/html' })],
+  ['HTML with a JSON content type', 'not-json', answerWith('<html></html>')],
+  ['a list', 'wrong-shape', answerWith('[]')],
+  ['null', 'wrong-shape', answerWith('null')],
+  [
+    'a document of another name',
+    'name-mismatch',
+    answerWith(JSON.stringify({ ...documentOf('x'), _id: 'x', name: 'x' })),
+  ],
+  ['a document without a name', 'name-mismatch', answerWith('{}')],
+  ['gzip that stops', 'truncated', answerWith(packed.subarray(0, -30), { ...JSON_TYPE, 'content-encoding': 'gzip' })],
+  ['a body that is not gzip', 'truncated', answerWith('not gzip at all', { ...JSON_TYPE, 'content-encoding': 'gzip' })],
   ['a connection that is cut', 'truncated', cut],
   ['a connection that is closed', 'timeout', (_, response) => void response.socket?.destroy()],
   ['status 500', 'http-500', (_, response) => void response.writeHead(500).end()],
@@ -41,7 +40,7 @@ const HOSTILE_ANSWERS: [string, string, Answerer][] = [
 
 describe('a document that is answered with', () => {
   it.each(HOSTILE_ANSWERS)(
-    '%s is parked as %s among others, and comes in when it is good',
+    '%s is parked as %s, does not affect others, and is loaded once it is good',
     async (_, reason, answer) => {
       const hostile = await HostileWorld.start();
       hostile.answers.set(HOSTILE, answer);
@@ -58,16 +57,16 @@ describe('a document that is answered with', () => {
     },
   );
 
-  it('malformed JSON for ever holds nothing up, and is superseded by the next change of its name', async () => {
+  it('malformed JSON for ever delays no other change, and is superseded by the next change of its name', async () => {
     const hostile = await HostileWorld.start();
-    hostile.answers.set(HOSTILE, body('{'));
+    hostile.answers.set(HOSTILE, answerWith('{'));
     hostile.publish(['a', HOSTILE]);
     await hostile.followed();
     await hostile.pass(3_600_000);
     expect(hostile.parked).toEqual([{ key: HOSTILE, reason: 'malformed-json' }]);
-    // Growing waits: about eight looks in the first hour.
-    expect(hostile.asked.get(HOSTILE)!.length).toBeGreaterThan(5);
-    expect(hostile.asked.get(HOSTILE)!.length).toBeLessThan(12);
+    // The waits grow, so there are about eight attempts in the first hour.
+    expect(hostile.requestTimes.get(HOSTILE)!.length).toBeGreaterThan(5);
+    expect(hostile.requestTimes.get(HOSTILE)!.length).toBeLessThan(12);
     hostile.answers.clear();
     hostile.publish(HOSTILE);
     await hostile.expectGoesOn({ rows: 2, superseded: 1 });
@@ -77,7 +76,7 @@ describe('a document that is answered with', () => {
 describe('a row of 3 MB', () => {
   const MB = 1_000_000;
 
-  it('loses its largest optional columns, and says so', async () => {
+  it('loses its largest optional columns, which `data` names', async () => {
     const hostile = await HostileWorld.start();
     const fields = {
       description: 'd'.repeat(1.6 * MB),
@@ -92,12 +91,12 @@ describe('a row of 3 MB', () => {
       omitted: ['description', 'keywords'],
       reason: `the row was over ${LIMITS.rowBytesMax} bytes`,
     });
-    // The document itself is whole in the lake.
+    // The document in the lake is whole.
     const raw = hostile.bucket.objects.get('npm/raw/large-row/latest.json')!;
     expect(JSON.parse(Buffer.from(raw.bytes).toString()).description).toHaveLength(1.6 * MB);
   });
 
-  it('is one of many: a slice of them stays within its bytes', async () => {
+  it('may be one of many, and a slice of them stays within its limit', async () => {
     const hostile = await HostileWorld.start();
     const names = Array.from({ length: 12 }, (_, index) => `large-${index}`);
     for (const name of names)
@@ -111,7 +110,7 @@ describe('a name', () => {
   it.each([
     ['of 2,000 bytes', 'x'.repeat(2_000)],
     ['of 700 characters in 2,100 bytes', '漢'.repeat(700)],
-  ])('%s is a dead letter at once, key-too-long, and has no document in the lake', async (_, name) => {
+  ])('%s is at once a dead letter for key-too-long, and has no document in the lake', async (_, name) => {
     const hostile = await HostileWorld.start();
     hostile.publish(['a', name, 'b']);
     await hostile.followed();
@@ -121,7 +120,7 @@ describe('a name', () => {
     await hostile.expectGoesOn({ rows: 2, dead: 1 });
   });
 
-  it('that is hostile is kept apart from every other', async () => {
+  it('that is hostile never mixes with another', async () => {
     const names = [
       '__proto__',
       'constructor',

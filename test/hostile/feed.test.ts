@@ -1,22 +1,10 @@
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { LIMITS } from '../../src/config.ts';
-import { type Answerer, FEED, HostileWorld } from './hostile-world.ts';
+import { type Answerer, answerWith, FEED, HostileWorld } from './hostile-world.ts';
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
-
-/** Answers with this body, or with what it makes of the cursor that is asked from. */
-function body(
-  content: string | Uint8Array | ((since: number) => unknown),
-  headers: Record<string, string> = {},
-): Answerer {
-  return (request, response) => {
-    const since = Number(new URL(request.url!, 'http://feed.test').searchParams.get('since'));
-    const text = typeof content === 'function' ? JSON.stringify(content(since)) : content;
-    response.writeHead(200, { 'content-type': 'application/json', ...headers }).end(text);
-  };
-}
 
 function status(code: number, headers: Record<string, string> = {}): Answerer {
   return (_, response) => void response.writeHead(code, headers).end('{}');
@@ -30,14 +18,22 @@ const page = (...rows: [number, string][]) => ({
 const packed = gzipSync(JSON.stringify(page([5, 'x'])));
 
 const HOSTILE_PAGES: [string, string, Answerer][] = [
-  ['rows out of order', 'upstream-shape', body(since => page([since + 9, 'x'], [since + 3, 'y']))],
-  ['a row twice', 'upstream-shape', body(since => page([since + 3, 'x'], [since + 3, 'x']))],
-  ['rows from before the cursor', 'upstream-shape', body(since => page([Math.max(0, since - 1), 'x']))],
-  ['a sequence that is text', 'upstream-shape', body(() => ({ results: [{ ...row(1, 'x'), seq: '1' }], last_seq: 1 }))],
-  ['a sequence beyond all numbers', 'upstream-shape', body('{"results":[{"seq":1e400,"id":"x"}],"last_seq":1e400}')],
-  ['malformed JSON', 'upstream-shape', body('{"results":[')],
-  ['HTML with status 200', 'upstream-shape', body('<html></html>', { 'content-type': 'text/html' })],
-  ['gzip that stops', 'upstream-unreachable', body(packed.subarray(0, -20), { 'content-encoding': 'gzip' })],
+  ['rows out of order', 'upstream-shape', answerWith(since => page([since + 9, 'x'], [since + 3, 'y']))],
+  ['a row twice', 'upstream-shape', answerWith(since => page([since + 3, 'x'], [since + 3, 'x']))],
+  ['rows from before the cursor', 'upstream-shape', answerWith(since => page([Math.max(0, since - 1), 'x']))],
+  [
+    'a sequence that is text',
+    'upstream-shape',
+    answerWith(() => ({ results: [{ ...row(1, 'x'), seq: '1' }], last_seq: 1 })),
+  ],
+  [
+    'a sequence that is infinite',
+    'upstream-shape',
+    answerWith('{"results":[{"seq":1e400,"id":"x"}],"last_seq":1e400}'),
+  ],
+  ['malformed JSON', 'upstream-shape', answerWith('{"results":[')],
+  ['HTML with status 200', 'upstream-shape', answerWith('<html></html>', { 'content-type': 'text/html' })],
+  ['gzip that stops', 'upstream-unreachable', answerWith(packed.subarray(0, -20), { 'content-encoding': 'gzip' })],
   ['a connection that is cut', 'upstream-unreachable', (_, response) => void response.socket?.destroy()],
   ['status 500', 'upstream-status', status(500)],
   ['status 404', 'upstream-status', status(404)],
@@ -45,7 +41,7 @@ const HOSTILE_PAGES: [string, string, Answerer][] = [
 
 describe('a page that is answered with', () => {
   it.each(HOSTILE_PAGES)(
-    '%s is no page (%s): nothing of it is taken, and the source goes on',
+    '%s is refused as %s: none of its changes is accepted, and the source continues',
     async (_, kind, answer) => {
       const hostile = await HostileWorld.start();
       hostile.publish(['a', 'b']);
@@ -63,7 +59,7 @@ describe('a page that is answered with', () => {
     },
   );
 
-  it('status 400 refuses the cursor: the source is stalled, probes every 5 minutes, and goes on by itself', async () => {
+  it('status 400 refuses the cursor: the source is stalled, probes every 5 minutes, and recovers by itself', async () => {
     const hostile = await HostileWorld.start();
     hostile.publish(['a', 'b']);
     await hostile.followed();
@@ -72,23 +68,23 @@ describe('a page that is answered with', () => {
     await hostile.settle(() => hostile.world.fault('follow') !== null);
     expect(hostile.world.fault('follow')).toMatchObject({ kind: 'cursor-refused', stalls: 1 });
     expect(hostile.world.state).toBe('stalled');
-    const asked = hostile.feed.requests.length;
+    const before = hostile.feed.requests.length;
     await hostile.pass(HOUR);
-    const probes = hostile.feed.requests.length - asked;
+    const probes = hostile.feed.requests.length - before;
     expect([HOUR / LIMITS.probeMs - 1, HOUR / LIMITS.probeMs]).toContain(probes);
     expect(hostile.world.lane.cursor).toBe(cursor);
     hostile.answers.clear();
     await hostile.expectGoesOn({ rows: 2 });
   });
 
-  it('nothing while the head is ahead is no progress: the source says stalled, and goes on', async () => {
+  it('no changes while the head is ahead is no progress: the source becomes stalled, and recovers', async () => {
     const hostile = await HostileWorld.start();
     hostile.publish(['a', 'b']);
     await hostile.followed();
     const { cursor } = hostile.world.lane;
     hostile.answers.set(
       FEED,
-      body(since => ({ results: [], last_seq: since })),
+      answerWith(since => ({ results: [], last_seq: since })),
     );
     hostile.publish('c');
     await hostile.pass(LIMITS.probeMs);
@@ -101,31 +97,31 @@ describe('a page that is answered with', () => {
   });
 });
 
-describe('an upstream that asks for patience', () => {
+describe('an upstream that asks for a wait', () => {
   const DAY = 24 * HOUR;
   const WAITS: [string, { header: string; atLeastMs: number; atMostMs: number }][] = [
     ['of 0 seconds', { header: '0', atLeastMs: LIMITS.backoffMsMin, atMostMs: 30_000 }],
     ['of an hour', { header: '3600', atLeastMs: HOUR, atMostMs: HOUR + MINUTE }],
     ['of a year', { header: String(365 * 86_400), atLeastMs: DAY, atMostMs: DAY + MINUTE }],
     [
-      'until a day long gone',
+      'until a date in the past',
       { header: 'Wed, 21 Oct 2015 07:28:00 GMT', atLeastMs: LIMITS.backoffMsMin, atMostMs: 30_000 },
     ],
-    ['of nonsense', { header: 'soon', atLeastMs: LIMITS.backoffMsMin, atMostMs: 30_000 }],
+    ['that cannot be read', { header: 'soon', atLeastMs: LIMITS.backoffMsMin, atMostMs: 30_000 }],
   ];
 
-  /** Refuses the next request for this; gives how long it was not asked again. */
+  /** Refuses the next request for a target. Returns the time until the request after it. */
   async function waitAfter(hostile: HostileWorld, { target, header }: { target: string; header: string }) {
     hostile.answers.set(target, (_, response) => {
       hostile.answers.delete(target);
       response.writeHead(429, { 'retry-after': header }).end();
     });
     await hostile.followed();
-    const [refusedMs, nextMs] = hostile.asked.get(target)!;
+    const [refusedMs, nextMs] = hostile.requestTimes.get(target)!;
     return nextMs! - refusedMs!;
   }
 
-  it.each(WAITS)('%s for its feed is given it, up to a day', async (_, { header, atLeastMs, atMostMs }) => {
+  it.each(WAITS)('%s for its feed gets it, up to a day', async (_, { header, atLeastMs, atMostMs }) => {
     const hostile = await HostileWorld.start();
     hostile.publish('a');
     const waitMs = await waitAfter(hostile, { target: FEED, header });
@@ -136,7 +132,7 @@ describe('an upstream that asks for patience', () => {
   });
 
   it.each(WAITS)(
-    '%s for a document is given it, up to a day, and nothing is parked',
+    '%s for a document gets it, up to a day, and nothing is parked',
     async (_, { header, atLeastMs, atMostMs }) => {
       const hostile = await HostileWorld.start();
       hostile.publish('a');
@@ -148,20 +144,20 @@ describe('an upstream that asks for patience', () => {
   );
 });
 
-describe('an upstream that takes requests and never answers', () => {
-  it('for its feed is waited for again and again, and parks nothing', async () => {
+describe('an upstream that accepts requests and never answers', () => {
+  it('for its feed is retried again and again, and nothing is parked', async () => {
     const hostile = await HostileWorld.start();
     hostile.publish(['a', 'b']);
     hostile.answers.set(FEED, (_, response) => hostile.hold(response));
     await hostile.settle(() => (hostile.world.fault('follow')?.failures ?? 0) >= 5);
-    // Whether the page's own time or the call's is over first.
+    // The kind is the same whether the time of the request or that of the call is up first.
     expect(hostile.world.fault('follow')!.kind).toBe('upstream-unreachable');
     expect(hostile.world.balance).toMatchObject({ changes: 0, parked: 0 });
     hostile.answers.clear();
     await hostile.expectGoesOn({ rows: 2 });
   });
 
-  it('for one document, or stops in its middle, is parked as timeout: the others go on', async () => {
+  it('for one document, or stops in the middle of one, parks it as timeout and delays no other', async () => {
     const hostile = await HostileWorld.start();
     hostile.publish(['a', 'silent', 'b', 'half']);
     hostile.answers.set('silent', (_, response) => hostile.hold(response));
@@ -181,7 +177,7 @@ describe('an upstream that takes requests and never answers', () => {
     await hostile.expectGoesOn({ rows: 4 });
   });
 
-  it('for all documents parks at most those that were asked for too often, and loses none', async () => {
+  it('for all documents parks only changes that failed too often, and loses none', async () => {
     const hostile = await HostileWorld.start();
     const names = Array.from({ length: 20 }, (_, index) => `silent-${index}`);
     hostile.publish(names);
@@ -198,25 +194,25 @@ describe('an upstream that takes requests and never answers', () => {
 });
 
 describe('a page whose loads take 20 minutes', () => {
-  it('is worked off slice by slice, each document asked for about once, and kept over runs', async () => {
+  it('is loaded slice by slice over several runs, with about one request for each document', async () => {
     const hostile = await HostileWorld.start({ NPM_PAGE_CHANGES: '2000' });
     const { clock } = hostile.world;
     const names = Array.from({ length: 360 }, (_, index) => `slow-${index}`);
     hostile.publish(names);
     for (const name of names)
       hostile.answers.set(name, (_, response) => {
-        const answer = () => void response.end(hostile.replay.documentOf(name));
+        const answer = () => void response.end(hostile.standIn.documentOf(name));
         hostile.hold(response, { ms: 19_000, answer });
       });
     const startedMs = clock.elapsedMs;
     const accepted: number[] = [];
     await hostile.settle(() => {
       accepted.push(hostile.world.balance.changes);
-      return hostile.world.lane.cursor === String(hostile.replay.updateSeq());
+      return hostile.world.lane.cursor === String(hostile.standIn.updateSeq());
     });
     expect(clock.elapsedMs - startedMs).toBeGreaterThan(19 * MINUTE);
     expect(clock.elapsedMs - startedMs).toBeLessThan(30 * MINUTE);
-    // What is loaded is let in on the way, not at the end.
+    // Changes are accepted slice by slice, not all at the end.
     expect(new Set(accepted).size).toBeGreaterThan(10);
     expect(hostile.documents.requests.length).toBeLessThan(1.5 * names.length);
     hostile.answers.clear();

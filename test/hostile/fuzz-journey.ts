@@ -21,7 +21,7 @@ import { LoaderBucket } from './loader-bucket.ts';
 const ORIGIN = 'http://upstream.test';
 const NOW_MS = Date.UTC(2026, 10, 24);
 
-/** A change, and the body its document is asked for and answered with. */
+/** A change, and the body of the answer to the request for its document. */
 export interface Case {
   change: Change;
   body: Uint8Array;
@@ -36,8 +36,8 @@ const settings = npm.settings({
 const source = npm as unknown as Source;
 const host = new URL(ORIGIN).host;
 
-/** Answers every request with the next body for its URL; the rest of the way to the source is the real one. */
-function answering(bodies: Map<string, Uint8Array[]>): void {
+/** Answers each request with the next body for its path; everything but `fetch` is real. */
+function stubFetch(bodies: Map<string, Uint8Array[]>): void {
   const headers = { 'content-type': 'application/json' };
   vi.stubGlobal('fetch', async (url: string) => {
     const { origin, pathname } = new URL(url);
@@ -51,10 +51,10 @@ function permits(count: number): Permit[] {
   return [{ host, count, startAtMs: 0, intervalMs: 0 }];
 }
 
-/** Pulls a page that is this body; the failure's kind when it is none. */
+/** Pulls a page whose answer has this body. Returns the kind of the failure when it is not a page. */
 export async function pullBody(body: Uint8Array, cursor: string): Promise<Page | string> {
   const head = Buffer.from('{"update_seq":99999}');
-  answering(
+  stubFetch(
     new Map([
       ['/', [head]],
       ['/registry/_changes', [body]],
@@ -65,13 +65,13 @@ export async function pullBody(body: Uint8Array, cursor: string): Promise<Page |
   return answer.ok ? answer.value : answer.failure.kind;
 }
 
-/** Loads, journals and files rows as the engine does, with everything it keeps in memory. */
+/** Loads rows, journals them and writes them into a file as the engine does, all in memory. */
 export class Journey {
   readonly bucket = new LoaderBucket();
   readonly parked = new Map<string, number>();
   rows = 0;
   deletes = 0;
-  filed = 0;
+  filedRows = 0;
   readonly #sql = nodeSql();
   readonly #journal: Journal;
   readonly #files: JournalFiles;
@@ -86,14 +86,14 @@ export class Journey {
     this.#journal.state.updateLane(TAIL, { cursor: '0' });
   }
 
-  /** Loads the cases in one call and lets what came of them in. Rejects with what nobody named. */
+  /** Loads the cases in one call and accepts the outcomes. Rejects with an error that has no reason. */
   async load(cases: Case[]): Promise<LoadOutcome[]> {
     const bodies = new Map<string, Uint8Array[]>();
     for (const { change, body } of cases.filter(one => !one.change.deleted)) {
       const path = pathOf(change.key);
       bodies.set(path, [...(bodies.get(path) ?? []), body]);
     }
-    answering(bodies);
+    stubFetch(bodies);
     this.bucket.objects.clear();
     const loading = { source, settings, contact: 'tests', bucket: this.bucket, now: () => NOW_MS };
     const answer = await runStep(loading, 'load', {
@@ -108,7 +108,7 @@ export class Journey {
       permits: permits(cases.length),
     });
     if (!answer.ok) throw new Error(`the call failed: ${answer.failure.kind}: ${answer.failure.message}`);
-    // What crosses between two isolates is a copy.
+    // Values between two isolates are copies.
     const outcomes = structuredClone(answer.value);
     this.#accept(cases, outcomes);
     return outcomes;
@@ -134,8 +134,8 @@ export class Journey {
     this.#changes += cases.length;
   }
 
-  /** Files what is journaled and reads it back: every row is there once, and says what was loaded. */
-  async file(): Promise<Row[]> {
+  /** Writes the journaled rows into files, and reads them back: each row is there once. */
+  async writeFiles(): Promise<Row[]> {
     const buffer = new RowBuffer({ table: npmPackage, source: npm.id, files: this.#files, encode: PARQUET.port });
     const read: Row[] = [];
     for (;;) {
@@ -151,35 +151,35 @@ export class Journey {
       this.#files.settle({ intent, head: this.bucket.place(key, bytes), startedMs: NOW_MS, nowMs: NOW_MS });
     }
     read.sort((a, b) => Number(a._lsn) - Number(b._lsn));
-    expect(read.map(row => row._lsn)).toEqual(read.map((_, index) => this.filed + index + 1));
-    this.filed += read.length;
+    expect(read.map(row => row._lsn)).toEqual(read.map((_, index) => this.filedRows + index + 1));
+    this.filedRows += read.length;
     return read;
   }
 
-  /** Every change has one outcome, and every row is in a file. */
+  /** Expects one outcome for each change, and each row in a file. */
   expectBalance(): void {
     const { state, parked } = this.#journal;
     const counted = Object.fromEntries(state.outcomes().map(({ outcome, changes }) => [outcome, changes]));
-    // A document of a lower revision than its change owes another look: a change of its own.
+    // A document of a lower revision than its change is loaded again later, as a change with its own number.
     const lagging = state.source().change_number - this.#changes;
     const sum =
       Object.values(counted).reduce((total, changes) => total + changes, 0) +
       Object.values(parked.count()).reduce((total, changes) => total + changes, 0);
     expect(sum).toBe(this.#changes + lagging);
     expect([counted.rows ?? 0, counted.tombstones ?? 0]).toEqual([this.rows, this.deletes]);
-    expect(this.filed).toBe(this.rows + this.deletes);
+    expect(this.filedRows).toBe(this.rows + this.deletes);
   }
 }
 
-/** The one segment a name's document is asked for at; a URL reads nothing but itself in it. */
+/** The path of a name's document, which is one segment. */
 function pathOf(name: string): string {
   const path = new URL(`${ORIGIN}/${encodeURIComponent(name).replace(/^%40/, '@')}`).pathname;
   if (path.lastIndexOf('/') !== 0) throw new Error(`expected one segment, got ${path}`);
   return path;
 }
 
-/** Where the raw document of a name is, or why there is none. */
-export function placeOfRaw(name: string): string | null {
+/** The key of a name's raw document; null where the name is too long for one. */
+export function rawKeyOf(name: string): string | null {
   try {
     return rawKey(npm.prefix, name);
   } catch {

@@ -1,14 +1,21 @@
-/** What a mutation draws from: numbers from 0 to below 1. */
+import { makeCoin } from '../../src/sources/stand-in/faults.ts';
+
+/** The random numbers of a mutation, from 0 to below 1. */
 export type Coin = () => number;
+
+/** The random numbers of one document of a run, which do not depend on the documents before it. */
+export function coinOf(seed: number, index: number): Coin {
+  return makeCoin(Math.imul(seed, 2654435761) ^ Math.imul(index + 1, 40503));
+}
 
 type Json = unknown;
 type Container = Record<string, Json> | Json[];
 
-/** Stand for what `JSON.stringify` cannot write; the text gets what comes after the colon. */
+/** Marks JSON text that `JSON.stringify` cannot write; the part after the colon replaces the mark. */
 const RAW = /"«raw:((?:[^"\\]|\\.)*)»"/g;
 const raw = (text: string) => `«raw:${text}»`;
 
-/** Fields a row is made of, so that most mutations meet what is read. */
+/** Fields that a row is made from, so that most mutations hit one that is read. */
 const FIELDS = [
   '_id',
   '_rev',
@@ -55,7 +62,7 @@ const KEYS = [
   '',
   ' ',
   '0',
-  // Texts a reader that counts quotes and brackets may stumble over.
+  // Texts that may confuse a reader that counts quotes and brackets.
   '\\"',
   '"]',
   '{"',
@@ -112,7 +119,7 @@ const TEXTS = [
 
 const NUMBERS = ['-0', '0', '1e400', '-1e400', '1e-400', '9007199254740993', '1e21', '0.1', '-1', '1E+2', '123e-1'];
 
-/** Text lengths; the long ones are rare, for they cost most of the time. */
+/** Text lengths. The long one is rare, because it takes most of the time. */
 const LENGTHS = [300, 1_000, 3_000, 70_000];
 const LENGTH_RARE = 2_200_000;
 const DEPTHS = [3, 10, 100, 500, 2_000, 20_000];
@@ -121,7 +128,7 @@ export function pick<T>(coin: Coin, from: readonly T[]): T {
   return from[Math.floor(coin() * from.length)]!;
 }
 
-/** A text that is a name nobody expects, alone, repeated, or in a scope. */
+/** An unexpected name: alone, repeated, or in a scope. */
 export function hostileText(coin: Coin): string {
   const [first, second] = [pick(coin, TEXTS), pick(coin, KEYS)];
   if (coin() < 0.5) return first;
@@ -144,10 +151,10 @@ export function mutateBytes(bytes: Uint8Array, coin: Coin): Uint8Array {
 
 function mutateOnce(holder: Json[], coin: Coin): void {
   if (coin() < 0.1) {
-    misdate(holder[0], coin);
+    setOddDate(holder[0], coin);
     return;
   }
-  const { parent, key } = place(holder, coin);
+  const { parent, key } = pickField(holder, coin);
   const value = get(parent, key);
   const kind = Math.floor(coin() * 8);
   if (kind === 0) remove(parent, key);
@@ -158,8 +165,8 @@ function mutateOnce(holder: Json[], coin: Coin): void {
   else set(parent, key, otherValue(coin));
 }
 
-/** A container and a key of it: mostly of a field that is read. */
-function place(holder: Json[], coin: Coin): { parent: Container; key: string | number } {
+/** Picks a container and one of its keys, mostly a field that is read. */
+function pickField(holder: Json[], coin: Coin): { parent: Container; key: string | number } {
   let parent: Container = holder;
   let key: string | number = 0;
   for (let depth = 0; depth < 12; depth++) {
@@ -174,8 +181,8 @@ function place(holder: Json[], coin: Coin): { parent: Container; key: string | n
   return { parent, key };
 }
 
-/** A date nobody expects, where a document has its dates. */
-function misdate(document: Json, coin: Coin): void {
+/** Sets an unexpected date in a document's `time`. */
+function setOddDate(document: Json, coin: Coin): void {
   const time = isContainer(document) ? get(document, 'time') : null;
   if (isContainer(time)) set(time, pick(coin, Object.keys(time)) ?? 'created', pick(coin, DATES));
 }
@@ -200,7 +207,7 @@ function nested(coin: Coin): string {
     : raw(`${'{"a":'.repeat(depth)}1${'}'.repeat(depth)}`);
 }
 
-/** An object with some of its fields twice, as JSON allows: with the same value, another kind of one, or hardly any. */
+/** The text of an object with some fields twice, as JSON allows: with the same value, or with one of another kind. */
 function twice(value: Json, coin: Coin): string {
   const textOf = (one: Json) => JSON.stringify(one).replaceAll(/«raw:|»/g, '');
   const fields = isContainer(value) && !Array.isArray(value) ? Object.entries(value) : [['latest', value] as const];
@@ -254,7 +261,7 @@ function get(parent: Container, key: string | number): Json {
 }
 
 function set(parent: Container, key: string | number, value: Json): void {
-  // Also of `__proto__`, which an assignment would not make a field; a list takes numbers only.
+  // An assignment would not make a field of `__proto__`. A list takes only numbers as keys.
   const name = Array.isArray(parent) && typeof key === 'string' ? parent.length : key;
   Object.defineProperty(parent, name, { value, writable: true, enumerable: true, configurable: true });
 }

@@ -4,33 +4,29 @@ import { expect, test } from 'vitest';
 import { npmPackage } from '../../schemas/npm_package.ts';
 import type { Row } from '../../schemas/table.ts';
 import { LIMITS } from '../../src/config.ts';
-import { ChangeError } from '../../src/errors.ts';
+import { ChangeError, messageOf } from '../../src/errors.ts';
 import type { Change, Page } from '../../src/ports/change.ts';
 import type { LoadOutcome } from '../../src/ports/loader.ts';
 import { npm } from '../../src/sources/npm/npm.ts';
 import { packumentRow, readPackument, VERSIONS } from '../../src/sources/npm/packument.ts';
-import {
-  NPM_RECORDINGS,
-  readRecordings,
-  readRecording as recordedText,
-} from '../../src/sources/npm/stand-in/recordings.ts';
-import { makeCoin } from '../../src/sources/stand-in/faults.ts';
+import { NPM_RECORDINGS, readRecording, readRecordings } from '../../src/sources/npm/stand-in/recordings.ts';
 import { parseJson } from '../../src/sources/upstream/json.ts';
 import { parseLarge } from '../../src/sources/upstream/json-large.ts';
-import { type Case, Journey, placeOfRaw, pullBody } from './fuzz-journey.ts';
-import { type Coin, hostileText, mutateBytes, mutateStructure, pick } from './fuzz-mutations.ts';
+import { type Case, Journey, pullBody, rawKeyOf } from './fuzz-journey.ts';
+import { type Coin, coinOf, hostileText, mutateBytes, mutateStructure, pick } from './fuzz-mutations.ts';
 
 const DOCUMENTS = Number(process.env.FUZZ_DOCUMENTS ?? 20_000);
 const SEED = Number(process.env.FUZZ_SEED ?? 1);
-/** A call's documents, one append; and after how many calls the rows are put in a file and read back. */
+/** Documents of one call, which is one append. */
 const CALL_DOCUMENTS = 50;
+/** Calls whose rows are written into files and read back together. */
 const FILE_CALLS = 40;
 const RECORDING_BYTES_MAX = 8_000;
-/** Every so often a document is one of the source's own feed pages' names. */
+/** A page of the feed is pulled for every so many documents, and later documents get its names. */
 const PAGE_EVERY = 20;
 
-/** And every so often one is also read as a large one is. */
-const READINGS_EVERY = 5;
+/** One of so many documents is also parsed like a large one. */
+const BOTH_PARSERS_EVERY = 5;
 
 const ISO_DATE = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$/;
 const DATES = ['published_at', 'last_updated', 'created_at'];
@@ -40,7 +36,7 @@ const PARK_REASONS = ['malformed-json', 'not-json', 'wrong-shape', 'name-mismatc
 const recordings = readRecordings(NPM_RECORDINGS);
 const recorded = [...recordings.packuments.values()]
   .filter(({ bytes }) => bytes <= RECORDING_BYTES_MAX)
-  .map(recording => ({ name: recording.name, text: recordedText(NPM_RECORDINGS, recording) }));
+  .map(recording => ({ name: recording.name, text: readRecording(NPM_RECORDINGS, recording) }));
 const handMade = [...recordings.handMade.values()].flatMap(({ name, faults }) => {
   const file = faults.at(-1)?.bodyFile;
   const text = file?.endsWith('.json') ? readFileSync(path.join(NPM_RECORDINGS, 'hand-made', file), 'utf8') : '';
@@ -49,11 +45,6 @@ const handMade = [...recordings.handMade.values()].flatMap(({ name, faults }) =>
 const bases = [...recorded, ...handMade].map(base => ({ ...base, bytes: new TextEncoder().encode(base.text) }));
 const FEED_ROWS = 8;
 
-/** The coin of one document: it can be made again without those before it. */
-function coinOf(index: number): Coin {
-  return makeCoin(Math.imul(SEED, 2654435761) ^ Math.imul(index + 1, 40503));
-}
-
 function mutated(base: { text: string; bytes: Uint8Array }, coin: Coin): Uint8Array {
   const structural = coin() < 0.85;
   const text = structural ? new TextEncoder().encode(mutateStructure(base.text, coin)) : base.bytes;
@@ -61,13 +52,13 @@ function mutated(base: { text: string; bytes: Uint8Array }, coin: Coin): Uint8Ar
 }
 
 function caseOf(index: number, key: string | null): Case {
-  const coin = coinOf(index);
+  const coin = coinOf(SEED, index);
   const base = pick(coin, bases);
   const name = key ?? base.name;
-  const own = key === null ? base : renamed(base.text, key);
+  const document = key === null ? base : renamed(base.text, key);
   const revision = coin() < 0.5 ? 1 : null;
   const change: Change = { key: name, cursor: String(index + 1), deleted: coin() < 0.02, revision, skip: null };
-  return { change, body: key === null ? mutated(own, coin) : own.bytes };
+  return { change, body: key === null ? mutated(document, coin) : document.bytes };
 }
 
 /** A good document of another name. */
@@ -77,7 +68,7 @@ function renamed(text: string, name: string): { text: string; bytes: Uint8Array 
   return { text: other, bytes: new TextEncoder().encode(other) };
 }
 
-/** A page of the recorded feed: mutated anywhere, or with hostile names in what is else a good page. */
+/** A page of the recorded feed: mutated anywhere, or good except for hostile names. */
 function pageOf(coin: Coin): Uint8Array {
   const from = Math.floor(coin() * (recordings.feed.length - FEED_ROWS));
   const results = recordings.feed.slice(from, from + FEED_ROWS);
@@ -88,12 +79,12 @@ function pageOf(coin: Coin): Uint8Array {
   return coin() < 0.4 ? bytes : mutated({ text, bytes }, coin);
 }
 
-/** A key as the engine keeps it. */
-function kept(key: string): string {
+/** A key in the form that the engine stores. */
+function storedKey(key: string): string {
   return key.slice(0, LIMITS.changeKeyLengthMax).toWellFormed();
 }
 
-/** As `expect`, at a tenth of its cost. */
+/** Like `expect`, at a tenth of its time. */
 function ensure(holds: boolean, expected: string): void {
   if (!holds) throw new Error(`expected ${expected}`);
 }
@@ -114,9 +105,9 @@ function checkPage(page: Page, cursor: string): void {
 
 function checkOutcome({ change, body }: Case, outcome: LoadOutcome) {
   if (outcome.kind === 'park') {
-    ensure(PARK_REASONS.includes(outcome.reason), `a reason that is expected, got ${outcome.reason}`);
-    // A reason names places and kinds, never what an upstream wrote.
-    ensure(outcome.detail.length < 300, 'a detail that quotes nothing');
+    ensure(PARK_REASONS.includes(outcome.reason), `a known reason, got ${outcome.reason}`);
+    // A detail names paths and kinds, never a value of an upstream.
+    ensure(outcome.detail.length < 300, 'a detail that quotes no value');
     return;
   }
   if (outcome.kind !== 'rows') throw new Error(`expected rows or a parked change, got ${outcome.kind}`);
@@ -126,9 +117,9 @@ function checkOutcome({ change, body }: Case, outcome: LoadOutcome) {
   checkStorable(row, change.key);
 }
 
-/** A large document is read otherwise than a small one, and says the same. */
-function checkReadings({ change: { key }, body: bytes }: Case): void {
-  const reading = (parse: () => unknown) => {
+/** A document gives the same row whether it is parsed like a small one or like a large one. */
+function checkBothParsers({ change: { key }, body: bytes }: Case): void {
+  const rowText = (parse: () => unknown) => {
     try {
       return JSON.stringify(packumentRow(readPackument(parse(), key), { downloads: null }));
     } catch (error) {
@@ -137,23 +128,26 @@ function checkReadings({ change: { key }, body: bytes }: Case): void {
     }
   };
   const answer = { bytes, contentType: null, encoded: false };
-  const [small, large] = [() => parseJson('it', answer), () => parseLarge('it', answer, VERSIONS)].map(reading);
+  const [small, large] = [() => parseJson('it', answer), () => parseLarge('it', answer, VERSIONS)].map(rowText);
   if (small === large) return;
   const at = [...small!].findIndex((character, index) => character !== large![index]);
   const [expected, actual] = [small, large].map(text => text!.slice(Math.max(0, at - 60), at + 60));
-  throw new Error(`read as a large one: expected …${expected}…, got …${actual}…`);
+  throw new Error(`parsed like a large document: expected …${expected}…, got …${actual}…`);
 }
 
-/** The raw document of a name is stored as one of its cases had it. */
+/** The stored document of a name has the bytes of one of its cases. */
 function checkRaw({ bucket }: Journey, cases: Case[], name: string): void {
-  const stored = bucket.objects.get(placeOfRaw(name)!)?.bytes;
+  const stored = bucket.objects.get(rawKeyOf(name)!)?.bytes;
   const sent = cases.filter(({ change }) => change.key === name).map(({ body }) => body);
-  ensure(stored !== undefined && sent.some(body => Buffer.compare(body, stored) === 0), 'a document stored as it came');
+  ensure(
+    stored !== undefined && sent.some(body => Buffer.compare(body, stored) === 0),
+    'a document stored as it was received',
+  );
 }
 
-/** The row is one its table takes, and the journal's text and SQLite give it back as it is. */
+/** The row fits its table, and is the same after it was JSON text in SQLite. */
 function checkStorable(row: Row, name: string): void {
-  ensure(row.name === name, 'the name asked for');
+  ensure(row.name === name, 'the requested name');
   const read = npmPackage.validator.safeParse(row);
   if (!read.success) throw read.error;
   const text = JSON.stringify(row);
@@ -169,10 +163,10 @@ function checkStorable(row: Row, name: string): void {
   }
 }
 
-/** The row of a file is the row that was loaded. */
+/** The row of a file is equal to the loaded row. */
 function checkReadBack({ _lsn, ...read }: Row, row: Row): void {
   for (const [column, value] of Object.entries(row)) {
-    // The file has a byte order mark at a text's beginning; readers whose decoder drops it do not show it.
+    // The file has a text's leading byte order mark, but the decoder of some readers drops it.
     const shownAs = typeof value === 'string' ? value.replace(/^\ufeff/, '') : value;
     if (column === 'updated_at' || [value, shownAs].includes(read[column]!)) continue;
     const [expected, actual] = [value, read[column]].map(shown => JSON.stringify(shown)?.slice(0, 80));
@@ -180,7 +174,7 @@ function checkReadBack({ _lsn, ...read }: Row, row: Row): void {
   }
 }
 
-/** The row says what its document says, where it says anything. */
+/** The row's values are valid, and its version is one of the document's. */
 function checkRow(row: Row, document: Record<string, unknown>): void {
   for (const column of DATES) {
     const date = row[column] as string | null;
@@ -199,33 +193,33 @@ function checkVersion({ version, published_at }: Row, document: Record<string, u
   const { versions, time, 'dist-tags': tags } = document as Record<string, Record<string, unknown> | null | undefined>;
   const names = Object.keys(versions ?? {});
   const wellFormed = names.map(name => name.toWellFormed());
-  ensure(names.length === 0 || wellFormed.includes(String(version)), 'a version that is there');
+  ensure(names.length === 0 || wellFormed.includes(String(version)), 'an existing version');
   const latest = tags && Object.hasOwn(tags, 'latest') ? tags.latest : null;
   if (typeof latest === 'string' && latest.trim() !== '' && names.includes(latest))
-    ensure(version === latest, 'the version latest names');
+    ensure(version === latest, 'the version that latest names');
   if (published_at === null) return;
   const dates = Object.entries(time ?? {}).filter(([name]) => name.toWellFormed() === version);
   ensure(
     dates.some(([, date]) => typeof date === 'string'),
-    'a date of publication that is there',
+    'an existing date of publication',
   );
 }
 
 const timeoutMs = 120_000 + DOCUMENTS * 5;
 
-test(`${DOCUMENTS} mutated documents and ${DOCUMENTS / PAGE_EVERY} pages (seed ${SEED}) end as rows, or for a reason that has a name`, {
+test(`${DOCUMENTS} mutated documents and ${DOCUMENTS / PAGE_EVERY} pages (seed ${SEED}) end as rows, or parked for a known reason`, {
   timeout: timeoutMs,
 }, async () => {
   const startedMs = performance.now();
   let journey = new Journey();
   const counts = new Map<string, number>();
-  const count = (what: string, by = 1) => counts.set(what, (counts.get(what) ?? 0) + by);
+  const count = (outcome: string, by = 1) => counts.set(outcome, (counts.get(outcome) ?? 0) + by);
   const keys: string[] = [];
   let index = 0;
   let loaded: Row[] = [];
 
   const readBack = async () => {
-    const read = await journey.file();
+    const read = await journey.writeFiles();
     for (const [at, row] of loaded.entries()) {
       checkReadBack(read[at]!, row);
     }
@@ -243,27 +237,31 @@ test(`${DOCUMENTS} mutated documents and ${DOCUMENTS / PAGE_EVERY} pages (seed $
     const cases: Case[] = [];
     while (cases.length < CALL_DOCUMENTS && index < DOCUMENTS) {
       if (index % PAGE_EVERY === 0) {
-        const page = await pullBody(pageOf(coinOf(~index)), '0').catch(error =>
-          Promise.reject(told(error, `page ${index}`)),
+        const page = await pullBody(pageOf(coinOf(SEED, ~index)), '0').catch(error =>
+          Promise.reject(reproducible(error, `page ${index}`)),
         );
         count(typeof page === 'string' ? `page: ${page}` : 'page: good');
         if (typeof page === 'string') expect(page).toBe('shape');
         else {
           checkPage(page, '0');
-          keys.push(...page.changes.map(change => kept(change.key)).filter(key => !recordings.packuments.has(key)));
+          keys.push(
+            ...page.changes.map(change => storedKey(change.key)).filter(key => !recordings.packuments.has(key)),
+          );
         }
       }
       cases.push(caseOf(index, keys.pop() ?? null));
       index += 1;
     }
-    const outcomes = await journey.load(cases).catch(error => Promise.reject(told(error, `documents before ${index}`)));
+    const outcomes = await journey
+      .load(cases)
+      .catch(error => Promise.reject(reproducible(error, `documents before ${index}`)));
     for (const [at, outcome] of outcomes.entries()) {
       try {
         checkOutcome(cases[at]!, outcome);
-        if (at % READINGS_EVERY === 0) checkReadings(cases[at]!);
+        if (at % BOTH_PARSERS_EVERY === 0) checkBothParsers(cases[at]!);
         if (outcome.kind === 'rows' && outcome.documentBytes > 0) checkRaw(journey, cases, cases[at]!.change.key);
       } catch (error) {
-        throw told(error, `document ${cases[at]!.change.cursor}`);
+        throw reproducible(error, `document ${cases[at]!.change.cursor}`);
       }
       if (outcome.kind === 'rows') loaded.push(outcome.rows[0]!.row);
     }
@@ -274,14 +272,14 @@ test(`${DOCUMENTS} mutated documents and ${DOCUMENTS / PAGE_EVERY} pages (seed $
   process.stdout.write(
     `fuzz: seed ${SEED}, ${DOCUMENTS} documents in ${seconds} s: ${JSON.stringify(Object.fromEntries(counts))}\n`,
   );
-  // A fuzzer that meets one kind of outcome only tests nothing.
+  // A run with one kind of outcome only would test nothing.
   for (const outcome of ['rows', 'malformed-json', 'wrong-shape', 'name-mismatch', 'page: good', 'page: shape'])
     expect(counts.get(outcome) ?? 0, outcome).toBeGreaterThan(DOCUMENTS / 2000);
 });
 
-/** The error with what makes it happen again. */
-function told(error: unknown, subject: string): Error {
-  return new Error(`FUZZ_SEED=${SEED}, ${subject}: ${error instanceof Error ? error.message : String(error)}`, {
+/** The error with the seed and the position that reproduce it. */
+function reproducible(error: unknown, subject: string): Error {
+  return new Error(`FUZZ_SEED=${SEED}, ${subject}: ${messageOf(error)}`, {
     cause: error,
   });
 }

@@ -16,10 +16,10 @@ import { World } from '../simulation/world/world.ts';
 import { type Loopback, startLoopback } from '../sources/upstream/loopback.ts';
 import { LoaderBucket } from './loader-bucket.ts';
 
-/** Answers one request of a document; how often it was asked for before comes last. */
+/** Answers one request; `before` is the number of requests for the same target before this one. */
 export type Answerer = (request: IncomingMessage, response: ServerResponse, before: number) => void;
 
-// Requests go over the loopback interface, but what they wait for is the world's time.
+// Requests go over the loopback interface, but their waits and timeouts use the simulated clock.
 const time = vi.hoisted(() => ({ options: {} as Partial<Parameters<typeof createFetcher>[0]> }));
 vi.mock('../../src/sources/upstream/fetcher.ts', async importOriginal => {
   const http = await importOriginal<typeof import('../../src/sources/upstream/fetcher.ts')>();
@@ -30,49 +30,49 @@ vi.mock('../../src/sources/upstream/fetcher.ts', async importOriginal => {
   };
 });
 
-/** Where in an upstream's address the feed is. */
+/** The path of the feed. */
 export const FEED = '/registry/_changes';
 
 const open: HostileWorld[] = [];
 afterEach(async () => {
-  for (const { replay, feed, documents } of open.splice(0))
-    for (const server of [replay, feed, documents]) await server.close();
+  for (const { standIn, feed, documents } of open.splice(0))
+    for (const server of [standIn, feed, documents]) await server.close();
 });
 
-/** The whole engine with the real source and the real HTTP, on storage, bucket, database and time of the simulation. */
+/** The whole engine with the real source and real HTTP, on the simulation's storage, bucket, database and clock. */
 export class HostileWorld {
   readonly world: World;
   readonly bucket = new LoaderBucket();
-  readonly replay: NpmStandIn;
-  /** Stand before the replay: the feed's host, and the documents'. */
+  readonly standIn: NpmStandIn;
+  /** Servers in front of the stand-in: the host of the feed, and the host of the documents. */
   readonly feed: Loopback;
   readonly documents: Loopback;
-  /** What answers for a name instead of its good document, or for the feed's two paths. */
+  /** Answers in place of a name's good document, or of one of the feed's two paths. */
   readonly answers: Map<string, Answerer>;
-  /** When each name, or path of the feed, was asked for. */
-  readonly asked: ReadonlyMap<string, number[]>;
+  /** The times of the requests for each name, or path of the feed. */
+  readonly requestTimes: ReadonlyMap<string, number[]>;
   readonly #loading: Loading;
-  /** Loader calls, requests and waits under way; `held` requests wait for the server, and it for time. */
+  /** Loader calls, requests and waits in progress. The server holds `held` requests until the clock moves. */
   #calls = 0;
   #requests = 0;
   #sleeping = 0;
   #held = 0;
 
   private constructor(
-    replay: NpmStandIn,
+    standIn: NpmStandIn,
     { feed, documents }: { feed: Loopback; documents: Loopback },
-    { answers, asked }: Pick<HostileWorld, 'answers' | 'asked'>,
+    { answers, requestTimes }: Pick<HostileWorld, 'answers' | 'requestTimes'>,
     env: Record<string, string>,
   ) {
-    this.asked = asked;
+    this.requestTimes = requestTimes;
     this.feed = feed;
-    this.replay = replay;
+    this.standIn = standIn;
     this.documents = documents;
     this.answers = answers;
     const settings = npm.settings({
       NPM_FEED_URL: `${feed.url}/registry`,
       NPM_REGISTRY_URL: documents.url,
-      NPM_DOWNLOADS_URL: replay.downloadsUrl,
+      NPM_DOWNLOADS_URL: standIn.downloadsUrl,
       NPM_START: '0',
       NPM_SETTLE_MS: '0',
       NPM_REQUESTS_PER_SECOND: '1000',
@@ -91,7 +91,7 @@ export class HostileWorld {
     time.options = {
       retryMsMin: 1,
       sleep: ms => this.#during('sleep', clock.sleep(ms)),
-      timer: (ms, due) => this.#timer(ms, due),
+      timer: (ms, expire) => this.#timer(ms, expire),
     };
     const load = this.#loadPort();
     this.world.queue.load = load;
@@ -104,33 +104,33 @@ export class HostileWorld {
   }
 
   static async start(env: Record<string, string> = {}): Promise<HostileWorld> {
-    const replay = await startNpmStandIn({ only: [] });
+    const standIn = await startNpmStandIn({ only: [] });
     const answers = new Map<string, Answerer>();
-    const asked = new Map<string, number[]>();
+    const requestTimes = new Map<string, number[]>();
     const now = () => hostile.world.clock.elapsedMs;
     const answerTo: Answerer = (request, response) => {
-      const { pathname } = new URL(request.url!, replay.origin);
+      const { pathname } = new URL(request.url!, standIn.origin);
       const target = pathname === '/' || pathname === FEED ? pathname : decodeURIComponent(pathname.slice(1));
-      const before = asked.get(target) ?? [];
-      asked.set(target, [...before, now()]);
-      // A body that is refused on its way is cut off.
+      const before = requestTimes.get(target) ?? [];
+      requestTimes.set(target, [...before, now()]);
+      // A client that refuses a body closes the connection.
       response.on('error', () => undefined);
       const usual = target === pathname ? relayed : good;
-      (answers.get(target) ?? usual(replay, target))(request, response, before.length);
+      (answers.get(target) ?? usual(standIn, target))(request, response, before.length);
     };
     const servers = { feed: await startLoopback(answerTo), documents: await startLoopback(answerTo) };
-    const hostile: HostileWorld = new HostileWorld(replay, servers, { answers, asked }, env);
+    const hostile: HostileWorld = new HostileWorld(standIn, servers, { answers, requestTimes }, env);
     open.push(hostile);
     await hostile.world.engine.watch();
     return hostile;
   }
 
-  /** Publishes a change of each of these names; their documents are good. */
+  /** Publishes a change of each name, with a good document. */
   publish(names: string | string[], change: Omit<PushedChange, 'id'> = {}): void {
-    for (const id of [names].flat()) this.replay.pushChange({ id, document: documentOf(id), ...change });
+    for (const id of [names].flat()) this.standIn.pushChange({ id, document: documentOf(id), ...change });
   }
 
-  /** Keeps a request for ever, or until the world's time has passed; then it is answered if somebody still waits. */
+  /** Holds a request for ever, or for a time; then answers it if the client still waits. */
   hold(response: ServerResponse, later?: { ms: number; answer: () => void }): void {
     this.#held += 1;
     let isOver = false;
@@ -150,7 +150,7 @@ export class HostileWorld {
   get isFollowed(): boolean {
     const { lane, engine } = this.world;
     const { files, journal } = engine;
-    const head = String(this.replay.updateSeq());
+    const head = String(this.standIn.updateSeq());
     const isProjected = files.unprojected(1).length === 0 && journal.state.source().projected_cursor === head;
     return lane.cursor === head && files.backlog().rows === 0 && isProjected;
   }
@@ -159,7 +159,7 @@ export class HostileWorld {
     return this.settle(() => this.isFollowed);
   }
 
-  /** Lets time pass until something holds between two runs, but never while an answer is on its way. */
+  /** Moves the clock until a condition holds between two runs, but never while a request is in progress. */
   async settle(until: () => boolean, withinMs = 48 * 3_600_000): Promise<void> {
     const { world } = this;
     const { clock, storage } = world;
@@ -180,7 +180,7 @@ export class HostileWorld {
     }
   }
 
-  /** Lets so much time pass. */
+  /** Moves the clock by so much. */
   async pass(ms: number): Promise<void> {
     let isOver = false;
     this.world.clock.sleep(ms).then(() => {
@@ -202,14 +202,14 @@ export class HostileWorld {
     return failedOf(this.world.engine, all).map(({ key, reason }) => ({ key, reason }));
   }
 
-  /** Has all dead changes looked at again, until each came in. */
+  /** Replays all dead letters, and waits until each is loaded. */
   async replayDead(): Promise<void> {
     const query = { reason: null, olderThanSeconds: null, state: 'dead' as const };
     await replayFailed(this.world.engine, { numbers: null, query, dryRun: false });
     await this.settle(() => this.world.balance.dead + this.world.balance.parked === 0);
   }
 
-  /** A good change comes in, every change number is accounted for, and every row is in the lake once. */
+  /** Expects that a good change is loaded, that each change number has an outcome, and that each row is in the lake once. */
   async expectGoesOn(balance: {
     rows: number;
     parked?: number;
@@ -241,11 +241,11 @@ export class HostileWorld {
     return this.#calls > 0 && !waitsForTime;
   }
 
-  #timer(ms: number, due: () => void): () => void {
+  #timer(ms: number, expire: () => void): () => void {
     const ended = Promise.withResolvers<void>();
     let isOver = false;
     this.#requests += 1;
-    this.world.clock.within(ended.promise, ms, 'request').catch(due);
+    this.world.clock.within(ended.promise, ms, 'request').catch(expire);
     return () => {
       if (!isOver) this.#requests -= 1;
       isOver = true;
@@ -268,7 +268,7 @@ export class HostileWorld {
 
   #loadPort(): LoadPort {
     const loading = this.#loading;
-    // What crosses between two isolates is a copy; the call waits until what was written before it is safe.
+    // Values between two isolates are copies. A call waits until the storage writes before it are flushed.
     const call = async <T>(work: () => Promise<T>): Promise<T> => {
       this.world.storage.flush();
       return structuredClone(await this.#during('call', work()));
@@ -280,7 +280,7 @@ export class HostileWorld {
   }
 }
 
-/** A small good document of a name, without what the replay adds. */
+/** A small good document of a name, without the fields that the stand-in adds. */
 export function documentOf(name: string, fields: Record<string, unknown> = {}): Record<string, unknown> {
   const times = {
     created: '2020-01-01T00:00:00.000Z',
@@ -295,19 +295,31 @@ export function documentOf(name: string, fields: Record<string, unknown> = {}): 
   };
 }
 
-/** The document the replay has for a name. */
-function good(replay: NpmStandIn, name: string): Answerer {
+/** Answers with the stand-in's document of a name. */
+function good(standIn: NpmStandIn, name: string): Answerer {
   return (_, response) => {
-    const body = replay.documentOf(name);
+    const body = standIn.documentOf(name);
     response.writeHead(body ? 200 : 404, { 'content-type': 'application/json' }).end(body ?? '{}');
   };
 }
 
-/** What the replay answers to the same request. */
+/** Answers with the stand-in's answer to the same request. */
 function relayed({ origin }: NpmStandIn): Answerer {
   return async (request, response) => {
     const answer = await fetch(`${origin}${request.url}`);
     const body = await answer.text();
     response.writeHead(answer.status, { 'content-type': 'application/json' }).end(body);
+  };
+}
+
+/** Answers with this body, or with the body that a function makes from the request's cursor. */
+export function answerWith(
+  content: string | Uint8Array | ((since: number) => unknown),
+  headers: Record<string, string> = {},
+): Answerer {
+  return (request, response) => {
+    const since = Number(new URL(request.url!, 'http://upstream.test').searchParams.get('since'));
+    const text = typeof content === 'function' ? JSON.stringify(content(since)) : content;
+    response.writeHead(200, { 'content-type': 'application/json', ...headers }).end(text);
   };
 }

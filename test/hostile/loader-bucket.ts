@@ -1,12 +1,12 @@
 import type { LakeBucket, PartsUpload } from '../../src/ports/bucket.ts';
 import { MemoryBucket } from '../simulation/world/bucket.ts';
 
-/** R2 refuses a part under this, but for the last. */
+/** R2 refuses a smaller part, except the last one. */
 const PART_BYTES_MIN = 5 * 1024 * 1024;
 
-/** A bucket in memory that takes objects in parts, with R2's rules for them. */
+/** A bucket in memory with uploads in parts, and R2's rules for parts. */
 export class LoaderBucket extends MemoryBucket implements LakeBucket {
-  /** Uploads begun, completed and aborted. */
+  /** The number of uploads. */
   readonly uploads = { begun: 0, completed: 0, aborted: 0 };
 
   async upload(key: string, { metadata }: { metadata: Record<string, string> }): Promise<PartsUpload> {

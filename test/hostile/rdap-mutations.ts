@@ -2,7 +2,7 @@ import { type Coin, pick } from './fuzz-mutations.ts';
 
 type Json = unknown;
 
-/** Values of no use, of every kind: where text is read, and where more is. */
+/** Useless values of every kind. */
 const ODD: Json[] = [
   null,
   true,
@@ -28,7 +28,7 @@ const ODD: Json[] = [
   'Please query the RDDS service of the Registrar',
 ];
 
-/** The same, and the members of a list that a shape is known for. */
+/** The same, and useless properties of a card. */
 const ODD_PROPERTIES: Json[] = [
   ...ODD,
   ['fn'],
@@ -77,16 +77,16 @@ const PATHS = [
   ]),
 ];
 
-/** Something odd now and then in place of a value. */
+/** The value, or now and then an odd one in its place. */
 function maybe(coin: Coin, value: Json, odd: Json[] = ODD): Json {
   return coin() < 0.06 ? pick(coin, odd) : value;
 }
 
-/** Some odd ones among the items of a list, and some left out; now and then one alone, or none at all. */
+/** The items of a list with some odd ones added and some left out; now and then a single item, or an odd value. */
 function listed(coin: Coin, items: Json[], odd: Json[] = ODD): Json {
-  const kept = items.filter(() => coin() > 0.04).flatMap(item => (coin() < 0.08 ? [pick(coin, odd), item] : [item]));
+  const list = items.filter(() => coin() > 0.04).flatMap(item => (coin() < 0.08 ? [pick(coin, odd), item] : [item]));
   if (coin() < 0.02) return pick(coin, odd);
-  return coin() < 0.03 && kept.length === 1 ? kept[0] : shuffled(coin, kept);
+  return coin() < 0.03 && list.length === 1 ? list[0] : shuffled(coin, list);
 }
 
 function shuffled<T>(coin: Coin, items: T[]): T[] {
@@ -94,7 +94,7 @@ function shuffled<T>(coin: Coin, items: T[]): T[] {
   return keyed.sort((a, b) => a.at - b.at).map(({ item }) => item);
 }
 
-/** A value in one of the wrappings servers give it. */
+/** A value in one of the forms that servers use. */
 function wrapped(coin: Coin, text: string): Json {
   const kind = coin();
   return kind < 0.7 ? text : kind < 0.8 ? [text] : kind < 0.9 ? ['', text] : kind < 0.95 ? [[text]] : ` ${text}\n`;
@@ -130,7 +130,7 @@ function entity(coin: Coin, role: Json, card: Json, entities: Json[] = []): Json
   return entities.length > 0 || coin() < 0.1 ? { ...fields, entities: listed(coin, entities) } : fields;
 }
 
-/** Somebody who is neither the registrant nor the registrar, with everything a card may have. */
+/** A contact that is neither the registrant nor the registrar, with every property that a card may have. */
 function stranger(coin: Coin): Json {
   const card = cardOf(coin, [
     ['fn', {}, 'text', 'Stray Name'],
@@ -188,8 +188,9 @@ function redactions(coin: Coin): Json[] {
 }
 
 /**
- * A domain object whose every value says which column it is for, or that it is for none (`stray`, 515151, 2004-04-04, …0999), in shapes servers
- * write and in some that none does. Values stay where they are: what is odd is put beside them or in their place.
+ * A domain object in shapes that servers write, and in some that none does. Each value names its column, or is `stray`,
+ * 515151, 2004-04-04 or …0999 where it belongs to none. Odd values are added to the others or replace them, but no value
+ * moves to another member.
  */
 export function hostileAnswer(domain: string, coin: Coin): Json {
   const event = (eventAction: Json, eventDate: string) => ({
@@ -230,7 +231,7 @@ export function hostileAnswer(domain: string, coin: Coin): Json {
   return Object.fromEntries(shuffled(coin, members).filter(() => coin() > 0.03));
 }
 
-/** The same document with its keys in another order, and the lists of a domain that are sets. */
+/** The same document with its keys, and the lists that are sets, in another order. */
 export function reordered(json: Json, coin: Coin): Json {
   if (Array.isArray(json) || typeof json !== 'object' || json === null) return json;
   const sets = ['status', 'events', 'nameservers'];

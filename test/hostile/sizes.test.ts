@@ -8,15 +8,15 @@ const NAME = 'large';
 const HEAD = Buffer.from(`{"_id":"${NAME}","name":"${NAME}","readme":"`);
 const TAIL = Buffer.from('"}');
 const CHUNK = Buffer.alloc(MB, 'x');
-// Members of one gzip file after another are one gzip file: a bomb of 300 MB is made in no time.
+// Several gzip members in a row are one gzip file, which makes a bomb of 300 MB fast.
 const PACKED = [HEAD, CHUNK, TAIL].map(part => gzipSync(part));
 
-type Way = 'with its length' | 'without its length' | 'compressed';
-const WAYS: Way[] = ['with its length', 'without its length', 'compressed'];
+type Encoding = 'with its length' | 'without its length' | 'compressed';
+const ENCODINGS: Encoding[] = ['with its length', 'without its length', 'compressed'];
 
-/** A document of so many megabytes and a few bytes, of one chunk over and over. */
-function large(megabytes: number, way: Way): Answerer {
-  const [head, chunk, tail] = way === 'compressed' ? (PACKED as [Buffer, Buffer, Buffer]) : [HEAD, CHUNK, TAIL];
+/** Answers with a document of so many megabytes and a few bytes, which repeats one chunk. */
+function large(megabytes: number, encoding: Encoding): Answerer {
+  const [head, chunk, tail] = encoding === 'compressed' ? (PACKED as [Buffer, Buffer, Buffer]) : [HEAD, CHUNK, TAIL];
   const length = HEAD.length + megabytes * MB + TAIL.length;
   const headers = {
     'with its length': { 'content-length': length },
@@ -24,13 +24,13 @@ function large(megabytes: number, way: Way): Answerer {
     compressed: { 'content-encoding': 'gzip' },
   };
   return (_, response) => {
-    response.writeHead(200, { 'content-type': 'application/json', ...headers[way] });
+    response.writeHead(200, { 'content-type': 'application/json', ...headers[encoding] });
     response.write(head);
     pour(response, { chunk, left: megabytes, tail });
   };
 }
 
-/** Writes as fast as somebody reads, and no more once nobody does. */
+/** Writes as fast as the client reads, and stops when the client closes the connection. */
 function pour(response: ServerResponse, { chunk, left, tail }: { chunk: Buffer; left: number; tail: Buffer }): void {
   for (let rest = left; rest > 0; rest--) {
     if (response.destroyed) return;
@@ -45,9 +45,9 @@ const raws = ({ bucket }: HostileWorld) => bucket.keys('npm/raw/');
 const RAW = `npm/raw/${NAME}/latest.json`;
 
 describe('a document of 40 MB', () => {
-  it.each(WAYS)('that comes %s is stored as it is, and a dead letter', async way => {
+  it.each(ENCODINGS)('that comes %s is stored as it is, and its change is a dead letter', async encoding => {
     const hostile = await HostileWorld.start();
-    hostile.answers.set(NAME, large(40, way));
+    hostile.answers.set(NAME, large(40, encoding));
     hostile.publish(['a', NAME, 'b']);
     await hostile.followed();
     expect(hostile.dead).toEqual([{ key: NAME, reason: 'too-large' }]);
@@ -58,7 +58,7 @@ describe('a document of 40 MB', () => {
     await hostile.expectGoesOn({ rows: 2, dead: 1 });
   });
 
-  it('comes in when it is small again and replayed, and replaces what is stored', async () => {
+  it('is loaded by a replay when it is small again, and replaces the stored one', async () => {
     const hostile = await HostileWorld.start();
     hostile.answers.set(NAME, large(40, 'without its length'));
     hostile.publish(['a', NAME]);
@@ -69,13 +69,13 @@ describe('a document of 40 MB', () => {
     await hostile.expectGoesOn({ rows: 2 });
   });
 
-  it('that stops in its middle leaves nothing in the lake', async () => {
+  it('that stops in the middle leaves nothing in the lake', async () => {
     const hostile = await HostileWorld.start();
     hostile.answers.set(NAME, (_, response) => {
       response.writeHead(200, { 'content-type': 'application/json', 'content-length': 80 * MB });
       response.write(HEAD);
       pour(response, { chunk: CHUNK, left: 40, tail: TAIL });
-      // Once all is written, the response has let go of its socket.
+      // Get the socket now: the response has none any more once it is finished.
       const { socket } = response;
       response.on('finish', () => socket?.destroy());
     });
@@ -92,9 +92,9 @@ describe('a document of 40 MB', () => {
 });
 
 describe('a document of 300 MB', () => {
-  it.each(WAYS)('that comes %s is not stored, and a dead letter', async way => {
+  it.each(ENCODINGS)('that comes %s is not stored, and its change is a dead letter', async encoding => {
     const hostile = await HostileWorld.start();
-    hostile.answers.set(NAME, large(300, way));
+    hostile.answers.set(NAME, large(300, encoding));
     hostile.publish(['a', NAME, 'b']);
     await hostile.followed();
     expect(hostile.dead).toEqual([{ key: NAME, reason: 'too-large' }]);
@@ -109,11 +109,11 @@ describe('a document of 300 MB', () => {
 
 describe('a page of the feed of 300 MB', () => {
   it.each(['with its length', 'compressed'] as const)(
-    'that comes %s is no page: the source waits, and goes on',
-    async way => {
+    'that comes %s is refused: the source waits, and recovers',
+    async encoding => {
       const hostile = await HostileWorld.start();
       hostile.publish(['a', 'b']);
-      hostile.answers.set(FEED, large(300, way));
+      hostile.answers.set(FEED, large(300, encoding));
       await hostile.settle(() => hostile.world.fault('follow') !== null);
       expect(hostile.world.fault('follow')).toMatchObject({ kind: 'upstream-shape' });
       expect(hostile.world.state).toBe('backing-off');

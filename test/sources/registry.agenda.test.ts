@@ -11,10 +11,10 @@ import { load, runStep, servers } from './step.ts';
 const NOW = Date.parse('2026-11-25T12:00:00Z');
 const DAY = 86_400_000;
 
-/** Sources that are told nothing of changes. What all sources must hold to is in the test beside this one. */
+/** Sources without a feed. Another file tests the rules that hold for all sources. */
 const WITH_AGENDA = SOURCES.filter(source => source.agenda);
 
-/** What a visit came to, as the fixture folder says it. */
+/** The outcome of a visit, in the form of the fixture folder. */
 function outcomeOf({ rows }: Loaded, names: string[]): Expected {
   expect(rows).toHaveLength(1);
   const { op, row } = rows[0]!;
@@ -27,44 +27,44 @@ describe.each(WITH_AGENDA)('source $id', source => {
   let standIn: StandIn;
   let world: NonNullable<StandIn['agenda']>;
   let settings: unknown;
-  let told: Servers;
+  let known: Servers;
   let visits: Change[];
 
   beforeAll(async () => {
     standIn = await STAND_INS[source.id]!(path.join(FIXTURES, source.id));
     world = standIn.agenda!;
     settings = source.settings(standIn.env(1));
-    told = await servers(source, settings);
+    known = await servers(source, settings);
     visits = await changesOf(source, settings, standIn);
   });
   afterAll(() => standIn.close());
 
   const visit = (change: Change) => load(source, settings, change, { timer: standIn.timer });
 
-  it('gives for every key of its fixture folder the row, or the outcome, that it says', async () => {
+  it('has for every key of its fixture folder the outcome that the folder expects', async () => {
     const fresh = await STAND_INS[source.id]!(path.join(FIXTURES, source.id));
     try {
       const own = source.settings(fresh.env(1));
       for (const change of await changesOf(source, own, fresh)) {
         const { visits: times, outcome } = fresh.agenda!.expected(change.key);
         const names = 'row' in outcome ? Object.keys(outcome.row) : [];
-        let came: unknown;
+        let actual: unknown;
         for (let time = 0; time < times; time++)
-          came = await load(source, own, change, { timer: fresh.timer }).then(
+          actual = await load(source, own, change, { timer: fresh.timer }).then(
             loaded => outcomeOf(loaded, names),
             parked,
           );
-        expect({ [change.key]: came }).toEqual({ [change.key]: outcome });
+        expect({ [change.key]: actual }).toEqual({ [change.key]: outcome });
       }
     } finally {
       await fresh.close();
     }
   });
 
-  it('sees the same at two visits of the same registration, and something else at any other', async () => {
+  it('has one digest for one registration, and another for any other', async () => {
     const digests = new Map<string, string>();
     for (const change of visits.filter(({ key }) => 'row' in world.expected(key).outcome)) {
-      // A server that stumbles at first has come round by the last of its answers.
+      // A server that fails at first answers well by its last answer.
       for (let time = 1; time < world.expected(change.key).visits; time++) await visit(change).catch(parked);
       const [first, second] = [await visit(change), await visit(change)];
       expect(first.seen).toMatchObject({ found: true, digest: expect.any(String), mainDigest: expect.any(String) });
@@ -72,17 +72,17 @@ describe.each(WITH_AGENDA)('source $id', source => {
       digests.set(change.key, first.seen!.digest);
     }
     expect(new Set(digests.values()).size).toBe(digests.size);
-    world.monthOn();
+    world.passMonth();
     for (const change of visits.filter(({ key }) => digests.has(key))) {
       const { seen } = await visit(change);
       expect([change.key, seen!.digest !== digests.get(change.key)]).toEqual([
         change.key,
-        world.otherLater.includes(change.key),
+        world.changedLater.includes(change.key),
       ]);
     }
   });
 
-  it('takes what a visit needed for the next one, so that nothing is granted on the way', async () => {
+  it('foresees the hosts of the next visit, so that it needs no further permit', async () => {
     let foreseen = 0;
     for (const change of visits.filter(({ key }) => !standIn.retried.includes(key))) {
       const first = await visit(change).catch(() => null);
@@ -96,62 +96,62 @@ describe.each(WITH_AGENDA)('source $id', source => {
     expect(foreseen).toBeGreaterThan(5);
   });
 
-  it('tells where keys are served, by a list that is only taken whole', async () => {
-    expect(Object.keys(told.servers).length).toBeGreaterThan(0);
-    expect(told.freshUntilMs).toBeGreaterThan(Date.now());
+  it('has servers from a list, and refuses an incomplete list', async () => {
+    expect(Object.keys(known.servers).length).toBeGreaterThan(0);
+    expect(known.freshUntilMs).toBeGreaterThan(Date.now());
     const { body, field } = standIn.wrongPage;
     for (const wrong of [body, '{}', '[]', 'null', '']) {
       standIn.failPage({ status: 200, body: wrong });
-      await expect(servers(source, settings, told), wrong).rejects.toThrow(ChangeError);
+      await expect(servers(source, settings, known), wrong).rejects.toThrow(ChangeError);
     }
     standIn.failPage({ status: 200, body });
-    await expect(servers(source, settings, told)).rejects.toThrow(field);
+    await expect(servers(source, settings, known)).rejects.toThrow(field);
     standIn.failPage({ status: 404 });
-    await expect(servers(source, settings, told)).rejects.toMatchObject({ status: 404 });
+    await expect(servers(source, settings, known)).rejects.toMatchObject({ status: 404 });
   });
 
-  it('has no list while nobody answers for it', async () => {
+  it('has no list while its upstream is unreachable', async () => {
     const gone = await STAND_INS[source.id]!(path.join(FIXTURES, source.id));
     const unserved = source.settings(gone.env(1));
     await gone.close();
-    await expect(servers(source, unserved, told)).rejects.toMatchObject({ reason: 'unreachable', status: null });
+    await expect(servers(source, unserved, known)).rejects.toMatchObject({ reason: 'unreachable', status: null });
   });
 
-  it('keeps a list that is the same still, and asks for it again later', async () => {
-    expect(told.etag).toEqual(expect.any(String));
-    const known = { ...told, freshUntilMs: 0 };
+  it('uses an unchanged list again, and fetches it again later', async () => {
+    expect(known.etag).toEqual(expect.any(String));
+    const stale = { ...known, freshUntilMs: 0 };
     const { value, tallies } = await runStep(source, { settings, step: 'pull' }, ctx =>
-      agenda.directory!.read(known, ctx),
+      agenda.directory!.read(stale, ctx),
     );
     expect(tallies[0]).toMatchObject({ requests: 1, notModified: 1 });
-    expect(value).toEqual({ ...told, freshUntilMs: expect.any(Number) });
+    expect(value).toEqual({ ...known, freshUntilMs: expect.any(Number) });
     expect(value.freshUntilMs).toBeGreaterThan(Date.now());
-    expect(known.freshUntilMs).toBe(0);
+    expect(stale.freshUntilMs).toBe(0);
   });
 
-  it('reads its own keys as themselves, in any case, and says why others are none', () => {
+  it('reads its own keys in any case of letters, and rejects other texts with a reason', () => {
     for (const { key } of visits) {
       const read = agenda.read(key);
       expect(read).toEqual({ key, space: expect.any(String) });
       expect(agenda.read(` ${key.toUpperCase()} `)).toEqual(read);
     }
-    for (const text of [...world.noKeys, 'x'.repeat(300), `${'x.'.repeat(5_000)}com`, '\ud800', '\0'])
+    for (const text of [...world.invalidKeys, 'x'.repeat(300), `${'x.'.repeat(5_000)}com`, '\ud800', '\0'])
       expect([text, agenda.read(text)]).toEqual([text, { rejected: expect.stringMatching(/^[a-z][a-z-]+$/) }]);
   });
 
-  it('finds a server by what it was told alone, and takes nothing for one that every object has', () => {
-    for (const space of [...Object.keys(told.servers), 'constructor', '__proto__', '', '.', 'a'.repeat(1_000)]) {
-      const found = agenda.directory!.serverOf(space, told.servers);
-      expect(agenda.directory!.serverOf(space, Object.freeze({ ...told.servers }))).toBe(found);
+  it('finds a server in the given list alone, and none for a name that every object inherits', () => {
+    for (const space of [...Object.keys(known.servers), 'constructor', '__proto__', '', '.', 'a'.repeat(1_000)]) {
+      const found = agenda.directory!.serverOf(space, known.servers);
+      expect(agenda.directory!.serverOf(space, Object.freeze({ ...known.servers }))).toBe(found);
       if (found !== null) expect(new URL(found).host).toBeTypeOf('string');
     }
-    for (const [space, server] of Object.entries(told.servers))
-      expect(agenda.directory!.serverOf(space, told.servers)).toBe(server);
+    for (const [space, server] of Object.entries(known.servers))
+      expect(agenda.directory!.serverOf(space, known.servers)).toBe(server);
     for (const space of ['constructor', '__proto__', 'toString'])
-      expect(agenda.directory!.serverOf(space, told.servers)).toBe(agenda.directory!.serverOf(space, {}));
+      expect(agenda.directory!.serverOf(space, known.servers)).toBe(agenda.directory!.serverOf(space, {}));
   });
 
-  it('says when a key is next, by what was seen alone: after now, and within what the engine believes', () => {
+  it('derives the next visit from the last one alone: after now, and within the limit of the engine', () => {
     const reasons = new Set<string>();
     for (const visited of madeUpVisits(source, visits)) {
       const { atMs, reason } = agenda.next(visited);
@@ -166,7 +166,7 @@ describe.each(WITH_AGENDA)('source $id', source => {
     expect(reasons.size).toBeGreaterThan(3);
   });
 
-  it('makes no difference between a key that is gone and one that never was', async () => {
+  it('has the same result for a key that is gone and for one that never existed', async () => {
     const gone = visits.filter(({ key }) => 'gone' in world.expected(key).outcome);
     expect(gone.length).toBeGreaterThan(1);
     const seen = await Promise.all(gone.map(async change => (await visit(change)).seen));
@@ -175,7 +175,7 @@ describe.each(WITH_AGENDA)('source $id', source => {
   });
 });
 
-/** Visits of each outcome, with facts that visits have seen, and with those that none can have. */
+/** Visits of each outcome, with possible facts and with impossible ones. */
 function madeUpVisits({ id }: Source, visits: Change[]): Visit[] {
   const facts = [
     null,
@@ -188,10 +188,10 @@ function madeUpVisits({ id }: Source, visits: Change[]): Visit[] {
     .slice(0, 5)
     .flatMap(({ key }) =>
       (['found', 'partial', 'gone', 'failed'] as const).flatMap(outcome =>
-        facts.flatMap(known =>
+        facts.flatMap(fact =>
           [1, 2, 40].flatMap(times =>
             [null, NOW + 1, NOW + LIMITS.retryAfterMsMax].map(notBeforeMs =>
-              Object.freeze({ key, nowMs: NOW, outcome, times, changed: times === 1, facts: known, notBeforeMs }),
+              Object.freeze({ key, nowMs: NOW, outcome, times, changed: times === 1, facts: fact, notBeforeMs }),
             ),
           ),
         ),

@@ -11,7 +11,7 @@ import { load, pull, pullAll, runStep, servers } from './step.ts';
 
 const EVERYTHING = 5000;
 
-/** Two servers, each with three redirects. */
+/** Two servers with three redirects each. */
 const GRANTED_MAX = 8;
 
 type Work = (ctx: LoadContext<unknown, unknown>) => Promise<unknown>;
@@ -25,8 +25,8 @@ it('an unknown source is refused by name', () => {
   expect(() => sourceNamed('constructor')).toThrow(/^source: expected one of npm.*, got "constructor"$/);
 });
 
-it.each(SOURCES)('source $id has a feed or an agenda, and not both', ({ pull, agenda }) => {
-  expect([pull, agenda].filter(way => way !== undefined)).toHaveLength(1);
+it.each(SOURCES)('source $id has either a feed or an agenda', ({ pull, agenda }) => {
+  expect([pull, agenda].filter(part => part !== undefined)).toHaveLength(1);
 });
 
 describe.each(SOURCES)('source $id', source => {
@@ -42,12 +42,12 @@ describe.each(SOURCES)('source $id', source => {
   });
   afterAll(() => standIn.close());
 
-  /** A page of the feed, or the list of servers: what the source follows its upstream by. */
-  const look = async () => (source.agenda ? servers(source, settings) : pull(source, settings, await start()));
+  /** Fetches a page of the feed, or the list of servers. */
+  const follow = async () => (source.agenda ? servers(source, settings) : pull(source, settings, await start()));
   const loadOf = (change: Change) => load(source, settings, change, { timer: standIn.timer });
   const plain = (count: number) => plainChanges(source, { settings, changes, count, timer: standIn.timer });
 
-  it.runIf(source.pull)('gives the rows of its fixture folder', async () => {
+  it.runIf(source.pull)('loads the rows of its fixture folder', async () => {
     const fresh = await STAND_INS[source.id]!(path.join(FIXTURES, source.id));
     try {
       const own = source.settings(fresh.env(EVERYTHING));
@@ -58,7 +58,7 @@ describe.each(SOURCES)('source $id', source => {
     }
   });
 
-  it('gives only rows that fit its tables, and names documents by their keys', async () => {
+  it('loads only rows that fit its tables, and names documents by their keys', async () => {
     for (const { change, loaded } of await plain(20)) {
       for (const { table, row } of loaded.rows) {
         const declared = source.tables.find(({ name }) => name === table)!;
@@ -68,14 +68,14 @@ describe.each(SOURCES)('source $id', source => {
     }
   });
 
-  it.runIf(source.pull)('gives pages whose cursors are places to go on from, whatever their size', async () => {
+  it.runIf(source.pull)('continues after the cursor of a page of any size', async () => {
     for (const size of [1, 2, 3, 7, changes.length - 1, changes.length, changes.length + 1]) {
       const sized = source.settings(standIn.env(size));
       expect(await pullAll(source, sized, await start())).toEqual(changes);
     }
   });
 
-  it.runIf(source.pull && source.resumable)('can go on from the cursor of any change', async () => {
+  it.runIf(source.pull && source.resumable)('continues after the cursor of any change', async () => {
     for (const [i, change] of changes.entries()) {
       const page = await pull(source, settings, source.parse(change.cursor));
       expect(page.changes).toEqual(changes.slice(i + 1));
@@ -83,7 +83,7 @@ describe.each(SOURCES)('source $id', source => {
     }
   });
 
-  it.runIf(source.list)('lists what its changes leave, each key once, and no more', async () => {
+  it.runIf(source.list)('lists exactly the keys that its changes leave, each once', async () => {
     const keys: string[] = [];
     for (let after: string | null = null; ; ) {
       const { value } = await runStep(source, { settings, step: 'list' }, ctx => source.list!(after, ctx));
@@ -95,14 +95,14 @@ describe.each(SOURCES)('source $id', source => {
     expect([...keys].sort()).toEqual([...new Set(left)].sort());
   });
 
-  it('orders and reads its own cursors, and refuses others', async () => {
-    const places = [await start(), ...changes.map(change => change.cursor)];
-    for (const [i, cursor] of places.entries()) {
+  it('compares and parses its own cursors, and refuses others', async () => {
+    const cursors = [await start(), ...changes.map(change => change.cursor)];
+    for (const [i, cursor] of cursors.entries()) {
       expect(source.parse(cursor)).toBe(cursor);
       expect(source.compare(cursor, cursor)).toBe(0);
       if (i > 0) {
-        expect(source.compare(places[i - 1]!, cursor)).toBeLessThan(0);
-        expect(source.compare(cursor, places[i - 1]!)).toBeGreaterThan(0);
+        expect(source.compare(cursors[i - 1]!, cursor)).toBeLessThan(0);
+        expect(source.compare(cursor, cursors[i - 1]!)).toBeGreaterThan(0);
       }
     }
     for (const text of ['', 'no cursor', '-1', '1e3', '99999999999999999999']) {
@@ -110,61 +110,66 @@ describe.each(SOURCES)('source $id', source => {
     }
   });
 
-  it.each([429, 500, 503])('loses only time to status %i', async status => {
+  it.each([429, 500, 503])('loses nothing but time to status %i', async status => {
     standIn.failPage({ status, headers: { 'retry-after': '7' } });
-    const failure = await look().catch((error: unknown) => error);
+    const failure = await follow().catch((error: unknown) => error);
     expect(failure).toBeInstanceOf(ChangeError);
     expect(failure).toMatchObject({ status, retryAfterMs: 7000 });
     expect(await changesOf(source, settings, standIn)).toEqual(changes);
     for (const { change, loaded } of await plain(5)) {
       standIn.failDocument(change.key, { status });
       await expect(loadOf(change)).rejects.toMatchObject({ reason: `http-${status}`, status });
-      expect(timeless(await loadOf(change))).toEqual(timeless(loaded));
+      expect(withoutTime(await loadOf(change))).toEqual(withoutTime(loaded));
     }
   });
 
-  it('names itself and the field when an answer has another shape', async () => {
+  it('names itself and the field in the error for an answer of another shape', async () => {
     const { wrongPage, wrongDocument } = standIn;
     standIn.failPage({ status: 200, body: wrongPage.body });
     const { change } = (await plain(1))[0]!;
-    const answers = [await look().catch((error: unknown) => error)];
+    const answers = [await follow().catch((error: unknown) => error)];
     standIn.failDocument(change.key, { status: 200, body: wrongDocument.body(change.key) });
     answers.push(await loadOf(change).catch((error: unknown) => error));
     for (const [i, { field }] of [wrongPage, wrongDocument].entries()) {
       expect(answers[i]).toBeInstanceOf(ChangeError);
       expect(answers[i]).toMatchObject({
         reason: 'wrong-shape',
-        message: expect.stringMatching(new RegExp(`^${standIn.called} [a-z]+: expected ${field} to be .+, got .+`)),
+        message: expect.stringMatching(new RegExp(`^${standIn.subject} [a-z]+: expected ${field} to be .+, got .+`)),
       });
     }
   });
 
-  it('asks no more than it says, of no other host', async () => {
-    const asks = async (step: 'pull' | 'prepare' | 'load' | 'list', some: Change[], work: Work, afresh = false) => {
+  it('sends no more requests than `requests` says, and to no other host', async () => {
+    const hostsAsked = async (
+      step: 'pull' | 'prepare' | 'load' | 'list',
+      some: Change[],
+      work: Work,
+      afresh = false,
+    ) => {
       const options = { settings, step, changes: some, afresh, timer: standIn.timer };
       const { tallies, granted } = await runStep(source, options, ctx => work(ctx).catch(onlyUpstream));
       const allowed = source.requests(step, some, settings);
       for (const { host, requests } of tallies)
         expect(requests).toBeLessThanOrEqual((allowed[host] ?? 0) + (granted[host] ?? 0));
-      // What only an answer names is asked for one by one: a second server, a redirect, and never many.
+      // A host that only an answer names, a second server or a redirect, gets a permit for each request. There are few.
       expect(Object.values(granted).reduce((sum, count) => sum + count, 0)).toBeLessThanOrEqual(GRANTED_MAX);
       return tallies.length;
     };
     const cursor = await start();
     const following: Work = ctx =>
       source.agenda?.directory ? source.agenda.directory.read(null, ctx) : source.pull!({ cursor, poll: 0 }, ctx);
-    expect(await asks('pull', [], following)).toBeGreaterThan(0);
-    if (source.list) expect(await asks('list', [], ctx => source.list!(null, ctx))).toBe(1);
+    expect(await hostsAsked('pull', [], following)).toBeGreaterThan(0);
+    if (source.list) expect(await hostsAsked('list', [], ctx => source.list!(null, ctx))).toBe(1);
     const whole = changes.filter(({ key }) => !standIn.retried.includes(key));
     for (const some of [whole, whole.slice(0, 1), whole.filter(change => change.deleted), []]) {
-      await asks('prepare', some, async ctx => source.prepare?.(some, ctx));
+      await hostsAsked('prepare', some, async ctx => source.prepare?.(some, ctx));
     }
     for (const change of whole.filter(({ skip }) => skip === null)) {
-      for (const afresh of [false, true]) await asks('load', [change], ctx => source.load(change, ctx), afresh);
+      for (const afresh of [false, true]) await hostsAsked('load', [change], ctx => source.load(change, ctx), afresh);
     }
   });
 
-  it.runIf(source.feeds)('feeds agendas that there are, with keys that a row says by itself', async () => {
+  it.runIf(source.feeds)('feeds existing agendas with keys that depend on the row alone', async () => {
     for (const [target, keysOf] of Object.entries(source.feeds!)) {
       expect(sourceNamed(target).agenda).toBeDefined();
       for (const { loaded } of await plain(20)) {
@@ -188,7 +193,7 @@ describe.each(SOURCES)('source $id', source => {
     expect(source.settingNames).toEqual(expect.arrayContaining(Object.keys(env)));
   });
 
-  it('has a pace for every host it asks', () => {
+  it('has a pace for every host of its requests', () => {
     const { pollMs, settleMs, hosts, others } = source.pace(settings);
     expect(pollMs).toBeGreaterThan(0);
     expect(settleMs).toBeGreaterThanOrEqual(0);
@@ -203,10 +208,10 @@ describe.each(SOURCES)('source $id', source => {
   });
 });
 
-/** Stands in rows.json where the stand-in's own address was. */
+/** Replaces the stand-in's address in `rows.json`. */
 const UPSTREAM = 'http://upstream.invalid';
 
-/** What the first look at each change came to: its rows, or why there are none. */
+/** The outcome of the first load of each change: its rows, or why there are none. */
 async function outcomesOf(source: Source, settings: unknown, changes: Change[]): Promise<unknown[]> {
   const preparing = { settings, step: 'prepare', changes } as const;
   const prepared = source.prepare
@@ -225,8 +230,8 @@ async function outcomesOf(source: Source, settings: unknown, changes: Change[]):
   return outcomes;
 }
 
-/** A load but for the time of its look. */
-function timeless({ rows, ...loaded }: Loaded): unknown {
+/** A load without the time of its visit. */
+function withoutTime({ rows, ...loaded }: Loaded): unknown {
   return { ...loaded, rows: rows.map(({ row, ...rest }) => ({ ...rest, row: { ...row, last_checked_at: null } })) };
 }
 
@@ -234,7 +239,7 @@ function onlyUpstream(error: unknown): void {
   if (!(error instanceof ChangeError)) throw error;
 }
 
-/** Compares with the file, or, told by the environment that the rows are meant to change, writes it. */
+/** Compares the rows with the file. With `WRITE_ROWS` in the environment, writes the file first. */
 function compareRows(file: string, text: string): void {
   const outcomes = JSON.parse(text, shorten) as unknown[];
   const lines = `[\n${outcomes.map(outcome => JSON.stringify(outcome)).join(',\n')}\n]\n`;
@@ -242,7 +247,7 @@ function compareRows(file: string, text: string): void {
   expect(outcomes).toEqual(JSON.parse(readFileSync(file, 'utf8')));
 }
 
-/** Long texts are kept as their length and digest: what they hold is in the fixture's documents already. */
+/** Replaces a long text by its length and digest, because the fixture's documents have the text. */
 function shorten(_key: string, value: unknown): unknown {
   if (typeof value !== 'string' || value.length <= 1000) return value;
   return `${value.length} characters, sha256 ${createHash('sha256').update(value).digest('hex')}`;

@@ -13,82 +13,84 @@ import { readDomains, readRows } from './whois/recordings.ts';
 
 export const FIXTURES = path.resolve(import.meta.dirname, '../fixtures');
 
-/** What a visit comes to: what its row says, that the key is gone, or why there is no answer. */
+/** The outcome of a visit: the columns of its row, that the key is gone, or the reason why the change is parked. */
 export type Expected = { row: Record<string, unknown> } | { gone: true } | { parked: string };
 
-/** What stands in for a source's upstream, serving its fixture folder. */
+/** A local server that plays a source's upstream from its fixture folder. */
 export interface StandIn {
   origin: string;
-  /** The source's settings, with pages of so many changes where it has pages. */
+  /** The source's settings; `pageChanges` is the size of a page where the source has a feed. */
   env(pageChanges: number): Record<string, unknown>;
-  /** How messages about its answers begin. */
-  called: string;
-  /** Lets the next request for a page, or for the list of servers, or for a change's document be answered so. */
+  /** The first word of error messages about its answers. */
+  subject: string;
+  /** Sets the answer to the next request for a page of the feed, or for the list of servers. */
   failPage(answer: Answer): void;
+  /** Sets the answer to the next request for a change's document. */
   failDocument(key: string, answer: Answer): void;
-  /** An answer that is not a page, or no list of servers, and the field a person must be told of. */
+  /** An answer of a wrong shape to a request for a page or the list of servers, and the field that the error must name. */
   wrongPage: { body: string; field: string };
   wrongDocument: { body(key: string): string; field: string };
-  /** Items whose connection breaks: their requests are made again in the same slot. */
+  /** Keys whose connection breaks, so that their requests are repeated in the same slot. */
   retried: string[];
-  /** Time that is up when the upstream keeps silent, and never else; the real one where that is short enough. */
+  /** A timer that expires only when the upstream does not answer; the real timer by default. */
   timer?: FetcherOptions['timer'];
   /** Only of a source with an agenda. */
   agenda?: {
     keys: string[];
-    /** What no key is made of. */
-    noKeys: string[];
-    /** What the last of so many visits comes to. */
+    /** Texts that are not keys. */
+    invalidKeys: string[];
+    /** How many visits a key needs, and the outcome of the last one. */
     expected(key: string): { visits: number; outcome: Expected };
-    /** Keys that have no row at all times, and those that are registered otherwise a month on. */
-    otherLater: string[];
-    monthOn(): void;
+    /** Keys with another registration a month later. */
+    changedLater: string[];
+    /** Moves the upstream a month ahead. */
+    passMonth(): void;
   };
   close(): Promise<void>;
 }
 
-/** One for each source. */
+/** The stand-in of each source. */
 export const STAND_INS: Record<string, (folder: string) => Promise<StandIn>> = {
   async npm(folder) {
-    const replay = await startNpmStandIn({ folder });
+    const standIn = await startNpmStandIn({ folder });
     return {
-      origin: replay.origin,
+      origin: standIn.origin,
       env: pageChanges => ({
-        NPM_FEED_URL: replay.feedUrl,
-        NPM_REGISTRY_URL: replay.registryUrl,
-        NPM_DOWNLOADS_URL: replay.downloadsUrl,
+        NPM_FEED_URL: standIn.feedUrl,
+        NPM_REGISTRY_URL: standIn.registryUrl,
+        NPM_DOWNLOADS_URL: standIn.downloadsUrl,
         NPM_START: '0',
         NPM_PAGE_CHANGES: pageChanges,
       }),
-      called: 'npm',
-      failPage: answer => replay.fault(new URL(replay.feedUrl).pathname, [answer]),
-      failDocument: (key, answer) => replay.fault(key, [answer]),
+      subject: 'npm',
+      failPage: answer => standIn.fault(new URL(standIn.feedUrl).pathname, [answer]),
+      failDocument: (key, answer) => standIn.fault(key, [answer]),
       wrongPage: { body: '{"results":{},"last_seq":1}', field: 'results' },
       wrongDocument: { body: key => JSON.stringify({ name: key, versions: 7 }), field: 'versions' },
       retried: ['truncated-gzip', 'cut-connection'],
-      close: replay.close,
+      close: standIn.close,
     };
   },
 
   async whois(folder) {
-    const due = new Set<() => void>();
-    const replay = await startWhoisStandIn({ folder, onHold: () => [...due].forEach(call => void call()) });
+    const expires = new Set<() => void>();
+    const standIn = await startWhoisStandIn({ folder, onHold: () => [...expires].forEach(expire => void expire()) });
     return {
-      origin: replay.origins['registry-a'],
-      env: () => replay.settings,
-      called: 'rdap',
-      failPage: answer => replay.fault('/bootstrap', [answer]),
-      failDocument: (key, answer) => replay.fault(key, [answer]),
+      origin: standIn.origins['registry-a'],
+      env: () => standIn.settings,
+      subject: 'rdap',
+      failPage: answer => standIn.fault('/bootstrap', [answer]),
+      failDocument: (key, answer) => standIn.fault(key, [answer]),
       wrongPage: { body: '{"services":{}}', field: 'services' },
       wrongDocument: { body: () => '{"objectClassName":"entity"}', field: 'objectClassName' },
       retried: ['slow-example.com', 'silent-example.com'],
-      timer: (_ms, call) => {
-        due.add(call);
-        return () => due.delete(call);
+      timer: (_ms, expire) => {
+        expires.add(expire);
+        return () => expires.delete(expire);
       },
       agenda: {
-        keys: replay.domains,
-        noKeys: [
+        keys: standIn.domains,
+        invalidKeys: [
           '',
           ' ',
           '.',
@@ -102,20 +104,20 @@ export const STAND_INS: Record<string, (folder: string) => Promise<StandIn>> = {
           '192.0.2.1',
         ],
         expected: expectedRegistrations(folder),
-        otherLater: readDomains().later.map(({ domain }) => domain),
-        monthOn: () => replay.goTo(30),
+        changedLater: readDomains().later.map(({ domain }) => domain),
+        passMonth: () => standIn.goTo(30),
       },
-      close: replay.close,
+      close: standIn.close,
     };
   },
 };
 
-/** What is expected of each domain of the folder: by `rows.json`, and by `text/rows.json` over WHOIS. */
+/** The expected outcome of each domain of the folder: from `rows.json`, and for WHOIS from `text/rows.json`. */
 function expectedRegistrations(folder: string): NonNullable<StandIn['agenda']>['expected'] {
   const { domains } = readDomains();
   const rows = readRows();
   const texts = readTexts(folder);
-  const said = JSON.parse(readFileSync(path.join(folder, 'text/rows.json'), 'utf8')) as {
+  const textRows = JSON.parse(readFileSync(path.join(folder, 'text/rows.json'), 'utf8')) as {
     domain: string;
     found?: boolean;
     facts?: Partial<WhoisFacts>;
@@ -123,7 +125,7 @@ function expectedRegistrations(folder: string): NonNullable<StandIn['agenda']>['
   const reasons: Record<string, string> = { 'redirect-loop': 'http-301', 'no-rdap': 'no-server' };
   return key => {
     if (texts.has(key)) {
-      const { found, facts } = said.find(({ domain }) => domain === key)!;
+      const { found, facts } = textRows.find(({ domain }) => domain === key)!;
       return { visits: 1, outcome: found ? { row: { ...NO_FACTS, ...facts } } : { gone: true } };
     }
     const { outcome, answers } = domains.find(({ domain }) => domain === key)!;
@@ -134,14 +136,14 @@ function expectedRegistrations(folder: string): NonNullable<StandIn['agenda']>['
   };
 }
 
-/** The changes of a source's world: those of its feed, or a first visit of each key. */
+/** The changes of a source: those of its feed, or a first visit of each key. */
 export async function changesOf(source: Source, settings: unknown, { agenda }: StandIn): Promise<Change[]> {
   if (agenda) return visitsOf(source, agenda.keys, await servers(source, settings));
   const { value } = await runStep(source, { settings, step: 'pull' }, ctx => source.start(ctx));
   return pullAll(source, settings, value);
 }
 
-/** The first changes of plain items: those that load alike twice. */
+/** The first changes that load into rows and a document. */
 export async function plainChanges(
   source: Source,
   { settings, changes, timer, count }: { settings: unknown; changes: Change[]; count: number } & Pick<StandIn, 'timer'>,
@@ -152,11 +154,11 @@ export async function plainChanges(
     const loaded = await load(source, settings, change, { timer }).catch(() => null);
     if (loaded && loaded.documents.length > 0) found.push({ change, loaded });
   }
-  if (found.length < count) throw new Error(`${source.id}: expected ${count} plain items, got ${found.length}`);
+  if (found.length < count) throw new Error(`${source.id}: expected ${count} plain changes, got ${found.length}`);
   return found;
 }
 
-/** The reason a change is parked for; throws what is no word of the upstream. */
+/** The reason why a change is parked; rethrows an error that is not about the upstream. */
 export function parked(error: unknown): { parked: string } {
   if (error instanceof ChangeError) return { parked: error.reason };
   throw error;

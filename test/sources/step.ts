@@ -5,8 +5,8 @@ import { createFetcher, type FetcherOptions } from '../../src/sources/upstream/f
 import { connect } from './whois/text/text-server.ts';
 
 /**
- * Does one step of a source as the Loader does it: over HTTP, with no more permits than the source says it needs. One
- * with an agenda is granted others one by one, as its object does, and each is counted.
+ * Runs one step of a source as the Loader does: over HTTP, with as many permits as the source's `requests` says. A source
+ * with an agenda also gets a permit for each further request, as from its object; `granted` counts these.
  */
 export async function runStep<S, P, T>(
   source: Source<S, P>,
@@ -27,8 +27,8 @@ export async function runStep<S, P, T>(
   },
   work: (ctx: LoadContext<S, P>) => Promise<T>,
 ): Promise<{ value: T; tallies: HostTally[]; granted: HostRequests }> {
-  const asks = source.requests(step, changes, settings);
-  const permits = Object.entries(asks).map(([host, count]) => ({ host, count, startAtMs: 0, intervalMs: 0 }));
+  const requests = source.requests(step, changes, settings);
+  const permits = Object.entries(requests).map(([host, count]) => ({ host, count, startAtMs: 0, intervalMs: 0 }));
   const granted: HostRequests = {};
   const requestPermit = async (host: string) => {
     granted[host] = (granted[host] ?? 0) + 1;
@@ -61,7 +61,7 @@ export async function pull<S, P>(source: Source<S, P>, settings: S, cursor: stri
   return (await runStep(source, { settings, step: 'pull' }, ctx => source.pull!({ cursor, poll }, ctx))).value;
 }
 
-/** Pulls pages from a cursor to the head and gives their changes. */
+/** Pulls pages from a cursor to the head and returns their changes. */
 export async function pullAll<S, P>(source: Source<S, P>, settings: S, cursor: string): Promise<Change[]> {
   const changes: Change[] = [];
   for (let from = cursor; ; ) {
@@ -79,21 +79,21 @@ export async function load<S, P>(
   change: Change,
   options: { prepared?: P | null; afresh?: boolean; timer?: FetcherOptions['timer'] } = {},
 ) {
-  const asked = { ...options, settings, changes: [change], step: 'load' as const };
-  return (await runStep(source, asked, ctx => source.load(change, ctx))).value;
+  const stepOptions = { ...options, settings, changes: [change], step: 'load' as const };
+  return (await runStep(source, stepOptions, ctx => source.load(change, ctx))).value;
 }
 
-/** Asks where the keys of a source with an agenda are served. */
+/** Fetches the servers of a source with an agenda. */
 export async function servers<S, P>(source: Source<S, P>, settings: S, known: Servers | null = null): Promise<Servers> {
   return (await runStep(source, { settings, step: 'pull' }, ctx => source.agenda!.directory!.read(known, ctx))).value;
 }
 
-/** The first visit of each key, as the engine makes it of an agenda. */
-export function visitsOf<S, P>(source: Source<S, P>, keys: string[], told: Servers): Change[] {
+/** The first visit of each key, as the engine makes it. */
+export function visitsOf<S, P>(source: Source<S, P>, keys: string[], known: Servers): Change[] {
   return keys.map((text, index) => {
     const read = source.agenda!.read(text);
     if ('rejected' in read) throw new Error(`${text}: expected a key, got ${read.rejected}`);
-    const server = source.agenda!.directory?.serverOf(read.space, told.servers) ?? null;
+    const server = source.agenda!.directory?.serverOf(read.space, known.servers) ?? null;
     const cursor = String(index + 1);
     return { key: read.key, cursor, deleted: false, revision: null, skip: null, server, moreHosts: [] };
   });

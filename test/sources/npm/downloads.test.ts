@@ -3,21 +3,21 @@ import type { Change } from '../../../src/ports/change.ts';
 import type { Downloads } from '../../../src/sources/npm/downloads.ts';
 import { type NpmSettings, npm } from '../../../src/sources/npm/npm.ts';
 import { load, runStep } from '../step.ts';
-import { answering, changeOf, replayOf } from './upstream.ts';
+import { changeOf, startAnswering, startStandIn } from './upstream.ts';
 
 describe('download counts', () => {
   const prepare = async (settings: NpmSettings, changes: Change[]) =>
     runStep(npm, { settings, step: 'prepare', changes }, ctx => npm.prepare!(changes, ctx));
   const point = (downloads: number) => ({ downloads, package: 'x' });
 
-  it('are asked for in bulk, scoped names singly, and unknown ones are null', async () => {
-    const { replay, settings } = await replayOf();
+  it('come from one request for many names, scoped ones from a request each, and unknown ones are null', async () => {
+    const { standIn, settings } = await startStandIn();
     const names = ['ms', '@types/node', 'not-a-package', '__proto__', 'constructor'];
     const { value } = await prepare(
       settings,
       names.map(name => changeOf(name)),
     );
-    const known = (name: string) => replay.downloadsOf(name)!;
+    const known = (name: string) => standIn.downloadsOf(name)!;
     expect(value).toEqual(
       expect.arrayContaining([
         ['ms', known('ms')['last-month'], known('ms')['last-year']],
@@ -26,7 +26,7 @@ describe('download counts', () => {
       ]),
     );
     expect(JSON.parse(JSON.stringify(value))).toEqual(value);
-    expect(replay.requests.recent.map(({ path }) => path)).toEqual([
+    expect(standIn.requests.recent.map(({ path }) => path)).toEqual([
       '/downloads/point/last-month/ms,not-a-package,__proto__,constructor',
       '/downloads/point/last-year/ms,not-a-package,__proto__,constructor',
       '/downloads/point/last-month/@types%2Fnode',
@@ -34,11 +34,11 @@ describe('download counts', () => {
     ]);
   });
 
-  it('of names every object has are those of the packages', async () => {
+  it('of packages with names that every object inherits are those of the packages', async () => {
     const names = ['__proto__', 'constructor', 'toString'];
     const answer = JSON.parse('{"__proto__":{"downloads":7},"constructor":{"downloads":-1}}') as unknown;
     const path = names.join(',');
-    const { settings } = await answering({
+    const { settings } = await startAnswering({
       [`/downloads/point/last-month/${path}`]: answer,
       [`/downloads/point/last-year/${path}`]: [],
     });
@@ -53,17 +53,17 @@ describe('download counts', () => {
     ]);
   });
 
-  it('of one unscoped name are asked for so that the answer is a list', async () => {
-    const { settings, asked } = await answering({
+  it('of one unscoped name are requested with a leading comma, so that the answer is a list', async () => {
+    const { settings, paths } = await startAnswering({
       '/downloads/point/last-month/,ms': { ms: point(3) },
       '/downloads/point/last-year/,ms': { ms: null },
     });
     expect((await prepare(settings, [changeOf('ms')])).value).toEqual([['ms', 3, null]]);
-    expect(asked()).toHaveLength(2);
+    expect(paths()).toHaveLength(2);
   });
 
-  it('are asked for at most 128 at once, for each name once, and for few scoped names', async () => {
-    const { server, settings, asked } = await answering({});
+  it('are requested for at most 128 names at once, for each name once, and for few scoped names', async () => {
+    const { server, settings, paths } = await startAnswering({});
     const changes = [
       ...Array.from({ length: 130 }, (_, i) => changeOf(`p${i}`)),
       changeOf('p0'),
@@ -73,18 +73,18 @@ describe('download counts', () => {
       changeOf('_design/app', { skip: 'internal-document' }),
     ];
     await prepare(settings, changes);
-    const lists = asked().map(path => path!.split('/').at(-1)!.split(',').length);
+    const lists = paths().map(path => path!.split('/').at(-1)!.split(',').length);
     expect(lists).toEqual([128, 128, 2, 2, ...Array.from({ length: 10 }, () => 1)]);
     expect(npm.requests('prepare', changes, settings)).toEqual({ [server.host]: 14 });
     expect(npm.requests('prepare', changes.slice(-2), settings)).toEqual({});
   });
 
   it.each<[string, number, number]>([
-    ['a failure leaves nulls and goes on', 500, 4],
-    ['throttling leaves nulls and stops', 429, 1],
+    ['after a failure they are null, and requests go on', 500, 4],
+    ['after throttling they are null, and requests stop', 429, 1],
   ])('%s', async (_name, status, requests) => {
-    const { replay, settings } = await replayOf();
-    replay.fault('/downloads/', [{ status }], { repeat: true });
+    const { standIn, settings } = await startStandIn();
+    standIn.fault('/downloads/', [{ status }], { repeat: true });
     const { value, tallies } = await prepare(settings, [changeOf('ms'), changeOf('@types/node')]);
     expect(value).toEqual([]);
     expect(tallies).toMatchObject([{ requests, throttled: status === 429 ? 1 : 0 }]);
@@ -92,8 +92,8 @@ describe('download counts', () => {
     expect(row).toMatchObject({ rows: [{ row: { downloads_total: null, downloads_last_month: null } }] });
   });
 
-  it('not prepared at all leave nulls', async () => {
-    const { settings } = await replayOf();
+  it('are null when nothing was prepared', async () => {
+    const { settings } = await startStandIn();
     const prepared: Downloads | null = null;
     expect(await load(npm, settings, changeOf('ms'), { prepared })).toMatchObject({
       rows: [{ row: { downloads_total: null } }],

@@ -2,15 +2,15 @@ import { describe, expect, it } from 'vitest';
 import { ChangeError } from '../../../src/errors.ts';
 import { npm } from '../../../src/sources/npm/npm.ts';
 import { load, pullAll } from '../step.ts';
-import { answering, changeOf, replayOf } from './upstream.ts';
+import { changeOf, startAnswering, startStandIn } from './upstream.ts';
 
 describe('a document', () => {
-  it('becomes a row, and is handed on as received', async () => {
-    const { replay, settings } = await replayOf();
+  it('becomes a row, and is returned as it was received', async () => {
+    const { standIn, settings } = await startStandIn();
     const [change] = await pullAll(npm, settings, '0');
     const loaded = await load(npm, settings, change!, { prepared: [[change!.key, 5, null]] });
     expect(loaded.documents).toEqual([
-      { name: change!.key, bytes: new Uint8Array(replay.documentOf(change!.key)!), revision: change!.revision },
+      { name: change!.key, bytes: new Uint8Array(standIn.documentOf(change!.key)!), revision: change!.revision },
     ]);
     expect(loaded).toMatchObject({
       revision: change!.revision,
@@ -32,19 +32,19 @@ describe('a document', () => {
     ['constructor', '/constructor'],
     ['-', '/-'],
     ['JSONStream', '/JSONStream'],
-  ])('of %s is asked for at %s', async (name, path) => {
-    const { replay, settings } = await replayOf();
+  ])('of %s is requested at %s', async (name, path) => {
+    const { standIn, settings } = await startStandIn();
     expect(await load(npm, settings, changeOf(name))).toMatchObject({ rows: [{ op: 'upsert', row: { name } }] });
-    expect(replay.requests.recent.map(request => request.path)).toEqual([path]);
+    expect(standIn.requests.recent.map(request => request.path)).toEqual([path]);
   });
 
   it.each(['.', '..', '', 'a/../../b', 'x?y#z', '\ud800'])(
-    'of a name like %j leads to no other package',
+    'of a name like %j is requested under one path segment',
     async name => {
-      const { settings, asked } = await answering({ '/': { db_name: 'registry', update_seq: 1 } });
+      const { settings, paths } = await startAnswering({ '/': { db_name: 'registry', update_seq: 1 } });
       await expect(load(npm, settings, changeOf(name))).rejects.toBeInstanceOf(ChangeError);
-      expect(asked()).toHaveLength(1);
-      expect(asked()[0]).toMatch(/^\/[^/?#]*$/);
+      expect(paths()).toHaveLength(1);
+      expect(paths()[0]).toMatch(/^\/[^/?#]*$/);
     },
   );
 
@@ -58,18 +58,18 @@ describe('a document', () => {
     ['empty-body', 'malformed-json'],
     ['html-page', 'not-json'],
   ])('like %s is refused as %s', async (name, reason) => {
-    const { settings } = await replayOf();
+    const { settings } = await startStandIn();
     await expect(load(npm, settings, changeOf(name))).rejects.toMatchObject({ name: 'ChangeError', reason });
   });
 
-  it.each(['truncated-gzip', 'cut-connection'])('like %s is asked for once more', async name => {
-    const { replay, settings } = await replayOf();
+  it.each(['truncated-gzip', 'cut-connection'])('like %s is requested once more', async name => {
+    const { standIn, settings } = await startStandIn();
     expect(await load(npm, settings, changeOf(name))).toMatchObject({ rows: [{ op: 'upsert' }] });
-    expect(replay.requests.count(`/${name}`)).toBe(2);
+    expect(standIn.requests.count(`/${name}`)).toBe(2);
   });
 
-  it('of an older revision says which it is', async () => {
-    const { settings } = await replayOf();
+  it('of an older revision is loaded with that revision', async () => {
+    const { settings } = await startStandIn();
     expect(await load(npm, settings, changeOf('lagging', { revision: 37 }))).toMatchObject({
       revision: 36,
       documents: [{ revision: 36 }],
@@ -82,18 +82,18 @@ describe('a document', () => {
 });
 
 describe('a deletion', () => {
-  it('the feed tells of gives a delete row without asking', async () => {
-    const { replay, settings } = await replayOf();
+  it('of the feed gives a delete row without a request', async () => {
+    const { standIn, settings } = await startStandIn();
     const loaded = await load(npm, settings, changeOf('deleted-still-served', { deleted: true, revision: 4 }));
     expect(loaded).toMatchObject({ documents: [], revision: 4 });
     expect(loaded.rows).toMatchObject([
       { table: 'npm_package', op: 'delete', row: { name: 'deleted-still-served', version: null } },
     ]);
-    expect(replay.requests.total).toBe(0);
+    expect(standIn.requests.total).toBe(0);
   });
 
-  it('is asked for when it is loaded afresh', async () => {
-    const { settings } = await replayOf();
+  it('is requested when it is loaded afresh', async () => {
+    const { settings } = await startStandIn();
     const gone = await load(npm, settings, changeOf('gone-deleted', { deleted: true, revision: 9 }), { afresh: true });
     expect(gone).toMatchObject({ documents: [], rows: [{ op: 'delete' }], revision: 9 });
     const back = await load(npm, settings, changeOf('deleted-still-served', { deleted: true }), { afresh: true });
@@ -103,10 +103,10 @@ describe('a deletion', () => {
   it.each(['gone-tombstone', 'gone-tombstone-legacy'])(
     'found in the document of %s gives a delete row and the document',
     async name => {
-      const { replay, settings } = await replayOf();
+      const { standIn, settings } = await startStandIn();
       const loaded = await load(npm, settings, changeOf(name));
       expect(loaded.rows).toMatchObject([{ op: 'delete', row: { name, data: null, published_at: null } }]);
-      expect(loaded.documents[0]?.bytes).toEqual(new Uint8Array(replay.documentOf(name)!));
+      expect(loaded.documents[0]?.bytes).toEqual(new Uint8Array(standIn.documentOf(name)!));
       expect(loaded.revision).toBe(loaded.documents[0]?.revision);
     },
   );

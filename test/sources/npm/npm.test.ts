@@ -2,12 +2,12 @@ import { describe, expect, it } from 'vitest';
 import { SettingError } from '../../../src/errors.ts';
 import { type NpmSettings, npm } from '../../../src/sources/npm/npm.ts';
 import { runStep } from '../step.ts';
-import { answering, replayOf, settingsFor } from './upstream.ts';
+import { settingsFor, startAnswering, startStandIn } from './upstream.ts';
 
 describe('settings', () => {
   const registry = { NPM_REGISTRY_URL: 'http://127.0.0.1:1/' };
 
-  it('have defaults but for the registry, which is required', () => {
+  it('have defaults, except the registry, which is required', () => {
     expect(npm.settings(registry)).toEqual({
       feedUrl: expect.stringMatching(/^https:.*\/registry$/),
       registryUrl: 'http://127.0.0.1:1',
@@ -22,7 +22,7 @@ describe('settings', () => {
     expect(() => npm.settings({})).toThrow(/^NPM_REGISTRY_URL: expected .*npm client's configuration, got null$/);
   });
 
-  it('may be text, fractions where they make sense, and a sequence to start from', () => {
+  it('may be text, a fraction for the pace, and a sequence for the start', () => {
     const env = { ...registry, NPM_REQUESTS_PER_SECOND: '0.5', NPM_PAGE_CHANGES: '9001', NPM_START: '007' };
     expect(npm.settings(env)).toMatchObject({ requestsPerSecond: 0.5, pageChanges: 9001, start: '7' });
   });
@@ -40,7 +40,7 @@ describe('settings', () => {
     expect(() => npm.settings({ ...registry, [name]: value })).toThrow(new RegExp(`^${name}: expected `));
   });
 
-  it('pace the three hosts, and one host that stands in for all by the setting', () => {
+  it('set the pace of the three hosts, and of one host that serves all three', () => {
     const env = { ...registry, NPM_REQUESTS_PER_SECOND: 9.5 };
     const three = npm.settings(env);
     expect(npm.pace(three)).toEqual({
@@ -61,20 +61,20 @@ describe('the start', () => {
   const start = async (settings: NpmSettings) =>
     (await runStep(npm, { settings, step: 'pull' }, ctx => npm.start(ctx))).value;
 
-  it('is a little before the head, or where the setting says', async () => {
-    const { replay, settings } = await replayOf();
-    expect(await start(settings)).toBe(String(replay.updateSeq() - 10));
+  it('is a little before the head, or at the sequence of the setting', async () => {
+    const { standIn, settings } = await startStandIn();
+    expect(await start(settings)).toBe(String(standIn.updateSeq() - 10));
     expect(await start({ ...settings, start: '5' })).toBe('5');
-    expect(replay.requests.total).toBe(1);
+    expect(standIn.requests.total).toBe(1);
   });
 
   it('is never below zero', async () => {
-    const { settings } = await answering({ '/': { update_seq: 4 } });
+    const { settings } = await startAnswering({ '/': { update_seq: 4 } });
     expect(await start(settings)).toBe('0');
   });
 
   it('needs a head', async () => {
-    const { settings } = await answering({ '/': { update_seq: '4-abc' } });
+    const { settings } = await startAnswering({ '/': { update_seq: '4-abc' } });
     await expect(start(settings)).rejects.toThrow('npm head: expected update_seq to be a number, got text');
   });
 });

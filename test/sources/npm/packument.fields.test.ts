@@ -63,7 +63,7 @@ describe('one string', () => {
     expect(rowOf(documentWith({ homepage })).homepage).toBe(expected);
   });
 
-  it('has no half of a surrogate pair, which no file could hold', () => {
+  it('has no half of a surrogate pair, because UTF-8 has no bytes for it', () => {
     expect(rowOf(documentWith({ description: 'a \ud800 b 😀' })).description).toBe('a \ufffd b 😀');
   });
 
@@ -84,7 +84,7 @@ describe('the version', () => {
     '3.0.0': '2029-01-01T00:00:00Z',
   };
 
-  it('is the one latest points to', () => {
+  it('is the one that latest names', () => {
     expect(rowOf(documentWith({ versions, time, 'dist-tags': { latest: '1.0.0' } }))).toMatchObject({
       version: '1.0.0',
       published_at: '2020-01-01T00:00:00.000Z',
@@ -93,17 +93,17 @@ describe('the version', () => {
 
   it.each<[string, unknown]>([
     ['is missing', {}],
-    ['is no text', { latest: 1 }],
-    ['points to a version that is gone', { latest: '3.0.0' }],
-    ['points to what every object has', { latest: 'constructor' }],
-  ])('is the one published last of those there, when latest %s', (_name, tags) => {
+    ['is not text', { latest: 1 }],
+    ['names a version that was unpublished', { latest: '3.0.0' }],
+    ['names a property that every object inherits', { latest: 'constructor' }],
+  ])('is the existing one published last, when latest %s', (_name, tags) => {
     expect(rowOf(documentWith({ versions, time, 'dist-tags': tags }))).toMatchObject({
       version: '1.0.1',
       published_at: '2020-04-01T00:00:00.000Z',
     });
   });
 
-  it('is the last one listed when nothing says when', () => {
+  it('is the last one listed when the document has no times', () => {
     const row = rowOf(documentWith({ versions, time: null, 'dist-tags': null }));
     expect(row).toMatchObject({
       version: '2.0.0-beta',
@@ -114,7 +114,7 @@ describe('the version', () => {
     });
   });
 
-  it('is what latest says when no versions are listed', () => {
+  it('is the one that latest names when no versions are listed', () => {
     const row = rowOf(documentWith({ versions: undefined }));
     expect(row).toMatchObject({ version: '1.0.0', published_at: PUBLISHED, dependencies: null });
   });
@@ -149,7 +149,7 @@ describe('a date', () => {
 });
 
 describe('data', () => {
-  it('over 256 KiB says what it is instead, and where the whole is', () => {
+  it('over 256 KiB is a note with its size and its name instead', () => {
     const bytes = Buffer.byteLength(rowOf(documentWith({ extra: 'é'.repeat(131_000) })).data ?? '');
     const over = documentWith({ extra: 'é'.repeat(131_000 + Math.ceil((262_144 - bytes + 1) / 2)) });
     const within = documentWith({ extra: 'é'.repeat(131_000 + Math.floor((262_144 - bytes) / 2)) });
@@ -159,7 +159,7 @@ describe('data', () => {
     expect(note.bytes).toBeGreaterThan(262_144);
   });
 
-  it('nested too deep to be written says so', () => {
+  it('nested too deep to be written is a note instead', () => {
     const deep = JSON.parse(`${'['.repeat(100_000)}${']'.repeat(100_000)}`);
     const given = { ...(documentWith() as object), extra: deep };
     expect(JSON.parse(rowOf(given).data ?? '')).toEqual({

@@ -56,12 +56,12 @@ describe('a row', () => {
       created_at: '2019-01-01T00:00:00.000Z',
       updated_at: null,
     });
-    const { readme: _hoisted, ...kept } = documentWith(fields) as Record<string, unknown>;
+    const { readme: _hoisted, ...rest } = documentWith(fields) as Record<string, unknown>;
     const { readme: _own, ...published } = { name: 'thing', version: '1.0.0', ...manifest };
-    expect(JSON.parse(data ?? '')).toEqual({ ...kept, versions: { '1.0.0': published } });
+    expect(JSON.parse(data ?? '')).toEqual({ ...rest, versions: { '1.0.0': published } });
   });
 
-  it('falls back on the version where the registry hoisted nothing', () => {
+  it('uses the fields of the version where the package has none', () => {
     const row = rowOf(documentWith({}, { description: 'Own.', license: 'ISC', author: 'Bo', keywords: 'a, b' }));
     expect(row).toMatchObject({ description: 'Own.', license: 'ISC', author: 'Bo', keywords: 'a,b' });
   });
@@ -73,7 +73,7 @@ describe('a row', () => {
   });
 });
 
-describe('keys every object has', () => {
+describe('keys that every object inherits', () => {
   it('are taken only from the document', () => {
     const text = `{"name":"__proto__","dist-tags":{"latest":"__proto__","constructor":"1.0.0"},
       "versions":{"__proto__":{"dependencies":{"__proto__":"1","toString":"2"},"license":"MIT"}},
@@ -105,7 +105,7 @@ describe('a document', () => {
   });
 
   it.each([{ name: 'other' }, { _id: 'thing', name: 'other' }, { _id: 'other', name: 'thing' }, {}, { name: 7 }])(
-    '%j is not that of `thing`',
+    '%j is not the document of `thing`',
     given => {
       expect(() => readPackument(given, 'thing')).toThrow(ChangeError);
       expect(() => readPackument(given, 'thing')).toThrow(expect.objectContaining({ reason: 'name-mismatch' }));
@@ -118,7 +118,7 @@ describe('a document', () => {
     ['versions again', documentWith({ time: { unpublished: { time: '2020-01-01' } } }), false],
     ['no note', { name: 'thing', time: {} }, false],
     ['no time', { name: 'thing' }, false],
-  ])('with %s is a tombstone or not', (_name, given, expected) => {
+  ])('with %s is a tombstone: %j → %j', (_name, given, expected) => {
     expect(isTombstone(readPackument(given, 'thing'))).toBe(expected);
   });
 

@@ -4,7 +4,7 @@ import { type DownloadCounts, packumentRow, readPackument } from '../../../src/s
 
 export const PUBLISHED = '2020-02-02T02:02:02.222Z';
 
-/** A document of `thing`, with these fields and those of its version, as JSON text would give it. */
+/** A parsed document of `thing` with these fields, and with these fields of its version. */
 export function documentWith(fields: Record<string, unknown> = {}, manifest: Record<string, unknown> = {}): unknown {
   return JSON.parse(
     JSON.stringify({
@@ -19,7 +19,7 @@ export function documentWith(fields: Record<string, unknown> = {}, manifest: Rec
   );
 }
 
-/** Its row, which the table takes. */
+/** The row of a document of `thing`; the table's validator accepts it. */
 export function rowOf(document: unknown, downloads: DownloadCounts | null = null) {
   const row = packumentRow(readPackument(document, 'thing'), { downloads });
   expect(npmPackage.validator.parse(row)).toEqual(row);

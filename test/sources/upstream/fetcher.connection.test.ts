@@ -1,11 +1,11 @@
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { StepError } from '../../../src/errors.ts';
-import { cut, failureOf, fetcherFor, json, NOW, raw, serve } from './fetcher.ts';
+import { cut, failureOf, fetcherFor, json, manualTimer, NOW, raw, serve } from './fetcher.ts';
 import { startLoopback } from './loopback.ts';
 
 describe('a connection', () => {
-  it('that broke in the body is tried again', async () => {
+  it('that breaks in the body is tried again', async () => {
     const server = await serve((_request, response, before) =>
       before === 0 ? cut(response) : response.end('{"whole":true}'),
     );
@@ -31,7 +31,7 @@ describe('a connection', () => {
     expect(fetcher.tallies()).toMatchObject([{ requests: 3, errors: 3, statuses: { '2xx': 0, none: 3 } }]);
   });
 
-  it('that nobody takes is unreachable', async () => {
+  it('that no server accepts is unreachable', async () => {
     const server = await startLoopback(() => {});
     await server.close();
     const error = await failureOf(fetcherFor(server).fetchRaw(server.url, raw));
@@ -39,7 +39,7 @@ describe('a connection', () => {
     expect(error.message).toMatch(/^thing: expected an answer, got no connection: .*ECONNREFUSED/);
   });
 
-  it('whose compressed body ends early under a length that fits is truncated, and tried again', async () => {
+  it('with a compressed body that ends early under a length that fits is truncated, and tried again', async () => {
     const whole = gzipSync(
       JSON.stringify({ text: 'x'.repeat(50), numbers: Array.from({ length: 2000 }, (_, i) => i) }),
     );
@@ -54,32 +54,17 @@ describe('a connection', () => {
 });
 
 describe('time', () => {
-  /** A timer that is due when the server has the request: nothing waits for time. */
-  function dueOnRequest() {
-    const due: (() => void)[] = [];
-    const asked: number[] = [];
-    return {
-      asked,
-      expire: () => due.at(-1)?.(),
-      timer: (ms: number, whenDue: () => void) => {
-        asked.push(ms);
-        due.push(whenDue);
-        return () => {};
-      },
-    };
-  }
-
   it('up for a request is a timeout, after two more tries', async () => {
-    const clock = dueOnRequest();
+    const clock = manualTimer();
     const server = await serve(() => clock.expire());
     const fetcher = fetcherFor(server, { timer: clock.timer });
     expect(await failureOf(fetcher.fetchRaw(server.url, raw))).toMatchObject({ reason: 'timeout' });
-    expect(clock.asked).toEqual([20_000, 20_000, 20_000]);
+    expect(clock.timesMs).toEqual([20_000, 20_000, 20_000]);
     expect(fetcher.tallies()).toMatchObject([{ requests: 3, errors: 3 }]);
   });
 
   it('up in the middle of a body is a timeout too', async () => {
-    const clock = dueOnRequest();
+    const clock = manualTimer();
     const server = await serve((_request, response) => {
       response.writeHead(200, { 'content-length': 1000 });
       response.write('{', () => clock.expire());
@@ -89,12 +74,12 @@ describe('time', () => {
     });
   });
 
-  it('up for the call is a deadline of ours, and says nothing about the upstream', async () => {
-    const clock = dueOnRequest();
+  it('up for the call is our own deadline, and counts nothing against the upstream', async () => {
+    const clock = manualTimer();
     const server = await serve(() => clock.expire());
     const fetcher = fetcherFor(server, { timer: clock.timer, now: () => NOW, deadlineAtMs: NOW + 5_000 });
     await expect(fetcher.fetchRaw(server.url, raw)).rejects.toMatchObject({ name: 'StepError', kind: 'deadline' });
-    expect(clock.asked).toEqual([5_000]);
+    expect(clock.timesMs).toEqual([5_000]);
     expect(fetcher.tallies()).toMatchObject([{ requests: 1, errors: 0 }]);
   });
 
@@ -137,7 +122,7 @@ describe('permits', () => {
     expect(sentAt).toEqual([100, 350, 350, 900]);
   });
 
-  it('that are used up, or another host’s, are a fault of ours', async () => {
+  it('that are used up, or are for another host, are our own fault', async () => {
     const server = await serve((_request, response) => response.end('{}'));
     const permits = [{ host: server.host, count: 1, startAtMs: 0, intervalMs: 0 }];
     const fetcher = fetcherFor(server, { permits });
@@ -161,7 +146,7 @@ describe('permits', () => {
     expect(server.requests).toHaveLength(0);
   });
 
-  it('of a call whose requests go at once are never used twice', async () => {
+  it('are never used twice by requests that wait at the same time', async () => {
     const server = await serve((_request, response) => response.end('{}'));
     const waits: number[] = [];
     const fetcher = fetcherFor(server, {

@@ -6,7 +6,7 @@ import { failureOf, fetcherFor, json, raw, serve } from './fetcher.ts';
 const NO_STATUS = { '2xx': 0, '3xx': 0, '4xx': 0, '5xx': 0, none: 0 };
 
 describe('an answer', () => {
-  it('gives the bytes as received, the etag, and for JSON what the shape reads', async () => {
+  it('has the bytes as received, the etag, and for JSON the value that the shape read', async () => {
     const body = '\ufeff{"b":1, "a":"ä"}\n';
     const server = await serve((_request, response) => response.writeHead(200, { etag: '"7"' }).end(body));
     const { fetchRaw, fetchJson } = fetcherFor(server);
@@ -17,7 +17,7 @@ describe('an answer', () => {
     expect(read.bytes).toEqual(fetched.bytes);
   });
 
-  it('is asked for with a contact, past every cache', async () => {
+  it('is requested with a contact, and not from a cache', async () => {
     const server = await serve((_request, response) => response.end('{}'));
     await fetcherFor(server, { contact: 'https://example.com/über' }).fetchJson(server.url, json);
     expect(server.requests[0]?.headers).toMatchObject({
@@ -27,7 +27,7 @@ describe('an answer', () => {
     });
   });
 
-  it('that came compressed is given decoded', async () => {
+  it('that came compressed is decoded', async () => {
     const server = await serve((_request, response) =>
       response.writeHead(200, { 'content-encoding': 'gzip' }).end(gzipSync('{"a":1}')),
     );
@@ -36,7 +36,7 @@ describe('an answer', () => {
 });
 
 describe('a status', () => {
-  it.each([304, 400, 404, 410, 500, 502])('%i is the reason, and is not asked again', async status => {
+  it.each([304, 400, 404, 410, 500, 502])('%i is the reason, and the request is not repeated', async status => {
     const server = await serve((_request, response) => response.writeHead(status).end());
     const fetcher = fetcherFor(server);
     const error = await failureOf(fetcher.fetchRaw(server.url, raw));
@@ -95,7 +95,7 @@ describe('JSON', () => {
     ['text that only begins like JSON', '{"a":1', 'text/plain', 'malformed-json'],
     ['half a document of the declared length', '{"a":[1,', 'application/json', 'malformed-json'],
     ['nothing', '', 'application/json', 'malformed-json'],
-    ['bytes that are no UTF-8', Buffer.from([0x22, 0xff, 0x22]), 'application/json', 'malformed-json'],
+    ['bytes that are not UTF-8', Buffer.from([0x22, 0xff, 0x22]), 'application/json', 'malformed-json'],
   ])('that is %s', async (_name, body, type, reason) => {
     const server = await serve((_request, response) =>
       response.writeHead(200, type ? { 'content-type': type } : {}).end(body),
@@ -107,7 +107,7 @@ describe('JSON', () => {
     expect(server.requests).toHaveLength(1);
   });
 
-  it('of another shape names the place, what was expected and what kind was there', async () => {
+  it('of another shape is refused with the path, the expected kind and the actual kind', async () => {
     const server = await serve((_request, response) =>
       response.end('{"results":[{"seq":1},{"seq":"secret"}],"by":{"a b":5}}'),
     );

@@ -13,7 +13,7 @@ afterEach(async () => {
   for (const server of open.splice(0)) await server.close();
 });
 
-/** A server that is closed after the test. */
+/** Starts a server that closes after the test. */
 export async function serve(
   answer: (request: IncomingMessage, response: ServerResponse, before: number) => void,
 ): Promise<Loopback> {
@@ -22,7 +22,7 @@ export async function serve(
   return server;
 }
 
-/** A fetcher for one server that need not wait. */
+/** A fetcher for one server, with permits that need no waiting. */
 export function fetcherFor({ host }: { host: string }, options: Partial<FetcherOptions> = {}) {
   const permits: Permit[] = [{ host, count: 10, startAtMs: 0, intervalMs: 0 }];
   return createFetcher({ contact: 'tests', permits, deadlineAtMs: Date.now() + 60_000, retryMsMin: 1, ...options });
@@ -31,9 +31,9 @@ export function fetcherFor({ host }: { host: string }, options: Partial<FetcherO
 export const raw = { subject: 'thing' };
 export const json = { subject: 'thing', shape: z.unknown() };
 
-/** The `ChangeError` a request ends with. */
-export async function failureOf(asked: Promise<unknown>): Promise<ChangeError> {
-  const error = await asked.then(
+/** The `ChangeError` that a request rejects with. */
+export async function failureOf(request: Promise<unknown>): Promise<ChangeError> {
+  const error = await request.then(
     () => 'no error',
     (thrown: unknown) => thrown,
   );
@@ -41,8 +41,23 @@ export async function failureOf(asked: Promise<unknown>): Promise<ChangeError> {
   return error as ChangeError;
 }
 
-/** Promises a length and ends the connection before it. */
+/** Announces a length and closes the connection before the body has it. */
 export function cut(response: ServerResponse): void {
   response.writeHead(200, { 'content-length': 1000 });
   response.write('{"half":', () => response.socket?.destroy());
+}
+
+/** A timer that the test expires, so that no test waits for time; `timesMs` has the times that were set. */
+export function manualTimer() {
+  const expires: (() => void)[] = [];
+  const timesMs: number[] = [];
+  return {
+    timesMs,
+    expire: () => expires.at(-1)?.(),
+    timer: (ms: number, expire: () => void) => {
+      timesMs.push(ms);
+      expires.push(expire);
+      return () => {};
+    },
+  };
 }

@@ -2,10 +2,11 @@ import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { packumentRow, readPackument, VERSIONS } from '../../../src/sources/npm/packument.ts';
 import { NPM_RECORDINGS, readRecording, readRecordings } from '../../../src/sources/npm/stand-in/recordings.ts';
+import { makeCoin } from '../../../src/sources/stand-in/faults.ts';
 import { parseJson, Unread } from '../../../src/sources/upstream/json.ts';
 import { parseLarge } from '../../../src/sources/upstream/json-large.ts';
 
-/** From the environment, to look longer or again. */
+/** Set in the environment for a longer run, or to repeat one. */
 const BUDGET = Number(process.env.FUZZ_RUNS ?? 4000);
 const SEED = Number(process.env.FUZZ_SEED ?? Math.floor(Math.random() * 2 ** 31));
 
@@ -13,7 +14,7 @@ const answer = (bytes: Uint8Array, encoded = false) => ({ bytes, contentType: 'a
 const bytesOf = (text: string) => new TextEncoder().encode(text);
 const large = (bytes: Uint8Array) => parseLarge('thing', answer(bytes), VERSIONS);
 
-/** What a parser makes of it: JSON text, numbers, key order and odd keys included, or the reason of its refusal. */
+/** The outcome of parsing: the value as JSON text, which shows numbers, key order and odd keys, or the reason of the refusal. */
 function outcomeOf(work: () => unknown): string {
   try {
     return JSON.stringify(work(), (_key, value) => (value instanceof Unread ? value.read() : value));
@@ -30,7 +31,7 @@ function expectSame(bytes: Uint8Array, encoded = false): string {
 }
 
 describe('a large document', () => {
-  it('keeps the members of its map as bytes, and gives them when they are read', () => {
+  it('keeps the members of its map as bytes, and parses them when they are read', () => {
     const text =
       '{"name":"ä\\n","versions":{"1":{"a":"\\u00e9😀"},"2":[1],"3":4,"__proto__":{"b":{}}},"x":{"versions":{"1":{}}}}';
     const document = large(bytesOf(text)) as Record<string, Record<string, unknown>>;
@@ -82,7 +83,7 @@ describe('a large document', () => {
     expect(expectSame(bytesOf(text))).toBe(expected);
   });
 
-  it('that ends anywhere is refused, and is truncated where it came compressed', () => {
+  it('that ends early is refused, and is truncated where it came compressed', () => {
     const whole = bytesOf('{"versions":{"1.0.0":{"a":"é😀\\u00e9","b":[true,null,-1.5e3]}},"name":"漢"}');
     for (let length = 0; length < whole.length; length++) {
       expect(expectSame(whole.subarray(0, length))).toBe('refused: malformed-json');
@@ -90,25 +91,25 @@ describe('a large document', () => {
     }
   });
 
-  it('with bytes that are no UTF-8 is refused', () => {
+  it('with bytes that are not UTF-8 is refused', () => {
     for (const bad of [[0xff], [0xc3, 0x28], [0xed, 0xa0, 0x80], [0xf4, 0x90, 0x80, 0x80], [0xc0, 0xaf]]) {
       const bytes = Uint8Array.from([...bytesOf('{"versions":{"a":{"b":"'), ...bad, ...bytesOf('"}}}')]);
       expect(expectSame(bytes)).toBe('refused: malformed-json');
     }
   });
 
-  it('nested a million deep is read, as any other', () => {
+  it('nested a million deep is read like any other', () => {
     const deep = `{"versions":{"a":${'['.repeat(1e6)}${']'.repeat(1e6)}},"b":${'['.repeat(1e6)}${']'.repeat(1e6)}}`;
     const { versions } = large(bytesOf(deep)) as { versions: Record<string, Unread> };
     expect(versions.a!.read()).toHaveLength(1);
     expect(() => large(bytesOf(deep.slice(0, -2)))).toThrow('a syntax error at its end');
   });
 
-  it('quotes nothing of itself when it is refused', () => {
+  it('is refused without quoting it', () => {
     expect(() => large(bytesOf('{"secret":"secret" "secret"}'))).toThrow(/^thing: expected JSON, got a syntax error$/);
   });
 
-  it(`is what JSON.parse makes of it, broken or not (seed ${SEED})`, () => {
+  it(`has the outcome of JSON.parse, broken or not (seed ${SEED})`, () => {
     const random = randomFrom(SEED);
     const outcomes = { read: 0, refused: 0 };
     for (let i = 0; i < BUDGET; i++) {
@@ -125,7 +126,7 @@ describe('the row of a large document', () => {
       packumentRow(readPackument(document, name), { downloads: { month: 1, year: 2 } }),
     );
 
-  it('is that of the document parsed whole, for each recorded one', () => {
+  it('is that of the document parsed whole, for each recorded document', () => {
     const recordings = readRecordings(path.resolve(NPM_RECORDINGS));
     let largest = 0;
     for (const recording of recordings.packuments.values()) {
@@ -142,7 +143,7 @@ describe('the row of a large document', () => {
     ['latest after the versions', '"versions":V,"time":T,"dist-tags":{"latest":"1.0.0"}'],
     ['no latest', '"versions":V,"time":T'],
     ['neither latest nor times', '"versions":V'],
-    ['latest that is not there', '"versions":V,"dist-tags":{"latest":"9.0.0"},"time":T'],
+    ['latest that names no version', '"versions":V,"dist-tags":{"latest":"9.0.0"},"time":T'],
     ['latest called __proto__', '"versions":V,"dist-tags":{"latest":"__proto__"},"time":T'],
     ['latest that is no object', '"versions":V,"dist-tags":{"latest":"text"},"time":T'],
     ['latest that is a list', '"versions":V,"dist-tags":{"latest":"list"},"time":T'],
@@ -173,15 +174,10 @@ describe('the row of a large document', () => {
 
 type Random = (below: number) => number;
 
-/** Whole numbers below what is asked for (mulberry32). */
-function randomFrom(start: number): Random {
-  let state = start;
-  return below => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % below;
-  };
+/** Whole numbers from 0 to below `below`. */
+function randomFrom(seed: number): Random {
+  const coin = makeCoin(seed);
+  return below => Math.floor(coin() * below);
 }
 
 const KEYS = ['versions', '\\u0076ersions', 'a', '__proto__', '1', '0', 'constructor', '*', 'é\\u00e9', '\\ud83d'];
@@ -229,7 +225,7 @@ function documentText(random: Random): string {
   return `${one(['', '', '', '', '\ufeff'])}${space()}${text}${space()}`;
 }
 
-/** Leaves half of the texts alone; cuts, overwrites or inserts into the others. */
+/** Changes half of the texts: cuts them, overwrites a byte, or inserts some. */
 function spoil(bytes: Uint8Array, random: Random): Uint8Array {
   const at = random(bytes.length + 1);
   const odd = random(4) === 0 ? [random(256)] : [...bytesOf('{}[],:"\\0e.-+x \n\u0001\ufeff'.charAt(random(19)))];

@@ -4,7 +4,7 @@ import { ChangeError } from '../../../src/errors.ts';
 import type { FetcherOptions } from '../../../src/sources/upstream/fetcher.ts';
 import type { Connect } from '../../../src/sources/upstream/line-over-tcp.ts';
 import { connect, startTextServer, type TextServer } from '../whois/text/text-server.ts';
-import { failureOf, fetcherFor, NOW } from './fetcher.ts';
+import { failureOf, fetcherFor, manualTimer, NOW } from './fetcher.ts';
 
 const MiB = 1024 * 1024;
 const HOST = 'whois.example';
@@ -31,8 +31,8 @@ function clientFor(server: { address: string }, options: Partial<FetcherOptions>
 
 const textOf = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
 
-describe('a server that is asked for text', () => {
-  it('gets one line, and gives all it says until it ends', async () => {
+describe('a server of text', () => {
+  it('gets one line, and its whole answer is returned', async () => {
     const server = await serve(socket => socket.end('Domain Name: EXAMPLE.TEST\r\n'));
     const { ask, tallies } = clientFor(server);
     expect(textOf(await ask())).toBe('Domain Name: EXAMPLE.TEST\r\n');
@@ -51,7 +51,7 @@ describe('a server that is asked for text', () => {
     ]);
   });
 
-  it('may say it in many small parts, and cut letters in two', async () => {
+  it('may answer in many small parts that split letters', async () => {
     const whole = Buffer.from('Domain Name: EXAMPLE.TEST\r\nRegistrant: Käthe Größe\r\n'.repeat(20));
     const server = await serve(async socket => {
       socket.setNoDelay(true);
@@ -64,7 +64,7 @@ describe('a server that is asked for text', () => {
     expect(Buffer.from(await clientFor(server).ask()).equals(whole)).toBe(true);
   });
 
-  it('does not see our end closed before it has answered', async () => {
+  it('does not see our end closed before its answer', async () => {
     let ended = false;
     const server = await serve(async socket => {
       socket.on('end', () => {
@@ -76,7 +76,7 @@ describe('a server that is asked for text', () => {
     expect(textOf(await clientFor(server).ask())).toBe('ended: false');
   });
 
-  it('may say a mebibyte, and not a byte more', async () => {
+  it('may answer with a mebibyte, and not a byte more', async () => {
     const whole = await serve(socket => socket.end(Buffer.alloc(MiB, 'a')));
     expect(await clientFor(whole).ask()).toHaveLength(MiB);
     const longer = await serve(socket => socket.end(Buffer.alloc(MiB + 1, 'a')));
@@ -86,7 +86,7 @@ describe('a server that is asked for text', () => {
     expect(tallies()).toMatchObject([{ requests: 1, errors: 0, statuses: { '2xx': 1, none: 0 } }]);
   });
 
-  it('that never ends is left once it has said too much', async () => {
+  it('that never ends is left once it sent too much', async () => {
     const closed = Promise.withResolvers<void>();
     const server = await serve(socket => {
       socket.on('close', () => closed.resolve());
@@ -97,7 +97,7 @@ describe('a server that is asked for text', () => {
     await closed.promise;
   });
 
-  it('that says nothing and ends is truncated, after two more tries', async () => {
+  it('that ends the connection without an answer is truncated, after two more tries', async () => {
     const server = await serve(socket => socket.end());
     const { ask, tallies } = clientFor(server);
     const error = await failureOf(ask());
@@ -106,7 +106,7 @@ describe('a server that is asked for text', () => {
     expect(tallies()).toMatchObject([{ requests: 3, errors: 3, statuses: { '2xx': 0, none: 3 } }]);
   });
 
-  it('whose connection is cut is truncated, and asked again', async () => {
+  it('whose connection is cut is truncated, and tried again', async () => {
     let before = 0;
     const server = await serve(socket => {
       before += 1;
@@ -118,7 +118,7 @@ describe('a server that is asked for text', () => {
     expect(tallies()).toMatchObject([{ requests: 2, errors: 1, statuses: { '2xx': 1, none: 1 } }]);
   });
 
-  it('that nobody listens at is unreachable', async () => {
+  it('that does not listen is unreachable', async () => {
     const server = await startTextServer(() => {});
     await server.close();
     const { ask, tallies } = clientFor(server);
@@ -136,19 +136,19 @@ describe('a server that is asked for text', () => {
     expect(await failureOf(ask())).toMatchObject({ reason: 'unreachable' });
   });
 
-  it('is asked at port 43 where no other is named', async () => {
-    const asked: unknown[] = [];
-    const note: Connect = address => {
-      asked.push(address);
+  it('is connected to at port 43 where it names no other', async () => {
+    const addresses: unknown[] = [];
+    const refuse: Connect = address => {
+      addresses.push(address);
       throw new Error('not today');
     };
-    await failureOf(clientFor({ address: HOST }, { connect: note }).ask());
-    expect(asked[0]).toEqual({ hostname: HOST, port: 43 });
+    await failureOf(clientFor({ address: HOST }, { connect: refuse }).ask());
+    expect(addresses[0]).toEqual({ hostname: HOST, port: 43 });
   });
 });
 
-describe('an answer that only turns the caller away', () => {
-  it('counts as throttled, with its time to wait, and is not asked for again', async () => {
+describe('an answer that only refuses the caller', () => {
+  it('counts as throttled, with its time to wait, and the request is not repeated', async () => {
     const server = await serve(socket => socket.end('limit exceeded'));
     const { ask, tallies } = clientFor(server);
     const refused = new ChangeError('http-429', 'whois: expected an answer', { status: 429, retryAfterMs: 60_000 });
@@ -166,23 +166,8 @@ describe('an answer that only turns the caller away', () => {
 });
 
 describe('time', () => {
-  /** A timer that is due when the server has the question: nothing waits for time. */
-  function silent() {
-    let due = () => {};
-    const asked: number[] = [];
-    return {
-      asked,
-      expire: () => due(),
-      timer: (ms: number, whenDue: () => void) => {
-        asked.push(ms);
-        due = whenDue;
-        return () => {};
-      },
-    };
-  }
-
   it('up for an answer is a timeout, after two more tries, and leaves no connection', async () => {
-    const clock = silent();
+    const clock = manualTimer();
     let ended = 0;
     const all = Promise.withResolvers<void>();
     const server = await serve(socket => {
@@ -194,19 +179,19 @@ describe('time', () => {
     });
     const { ask, tallies } = clientFor(server, { timer: clock.timer });
     expect(await failureOf(ask())).toMatchObject({ reason: 'timeout' });
-    expect(clock.asked).toEqual([20_000, 20_000, 20_000]);
+    expect(clock.timesMs).toEqual([20_000, 20_000, 20_000]);
     expect(tallies()).toMatchObject([{ requests: 3, errors: 3, statuses: { none: 3 } }]);
     await all.promise;
   });
 
   it('up in the middle of an answer is a timeout too', async () => {
-    const clock = silent();
+    const clock = manualTimer();
     const server = await serve(socket => socket.write('Domain Na', () => clock.expire()));
     expect(await failureOf(clientFor(server, { timer: clock.timer }).ask())).toMatchObject({ reason: 'timeout' });
   });
 
-  it('up before a connection came about is a timeout too', async () => {
-    const clock = silent();
+  it('up before the connection is open is a timeout too', async () => {
+    const clock = manualTimer();
     const hang: Connect = address => {
       clock.expire();
       return { ...connect(address), opened: new Promise(() => {}) };
@@ -216,24 +201,27 @@ describe('time', () => {
     expect(await failureOf(ask())).toMatchObject({ reason: 'timeout' });
   });
 
-  it('up for the call is a deadline of ours', async () => {
-    const clock = silent();
+  it('up for the call is our own deadline', async () => {
+    const clock = manualTimer();
     const server = await serve(() => clock.expire());
     const times = { timer: clock.timer, now: () => NOW, deadlineAtMs: NOW + 5_000 };
     const { ask, tallies } = clientFor(server, times);
     await expect(ask()).rejects.toMatchObject({ name: 'StepError', kind: 'deadline' });
-    expect(clock.asked).toEqual([5_000]);
+    expect(clock.timesMs).toEqual([5_000]);
     expect(tallies()).toMatchObject([{ requests: 1, errors: 0 }]);
   });
 });
 
-describe('a fault of ours', () => {
-  it('is a question of two lines, no permit, or no way to connect', async () => {
+describe('a fault of our own', () => {
+  it('is a query of two lines, no permit, or no function that connects', async () => {
     const server = await serve(socket => socket.end('never asked'));
     const ask = (query: string, options: Partial<FetcherOptions>, permitHost = HOST) =>
       fetcherFor({ host: HOST }, options).askText(server.address, query, { subject: 'whois', permitHost });
-    for (const asked of [ask('a\r\nb', { connect }), ask('a', { connect }, 'other.example'), ask('a', {})])
-      await expect(asked).rejects.toMatchObject({ name: 'Error', message: expect.stringMatching(/^whois: expected/) });
+    for (const request of [ask('a\r\nb', { connect }), ask('a', { connect }, 'other.example'), ask('a', {})])
+      await expect(request).rejects.toMatchObject({
+        name: 'Error',
+        message: expect.stringMatching(/^whois: expected/),
+      });
     expect(server.queries).toEqual([]);
   });
 });

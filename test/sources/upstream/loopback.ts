@@ -9,7 +9,7 @@ export interface Loopback {
   close(): Promise<void>;
 }
 
-/** Starts a server on the loopback interface; `answer` is told how many requests there were before this one. */
+/** Starts a server on the loopback interface. `answer` gets the number of requests before this one. */
 export async function startLoopback(
   answer: (request: IncomingMessage, response: ServerResponse, before: number) => void,
 ): Promise<Loopback> {

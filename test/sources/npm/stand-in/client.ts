@@ -9,14 +9,14 @@ import {
 const started: NpmStandIn[] = [];
 
 afterEach(async () => {
-  await Promise.all(started.splice(0).map(replay => replay.close()));
+  await Promise.all(started.splice(0).map(standIn => standIn.close()));
 });
 
-/** Starts a replay that ends with the test. */
+/** Starts a stand-in that closes with the test. */
 export async function start(options: NpmStandInOptions = {}): Promise<NpmStandIn> {
-  const replay = await startNpmStandIn(options);
-  started.push(replay);
-  return replay;
+  const standIn = await startNpmStandIn(options);
+  started.push(standIn);
+  return standIn;
 }
 
 export interface FeedPage {
@@ -28,12 +28,12 @@ export async function json<T>(url: string, init?: RequestInit): Promise<T> {
   return (await (await fetch(url, init)).json()) as T;
 }
 
-export function page(replay: NpmStandIn, query: string): Promise<FeedPage> {
-  return json<FeedPage>(`${replay.feedUrl}/_changes?${query}`);
+export function page(standIn: NpmStandIn, query: string): Promise<FeedPage> {
+  return json<FeedPage>(`${standIn.feedUrl}/_changes?${query}`);
 }
 
-export function urlOf(replay: NpmStandIn, name: string): string {
-  return `${replay.registryUrl}/${encodeURIComponent(name)}`;
+export function urlOf(standIn: NpmStandIn, name: string): string {
+  return `${standIn.registryUrl}/${encodeURIComponent(name)}`;
 }
 
 export async function statusOf(url: string, init?: RequestInit): Promise<number> {
@@ -42,10 +42,10 @@ export async function statusOf(url: string, init?: RequestInit): Promise<number>
   return response.status;
 }
 
-export async function bytesOf(replay: NpmStandIn, name: string): Promise<Uint8Array> {
-  return new Uint8Array(await (await fetch(urlOf(replay, name))).arrayBuffer());
+export async function bytesOf(standIn: NpmStandIn, name: string): Promise<Uint8Array> {
+  return new Uint8Array(await (await fetch(urlOf(standIn, name))).arrayBuffer());
 }
 
-export async function documentOf(replay: NpmStandIn, name: string): Promise<Record<string, unknown>> {
-  return json(urlOf(replay, name));
+export async function documentOf(standIn: NpmStandIn, name: string): Promise<Record<string, unknown>> {
+  return json(urlOf(standIn, name));
 }
