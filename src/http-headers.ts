@@ -1,13 +1,13 @@
 import { LIMITS } from './limits.ts';
 
-/** `Retry-After`, seconds or an HTTP date, as a wait of at most a day; null when absent or neither (RFC 9110, 10.2.3). */
+/** The wait of a `Retry-After`, seconds or an HTTP date, at most a day; null when it is absent or neither (RFC 9110, 10.2.3). */
 export function retryAfterMs(header: string | null, nowMs: number): number | null {
   const text = header?.trim() ?? '';
   const waitMs = /^\d+$/.test(text) ? Number(text) * 1000 : (dateMs(text) ?? Number.NaN) - nowMs;
   return Number.isNaN(waitMs) ? null : Math.min(Math.max(0, waitMs), LIMITS.retryAfterMsMax);
 }
 
-/** How long an answer is fresh by its own word; null where it has none (RFC 9111, 4.2.1; its `Age` is taken off). */
+/** How long an answer is fresh by its headers, less its `Age`; null where they do not say (RFC 9111, 4.2.1). */
 export function freshMs(headers: Headers, nowMs: number): number | null {
   const control = headers.get('cache-control') ?? '';
   if (/\bno-(store|cache)\b/i.test(control)) return 0;
@@ -18,6 +18,7 @@ export function freshMs(headers: Headers, nowMs: number): number | null {
   return Math.max(0, Number(maxAge) - age) * 1000;
 }
 
+/** The time of an HTTP date in any of its three forms (RFC 9110, 5.6.7). `Date.parse` alone would accept nearly any text. */
 function dateMs(text: string): number | null {
   const ms = /^[a-z]{3,9},? /i.test(text) ? Date.parse(text) : Number.NaN;
   return Number.isNaN(ms) ? null : ms;

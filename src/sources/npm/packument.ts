@@ -155,10 +155,10 @@ function repositoryOf(value: unknown): string | null {
 
 function keywordsOf(value: unknown): string | null {
   const texts = [value].flat().filter(item => typeof item === 'string');
-  const words = texts.flatMap(text => text.split(',')).map(word => word.trim());
+  const keywords = texts.flatMap(text => text.split(',')).map(keyword => keyword.trim());
   return (
-    words
-      .filter(word => word !== '')
+    keywords
+      .filter(keyword => keyword !== '')
       .join(',')
       .toWellFormed() || null
   );

@@ -75,7 +75,7 @@ function contentLength(headers: Headers): number | null {
 }
 
 /**
- * The bytes of a body so far. A small body stays in the chunks it came in. A large one is copied into one buffer that
+ * The bytes of a body so far. A small body stays in the received chunks. A large one is copied into one buffer that
  * holds the largest document that is parsed, so that memory never has the body twice. Whenever the buffer is full and
  * more bytes come, its bytes are uploaded part by part and it is filled again.
  */
@@ -119,7 +119,7 @@ class Body {
     const { subject, checkTime } = this.#options;
     this.#checkTail();
     await this.#uploadBuffer();
-    // Never complete late: whoever gave this call up may have put a newer document since.
+    // Never complete late: after this call was given up, another one may have put a newer document.
     checkTime();
     const done = await this.#upload.complete();
     this.#upload = null;

@@ -57,7 +57,7 @@ export function createFetcher(options: FetcherOptions): Fetcher {
     return retryConnection(() => send(tally), { msMin: retryMsMin, msMax: Math.max(0, deadlineAtMs - now()) });
   }
 
-  /** Gets a URL. `read` judges the body within each try, so that a body that only looked whole is fetched again. */
+  /** Gets a URL. `read` judges the body within each try, so that a body that ends early without an error is fetched again. */
   async function get<T>(request: HttpRequest, read: (received: Received) => T): Promise<T> {
     try {
       return await requestInSlot(new URL(request.url).host, request.subject, async tally =>
