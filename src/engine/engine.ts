@@ -17,7 +17,7 @@ import { Visitor } from './follow/visitor.ts';
 import { JournalCatalog } from './journal/catalog.ts';
 import { JournalFiles } from './journal/files.ts';
 import { Journal } from './journal/journal.ts';
-import { openJournal } from './journal/schema.ts';
+import { openJournal } from './journal/open.ts';
 import { JournalState } from './journal/state.ts';
 import { JournalStreams } from './journal/streams.ts';
 import { Admission } from './load/admission.ts';
@@ -154,7 +154,7 @@ export class Engine {
     // Note that the run ended well.
     this.journal.state.clearFault('run');
     if (!this.journal.state.faults().some(isUnwell))
-      this.journal.state.updateSource({ ended_well_ms: this.ports.clock.now() });
+      this.journal.state.updateSource({ last_success_ms: this.ports.clock.now() });
   }
 
   async #pullRange(range: RangePuller, run: Run): Promise<void> {
@@ -215,7 +215,7 @@ export class Engine {
     return (
       this.files.unprojected(1).length > 0 ||
       this.journal.parked.letters.unprojected(1).length > 0 ||
-      this.files.durableCursor() !== this.journal.state.source().projected_cursor
+      this.files.durableCursor() !== this.journal.state.source().published_cursor
     );
   }
 

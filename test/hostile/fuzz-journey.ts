@@ -6,7 +6,7 @@ import { RowBuffer } from '../../src/engine/flush/row-buffer.ts';
 import { TAIL } from '../../src/engine/journal/changes.ts';
 import { JournalFiles } from '../../src/engine/journal/files.ts';
 import { Journal } from '../../src/engine/journal/journal.ts';
-import { openJournal } from '../../src/engine/journal/schema.ts';
+import { openJournal } from '../../src/engine/journal/open.ts';
 import { rawKey } from '../../src/lake/object-keys.ts';
 import { runStep } from '../../src/loader/steps.ts';
 import type { Change, Page } from '../../src/ports/change.ts';

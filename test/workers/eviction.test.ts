@@ -193,7 +193,7 @@ describe('an object evicted', () => {
     fault('batch', null);
     await resume();
     await vi.waitFor(async () => expect(await runs()).toEqual({ runs: before!.runs + 1 }), { timeout: 30_000 });
-    expect(await sql('SELECT count(*) AS files FROM files WHERE projected = 0')).toEqual([{ files: 0 }]);
+    expect(await sql('SELECT count(*) AS files FROM files WHERE published = 0')).toEqual([{ files: 0 }]);
   });
 });
 

@@ -100,7 +100,7 @@ export class Audit {
 
   /** What differs is told once it was looked at again. */
   #sweepStatus(sweep: Sweep): SweepStatus {
-    const { id, phase, sample, ordered, listed, sampled, present, failed, deleted, mended, reason } = sweep;
+    const { id, phase, sample, ordered, listed, sampled, present, failed, deleted, loaded_afresh, reason } = sweep;
     const isChecked = phase === 'mending' || phase === 'done';
     const isExtraKnown = isChecked && ordered === 1;
     const { present: hits, missing } = sweep;
@@ -120,7 +120,7 @@ export class Audit {
       capture_rate_high: capture && rounded(capture.high),
       missing_keys: isChecked ? this.#sweeps.namesOf(id, 'missing') : [],
       extra_keys: isExtraKnown ? this.#sweeps.namesOf(id, 'extra') : [],
-      loaded_afresh: mended,
+      loaded_afresh,
       reason,
       started_at: iso(sweep.started_ms)!,
       ended_at: iso(sweep.ended_ms),

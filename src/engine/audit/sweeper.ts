@@ -77,8 +77,8 @@ export class Sweeper {
 
   /** Waits until a pull that began after the listing has shown all there was. */
   #catchUp(sweep: Sweep): boolean {
-    const { shown_poll } = this.#state.lane(TAIL);
-    if (shown_poll === null || shown_poll < sweep.polls!) return false;
+    const { head_poll } = this.#state.lane(TAIL);
+    if (head_poll === null || head_poll < sweep.first_poll!) return false;
     this.#sweeps.enter(sweep, 'checking');
     return true;
   }

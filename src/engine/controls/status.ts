@@ -10,7 +10,7 @@ import { JournalStreams } from '../journal/streams.ts';
 import { agendaStatus } from './watched-keys.ts';
 
 /** Every skip reason, so that none is ever absent from a balance. */
-const SKIP_REASONS: SkipReason[] = [
+export const SKIP_REASONS: SkipReason[] = [
   ...([
     'internal-document',
     'no-rows',
@@ -125,7 +125,7 @@ export function liveFilesOf(
 /** Healthy: paused, or a run ended well within the last three intervals. An interval lasts at least as long as a slice may. */
 export function healthOf(engine: Engine): SourceHealth {
   const state = stateOf(engine);
-  const { started, ended_well_ms: endedWellMs } = engine.journal.state.source();
+  const { started, last_success_ms: endedWellMs } = engine.journal.state.source();
   if (engine.options.enabled && started === 0) {
     return {
       id: engine.source.id,

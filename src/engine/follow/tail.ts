@@ -132,7 +132,7 @@ export class Tail {
     this.#journal.state.updateLane(TAIL, {
       head: page.head ?? lane.head,
       at_head: page.atHead ? 1 : 0,
-      ...(hasReached ? { reached_head_ms: nowMs, shown_poll: lane.polls } : {}),
+      ...(hasReached ? { reached_head_ms: nowMs, head_poll: lane.polls } : {}),
     });
     // Hold back what has not settled.
     return this.#settledPart(lane, page, cursorBefore);

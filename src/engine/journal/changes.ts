@@ -82,10 +82,10 @@ export interface ParkedChange {
   history: string;
   parked_ms: number;
   /** When it was last handed out or looked at, or parked. */
-  looked_ms: number;
+  handled_ms: number;
   /** When it is to be handed out, or handed out again. */
   due_ms: number;
   died_ms: number | null;
   /** 1 of a change that a sweep found missing, whatever its last look came to. */
-  missed: number;
+  from_sweep: number;
 }

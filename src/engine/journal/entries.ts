@@ -96,16 +96,16 @@ function writeEntry(
     source.stamp_ms,
     tableNamed(table).version,
     runType,
-    source.loose_changes,
-    source.loose_parked,
+    source.uncounted_changes,
+    source.uncounted_parked,
     text.length,
     body.length,
     digest,
     body,
   );
   // Counted once, with the first entry that can carry them.
-  source.loose_changes = 0;
-  source.loose_parked = 0;
+  source.uncounted_changes = 0;
+  source.uncounted_parked = 0;
 }
 
 function indexKey(sql: SqlPort, { table, row, lsn }: { table: string; row: PendingRow; lsn: number }): void {

@@ -225,28 +225,28 @@ export class JournalFiles {
   }
 
   unprojected(limit: number): DataFile[] {
-    const statement = `SELECT ${FILE_COLUMNS} FROM files WHERE projected = 0 ORDER BY settled_ms, table_name, first_lsn LIMIT ?`;
+    const statement = `SELECT ${FILE_COLUMNS} FROM files WHERE published = 0 ORDER BY settled_ms, table_name, first_lsn LIMIT ?`;
     return this.#sql.exec<DataFile>(statement, limit);
   }
 
   /** The stamp of the next projection: later than any before it, so that the database can tell old from new. */
   nextProjectionMs(nowMs: number): number {
-    const projected_ms = Math.max(nowMs, this.#state.source().projected_ms + 1);
-    this.#state.updateSource({ projected_ms });
-    return projected_ms;
+    const published_ms = Math.max(nowMs, this.#state.source().published_ms + 1);
+    this.#state.updateSource({ published_ms });
+    return published_ms;
   }
 
   /** The database has a stamp of ours that we do not know of: the next one is later. */
   raiseProjectionMs(standsMs: number): void {
-    this.#state.updateSource({ projected_ms: Math.max(standsMs, this.#state.source().projected_ms) });
+    this.#state.updateSource({ published_ms: Math.max(standsMs, this.#state.source().published_ms) });
   }
 
   markProjected(files: DataFile[], cursor: string | null): void {
     this.#sql.transaction(() => {
       for (const { table_name, first_lsn } of files) {
-        this.#sql.exec('UPDATE files SET projected = 1 WHERE table_name = ? AND first_lsn = ?', table_name, first_lsn);
+        this.#sql.exec('UPDATE files SET published = 1 WHERE table_name = ? AND first_lsn = ?', table_name, first_lsn);
       }
-      this.#state.updateSource({ projected_cursor: cursor });
+      this.#state.updateSource({ published_cursor: cursor });
     });
   }
 

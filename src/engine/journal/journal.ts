@@ -62,8 +62,8 @@ export class Journal {
   }
 
   #nextRun(): number {
-    const run = this.state.source().retry_run + 1;
-    this.state.updateSource({ retry_run: run });
+    const run = this.state.source().last_run + 1;
+    this.state.updateSource({ last_run: run });
     return run;
   }
 
@@ -162,12 +162,12 @@ export class Journal {
       if (!this.parked.take(parked, nowMs)) return false;
       this.#sql.exec('DELETE FROM suspects WHERE cursor = ?', parked.cursor);
       const source = this.state.source();
-      const run = source.retry_run + 1;
+      const run = source.last_run + 1;
       const change: Change = { ...parked, deleted: parked.deleted === 1, skip: null };
       const rows = new AppendedRows();
       const visited = this.#visited({ change, outcome: settled }, nowMs);
       this.#settleChange(parked.change_number, visited, { rows, source, run, nowMs });
-      source.retry_run = run;
+      source.last_run = run;
       // No cursor before: a change that comes back late never holds the durable cursor up.
       const cursorAfter = this.state.lane(TAIL).cursor ?? '';
       const facts = { runType: this.#runType, cursorBefore: null, cursorAfter };
@@ -295,11 +295,11 @@ export class Journal {
     // Time never runs backwards from one LSN to the next, whatever the clock does.
     source.stamp_ms = Math.max(nowMs, source.stamp_ms);
     source.append_number += 1;
-    source.loose_changes += append.changes;
-    source.loose_parked += append.parked;
+    source.uncounted_changes += append.changes;
+    source.uncounted_parked += append.parked;
     const written = rows.write(this.#sql, this.#encode, append);
     this.state.count({ rows: written, changes: append.changes, parked: append.parked, nowMs });
-    const { change_number, append_number, retry_run, stamp_ms, loose_changes, loose_parked } = source;
-    this.state.updateSource({ change_number, append_number, retry_run, stamp_ms, loose_changes, loose_parked });
+    const { change_number, append_number, last_run, stamp_ms, uncounted_changes, uncounted_parked } = source;
+    this.state.updateSource({ change_number, append_number, last_run, stamp_ms, uncounted_changes, uncounted_parked });
   }
 }

@@ -20,7 +20,7 @@ export function standingsOf(sql: SqlPort, keys: string[]): KeyState[] {
   for (let first = 0; first < keys.length; first += LOOKUP_KEYS) {
     const found = sql.exec<{ key: string; lsn: number | null; deleted: number | null; failed: number }>(
       `SELECT value AS key, (SELECT max(last_lsn) FROM keys WHERE key = value) AS lsn,
-         (SELECT min(coalesce(deleted, 0)) FROM keys WHERE key = value) AS deleted,
+         (SELECT min(deleted) FROM keys WHERE key = value) AS deleted,
          EXISTS (SELECT 1 FROM parked WHERE key = value) AS failed FROM json_each(?) ORDER BY id`,
       JSON.stringify(keys.slice(first, first + LOOKUP_KEYS)),
     );
@@ -38,7 +38,7 @@ export function ownKeys(
   { after, upTo }: { after: string | null; upTo: string | null },
 ): { key: string; lsn: number; held: number }[] {
   return sql.exec<{ key: string; lsn: number; held: number }>(
-    `SELECT key, max(last_lsn) AS lsn, coalesce(min(deleted) = 0, 0) AS held FROM keys
+    `SELECT key, max(last_lsn) AS lsn, min(deleted) = 0 AS held FROM keys
      WHERE (?1 IS NULL OR key > ?1) AND (?2 IS NULL OR key <= ?2) GROUP BY key ORDER BY key LIMIT ?3`,
     after,
     upTo,
@@ -49,7 +49,7 @@ export function ownKeys(
 /** Where a key stands by its rows alone, of which a change of it that is parked says nothing. */
 export function standingOf(sql: SqlPort, key: string): 'present' | 'deleted' | 'missing' {
   const [found] = sql.exec<{ deleted: number | null; rows: number }>(
-    'SELECT min(coalesce(deleted, 0)) AS deleted, count(*) AS rows FROM keys WHERE key = ?',
+    'SELECT min(deleted) AS deleted, count(*) AS rows FROM keys WHERE key = ?',
     key,
   );
   return found!.rows === 0 ? 'missing' : found!.deleted === 1 ? 'deleted' : 'present';

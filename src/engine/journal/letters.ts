@@ -53,10 +53,10 @@ export class DeadLetters {
   write(parked: ParkedChange, nowMs: number): void {
     const { change_number, key, cursor, reason, detail, stack, attempts, history, parked_ms } = parked;
     this.#sql.exec(
-      `INSERT INTO letters (${COLUMNS}, projected) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'failed', NULL, NULL, ?, 0)
+      `INSERT INTO letters (${COLUMNS}, published) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'failed', NULL, NULL, ?, 0)
        ON CONFLICT (change_number) DO UPDATE SET reason = excluded.reason, detail = excluded.detail,
          stack = excluded.stack, attempts = excluded.attempts, history = excluded.history,
-         failed_ms = excluded.failed_ms, version = max(version + 1, excluded.version), projected = 0`,
+         failed_ms = excluded.failed_ms, version = max(version + 1, excluded.version), published = 0`,
       change_number,
       key,
       cursor,
@@ -77,7 +77,7 @@ export class DeadLetters {
     { status, nowMs, note = null }: { status: Exclude<LetterStatus, 'failed'>; nowMs: number; note?: string | null },
   ): void {
     this.#sql.exec(
-      `UPDATE letters SET status = ?, resolved_ms = ?, note = ?, version = max(version + 1, ?), projected = 0
+      `UPDATE letters SET status = ?, resolved_ms = ?, note = ?, version = max(version + 1, ?), published = 0
        WHERE change_number = ? AND status = 'failed'`,
       status,
       nowMs,
@@ -106,7 +106,7 @@ export class DeadLetters {
 
   unprojected(limit: number): DeadLetter[] {
     return this.#sql.exec<DeadLetter & Record<string, SqlValue>>(
-      `SELECT ${COLUMNS} FROM letters WHERE projected = 0 ORDER BY change_number LIMIT ?`,
+      `SELECT ${COLUMNS} FROM letters WHERE published = 0 ORDER BY change_number LIMIT ?`,
       limit,
     );
   }
@@ -115,12 +115,12 @@ export class DeadLetters {
   markProjected(letters: DeadLetter[], nowMs: number): void {
     for (const { change_number, version } of letters)
       this.#sql.exec(
-        'UPDATE letters SET projected = 1 WHERE change_number = ? AND version = ?',
+        'UPDATE letters SET published = 1 WHERE change_number = ? AND version = ?',
         change_number,
         version,
       );
     this.#sql.exec(
-      "DELETE FROM letters WHERE projected = 1 AND status <> 'failed' AND resolved_ms < ?",
+      "DELETE FROM letters WHERE published = 1 AND status <> 'failed' AND resolved_ms < ?",
       nowMs - LIMITS.lettersKeptMs,
     );
   }

@@ -38,7 +38,7 @@ export class ParkedChanges {
     const history = historyWith('[]', why, why.nowMs);
     this.#sql.exec(
       `INSERT INTO parked (change_number, key, cursor, deleted, revision, reason, detail, stack, attempts, attempts_max,
-         history, parked_ms, looked_ms, due_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?)`,
+         history, parked_ms, handled_ms, due_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?)`,
       changeNumber,
       change.key,
       change.cursor,
@@ -78,7 +78,7 @@ export class ParkedChanges {
   postpone(parked: ParkedChange, why: Failure & { nowMs: number; dueMs: number }): void {
     const { change_number, attempts, attempts_max } = parked;
     const noted = this.#sql.exec(
-      `UPDATE parked SET attempts = attempts + 1, reason = ?, detail = ?, stack = ?, history = ?, looked_ms = ?, due_ms = ?
+      `UPDATE parked SET attempts = attempts + 1, reason = ?, detail = ?, stack = ?, history = ?, handled_ms = ?, due_ms = ?
        WHERE change_number = ? AND attempts = ? RETURNING change_number`,
       why.reason,
       why.detail,
@@ -99,7 +99,7 @@ export class ParkedChanges {
   /** Notes when to hand one out again; whatever came of it does not count as a look. */
   defer({ changeNumber, attempt }: Ticket, { nowMs, dueMs }: { nowMs: number; dueMs: number }): void {
     this.#sql.exec(
-      'UPDATE parked SET looked_ms = ?, due_ms = ? WHERE change_number = ? AND attempts = ? AND died_ms IS NULL',
+      'UPDATE parked SET handled_ms = ?, due_ms = ? WHERE change_number = ? AND attempts = ? AND died_ms IS NULL',
       nowMs,
       dueMs,
       changeNumber,
@@ -111,7 +111,7 @@ export class ParkedChanges {
   revive(filter: DeadFilter, nowMs: number): Record<string, number> {
     const counts = this.countDead(filter);
     this.#sql.exec(
-      `UPDATE parked SET died_ms = NULL, due_ms = ?4, looked_ms = ?4, attempts_max = attempts + ?5 WHERE ${DEAD}`,
+      `UPDATE parked SET died_ms = NULL, due_ms = ?4, handled_ms = ?4, attempts_max = attempts + ?5 WHERE ${DEAD}`,
       filter.reason,
       filter.olderMs,
       numbersOf(filter),
@@ -168,7 +168,7 @@ export class ParkedChanges {
   /** Those whose time has come; a look that lies ahead was one by a clock that jumped back since. */
   due(nowMs: number, limit: number): ParkedChange[] {
     return this.#sql.exec<ParkedChange & Record<string, SqlValue>>(
-      `SELECT * FROM parked WHERE died_ms IS NULL AND (due_ms <= ? OR looked_ms > ?)
+      `SELECT * FROM parked WHERE died_ms IS NULL AND (due_ms <= ? OR handled_ms > ?)
        ORDER BY due_ms, change_number LIMIT ?`,
       nowMs,
       nowMs,
@@ -179,7 +179,7 @@ export class ParkedChanges {
   nextDueMs(nowMs: number): number | null {
     const [next] = this.#sql.exec<{ due: number | null; looked: number | null }>(
       `SELECT (SELECT min(due_ms) FROM parked WHERE died_ms IS NULL) AS due,
-         (SELECT max(looked_ms) FROM parked WHERE died_ms IS NULL) AS looked`,
+         (SELECT max(handled_ms) FROM parked WHERE died_ms IS NULL) AS looked`,
     );
     return next!.looked !== null && next!.looked > nowMs ? 0 : next!.due;
   }
@@ -203,7 +203,7 @@ export class ParkedChanges {
   }
 
   #countLook(): void {
-    this.#sql.exec('UPDATE source SET looks = looks + 1');
+    this.#sql.exec('UPDATE source SET attempts = attempts + 1');
   }
 
   #die(changeNumber: number, nowMs: number): void {

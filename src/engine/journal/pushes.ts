@@ -23,9 +23,12 @@ export class JournalPushes {
   /** Notes a new request, and forgets those that nobody will repeat any more. */
   begin(identity: string, { run, nowMs }: { run: number; nowMs: number }): void {
     const oldMs = nowMs - LIMITS.pushKeptMs;
-    this.#sql.exec('DELETE FROM push_lines WHERE identity IN (SELECT identity FROM pushes WHERE begun_ms < ?)', oldMs);
-    this.#sql.exec('DELETE FROM pushes WHERE begun_ms < ?', oldMs);
-    this.#sql.exec('INSERT INTO pushes (identity, run, begun_ms) VALUES (?, ?, ?)', identity, run, nowMs);
+    this.#sql.exec(
+      'DELETE FROM push_lines WHERE identity IN (SELECT identity FROM pushes WHERE started_ms < ?)',
+      oldMs,
+    );
+    this.#sql.exec('DELETE FROM pushes WHERE started_ms < ?', oldMs);
+    this.#sql.exec('INSERT INTO pushes (identity, run, started_ms) VALUES (?, ?, ?)', identity, run, nowMs);
   }
 
   /** Which of these lines are not there yet. */

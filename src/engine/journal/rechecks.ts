@@ -28,8 +28,8 @@ export function recheckDelayMs({ attempts }: ParkedChange, outcome: Outcome): nu
 }
 
 /** What a look at a change means that a sweep had made: it may find that nothing was missing after all. */
-export function judgeMissed(sql: SqlPort, { key, missed }: ParkedChange, outcome: Outcome): Outcome {
-  if (missed === 0) return outcome;
+export function judgeMissed(sql: SqlPort, { key, from_sweep }: ParkedChange, outcome: Outcome): Outcome {
+  if (from_sweep === 0) return outcome;
   // It was listed, and is gone by now: no row of it was ever owed.
   if (isGone(outcome)) return { kind: 'skip', reason: 'no-rows' };
   const isDeletion = outcome.kind === 'rows' && outcome.rows.every(row => row.op === 'delete');

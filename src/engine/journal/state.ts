@@ -12,21 +12,21 @@ export interface SourceRow {
   flush_requested: number;
   change_number: number;
   append_number: number;
-  retry_run: number;
+  last_run: number;
   stamp_ms: number;
   /** Changes accepted, and parked, since the last append that made a journal entry. */
-  loose_changes: number;
-  loose_parked: number;
-  projected_cursor: string | null;
-  projected_ms: number;
-  ended_well_ms: number | null;
+  uncounted_changes: number;
+  uncounted_parked: number;
+  published_cursor: string | null;
+  published_ms: number;
+  last_success_ms: number | null;
   last_flush: string | null;
   requests: number;
   not_modified: number;
   throttled: number;
   errors: number;
   /** Looks at parked changes that counted. */
-  looks: number;
+  attempts: number;
   statuses: string;
   load_times: string;
   flush_times: string;
@@ -54,7 +54,7 @@ export interface Lane {
   /** The page being staged, packed; null when there is none. */
   page: Uint8Array | null;
   /** The newest of the lane's pulls that reached the head. */
-  shown_poll: number | null;
+  head_poll: number | null;
 }
 
 export interface HostState {

@@ -20,7 +20,7 @@ export interface Sweep {
   /** 0 once the upstream listed keys out of byte order: what is extra cannot be told then. */
   ordered: number;
   /** The tail's first pull after listing. */
-  polls: number | null;
+  first_poll: number | null;
   listed: number;
   sampled: number;
   /** Sampled keys whose newest row is no deletion or is on its way, that failed, and whose newest row is one. */
@@ -30,7 +30,7 @@ export interface Sweep {
   missing: number;
   extra: number;
   /** Changes that were made to load keys afresh. */
-  mended: number;
+  loaded_afresh: number;
   /** Why it was given up. */
   reason: string | null;
   started_ms: number;
@@ -80,13 +80,13 @@ export class JournalSweep {
   }
 
   /** Takes a page of the listing. False when the sweep has gone on since it was asked for: nothing happened. */
-  compare(asked: Sweep, page: KeyPage, polls: number): boolean {
+  compare(asked: Sweep, page: KeyPage, nextPoll: number): boolean {
     return this.#sql.transaction(() => {
       const sweep = this.running();
       if (sweep?.id !== asked.id || sweep.phase !== 'listing' || sweep.after !== asked.after) return false;
       if (sweep.ordered === 1 && !isAscending([...(asked.after === null ? [] : [asked.after]), ...page.keys])) {
         sweep.ordered = 0;
-        this.#sql.exec("DELETE FROM differing WHERE sweep = ? AND kind = 'extra'", sweep.id);
+        this.#sql.exec("DELETE FROM differences WHERE sweep = ? AND kind = 'extra'", sweep.id);
       }
       const own = sweep.ordered === 1 ? ownKeys(this.#sql, { after: asked.after, upTo: page.next }) : [];
       // Where we hold far more than the page shows, only its first part is compared, up to a key of ours.
@@ -102,7 +102,10 @@ export class JournalSweep {
       sweep.listed += keys.length;
       sweep.sampled += sampled.length;
       sweep.after = next;
-      if (next === null) Object.assign(sweep, { phase: 'catching-up', polls });
+      if (next === null) {
+        sweep.phase = 'catching-up';
+        sweep.first_poll = nextPoll;
+      }
       this.#save(sweep);
       return true;
     });
@@ -116,7 +119,7 @@ export class JournalSweep {
     const sweep = this.running();
     if (!sweep || keys.length === 0) return;
     const moving = this.#sql.exec<{ kind: Difference }>(
-      `DELETE FROM differing WHERE sweep = ? AND looks = 1 AND key IN (SELECT value FROM json_each(?)) RETURNING kind`,
+      `DELETE FROM differences WHERE sweep = ? AND state = 'found' AND key IN (SELECT value FROM json_each(?)) RETURNING kind`,
       sweep.id,
       JSON.stringify(keys),
     );
@@ -133,7 +136,7 @@ export class JournalSweep {
     return this.#sql.transaction(() => {
       const sweep = this.running();
       if (sweep?.id !== id || sweep.phase !== 'checking') return false;
-      const some = ['missing', 'deleted'].flatMap(kind => this.#some(sweep, kind as Difference, 1));
+      const some = ['missing', 'deleted'].flatMap(kind => this.#some(sweep, kind as Difference, 'found'));
       const states = this.#statesOf(some);
       for (const differing of some) {
         const { standing, lsn } = states.get(differing.key)!;
@@ -150,7 +153,7 @@ export class JournalSweep {
 
   /** The first key of ours that the listing did not show, not looked at again yet. */
   nextExtra(sweep: Sweep): Differing | null {
-    return this.#some(sweep, 'extra', 1)[0] ?? null;
+    return this.#some(sweep, 'extra', 'found')[0] ?? null;
   }
 
   /** Judges by a fresh page all extra keys that it covers; those behind it are listed from its end. */
@@ -160,7 +163,7 @@ export class JournalSweep {
       if (sweep?.id !== asked.id || sweep.phase !== 'checking') return;
       const listed = new Set(page.keys);
       const covered = this.#sql.exec<Differing & Record<string, never>>(
-        `SELECT * FROM differing WHERE sweep = ?1 AND kind = 'extra' AND looks = 1 AND (?2 IS NULL OR key > ?2)
+        `SELECT * FROM differences WHERE sweep = ?1 AND kind = 'extra' AND state = 'found' AND (?2 IS NULL OR key > ?2)
            AND (?3 IS NULL OR key <= ?3)`,
         sweep.id,
         extra.after,
@@ -178,7 +181,7 @@ export class JournalSweep {
       }
       if (page.next !== null)
         this.#sql.exec(
-          `UPDATE differing SET after = ?1 WHERE sweep = ?2 AND kind = 'extra' AND looks = 1 AND key > ?1
+          `UPDATE differences SET after = ?1 WHERE sweep = ?2 AND kind = 'extra' AND state = 'found' AND key > ?1
              AND (after IS NULL OR after < ?1)`,
           page.next,
           sweep.id,
@@ -195,7 +198,7 @@ export class JournalSweep {
     return this.#sql.transaction(() => {
       const sweep = this.running();
       if (sweep?.id !== id || sweep.phase !== 'mending') return 'waits';
-      const some = ['missing', 'deleted'].flatMap(kind => this.#some(sweep, kind as Difference, 2));
+      const some = ['missing', 'deleted'].flatMap(kind => this.#some(sweep, kind as Difference, 'confirmed'));
       if (some.length === 0) return 'none';
       const states = standingsOf(
         this.#sql,
@@ -207,9 +210,10 @@ export class JournalSweep {
         const { kind, key, lsn: lsnBefore } = some[index]!;
         if (standing === kind && lsn === lsnBefore) {
           this.#parkMissed(key, { cursor, nowMs });
-          sweep.mended += 1;
+          sweep.loaded_afresh += 1;
         }
-        const statement = 'UPDATE differing SET looks = 3 WHERE sweep = ? AND kind = ? AND looks = 2 AND key = ?';
+        const statement =
+          "UPDATE differences SET state = 'loading' WHERE sweep = ? AND kind = ? AND state = 'confirmed' AND key = ?";
         this.#sql.exec(statement, id, kind, key);
       }
       this.#save(sweep);
@@ -230,13 +234,13 @@ export class JournalSweep {
       );
       for (const kind of ['missing', 'extra'] as const)
         this.#sql.exec(
-          `DELETE FROM differing WHERE sweep = ?1 AND kind = ?2 AND key NOT IN (SELECT key FROM differing
-             WHERE sweep = ?1 AND kind = ?2 AND looks > 1 ORDER BY key LIMIT ?3)`,
+          `DELETE FROM differences WHERE sweep = ?1 AND kind = ?2 AND key NOT IN (SELECT key FROM differences
+             WHERE sweep = ?1 AND kind = ?2 AND state <> 'found' ORDER BY key LIMIT ?3)`,
           id,
           kind,
           LIMITS.auditNamesMax,
         );
-      this.#sql.exec("DELETE FROM differing WHERE sweep < ? OR kind = 'deleted'", id);
+      this.#sql.exec("DELETE FROM differences WHERE sweep < ? OR kind = 'deleted'", id);
       this.#sql.exec('DELETE FROM sweeps WHERE id < ?', id);
     });
   }
@@ -245,7 +249,7 @@ export class JournalSweep {
   namesOf(sweep: number, kind: Difference): string[] {
     return this.#sql
       .exec<{ key: string }>(
-        'SELECT key FROM differing WHERE sweep = ? AND kind = ? AND looks > 1 ORDER BY key LIMIT ?',
+        "SELECT key FROM differences WHERE sweep = ? AND kind = ? AND state <> 'found' ORDER BY key LIMIT ?",
         sweep,
         kind,
         LIMITS.auditNamesMax,
@@ -254,7 +258,7 @@ export class JournalSweep {
   }
 
   differences(sweep: number): number {
-    return this.#sql.exec<{ keys: number }>('SELECT count(*) AS keys FROM differing WHERE sweep = ?', sweep)[0]!.keys;
+    return this.#sql.exec<{ keys: number }>('SELECT count(*) AS keys FROM differences WHERE sweep = ?', sweep)[0]!.keys;
   }
 
   #statesOf(differing: Differing[]): Map<string, KeyState> {
@@ -269,7 +273,7 @@ export class JournalSweep {
 
   #differs({ sweep, kind, key, lsn, after }: Differing): void {
     this.#sql.exec(
-      'INSERT INTO differing (sweep, kind, key, lsn, after) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING',
+      'INSERT INTO differences (sweep, kind, key, lsn, after) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING',
       sweep,
       kind,
       key,
@@ -280,12 +284,13 @@ export class JournalSweep {
 
   /** Another look found the same: it is reported. */
   #confirm({ sweep, kind, key }: Differing): void {
-    const statement = 'UPDATE differing SET looks = 2 WHERE sweep = ? AND kind = ? AND looks = 1 AND key = ?';
+    const statement =
+      "UPDATE differences SET state = 'confirmed' WHERE sweep = ? AND kind = ? AND state = 'found' AND key = ?";
     this.#sql.exec(statement, sweep, kind, key);
   }
 
   #drop({ sweep, kind, key }: Differing): void {
-    this.#sql.exec('DELETE FROM differing WHERE sweep = ? AND kind = ? AND key = ?', sweep, kind, key);
+    this.#sql.exec('DELETE FROM differences WHERE sweep = ? AND kind = ? AND key = ?', sweep, kind, key);
   }
 
   #parkMissed(key: string, { cursor, nowMs }: { cursor: string; nowMs: number }): void {
@@ -294,18 +299,18 @@ export class JournalSweep {
     const change = { key, cursor, deleted: false, revision: null, skip: null };
     const detail = 'a sweep found it upstream and not here';
     this.#parked.park(change_number, change, { reason: 'missed', detail, nowMs, dueMs: nowMs });
-    this.#sql.exec('UPDATE parked SET missed = 1 WHERE change_number = ?', change_number);
+    this.#sql.exec('UPDATE parked SET from_sweep = 1 WHERE change_number = ?', change_number);
   }
 
-  #save({ id, phase, after, ordered, polls, ...counts }: Sweep): void {
-    const { listed, sampled, present, failed, deleted, missing, extra, mended } = counts;
+  #save({ id, phase, after, ordered, first_poll, ...counts }: Sweep): void {
+    const { listed, sampled, present, failed, deleted, missing, extra, loaded_afresh } = counts;
     this.#sql.exec(
-      `UPDATE sweeps SET phase = ?, after = ?, ordered = ?, polls = ?, listed = ?, sampled = ?, present = ?, failed = ?,
-         deleted = ?, missing = ?, extra = ?, mended = ? WHERE id = ?`,
+      `UPDATE sweeps SET phase = ?, after = ?, ordered = ?, first_poll = ?, listed = ?, sampled = ?, present = ?, failed = ?,
+         deleted = ?, missing = ?, extra = ?, loaded_afresh = ? WHERE id = ?`,
       phase,
       after,
       ordered,
-      polls,
+      first_poll,
       listed,
       sampled,
       present,
@@ -313,17 +318,17 @@ export class JournalSweep {
       deleted,
       missing,
       extra,
-      mended,
+      loaded_afresh,
       id,
     );
   }
 
-  #some(sweep: Sweep, kind: Difference, looks: number): Differing[] {
+  #some(sweep: Sweep, kind: Difference, state: 'found' | 'confirmed'): Differing[] {
     return this.#sql.exec<Differing & Record<string, never>>(
-      'SELECT * FROM differing WHERE sweep = ? AND kind = ? AND looks = ? ORDER BY key LIMIT ?',
+      'SELECT * FROM differences WHERE sweep = ? AND kind = ? AND state = ? ORDER BY key LIMIT ?',
       sweep.id,
       kind,
-      looks,
+      state,
       LIMITS.sweepChecksMax,
     );
   }

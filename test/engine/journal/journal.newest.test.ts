@@ -107,7 +107,7 @@ describe('the result of another look', () => {
     const [parked] = world.parked;
     const lastLsn = journal.state.lastLsnOf('a');
     world.storage.sql.exec(
-      "INSERT INTO keys (table_name, key, last_lsn, revision, document_bytes) VALUES ('npm_package', 'a', 1, 7, 10)",
+      "INSERT INTO keys (table_name, key, last_lsn, deleted, revision, document_bytes) VALUES ('npm_package', 'a', 1, 0, 7, 10)",
     );
     const nowMs = world.clock.now();
     expect(journal.acceptRetry({ parked: parked!, outcome: found(1), lastLsn, nowMs })).toBe(false);

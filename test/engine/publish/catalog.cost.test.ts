@@ -30,7 +30,7 @@ function facts(file: number): string {
 async function costOfFlush(files: number) {
   const world = await startedWorld();
   fillFiles(world, files, file => gathered[file % gathered.length]!);
-  world.storage.sql.exec('UPDATE source SET projected_cursor = ?', '0');
+  world.storage.sql.exec('UPDATE source SET published_cursor = ?', '0');
   await settle(world, { until: () => world.isFollowed });
   const { length } = world.calls.made;
   let bytes = 0;

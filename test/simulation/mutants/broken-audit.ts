@@ -33,8 +33,8 @@ export const BROKEN_AUDIT: Broken[] = [
   }),
   audited('sweep that does not wait for a pull after its listing', REPORTED, {
     file: SWEEP,
-    text: 'if (shown_poll === null || shown_poll < sweep.polls!) return false;',
-    instead: 'if (shown_poll === null) return false;',
+    text: 'if (head_poll === null || head_poll < sweep.first_poll!) return false;',
+    instead: 'if (head_poll === null) return false;',
   }),
   inScene('a missed key that the feed shows after all', 'missed change of a key that came in meanwhile', DOUBLED, {
     file: SWEEPS,
@@ -65,7 +65,7 @@ export const BROKEN_AUDIT: Broken[] = [
   inScene('a missed key that is gone when it is looked at', 'missed change that is gone looked at for ever', LOST, {
     file: 'src/engine/journal/rechecks.ts',
     text: 'if (isGone(outcome)) return',
-    instead: 'if (isGone(outcome) && missed === 2) return',
+    instead: 'if (isGone(outcome) && from_sweep === 2) return',
   }),
   audited('failed keys taken for missing ones', REPORTED, {
     file: KEYS,

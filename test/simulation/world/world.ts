@@ -141,7 +141,7 @@ export class World {
     return (
       isAtHead &&
       files.unprojected(1).length === 0 &&
-      journal.state.source().projected_cursor === head &&
+      journal.state.source().published_cursor === head &&
       this.isCatalogued
     );
   }
