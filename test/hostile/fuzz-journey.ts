@@ -147,7 +147,7 @@ export class Journey {
         read.push(Object.fromEntries(npmPackage.columns.map(({ name }, index) => [name, values[index] ?? null])));
       const { firstLsn, lastLsn } = range;
       const key = `data-${firstLsn}-${lastLsn}`;
-      const intent = this.#files.intend({ table: npmPackage, key, firstLsn, lastLsn, facts, nowMs: NOW_MS });
+      const intent = this.#files.writeIntent({ table: npmPackage, key, firstLsn, lastLsn, facts, nowMs: NOW_MS });
       this.#files.settle({ intent, head: this.bucket.place(key, bytes), startedMs: NOW_MS, nowMs: NOW_MS });
     }
     read.sort((a, b) => Number(a._lsn) - Number(b._lsn));

@@ -36,7 +36,7 @@ export const SCHEMA = [
     load_times TEXT NOT NULL DEFAULT '{}',
     flush_times TEXT NOT NULL DEFAULT '{}'
   )`,
-  // Pullers and their cursors. `held` is a JSON list of changes that wait for their settle time; `page` is the packed page
+  // Pullers and their cursors. `unsettled` is a JSON list of changes that wait for their settle time; `page` is the packed page
   // whose slices are being staged, and `page_done` how many of its changes are staged.
   `CREATE TABLE lanes (
     lane TEXT PRIMARY KEY,
@@ -52,7 +52,7 @@ export const SCHEMA = [
     page_accepted_ms INTEGER,
     reset_readings INTEGER NOT NULL DEFAULT 0,
     reset_first_ms INTEGER,
-    held TEXT,
+    unsettled TEXT,
     page_done INTEGER NOT NULL DEFAULT 0,
     page BLOB
   )`,

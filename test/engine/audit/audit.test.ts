@@ -187,7 +187,7 @@ describe('a sweep', () => {
     move();
     world.upstream.publish('package-300');
     await sweep(world);
-    await settle(world, { until: () => world.lane.held !== null });
+    await settle(world, { until: () => world.lane.unsettled !== null });
     // By the time the tail has passed the places where the feed showed them, they stand elsewhere.
     move();
     await settle(world, { until: isSwept(world) });

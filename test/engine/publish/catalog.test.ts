@@ -58,7 +58,7 @@ describe('the catalog of a table', () => {
     expect(JSON.parse(before)).toMatchObject({ table: TABLE, schema_version: 1, key: ['name'] });
     await publish(world, 'b');
     expect(world.calls.count(new RegExp(`^bucket\\.put ${schemaKey(TABLE)}`))).toBe(1);
-    new JournalCatalog(world.storage.sql).noteSchema(TABLE, 'that of an earlier version');
+    new JournalCatalog(world.storage.sql).saveSchemaDigest(TABLE, 'that of an earlier version');
     await nextRun(world);
     expect(world.calls.count(new RegExp(`^bucket\\.put ${schemaKey(TABLE)}`))).toBe(2);
     expect(schema()).toBe(before);
@@ -220,7 +220,7 @@ describe('a catalog that was lost', () => {
     const catalog = new JournalCatalog(world.storage.sql);
     const segments = () => world.storage.sql.exec<SegmentRow>('SELECT * FROM segments ORDER BY number');
     const [state, rows] = [catalog.state(TABLE), segments()];
-    catalog.landed(TABLE, { snapshot: 1, etag: 'older', segments: rows.slice(0, 1), nowMs: world.clock.now() });
+    catalog.saveOwnRoot(TABLE, { snapshot: 1, etag: 'older', segments: rows.slice(0, 1), nowMs: world.clock.now() });
     expect([catalog.state(TABLE), segments()]).toEqual([state, rows]);
   });
 

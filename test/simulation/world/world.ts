@@ -140,7 +140,7 @@ export class World {
     const isAtHead = head !== null && this.lane.cursor === head && files.backlog().rows === 0;
     return (
       isAtHead &&
-      files.unprojected(1).length === 0 &&
+      files.unpublished(1).length === 0 &&
       journal.state.source().published_cursor === head &&
       this.isCatalogued
     );
