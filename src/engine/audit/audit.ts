@@ -55,7 +55,9 @@ export class Audit {
     this.#selfCheck = new SelfCheck({ ports, tables, problems: this.#problems, everyMs: selfCheckMs });
   }
 
-  /** The steps of an audit, in order. A paused source asks its upstream nothing, and checks its lake on request only. */
+  /**
+   * The steps of an audit, in order. A paused source asks its upstream nothing, and checks its lake on request only.
+   */
   steps({ nowMs, paused }: { nowMs: number; paused: boolean }): AuditStep[] {
     const check = this.#selfCheck;
     const periodic = !paused;

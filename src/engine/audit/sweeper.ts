@@ -19,8 +19,8 @@ interface SweeperOptions {
 }
 
 /**
- * Does the work of a sweep, a few pages of the listing a run. Each step is one transaction, which drops a page that arrives
- * after the sweep has moved on.
+ * Does the work of a sweep, a few pages of the listing a run. Each step is one transaction, which drops a page that
+ * arrives after the sweep has moved on.
  */
 export class Sweeper {
   readonly #ports: Ports;

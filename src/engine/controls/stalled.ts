@@ -7,8 +7,8 @@ import { FLUSH_SECONDS, histogramOf, LOAD_SECONDS } from '../journal/counts.ts';
 import { SKIP_REASONS } from './status.ts';
 
 /**
- * Answers in the place of an engine whose journal this version cannot read: the state is `stalled`, `last_error` has the
- * hint, and everything else is unknown. It neither reads nor writes the journal.
+ * Answers in the place of an engine whose journal this version cannot read: the state is `stalled`, `last_error` has
+ * the hint, and everything else is unknown. It neither reads nor writes the journal.
  */
 export class StalledSource {
   /** What every call is refused with that needs the journal. */

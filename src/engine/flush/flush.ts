@@ -9,12 +9,12 @@ import { checkLaterFiles } from './foreign-files.ts';
 import type { RowBuffer } from './row-buffer.ts';
 
 /**
- * Moves the range of a buffer into one data file. Each step is safe to repeat: the range and its digest are written down
- * first, the put replaces nothing, and settling is one transaction. Null when there is nothing to move, or a later run has
- * settled the range meanwhile.
+ * Moves the range of a buffer into one data file. Each step is safe to repeat: the range and its digest are written
+ * down first, the put replaces nothing, and settling is one transaction. Null when there is nothing to move, or a later
+ * run has settled the range meanwhile.
  *
- * Throws `StepError`: `foreign-object` when another object has the key, or there are files of later rows; `bucket-failed` or
- * `deadline` when the bucket does not answer. Nothing is settled then.
+ * Throws `StepError`: `foreign-object` when another object has the key, or there are files of later rows;
+ * `bucket-failed` or `deadline` when the bucket does not answer. Nothing is settled then.
  */
 export async function flush({
   ports,
@@ -50,7 +50,10 @@ export async function flush({
   return files.settle({ intent, head, startedMs, nowMs: ports.clock.now() });
 }
 
-/** Puts a data file unless its key is taken. Returns the head of the object that has the key then; throws `foreign-object`. */
+/**
+ * Puts a data file unless its key is taken. Returns the head of the object that has the key then; throws
+ * `foreign-object`.
+ */
 async function put({
   ports,
   intent,

@@ -32,7 +32,9 @@ export class Flusher {
     this.#buffer = new RowBuffer({ table, source, files, encode: ports.encode });
   }
 
-  /** Reads the journal into the buffer until one is at its end. A backlog takes seconds, so others get turns in between. */
+  /**
+   * Reads the journal into the buffer until one is at its end. A backlog takes seconds, so others get turns in between.
+   */
   async read(run: Run): Promise<void> {
     while (this.#buffer.readNext()) await run.turn();
   }
@@ -54,13 +56,17 @@ export class Flusher {
     return this.isDue ? nowMs : this.#dueMs(oldest.stamp_ms);
   }
 
-  /** Writes one data file if one is due. Throws `StepError`, and `flush-failed` after `LIMITS.flushAttemptsMax` attempts. */
+  /**
+   * Writes one data file if one is due. Throws `StepError`, and `flush-failed` after `LIMITS.flushAttemptsMax`
+   * attempts.
+   */
   async work(run: Run): Promise<void> {
     await this.read(run);
     if (!this.isDue) return;
     const { table, source, ports, files, state } = this.#options;
     const attempts = files.intent(table.name)?.attempts ?? 0;
-    // Attempts that killed the object were counted, and failed no step. Stall the table now; a stalled one goes on probing.
+    // Attempts that killed the object were counted, and failed no step. Stall the table now; a stalled one goes on
+    // probing.
     if (attempts >= LIMITS.flushAttemptsMax && !state.fault(this.step)) {
       const bytes = this.#buffer.bytes;
       throw new StepError(

@@ -20,9 +20,9 @@ export async function checkNoFiles({ bucket, clock }: Pick<Ports, 'bucket' | 'cl
 const LATER_KEYS_MAX = 10;
 
 /**
- * Throws `foreign-object` when the lake has a data file after the last settled one. A journal that was restored to an earlier
- * time would give LSNs again that such a file has, under another key where month or range differ. Keys sort by LSN, so all
- * such files follow the last settled one.
+ * Throws `foreign-object` when the lake has a data file after the last settled one. A journal that was restored to an
+ * earlier time would give LSNs again that such a file has, under another key where month or range differ. Keys sort by
+ * LSN, so all such files follow the last settled one.
  */
 export async function checkLaterFiles({
   ports,

@@ -6,8 +6,8 @@ import { type JournalRow, LINEAGE_COLUMNS } from '../journal/entries.ts';
 import type { Entry, JournalFiles } from '../journal/files.ts';
 
 /**
- * The rows at the end of one table's journal, encoded for the next data file. It is filled from the journal only, so it can be
- * dropped at any time. Where a file ends depends on the rows alone, never on when they were read.
+ * The rows at the end of one table's journal, encoded for the next data file. It is filled from the journal only, so it
+ * can be dropped at any time. Where a file ends depends on the rows alone, never on when they were read.
  */
 export class RowBuffer {
   readonly table: Table;
@@ -54,9 +54,9 @@ export class RowBuffer {
   }
 
   /**
-   * Adds the journal's next entry. False at the journal's end and at the file's limits; or, where `lastLsn` of an intent is
-   * given, at that LSN, whatever the limits are. An entry takes up to some tenths of a second, so the caller gives others
-   * turns in between.
+   * Adds the journal's next entry. False at the journal's end and at the file's limits; or, where `lastLsn` of an
+   * intent is given, at that LSN, whatever the limits are. An entry takes up to some tenths of a second, so the caller
+   * gives others turns in between.
    */
   readNext(lastLsn: number | null = null): boolean {
     const entry = this.#isFull ? null : this.#nextEntry();
@@ -120,8 +120,8 @@ function monthOf(stampMs: number): string {
 }
 
 /**
- * A row of an entry as a data file has it: `updated_at` is the append's stamp, columns added to the table since are null, and
- * the lineage comes last.
+ * A row of an entry as a data file has it: `updated_at` is the append's stamp, columns added to the table since are
+ * null, and the lineage comes last.
  */
 function lakeRow(
   table: Table,

@@ -68,7 +68,10 @@ export function agendaOf({ agenda }: { agenda: JournalAgenda | null }): JournalA
   return agenda;
 }
 
-/** The agenda in the object's SQLite: keys with due times. The transaction that accepts a visit also sets the next due time. */
+/**
+ * The agenda in the object's SQLite: keys with due times. The transaction that accepts a visit also sets the next due
+ * time.
+ */
 export class JournalAgenda {
   readonly servers: JournalServers;
   readonly #sql: SqlPort;
@@ -80,7 +83,10 @@ export class JournalAgenda {
     this.servers = new JournalServers(sql);
   }
 
-  /** Adds a key that is due at once, and returns null; a key that is known stays as it is, and the time it was added is returned. */
+  /**
+   * Adds a key that is due at once, and returns null; a key that is known stays as it is, and the time it was added is
+   * returned.
+   */
   add({ key, space }: { key: string; space: string }, nowMs: number): number | null {
     const id = this.#spaceId(space);
     const statement = `INSERT INTO agenda (key, space, due_ms, reason, added_ms) VALUES (?, ?, ?, 'added', ?)
@@ -134,8 +140,8 @@ export class JournalAgenda {
   }
 
   /**
-   * Due visits of some spaces, about `most` in all. Each space gets an equal share; spaces with more due visits also get what
-   * the others leave, up to their `room`.
+   * Due visits of some spaces, about `most` in all. Each space gets an equal share; spaces with more due visits also
+   * get what the others leave, up to their `room`.
    */
   spreadDueVisits(
     wanted: { space: number; room: number }[],
@@ -157,7 +163,10 @@ export class JournalAgenda {
     return first.map(({ space, visits }) => ({ space, visits: more.get(space) ?? visits }));
   }
 
-  /** The due visits of some spaces, at most `each` a space. A parked key is left out, because its attempts have their own times. */
+  /**
+   * The due visits of some spaces, at most `each` a space. A parked key is left out, because its attempts have their
+   * own times.
+   */
   due(spaces: number[], { nowMs, each }: { nowMs: number; each: number }): SpaceVisits[] {
     const found = this.#sql.exec<{ space: number; keys: string }>(
       `SELECT value AS space, (SELECT json_group_array(json_array(key, json(more_hosts), due_ms)) FROM (
@@ -174,7 +183,10 @@ export class JournalAgenda {
     });
   }
 
-  /** Counts due keys, and those due since `overdueMs` or longer. A parked key does not count, because its attempts have their own times. */
+  /**
+   * Counts due keys, and those due since `overdueMs` or longer. A parked key does not count, because its attempts have
+   * their own times.
+   */
   count({ nowMs, overdueMs }: { nowMs: number; overdueMs: number }): AgendaCount {
     const counted = this.#sql.exec<
       Record<'keys' | 'due' | 'overdue', number> & Record<'oldest' | 'next', number | null>
@@ -235,9 +247,9 @@ export class JournalAgenda {
   }
 
   /**
-   * Gives the outcome of a visit, and sets when its key is due again. A visit that finds what the last one found is skipped as
-   * `unchanged`, one of a key that is gone and has no row to delete as `no-rows` or `unchanged`, and one of a key that was
-   * removed meanwhile as `unwatched`. The caller holds the transaction that accepts the visit.
+   * Gives the outcome of a visit, and sets when its key is due again. A visit that finds what the last one found is
+   * skipped as `unchanged`, one of a key that is gone and has no row to delete as `no-rows` or `unchanged`, and one of
+   * a key that was removed meanwhile as `unwatched`. The caller holds the transaction that accepts the visit.
    */
   acceptVisit(
     { change: { key }, outcome }: Accepted,

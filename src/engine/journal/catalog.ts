@@ -15,8 +15,8 @@ interface CatalogState {
 }
 
 /**
- * A segment with its index. `draft`: written down, and not put yet. `written`: put. `named`: a root names it. `old`: no root
- * of this journal will name it again.
+ * A segment with its index. `draft`: written down, and not put yet. `written`: put. `named`: a root names it. `old`: no
+ * root of this journal will name it again.
  */
 export interface SegmentRow extends NamedSegment {
   table_name: string;
@@ -85,7 +85,10 @@ export class JournalCatalog {
     return rows.map(row => ({ ...row, facts: row.facts === null ? null : (JSON.parse(row.facts) as RowFactsJson) }));
   }
 
-  /** Writes down the segment of these files before it is put; finds the one that an earlier attempt at the same files wrote down. */
+  /**
+   * Writes down the segment of these files before it is put; finds the one that an earlier attempt at the same files
+   * wrote down.
+   */
   draftSegment(table: string, files: SettledFile[]): SegmentRow {
     const [first, last] = [files[0]!, files.at(-1)!];
     return this.#sql.transaction(() => {
@@ -148,8 +151,8 @@ export class JournalCatalog {
   }
 
   /**
-   * Notes a root of this journal's own, and the segments it names. Segments that it no longer names become `old`, because readers
-   * of earlier roots may still read them. Does nothing when a later root is known.
+   * Notes a root of this journal's own, and the segments it names. Segments that it no longer names become `old`,
+   * because readers of earlier roots may still read them. Does nothing when a later root is known.
    */
   saveOwnRoot(
     table: string,
@@ -186,7 +189,9 @@ export class JournalCatalog {
     });
   }
 
-  /** Notes that a segment or its index is gone from the lake: both are written anew. Later segments stay as they are. */
+  /**
+   * Notes that a segment or its index is gone from the lake: both are written anew. Later segments stay as they are.
+   */
   markLost({ table_name, first_lsn, last_lsn, number }: SegmentRow): void {
     this.#sql.exec(
       `UPDATE segments SET state = 'old' WHERE table_name = ? AND first_lsn = ? AND last_lsn = ? AND number = ?`,

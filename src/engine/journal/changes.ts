@@ -18,8 +18,8 @@ function unstorableOutcome(error: unknown): Outcome {
 }
 
 /**
- * Appends changes in one transaction. When SQLite refuses it, parks each change whose rows SQLite refuses alone, and appends
- * again. Throws SQLite's error when no single change causes it.
+ * Appends changes in one transaction. When SQLite refuses it, parks each change whose rows SQLite refuses alone, and
+ * appends again. Throws SQLite's error when no single change causes it.
  */
 export function appendOrPark<T>(
   journal: { canStore(one: Accepted, nowMs: number): boolean },
@@ -67,7 +67,9 @@ export interface RangeAppend {
   nowMs: number;
 }
 
-/** A change that failed, or whose upstream served an older revision than its feed announced. Dead ones have `died_ms`. */
+/**
+ * A change that failed, or whose upstream served an older revision than its feed announced. Dead ones have `died_ms`.
+ */
 export interface ParkedChange {
   change_number: number;
   key: string;

@@ -5,7 +5,10 @@ import type { SqlPort } from '../../ports/sql.ts';
 /** Requests by host and by class of their status. */
 export type Statuses = Record<string, Partial<Record<StatusClass, number>>>;
 
-/** Counts of times by the upper bound of their bucket, in seconds. `over` counts those over all bounds, `ms` is the sum of all. */
+/**
+ * Counts of times by the upper bound of their bucket, in seconds. `over` counts those over all bounds, `ms` is the sum
+ * of all.
+ */
 interface Times {
   buckets?: Record<string, number>;
   over?: number;
@@ -13,8 +16,8 @@ interface Times {
 }
 
 /**
- * Upper bounds in seconds. A flush lists, encodes and puts: a small file takes a tenth of a second and one of 24 MiB some
- * seconds; each call of the bucket has a deadline of a minute.
+ * Upper bounds in seconds. A flush lists, encodes and puts: a small file takes a tenth of a second and one of 24 MiB
+ * some seconds; each call of the bucket has a deadline of a minute.
  */
 export const FLUSH_SECONDS = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120];
 
@@ -45,7 +48,10 @@ export function withTime(times: string, { ms, bounds }: { ms: number; bounds: re
   return JSON.stringify({ buckets, over: over + (bound === undefined ? 1 : 0), ms: sum + tookMs } satisfies Times);
 }
 
-/** The histogram of the times counted so far. A count under a bound that is no longer in use goes to the next larger bound. */
+/**
+ * The histogram of the times counted so far. A count under a bound that is no longer in use goes to the next larger
+ * bound.
+ */
 export function histogramOf(times: string, bounds: readonly number[]): Histogram {
   const { buckets = {}, over = 0, ms = 0 } = JSON.parse(times) as Times;
   const counted = Object.entries(buckets).map(([bound, count]) => ({ bound: Number(bound), count }));

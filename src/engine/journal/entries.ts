@@ -13,7 +13,10 @@ export type JournalRow = [op: string, cursor: string, ...values: Value[]];
 /** `_lsn`, `_op` and `_cursor`, the last columns of every table. */
 export const LINEAGE_COLUMNS = 3;
 
-/** The facts that the entries of one append share. `cursorBefore` is null where the durable cursor does not wait for them. */
+/**
+ * The facts that the entries of one append share. `cursorBefore` is null where the durable cursor does not wait for
+ * them.
+ */
 export interface EntryFacts {
   source: SourceRow;
   runType: 'follow' | 'refresh' | 'backfill' | 'replay' | 'push';
@@ -57,7 +60,10 @@ export class AppendedRows {
     });
   }
 
-  /** Gives the rows their LSNs, and writes entries and key index. Returns how many rows. The caller holds the transaction. */
+  /**
+   * Gives the rows their LSNs, and writes entries and key index. Returns how many rows. The caller holds the
+   * transaction.
+   */
   write(sql: SqlPort, encode: EncodePort, facts: EntryFacts): number {
     let written = 0;
     for (const [name, rows] of this.#tables) {

@@ -109,7 +109,10 @@ export class JournalFiles {
     return this.#sql.exec<Intent>('SELECT * FROM intents WHERE table_name = ?', table)[0] ?? null;
   }
 
-  /** Writes the range down, or finds it written, and counts the attempt before its put: one that kills the object counts too. */
+  /**
+   * Writes the range down, or finds it written, and counts the attempt before its put: one that kills the object counts
+   * too.
+   */
   writeIntent({
     table,
     key,
@@ -144,8 +147,9 @@ export class JournalFiles {
   }
 
   /**
-   * Settles a file that was put: adds it to `files` and removes its entries, which moves the durable cursor. Null when it is
-   * settled already, because an abandoned run may get its put's answer after the next run has settled the same range.
+   * Settles a file that was put: adds it to `files` and removes its entries, which moves the durable cursor. Null when
+   * it is settled already, because an abandoned run may get its put's answer after the next run has settled the same
+   * range.
    */
   settle({
     intent,
@@ -229,7 +233,9 @@ export class JournalFiles {
     return this.#sql.exec<DataFile>(statement, limit);
   }
 
-  /** The stamp of the next publication: later than any before, so that the database can tell an old one from a new one. */
+  /**
+   * The stamp of the next publication: later than any before, so that the database can tell an old one from a new one.
+   */
   nextPublishedMs(nowMs: number): number {
     const published_ms = Math.max(nowMs, this.#state.source().published_ms + 1);
     this.#state.updateSource({ published_ms });

@@ -17,8 +17,8 @@ import { countsAsAttempt, judgeLaggingRevision, judgeSweepChange, recheckDelayMs
 import { JournalState, type SourceRow } from './state.ts';
 
 /**
- * Accepts changes: rows, parked changes and the lane's cursor in one transaction. Every accepted change gets the next change
- * number and one outcome.
+ * Accepts changes: rows, parked changes and the lane's cursor in one transaction. Every accepted change gets the next
+ * change number and one outcome.
  */
 export class Journal {
   readonly state: JournalState;
@@ -48,7 +48,10 @@ export class Journal {
     this.outbox = new JournalOutbox(sql, feeds);
   }
 
-  /** Appends a slice. False, without any effect, when the lane's cursor is no longer the one that its page was pulled from. */
+  /**
+   * Appends a slice. False, without any effect, when the lane's cursor is no longer the one that its page was pulled
+   * from.
+   */
   append(append: Append): boolean {
     return this.#sql.transaction(() => {
       // Check that no other run has moved the lane meanwhile.
@@ -98,7 +101,10 @@ export class Journal {
     });
   }
 
-  /** Stages a slice of a page that has no cursors within it, until `appendStaged`. False when the lane has moved meanwhile. */
+  /**
+   * Stages a slice of a page that has no cursors within it, until `appendStaged`. False when the lane has moved
+   * meanwhile.
+   */
   stage({ slice, done, append }: { slice: number; done: number; append: Append }): boolean {
     // Find out now whether SQLite takes the slice, because a staged slice can only be appended whole.
     rehearse(this.#sql, () => this.#accept(append));
@@ -111,7 +117,10 @@ export class Journal {
     });
   }
 
-  /** Appends all staged slices of a page, then the last one, which carries the page's cursor. False when the lane has moved. */
+  /**
+   * Appends all staged slices of a page, then the last one, which carries the page's cursor. False when the lane has
+   * moved.
+   */
   appendStaged(last: Append): boolean {
     return this.#sql.transaction(() => {
       if (this.state.lane(last.lane).cursor !== last.cursorBefore) return false;
@@ -136,8 +145,8 @@ export class Journal {
   }
 
   /**
-   * Accepts the outcome of an attempt at a parked change. `lastLsn`: the key's newest row when the attempt began. False when
-   * the outcome is too late: the key has got a row since, or the change was removed or attempted otherwise.
+   * Accepts the outcome of an attempt at a parked change. `lastLsn`: the key's newest row when the attempt began. False
+   * when the outcome is too late: the key has got a row since, or the change was removed or attempted otherwise.
    */
   acceptRetry({
     parked,
@@ -218,8 +227,8 @@ export class Journal {
     const rows = new AppendedRows();
     let parked = 0;
     for (const one of accepted) {
-      // End what is parked or dead for the key, because this change is newer, whatever its outcome. A pushed row is no change
-      // of the upstream and ends nothing.
+      // End what is parked or dead for the key, because this change is newer, whatever its outcome. A pushed row is no
+      // change of the upstream and ends nothing.
       if (facts.runType !== 'push') {
         const superseded = this.parked.removeAllOf(one.change.key, { status: 'superseded', nowMs });
         countOutcome(this.#sql, 'skipped:superseded', superseded);
@@ -252,8 +261,8 @@ export class Journal {
   }
 
   /**
-   * Records the outcome of a change. Returns 1 when it is parked, else 0. A row of an older revision than the feed announced
-   * also makes a parked change, with a number of its own, which waits for the announced revision.
+   * Records the outcome of a change. Returns 1 when it is parked, else 0. A row of an older revision than the feed
+   * announced also makes a parked change, with a number of its own, which waits for the announced revision.
    */
   #recordOutcome(
     number: number,
@@ -308,7 +317,9 @@ export class Journal {
     });
   }
 
-  /** Stamps and numbers the rows, writes them as entries, and saves the source's counters, also where there is no row. */
+  /**
+   * Stamps and numbers the rows, writes them as entries, and saves the source's counters, also where there is no row.
+   */
   #write(rows: AppendedRows, append: EntryFacts & { changes: number; parked: number; nowMs: number }): void {
     const { source, nowMs } = append;
     // Never stamp earlier than the last append, because LSN order must be time order.

@@ -4,7 +4,10 @@ import type { SqlPort } from '../../ports/sql.ts';
 /** What the rows of a key say: its newest row is not a deletion, is one, or there is no row. */
 export type RowState = 'present' | 'deleted' | 'missing';
 
-/** The state of a key; `failed` where it is not `present` and a change of it is parked or dead. `lsn`: its newest row, 0 without one. */
+/**
+ * The state of a key; `failed` where it is not `present` and a change of it is parked or dead. `lsn`: its newest row, 0
+ * without one.
+ */
 export interface KeyState {
   key: string;
   lsn: number;
@@ -32,7 +35,10 @@ export function keyStatesOf(sql: SqlPort, keys: string[]): KeyState[] {
   return states;
 }
 
-/** Keys of the index after one and up to another, in byte order, at most `LIMITS.listOwnKeysMax`. `present` is 1 unless all rows are deletions. */
+/**
+ * Keys of the index after one and up to another, in byte order, at most `LIMITS.listOwnKeysMax`. `present` is 1 unless
+ * all rows are deletions.
+ */
 export function indexedKeys(
   sql: SqlPort,
   { after, upTo }: { after: string | null; upTo: string | null },

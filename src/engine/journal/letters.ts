@@ -39,8 +39,8 @@ const COLUMNS = `change_number, key, cursor, reason, detail, stack, attempts, hi
 const MATCHES = '(?1 IS NULL OR reason = ?1) AND (?2 IS NULL OR status = ?2) AND (?3 IS NULL OR failed_ms < ?3)';
 
 /**
- * The dead letters in the object's SQLite, one a change number. Every change of a letter is published to the operational
- * database. Callers hold the transaction.
+ * The dead letters in the object's SQLite, one a change number. Every change of a letter is published to the
+ * operational database. Callers hold the transaction.
  */
 export class DeadLetters {
   readonly #sql: SqlPort;
@@ -111,7 +111,10 @@ export class DeadLetters {
     );
   }
 
-  /** Marks letters that the database has, unless they changed meanwhile. Removes those resolved long ago: the database keeps them. */
+  /**
+   * Marks letters that the database has, unless they changed meanwhile. Removes those resolved long ago: the database
+   * keeps them.
+   */
   markPublished(letters: DeadLetter[], nowMs: number): void {
     for (const { change_number, version } of letters)
       this.#sql.exec(

@@ -10,8 +10,8 @@ export interface OutboxKey {
 }
 
 /**
- * Keys that rows give to the agendas of other sources. A key is added in the transaction that accepts its row, and stays
- * until the other source has it: what a queue loses is sent again.
+ * Keys that rows give to the agendas of other sources. A key is added in the transaction that accepts its row, and
+ * stays until the other source has it: what a queue loses is sent again.
  */
 export class JournalOutbox {
   readonly #sql: SqlPort;

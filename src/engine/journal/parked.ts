@@ -165,7 +165,9 @@ export class ParkedChanges {
     return this.#sql.exec<ParkedChange & Record<string, SqlValue>>(statement, changeNumber)[0] ?? null;
   }
 
-  /** Changes that are due. One that was handled in the future is due too, because a clock that was ahead set its times. */
+  /**
+   * Changes that are due. One that was handled in the future is due too, because a clock that was ahead set its times.
+   */
   due(nowMs: number, limit: number): ParkedChange[] {
     return this.#sql.exec<ParkedChange & Record<string, SqlValue>>(
       `SELECT * FROM parked WHERE died_ms IS NULL AND (due_ms <= ? OR handled_ms > ?)
@@ -192,8 +194,8 @@ export class ParkedChanges {
   }
 
   /**
-   * How long a change waits after an attempt: the wait doubles, plus up to a quarter so that changes parked together are
-   * not due together, and is never below the upstream's own floor.
+   * How long a change waits after an attempt: the wait doubles, plus up to a quarter so that changes parked together
+   * are not due together, and is never below the upstream's own floor.
    */
   delayMs({ changeNumber, attempt }: Ticket, { retryAfterMs }: { retryAfterMs: number | null }): number {
     const doubled = Math.min(this.#pace.waitMs * 2 ** Math.min(attempt, 20), LIMITS.parkedMsMax);

@@ -144,7 +144,10 @@ export class JournalProblems {
     );
   }
 
-  /** Checks that each LSN from 1 to the table's last is in one file or one entry, and that a file has as many rows as LSNs. */
+  /**
+   * Checks that each LSN from 1 to the table's last is in one file or one entry, and that a file has as many rows as
+   * LSNs.
+   */
   #rangeProblems(table: string): Problem[] {
     const found = this.#sql.exec<{ key: string; first_lsn: number; last_lsn: number; after: number; rows: number }>(
       `WITH ranges AS (

@@ -5,8 +5,8 @@ import type { SqlPort } from '../../ports/sql.ts';
 const BLOCK_LINES = 8_192;
 
 /**
- * The accepted lines of requests that push rows, one bit a line, so that a repeated request adds only lines that are not
- * accepted yet. Callers hold the transaction.
+ * The accepted lines of requests that push rows, one bit a line, so that a repeated request adds only lines that are
+ * not accepted yet. Callers hold the transaction.
  */
 export class JournalPushes {
   readonly #sql: SqlPort;

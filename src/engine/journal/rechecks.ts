@@ -30,7 +30,10 @@ export function recheckDelayMs({ attempts }: ParkedChange, outcome: Outcome): nu
   return Math.max(LIMITS.recheckMs[attempts] ?? LIMITS.parkedMsMax, retryAfterMs ?? 0);
 }
 
-/** The outcome of an attempt at any other change. Of a change that a sweep made, the attempt may find that nothing was missing. */
+/**
+ * The outcome of an attempt at any other change. Of a change that a sweep made, the attempt may find that nothing was
+ * missing.
+ */
 export function judgeSweepChange(sql: SqlPort, { key, from_sweep }: ParkedChange, outcome: Outcome): Outcome {
   if (from_sweep === 0) return outcome;
   // The upstream listed the key and does not serve it: there is no row to load.

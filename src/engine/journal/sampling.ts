@@ -3,7 +3,10 @@ export function isSampled(key: string, sample: number): boolean {
   return hashOf(key) < sample * 2 ** 32;
 }
 
-/** FNV-1a over UTF-16 units, then the final mixing of MurmurHash3, so that every bit of the key affects every bit of the hash. */
+/**
+ * FNV-1a over UTF-16 units, then the final mixing of MurmurHash3, so that every bit of the key affects every bit of the
+ * hash.
+ */
 function hashOf(key: string): number {
   let hash = 0x811c9dc5;
   for (let index = 0; index < key.length; index++) hash = Math.imul(hash ^ key.charCodeAt(index), 0x01000193);

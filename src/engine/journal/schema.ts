@@ -1,14 +1,18 @@
 /**
  * The layout of the tables below. Change the number whenever a table changes: a journal of another layout is never read
- * or upgraded. Every layout has the table `source` with the columns `layout` and `name`, so that every version can tell.
+ * or upgraded. Every layout has the table `source` with the columns `layout` and `name`, so that every version can
+ * tell.
  */
 export const LAYOUT = 10;
 
-/** The tables of a source's object. Columns ending in `_ms` are milliseconds, or milliseconds since 1970; flags are 0 or 1. */
+/**
+ * The tables of a source's object. Columns ending in `_ms` are milliseconds, or milliseconds since 1970; flags are 0 or
+ * 1.
+ */
 export const SCHEMA = [
-  // One row: what the source knows of itself. `change_number`, `append_number` and `last_run` are the last numbers given.
-  // `stamp_ms` is the stamp of the last append. `uncounted_changes` and `uncounted_parked` are accepted changes that no
-  // entry has counted yet. `last_flush`, `statuses`, `load_times` and `flush_times` are JSON.
+  // One row: what the source knows of itself. `change_number`, `append_number` and `last_run` are the last numbers
+  // given. `stamp_ms` is the stamp of the last append. `uncounted_changes` and `uncounted_parked` are accepted changes
+  // that no entry has counted yet. `last_flush`, `statuses`, `load_times` and `flush_times` are JSON.
   `CREATE TABLE source (
     id INTEGER PRIMARY KEY CHECK (id = 1),
     layout INTEGER NOT NULL,
@@ -36,8 +40,8 @@ export const SCHEMA = [
     load_times TEXT NOT NULL DEFAULT '{}',
     flush_times TEXT NOT NULL DEFAULT '{}'
   )`,
-  // Pullers and their cursors. `unsettled` is a JSON list of changes that wait for their settle time; `page` is the packed page
-  // whose slices are being staged, and `page_done` how many of its changes are staged.
+  // Pullers and their cursors. `unsettled` is a JSON list of changes that wait for their settle time; `page` is the
+  // packed page whose slices are being staged, and `page_done` how many of its changes are staged.
   `CREATE TABLE lanes (
     lane TEXT PRIMARY KEY,
     first_cursor TEXT,
@@ -56,7 +60,8 @@ export const SCHEMA = [
     page_done INTEGER NOT NULL DEFAULT 0,
     page BLOB
   )`,
-  // Slices of a page that gives no cursor within it: they wait here and are appended together with the page's last slice.
+  // Slices of a page that gives no cursor within it: they wait here and are appended together with the page's last
+  // slice.
   `CREATE TABLE staged (
     lane TEXT NOT NULL,
     slice INTEGER NOT NULL,
@@ -92,7 +97,8 @@ export const SCHEMA = [
     PRIMARY KEY (table_name, first_lsn)
   )`,
   'CREATE INDEX entries_append ON entries (append_number)',
-  // The newest row of each change key by table. The key comes first, because every change asks for its key in all tables.
+  // The newest row of each change key by table. The key comes first, because every change asks for its key in all
+  // tables.
   `CREATE TABLE keys (
     key TEXT NOT NULL,
     table_name TEXT NOT NULL,
@@ -236,8 +242,8 @@ export const SCHEMA = [
     marks BLOB NOT NULL,
     PRIMARY KEY (identity, block)
   ) WITHOUT ROWID`,
-  // The running sweep and the last one. `after` is the key that listing continues after; `first_poll` is the tail's first
-  // pull after the listing; `ordered` is 0 once the upstream listed keys out of byte order.
+  // The running sweep and the last one. `after` is the key that listing continues after; `first_poll` is the tail's
+  // first pull after the listing; `ordered` is 0 once the upstream listed keys out of byte order.
   `CREATE TABLE sweeps (
     id INTEGER PRIMARY KEY,
     sample REAL NOT NULL,

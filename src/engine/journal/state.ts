@@ -174,7 +174,10 @@ export class JournalState {
     );
   }
 
-  /** Counts deaths of a change's Loader, and waits of its host. A change that has a row here is loaded alone, also with zero of both. */
+  /**
+   * Counts deaths of a change's Loader, and waits of its host. A change that has a row here is loaded alone, also with
+   * zero of both.
+   */
   suspectChange(cursor: string, { deaths, throttled }: { deaths: number; throttled: number }): void {
     this.#sql.exec(
       `INSERT INTO suspects (cursor, deaths, throttled) VALUES (?, ?, ?)

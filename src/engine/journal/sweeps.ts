@@ -7,8 +7,8 @@ import { isSampled } from './sampling.ts';
 import type { JournalState } from './state.ts';
 
 /**
- * A comparison of the keys that the upstream lists with the key index. The sweep lists all keys, waits until the tail has
- * pulled everything older than the listing, checks each difference again, and has missing keys loaded (`mending`).
+ * A comparison of the keys that the upstream lists with the key index. The sweep lists all keys, waits until the tail
+ * has pulled everything older than the listing, checks each difference again, and has missing keys loaded (`mending`).
  */
 export interface Sweep {
   id: number;
@@ -39,10 +39,16 @@ export interface Sweep {
   ended_ms: number | null;
 }
 
-/** `missing`: listed, without a row. `deleted`: listed, and its newest row is a deletion. `extra`: present here, and not listed. */
+/**
+ * `missing`: listed, without a row. `deleted`: listed, and its newest row is a deletion. `extra`: present here, and not
+ * listed.
+ */
 export type DifferenceKind = 'missing' | 'deleted' | 'extra';
 
-/** A key that differs. `lsn`: its newest row when it was compared, 0 without one. `after`: the key that the page with it begins after. */
+/**
+ * A key that differs. `lsn`: its newest row when it was compared, 0 without one. `after`: the key that the page with it
+ * begins after.
+ */
 export interface Difference {
   sweep: number;
   kind: DifferenceKind;
@@ -52,8 +58,8 @@ export interface Difference {
 }
 
 /**
- * The sweeps in the object's SQLite and their differences, each `found` by the listing, `confirmed` by a second check, and
- * `loading` once it has a change or needs none.
+ * The sweeps in the object's SQLite and their differences, each `found` by the listing, `confirmed` by a second check,
+ * and `loading` once it has a change or needs none.
  */
 export class JournalSweep {
   readonly #sql: SqlPort;
@@ -85,8 +91,8 @@ export class JournalSweep {
   }
 
   /**
-   * Compares a page of the listing with the key index. `asked`: the sweep when the page was requested. False, without any
-   * effect, when the sweep has moved on since.
+   * Compares a page of the listing with the key index. `asked`: the sweep when the page was requested. False, without
+   * any effect, when the sweep has moved on since.
    */
   compareListing(asked: Sweep, page: KeyPage, nextPoll: number): boolean {
     return this.#sql.transaction(() => {
@@ -123,8 +129,9 @@ export class JournalSweep {
   }
 
   /**
-   * Removes differences of keys that the tail has pulled, because their changes are still to be accepted. What is accepted
-   * would be too late to tell: a key that changes again moves to a later cursor in the feed, ahead of the tail.
+   * Removes differences of keys that the tail has pulled, because their changes are still to be accepted. What is
+   * accepted would be too late to tell: a key that changes again moves to a later cursor in the feed, ahead of the
+   * tail.
    */
   dropPulled(keys: string[]): void {
     const sweep = this.running();
@@ -202,8 +209,8 @@ export class JournalSweep {
   }
 
   /**
-   * Makes a change of its own, at the tail's cursor, for confirmed keys that are still missing or deleted: parked, and due at
-   * once. At most `LIMITS.missedAtOnce` wait for their first attempt. `none`: no confirmed key is left.
+   * Makes a change of its own, at the tail's cursor, for confirmed keys that are still missing or deleted: parked, and
+   * due at once. At most `LIMITS.missedAtOnce` wait for their first attempt. `none`: no confirmed key is left.
    */
   parkMissing(id: number, { cursor, nowMs }: { cursor: string; nowMs: number }): 'parked' | 'waiting' | 'none' {
     return this.#sql.transaction(() => {

@@ -21,8 +21,8 @@ interface CatalogerOptions {
 }
 
 /**
- * Publishes one table's settled files to its catalog: first the open segment and its index, under a name that is new, then
- * the root that names them. A reader of a root sees the catalog before or after it, never a part.
+ * Publishes one table's settled files to its catalog: first the open segment and its index, under a name that is new,
+ * then the root that names them. A reader of a root sees the catalog before or after it, never a part.
  */
 export class Cataloger {
   /** Its step of a run. */
@@ -46,8 +46,8 @@ export class Cataloger {
   }
 
   /**
-   * Publishes what is settled, as far as one run gets. Throws `StepError`: `catalog-ahead` when the root names rows that are in
-   * no file of this journal, `bucket-failed` or `deadline` when the bucket does not answer.
+   * Publishes what is settled, as far as one run gets. Throws `StepError`: `catalog-ahead` when the root names rows
+   * that are in no file of this journal, `bucket-failed` or `deadline` when the bucket does not answer.
    */
   async work(run: Run): Promise<void> {
     if (!this.isDue) return;
@@ -62,10 +62,12 @@ export class Cataloger {
           'bucket-failed',
           `${rootKey(table.name)}: lost ${ROOT_ATTEMPTS_MAX} puts to another writer`,
         );
-      // Put the segments of all files. A catalog that is written anew takes several runs, and keeps its old root until then.
+      // Put the segments of all files. A catalog that is written anew takes several runs, and keeps its old root until
+      // then.
       const segments = await this.#writeSegments(run);
       if (segments === null) return;
-      // Put the root that names them, then remove what no root names any more. Start again where another writer put a root.
+      // Put the root that names them, then remove what no root names any more. Start again where another writer put a
+      // root.
       if (await this.#putRoot(segments, run)) return this.#removeUnnamed(run);
     }
   }
@@ -83,7 +85,9 @@ export class Cataloger {
     catalog.saveSchemaDigest(table.name, digest);
   }
 
-  /** Checks that one object of the full segments is in the lake, another one each time, because none is written again. */
+  /**
+   * Checks that one object of the full segments is in the lake, another one each time, because none is written again.
+   */
   async #checkFullSegment(run: Run): Promise<void> {
     const { table, ports, catalog } = this.#options;
     const full = catalog.fullSegments(table.name);
@@ -96,7 +100,10 @@ export class Cataloger {
     if (head === null) catalog.markLost(row);
   }
 
-  /** The segments of all files; writes those that are not full, or not there. Null when there are more than one run writes. */
+  /**
+   * The segments of all files; writes those that are not full, or not there. Null when there are more than one run
+   * writes.
+   */
   async #writeSegments(run: Run): Promise<SegmentRow[] | null> {
     const { table, catalog } = this.#options;
     const segments = catalog.fullSegments(table.name);
@@ -138,7 +145,10 @@ export class Cataloger {
     return found?.metadata.digest === digest;
   }
 
-  /** Puts the root. False when another writer's root is in the lake: then the journal knows it, and the next attempt replaces it. */
+  /**
+   * Puts the root. False when another writer's root is in the lake: then the journal knows it, and the next attempt
+   * replaces it.
+   */
   async #putRoot(segments: SegmentRow[], run: Run): Promise<boolean> {
     const { table, source, ports, catalog } = this.#options;
     const { etag, ...state } = catalog.state(table.name);
@@ -159,7 +169,10 @@ export class Cataloger {
     return true;
   }
 
-  /** Notes the root that is in the lake, so that the next one replaces it. Throws `catalog-ahead` where it names more rows. */
+  /**
+   * Notes the root that is in the lake, so that the next one replaces it. Throws `catalog-ahead` where it names more
+   * rows.
+   */
   #learnRoot(root: ObjectHead | null, own: { snapshot: number; lastLsn: number }): void {
     const { table, catalog } = this.#options;
     if (root === null) {
@@ -171,8 +184,8 @@ export class Cataloger {
     const { snapshot, 'last-lsn': lastLsn } = root.metadata;
     if (!(Number(lastLsn) <= own.lastLsn))
       throw new StepError('catalog-ahead', `${root.key}: expected LSNs up to ${own.lastLsn}, got ${lastLsn}`);
-    // An instance that died was one root ahead at most. A root further ahead was put by a journal that is lost, and that
-    // journal may have removed segments that this one still knows.
+    // An instance that died was one root ahead at most. A root further ahead was put by a journal that is lost, and
+    // that journal may have removed segments that this one still knows.
     if (!(Number(snapshot) <= own.snapshot + 1)) catalog.markAllLost(table.name);
     catalog.saveRoot(table.name, { snapshot: Math.max(own.snapshot, Number(snapshot)), etag: root.etag });
   }

@@ -6,9 +6,9 @@ import type { DataFile, JournalFiles } from '../journal/files.ts';
 import { type DeadLetters, letterStatement } from '../journal/letters.ts';
 
 /**
- * Publishes settled files, dead letters and the durable cursor to the operational database, the oldest first. Every statement
- * is guarded, so that repeating it, or an older one that lands late, changes nothing. Throws `StepError`: `database-failed` or
- * `deadline`.
+ * Publishes settled files, dead letters and the durable cursor to the operational database, the oldest first. Every
+ * statement is guarded, so that repeating it, or an older one that lands late, changes nothing. Throws `StepError`:
+ * `database-failed` or `deadline`.
  */
 export async function publishToDatabase({
   ports,

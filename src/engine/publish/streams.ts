@@ -18,8 +18,9 @@ interface StreamerOptions {
 }
 
 /**
- * Sends one table's rows to its stream, each at least once and in LSN order. It reads them from settled files, so that the
- * stream never has a row that the lake does not have, and counts them as sent only after the stream acknowledged them.
+ * Sends one table's rows to its stream, each at least once and in LSN order. It reads them from settled files, so that
+ * the stream never has a row that the lake does not have, and counts them as sent only after the stream acknowledged
+ * them.
  */
 export class Streamer {
   /** Its step of a run. */
@@ -38,8 +39,8 @@ export class Streamer {
   }
 
   /**
-   * Sends rows, as far as one run gets. Throws `StepError`: `stream-failed`, `stream-refused` with the LSN of the row that the
-   * stream refuses, `lake-damaged` when a file cannot be read, `bucket-failed` or `deadline`.
+   * Sends rows, as far as one run gets. Throws `StepError`: `stream-failed`, `stream-refused` with the LSN of the row
+   * that the stream refuses, `lake-damaged` when a file cannot be read, `bucket-failed` or `deadline`.
    */
   async work(run: Run): Promise<void> {
     const { clock } = this.#options.ports;
@@ -90,8 +91,8 @@ export class Streamer {
   }
 
   /**
-   * Sends the records of a request. When the stream refuses them, sends the first half, then the half of that, so that all
-   * records before the refused one get through and the error names that one.
+   * Sends the records of a request. When the stream refuses them, sends the first half, then the half of that, so that
+   * all records before the refused one get through and the error names that one.
    */
   async #send(records: StreamRecord[], run: Run): Promise<void> {
     for (let left = records; left.length > 0; ) {
