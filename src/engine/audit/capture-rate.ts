@@ -2,7 +2,7 @@
 const Z = 1.959963984540054;
 
 /** A share with the bounds of its 95 % confidence interval. */
-export interface Share {
+interface Share {
   share: number;
   low: number;
   high: number;

@@ -14,7 +14,7 @@ export interface Watched {
   /** Why it is due then. */
   reason: string;
   added_ms: number;
-  /** The last visit that did not fail. */
+  /** When the last visit that did not fail was accepted. */
   checked_ms: number | null;
   /** The outcome of the last visit, and how many visits in a row had it. */
   outcome: Visit['outcome'] | null;
@@ -28,7 +28,7 @@ export interface Watched {
 }
 
 /** A part of the key space that one server serves. Visits are spread over the spaces. */
-export interface Space {
+interface Space {
   id: number;
   name: string;
   keys: number;
@@ -42,7 +42,7 @@ export interface DueVisit {
 }
 
 /** Due visits of one space, those due longest first. */
-export interface SpaceVisits {
+interface SpaceVisits {
   space: number;
   visits: DueVisit[];
 }
@@ -64,7 +64,7 @@ export function visitCursor(key: string): string {
 
 /** The agenda of a source without a feed. Throws for a source with one. */
 export function agendaOf({ agenda }: { agenda: JournalAgenda | null }): JournalAgenda {
-  if (!agenda) throw new Error('agenda: expected a source without a feed');
+  if (!agenda) throw new Error('agenda: expected a source without a feed, got one with a feed');
   return agenda;
 }
 
@@ -84,8 +84,7 @@ export class JournalAgenda {
   }
 
   /**
-   * Adds a key that is due at once, and returns null; a key that is known stays as it is, and the time it was added is
-   * returned.
+   * Adds a key, due at once, and returns null. A key that is watched already stays as it is; returns when it was added.
    */
   add({ key, space }: { key: string; space: string }, nowMs: number): number | null {
     const id = this.#spaceId(space);
@@ -258,16 +257,19 @@ export class JournalAgenda {
     const watched = this.find(key);
     this.#sql.exec('DELETE FROM suspects WHERE cursor = ?', visitCursor(key));
     if (!watched) return { kind: 'skip', reason: 'unwatched' };
+    // Schedule a failed visit again.
     if (outcome.kind !== 'rows') {
       const retryAfterMs = outcome.kind === 'park' ? outcome.retryAfterMs : null;
       this.#scheduleNext(watched, { nowMs, outcome: 'failed', seen: null, isSame: true, retryAfterMs });
       return outcome;
     }
+    // Compare what the visit has seen with what the last one has, and schedule the next visit.
     const { seen } = outcome;
     if (!seen) throw new Error(`visit of ${key}: expected what it has seen, got nothing`);
     const isSame = seen.partial ? seen.mainDigest === watched.main_digest : seen.digest === watched.digest;
     const visitOutcome = !seen.found ? 'gone' : seen.partial ? 'partial' : 'found';
     this.#scheduleNext(watched, { nowMs, outcome: visitOutcome, seen, isSame, retryAfterMs: null });
+    // Skip a deletion of no row, and what has not changed.
     if (!seen.found && rowState !== 'present')
       return { kind: 'skip', reason: rowState === 'missing' ? 'no-rows' : 'unchanged' };
     return isSame && !seen.always ? { kind: 'skip', reason: 'unchanged' } : outcome;

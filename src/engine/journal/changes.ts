@@ -86,8 +86,6 @@ export interface ParkedChange {
   /** JSON list of the last attempts: `{at, reason, detail}`. */
   history: string;
   parked_ms: number;
-  /** When it was last parked, handed out or attempted. */
-  handled_ms: number;
   /** When its ticket is sent, or sent again. */
   due_ms: number;
   died_ms: number | null;

@@ -109,7 +109,7 @@ function writeEntry(
     digest,
     body,
   );
-  // Only the first entry since the last one counts these changes.
+  // Count them once, in this entry.
   source.uncounted_changes = 0;
   source.uncounted_parked = 0;
 }

@@ -146,7 +146,7 @@ export class Journal {
 
   /**
    * Accepts the outcome of an attempt at a parked change. `lastLsn`: the key's newest row when the attempt began. False
-   * when the outcome is too late: the key has got a row since, or the change was removed or attempted otherwise.
+   * when the outcome is too late: the key has got a row since, or the change was removed or attempted meanwhile.
    */
   acceptRetry({
     parked,
@@ -328,7 +328,7 @@ export class Journal {
     source.uncounted_changes += append.changes;
     source.uncounted_parked += append.parked;
     const written = rows.write(this.#sql, this.#encode, append);
-    this.state.count({ rows: written, changes: append.changes, parked: append.parked, nowMs });
+    this.state.countMinute({ rows: written, changes: append.changes, parked: append.parked, nowMs });
     const { change_number, append_number, last_run, stamp_ms, uncounted_changes, uncounted_parked } = source;
     this.state.updateSource({ change_number, append_number, last_run, stamp_ms, uncounted_changes, uncounted_parked });
   }

@@ -4,7 +4,7 @@ import type { SqlPort, SqlValue } from '../../ports/sql.ts';
 import type { ParkedChange } from './changes.ts';
 
 /** `failed` until its change has a row (`resolved`), its key has a newer change, or an operator dismisses it. */
-export type LetterStatus = 'failed' | 'resolved' | 'superseded' | 'dismissed';
+type LetterStatus = 'failed' | 'resolved' | 'superseded' | 'dismissed';
 
 /** The letter of a change that died. */
 export interface DeadLetter {
@@ -156,7 +156,7 @@ export function letterStatement(source: string, letter: DeadLetter): { sql: stri
 }
 
 /** The queue that carries tickets. It never holds the only copy of anything. */
-export const RETRY_QUEUE = 'tributary-retry';
+const RETRY_QUEUE = 'tributary-retry';
 
 function iso(ms: number | null): string | null {
   return ms === null ? null : new Date(ms).toISOString();

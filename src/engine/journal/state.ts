@@ -57,7 +57,7 @@ export interface Lane {
   page_done: number;
   /** The page being staged, packed; null when there is none. */
   page: Uint8Array | null;
-  /** The last pull that reached the head, by its number. */
+  /** The number of the last pull that reached the head. */
   head_poll: number | null;
 }
 
@@ -189,7 +189,17 @@ export class JournalState {
   }
 
   /** Counts what was accepted in the present minute. */
-  count({ rows, changes, parked, nowMs }: { rows: number; changes: number; parked: number; nowMs: number }): void {
+  countMinute({
+    rows,
+    changes,
+    parked,
+    nowMs,
+  }: {
+    rows: number;
+    changes: number;
+    parked: number;
+    nowMs: number;
+  }): void {
     const minute = Math.floor(nowMs / 60_000);
     this.#sql.exec(
       `INSERT INTO minutes (minute, rows, changes, parked) VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET

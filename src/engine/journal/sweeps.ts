@@ -19,7 +19,7 @@ export interface Sweep {
   after: string | null;
   /** 0 once the upstream listed keys out of byte order: extra keys cannot be found then. */
   ordered: number;
-  /** The tail's first pull after the listing, by its number; null until listing ends. */
+  /** The number of the tail's first pull after the listing; null until listing ends. */
   first_poll: number | null;
   listed: number;
   sampled: number;
@@ -43,13 +43,13 @@ export interface Sweep {
  * `missing`: listed, without a row. `deleted`: listed, and its newest row is a deletion. `extra`: present here, and not
  * listed.
  */
-export type DifferenceKind = 'missing' | 'deleted' | 'extra';
+type DifferenceKind = 'missing' | 'deleted' | 'extra';
 
 /**
  * A key that differs. `lsn`: its newest row when it was compared, 0 without one. `after`: the key that the page with it
  * begins after.
  */
-export interface Difference {
+interface Difference {
   sweep: number;
   kind: DifferenceKind;
   key: string;
@@ -98,7 +98,7 @@ export class JournalSweep {
     return this.#sql.transaction(() => {
       const sweep = this.running();
       if (sweep?.id !== asked.id || sweep.phase !== 'listing' || sweep.after !== asked.after) return false;
-      // Give up extra keys once the listing is out of order, because a key that is not on its page may be on another.
+      // Find no extra keys once the listing is out of order, because a key that its page lacks may be on another.
       if (sweep.ordered === 1 && !isAscending([...(asked.after === null ? [] : [asked.after]), ...page.keys])) {
         sweep.ordered = 0;
         this.#sql.exec("DELETE FROM differences WHERE sweep = ? AND kind = 'extra'", sweep.id);
@@ -129,9 +129,8 @@ export class JournalSweep {
   }
 
   /**
-   * Removes differences of keys that the tail has pulled, because their changes are still to be accepted. What is
-   * accepted would be too late to tell: a key that changes again moves to a later cursor in the feed, ahead of the
-   * tail.
+   * Removes differences of keys that the tail has pulled, because their changes will be accepted. To wait until they
+   * are would miss a key that changes again, because it moves to a later cursor of the feed, ahead of the tail.
    */
   dropPulled(keys: string[]): void {
     const sweep = this.running();
