@@ -104,8 +104,8 @@ export const BROKEN_AGENDA: Broken[] = [
     },
     {
       file: AGENDA,
-      text: '/** The agenda in the object',
-      instead: 'const FORMER = new Map<string, string | null>();\n\n/** The agenda in the object',
+      text: '/**\n * The agenda in the object',
+      instead: 'const FORMER = new Map<string, string | null>();\n\n/**\n * The agenda in the object',
     },
   ),
   visiting('part compared with the whole', NEWEST, {
