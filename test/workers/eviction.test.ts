@@ -51,7 +51,9 @@ describe('an object evicted', () => {
     const asked = (await upstream.requests()).map(nameOf);
     expect(rows.filter(({ id }) => asked.includes(id))).toEqual([]);
     // The settle time counts from the moment each change was first seen. Set that to the past, and all are loaded.
-    await sql(`UPDATE lanes SET unsettled = (SELECT json_group_array(json_set(value, '$.seenMs', 0)) FROM json_each(unsettled))`);
+    await sql(
+      `UPDATE lanes SET unsettled = (SELECT json_group_array(json_set(value, '$.seenMs', 0)) FROM json_each(unsettled))`,
+    );
     await resume();
     await untilAccepted(upstream);
   });
