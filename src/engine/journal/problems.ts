@@ -100,8 +100,8 @@ export class JournalProblems {
   }
 
   /** Replaces the problems of a file. */
-  replace(place: FilePosition, found: Problem[], nowMs: number): void {
-    this.#sql.transaction(() => this.#replace(place, found, nowMs));
+  replace(file: FilePosition, found: Problem[], nowMs: number): void {
+    this.#sql.transaction(() => this.#replace(file, found, nowMs));
   }
 
   /** Checks the LSN ranges of a table again. */

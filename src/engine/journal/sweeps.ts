@@ -91,30 +91,30 @@ export class JournalSweep {
   }
 
   /**
-   * Compares a page of the listing with the key index. `asked`: the sweep when the page was requested. False, without
+   * Compares a page of the listing with the key index. `before`: the sweep when the page was requested. False, without
    * any effect, when the sweep has moved on since.
    */
-  compareListing(asked: Sweep, page: KeyPage, nextPoll: number): boolean {
+  compareListing(before: Sweep, page: KeyPage, nextPoll: number): boolean {
     return this.#sql.transaction(() => {
       const sweep = this.running();
-      if (sweep?.id !== asked.id || sweep.phase !== 'listing' || sweep.after !== asked.after) return false;
+      if (sweep?.id !== before.id || sweep.phase !== 'listing' || sweep.after !== before.after) return false;
       // Find no extra keys once the listing is out of order, because a key that its page lacks may be on another.
-      if (sweep.ordered === 1 && !isAscending([...(asked.after === null ? [] : [asked.after]), ...page.keys])) {
+      if (sweep.ordered === 1 && !isAscending([...(before.after === null ? [] : [before.after]), ...page.keys])) {
         sweep.ordered = 0;
         this.#sql.exec("DELETE FROM differences WHERE sweep = ? AND kind = 'extra'", sweep.id);
       }
       // Cut the page at an indexed key where the index has many more keys than the page.
-      const own = sweep.ordered === 1 ? indexedKeys(this.#sql, { after: asked.after, upTo: page.next }) : [];
+      const own = sweep.ordered === 1 ? indexedKeys(this.#sql, { after: before.after, upTo: page.next }) : [];
       const next = own.length === LIMITS.listOwnKeysMax ? own.at(-1)!.key : page.next;
       const isCut = next !== page.next;
       const keys = [...new Set(isCut ? page.keys.filter(key => byBytes(key, next!) <= 0) : page.keys)];
       // Compare the listed keys, then find indexed keys that are not listed.
       const sampled = keys.filter(key => isSampled(key, sweep.sample));
-      for (const state of keyStatesOf(this.#sql, sampled)) this.#compareKey(sweep, state, asked.after);
+      for (const state of keyStatesOf(this.#sql, sampled)) this.#compareKey(sweep, state, before.after);
       const listed = new Set(keys);
       for (const { key, lsn, present } of own)
         if (present === 1 && !listed.has(key) && isSampled(key, sweep.sample))
-          this.#insert({ sweep: sweep.id, kind: 'extra', key, lsn, after: asked.after });
+          this.#insert({ sweep: sweep.id, kind: 'extra', key, lsn, after: before.after });
       // Continue after the page; after the last one, wait for the tail.
       sweep.listed += keys.length;
       sweep.sampled += sampled.length;
@@ -174,10 +174,10 @@ export class JournalSweep {
   }
 
   /** Checks all extra keys again that a fresh page covers. Those after the page are then listed from its end. */
-  recheckExtra(asked: Sweep, extra: Difference, page: KeyPage): void {
+  recheckExtra(before: Sweep, extra: Difference, page: KeyPage): void {
     this.#sql.transaction(() => {
       const sweep = this.running();
-      if (sweep?.id !== asked.id || sweep.phase !== 'checking') return;
+      if (sweep?.id !== before.id || sweep.phase !== 'checking') return;
       const listed = new Set(page.keys);
       const covered = this.#sql.exec<Difference & Record<string, never>>(
         `SELECT * FROM differences WHERE sweep = ?1 AND kind = 'extra' AND state = 'found' AND (?2 IS NULL OR key > ?2)

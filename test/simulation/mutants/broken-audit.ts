@@ -50,7 +50,7 @@ export const BROKEN_AUDIT: Broken[] = [
     edits: [
       {
         file: SWEEPS,
-        text: "sweep.phase !== 'listing' || sweep.after !== asked.after) return false;",
+        text: "sweep.phase !== 'listing' || sweep.after !== before.after) return false;",
         instead: "sweep.phase !== 'listing') return false;",
       },
       ...ANSWERS_TO_NOBODY,
