@@ -45,6 +45,7 @@ export type ErrorKind =
   | 'stream-failed'
   | 'stream-refused'
   | 'journal-full'
+  | 'journal-layout'
   | 'flush-failed'
   | 'lake-damaged'
   | 'deadline'
@@ -84,7 +85,7 @@ export class SettingError extends Error {
 
 /** A failure of one of our own parts: fails the slice, never parks a change. */
 export class StepError extends Error {
-  override readonly name = 'StepError';
+  override readonly name: string = 'StepError';
   readonly kind: ErrorKind;
   readonly retryAfterMs: number | null;
 
@@ -92,6 +93,15 @@ export class StepError extends Error {
     super(message);
     this.kind = kind;
     this.retryAfterMs = retryAfterMs;
+  }
+}
+
+/** Another version of Tributary wrote the journal of a source. The object refuses every call that needs the journal. */
+export class JournalLayoutError extends StepError {
+  override readonly name = 'JournalLayoutError';
+
+  constructor(message: string) {
+    super('journal-layout', message);
   }
 }
 

@@ -82,6 +82,10 @@ const POLICIES: Record<ErrorKind | Exclude<ParkReason, `http-${number}`>, readon
     'No row is passed over: compare the schema of the stream with what npm run schemas prints, and make another stream.',
   ],
   'journal-full': ['retry-now', 'Pulling stopped until flushes have emptied the journal; look at why they do not.'],
+  'journal-layout': [
+    'stop',
+    'This journal was written by another version of Tributary; deploy that version again, or rebuild.',
+  ],
   deadline: ['retry-now', 'A call did not end in time; the run starts again by itself.'],
   internal: ['retry-now', 'This is a fault of Tributary; please report it with the message.'],
   // Of one change.

@@ -39,13 +39,18 @@ export function errorAnswer({ code, message, hint, headers }: ApiError): Respons
   return answer({ error: { code, message, hint } }, STATUS[code], headers);
 }
 
-/**
- * The message of a `SettingError`; null for any other error. An error that an object throws crosses the RPC as a plain
- * `Error`: its name, or the beginning of its message, says what it was.
- */
+/** The message of a `SettingError`; null for any other error. */
 export function settingMessage(error: unknown): string | null {
+  return messageOfNamed(error, 'SettingError');
+}
+
+/**
+ * The message of an error of this name; null for any other error. An error that an object throws crosses the RPC as a
+ * plain `Error`: its name, or the beginning of its message, says what it was.
+ */
+export function messageOfNamed(error: unknown, name: string): string | null {
   if (!(error instanceof Error)) return null;
-  const prefix = 'SettingError: ';
+  const prefix = `${name}: `;
   if (error.message.startsWith(prefix)) return error.message.slice(prefix.length);
-  return error.name === 'SettingError' ? error.message : null;
+  return error.name === name ? error.message : null;
 }

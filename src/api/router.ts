@@ -1,6 +1,7 @@
 import { type IRequest, Router } from 'itty-router';
 import { messageOf } from '../errors.ts';
-import { ApiError, errorAnswer, settingMessage } from './answer.ts';
+import { policyOf } from '../failure-policy.ts';
+import { ApiError, errorAnswer, messageOfNamed, settingMessage } from './answer.ts';
 import { showAudit, startAudit } from './audit.ts';
 import type { ApiEnv, Handler, Known } from './env.ts';
 import { dismissFailed, listFailed, replayFailed, showFailed } from './failed.ts';
@@ -109,6 +110,8 @@ function apiErrorOf(
   if (setting !== null) {
     return new ApiError('invalid_setting', setting, 'Correct this setting of the worker; nothing runs until then.');
   }
+  const layout = messageOfNamed(error, 'JournalLayoutError');
+  if (layout !== null) return new ApiError('conflict', layout, policyOf('journal-layout').hint);
   const { method, route } = request;
   known.log('request_failed', {
     method,

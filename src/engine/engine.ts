@@ -7,7 +7,7 @@ import type { Permit } from '../ports/hosts.ts';
 import type { Ports } from '../ports/ports.ts';
 import type { HandedBack, Ticket } from '../ports/queues.ts';
 import type { EngineSource } from '../ports/source.ts';
-import { Audit, isUnwell } from './audit/audit.ts';
+import { Audit, isUnhealthy } from './audit/audit.ts';
 import { Flusher } from './flush/flusher.ts';
 import { checkNoFiles } from './flush/foreign-files.ts';
 import { RANGE_LANES, RangePuller } from './follow/ranges.ts';
@@ -17,13 +17,13 @@ import { Visitor } from './follow/visitor.ts';
 import { JournalCatalog } from './journal/catalog.ts';
 import { JournalFiles } from './journal/files.ts';
 import { Journal } from './journal/journal.ts';
-import { openJournal } from './journal/schema.ts';
+import { openJournal } from './journal/open.ts';
 import { JournalState } from './journal/state.ts';
 import { JournalStreams } from './journal/streams.ts';
 import { Admission } from './load/admission.ts';
 import { SliceLoader } from './load/slices.ts';
 import { Cataloger } from './publish/catalog.ts';
-import { project } from './publish/database.ts';
+import { publishToDatabase } from './publish/database.ts';
 import { Feeder } from './publish/discovered-keys.ts';
 import { Streamer, streamStep } from './publish/streams.ts';
 
@@ -74,7 +74,7 @@ export class Engine {
     this.files = new JournalFiles(ports.sql, ports.encode);
     const { journal, files } = this;
     this.#flushers = source.tables.map(
-      table => new Flusher({ table, source: source.id, ports, state: journal.state, files, options }),
+      table => new Flusher({ table, source: source.id, ports, state: journal.state, files, thresholds: options }),
     );
     this.#projections = projectionsOf({ ports, source, streams: options.streams });
     this.#steps = new Steps({ source: source.id, faults: journal.state, clock: ports.clock, log: ports.log });
@@ -82,7 +82,9 @@ export class Engine {
     const { admission } = this;
     const slices = new SliceLoader({ ports, source, journal, admission });
     const parts = { ports, source, journal, admission, slices };
-    this.#tail = source.agenda ? new Visitor(parts) : new Tail({ ...parts, onPulled: keys => this.audit.shown(keys) });
+    this.#tail = source.agenda
+      ? new Visitor(parts)
+      : new Tail({ ...parts, onPulled: keys => this.audit.keysPulled(keys) });
     this.#feeder = new Feeder({ source: source.id, ports, outbox: journal.outbox, leaseMs: options.retry.leaseMs });
     const isPending = (key: string) => this.#tail.isPending(key);
     this.retries = new Retries({ ports, source, journal, admission, isPending, pace: options.retry });
@@ -153,8 +155,8 @@ export class Engine {
       await this.#steps.run(step, () => work(run));
     // Note that the run ended well.
     this.journal.state.clearFault('run');
-    if (!this.journal.state.faults().some(isUnwell))
-      this.journal.state.updateSource({ ended_well_ms: this.ports.clock.now() });
+    if (!this.journal.state.faults().some(isUnhealthy))
+      this.journal.state.updateSource({ last_success_ms: this.ports.clock.now() });
   }
 
   async #pullRange(range: RangePuller, run: Run): Promise<void> {
@@ -208,14 +210,14 @@ export class Engine {
   async #project(): Promise<void> {
     const { ports, files, journal, source } = this;
     const { letters } = journal.parked;
-    await project({ ports, files, letters, source: source.id, cursor: files.durableCursor() });
+    await publishToDatabase({ ports, files, letters, source: source.id, cursor: files.durableCursor() });
   }
 
   #isUnprojected(): boolean {
     return (
-      this.files.unprojected(1).length > 0 ||
-      this.journal.parked.letters.unprojected(1).length > 0 ||
-      this.files.durableCursor() !== this.journal.state.source().projected_cursor
+      this.files.unpublished(1).length > 0 ||
+      this.journal.parked.letters.unpublished(1).length > 0 ||
+      this.files.durableCursor() !== this.journal.state.source().published_cursor
     );
   }
 

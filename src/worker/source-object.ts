@@ -23,11 +23,13 @@ import { dismissFailed, failedChange, failedOf, replayFailed } from '../engine/c
 import { metricsOf } from '../engine/controls/metrics.ts';
 import { takePush } from '../engine/controls/push.ts';
 import { controlRange, rangeOf, startRange } from '../engine/controls/ranges.ts';
+import { StalledSource } from '../engine/controls/stalled.ts';
 import { healthOf, liveFilesOf, stateOf, statusOf, tablesOf } from '../engine/controls/status.ts';
 import { unwatchKeys, watchedKey, watchedKeys, watchKeys } from '../engine/controls/watched-keys.ts';
 import { Engine } from '../engine/engine.ts';
+import { journalSource } from '../engine/journal/open.ts';
 import type { RangeLane } from '../engine/journal/ranges.ts';
-import { journalSource } from '../engine/journal/schema.ts';
+import { JournalLayoutError } from '../errors.ts';
 import { createLog } from '../log.ts';
 import type { Permit } from '../ports/hosts.ts';
 import type { Ports } from '../ports/ports.ts';
@@ -41,7 +43,7 @@ import { streamPort } from './streams.ts';
 
 /** The Durable Object of one source: binds the engine to the platform. Its alarm does all the work. */
 export class SourceObject extends DurableObject<Env> {
-  readonly #engine: Engine;
+  readonly #running: Engine | StalledSource;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
@@ -67,19 +69,26 @@ export class SourceObject extends DurableObject<Env> {
       streams: streamPort({ streams: settings.streams, tables: TABLES, env: vars }),
       log: createLog(),
     };
-    this.#engine = new Engine({ ports, source, options: { ...settings, enabled: settings.sources.includes(id) } });
+    const options = { ...settings, enabled: settings.sources.includes(id) };
+    this.#running = openEngine({ ports, source, options });
+  }
+
+  /** Throws `JournalLayoutError` where another version of Tributary wrote the journal. */
+  get #engine(): Engine {
+    if (this.#running instanceof StalledSource) throw this.#running.error;
+    return this.#running;
   }
 
   override async alarm(): Promise<void> {
-    await this.#engine.wake();
+    await this.#running.wake();
   }
 
   status(): Promise<SourceStatus> {
-    return statusOf(this.#engine);
+    return this.#running instanceof StalledSource ? this.#running.status() : statusOf(this.#running);
   }
 
   metrics(): Promise<SourceMetrics> {
-    return metricsOf(this.#engine);
+    return this.#running instanceof StalledSource ? this.#running.metrics() : metricsOf(this.#running);
   }
 
   async control(action: ControlAction): Promise<ControlResult> {
@@ -155,7 +164,8 @@ export class SourceObject extends DurableObject<Env> {
   }
 
   failed(query: FailedQuery & { after: number; limit: number }): Failed[] {
-    return failedOf(this.#engine, query);
+    // These are asked of all sources together: one without answers must not keep the others from giving theirs.
+    return this.#running instanceof StalledSource ? [] : failedOf(this.#running, query);
   }
 
   failedChange(changeNumber: number): Failed | null {
@@ -171,7 +181,7 @@ export class SourceObject extends DurableObject<Env> {
   }
 
   tables(): TableFacts[] {
-    return tablesOf(this.#engine);
+    return this.#running instanceof StalledSource ? [] : tablesOf(this.#running);
   }
 
   liveFiles(table: string, after: number, limit: number): LiveFile[] {
@@ -179,14 +189,23 @@ export class SourceObject extends DurableObject<Env> {
   }
 
   health(): SourceHealth {
-    return healthOf(this.#engine);
+    return this.#running instanceof StalledSource ? this.#running.health() : healthOf(this.#running);
   }
 
   watch(): Promise<void> {
-    return this.#engine.watch();
+    return this.#running.watch();
   }
 
   #controlled(action: ControlAction | AuditAction, changed: boolean): ControlResult {
     return { source: this.#engine.source.id, action, changed, state: stateOf(this.#engine) };
+  }
+}
+
+function openEngine(options: ConstructorParameters<typeof Engine>[0]): Engine | StalledSource {
+  try {
+    return new Engine(options);
+  } catch (error) {
+    if (!(error instanceof JournalLayoutError)) throw error;
+    return new StalledSource({ source: options.source.id, ports: options.ports, error });
   }
 }

@@ -51,7 +51,7 @@ export class Bench extends DurableObject {
         };
         const outcome = { kind: 'rows', rows: [], revision: null, documentBytes: 0, seen } as const;
         sql.transaction(() =>
-          agenda.settle({ change, outcome: { ...outcome, rows: [] } }, { nowMs, standing: 'missing' }),
+          agenda.acceptVisit({ change, outcome: { ...outcome, rows: [] } }, { nowMs, rowState: 'missing' }),
         );
         done += 1;
       }

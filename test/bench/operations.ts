@@ -1,4 +1,4 @@
-import { openJournal } from '../../src/engine/journal/schema.ts';
+import { openJournal } from '../../src/engine/journal/open.ts';
 import type { SqlValue } from '../../src/ports/sql.ts';
 import { PARQUET } from '../simulation/world/encode.ts';
 import { nodeSql } from '../simulation/world/node-sql.ts';

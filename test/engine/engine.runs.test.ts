@@ -153,7 +153,7 @@ describe('the steps of a run', () => {
 
   it('ended well only when none of them failed', async () => {
     const world = await startedWorld();
-    const endedMs = () => world.engine.journal.state.source().ended_well_ms;
+    const endedMs = () => world.engine.journal.state.source().last_success_ms;
     await nextRun(world);
     const first = endedMs();
     expect(first).toBe(world.clock.now());

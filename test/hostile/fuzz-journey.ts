@@ -6,7 +6,7 @@ import { RowBuffer } from '../../src/engine/flush/row-buffer.ts';
 import { TAIL } from '../../src/engine/journal/changes.ts';
 import { JournalFiles } from '../../src/engine/journal/files.ts';
 import { Journal } from '../../src/engine/journal/journal.ts';
-import { openJournal } from '../../src/engine/journal/schema.ts';
+import { openJournal } from '../../src/engine/journal/open.ts';
 import { rawKey } from '../../src/lake/object-keys.ts';
 import { runStep } from '../../src/loader/steps.ts';
 import type { Change, Page } from '../../src/ports/change.ts';
@@ -147,7 +147,7 @@ export class Journey {
         read.push(Object.fromEntries(npmPackage.columns.map(({ name }, index) => [name, values[index] ?? null])));
       const { firstLsn, lastLsn } = range;
       const key = `data-${firstLsn}-${lastLsn}`;
-      const intent = this.#files.intend({ table: npmPackage, key, firstLsn, lastLsn, facts, nowMs: NOW_MS });
+      const intent = this.#files.writeIntent({ table: npmPackage, key, firstLsn, lastLsn, facts, nowMs: NOW_MS });
       this.#files.settle({ intent, head: this.bucket.place(key, bytes), startedMs: NOW_MS, nowMs: NOW_MS });
     }
     read.sort((a, b) => Number(a._lsn) - Number(b._lsn));

@@ -151,7 +151,7 @@ export class HostileWorld {
     const { lane, engine } = this.world;
     const { files, journal } = engine;
     const head = String(this.standIn.updateSeq());
-    const isProjected = files.unprojected(1).length === 0 && journal.state.source().projected_cursor === head;
+    const isProjected = files.unpublished(1).length === 0 && journal.state.source().published_cursor === head;
     return lane.cursor === head && files.backlog().rows === 0 && isProjected;
   }
 

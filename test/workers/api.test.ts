@@ -225,7 +225,7 @@ describe('after rows and files', () => {
     await upstream.fault('/registry/', [{ status: 500 }], { repeat: true });
     await until(({ last_error }) => last_error.kind === 'upstream-status');
     expect(await ask('/healthz')).toMatchObject({ status: 200, body: { ok: true } });
-    await sql('UPDATE source SET ended_well_ms = 0');
+    await sql('UPDATE source SET last_success_ms = 0');
     const { status, body } = await ask('/healthz');
     expect(status).toBe(503);
     const reason = expect.stringContaining('expected status 200, got 500');

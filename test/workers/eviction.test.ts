@@ -51,7 +51,9 @@ describe('an object evicted', () => {
     const asked = (await upstream.requests()).map(nameOf);
     expect(rows.filter(({ id }) => asked.includes(id))).toEqual([]);
     // The settle time counts from the moment each change was first seen. Set that to the past, and all are loaded.
-    await sql(`UPDATE lanes SET held = (SELECT json_group_array(json_set(value, '$.seenMs', 0)) FROM json_each(held))`);
+    await sql(
+      `UPDATE lanes SET unsettled = (SELECT json_group_array(json_set(value, '$.seenMs', 0)) FROM json_each(unsettled))`,
+    );
     await resume();
     await untilAccepted(upstream);
   });
@@ -193,7 +195,7 @@ describe('an object evicted', () => {
     fault('batch', null);
     await resume();
     await vi.waitFor(async () => expect(await runs()).toEqual({ runs: before!.runs + 1 }), { timeout: 30_000 });
-    expect(await sql('SELECT count(*) AS files FROM files WHERE projected = 0')).toEqual([{ files: 0 }]);
+    expect(await sql('SELECT count(*) AS files FROM files WHERE published = 0')).toEqual([{ files: 0 }]);
   });
 });
 

@@ -75,9 +75,9 @@ it('a dead deletion that is replayed gives the package that exists again', async
   const [counted] = await sql<{ change_number: number }>('SELECT change_number FROM source');
   const number = counted!.change_number;
   // Write the dead letter by hand, because a deletion needs no document and cannot fail by itself.
-  await sql(`INSERT INTO parked (change_number, key, cursor, deleted, reason, detail, attempts, parked_ms, looked_ms, due_ms, died_ms)
-    VALUES (${number + 1}, '${name}', '999999', 1, 'http-404', 'by hand', 0, 1, 1, 1, 1)`);
-  await sql(`INSERT INTO letters (change_number, key, cursor, reason, detail, attempts, history, parked_ms, failed_ms, status, version, projected)
+  await sql(`INSERT INTO parked (change_number, key, cursor, deleted, reason, detail, attempts, attempts_max, history, parked_ms, handled_ms, due_ms, died_ms)
+    VALUES (${number + 1}, '${name}', '999999', 1, 'http-404', 'by hand', 0, 20, '[]', 1, 1, 1, 1)`);
+  await sql(`INSERT INTO letters (change_number, key, cursor, reason, detail, attempts, history, parked_ms, failed_ms, status, version, published)
     VALUES (${number + 1}, '${name}', '999999', 'http-404', 'by hand', 0, '[]', 1, 1, 'failed', 1, 0)`);
   await sql('UPDATE source SET change_number = change_number + 1');
   await upstream.fault(name, [{ status: 200, body: document }], { repeat: true });

@@ -12,12 +12,13 @@ import { wilson } from './capture-rate.ts';
 import { SelfCheck } from './self-check.ts';
 import { Sweeper } from './sweeper.ts';
 
-interface Parts {
+interface AuditOptions {
   sql: SqlPort;
   ports: Ports;
   source: EngineSource;
   journal: Journal;
   admission: Admission;
+  /** The time from the start of one self-check to that of the next. */
   selfCheckMs: number;
 }
 
@@ -28,15 +29,15 @@ interface AuditStep {
   work: (run: Run) => Promise<void>;
 }
 
-/** Steps that only look: what goes wrong with them keeps nothing from being followed. */
-export const LOOKING_STEPS: ReadonlySet<string> = new Set(['audit', 'self-check', 'damage']);
+/** The steps of an audit. Their failures do not change the state of the source. */
+export const AUDIT_STEPS: ReadonlySet<string> = new Set(['audit', 'self-check', 'damage']);
 
-/** Looking goes wrong for itself; but what is found damaged is to be known wherever somebody asks. */
-export function isUnwell({ step }: { step: string }): boolean {
-  return step === 'damage' || !LOOKING_STEPS.has(step);
+/** Whether a failed step makes the source unhealthy. A failed audit step does not; damage that an audit found does. */
+export function isUnhealthy({ step }: { step: string }): boolean {
+  return step === 'damage' || !AUDIT_STEPS.has(step);
 }
 
-/** Compares what is here with what should be: the key index with the upstream, the lake with the journal. */
+/** Compares the key index with the upstream (a sweep), and the lake with the journal (a self-check). */
 export class Audit {
   readonly #source: EngineSource;
   readonly #ports: Ports;
@@ -45,7 +46,7 @@ export class Audit {
   readonly #problems: JournalProblems;
   readonly #selfCheck: SelfCheck;
 
-  constructor({ sql, ports, source, journal, admission, selfCheckMs }: Parts) {
+  constructor({ sql, ports, source, journal, admission, selfCheckMs }: AuditOptions) {
     this.#source = source;
     this.#ports = ports;
     this.#sweeps = new JournalSweep(sql, journal);
@@ -55,7 +56,9 @@ export class Audit {
     this.#selfCheck = new SelfCheck({ ports, tables, problems: this.#problems, everyMs: selfCheckMs });
   }
 
-  /** What is to be done now, or later. A paused source asks its upstream nothing, and its lake is checked on request. */
+  /**
+   * The steps of an audit, in order. A paused source asks its upstream nothing, and checks its lake on request only.
+   */
   steps({ nowMs, paused }: { nowMs: number; paused: boolean }): AuditStep[] {
     const check = this.#selfCheck;
     const periodic = !paused;
@@ -65,7 +68,7 @@ export class Audit {
         atMs: check.nextMs(nowMs, { periodic }),
         work: run => check.work(run, { periodic }),
       },
-      { step: 'damage', atMs: check.isDamaged ? nowMs : null, work: run => check.lookAgain(run) },
+      { step: 'damage', atMs: check.isDamaged ? nowMs : null, work: run => check.recheckDamage(run) },
       {
         step: 'audit',
         atMs: paused ? null : this.#sweeper.nextMs(nowMs),
@@ -74,17 +77,17 @@ export class Audit {
     ];
   }
 
-  /** The tail has pulled changes of these keys. */
-  shown(keys: string[]): void {
-    this.#sweeps.shown(keys);
+  /** Takes the keys of a page that the tail has pulled. */
+  keysPulled(keys: string[]): void {
+    this.#sweeps.dropPulled(keys);
   }
 
-  /** Starts a sweep; false when one is going on, null where the upstream does not list its keys. */
+  /** Starts a sweep; false when one is running, null where the upstream does not list its keys. */
   startSweep(sample: number): boolean | null {
     return this.#source.lists ? this.#sweeps.start(sample, this.#ports.clock.now()) : null;
   }
 
-  /** Asks for a self-check; false when one is asked for or going on. */
+  /** Requests a self-check; false when one is requested or running. */
   startSelfCheck(): boolean {
     return this.#problems.request();
   }
@@ -95,13 +98,13 @@ export class Audit {
       source: this.#source.id,
       running: running && this.#sweepStatus(running),
       last: last && this.#sweepStatus(last),
-      self_check: this.#selfCheckStatus(this.#problems.check()),
+      self_check: this.#selfCheckStatus(this.#problems.current()),
     };
   }
 
-  /** What differs is told once it was looked at again. */
+  /** Differences are null until they have been checked again. */
   #sweepStatus(sweep: Sweep): SweepStatus {
-    const { id, phase, sample, ordered, listed, sampled, present, failed, deleted, mended, reason } = sweep;
+    const { id, phase, sample, ordered, listed, sampled, present, failed, deleted, loaded_afresh, reason } = sweep;
     const isChecked = phase === 'mending' || phase === 'done';
     const isExtraKnown = isChecked && ordered === 1;
     const { present: hits, missing } = sweep;
@@ -119,9 +122,9 @@ export class Audit {
       capture_rate: capture && rounded(capture.share),
       capture_rate_low: capture && rounded(capture.low),
       capture_rate_high: capture && rounded(capture.high),
-      missing_keys: isChecked ? this.#sweeps.namesOf(id, 'missing') : [],
-      extra_keys: isExtraKnown ? this.#sweeps.namesOf(id, 'extra') : [],
-      loaded_afresh: mended,
+      missing_keys: isChecked ? this.#sweeps.confirmedKeys(id, 'missing') : [],
+      extra_keys: isExtraKnown ? this.#sweeps.confirmedKeys(id, 'extra') : [],
+      loaded_afresh,
       reason,
       started_at: isoTime(sweep.started_ms),
       ended_at: isoTime(sweep.ended_ms),
@@ -131,7 +134,7 @@ export class Audit {
   #selfCheckStatus({ requested, started_ms, ended_ms, files, problems }: SelfCheckRow): SelfCheckStatus | null {
     if (started_ms === null && requested === 0) return null;
     const isRunning = requested === 1 || ended_ms === null;
-    const named = this.#problems.problems().map(({ key, subject, expected, actual, found_ms }) => ({
+    const found = this.#problems.problems().map(({ key, subject, expected, actual, found_ms }) => ({
       key,
       subject,
       expected,
@@ -142,7 +145,7 @@ export class Audit {
       running: isRunning,
       files,
       found: problems,
-      problems: named,
+      problems: found,
       started_at: isoTime(started_ms),
       ended_at: isoTime(ended_ms),
       next_at: isRunning ? null : isoTime(this.#selfCheck.nextMs(this.#ports.clock.now(), { periodic: true })),
@@ -150,7 +153,7 @@ export class Audit {
   }
 }
 
-/** To eight digits: one key in four million still shows. */
+/** Rounds to eight digits: one key in four million still makes a difference. */
 function rounded(share: number): number {
   return Math.round(share * 1e8) / 1e8;
 }

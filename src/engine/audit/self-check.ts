@@ -7,10 +7,10 @@ import type { Ports } from '../../ports/ports.ts';
 import type { DataFile } from '../journal/files.ts';
 import type { JournalProblems, Problem } from '../journal/problems.ts';
 
-/** The etag of an object put whole is the MD5 of its bytes; one put in parts has another form, which says nothing. */
+/** The etag of an object that was put whole is the MD5 of its bytes; that of a multipart upload has another form. */
 const MD5 = /^[0-9a-f]{32}$/;
 
-interface Parts {
+interface SelfCheckOptions {
   ports: Ports;
   tables: string[];
   problems: JournalProblems;
@@ -18,53 +18,57 @@ interface Parts {
   everyMs: number;
 }
 
-/** Compares the lake with what the journal says of it, some data files a run, and looks again at what is damaged. */
+/** Compares the lake with the journal's `files`, some data files a run, and checks damaged files again in each run. */
 export class SelfCheck {
   readonly #ports: Ports;
   readonly #tables: string[];
   readonly #problems: JournalProblems;
   readonly #everyMs: number;
 
-  constructor({ ports, tables, problems, everyMs }: Parts) {
+  constructor({ ports, tables, problems, everyMs }: SelfCheckOptions) {
     this.#ports = ports;
     this.#tables = tables;
     this.#problems = problems;
     this.#everyMs = everyMs;
   }
 
-  /** Goes on with the check, and begins one when its time has come. Throws `StepError` when the bucket does not answer. */
+  /** Continues the running check, or starts one that is due. Throws `StepError` when the bucket does not answer. */
   async work(run: Run, { periodic }: { periodic: boolean }): Promise<void> {
     const { clock } = this.#ports;
+    // Start a check when none is running and one is due.
     if (!this.#isRunning()) {
       if (this.nextMs(clock.now(), { periodic }) !== clock.now()) return;
-      this.#problems.begin(this.#tables, clock.now());
+      this.#problems.start(this.#tables, clock.now());
     }
+    // Check files until the run has had its share.
     const endMs = clock.now() + LIMITS.lookMsMax;
     for (let files = 0; this.#isRunning() && files < LIMITS.selfCheckFilesPerRun && clock.now() < endMs; ) {
-      const check = this.#problems.check();
-      const looks = await this.#look(this.#problems.nextFiles(check), run);
-      this.#problems.advance(check, looks, clock.now());
-      files += looks.length;
+      const check = this.#problems.current();
+      const results = await this.#checkFiles(this.#problems.nextFiles(check), run);
+      this.#problems.advance(check, results, clock.now());
+      files += results.length;
     }
   }
 
-  /** Looks again at what is damaged, and throws `lake-damaged` while something is. */
-  async lookAgain(run: Run): Promise<void> {
+  /** Checks damaged files and ranges again. Throws `lake-damaged` while one is still damaged. */
+  async recheckDamage(run: Run): Promise<void> {
+    // Check the LSN ranges again of tables that have a problem there.
     const before = this.#problems.problems();
     for (const table of new Set(before.filter(isRange).map(problem => problem.table_name)))
-      this.#problems.recheckRanges(table, this.#ports.clock.now());
-    const places = new Map(before.filter(problem => !isRange(problem)).map(problem => [placeOf(problem), problem]));
+      this.#problems.checkRanges(table, this.#ports.clock.now());
+    // Check files again that have a problem; a file that is no longer in `files` has none.
+    const damaged = new Map(before.filter(problem => !isRange(problem)).map(problem => [fileIdOf(problem), problem]));
     const files: DataFile[] = [];
-    for (const problem of places.values()) {
+    for (const problem of damaged.values()) {
       const file = this.#problems.fileAt(problem);
       if (file) files.push(file);
       else this.#problems.replace(problem, [], this.#ports.clock.now());
     }
-    for (const { file, found } of await this.#look(files, run))
+    for (const { file, found } of await this.#checkFiles(files, run))
       this.#problems.replace(file, found, this.#ports.clock.now());
+    // Request another check when all known problems are gone and there were more than the journal stores.
     const [first, ...others] = this.#problems.problems();
-    // Problems that were counted and had no room are found again by another check.
-    const isMore = before.length > 0 && this.#problems.check().problems > LIMITS.auditNamesMax;
+    const isMore = before.length > 0 && this.#problems.current().problems > LIMITS.auditNamesMax;
     if (!first && isMore) this.#problems.request();
     if (!first) return;
     const more = others.length > 0 ? ` (and ${others.length} more)` : '';
@@ -74,9 +78,9 @@ export class SelfCheck {
     );
   }
 
-  /** When the next one begins, or goes on; null when none is asked for and none comes by itself. */
+  /** When the check continues or the next one starts; null when none is requested and none is `periodic`. */
   nextMs(nowMs: number, { periodic }: { periodic: boolean }): number | null {
-    const { requested, started_ms } = this.#problems.check();
+    const { requested, started_ms } = this.#problems.current();
     if (requested === 1 || this.#isRunning()) return nowMs;
     if (!periodic) return null;
     if (started_ms === null) return nowMs;
@@ -88,29 +92,29 @@ export class SelfCheck {
   }
 
   #isRunning(): boolean {
-    const { started_ms, ended_ms } = this.#problems.check();
+    const { started_ms, ended_ms } = this.#problems.current();
     return started_ms !== null && ended_ms === null;
   }
 
-  /** Looks at files, at the first of them at least, until the time for it is over. */
-  async #look(files: DataFile[], run: Run): Promise<{ file: DataFile; found: Problem[] }[]> {
-    const looks: { file: DataFile; found: Problem[] }[] = [];
+  /** Checks files until their time in this run is over, the first ones in any case. */
+  async #checkFiles(files: DataFile[], run: Run): Promise<{ file: DataFile; found: Problem[] }[]> {
+    const results: { file: DataFile; found: Problem[] }[] = [];
     const endMs = this.#ports.clock.now() + LIMITS.lookMsMax;
     for (let first = 0; first < files.length; first += LIMITS.selfCheckFilesAtOnce) {
       if (first > 0 && this.#ports.clock.now() >= endMs) break;
       await run.keepArmed();
       const some = files.slice(first, first + LIMITS.selfCheckFilesAtOnce);
-      looks.push(...(await Promise.all(some.map(async file => ({ file, found: await this.#lookAt(file) })))));
+      results.push(...(await Promise.all(some.map(async file => ({ file, found: await this.#checkFile(file) })))));
     }
-    return looks;
+    return results;
   }
 
-  async #lookAt(file: DataFile): Promise<Problem[]> {
+  async #checkFile(file: DataFile): Promise<Problem[]> {
     const { table_name, first_lsn, key } = file;
     const problem = (subject: Problem['subject'], expected: string, actual: string): Problem[] => [
       { table_name, first_lsn, subject, key, expected, actual },
     ];
-    const head = await this.#ask('head', key, bucket => bucket.head(key));
+    const head = await this.#callBucket('head', key, bucket => bucket.head(key));
     if (!head) return problem('object', `${file.bytes} bytes`, 'nothing');
     if (head.bytes !== file.bytes) return problem('size', `${file.bytes} bytes`, `${head.bytes} bytes`);
     if (head.metadata.digest !== file.digest)
@@ -123,7 +127,7 @@ export class SelfCheck {
 
   async #footer(key: string, bytes: number): Promise<string> {
     const { encode } = this.#ports;
-    const read = (size: number) => this.#ask('tail', key, bucket => bucket.tail(key, Math.min(size, bytes)));
+    const read = (size: number) => this.#callBucket('tail', key, bucket => bucket.tail(key, Math.min(size, bytes)));
     const end = await read(LIMITS.footerBytes);
     if (!end) return 'nothing';
     try {
@@ -140,7 +144,7 @@ export class SelfCheck {
     }
   }
 
-  #ask<T>(call: string, key: string, ask: (bucket: BucketPort) => Promise<T>): Promise<T> {
+  #callBucket<T>(call: string, key: string, ask: (bucket: BucketPort) => Promise<T>): Promise<T> {
     return this.#ports.clock.within(ask(this.#ports.bucket), LIMITS.bucketCallMsMax, `${call} of ${key}`);
   }
 }
@@ -153,7 +157,7 @@ function footerText({ rows, firstLsn, lastLsn }: { rows: number; firstLsn: numbe
   return `${rows} rows of LSN ${firstLsn} to ${lastLsn}`;
 }
 
-function placeOf({ table_name, first_lsn }: Problem): string {
+function fileIdOf({ table_name, first_lsn }: Problem): string {
   return `${table_name} ${first_lsn}`;
 }
 

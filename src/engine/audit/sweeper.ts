@@ -10,7 +10,7 @@ import type { JournalSweep, Sweep } from '../journal/sweeps.ts';
 import type { Admission } from '../load/admission.ts';
 import { ask } from '../load/ask.ts';
 
-interface Parts {
+interface SweeperOptions {
   ports: Ports;
   source: EngineSource;
   state: JournalState;
@@ -19,8 +19,8 @@ interface Parts {
 }
 
 /**
- * Does a sweep's work, a few pages a run. Each step is one transaction of what was asked and is still wanted: a page
- * that comes when the sweep has gone on is thrown away.
+ * Does the work of a sweep, a few pages of the listing a run. Each step is one transaction, which drops a page that
+ * arrives after the sweep has moved on.
  */
 export class Sweeper {
   readonly #ports: Ports;
@@ -29,7 +29,7 @@ export class Sweeper {
   readonly #sweeps: JournalSweep;
   readonly #admission: Admission;
 
-  constructor({ ports, source, state, sweeps, admission }: Parts) {
+  constructor({ ports, source, state, sweeps, admission }: SweeperOptions) {
     this.#ports = ports;
     this.#source = source;
     this.#state = state;
@@ -37,18 +37,18 @@ export class Sweeper {
     this.#admission = admission;
   }
 
-  /** Goes on with the sweep until it waits for others, or has had its share of the run. Throws `StepError`. */
+  /** Continues the sweep until it has to wait, or has had its share of the run. Throws `StepError`. */
   async work(run: Run): Promise<void> {
     const endMs = this.#ports.clock.now() + LIMITS.lookMsMax;
     let pages = 0;
-    // The tail may have used up the run: a backlog must not keep a sweep from its end.
+    // The sweep has a time of its own, because a tail with a backlog uses up every run.
     const mayList = () => pages++ < LIMITS.listPagesPerRun && this.#ports.clock.now() < endMs;
     for (let sweep = this.#sweeps.running(); sweep; sweep = this.#sweeps.running()) {
       if (!(await this.#step(sweep, run, mayList))) return;
     }
   }
 
-  /** When there is something to do; null while the tail's own runs are what is waited for. */
+  /** When there is something to do; null while the sweep waits for the tail, whose runs continue it. */
   nextMs(nowMs: number): number | null {
     const phase = this.#sweeps.running()?.phase;
     if (phase === 'listing' || phase === 'checking') return nowMs;
@@ -57,13 +57,13 @@ export class Sweeper {
 
   /** One step; false when the next one has to wait. */
   async #step(sweep: Sweep, run: Run, mayList: () => boolean): Promise<boolean> {
-    if (this.#sweeps.differences(sweep.id) > LIMITS.sweepDifferMax) return this.#giveUp(sweep);
+    if (this.#sweeps.countDifferences(sweep.id) > LIMITS.sweepDifferMax) return this.#giveUp(sweep);
     switch (sweep.phase) {
       case 'listing': {
         if (!mayList()) return false;
         const page = await this.#list(sweep.after, run);
-        // The pull that comes next is the first one to begin after all this was listed.
-        this.#sweeps.compare(sweep, page, this.#state.lane(TAIL).polls);
+        // `polls` is the number of the tail's next pull, which is the first one to begin after this page was listed.
+        this.#sweeps.compareListing(sweep, page, this.#state.lane(TAIL).polls);
         return true;
       }
       case 'catching-up':
@@ -71,39 +71,41 @@ export class Sweeper {
       case 'checking':
         return this.#check(sweep, run, mayList);
       default:
-        return this.#mend(sweep);
+        return this.#parkMissing(sweep);
     }
   }
 
-  /** Waits until a pull that began after the listing has shown all there was. */
+  /** Waits until a pull that began after the listing has reached the head of the feed. */
   #catchUp(sweep: Sweep): boolean {
-    const { shown_poll } = this.#state.lane(TAIL);
-    if (shown_poll === null || shown_poll < sweep.polls!) return false;
-    this.#sweeps.enter(sweep, 'checking');
+    const { head_poll } = this.#state.lane(TAIL);
+    if (head_poll === null || head_poll < sweep.first_poll!) return false;
+    this.#sweeps.setPhase(sweep, 'checking');
     return true;
   }
 
   async #check(sweep: Sweep, run: Run, mayList: () => boolean): Promise<boolean> {
-    if (this.#sweeps.checkHere(sweep.id)) {
+    // Check missing and deleted keys again, some a transaction.
+    if (this.#sweeps.recheckMissing(sweep.id)) {
       await run.turn();
       return true;
     }
+    // Then list each extra key again.
     const extra = this.#sweeps.nextExtra(sweep);
     if (!extra) {
-      this.#sweeps.enter(sweep, 'mending');
+      this.#sweeps.setPhase(sweep, 'mending');
       return true;
     }
     if (!mayList()) return false;
-    this.#sweeps.checkThere(sweep, extra, await this.#list(extra.after, run));
+    this.#sweeps.recheckExtra(sweep, extra, await this.#list(extra.after, run));
     return true;
   }
 
-  #mend(sweep: Sweep): boolean {
+  #parkMissing(sweep: Sweep): boolean {
     const nowMs = this.#ports.clock.now();
     const cursor = this.#state.lane(TAIL).cursor!;
-    const came = this.#sweeps.mend(sweep.id, { cursor, nowMs });
-    if (came === 'none') this.#sweeps.end(sweep.id, { reason: null, nowMs });
-    return came === 'some';
+    const result = this.#sweeps.parkMissing(sweep.id, { cursor, nowMs });
+    if (result === 'none') this.#sweeps.end(sweep.id, { reason: null, nowMs });
+    return result === 'parked';
   }
 
   #giveUp(sweep: Sweep): boolean {
@@ -123,7 +125,7 @@ export class Sweeper {
       ms: LIMITS.listMsMax,
       subject: 'list',
     });
-    // Keys are kept here as the tail keeps them; what listing goes on after is the upstream's own word.
+    // Keys get the form that the tail's keys have. `next` stays as the upstream gave it, because it goes back there.
     return { keys: keys.map(storableKey), next };
   }
 }

@@ -30,7 +30,7 @@ export async function metricsOf(engine: Engine): Promise<SourceMetrics> {
     })),
     streams: Object.entries(streamsOf(engine)).flatMap(([table, stream]) => (stream ? [{ table, ...stream }] : [])),
     requests: requestsOf(JSON.parse(row.statuses) as Statuses),
-    retries: row.looks,
+    retries: row.attempts,
     lag: {
       changes: lane.lag_changes,
       seconds: lane.reached_head_ms === null ? null : secondsBetween(lane.reached_head_ms, nowMs),
@@ -43,7 +43,7 @@ export async function metricsOf(engine: Engine): Promise<SourceMetrics> {
     },
     flush_seconds: histogramOf(row.flush_times, FLUSH_SECONDS),
     load_seconds: histogramOf(row.load_times, LOAD_SECONDS),
-    last_success_at: row.ended_well_ms === null ? null : row.ended_well_ms / 1_000,
+    last_success_at: row.last_success_ms === null ? null : row.last_success_ms / 1_000,
     next_wake_at: wakeMs === null ? null : wakeMs / 1_000,
   };
 }

@@ -4,14 +4,14 @@ import type { LiveFile, TableFacts } from '../../contract/tables.ts';
 import type { SkipReason } from '../../errors.ts';
 import { policyOf } from '../../failure-policy.ts';
 import { isoTime } from '../../time.ts';
-import { isUnwell, LOOKING_STEPS } from '../audit/audit.ts';
+import { AUDIT_STEPS, isUnhealthy } from '../audit/audit.ts';
 import type { Engine } from '../engine.ts';
 import { TAIL } from '../journal/changes.ts';
 import { JournalStreams } from '../journal/streams.ts';
 import { agendaStatus } from './watched-keys.ts';
 
 /** Every skip reason, so that none is ever absent from a balance. */
-const SKIP_REASONS: SkipReason[] = [
+export const SKIP_REASONS: SkipReason[] = [
   ...([
     'internal-document',
     'no-rows',
@@ -26,7 +26,7 @@ const SKIP_REASONS: SkipReason[] = [
 /** The state of a source. */
 export function stateOf({ journal, options, ports, source, paused }: Engine): SourceState {
   if (paused) return 'paused';
-  const faults = journal.state.faults().filter(({ step }) => !LOOKING_STEPS.has(step));
+  const faults = journal.state.faults().filter(({ step }) => !AUDIT_STEPS.has(step));
   if (faults.some(fault => fault.stalls === 1)) return 'stalled';
   const lane = journal.state.lane(TAIL);
   const nowMs = ports.clock.now();
@@ -108,7 +108,7 @@ export function streamsOf({ source, ports, options }: Engine): Record<string, St
   const statusOf = (table: string, binding: string | undefined) =>
     binding === undefined
       ? null
-      : { binding, last_lsn: journal.lastLsn(table, binding), waiting: journal.waiting(table, binding) };
+      : { binding, last_lsn: journal.lastLsn(table, binding), waiting: journal.waitingRows(table, binding) };
   return Object.fromEntries(source.tables.map(({ name }) => [name, statusOf(name, options.streams[name])]));
 }
 
@@ -126,7 +126,7 @@ export function liveFilesOf(
 /** Healthy: paused, or a run ended well within the last three intervals. An interval lasts at least as long as a slice may. */
 export function healthOf(engine: Engine): SourceHealth {
   const state = stateOf(engine);
-  const { started, ended_well_ms: endedWellMs } = engine.journal.state.source();
+  const { started, last_success_ms: endedWellMs } = engine.journal.state.source();
   if (engine.options.enabled && started === 0) {
     return {
       id: engine.source.id,
@@ -139,7 +139,7 @@ export function healthOf(engine: Engine): SourceHealth {
   const isRecent = endedWellMs !== null && engine.ports.clock.now() - endedWellMs <= windowMs;
   if (state === 'paused' || isRecent) return { id: engine.source.id, state, ok: true, reason: null };
   const faults = engine.journal.state.faults();
-  const fault = faults.find(isUnwell) ?? faults[0];
+  const fault = faults.find(isUnhealthy) ?? faults[0];
   const since =
     endedWellMs === null ? 'no run ended well yet' : `the last run that ended well ended at ${isoTime(endedWellMs)}`;
   return { id: engine.source.id, state, ok: false, reason: fault ? `${fault.reason} (${since})` : since };

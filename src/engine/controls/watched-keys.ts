@@ -13,7 +13,7 @@ export async function watchKeys(engine: Engine, { atMs, keys }: WatchPart): Prom
   const repeated = keys.filter((_, index) => since[index] === addedMs).map(({ line }) => line);
   const added = since.filter(ms => ms === null).length;
   if (added > 0) {
-    agenda.lookAgain();
+    agenda.wakeVisitor();
     await engine.arm();
   }
   return { atMs: addedMs, added, known: keys.length - added - repeated.length, repeated };

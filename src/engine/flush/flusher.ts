@@ -9,60 +9,70 @@ import type { JournalState } from '../journal/state.ts';
 import { flush } from './flush.ts';
 import { RowBuffer } from './row-buffer.ts';
 
-interface Parts {
+interface FlusherOptions {
   table: Table;
   source: string;
   ports: Ports;
   state: JournalState;
   files: JournalFiles;
-  options: { flushAgeMs: number; flushBytesMax: number };
+  thresholds: { flushAgeMs: number; flushBytesMax: number };
 }
 
-/** Turns one table's journal into data files: when one is due, and what a failed attempt means. */
+/** Flushes one table: says when a data file is due, and what a failed attempt means. */
 export class Flusher {
   /** Its step of a run. */
   readonly step: string;
-  readonly #parts: Parts;
+  readonly #options: FlusherOptions;
   readonly #buffer: RowBuffer;
 
-  constructor(parts: Parts) {
-    const { table, source, files, ports } = parts;
+  constructor(options: FlusherOptions) {
+    const { table, source, files, ports } = options;
     this.step = `flush:${table.name}`;
-    this.#parts = parts;
+    this.#options = options;
     this.#buffer = new RowBuffer({ table, source, files, encode: ports.encode });
   }
 
-  /** Reads the journal on into the buffer. A backlog fills it for seconds: others have their turn in between. */
+  /**
+   * Reads the journal into the buffer until one is at its end. A backlog takes seconds, so others get turns in between.
+   */
   async read(run: Run): Promise<void> {
     while (this.#buffer.readNext()) await run.turn();
   }
 
-  /** An intent that waits to be settled, size, a control, or age. */
+  /** Whether a data file is due: for an unsettled intent, its size, a control, or the age of its first row. */
   get isDue(): boolean {
-    const { table, files, state, ports, options } = this.#parts;
-    if (files.intent(table.name) || this.#buffer.full || this.#buffer.bytes >= options.flushBytesMax) return true;
+    const { table, files, state, ports, thresholds } = this.#options;
+    if (files.intent(table.name) || this.#buffer.isFull || this.#buffer.bytes >= thresholds.flushBytesMax) return true;
     const oldest = files.firstEntry(table.name);
     if (!oldest) return false;
     return state.source().flush_requested === 1 || ports.clock.now() >= this.#dueMs(oldest.stamp_ms);
   }
 
-  /** When something is due; null while the journal has no row of the table. */
+  /** When a data file is due; null while the journal has no row of the table. */
   nextMs(nowMs: number): number | null {
-    const oldest = this.#parts.files.firstEntry(this.#parts.table.name);
+    const { files, table } = this.#options;
+    const oldest = files.firstEntry(table.name);
     if (!oldest) return null;
     return this.isDue ? nowMs : this.#dueMs(oldest.stamp_ms);
   }
 
-  /** Makes one data file if one is due. Throws `StepError`; after too many attempts `flush-failed` with their cost. */
+  /**
+   * Writes one data file if one is due. Throws `StepError`, and `flush-failed` after `LIMITS.flushAttemptsMax`
+   * attempts.
+   */
   async work(run: Run): Promise<void> {
     await this.read(run);
     if (!this.isDue) return;
-    const { table, source, ports, files, state } = this.#parts;
+    const { table, source, ports, files, state } = this.#options;
     const attempts = files.intent(table.name)?.attempts ?? 0;
-    // Attempts that killed the object left no failure behind; their count did. A stalled table goes on probing.
+    // Attempts that killed the object were counted, and failed no step. Stall the table now; a stalled one goes on
+    // probing.
     if (attempts >= LIMITS.flushAttemptsMax && !state.fault(this.step)) {
       const bytes = this.#buffer.bytes;
-      throw new StepError('flush-failed', `${table.name}: ${attempts} attempts at ${bytes} bytes did not end`);
+      throw new StepError(
+        'flush-failed',
+        `${table.name}: expected an end of ${attempts} attempts at ${bytes} bytes, got none`,
+      );
     }
     const startedMs = ports.clock.now();
     try {
@@ -71,22 +81,22 @@ export class Flusher {
       const { key, rows, bytes, duration_ms } = file;
       ports.log('flush_settled', { source, table: table.name, key, rows, bytes, duration_ms });
     } catch (error) {
-      const spent = files.intent(table.name)?.attempts ?? 0;
+      const attempts = files.intent(table.name)?.attempts ?? 0;
       const isForeign = error instanceof StepError && error.kind === 'foreign-object';
-      if (spent < LIMITS.flushAttemptsMax || isForeign) throw error;
+      if (attempts < LIMITS.flushAttemptsMax || isForeign) throw error;
       const lastMs = ports.clock.now() - startedMs;
       throw new StepError(
         'flush-failed',
-        `${table.name}: ${spent} attempts, the last took ${lastMs} ms: ${messageOf(error)}`,
+        `${table.name}: ${attempts} attempts, the last took ${lastMs} ms: ${messageOf(error)}`,
       );
     } finally {
       this.#buffer.drop();
     }
   }
 
-  /** When rows of this stamp are old enough; a stamp far ahead comes from a clock that jumped back, and is old enough. */
+  /** When rows of this stamp are due. A stamp far ahead is of a clock that jumped back: its rows are due now. */
   #dueMs(stampMs: number): number {
-    const { ports, options } = this.#parts;
-    return waitingUntil(stampMs + options.flushAgeMs, ports.clock.now(), options.flushAgeMs);
+    const { ports, thresholds } = this.#options;
+    return waitingUntil(stampMs + thresholds.flushAgeMs, ports.clock.now(), thresholds.flushAgeMs);
   }
 }

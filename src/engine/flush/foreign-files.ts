@@ -5,7 +5,7 @@ import { parseDataFileKey, partitionsPrefix } from '../../lake/object-keys.ts';
 import type { Ports } from '../../ports/ports.ts';
 import type { JournalFiles } from '../journal/files.ts';
 
-/** An object that lost its journal must not number from 1 beside the files of its former self. Throws `lake-not-empty`. */
+/** Throws `lake-not-empty` when tables of a new journal have data files: its rows would repeat their LSNs from 1. */
 export async function checkNoFiles({ bucket, clock }: Pick<Ports, 'bucket' | 'clock'>, tables: Table[]): Promise<void> {
   for (const table of tables) {
     const prefix = partitionsPrefix(table);
@@ -16,13 +16,13 @@ export async function checkNoFiles({ bucket, clock }: Pick<Ports, 'bucket' | 'cl
   }
 }
 
-/** Keys looked at for files past the last settled one: our own intent's, and whatever else somebody may have left there. */
+/** Keys listed after the last settled file: that of our own intent, and some that are no data files. */
 const LATER_KEYS_MAX = 10;
 
 /**
- * A journal that was restored to an earlier point numbers rows anew that its former self has put in the lake already,
- * under keys that another month or another range end make different. Keys sort by LSN, so all such files come right
- * after the last one settled.
+ * Throws `foreign-object` when the lake has a data file after the last settled one. A journal that was restored to an
+ * earlier time would give LSNs again that such a file has, under another key where month or range differ. Keys sort by
+ * LSN, so all such files follow the last settled one.
  */
 export async function checkLaterFiles({
   ports,

@@ -7,8 +7,8 @@ import { type JournalRow, LINEAGE_COLUMNS } from '../journal/entries.ts';
 import type { Entry, JournalFiles } from '../journal/files.ts';
 
 /**
- * The rows of one table's journal tail on their way into the next data file. Only ever filled from the journal, so
- * it can be thrown away at any moment. Where it is cut depends on the rows alone, never on when they came.
+ * The rows at the end of one table's journal, encoded for the next data file. It is filled from the journal only, so it
+ * can be dropped at any time. Where a file ends depends on the rows alone, never on when they were read.
  */
 export class RowBuffer {
   readonly table: Table;
@@ -19,7 +19,7 @@ export class RowBuffer {
   #facts: RowFacts | null = null;
   #first: Entry | null = null;
   #last: Entry | null = null;
-  #full = false;
+  #isFull = false;
 
   constructor({
     table,
@@ -33,14 +33,14 @@ export class RowBuffer {
     this.#encode = encode;
   }
 
-  /** The range held, or null. */
+  /** The range of its rows; null when it is empty. */
   get range(): { firstLsn: number; lastLsn: number; stampMs: number; cursor: string } | null {
     if (!this.#first || !this.#last) return null;
     const { first_lsn: firstLsn, stamp_ms: stampMs } = this.#first;
     return { firstLsn, lastLsn: this.#last.last_lsn, stampMs, cursor: this.#last.cursor_after };
   }
 
-  /** What the catalog says of the rows held, as JSON. */
+  /** JSON of the facts about its rows that the catalog publishes. */
   get facts(): string {
     return JSON.stringify(this.#facts);
   }
@@ -49,33 +49,28 @@ export class RowBuffer {
     return this.#encoder ? this.#encoder.encodedBytes + this.#encoder.openBytes : 0;
   }
 
-  /** The next entry of the journal belongs to another file. */
-  get full(): boolean {
-    return this.#full;
-  }
-
-  /** The journal goes on after the range held, and the file may still take it. */
-  get behind(): boolean {
-    return !this.#full && this.#nextEntry() !== null;
+  /** Whether the journal's next entry belongs to another file. */
+  get isFull(): boolean {
+    return this.#isFull;
   }
 
   /**
-   * Takes the journal's next entry, up to its end or the file's limits; or, whatever the limits are, up to the LSN of
-   * an intent. Returns whether it did. An entry takes up to some tenths of a second: a whole file's must not be read
-   * in one go.
+   * Adds the journal's next entry. False at the journal's end and at the file's limits; or, where `lastLsn` of an
+   * intent is given, at that LSN, whatever the limits are. An entry takes up to some tenths of a second, so the caller
+   * gives others turns in between.
    */
   readNext(lastLsn: number | null = null): boolean {
-    const entry = this.#full ? null : this.#nextEntry();
+    const entry = this.#isFull ? null : this.#nextEntry();
     if (!entry || (lastLsn !== null && entry.last_lsn > lastLsn)) return false;
     if (lastLsn === null && !this.#fits(entry)) {
-      this.#full = true;
+      this.#isFull = true;
       return false;
     }
-    this.#take(entry);
+    this.#add(entry);
     return true;
   }
 
-  /** The file's chunks for the range held; the buffer is empty after it. */
+  /** The chunks of the data file. Empties the buffer. */
   finish(): Uint8Array[] {
     const range = this.range;
     if (!this.#encoder || !range) throw new Error('row buffer: expected rows to finish, got none');
@@ -84,13 +79,13 @@ export class RowBuffer {
     return chunks;
   }
 
-  /** Forgets everything; the next reading starts at the journal's first row. */
+  /** Empties the buffer; reading starts again at the journal's first entry. */
   drop(): void {
     this.#encoder = null;
     this.#facts = null;
     this.#first = null;
     this.#last = null;
-    this.#full = false;
+    this.#isFull = false;
   }
 
   #nextEntry(): Entry | null {
@@ -106,7 +101,7 @@ export class RowBuffer {
     return isSameMonth && rows <= LIMITS.fileRowsMax && this.bytes + entry.raw_bytes <= LIMITS.fileBytesMax;
   }
 
-  #take(entry: Entry): void {
+  #add(entry: Entry): void {
     this.#first ??= entry;
     this.#encoder ??= this.#encode.open({ source: this.#source, table: this.table, firstLsn: entry.first_lsn });
     let lsn = entry.first_lsn;
@@ -120,14 +115,14 @@ export class RowBuffer {
   }
 }
 
-/** The month a row is partitioned by, `YYYY-MM` in UTC. */
+/** The month of a row's partition, `YYYY-MM` in UTC. */
 function monthOf(stampMs: number): string {
   return isoTime(stampMs).slice(0, 7);
 }
 
 /**
- * A journaled row as the lake has it: columns added since it was accepted are null, `updated_at` is the append's
- * stamp, lineage stands last.
+ * A row of an entry as a data file has it: `updated_at` is the append's stamp, columns added to the table since are
+ * null, and the lineage comes last.
  */
 function lakeRow(
   table: Table,

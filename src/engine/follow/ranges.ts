@@ -5,7 +5,7 @@ import { StepError } from '../../errors.ts';
 import type { Page } from '../../ports/change.ts';
 import type { Ports } from '../../ports/ports.ts';
 import type { EngineSource } from '../../ports/source.ts';
-import { type Accepted, appendTaken, type Outcome } from '../journal/changes.ts';
+import { type Accepted, appendOrPark, type Outcome } from '../journal/changes.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { Range, RangeLane } from '../journal/ranges.ts';
 import type { Admission } from '../load/admission.ts';
@@ -199,7 +199,7 @@ export class RangePuller {
     const patch = { cursor, done: range.done + accepted.length, next_ms: nextMs };
     const ended = isLast ? { phase: 'done' as const, ended_ms: nowMs } : {};
     const { journal } = this.#options;
-    appendTaken(journal, { accepted, nowMs }, taken =>
+    appendOrPark(journal, { accepted, nowMs }, taken =>
       journal.appendRange(range, { accepted: taken, patch: { ...patch, ...ended }, nowMs }),
     );
     for (let index = pending.done; index < done; index++) pending.loaded.delete(index);

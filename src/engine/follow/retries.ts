@@ -5,7 +5,7 @@ import type { Ports } from '../../ports/ports.ts';
 import type { Admitted, Grant, HandedBack, Ticket, TicketResult } from '../../ports/queues.ts';
 import type { EngineSource } from '../../ports/source.ts';
 import type { ParkedChange } from '../journal/changes.ts';
-import { appendTaken, type Outcome } from '../journal/changes.ts';
+import { appendOrPark, type Outcome } from '../journal/changes.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { Admission } from '../load/admission.ts';
 
@@ -66,7 +66,7 @@ export class Retries {
     const { parked, state } = this.#journal;
     const admitted: Admitted = { calls: [], prepare: [] };
     for (const ticket of tickets) {
-      const change = parked.ofTicket(ticket);
+      const change = parked.findByTicket(ticket);
       if (!change || state.source().paused === 1) continue;
       const grant = this.#grant(change, nowMs);
       const { permits, waitUntilMs } = this.#permits(grant.change, nowMs);
@@ -106,7 +106,7 @@ export class Retries {
 
   #takeOne({ changeNumber, attempt, lastLsn, outcome }: TicketResult, nowMs: number): void {
     const ticket = { changeNumber, attempt };
-    const parked = this.#journal.parked.ofTicket(ticket);
+    const parked = this.#journal.parked.findByTicket(ticket);
     if (!parked) return;
     if (outcome.kind === 'deferred') {
       this.#journal.parked.defer(ticket, { nowMs, dueMs: nowMs + this.#deferredMs(parked, outcome.reason, nowMs) });
@@ -123,7 +123,7 @@ export class Retries {
   #accept(retry: Parameters<Journal['acceptRetry']>[0]): boolean {
     const change = { ...retry.parked, deleted: retry.parked.deleted === 1, skip: null };
     const accepted = [{ change, outcome: retry.outcome }];
-    return appendTaken(this.#journal, { accepted, nowMs: retry.nowMs }, ([taken]) =>
+    return appendOrPark(this.#journal, { accepted, nowMs: retry.nowMs }, ([taken]) =>
       this.#journal.acceptRetry({ ...retry, outcome: taken!.outcome }),
     );
   }

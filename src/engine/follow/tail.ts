@@ -5,7 +5,7 @@ import { StepError } from '../../errors.ts';
 import type { Page } from '../../ports/change.ts';
 import type { Ports } from '../../ports/ports.ts';
 import type { EngineSource } from '../../ports/source.ts';
-import { type Accepted, type Append, appendTaken, type Outcome, TAIL } from '../journal/changes.ts';
+import { type Accepted, type Append, appendOrPark, type Outcome, TAIL } from '../journal/changes.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { Lane } from '../journal/state.ts';
 import type { Admission } from '../load/admission.ts';
@@ -132,7 +132,7 @@ export class Tail {
     this.#journal.state.updateLane(TAIL, {
       head: page.head ?? lane.head,
       at_head: page.atHead ? 1 : 0,
-      ...(hasReached ? { reached_head_ms: nowMs, shown_poll: lane.polls } : {}),
+      ...(hasReached ? { reached_head_ms: nowMs, head_poll: lane.polls } : {}),
     });
     // Hold back what has not settled.
     return this.#settledPart(lane, page, cursorBefore);
@@ -151,9 +151,9 @@ export class Tail {
     const { settleMs, resumable } = this.#source;
     if (settleMs === 0 || !resumable || !page.atHead) return this.#storePage(pending);
     const nowMs = this.#ports.clock.now();
-    const waiting = JSON.parse(lane.held ?? '[]') as Unsettled[];
+    const waiting = JSON.parse(lane.unsettled ?? '[]') as Unsettled[];
     const { settled, unsettled, nextMs } = splitSettled(page.changes, { waiting, nowMs, settleMs });
-    this.#journal.state.updateLane(TAIL, { held: unsettled.length > 0 ? JSON.stringify(unsettled) : null });
+    this.#journal.state.updateLane(TAIL, { unsettled: unsettled.length > 0 ? JSON.stringify(unsettled) : null });
     if (nextMs === null) return pending;
     const rest = { changes: unsettled.length, nextMs };
     const last = settled.at(-1);
@@ -189,7 +189,7 @@ export class Tail {
       const { done } = pending;
       const isLast = done + accepted.length === page.changes.length;
       const cursorAfter = isLast ? page.cursor : accepted.at(-1)!.change.cursor;
-      appendTaken(this.#journal, { accepted, nowMs: this.#ports.clock.now() }, taken =>
+      appendOrPark(this.#journal, { accepted, nowMs: this.#ports.clock.now() }, taken =>
         this.#append(pending, taken, cursorAfter),
       );
       await run.keepArmed();

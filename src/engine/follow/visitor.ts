@@ -5,7 +5,7 @@ import { messageOf, StepError } from '../../errors.ts';
 import type { Ports } from '../../ports/ports.ts';
 import type { EngineSource } from '../../ports/source.ts';
 import { agendaOf, type JournalAgenda } from '../journal/agenda.ts';
-import { type Accepted, appendTaken, TAIL } from '../journal/changes.ts';
+import { type Accepted, appendOrPark, TAIL } from '../journal/changes.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { Lane } from '../journal/state.ts';
 import type { Admission } from '../load/admission.ts';
@@ -49,7 +49,7 @@ export class Visitor {
     // Refresh the directory of servers.
     await this.#readDirectory(run);
     // Repair due times that a clock ahead of time has set.
-    this.#agenda.recall(this.#ports.clock.now());
+    this.#agenda.correctDueTimes(this.#ports.clock.now());
     while (!(await isDone()) && !run.over) {
       // Pick due keys whose hosts have room.
       const { changes, roomAtMs } = this.#pick();
@@ -90,7 +90,7 @@ export class Visitor {
   /** Reads the directory again when it is no longer fresh. A stale one is used on when that fails; without any, it throws. */
   async #readDirectory(run: Run): Promise<void> {
     if (!this.#source.agenda?.directory) return;
-    const known = this.#agenda.servers.told();
+    const known = this.#agenda.servers.current();
     const nowMs = this.#ports.clock.now();
     if (known && waitingUntil(known.freshUntilMs, nowMs, LIMITS.serversFreshMsMax) > nowMs) return;
     try {
@@ -140,7 +140,7 @@ export class Visitor {
       outcome,
     }));
     const cursorAfter = String(Number(cursorBefore) + visited.length);
-    const isAppended = appendTaken(this.#journal, { accepted: numbered, nowMs }, accepted =>
+    const isAppended = appendOrPark(this.#journal, { accepted: numbered, nowMs }, accepted =>
       this.#journal.append({ lane: TAIL, cursorBefore, cursorAfter, accepted, nowMs }),
     );
     if (!isAppended)

@@ -1,7 +1,7 @@
 import { LIMITS } from '../../config.ts';
 import type { Change } from '../../ports/change.ts';
 import type { EngineSource } from '../../ports/source.ts';
-import { type Due, type JournalAgenda, visitCursor } from '../journal/agenda.ts';
+import { type DueVisit, type JournalAgenda, visitCursor } from '../journal/agenda.ts';
 import type { Admission } from '../load/admission.ts';
 
 /** The visits to make now. */
@@ -30,12 +30,12 @@ export function pickVisits(
   const servers = new Map(agenda.spaces().map(({ id, name }) => [id, agenda.serverOf(name)]));
   const spaces = [...servers.keys()];
   const next = first % Math.max(1, spaces.length);
-  const heads = agenda.heads([...spaces.slice(next), ...spaces.slice(0, next)], nowMs);
+  const heads = agenda.dueSpaces([...spaces.slice(next), ...spaces.slice(0, next)], nowMs);
   const times = room.times(heads.map(({ space }) => changeOf({ key: '', moreHosts: [] }, servers.get(space)!)));
   const open = heads.flatMap(({ space }, index) =>
     times[index]! > 0 ? [{ space, room: Math.min(times[index]!, LIMITS.visitsPerSpaceMax) }] : [],
   );
-  const due = agenda.shared(open.slice(0, LIMITS.visitSpacesMax), { nowMs, most: LIMITS.visitsMax });
+  const due = agenda.spreadDueVisits(open.slice(0, LIMITS.visitSpacesMax), { nowMs, most: LIMITS.visitsMax });
   const longest = due.reduce((most, { visits }) => Math.max(most, visits.length), 0);
   const changes: Change[] = [];
   for (let turn = 0; turn < longest && changes.length < LIMITS.visitsMax; turn++) {
@@ -48,7 +48,7 @@ export function pickVisits(
   return { changes: changes.slice(0, LIMITS.visitsMax), roomAtMs: room.atMs };
 }
 
-function changeOf({ key, moreHosts }: Pick<Due, 'key' | 'moreHosts'>, server: string | null): Change {
+function changeOf({ key, moreHosts }: Pick<DueVisit, 'key' | 'moreHosts'>, server: string | null): Change {
   return { key, cursor: visitCursor(key), deleted: false, revision: null, skip: null, server, moreHosts };
 }
 
@@ -83,7 +83,7 @@ class Room {
    * Takes the room that a visit needs; null while the visit has to wait. It waits for the hosts beside its server's at
    * most a while, and not at all for one that is blocked: then it goes without them.
    */
-  take(visit: Due, server: string | null): Change | null {
+  take(visit: DueVisit, server: string | null): Change | null {
     const change = changeOf(visit, server);
     if (this.#takes(change)) return change;
     const { moreHosts, dueMs } = visit;

@@ -3,9 +3,10 @@ import type { Change, Seen, Visit } from '../../ports/change.ts';
 import type { AgendaRules } from '../../ports/source.ts';
 import type { SqlPort, SqlValue } from '../../ports/sql.ts';
 import { type Accepted, type Outcome, TAIL } from './changes.ts';
+import type { RowState } from './key-index.ts';
 import { JournalServers } from './servers.ts';
 
-/** A key that is visited again and again. Times are milliseconds since 1970. */
+/** A watched key, which is visited again and again. Times are milliseconds since 1970. */
 export interface Watched {
   key: string;
   space: string;
@@ -13,36 +14,37 @@ export interface Watched {
   /** Why it is due then. */
   reason: string;
   added_ms: number;
-  /** The last visit that came to something. */
+  /** When the last visit that did not fail was accepted. */
   checked_ms: number | null;
-  /** What the last visit came to, and how many in a row did. */
+  /** The outcome of the last visit, and how many visits in a row had it. */
   outcome: Visit['outcome'] | null;
   times: number;
   digest: string | null;
   main_digest: string | null;
   /** JSON list of the hosts that the last visit asked besides its server's; null where there were none. */
   more_hosts: string | null;
-  /** JSON of what the last visit that came to something has seen. */
+  /** JSON of the facts of the last visit that did not fail. */
   facts: string | null;
 }
 
-/** A part of all keys that is served in one place; visits are spread among them. */
-export interface Space {
+/** A part of the key space that one server serves. Visits are spread over the spaces. */
+interface Space {
   id: number;
   name: string;
   keys: number;
 }
 
-/** A key to visit, and the hosts that its last visit asked besides its server's. */
-export interface Due {
+/** A key to visit, with the hosts that its last visit asked besides its server's. */
+export interface DueVisit {
   key: string;
   moreHosts: string[];
   dueMs: number;
 }
 
-export interface SpaceVisits {
+/** Due visits of one space, those due longest first. */
+interface SpaceVisits {
   space: number;
-  visits: Due[];
+  visits: DueVisit[];
 }
 
 /** How much of the agenda is due. */
@@ -51,22 +53,25 @@ export interface AgendaCount {
   due: number;
   overdue: number;
   oldestDueMs: number | null;
-  /** When the next key is due that is not yet. */
+  /** When the first key becomes due that is not due yet. */
   nextDueMs: number | null;
 }
 
-/** What a visit's change is called until it is accepted and gets its number. */
+/** The cursor of a visit's change until it is accepted and gets its number. */
 export function visitCursor(key: string): string {
   return `visit of ${key}`;
 }
 
-/** The agenda of a source that has no feed. Throws where it has one. */
+/** The agenda of a source without a feed. Throws for a source with one. */
 export function agendaOf({ agenda }: { agenda: JournalAgenda | null }): JournalAgenda {
-  if (!agenda) throw new Error('agenda: expected a source without a feed');
+  if (!agenda) throw new Error('agenda: expected a source without a feed, got one with a feed');
   return agenda;
 }
 
-/** The agenda in the object's SQLite: keys with due times. A key is due again in the transaction that accepts its visit. */
+/**
+ * The agenda in the object's SQLite: keys with due times. The transaction that accepts a visit also sets the next due
+ * time.
+ */
 export class JournalAgenda {
   readonly servers: JournalServers;
   readonly #sql: SqlPort;
@@ -78,7 +83,9 @@ export class JournalAgenda {
     this.servers = new JournalServers(sql);
   }
 
-  /** Adds a key that is due at once. Null, or when it was added before; then it stays as it is. */
+  /**
+   * Adds a key, due at once, and returns null. A key that is watched already stays as it is; returns when it was added.
+   */
   add({ key, space }: { key: string; space: string }, nowMs: number): number | null {
     const id = this.#spaceId(space);
     const statement = `INSERT INTO agenda (key, space, due_ms, reason, added_ms) VALUES (?, ?, ?, 'added', ?)
@@ -88,7 +95,7 @@ export class JournalAgenda {
     return null;
   }
 
-  /** Takes a key off the agenda; false when it is not on it. */
+  /** Removes a key; false when it is not watched. */
   remove(key: string): boolean {
     const [removed] = this.#sql.exec<{ space: number }>('DELETE FROM agenda WHERE key = ? RETURNING space', key);
     if (removed) this.#sql.exec('UPDATE agenda_spaces SET keys = keys - 1 WHERE id = ?', removed.space);
@@ -99,12 +106,12 @@ export class JournalAgenda {
     return this.#watched('key = ?', key)[0] ?? null;
   }
 
-  /** Keys after one, in order. */
+  /** Watched keys after one, in order. */
   list({ after, limit }: { after: string | null; limit: number }): Watched[] {
     return this.#watched('key > ? ORDER BY key LIMIT ?', after ?? '', limit);
   }
 
-  /** A condition of its own for each question: one that answers several is answered by reading the whole agenda. */
+  /** Each query has a condition of its own, because SQLite reads the whole agenda for one with optional parts. */
   #watched(condition: string, ...params: SqlValue[]): Watched[] {
     return this.#sql.exec<Watched & Record<string, SqlValue>>(
       `SELECT agenda.*, (SELECT name FROM agenda_spaces WHERE id = agenda.space) AS space FROM agenda WHERE ${condition}`,
@@ -118,22 +125,27 @@ export class JournalAgenda {
     );
   }
 
-  /** Spaces with something due, and since when; the one due longest first. */
-  heads(spaces: number[], nowMs: number): { space: number; dueMs: number }[] {
-    const found = this.#sql.exec<{ space: number; head: number | null }>(
-      `SELECT value AS space, (SELECT min(due_ms) FROM agenda INDEXED BY agenda_due WHERE space = value) AS head
+  /** Spaces with due keys, and since when; the one due longest first. */
+  dueSpaces(spaces: number[], nowMs: number): { space: number; dueMs: number }[] {
+    const found = this.#sql.exec<{ space: number; first: number | null }>(
+      `SELECT value AS space, (SELECT min(due_ms) FROM agenda INDEXED BY agenda_due WHERE space = value) AS first
        FROM json_each(?)`,
       JSON.stringify(spaces),
     );
-    const due = found.flatMap(({ space, head }) => (head !== null && head <= nowMs ? [{ space, dueMs: head }] : []));
+    const due = found.flatMap(({ space, first }) =>
+      first !== null && first <= nowMs ? [{ space, dueMs: first }] : [],
+    );
     return due.sort((a, b) => a.dueMs - b.dueMs);
   }
 
   /**
-   * Visits of spaces, about `most` in all: what those with few do not need goes to those with many, each of which has no
-   * more than its `room`.
+   * Due visits of some spaces, about `most` in all. Each space gets an equal share; spaces with more due visits also
+   * get what the others leave, up to their `room`.
    */
-  shared(wanted: { space: number; room: number }[], { nowMs, most }: { nowMs: number; most: number }): SpaceVisits[] {
+  spreadDueVisits(
+    wanted: { space: number; room: number }[],
+    { nowMs, most }: { nowMs: number; most: number },
+  ): SpaceVisits[] {
     const share = Math.max(1, Math.floor(most / Math.max(1, wanted.length)));
     const spaces = wanted.map(({ space }) => space);
     const first = this.due(spaces, { nowMs, each: share });
@@ -150,7 +162,10 @@ export class JournalAgenda {
     return first.map(({ space, visits }) => ({ space, visits: more.get(space) ?? visits }));
   }
 
-  /** The visits of some spaces that are due and not parked, those due longest first, at most so many a space. */
+  /**
+   * The due visits of some spaces, at most `each` a space. A parked key is left out, because its attempts have their
+   * own times.
+   */
   due(spaces: number[], { nowMs, each }: { nowMs: number; each: number }): SpaceVisits[] {
     const found = this.#sql.exec<{ space: number; keys: string }>(
       `SELECT value AS space, (SELECT json_group_array(json_array(key, json(more_hosts), due_ms)) FROM (
@@ -162,12 +177,15 @@ export class JournalAgenda {
       each,
     );
     return found.map(({ space, keys }) => {
-      const read = JSON.parse(keys) as [string, string[] | null, number][];
-      return { space, visits: read.map(([key, moreHosts, dueMs]) => ({ key, moreHosts: moreHosts ?? [], dueMs })) };
+      const visits = JSON.parse(keys) as [string, string[] | null, number][];
+      return { space, visits: visits.map(([key, moreHosts, dueMs]) => ({ key, moreHosts: moreHosts ?? [], dueMs })) };
     });
   }
 
-  /** How much is due, `overdue` since before a time. A parked key is not: its looks go by their own times. */
+  /**
+   * Counts due keys, and those due since `overdueMs` or longer. A parked key does not count, because its attempts have
+   * their own times.
+   */
   count({ nowMs, overdueMs }: { nowMs: number; overdueMs: number }): AgendaCount {
     const counted = this.#sql.exec<
       Record<'keys' | 'due' | 'overdue', number> & Record<'oldest' | 'next', number | null>
@@ -199,13 +217,13 @@ export class JournalAgenda {
     };
   }
 
-  /** Has the visitor look at once for what is due. */
-  lookAgain(): void {
+  /** Makes the visitor's next run visit what is due. */
+  wakeVisitor(): void {
     this.#sql.exec('UPDATE lanes SET next_pull_ms = 0 WHERE lane = ?', TAIL);
   }
 
-  /** A key due later than any rule says was put there by a clock that has jumped back since: it is due now. */
-  recall(nowMs: number): void {
+  /** Makes keys due now whose due time is later than any rule gives: a clock that was ahead set it. */
+  correctDueTimes(nowMs: number): void {
     this.#sql.exec(
       `UPDATE agenda SET due_ms = ?1 WHERE key IN (
          SELECT key FROM agenda_spaces CROSS JOIN agenda INDEXED BY agenda_due ON space = id AND due_ms > ?2)`,
@@ -214,7 +232,7 @@ export class JournalAgenda {
     );
   }
 
-  /** Where a key is asked for; nowhere while it is not watched. */
+  /** The hosts that a visit of a key asks; no server where the key is not watched. */
   hostsOf(key: string): Pick<Change, 'server' | 'moreHosts'> {
     const watched = this.find(key);
     if (!watched) return { server: null };
@@ -222,39 +240,42 @@ export class JournalAgenda {
     return { server: this.serverOf(watched.space), moreHosts };
   }
 
-  /** The server the keys of a space are asked of; null where none is known. */
+  /** The server of a space; null where none is known. */
   serverOf(space: string): string | null {
-    return this.#rules.directory?.serverOf(space, this.servers.told()?.servers ?? {}) ?? null;
+    return this.#rules.directory?.serverOf(space, this.servers.current()?.servers ?? {}) ?? null;
   }
 
   /**
-   * Says what a visit comes to and when the key is due again. One that finds what the last one found is `unchanged`, a
-   * key that is gone and has no row to be deleted gives none, and a key that was removed meanwhile is `unwatched`. The
-   * caller holds the transaction that accepts it.
+   * Gives the outcome of a visit, and sets when its key is due again. A visit that finds what the last one found is
+   * skipped as `unchanged`, one of a key that is gone and has no row to delete as `no-rows` or `unchanged`, and one of
+   * a key that was removed meanwhile as `unwatched`. The caller holds the transaction that accepts the visit.
    */
-  settle(
+  acceptVisit(
     { change: { key }, outcome }: Accepted,
-    { nowMs, standing }: { nowMs: number; standing: 'present' | 'deleted' | 'missing' },
+    { nowMs, rowState }: { nowMs: number; rowState: RowState },
   ): Outcome {
     const watched = this.find(key);
     this.#sql.exec('DELETE FROM suspects WHERE cursor = ?', visitCursor(key));
     if (!watched) return { kind: 'skip', reason: 'unwatched' };
+    // Schedule a failed visit again.
     if (outcome.kind !== 'rows') {
       const retryAfterMs = outcome.kind === 'park' ? outcome.retryAfterMs : null;
-      this.#visited(watched, { nowMs, outcome: 'failed', seen: null, isSame: true, retryAfterMs });
+      this.#scheduleNext(watched, { nowMs, outcome: 'failed', seen: null, isSame: true, retryAfterMs });
       return outcome;
     }
+    // Compare what the visit has seen with what the last one has, and schedule the next visit.
     const { seen } = outcome;
-    if (!seen) throw new Error(`${key}: expected a visit to say what it has seen`);
+    if (!seen) throw new Error(`visit of ${key}: expected what it has seen, got nothing`);
     const isSame = seen.partial ? seen.mainDigest === watched.main_digest : seen.digest === watched.digest;
-    const came = !seen.found ? 'gone' : seen.partial ? 'partial' : 'found';
-    this.#visited(watched, { nowMs, outcome: came, seen, isSame, retryAfterMs: null });
-    if (!seen.found && standing !== 'present')
-      return { kind: 'skip', reason: standing === 'missing' ? 'no-rows' : 'unchanged' };
+    const visitOutcome = !seen.found ? 'gone' : seen.partial ? 'partial' : 'found';
+    this.#scheduleNext(watched, { nowMs, outcome: visitOutcome, seen, isSame, retryAfterMs: null });
+    // Skip a deletion of no row, and what has not changed.
+    if (!seen.found && rowState !== 'present')
+      return { kind: 'skip', reason: rowState === 'missing' ? 'no-rows' : 'unchanged' };
     return isSame && !seen.always ? { kind: 'skip', reason: 'unchanged' } : outcome;
   }
 
-  #visited(
+  #scheduleNext(
     watched: Watched,
     visit: {
       nowMs: number;
@@ -277,7 +298,7 @@ export class JournalAgenda {
       facts: facts === null ? null : (JSON.parse(facts) as Visit['facts']),
       notBeforeMs: retryAfterMs === null ? null : nowMs + retryAfterMs,
     });
-    // A part that is as it was says nothing of the whole.
+    // An unchanged partial answer does not prove that the whole record is unchanged, so keep the old digests.
     const digests = seen && !(seen.partial && isSame) ? seen : null;
     this.#sql.exec(
       `UPDATE agenda SET due_ms = ?, reason = ?, checked_ms = ?, outcome = ?, times = ?, digest = ?, main_digest = ?,
@@ -301,7 +322,7 @@ export class JournalAgenda {
   }
 }
 
-/** Null for an empty list, because most keys have one and it takes room. */
+/** JSON of a list; null for an empty one, because most keys have none and it would take room. */
 function listText(list: string[]): string | null {
   return list.length === 0 ? null : JSON.stringify(list);
 }

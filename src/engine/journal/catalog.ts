@@ -3,20 +3,20 @@ import type { RowFactsJson } from '../../lake/catalog/row-facts.ts';
 import type { NamedSegment, SettledFile } from '../../lake/catalog/write.ts';
 import type { SqlPort } from '../../ports/sql.ts';
 
-/** What is known of a table's catalog in the lake. */
+/** What the journal knows of a table's catalog in the lake. */
 interface CatalogState {
-  /** Number of the newest root known of. */
+  /** The number of the newest known root. */
   snapshot: number;
-  /** That root's etag; null while none is known of. */
+  /** That root's etag; null while no root is known. */
   etag: string | null;
-  /** What the last root of this journal's own names. */
+  /** The last LSN that a root of this journal named. */
   last_lsn: number;
   schema_digest: string | null;
 }
 
 /**
- * A segment and its index: `draft` before both are put, `written` after, `named` once a root names it, `old` when none
- * of this journal's does any more.
+ * A segment with its index. `draft`: written down, and not put yet. `written`: put. `named`: a root names it. `old`: no
+ * root of this journal will name it again.
  */
 export interface SegmentRow extends NamedSegment {
   table_name: string;
@@ -28,7 +28,7 @@ export interface SegmentRow extends NamedSegment {
 const SEGMENT_COLUMNS = 'table_name, first_lsn, last_lsn, number, files, rows, bytes, cursor, settled_ms, state';
 const NO_CATALOG: CatalogState = { snapshot: 0, etag: null, last_lsn: 0, schema_digest: null };
 
-/** How far the catalog has followed `files`, in the object's SQLite. */
+/** The state of each table's catalog, and its segments, in the object's SQLite. */
 export class JournalCatalog {
   readonly #sql: SqlPort;
 
@@ -41,28 +41,28 @@ export class JournalCatalog {
     return this.#sql.exec<CatalogState>(statement, table)[0] ?? NO_CATALOG;
   }
 
-  /** The last LSN in a file; 0 without one. */
+  /** The last LSN of the table's data files; 0 without one. */
   lastLsn(table: string): number {
     const statement = 'SELECT last_lsn FROM files WHERE table_name = ? ORDER BY first_lsn DESC LIMIT 1';
     return this.#sql.exec<{ last_lsn: number }>(statement, table)[0]?.last_lsn ?? 0;
   }
 
-  /** Files were settled that the table's root does not name. */
+  /** Whether files were settled that the table's root does not name. */
   isBehind(table: string): boolean {
     return this.lastLsn(table) > this.state(table).last_lsn;
   }
 
-  noteSchema(table: string, digest: string): void {
+  saveSchemaDigest(table: string, digest: string): void {
     this.#update(table, { ...this.state(table), schema_digest: digest });
   }
 
-  /** Another root stands than was known of. */
-  noteRoot(table: string, { snapshot, etag }: { snapshot: number; etag: string | null }): void {
+  /** Notes the root that is in the lake, which another writer put; null as etag where there is none. */
+  saveRoot(table: string, { snapshot, etag }: { snapshot: number; etag: string | null }): void {
     this.#update(table, { ...this.state(table), snapshot, etag });
   }
 
-  /** Segments that are full, from LSN 1 on without a gap: they are never written again. */
-  full(table: string): SegmentRow[] {
+  /** The full segments from LSN 1 on, up to the first gap. They are never written again. */
+  fullSegments(table: string): SegmentRow[] {
     const rows = this.#sql.exec<SegmentRow>(
       `SELECT ${SEGMENT_COLUMNS} FROM segments WHERE table_name = ? AND state IN ('written', 'named') AND files >= ?
        ORDER BY first_lsn`,
@@ -73,7 +73,7 @@ export class JournalCatalog {
     return end === -1 ? rows : rows.slice(0, end);
   }
 
-  /** Files after an LSN, in order, as many as a segment holds. */
+  /** Data files after an LSN, in order, at most as many as a segment holds. */
   filesAfter(table: string, lsn: number): SettledFile[] {
     const rows = this.#sql.exec<Omit<SettledFile, 'facts'> & { facts: string | null }>(
       `SELECT key, first_lsn, last_lsn, rows, bytes, etag, cursor, settled_ms, facts FROM files
@@ -85,8 +85,11 @@ export class JournalCatalog {
     return rows.map(row => ({ ...row, facts: row.facts === null ? null : (JSON.parse(row.facts) as RowFactsJson) }));
   }
 
-  /** Writes down the segment of these files before it is put; that of an earlier attempt at the same files stands. */
-  draft(table: string, files: SettledFile[]): SegmentRow {
+  /**
+   * Writes down the segment of these files before it is put; finds the one that an earlier attempt at the same files
+   * wrote down.
+   */
+  draftSegment(table: string, files: SettledFile[]): SegmentRow {
     const [first, last] = [files[0]!, files.at(-1)!];
     return this.#sql.transaction(() => {
       const [before] = this.#sql.exec<SegmentRow>(
@@ -126,8 +129,8 @@ export class JournalCatalog {
     });
   }
 
-  /** Segment and index stand in the lake. */
-  written({ table_name, first_lsn, last_lsn, number }: SegmentRow): void {
+  /** Notes that a segment and its index are in the lake. */
+  markWritten({ table_name, first_lsn, last_lsn, number }: SegmentRow): void {
     this.#sql.exec(
       `UPDATE segments SET state = 'written' WHERE table_name = ? AND first_lsn = ? AND last_lsn = ? AND number = ?
        AND state = 'draft'`,
@@ -138,8 +141,8 @@ export class JournalCatalog {
     );
   }
 
-  /** The segment's name is taken by something else; the next draft of these files has another. */
-  giveUp({ table_name, first_lsn, last_lsn, number }: SegmentRow): void {
+  /** Removes a draft whose name another object has. The next draft of these files gets another name. */
+  removeDraft({ table_name, first_lsn, last_lsn, number }: SegmentRow): void {
     this.#sql.transaction(() => {
       this.#delete({ table_name, first_lsn, last_lsn, number });
       const state = this.state(table_name);
@@ -148,10 +151,10 @@ export class JournalCatalog {
   }
 
   /**
-   * A root stands that names these segments. What it names no more, readers of the roots before may still be reading.
-   * Nothing happens when a later one is known of.
+   * Notes a root of this journal's own, and the segments it names. Segments that it no longer names become `old`,
+   * because readers of earlier roots may still read them. Does nothing when a later root is known.
    */
-  landed(
+  saveOwnRoot(
     table: string,
     { snapshot, etag, segments, nowMs }: { snapshot: number; etag: string; segments: SegmentRow[]; nowMs: number },
   ): void {
@@ -159,7 +162,7 @@ export class JournalCatalog {
       const state = this.state(table);
       if (snapshot <= state.snapshot) return;
       this.#update(table, { ...state, snapshot, etag, last_lsn: segments.at(-1)!.last_lsn });
-      // Those that are named already are not written again.
+      // Update only segments that were not named before, because a catalog has many.
       for (const { first_lsn, last_lsn, number } of segments.filter(segment => segment.state !== 'named'))
         this.#sql.exec(
           `UPDATE segments SET state = 'named' WHERE table_name = ? AND first_lsn = ? AND last_lsn = ? AND number = ?`,
@@ -168,12 +171,12 @@ export class JournalCatalog {
           last_lsn,
           number,
         );
-      const isNamed = new Set(segments.map(nameOf));
+      const named = new Set(segments.map(nameOf));
       const others = this.#sql.exec<SegmentRow>(
         `SELECT ${SEGMENT_COLUMNS} FROM segments WHERE table_name = ? AND unnamed_ms IS NULL`,
         table,
       );
-      for (const { first_lsn, last_lsn, number } of others.filter(segment => !isNamed.has(nameOf(segment))))
+      for (const { first_lsn, last_lsn, number } of others.filter(segment => !named.has(nameOf(segment))))
         this.#sql.exec(
           `UPDATE segments SET state = 'old', unnamed_ms = ? WHERE table_name = ? AND first_lsn = ? AND last_lsn = ?
            AND number = ?`,
@@ -186,8 +189,10 @@ export class JournalCatalog {
     });
   }
 
-  /** A segment or its index is gone from the lake: both are written anew, and those after it stay as they are. */
-  lost({ table_name, first_lsn, last_lsn, number }: SegmentRow): void {
+  /**
+   * Notes that a segment or its index is gone from the lake: both are written anew. Later segments stay as they are.
+   */
+  markLost({ table_name, first_lsn, last_lsn, number }: SegmentRow): void {
     this.#sql.exec(
       `UPDATE segments SET state = 'old' WHERE table_name = ? AND first_lsn = ? AND last_lsn = ? AND number = ?`,
       table_name,
@@ -197,22 +202,22 @@ export class JournalCatalog {
     );
   }
 
-  /** Nothing that was written is trusted to stand any more: all is written anew, under new names. */
-  forget(table: string): void {
+  /** Notes that any segment may be gone from the lake: all are written anew, under new names. */
+  markAllLost(table: string): void {
     this.#sql.exec("UPDATE segments SET state = 'old' WHERE table_name = ?", table);
   }
 
-  /** Segments that no root has named since a time. */
-  removable(table: string, beforeMs: number): SegmentRow[] {
+  /** Segments that no root has named since a time or longer. */
+  unnamedSegments(table: string, sinceMs: number): SegmentRow[] {
     return this.#sql.exec<SegmentRow>(
       `SELECT ${SEGMENT_COLUMNS} FROM segments WHERE table_name = ? AND unnamed_ms <= ? ORDER BY unnamed_ms LIMIT ?`,
       table,
-      beforeMs,
+      sinceMs,
       LIMITS.catalogRemovedMax,
     );
   }
 
-  removed(segments: SegmentRow[]): void {
+  removeSegments(segments: SegmentRow[]): void {
     this.#sql.transaction(() => {
       for (const segment of segments) this.#delete(segment);
     });

@@ -6,23 +6,23 @@ import type { JournalRanges } from './ranges.ts';
 /** The lane that follows the feed's newest end. */
 export const TAIL = 'tail';
 
-/** What an accepted change came to. */
+/** The outcome of an accepted change. `retryAfterMs` is the upstream's own floor for the next attempt. */
 export type Outcome =
   | { kind: 'rows'; rows: LoadedRow[]; revision: number | null; documentBytes: number; seen?: Seen | undefined }
   | { kind: 'skip'; reason: SkipReason }
   | ({ kind: 'park'; retryAfterMs: number | null } & Failure);
 
 /** The outcome of a change whose rows SQLite refuses. */
-export function refusedRows(error: unknown): Outcome {
+function unstorableOutcome(error: unknown): Outcome {
   return { kind: 'park', reason: 'row-too-large', detail: messageOf(error), retryAfterMs: null };
 }
 
 /**
- * Appends changes as one. Where SQLite refuses that, what it refuses of their rows is found one by one and parked, and
- * the rest comes in all the same. Throws what SQLite says when no row is to blame.
+ * Appends changes in one transaction. When SQLite refuses it, parks each change whose rows SQLite refuses alone, and
+ * appends again. Throws SQLite's error when no single change causes it.
  */
-export function appendTaken<T>(
-  journal: { takes(one: Accepted, nowMs: number): boolean },
+export function appendOrPark<T>(
+  journal: { canStore(one: Accepted, nowMs: number): boolean },
   { accepted, nowMs }: { accepted: Accepted[]; nowMs: number },
   append: (accepted: Accepted[]) => T,
 ): T {
@@ -32,17 +32,20 @@ export function appendTaken<T>(
     if (accepted.every(({ outcome }) => outcome.kind !== 'rows')) throw error;
     return append(
       accepted.map(one =>
-        one.outcome.kind === 'rows' && !journal.takes(one, nowMs) ? { ...one, outcome: refusedRows(error) } : one,
+        one.outcome.kind === 'rows' && !journal.canStore(one, nowMs)
+          ? { ...one, outcome: unstorableOutcome(error) }
+          : one,
       ),
     );
   }
 }
 
-/** The upstream answered that there is no such document, or none any more. */
+/** The upstream answered that it has no such document, or no longer. */
 export function isGone(outcome: Outcome): boolean {
   return outcome.kind === 'park' && (outcome.reason === 'http-404' || outcome.reason === 'http-410');
 }
 
+/** A change with its outcome. */
 export interface Accepted {
   change: Change;
   outcome: Outcome;
@@ -57,14 +60,16 @@ export interface Append {
   nowMs: number;
 }
 
-/** One slice of a range, and how the range stands after it. */
+/** One slice of a range, and the columns of the range that it changes. */
 export interface RangeAppend {
   accepted: Accepted[];
   patch: Parameters<JournalRanges['update']>[1];
   nowMs: number;
 }
 
-/** A change that failed and is being retried, or a revision that is still owed. */
+/**
+ * A change that failed, or whose upstream served an older revision than its feed announced. Dead ones have `died_ms`.
+ */
 export interface ParkedChange {
   change_number: number;
   key: string;
@@ -74,18 +79,16 @@ export interface ParkedChange {
   reason: ParkReason;
   detail: string;
   stack: string | null;
-  /** Looks that counted; never set back, so that a late result is told from a present one. */
+  /** Attempts that counted. It never goes down, because a ticket and its late result are known by it. */
   attempts: number;
-  /** The change is dead once it has been looked at so often. */
+  /** The change is dead after so many attempts. */
   attempts_max: number;
-  /** JSON list of the last looks that counted: `{at, reason, detail}`. */
+  /** JSON list of the last attempts: `{at, reason, detail}`. */
   history: string;
   parked_ms: number;
-  /** When it was last handed out or looked at, or parked. */
-  looked_ms: number;
-  /** When it is to be handed out, or handed out again. */
+  /** When its ticket is sent, or sent again. */
   due_ms: number;
   died_ms: number | null;
-  /** 1 of a change that a sweep found missing, whatever its last look came to. */
-  missed: number;
+  /** 1 where a sweep made the change, whatever its reason is by now. */
+  from_sweep: number;
 }

@@ -2,10 +2,13 @@ import type { Histogram } from '../../contract/source.ts';
 import type { HostTally, StatusClass } from '../../ports/hosts.ts';
 import type { SqlPort } from '../../ports/sql.ts';
 
-/** Requests by host and by how they were answered. */
+/** Requests by host and by class of their status. */
 export type Statuses = Record<string, Partial<Record<StatusClass, number>>>;
 
-/** Times by the bound of the bucket they fall into, those over all bounds under `over`; `ms` is their sum. */
+/**
+ * Counts of times by the upper bound of their bucket, in seconds. `over` counts those over all bounds, `ms` is the sum
+ * of all.
+ */
 interface Times {
   buckets?: Record<string, number>;
   over?: number;
@@ -13,18 +16,18 @@ interface Times {
 }
 
 /**
- * Upper bounds in seconds. A flush lists, encodes and puts: a small file takes a tenth of a second, one of 24 MiB some
- * seconds, and each call of the bucket is given up after a minute.
+ * Upper bounds in seconds. A flush lists, encodes and puts: a small file takes a tenth of a second and one of 24 MiB
+ * some seconds; each call of the bucket has a deadline of a minute.
  */
 export const FLUSH_SECONDS = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120];
 
 /**
- * Upper bounds in seconds. A Loader call fetches one document in parts of a second or some dozens at the host's pace,
- * for which it has a minute; it is given up ten seconds later.
+ * Upper bounds in seconds. A Loader call fetches one document in less than a second, or some dozens at the host's pace.
+ * Its own deadline is a minute, and the engine waits ten seconds longer.
  */
 export const LOAD_SECONDS = [0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 60];
 
-/** The requests counted so far, with those of one call. */
+/** Adds the requests of one call to those counted so far. Both texts are JSON of `Statuses`. */
 export function withRequests(statuses: string, hosts: HostTally[]): string {
   const counted = JSON.parse(statuses) as Statuses;
   for (const { host, statuses: more } of hosts) {
@@ -36,7 +39,7 @@ export function withRequests(statuses: string, hosts: HostTally[]): string {
   return JSON.stringify(counted);
 }
 
-/** The times counted so far, with one more. A clock that jumped back makes none negative. */
+/** Adds one time to those counted so far. A negative time, of a clock that jumped back, counts as 0. */
 export function withTime(times: string, { ms, bounds }: { ms: number; bounds: readonly number[] }): string {
   const { buckets = {}, over = 0, ms: sum = 0 } = JSON.parse(times) as Times;
   const tookMs = Math.max(0, Math.round(ms));
@@ -45,7 +48,10 @@ export function withTime(times: string, { ms, bounds }: { ms: number; bounds: re
   return JSON.stringify({ buckets, over: over + (bound === undefined ? 1 : 0), ms: sum + tookMs } satisfies Times);
 }
 
-/** The times counted so far. What was counted under other bounds is in the next bucket that holds all of it. */
+/**
+ * The histogram of the times counted so far. A count under a bound that is no longer in use goes to the next larger
+ * bound.
+ */
 export function histogramOf(times: string, bounds: readonly number[]): Histogram {
   const { buckets = {}, over = 0, ms = 0 } = JSON.parse(times) as Times;
   const counted = Object.entries(buckets).map(([bound, count]) => ({ bound: Number(bound), count }));
@@ -57,7 +63,7 @@ export function histogramOf(times: string, bounds: readonly number[]): Histogram
   };
 }
 
-/** Counts changes by what they came to. */
+/** Adds changes to the count of an outcome. */
 export function countOutcome(sql: SqlPort, outcome: string, changes: number): void {
   if (changes === 0) return;
   sql.exec(

@@ -7,13 +7,16 @@ import type { EncodePort } from '../../ports/data-file.ts';
 import type { SqlPort } from '../../ports/sql.ts';
 import type { SourceRow } from './state.ts';
 
-/** A journaled row: operation, place, then the table's values in column order, lineage left out. */
+/** A row of an entry: operation, cursor, then the table's values in column order without the lineage. */
 export type JournalRow = [op: string, cursor: string, ...values: Value[]];
 
-/** `_lsn`, `_op` and `_cursor` stand last in every table. */
+/** `_lsn`, `_op` and `_cursor`, the last columns of every table. */
 export const LINEAGE_COLUMNS = 3;
 
-/** What the entries of one append share. `cursorBefore` is null where the durable cursor need not wait for them. */
+/**
+ * The facts that the entries of one append share. `cursorBefore` is null where the durable cursor does not wait for
+ * them.
+ */
 export interface EntryFacts {
   source: SourceRow;
   runType: 'follow' | 'refresh' | 'backfill' | 'replay' | 'push';
@@ -30,7 +33,7 @@ interface PendingRow {
   deleted: boolean;
 }
 
-/** The rows of one append by table, in order: gathered first, then numbered and written as journal entries. */
+/** The rows of one append by table, in order. They are gathered first, then numbered and written as journal entries. */
 export class AppendedRows {
   readonly #tables = new Map<string, PendingRow[]>();
 
@@ -45,19 +48,22 @@ export class AppendedRows {
     const rows = this.#tables.get(row.table) ?? [];
     if (rows.length === 0) this.#tables.set(row.table, rows);
     const bytes = Buffer.byteLength(text);
-    // A deletion has no document; the size of the last one stays known.
     const deleted = row.op === 'delete';
     rows.push({
       key: change.key,
       text,
       bytes,
       revision,
+      // A deletion has no document: the index keeps the size of the last one.
       documentBytes: documentBytes > 0 ? documentBytes : null,
       deleted,
     });
   }
 
-  /** Gives the rows their LSNs and writes entries and key index; returns how many rows. The caller holds the transaction. */
+  /**
+   * Gives the rows their LSNs, and writes entries and key index. Returns how many rows. The caller holds the
+   * transaction.
+   */
   write(sql: SqlPort, encode: EncodePort, facts: EntryFacts): number {
     let written = 0;
     for (const [name, rows] of this.#tables) {
@@ -96,16 +102,16 @@ function writeEntry(
     source.stamp_ms,
     tableNamed(table).version,
     runType,
-    source.loose_changes,
-    source.loose_parked,
+    source.uncounted_changes,
+    source.uncounted_parked,
     text.length,
     body.length,
     digest,
     body,
   );
-  // Counted once, with the first entry that can carry them.
-  source.loose_changes = 0;
-  source.loose_parked = 0;
+  // Count them once, in this entry.
+  source.uncounted_changes = 0;
+  source.uncounted_parked = 0;
 }
 
 function indexKey(sql: SqlPort, { table, row, lsn }: { table: string; row: PendingRow; lsn: number }): void {
@@ -122,7 +128,7 @@ function indexKey(sql: SqlPort, { table, row, lsn }: { table: string; row: Pendi
   );
 }
 
-/** Cuts rows so that each part stays below the size and the row count of one entry. */
+/** Cuts rows into chunks that each fit into one entry. */
 function* chunksOf(rows: PendingRow[]): Generator<PendingRow[]> {
   let chunk: PendingRow[] = [];
   let bytes = 0;

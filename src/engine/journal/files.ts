@@ -24,15 +24,15 @@ export interface Entry {
   digest: string;
 }
 
-/** A range that is about to become a data file: written down before its put. */
+/** A range that becomes a data file. It is written down before the file's put. */
 export interface Intent {
   table_name: string;
   first_lsn: number;
   last_lsn: number;
   key: string;
   digest: string;
-  /** What the catalog says of its rows, as JSON; null where an earlier version wrote it down. */
-  facts: string | null;
+  /** JSON of the facts about its rows that the catalog publishes. */
+  facts: string;
   attempts: number;
   started_ms: number;
 }
@@ -55,7 +55,7 @@ export interface DataFile {
   settled_ms: number;
 }
 
-/** A data file that was settled just now, and how long this attempt at it took. */
+/** A data file that was just settled, with the time of the attempt that settled it. */
 export interface Settled extends DataFile {
   duration_ms: number;
 }
@@ -65,7 +65,7 @@ const ENTRY_COLUMNS = `table_name, first_lsn, last_lsn, cursor_after, stamp_ms, 
 const FILE_COLUMNS = `table_name, first_lsn, last_lsn, key, rows, bytes, etag, digest, cursor, run_type, changes, parked,
   started_ms, settled_ms`;
 
-/** The way of rows out of the journal: entries, intents, data files, and what of them is projected. */
+/** Entries, intents and data files in the object's SQLite: how rows leave the journal. */
 export class JournalFiles {
   readonly #sql: SqlPort;
   readonly #encode: EncodePort;
@@ -77,7 +77,7 @@ export class JournalFiles {
     this.#state = new JournalState(sql);
   }
 
-  /** The entry that starts at an LSN, or null at the journal's end. */
+  /** The entry that starts at an LSN; null at the journal's end. */
   entryAt(table: string, firstLsn: number): Entry | null {
     const statement = `SELECT ${ENTRY_COLUMNS} FROM entries WHERE table_name = ? AND first_lsn = ?`;
     return this.#sql.exec<Entry>(statement, table, firstLsn)[0] ?? null;
@@ -95,7 +95,7 @@ export class JournalFiles {
     return JSON.parse(this.#encode.unpack(found!.body)) as JournalRow[];
   }
 
-  /** Rows, bytes and the oldest stamp of what is not yet in a file, over all tables or one. */
+  /** The rows that are in no data file yet, of all tables or one. */
   backlog(table: string | null = null): { rows: number; bytes: number; oldest_ms: number | null } {
     const [backlog] = this.#sql.exec<{ rows: number; bytes: number; oldest_ms: number | null }>(
       `SELECT coalesce(sum(last_lsn - first_lsn + 1), 0) AS rows, coalesce(sum(raw_bytes), 0) AS bytes,
@@ -110,8 +110,11 @@ export class JournalFiles {
     return this.#sql.exec<Intent>('SELECT * FROM intents WHERE table_name = ?', table)[0] ?? null;
   }
 
-  /** Writes a range down before its put, and counts the attempt: an attempt that kills the object is counted too. */
-  intend({
+  /**
+   * Writes the range down, or finds it written, and counts the attempt before its put: one that kills the object counts
+   * too.
+   */
+  writeIntent({
     table,
     key,
     firstLsn,
@@ -145,8 +148,9 @@ export class JournalFiles {
   }
 
   /**
-   * The file stands: it joins `files` and its rows leave the journal; the durable cursor moves with them. Null when it
-   * was settled before: a run that was given up may hear of its put after its successor has settled the same range.
+   * Settles a file that was put: adds it to `files` and removes its entries, which moves the durable cursor. Null when
+   * it is settled already, because an abandoned run may get its put's answer after the next run has settled the same
+   * range.
    */
   settle({
     intent,
@@ -205,7 +209,7 @@ export class JournalFiles {
     });
   }
 
-  /** The newest accepted cursor before which every appended row, of every table, is in a settled file. */
+  /** The newest accepted cursor before which every row of every table is in a settled file. */
   durableCursor(): string | null {
     const [oldest] = this.#sql.exec<{ cursor_before: string }>(
       'SELECT cursor_before FROM entries WHERE cursor_before IS NOT NULL ORDER BY append_number LIMIT 1',
@@ -213,7 +217,7 @@ export class JournalFiles {
     return oldest ? oldest.cursor_before : this.#state.lane(TAIL).cursor;
   }
 
-  /** Live files of a table after an LSN, in order. */
+  /** Data files of a table after an LSN, in order. */
   files({ table, afterLsn, limit }: { table: string; afterLsn: number; limit: number }): DataFile[] {
     const statement = `SELECT ${FILE_COLUMNS} FROM files WHERE table_name = ? AND first_lsn > ? ORDER BY first_lsn LIMIT ?`;
     return this.#sql.exec<DataFile>(statement, table, afterLsn, limit);
@@ -225,29 +229,31 @@ export class JournalFiles {
     return this.#sql.exec<DataFile>(statement, table)[0] ?? null;
   }
 
-  unprojected(limit: number): DataFile[] {
-    const statement = `SELECT ${FILE_COLUMNS} FROM files WHERE projected = 0 ORDER BY settled_ms, table_name, first_lsn LIMIT ?`;
+  unpublished(limit: number): DataFile[] {
+    const statement = `SELECT ${FILE_COLUMNS} FROM files WHERE published = 0 ORDER BY settled_ms, table_name, first_lsn LIMIT ?`;
     return this.#sql.exec<DataFile>(statement, limit);
   }
 
-  /** The stamp of the next projection: later than any before it, so that the database can tell old from new. */
-  nextProjectionMs(nowMs: number): number {
-    const projected_ms = Math.max(nowMs, this.#state.source().projected_ms + 1);
-    this.#state.updateSource({ projected_ms });
-    return projected_ms;
+  /**
+   * The stamp of the next publication: later than any before, so that the database can tell an old one from a new one.
+   */
+  nextPublishedMs(nowMs: number): number {
+    const published_ms = Math.max(nowMs, this.#state.source().published_ms + 1);
+    this.#state.updateSource({ published_ms });
+    return published_ms;
   }
 
-  /** The database has a stamp of ours that we do not know of: the next one is later. */
-  raiseProjectionMs(standsMs: number): void {
-    this.#state.updateSource({ projected_ms: Math.max(standsMs, this.#state.source().projected_ms) });
+  /** Makes the next stamp later than one that the database has and this journal does not know. */
+  raisePublishedMs(storedMs: number): void {
+    this.#state.updateSource({ published_ms: Math.max(storedMs, this.#state.source().published_ms) });
   }
 
-  markProjected(files: DataFile[], cursor: string | null): void {
+  markPublished(files: DataFile[], cursor: string | null): void {
     this.#sql.transaction(() => {
       for (const { table_name, first_lsn } of files) {
-        this.#sql.exec('UPDATE files SET projected = 1 WHERE table_name = ? AND first_lsn = ?', table_name, first_lsn);
+        this.#sql.exec('UPDATE files SET published = 1 WHERE table_name = ? AND first_lsn = ?', table_name, first_lsn);
       }
-      this.#state.updateSource({ projected_cursor: cursor });
+      this.#state.updateSource({ published_cursor: cursor });
     });
   }
 

@@ -8,21 +8,24 @@ import { JournalAgenda } from './agenda.ts';
 import { type Accepted, type Append, type Outcome, type ParkedChange, type RangeAppend, TAIL } from './changes.ts';
 import { countOutcome } from './counts.ts';
 import { AppendedRows, type EntryFacts } from './entries.ts';
-import { standingOf } from './key-index.ts';
+import { rowStateOf } from './key-index.ts';
 import { JournalOutbox } from './outbox.ts';
 import { type DeadFilter, ParkedChanges } from './parked.ts';
 import { JournalPushes } from './pushes.ts';
 import { JournalRanges, type Range } from './ranges.ts';
-import { isLook, judgeMissed, judgeRecheck, recheckDelayMs } from './rechecks.ts';
+import { countsAsAttempt, judgeLaggingRevision, judgeSweepChange, recheckDelayMs } from './rechecks.ts';
 import { JournalState, type SourceRow } from './state.ts';
 
-/** Accepts changes: rows, parked changes and the cursor in one transaction. */
+/**
+ * Accepts changes: rows, parked changes and the lane's cursor in one transaction. Every accepted change gets the next
+ * change number and one outcome.
+ */
 export class Journal {
   readonly state: JournalState;
   readonly parked: ParkedChanges;
   readonly ranges: JournalRanges;
   readonly pushes: JournalPushes;
-  /** Null where a feed says what is to be asked for. */
+  /** Null of a source with a feed. */
   readonly agenda: JournalAgenda | null;
   readonly outbox: JournalOutbox;
   readonly #runType: 'follow' | 'refresh';
@@ -45,16 +48,21 @@ export class Journal {
     this.outbox = new JournalOutbox(sql, feeds);
   }
 
-  /** Lets a slice in. False when the lane's cursor is no longer the one its page was pulled from: nothing happened. */
+  /**
+   * Appends a slice. False, without any effect, when the lane's cursor is no longer the one that its page was pulled
+   * from.
+   */
   append(append: Append): boolean {
     return this.#sql.transaction(() => {
+      // Check that no other run has moved the lane meanwhile.
       if (this.state.lane(append.lane).cursor !== append.cursorBefore) return false;
+      // Accept the changes and move the lane's cursor.
       this.#accept(append);
       return true;
     });
   }
 
-  /** Begins a range in the place of the lane's last one. */
+  /** Starts a range, which replaces the lane's last one. */
   startRange(range: Parameters<JournalRanges['start']>[0]): void {
     this.#sql.transaction(() => {
       this.ranges.start(range, this.#nextRun());
@@ -62,38 +70,43 @@ export class Journal {
   }
 
   #nextRun(): number {
-    const run = this.state.source().retry_run + 1;
-    this.state.updateSource({ retry_run: run });
+    const run = this.state.source().last_run + 1;
+    this.state.updateSource({ last_run: run });
     return run;
   }
 
-  /** Lets a slice of a range in, with the range's own new place. */
+  /** Appends a slice of a range, and moves the range. */
   appendRange({ lane, run }: Range, { accepted, patch, nowMs }: RangeAppend): void {
     this.#sql.transaction(() => {
-      this.#acceptBeside(accepted, { run, runType: lane === 'rewind' ? 'replay' : 'backfill', nowMs });
+      this.#acceptOutsideTail(accepted, { run, runType: lane === 'rewind' ? 'replay' : 'backfill', nowMs });
       this.ranges.update(lane, patch);
     });
   }
 
-  /** Lets in what is new of a request that pushes rows. Returns how many lines that were. */
+  /** Appends the lines of a request that pushes rows, but those it has accepted before. Returns how many were new. */
   appendPush(identity: string, { lines, nowMs }: { lines: (Accepted & { line: number })[]; nowMs: number }): number {
     return this.#sql.transaction(() => {
       const known = this.pushes.runOf(identity);
       const run = known ?? this.#nextRun();
-      if (known === null) this.pushes.begin(identity, { run, nowMs });
-      const asked = lines.map(({ line }) => line);
-      const missing = this.pushes.missing(identity, asked);
-      const accepted = lines.filter(({ line }) => missing.has(line));
+      if (known === null) this.pushes.start(identity, { run, nowMs });
+      const unmarked = this.pushes.unmarked(
+        identity,
+        lines.map(({ line }) => line),
+      );
+      const accepted = lines.filter(({ line }) => unmarked.has(line));
       if (accepted.length === 0) return 0;
-      this.#acceptBeside(accepted, { run, runType: 'push', nowMs });
-      this.pushes.mark(identity, missing);
+      this.#acceptOutsideTail(accepted, { run, runType: 'push', nowMs });
+      this.pushes.mark(identity, unmarked);
       return accepted.length;
     });
   }
 
-  /** Keeps a slice of a page whose changes are no resume points, until `appendStaged`. */
+  /**
+   * Stages a slice of a page that has no cursors within it, until `appendStaged`. False when the lane has moved
+   * meanwhile.
+   */
   stage({ slice, done, append }: { slice: number; done: number; append: Append }): boolean {
-    // What SQLite refuses must be known now: once staged, a slice can only be let in whole.
+    // Find out now whether SQLite takes the slice, because a staged slice can only be appended whole.
     rehearse(this.#sql, () => this.#accept(append));
     return this.#sql.transaction(() => {
       if (this.state.lane(append.lane).cursor !== append.cursorBefore) return false;
@@ -104,7 +117,10 @@ export class Journal {
     });
   }
 
-  /** Lets all staged slices of a page in, then the last one, which carries the page's cursor. */
+  /**
+   * Appends all staged slices of a page, then the last one, which carries the page's cursor. False when the lane has
+   * moved.
+   */
   appendStaged(last: Append): boolean {
     return this.#sql.transaction(() => {
       if (this.state.lane(last.lane).cursor !== last.cursorBefore) return false;
@@ -129,8 +145,8 @@ export class Journal {
   }
 
   /**
-   * Takes the result of another look at a parked change. Refused, and looked at again later, when the change is no
-   * longer parked as it was handed out or its key got a row since.
+   * Accepts the outcome of an attempt at a parked change. `lastLsn`: the key's newest row when the attempt began. False
+   * when the outcome is too late: the key has got a row since, or the change was removed or attempted meanwhile.
    */
   acceptRetry({
     parked,
@@ -144,31 +160,34 @@ export class Journal {
     nowMs: number;
   }): boolean {
     return this.#sql.transaction(() => {
+      // Refuse what was loaded before the key's newest row.
       if (this.state.lastLsnOf(parked.key) !== lastLsn) return false;
-      const recheck = parked.reason === 'lagging-revision';
-      const settled = recheck
-        ? judgeRecheck(parked, outcome, this.state.revisionOf(parked.key))
-        : judgeMissed(this.#sql, parked, outcome);
-      if (settled === null) {
+      // Keep the change parked when the attempt failed, or brought an older revision again.
+      const isLagging = parked.reason === 'lagging-revision';
+      const judged = isLagging
+        ? judgeLaggingRevision(parked, outcome, this.state.revisionOf(parked.key))
+        : judgeSweepChange(this.#sql, parked, outcome);
+      if (judged === null) {
         this.#postponeRecheck(parked, outcome, nowMs);
         return true;
       }
-      if (settled.kind === 'park') {
+      if (judged.kind === 'park') {
         const next = { changeNumber: parked.change_number, attempt: parked.attempts + 1 };
-        const delayMs = this.parked.delayMs(next, settled);
-        this.parked.postpone(parked, { ...settled, nowMs, dueMs: nowMs + delayMs });
+        const delayMs = this.parked.delayMs(next, judged);
+        this.parked.recordFailure(parked, { ...judged, nowMs, dueMs: nowMs + delayMs });
         return true;
       }
-      if (!this.parked.take(parked, nowMs)) return false;
+      // Give the change its outcome under its own number, as a run of its own.
+      if (!this.parked.remove(parked, nowMs)) return false;
       this.#sql.exec('DELETE FROM suspects WHERE cursor = ?', parked.cursor);
       const source = this.state.source();
-      const run = source.retry_run + 1;
+      const run = source.last_run + 1;
       const change: Change = { ...parked, deleted: parked.deleted === 1, skip: null };
       const rows = new AppendedRows();
-      const visited = this.#visited({ change, outcome: settled }, nowMs);
-      this.#settleChange(parked.change_number, visited, { rows, source, run, nowMs });
-      source.retry_run = run;
-      // No cursor before: a change that comes back late never holds the durable cursor up.
+      const visited = this.#acceptVisit({ change, outcome: judged }, nowMs);
+      this.#recordOutcome(parked.change_number, visited, { rows, source, run, nowMs });
+      source.last_run = run;
+      // Write its rows without a cursor before them, because the durable cursor has passed the change.
       const cursorAfter = this.state.lane(TAIL).cursor ?? '';
       const facts = { runType: this.#runType, cursorBefore: null, cursorAfter };
       this.#write(rows, { ...facts, source, changes: 0, parked: 0, nowMs });
@@ -176,10 +195,10 @@ export class Journal {
     });
   }
 
-  /** Whether SQLite takes this change. */
-  takes(accepted: Accepted, nowMs: number): boolean {
+  /** Whether SQLite takes the rows of a change. */
+  canStore(accepted: Accepted, nowMs: number): boolean {
     try {
-      rehearse(this.#sql, () => this.#acceptBeside([accepted], { run: 0, runType: 'replay', nowMs }));
+      rehearse(this.#sql, () => this.#acceptOutsideTail([accepted], { run: 0, runType: 'replay', nowMs }));
       return true;
     } catch {
       return false;
@@ -191,8 +210,11 @@ export class Journal {
     this.state.updateLane(lane, { cursor: cursorAfter });
   }
 
-  /** Accepts what comes beside the tail: it never holds the durable cursor up. */
-  #acceptBeside(accepted: Accepted[], facts: { run: number; runType: EntryFacts['runType']; nowMs: number }): void {
+  /** Accepts changes that the tail did not pull. The durable cursor does not wait for their rows. */
+  #acceptOutsideTail(
+    accepted: Accepted[],
+    facts: { run: number; runType: EntryFacts['runType']; nowMs: number },
+  ): void {
     const cursorAfter = this.state.lane(TAIL).cursor ?? '';
     this.#acceptChanges(accepted, { ...facts, cursorBefore: null, cursorAfter });
   }
@@ -205,38 +227,44 @@ export class Journal {
     const rows = new AppendedRows();
     let parked = 0;
     for (const one of accepted) {
-      // What waits for the same key is older than this change, whatever this change came to. What somebody pushes says
-      // nothing of upstream's changes.
+      // End what is parked or dead for the key, because this change is newer, whatever its outcome. A pushed row is no
+      // change of the upstream and ends nothing.
       if (facts.runType !== 'push') {
-        const superseded = this.parked.takeOut(one.change.key, { status: 'superseded', nowMs });
+        const superseded = this.parked.removeAllOf(one.change.key, { status: 'superseded', nowMs });
         countOutcome(this.#sql, 'skipped:superseded', superseded);
       }
-      const visited = facts.runType === 'push' ? one : this.#visited(one, nowMs);
-      parked += this.#settleChange(++source.change_number, visited, { rows, source, run, nowMs });
+      // Give the change its number and its outcome.
+      const visited = facts.runType === 'push' ? one : this.#acceptVisit(one, nowMs);
+      parked += this.#recordOutcome(++source.change_number, visited, { rows, source, run, nowMs });
       this.#sql.exec('DELETE FROM suspects WHERE cursor = ?', one.change.cursor);
     }
+    // Write the rows as entries of the journal.
     this.#write(rows, { ...facts, source, changes: accepted.length, parked, nowMs });
   }
 
-  /** The change as the agenda takes it, which makes its key due again. */
-  #visited(one: Accepted, nowMs: number): Accepted {
+  /** The change with the outcome that the agenda gives it, which also sets when its key is due again. */
+  #acceptVisit(one: Accepted, nowMs: number): Accepted {
     if (!this.agenda) return one;
-    return { ...one, outcome: this.agenda.settle(one, { nowMs, standing: standingOf(this.#sql, one.change.key) }) };
+    const rowState = rowStateOf(this.#sql, one.change.key);
+    return { ...one, outcome: this.agenda.acceptVisit(one, { nowMs, rowState }) };
   }
 
-  /** Takes keys off the agenda, and with them what failed of theirs. Returns how many were on it. */
+  /** Removes keys from the agenda, with their parked and dead changes. Returns how many were watched. */
   unwatch(keys: string[], nowMs: number): number {
     return this.#sql.transaction(() => {
       const removed = keys.filter(key => this.agenda?.remove(key));
       const status = { status: 'dismissed', note: 'its key is no longer watched' } as const;
       for (const key of removed)
-        countOutcome(this.#sql, 'skipped:unwatched', this.parked.takeOut(key, { ...status, nowMs }));
+        countOutcome(this.#sql, 'skipped:unwatched', this.parked.removeAllOf(key, { ...status, nowMs }));
       return removed.length;
     });
   }
 
-  /** Gives a change its outcome; returns 1 when that is parked. A lagging revision is owed a second look: a change of its own. */
-  #settleChange(
+  /**
+   * Records the outcome of a change. Returns 1 when it is parked, else 0. A row of an older revision than the feed
+   * announced also makes a parked change, with a number of its own, which waits for the announced revision.
+   */
+  #recordOutcome(
     number: number,
     { change, outcome }: Accepted,
     ctx: { rows: AppendedRows; source: SourceRow; run: number | null; nowMs: number },
@@ -266,40 +294,42 @@ export class Journal {
     return 0;
   }
 
-  /** Notes a look that settled nothing, or that there were enough of them. */
+  /** Parks a lagging revision for another attempt; after the last one, counts it as never served. */
   #postponeRecheck(parked: ParkedChange, outcome: Outcome, nowMs: number): void {
     const { change_number: changeNumber, attempts: attempt, reason, detail } = parked;
     const delayMs = recheckDelayMs(parked, outcome);
-    if (!isLook(outcome)) this.parked.defer({ changeNumber, attempt }, { nowMs, dueMs: nowMs + delayMs! });
-    else if (delayMs !== null) this.parked.postpone(parked, { reason, detail, nowMs, dueMs: nowMs + delayMs });
-    else if (this.parked.take(parked, nowMs)) countOutcome(this.#sql, 'skipped:revision-never-served', 1);
+    if (!countsAsAttempt(outcome)) this.parked.defer({ changeNumber, attempt }, { nowMs, dueMs: nowMs + delayMs! });
+    else if (delayMs !== null) this.parked.recordFailure(parked, { reason, detail, nowMs, dueMs: nowMs + delayMs });
+    else if (this.parked.remove(parked, nowMs)) countOutcome(this.#sql, 'skipped:revision-never-served', 1);
   }
 
-  /** Dead changes are looked at again; says how many, by reason. */
+  /** Parks dead changes again. Returns how many by reason. */
   revive(filter: DeadFilter, nowMs: number): Record<string, number> {
     return this.#sql.transaction(() => this.parked.revive(filter, nowMs));
   }
 
-  /** Takes a dead change out on somebody's word; false when it is not dead. */
+  /** Removes a dead change because an operator dismissed it; false when it is not dead. */
   dismiss(changeNumber: number, { nowMs, note }: { nowMs: number; note: string }): boolean {
     return this.#sql.transaction(() => {
-      const isTaken = this.parked.dismiss(changeNumber, { nowMs, note });
-      if (isTaken) countOutcome(this.#sql, 'skipped:dismissed', 1);
-      return isTaken;
+      const isRemoved = this.parked.dismiss(changeNumber, { nowMs, note });
+      if (isRemoved) countOutcome(this.#sql, 'skipped:dismissed', 1);
+      return isRemoved;
     });
   }
 
-  /** Stamps and numbers the rows and writes them as entries; saves the source's counters in any case. */
+  /**
+   * Stamps and numbers the rows, writes them as entries, and saves the source's counters, also where there is no row.
+   */
   #write(rows: AppendedRows, append: EntryFacts & { changes: number; parked: number; nowMs: number }): void {
     const { source, nowMs } = append;
-    // Time never runs backwards from one LSN to the next, whatever the clock does.
+    // Never stamp earlier than the last append, because LSN order must be time order.
     source.stamp_ms = Math.max(nowMs, source.stamp_ms);
     source.append_number += 1;
-    source.loose_changes += append.changes;
-    source.loose_parked += append.parked;
+    source.uncounted_changes += append.changes;
+    source.uncounted_parked += append.parked;
     const written = rows.write(this.#sql, this.#encode, append);
-    this.state.count({ rows: written, changes: append.changes, parked: append.parked, nowMs });
-    const { change_number, append_number, retry_run, stamp_ms, loose_changes, loose_parked } = source;
-    this.state.updateSource({ change_number, append_number, retry_run, stamp_ms, loose_changes, loose_parked });
+    this.state.countMinute({ rows: written, changes: append.changes, parked: append.parked, nowMs });
+    const { change_number, append_number, last_run, stamp_ms, uncounted_changes, uncounted_parked } = source;
+    this.state.updateSource({ change_number, append_number, last_run, stamp_ms, uncounted_changes, uncounted_parked });
   }
 }

@@ -4,10 +4,10 @@ import type { SqlPort, SqlValue } from '../../ports/sql.ts';
 import { isoTime } from '../../time.ts';
 import type { ParkedChange } from './changes.ts';
 
-/** `failed` until it is resolved: by a row of its own, by a newer change of its key, or by somebody's word. */
-export type LetterStatus = 'failed' | 'resolved' | 'superseded' | 'dismissed';
+/** `failed` until its change has a row (`resolved`), its key has a newer change, or an operator dismisses it. */
+type LetterStatus = 'failed' | 'resolved' | 'superseded' | 'dismissed';
 
-/** A change that died after its last attempt. */
+/** The letter of a change that died. */
 export interface DeadLetter {
   change_number: number;
   key: string;
@@ -28,7 +28,7 @@ export interface DeadLetter {
   version: number;
 }
 
-/** Which letters are meant. `olderMs`: died before this time. */
+/** Selects letters; null selects all. `olderMs`: died before this time. */
 export interface LetterFilter {
   reason: string | null;
   status: LetterStatus | null;
@@ -40,8 +40,8 @@ const COLUMNS = `change_number, key, cursor, reason, detail, stack, attempts, hi
 const MATCHES = '(?1 IS NULL OR reason = ?1) AND (?2 IS NULL OR status = ?2) AND (?3 IS NULL OR failed_ms < ?3)';
 
 /**
- * The dead letters in the object's SQLite, each there once under its change number; the operational database is told
- * of every turn they take. Callers hold the transaction.
+ * The dead letters in the object's SQLite, one a change number. Every change of a letter is published to the
+ * operational database. Callers hold the transaction.
  */
 export class DeadLetters {
   readonly #sql: SqlPort;
@@ -50,14 +50,14 @@ export class DeadLetters {
     this.#sql = sql;
   }
 
-  /** Writes the letter of a change that has died, or has died again. */
+  /** Writes the letter of a change that died, or died again after a replay. */
   write(parked: ParkedChange, nowMs: number): void {
     const { change_number, key, cursor, reason, detail, stack, attempts, history, parked_ms } = parked;
     this.#sql.exec(
-      `INSERT INTO letters (${COLUMNS}, projected) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'failed', NULL, NULL, ?, 0)
+      `INSERT INTO letters (${COLUMNS}, published) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'failed', NULL, NULL, ?, 0)
        ON CONFLICT (change_number) DO UPDATE SET reason = excluded.reason, detail = excluded.detail,
          stack = excluded.stack, attempts = excluded.attempts, history = excluded.history,
-         failed_ms = excluded.failed_ms, version = max(version + 1, excluded.version), projected = 0`,
+         failed_ms = excluded.failed_ms, version = max(version + 1, excluded.version), published = 0`,
       change_number,
       key,
       cursor,
@@ -72,13 +72,13 @@ export class DeadLetters {
     );
   }
 
-  /** Ends a letter, if the change has one. */
+  /** Resolves the letter of a change that has one. */
   resolve(
     changeNumber: number,
     { status, nowMs, note = null }: { status: Exclude<LetterStatus, 'failed'>; nowMs: number; note?: string | null },
   ): void {
     this.#sql.exec(
-      `UPDATE letters SET status = ?, resolved_ms = ?, note = ?, version = max(version + 1, ?), projected = 0
+      `UPDATE letters SET status = ?, resolved_ms = ?, note = ?, version = max(version + 1, ?), published = 0
        WHERE change_number = ? AND status = 'failed'`,
       status,
       nowMs,
@@ -105,29 +105,32 @@ export class DeadLetters {
     );
   }
 
-  unprojected(limit: number): DeadLetter[] {
+  unpublished(limit: number): DeadLetter[] {
     return this.#sql.exec<DeadLetter & Record<string, SqlValue>>(
-      `SELECT ${COLUMNS} FROM letters WHERE projected = 0 ORDER BY change_number LIMIT ?`,
+      `SELECT ${COLUMNS} FROM letters WHERE published = 0 ORDER BY change_number LIMIT ?`,
       limit,
     );
   }
 
-  /** Notes what the database has been told; what was resolved long ago is known only there from now on. */
-  markProjected(letters: DeadLetter[], nowMs: number): void {
+  /**
+   * Marks letters that the database has, unless they changed meanwhile. Removes those resolved long ago: the database
+   * keeps them.
+   */
+  markPublished(letters: DeadLetter[], nowMs: number): void {
     for (const { change_number, version } of letters)
       this.#sql.exec(
-        'UPDATE letters SET projected = 1 WHERE change_number = ? AND version = ?',
+        'UPDATE letters SET published = 1 WHERE change_number = ? AND version = ?',
         change_number,
         version,
       );
     this.#sql.exec(
-      "DELETE FROM letters WHERE projected = 1 AND status <> 'failed' AND resolved_ms < ?",
+      "DELETE FROM letters WHERE published = 1 AND status <> 'failed' AND resolved_ms < ?",
       nowMs - LIMITS.lettersKeptMs,
     );
   }
 }
 
-/** Tells the operational database of a letter; repeating it, or an older one landing late, changes nothing. */
+/** The statement that publishes a letter. Repeating it, or an older one that lands late, changes nothing. */
 export function letterStatement(source: string, letter: DeadLetter): { sql: string; params: SqlValue[] } {
   const { change_number, key, cursor, reason, history, note, version } = letter;
   const body = { source, change_number, key, cursor, reason, history: JSON.parse(history), note, version };
@@ -153,5 +156,5 @@ export function letterStatement(source: string, letter: DeadLetter): { sql: stri
   };
 }
 
-/** Carries tickets, never the only copy of anything. */
-export const RETRY_QUEUE = 'tributary-retry';
+/** The queue that carries tickets. It never holds the only copy of anything. */
+const RETRY_QUEUE = 'tributary-retry';

@@ -2,7 +2,7 @@ import type { LoadedRow } from '../../ports/change.ts';
 import type { EngineSource } from '../../ports/source.ts';
 import type { SqlPort } from '../../ports/sql.ts';
 
-/** A key on its way to another source's agenda. */
+/** A key to send to another source's agenda. */
 export interface OutboxKey {
   id: number;
   target: string;
@@ -10,8 +10,8 @@ export interface OutboxKey {
 }
 
 /**
- * Keys that rows have for other sources' agendas. Each is here, in the transaction that accepts its row, until the
- * other source has it: what a queue loses is sent again.
+ * Keys that rows give to the agendas of other sources. A key is added in the transaction that accepts its row, and
+ * stays until the other source has it: what a queue loses is sent again.
  */
 export class JournalOutbox {
   readonly #sql: SqlPort;
@@ -22,7 +22,7 @@ export class JournalOutbox {
     this.#feeds = feeds;
   }
 
-  /** Notes the keys of accepted rows. The caller holds the transaction. */
+  /** Adds the keys of accepted rows. The caller holds the transaction. */
   add(rows: LoadedRow[], nowMs: number): void {
     for (const [target, keysOf] of Object.entries(this.#feeds)) {
       for (const key of new Set(rows.filter(({ op }) => op === 'upsert').flatMap(keysOf)))
@@ -35,13 +35,13 @@ export class JournalOutbox {
     }
   }
 
-  /** Those to be sent, or sent again, longest due first. */
+  /** Keys to send, or to send again; those due longest first. */
   due(nowMs: number, limit: number): OutboxKey[] {
     const statement = 'SELECT id, target, key FROM outbox WHERE due_ms <= ? ORDER BY due_ms, id LIMIT ?';
     return this.#sql.exec<OutboxKey & Record<string, string | number>>(statement, nowMs, limit);
   }
 
-  /** Notes when some are to be sent again. */
+  /** Sets when keys are sent again. */
   defer(ids: number[], dueMs: number): void {
     this.#sql.exec(
       'UPDATE outbox SET due_ms = ? WHERE id IN (SELECT value FROM json_each(?))',
@@ -50,7 +50,7 @@ export class JournalOutbox {
     );
   }
 
-  /** The other source has them. */
+  /** Removes keys that the other source has. */
   done(ids: number[]): void {
     this.#sql.exec('DELETE FROM outbox WHERE id IN (SELECT value FROM json_each(?))', JSON.stringify(ids));
   }

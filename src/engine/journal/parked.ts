@@ -8,7 +8,7 @@ import { isoTime } from '../../time.ts';
 import type { ParkedChange } from './changes.ts';
 import { DeadLetters } from './letters.ts';
 
-/** Which dead changes are meant: all that fit, or of some numbers those that do. `olderMs`: died before this time. */
+/** Selects dead changes; null selects all. `olderMs`: died before this time. */
 export interface DeadFilter {
   reason: string | null;
   olderMs: number | null;
@@ -18,11 +18,11 @@ export interface DeadFilter {
 const DEAD = `died_ms IS NOT NULL AND (?1 IS NULL OR reason = ?1) AND (?2 IS NULL OR died_ms < ?2)
   AND (?3 IS NULL OR change_number IN (SELECT value FROM json_each(?3)))`;
 
-/** Looks that are remembered of one change. */
-const HISTORY_LOOKS_MAX = 10;
+/** Attempts in the history of one change. */
+const HISTORY_ATTEMPTS_MAX = 10;
 const HISTORY_DETAIL_LENGTH_MAX = 300;
 
-/** The parked changes in the object's SQLite, dead ones with them. Callers hold the transaction. */
+/** The parked and dead changes in the object's SQLite. Callers hold the transaction. */
 export class ParkedChanges {
   readonly letters: DeadLetters;
   readonly #sql: SqlPort;
@@ -34,12 +34,12 @@ export class ParkedChanges {
     this.letters = new DeadLetters(sql);
   }
 
-  /** Parks a change; one that no other look can help is dead at once. */
+  /** Parks a change; it is dead at once where its reason says that another attempt is useless. */
   park(changeNumber: number, change: Change, why: Failure & { nowMs: number; dueMs: number }): void {
     const history = historyWith('[]', why, why.nowMs);
     this.#sql.exec(
       `INSERT INTO parked (change_number, key, cursor, deleted, revision, reason, detail, stack, attempts, attempts_max,
-         history, parked_ms, looked_ms, due_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?)`,
+         history, parked_ms, handled_ms, due_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?)`,
       changeNumber,
       change.key,
       change.cursor,
@@ -57,29 +57,29 @@ export class ParkedChanges {
     if (policyOf(why.reason).action === 'never') this.#die(changeNumber, why.nowMs);
   }
 
-  /** Takes out what is parked or dead for a key, for a reason that ends its letters too. Returns how many. */
-  takeOut(key: string, end: Parameters<DeadLetters['resolve']>[1]): number {
+  /** Removes the parked and dead changes of a key, and resolves their letters. Returns how many. */
+  removeAllOf(key: string, end: Parameters<DeadLetters['resolve']>[1]): number {
     const statement = 'DELETE FROM parked WHERE key = ? RETURNING change_number';
-    const taken = this.#sql.exec<{ change_number: number }>(statement, key);
-    for (const { change_number } of taken) this.letters.resolve(change_number, end);
-    return taken.length;
+    const removed = this.#sql.exec<{ change_number: number }>(statement, key);
+    for (const { change_number } of removed) this.letters.resolve(change_number, end);
+    return removed.length;
   }
 
-  /** Takes one out that has come to something; false when it is gone already or was looked at again meanwhile. */
-  take({ change_number, attempts }: ParkedChange, nowMs: number): boolean {
+  /** Removes a change whose attempt gave an outcome; false when it is gone, or was attempted again meanwhile. */
+  remove({ change_number, attempts }: ParkedChange, nowMs: number): boolean {
     const statement = 'DELETE FROM parked WHERE change_number = ? AND attempts = ? RETURNING change_number';
-    const isTaken = this.#sql.exec(statement, change_number, attempts).length === 1;
-    if (!isTaken) return false;
-    this.#countLook();
+    const isRemoved = this.#sql.exec(statement, change_number, attempts).length === 1;
+    if (!isRemoved) return false;
+    this.#countAttempt();
     this.letters.resolve(change_number, { status: 'resolved', nowMs });
     return true;
   }
 
-  /** Notes another failed look and when the next is due; after the last one the change is dead. */
-  postpone(parked: ParkedChange, why: Failure & { nowMs: number; dueMs: number }): void {
+  /** Counts a failed attempt and sets when the next one is due; after the last one the change is dead. */
+  recordFailure(parked: ParkedChange, why: Failure & { nowMs: number; dueMs: number }): void {
     const { change_number, attempts, attempts_max } = parked;
-    const noted = this.#sql.exec(
-      `UPDATE parked SET attempts = attempts + 1, reason = ?, detail = ?, stack = ?, history = ?, looked_ms = ?, due_ms = ?
+    const updated = this.#sql.exec(
+      `UPDATE parked SET attempts = attempts + 1, reason = ?, detail = ?, stack = ?, history = ?, handled_ms = ?, due_ms = ?
        WHERE change_number = ? AND attempts = ? RETURNING change_number`,
       why.reason,
       why.detail,
@@ -90,17 +90,17 @@ export class ParkedChanges {
       change_number,
       attempts,
     );
-    if (noted.length === 0) return;
-    this.#countLook();
-    // A lagging revision has looks of its own, and an end of its own.
+    if (updated.length === 0) return;
+    this.#countAttempt();
+    // A lagging revision has its own number of attempts: see `recheckDelayMs`.
     const isLast = attempts + 1 >= attempts_max && why.reason !== 'lagging-revision';
     if (isLast || policyOf(why.reason).action === 'never') this.#die(change_number, why.nowMs);
   }
 
-  /** Notes when to hand one out again; whatever came of it does not count as a look. */
+  /** Sets when a change is handed out again, without counting an attempt. */
   defer({ changeNumber, attempt }: Ticket, { nowMs, dueMs }: { nowMs: number; dueMs: number }): void {
     this.#sql.exec(
-      'UPDATE parked SET looked_ms = ?, due_ms = ? WHERE change_number = ? AND attempts = ? AND died_ms IS NULL',
+      'UPDATE parked SET handled_ms = ?, due_ms = ? WHERE change_number = ? AND attempts = ? AND died_ms IS NULL',
       nowMs,
       dueMs,
       changeNumber,
@@ -108,11 +108,11 @@ export class ParkedChanges {
     );
   }
 
-  /** Dead changes are looked at again, as often as new ones. Says how many, by reason. */
+  /** Parks dead changes again, for as many attempts as new ones have. Returns how many by reason. */
   revive(filter: DeadFilter, nowMs: number): Record<string, number> {
     const counts = this.countDead(filter);
     this.#sql.exec(
-      `UPDATE parked SET died_ms = NULL, due_ms = ?4, looked_ms = ?4, attempts_max = attempts + ?5 WHERE ${DEAD}`,
+      `UPDATE parked SET died_ms = NULL, due_ms = ?4, handled_ms = ?4, attempts_max = attempts + ?5 WHERE ${DEAD}`,
       filter.reason,
       filter.olderMs,
       numbersOf(filter),
@@ -132,7 +132,7 @@ export class ParkedChanges {
     return Object.fromEntries(counts.map(({ reason, changes }) => [reason, changes]));
   }
 
-  /** Those that are not dead, after a change number, in order. */
+  /** Parked changes that are not dead, after a change number, in order. */
   list(
     { reason, olderMs }: Pick<DeadFilter, 'reason' | 'olderMs'>,
     { after, limit }: { after: number; limit: number },
@@ -147,16 +147,16 @@ export class ParkedChanges {
     );
   }
 
-  /** Takes a dead change out on somebody's word. False when it is not dead. */
+  /** Removes a dead change because an operator dismissed it; false when it is not dead. */
   dismiss(changeNumber: number, { nowMs, note }: { nowMs: number; note: string }): boolean {
     const statement = 'DELETE FROM parked WHERE change_number = ? AND died_ms IS NOT NULL RETURNING change_number';
-    const isTaken = this.#sql.exec(statement, changeNumber).length === 1;
-    if (isTaken) this.letters.resolve(changeNumber, { status: 'dismissed', nowMs, note });
-    return isTaken;
+    const isRemoved = this.#sql.exec(statement, changeNumber).length === 1;
+    if (isRemoved) this.letters.resolve(changeNumber, { status: 'dismissed', nowMs, note });
+    return isRemoved;
   }
 
-  /** The change a ticket is for; null when it is gone, dead, or was looked at since. */
-  ofTicket({ changeNumber, attempt }: Ticket): ParkedChange | null {
+  /** The change of a ticket; null when it is gone, dead, or was attempted since the ticket was made. */
+  findByTicket({ changeNumber, attempt }: Ticket): ParkedChange | null {
     const parked = this.find(changeNumber);
     return parked && parked.attempts === attempt && parked.died_ms === null ? parked : null;
   }
@@ -166,10 +166,12 @@ export class ParkedChanges {
     return this.#sql.exec<ParkedChange & Record<string, SqlValue>>(statement, changeNumber)[0] ?? null;
   }
 
-  /** Those whose time has come; a look that lies ahead was one by a clock that jumped back since. */
+  /**
+   * Changes that are due. One that was handled in the future is due too, because a clock that was ahead set its times.
+   */
   due(nowMs: number, limit: number): ParkedChange[] {
     return this.#sql.exec<ParkedChange & Record<string, SqlValue>>(
-      `SELECT * FROM parked WHERE died_ms IS NULL AND (due_ms <= ? OR looked_ms > ?)
+      `SELECT * FROM parked WHERE died_ms IS NULL AND (due_ms <= ? OR handled_ms > ?)
        ORDER BY due_ms, change_number LIMIT ?`,
       nowMs,
       nowMs,
@@ -178,11 +180,11 @@ export class ParkedChanges {
   }
 
   nextDueMs(nowMs: number): number | null {
-    const [next] = this.#sql.exec<{ due: number | null; looked: number | null }>(
+    const [next] = this.#sql.exec<{ due: number | null; handled: number | null }>(
       `SELECT (SELECT min(due_ms) FROM parked WHERE died_ms IS NULL) AS due,
-         (SELECT max(looked_ms) FROM parked WHERE died_ms IS NULL) AS looked`,
+         (SELECT max(handled_ms) FROM parked WHERE died_ms IS NULL) AS handled`,
     );
-    return next!.looked !== null && next!.looked > nowMs ? 0 : next!.due;
+    return next!.handled !== null && next!.handled > nowMs ? 0 : next!.due;
   }
 
   count(): { parked: number; dead: number } {
@@ -193,18 +195,18 @@ export class ParkedChanges {
   }
 
   /**
-   * How long a change waits after its `attempts`-th look: doubling, spread by up to a quarter so that changes parked
-   * together do not come back together; never before the upstream's own floor.
+   * How long a change waits after an attempt: the wait doubles, plus up to a quarter so that changes parked together
+   * are not due together, and is never below the upstream's own floor.
    */
   delayMs({ changeNumber, attempt }: Ticket, { retryAfterMs }: { retryAfterMs: number | null }): number {
     const doubled = Math.min(this.#pace.waitMs * 2 ** Math.min(attempt, 20), LIMITS.parkedMsMax);
-    // Knuth's multiplicative hash: spreads dense numbers, and gives the same delay whenever it is asked.
+    // Knuth's multiplicative hash spreads consecutive numbers, and gives a change the same delay each time.
     const spread = ((changeNumber * 2654435761) % 4096) / 4096 / 4;
     return Math.max(Math.round(doubled * (1 + spread)), Math.min(retryAfterMs ?? 0, LIMITS.retryAfterMsMax));
   }
 
-  #countLook(): void {
-    this.#sql.exec('UPDATE source SET looks = looks + 1');
+  #countAttempt(): void {
+    this.#sql.exec('UPDATE source SET attempts = attempts + 1');
   }
 
   #die(changeNumber: number, nowMs: number): void {
@@ -218,6 +220,6 @@ function numbersOf({ numbers }: DeadFilter): string | null {
 }
 
 function historyWith(history: string, { reason, detail }: Failure, nowMs: number): string {
-  const look = { at: isoTime(nowMs), reason, detail: detail.slice(0, HISTORY_DETAIL_LENGTH_MAX) };
-  return JSON.stringify([...(JSON.parse(history) as unknown[]), look].slice(-HISTORY_LOOKS_MAX));
+  const attempt = { at: isoTime(nowMs), reason, detail: detail.slice(0, HISTORY_DETAIL_LENGTH_MAX) };
+  return JSON.stringify([...(JSON.parse(history) as unknown[]), attempt].slice(-HISTORY_ATTEMPTS_MAX));
 }

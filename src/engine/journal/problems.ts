@@ -2,19 +2,19 @@ import { LIMITS } from '../../config.ts';
 import type { SqlPort, SqlValue } from '../../ports/sql.ts';
 import type { DataFile } from './files.ts';
 
-/** The self-check that is going on or, once `ended_ms` is known, the last one. */
+/** The running self-check or, once it has `ended_ms`, the last one. */
 export interface SelfCheckRow {
   requested: number;
   started_ms: number | null;
   ended_ms: number | null;
-  /** The data file it goes on after. */
+  /** The data file checked last. */
   table_name: string;
   first_lsn: number;
   files: number;
   problems: number;
 }
 
-/** Something of the lake that is not as `files` says. `subject` is what was looked at: the object, its size and so on. */
+/** A difference between the lake and `files`. `subject` is what was compared. */
 export interface Problem {
   table_name: string;
   first_lsn: number;
@@ -24,9 +24,9 @@ export interface Problem {
   actual: string;
 }
 
-type Place = Pick<Problem, 'table_name' | 'first_lsn'>;
+type FilePosition = Pick<Problem, 'table_name' | 'first_lsn'>;
 
-/** The self-check's place and what it found, in the object's SQLite. */
+/** The self-check's progress and the problems it found, in the object's SQLite. */
 export class JournalProblems {
   readonly #sql: SqlPort;
 
@@ -34,22 +34,22 @@ export class JournalProblems {
     this.#sql = sql;
   }
 
-  check(): SelfCheckRow {
+  current(): SelfCheckRow {
     return this.#sql.exec<SelfCheckRow & Record<string, SqlValue>>('SELECT * FROM self_check')[0]!;
   }
 
-  /** Asks for one; false when one is asked for or going on. */
+  /** Requests a self-check; false when one is requested or running. */
   request(): boolean {
     return this.#sql.transaction(() => {
-      const { requested, started_ms, ended_ms } = this.check();
+      const { requested, started_ms, ended_ms } = this.current();
       if (requested === 1 || (started_ms !== null && ended_ms === null)) return false;
       this.#sql.exec('UPDATE self_check SET requested = 1');
       return true;
     });
   }
 
-  /** Begins one: the ranges of all tables at once, then file by file. */
-  begin(tables: string[], nowMs: number): void {
+  /** Starts a self-check: checks the LSN ranges of all tables now; the files are checked later, some a run. */
+  start(tables: string[], nowMs: number): void {
     this.#sql.transaction(() => {
       this.#sql.exec(
         `UPDATE self_check SET requested = 0, started_ms = ?, ended_ms = NULL, table_name = '', first_lsn = 0, files = 0,
@@ -58,13 +58,13 @@ export class JournalProblems {
       );
       this.#sql.exec("DELETE FROM problems WHERE subject = 'range'");
       const found = tables.flatMap(table => this.#rangeProblems(table));
-      for (const problem of found) this.#note(problem, nowMs);
+      for (const problem of found) this.#insert(problem, nowMs);
       this.#sql.exec('UPDATE self_check SET problems = ?', found.length);
     });
   }
 
-  /** The data files after the check's place, over all tables. */
-  nextFiles({ table_name, first_lsn }: Place): DataFile[] {
+  /** The next data files to check, over all tables. */
+  nextFiles({ table_name, first_lsn }: FilePosition): DataFile[] {
     return this.#sql.exec<DataFile & Record<string, SqlValue>>(
       `SELECT * FROM files WHERE table_name > ?1 OR (table_name = ?1 AND first_lsn > ?2)
        ORDER BY table_name, first_lsn LIMIT ?3`,
@@ -74,41 +74,41 @@ export class JournalProblems {
     );
   }
 
-  fileAt({ table_name, first_lsn }: Place): DataFile | null {
+  fileAt({ table_name, first_lsn }: FilePosition): DataFile | null {
     const statement = 'SELECT * FROM files WHERE table_name = ? AND first_lsn = ?';
     return this.#sql.exec<DataFile & Record<string, SqlValue>>(statement, table_name, first_lsn)[0] ?? null;
   }
 
-  /** Takes what a look at some files found. Nothing happened when the check has gone on since. */
-  advance(from: SelfCheckRow, looks: { file: DataFile; found: Problem[] }[], nowMs: number): void {
+  /** Stores the results of the next files. Does nothing when the check has moved on since. */
+  advance(from: SelfCheckRow, results: { file: DataFile; found: Problem[] }[], nowMs: number): void {
     this.#sql.transaction(() => {
-      const check = this.check();
+      const check = this.current();
       const isSame = check.started_ms === from.started_ms && check.ended_ms === null;
       if (!isSame || check.table_name !== from.table_name || check.first_lsn !== from.first_lsn) return;
-      for (const { file, found } of looks) this.#replace(file, found, nowMs);
-      const { table_name, first_lsn } = looks.at(-1)?.file ?? check;
-      const isLast = looks.length < LIMITS.selfCheckFilesAtOnce;
+      for (const { file, found } of results) this.#replace(file, found, nowMs);
+      const { table_name, first_lsn } = results.at(-1)?.file ?? check;
+      const isLast = results.length < LIMITS.selfCheckFilesAtOnce;
       this.#sql.exec(
         `UPDATE self_check SET table_name = ?, first_lsn = ?, files = files + ?, problems = problems + ?, ended_ms = ?`,
         table_name,
         first_lsn,
-        looks.length,
-        looks.flatMap(({ found }) => found).length,
+        results.length,
+        results.flatMap(({ found }) => found).length,
         isLast ? nowMs : null,
       );
     });
   }
 
-  /** What is wrong with a file now takes the place of what was. */
-  replace(place: Place, found: Problem[], nowMs: number): void {
-    this.#sql.transaction(() => this.#replace(place, found, nowMs));
+  /** Replaces the problems of a file. */
+  replace(file: FilePosition, found: Problem[], nowMs: number): void {
+    this.#sql.transaction(() => this.#replace(file, found, nowMs));
   }
 
-  /** Looks at the ranges of a table again. */
-  recheckRanges(table: string, nowMs: number): void {
+  /** Checks the LSN ranges of a table again. */
+  checkRanges(table: string, nowMs: number): void {
     this.#sql.transaction(() => {
       this.#sql.exec("DELETE FROM problems WHERE table_name = ? AND subject = 'range'", table);
-      for (const problem of this.#rangeProblems(table)) this.#note(problem, nowMs);
+      for (const problem of this.#rangeProblems(table)) this.#insert(problem, nowMs);
     });
   }
 
@@ -118,18 +118,18 @@ export class JournalProblems {
     );
   }
 
-  #replace({ table_name, first_lsn }: Place, found: Problem[], nowMs: number): void {
+  #replace({ table_name, first_lsn }: FilePosition, found: Problem[], nowMs: number): void {
     const before = this.problems().filter(other => other.table_name === table_name && other.first_lsn === first_lsn);
     const statement = "DELETE FROM problems WHERE table_name = ? AND first_lsn = ? AND subject <> 'range'";
     this.#sql.exec(statement, table_name, first_lsn);
     for (const problem of found) {
-      const since = before.find(other => other.subject === problem.subject)?.found_ms;
-      this.#note(problem, since ?? nowMs);
+      const foundMs = before.find(other => other.subject === problem.subject)?.found_ms;
+      this.#insert(problem, foundMs ?? nowMs);
     }
   }
 
-  /** So many are kept as an answer names. */
-  #note({ table_name, first_lsn, subject, key, expected, actual }: Problem, foundMs: number): void {
+  /** Stores at most as many problems as an answer names. */
+  #insert({ table_name, first_lsn, subject, key, expected, actual }: Problem, foundMs: number): void {
     this.#sql.exec(
       `INSERT INTO problems (table_name, first_lsn, subject, key, expected, actual, found_ms)
        SELECT ?, ?, ?, ?, ?, ?, ? WHERE (SELECT count(*) FROM problems) < ? ON CONFLICT DO NOTHING`,
@@ -144,7 +144,10 @@ export class JournalProblems {
     );
   }
 
-  /** Each LSN from 1 to the table's last is in one file or one journal entry, and a file has as many rows as LSNs. */
+  /**
+   * Checks that each LSN from 1 to the table's last is in one file or one entry, and that a file has as many rows as
+   * LSNs.
+   */
   #rangeProblems(table: string): Problem[] {
     const found = this.#sql.exec<{ key: string; first_lsn: number; last_lsn: number; after: number; rows: number }>(
       `WITH ranges AS (

@@ -1,12 +1,12 @@
 import { LIMITS } from '../../config.ts';
 import type { SqlPort } from '../../ports/sql.ts';
 
-/** Lines whose marks stand in one row: a kilobyte of them. */
+/** Lines of one row of marks, which is a kilobyte. */
 const BLOCK_LINES = 8_192;
 
 /**
- * What was pushed: each request's lines, one mark a line, so that a request that is repeated adds only what is not
- * there yet. Callers hold the transaction.
+ * The accepted lines of requests that push rows, one bit a line, so that a repeated request adds only lines that are
+ * not accepted yet. Callers hold the transaction.
  */
 export class JournalPushes {
   readonly #sql: SqlPort;
@@ -15,29 +15,32 @@ export class JournalPushes {
     this.#sql = sql;
   }
 
-  /** The run of a request's rows, or null of one that is new. */
+  /** The run of a request's rows; null for a new request. */
   runOf(identity: string): number | null {
     return this.#sql.exec<{ run: number }>('SELECT run FROM pushes WHERE identity = ?', identity)[0]?.run ?? null;
   }
 
-  /** Notes a new request, and forgets those that nobody will repeat any more. */
-  begin(identity: string, { run, nowMs }: { run: number; nowMs: number }): void {
-    const oldMs = nowMs - LIMITS.pushKeptMs;
-    this.#sql.exec('DELETE FROM push_lines WHERE identity IN (SELECT identity FROM pushes WHERE begun_ms < ?)', oldMs);
-    this.#sql.exec('DELETE FROM pushes WHERE begun_ms < ?', oldMs);
-    this.#sql.exec('INSERT INTO pushes (identity, run, begun_ms) VALUES (?, ?, ?)', identity, run, nowMs);
+  /** Adds a new request, and removes those that are too old to be repeated. */
+  start(identity: string, { run, nowMs }: { run: number; nowMs: number }): void {
+    const beforeMs = nowMs - LIMITS.pushKeptMs;
+    this.#sql.exec(
+      'DELETE FROM push_lines WHERE identity IN (SELECT identity FROM pushes WHERE started_ms < ?)',
+      beforeMs,
+    );
+    this.#sql.exec('DELETE FROM pushes WHERE started_ms < ?', beforeMs);
+    this.#sql.exec('INSERT INTO pushes (identity, run, started_ms) VALUES (?, ?, ?)', identity, run, nowMs);
   }
 
-  /** Which of these lines are not there yet. */
-  missing(identity: string, lines: number[]): Set<number> {
+  /** Those of these lines that are not accepted yet. */
+  unmarked(identity: string, lines: number[]): Set<number> {
     const blocks = new Map<number, Uint8Array | null>();
-    const isMissing = (line: number) => {
+    const isUnmarked = (line: number) => {
       const block = Math.floor(line / BLOCK_LINES);
       if (!blocks.has(block)) blocks.set(block, this.#block(identity, block));
-      const at = line % BLOCK_LINES;
-      return ((blocks.get(block)?.[at >> 3] ?? 0) & (1 << (at & 7))) === 0;
+      const bit = line % BLOCK_LINES;
+      return ((blocks.get(block)?.[bit >> 3] ?? 0) & (1 << (bit & 7))) === 0;
     };
-    return new Set(lines.filter(isMissing));
+    return new Set(lines.filter(isUnmarked));
   }
 
   mark(identity: string, lines: Iterable<number>): void {

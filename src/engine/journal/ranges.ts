@@ -1,34 +1,34 @@
 import type { SqlPort, SqlValue } from '../../ports/sql.ts';
 
-/** Lanes beside the tail: a stretch before its first cursor, and one it has been through already. */
+/** `backfill`: a range before the tail's first cursor. `rewind`: a range that the tail has passed. */
 export type RangeLane = 'backfill' | 'rewind';
 
-/** A stretch of the feed that is pulled beside the tail, `from` excluded, `to` included. Times are milliseconds. */
+/** A range of the feed that a lane of its own pulls, `from_cursor` excluded, `to_cursor` included. */
 export interface Range {
   lane: RangeLane;
-  /** Stands behind the place of each of its rows: `<place>#<run>`. */
+  /** Its rows have `_cursor` `<cursor>#<run>`. */
   run: number;
   from_cursor: string;
   to_cursor: string;
-  /** Its ids are counted first, so that the time left is known. */
+  /** Changes are counted before they are loaded, so that the time left is known. */
   phase: 'counting' | 'loading' | 'done' | 'cancelled';
   paused: number;
   /** Changes a second at most. */
   rate: number;
   cursor: string;
-  /** Changes in it; of those read so far while it is being counted. */
+  /** Changes counted: all of them once it is loading. */
   counted: number;
   /** Changes accepted. */
   done: number;
   next_ms: number;
-  /** Since when, and from how many on, its pace is measured. */
+  /** When the measurement of its pace began, and `done` at that time. */
   paced_ms: number;
   paced_done: number;
   started_ms: number;
   ended_ms: number | null;
 }
 
-/** The object's ranges: at most one a lane, the last one until another is started. Callers hold the transaction. */
+/** The ranges in the object's SQLite: the last one of each lane. Callers hold the transaction. */
 export class JournalRanges {
   readonly #sql: SqlPort;
 
@@ -40,7 +40,7 @@ export class JournalRanges {
     return this.#sql.exec<Range & Record<string, SqlValue>>('SELECT * FROM ranges WHERE lane = ?', lane)[0] ?? null;
   }
 
-  /** Puts a range in the place of the lane's last one. */
+  /** Replaces the lane's last range. */
   start(
     range: Pick<Range, 'lane' | 'from_cursor' | 'to_cursor' | 'rate' | 'cursor' | 'started_ms'>,
     run: number,

@@ -1,38 +1,44 @@
 import { LIMITS } from '../../config.ts';
 import type { SqlPort } from '../../ports/sql.ts';
-import type { ParkedChange } from './changes.ts';
-import { isGone, type Outcome } from './changes.ts';
-import { standingOf } from './key-index.ts';
+import { isGone, type Outcome, type ParkedChange } from './changes.ts';
+import { rowStateOf } from './key-index.ts';
 
 /**
- * What another look at a lagging revision means, where `known` is the newest revision there is a row of: an outcome, or
- * null for "not yet".
+ * The outcome of an attempt at a change whose upstream served an older revision than its feed announced; null while the
+ * revision is still to come. `known` is the newest revision that has a row.
  */
-export function judgeRecheck({ revision }: ParkedChange, outcome: Outcome, known: number | null): Outcome | null {
+export function judgeLaggingRevision(
+  { revision }: ParkedChange,
+  outcome: Outcome,
+  known: number | null,
+): Outcome | null {
   if (outcome.kind !== 'rows') return null;
   if (outcome.revision === null || known === null || outcome.revision > known) return outcome;
   const isReached = revision === null || outcome.revision >= revision;
   return isReached ? { kind: 'skip', reason: 'unchanged' } : null;
 }
 
-/** Whether a look counts. Where nobody answered it was none; that the document is gone is an answer, and may stay so. */
-export function isLook(outcome: Outcome): boolean {
+/** Whether an attempt counts: only one that the upstream answered does. That the document is gone is an answer. */
+export function countsAsAttempt(outcome: Outcome): boolean {
   return outcome.kind !== 'park' || isGone(outcome);
 }
 
-/** When to look again after a look that found nothing new; null when it was looked at often enough. */
+/** The time until the next attempt after one that found nothing new; null after the last one. */
 export function recheckDelayMs({ attempts }: ParkedChange, outcome: Outcome): number | null {
-  if (isLook(outcome)) return LIMITS.recheckMs[attempts + 1] ?? null;
-  const askedMs = outcome.kind === 'park' ? outcome.retryAfterMs : null;
-  return Math.max(LIMITS.recheckMs[attempts] ?? LIMITS.parkedMsMax, askedMs ?? 0);
+  if (countsAsAttempt(outcome)) return LIMITS.recheckMs[attempts + 1] ?? null;
+  const retryAfterMs = outcome.kind === 'park' ? outcome.retryAfterMs : null;
+  return Math.max(LIMITS.recheckMs[attempts] ?? LIMITS.parkedMsMax, retryAfterMs ?? 0);
 }
 
-/** What a look at a change means that a sweep had made: it may find that nothing was missing after all. */
-export function judgeMissed(sql: SqlPort, { key, missed }: ParkedChange, outcome: Outcome): Outcome {
-  if (missed === 0) return outcome;
-  // It was listed, and is gone by now: no row of it was ever owed.
+/**
+ * The outcome of an attempt at any other change. Of a change that a sweep made, the attempt may find that nothing was
+ * missing.
+ */
+export function judgeSweepChange(sql: SqlPort, { key, from_sweep }: ParkedChange, outcome: Outcome): Outcome {
+  if (from_sweep === 0) return outcome;
+  // The upstream listed the key and does not serve it: there is no row to load.
   if (isGone(outcome)) return { kind: 'skip', reason: 'no-rows' };
   const isDeletion = outcome.kind === 'rows' && outcome.rows.every(row => row.op === 'delete');
-  const isKnown = isDeletion && standingOf(sql, key) === 'deleted';
+  const isKnown = isDeletion && rowStateOf(sql, key) === 'deleted';
   return isKnown ? { kind: 'skip', reason: 'unchanged' } : outcome;
 }

@@ -3,58 +3,62 @@ import type { HostTally } from '../../ports/hosts.ts';
 import type { SqlPort, SqlValue } from '../../ports/sql.ts';
 import { LOAD_SECONDS, withRequests, withTime } from './counts.ts';
 
-/** The source's own row: what is true of it across restarts. Times are milliseconds since 1970. */
+/** The row of `source`. Times are milliseconds since 1970. */
 export interface SourceRow {
-  /** A source named in the settings is started once by itself; afterwards only controls change `paused`. */
+  /** The watchdog starts a source that the settings name once; afterwards only controls change `paused`. */
   started: number;
   paused: number;
   lake_checked: number;
   flush_requested: number;
   change_number: number;
   append_number: number;
-  retry_run: number;
+  last_run: number;
+  /** The stamp of the last append. Stamps never go back, whatever the clock does. */
   stamp_ms: number;
-  /** Changes accepted, and parked, since the last append that made a journal entry. */
-  loose_changes: number;
-  loose_parked: number;
-  projected_cursor: string | null;
-  projected_ms: number;
-  ended_well_ms: number | null;
+  /** Changes accepted, and parked, since the last append that wrote an entry. */
+  uncounted_changes: number;
+  uncounted_parked: number;
+  /** The durable cursor that the operational database has, and the stamp it was published with. */
+  published_cursor: string | null;
+  published_ms: number;
+  /** When a run last ended without a failed step. */
+  last_success_ms: number | null;
   last_flush: string | null;
   requests: number;
   not_modified: number;
   throttled: number;
   errors: number;
-  /** Looks at parked changes that counted. */
-  looks: number;
+  /** Attempts at parked changes. */
+  attempts: number;
   statuses: string;
   load_times: string;
   flush_times: string;
 }
 
-/** A puller and its place. */
+/** A puller and its cursor. */
 export interface Lane {
   lane: string;
-  /** Where it began; null in a journal that did before this was written down. */
+  /** The first cursor it had; null before it began. */
   first_cursor: string | null;
   cursor: string | null;
   head: string | null;
   at_head: number;
+  /** Pulls so far. */
   polls: number;
   next_pull_ms: number;
-  /** Changes that were seen and have not settled yet: a JSON list of `Unsettled`. */
-  held: string | null;
+  /** JSON list of the changes that wait for their settle time. */
+  unsettled: string | null;
   lag_changes: number | null;
   reached_head_ms: number | null;
   page_accepted_ms: number | null;
   reset_readings: number;
   reset_first_ms: number | null;
-  /** Changes of the kept page that are staged already. */
+  /** Changes of `page` that are staged. */
   page_done: number;
   /** The page being staged, packed; null when there is none. */
   page: Uint8Array | null;
-  /** The newest of the lane's pulls that reached the head. */
-  shown_poll: number | null;
+  /** The number of the last pull that reached the head. */
+  head_poll: number | null;
 }
 
 export interface HostState {
@@ -65,7 +69,7 @@ export interface HostState {
   strikes: number;
 }
 
-/** The object's small state: source, lanes, faults, hosts, suspects. */
+/** The small state in the object's SQLite: source, lanes, faults, hosts, suspects, counts. */
 export class JournalState {
   readonly #sql: SqlPort;
 
@@ -127,7 +131,7 @@ export class JournalState {
     return this.#sql.exec<HostState>('SELECT * FROM hosts WHERE host = ?', host)[0] ?? null;
   }
 
-  /** Those of these hosts that anything is known of. */
+  /** The known ones of these hosts. */
   hosts(names: string[]): HostState[] {
     const statement = 'SELECT * FROM hosts WHERE host IN (SELECT value FROM json_each(?))';
     return this.#sql.exec<HostState>(statement, JSON.stringify(names));
@@ -146,7 +150,7 @@ export class JournalState {
     );
   }
 
-  /** Counts what a Loader call asked of hosts and, where it was one that loads, how long it took. */
+  /** Counts the requests of a Loader call and, where it loads changes, its time. */
   countCall({ hosts, loadMs }: { hosts: HostTally[]; loadMs: number | null }): void {
     if (hosts.length === 0 && loadMs === null) return;
     const { requests, not_modified, throttled, errors, statuses, load_times } = this.source();
@@ -170,7 +174,10 @@ export class JournalState {
     );
   }
 
-  /** Adds to what is held against a change; zero of both only marks it, so that it is loaded alone. */
+  /**
+   * Counts deaths of a change's Loader, and waits of its host. A change that has a row here is loaded alone, also with
+   * zero of both.
+   */
   suspectChange(cursor: string, { deaths, throttled }: { deaths: number; throttled: number }): void {
     this.#sql.exec(
       `INSERT INTO suspects (cursor, deaths, throttled) VALUES (?, ?, ?)
@@ -181,8 +188,18 @@ export class JournalState {
     );
   }
 
-  /** Counts what was accepted in this minute. */
-  count({ rows, changes, parked, nowMs }: { rows: number; changes: number; parked: number; nowMs: number }): void {
+  /** Counts what was accepted in the present minute. */
+  countMinute({
+    rows,
+    changes,
+    parked,
+    nowMs,
+  }: {
+    rows: number;
+    changes: number;
+    parked: number;
+    nowMs: number;
+  }): void {
     const minute = Math.floor(nowMs / 60_000);
     this.#sql.exec(
       `INSERT INTO minutes (minute, rows, changes, parked) VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET
@@ -192,7 +209,7 @@ export class JournalState {
       changes,
       parked,
     );
-    // The longest span anyone asks for is an hour.
+    // The status asks for an hour at most.
     this.#sql.exec('DELETE FROM minutes WHERE minute < ?', minute - 60);
   }
 
@@ -219,12 +236,12 @@ export class JournalState {
     );
   }
 
-  /** The newest LSN of all tables together: it only rises, and with every row. */
+  /** The sum of all tables' last LSNs, which rises with every row. */
   lastLsn(): number {
     return this.tables().reduce((sum, table) => sum + table.last_lsn, 0);
   }
 
-  /** The newest revision of a key there is a row of. */
+  /** The newest revision of a key that has a row. */
   revisionOf(key: string): number | null {
     return this.#sql.exec<{ revision: number | null }>(
       'SELECT max(revision) AS revision FROM keys WHERE key = ?',
@@ -232,7 +249,7 @@ export class JournalState {
     )[0]!.revision;
   }
 
-  /** Size of a key's last document, where one is known. */
+  /** The size of a key's last document; null where none is known. */
   documentBytesOf(key: string): number | null {
     return this.#sql.exec<{ bytes: number | null }>(
       'SELECT max(document_bytes) AS bytes FROM keys WHERE key = ?',
@@ -240,7 +257,7 @@ export class JournalState {
     )[0]!.bytes;
   }
 
-  /** Compressed bytes of rows not yet in a file, and of staged slices. */
+  /** Compressed bytes of entries and staged slices. */
   packedBytes(): number {
     const [entries] = this.#sql.exec<{ bytes: number }>('SELECT coalesce(sum(packed_bytes), 0) AS bytes FROM entries');
     const [staged] = this.#sql.exec<{ bytes: number }>('SELECT coalesce(sum(length(body)), 0) AS bytes FROM staged');

@@ -1,7 +1,7 @@
 import { StepError } from '../../errors.ts';
 import type { SqlPort } from '../../ports/sql.ts';
 
-/** A settled data file, as far as it takes to read it. */
+/** The facts of a settled data file that reading it takes. */
 export interface ReadableFile {
   key: string;
   first_lsn: number;
@@ -10,7 +10,7 @@ export interface ReadableFile {
   etag: string;
 }
 
-/** How far streams have followed `files`, in the object's SQLite. */
+/** The rows that each stream has acknowledged, in the object's SQLite. */
 export class JournalStreams {
   readonly #sql: SqlPort;
 
@@ -18,21 +18,21 @@ export class JournalStreams {
     this.#sql = sql;
   }
 
-  /** The last LSN of a table that a stream has; 0 without one. All before it are there too. */
+  /** The last LSN of a table that a stream has, with all before it; 0 where it has none. */
   lastLsn(table: string, binding: string): number {
     const statement = 'SELECT last_lsn FROM streams WHERE table_name = ? AND binding = ?';
     return this.#sql.exec<{ last_lsn: number }>(statement, table, binding)[0]?.last_lsn ?? 0;
   }
 
-  /** Rows that are in files and not in the stream. */
-  waiting(table: string, binding: string): number {
+  /** Rows in data files that the stream does not have. */
+  waitingRows(table: string, binding: string): number {
     const statement = 'SELECT last_lsn FROM files WHERE table_name = ? ORDER BY first_lsn DESC LIMIT 1';
-    const settled = this.#sql.exec<{ last_lsn: number }>(statement, table)[0]?.last_lsn ?? 0;
-    return Math.max(0, settled - this.lastLsn(table, binding));
+    const lastSettledLsn = this.#sql.exec<{ last_lsn: number }>(statement, table)[0]?.last_lsn ?? 0;
+    return Math.max(0, lastSettledLsn - this.lastLsn(table, binding));
   }
 
-  /** The settled file that holds an LSN; null when none does. */
-  fileWith(table: string, lsn: number): ReadableFile | null {
+  /** The settled file with an LSN; null when there is none. */
+  fileContaining(table: string, lsn: number): ReadableFile | null {
     const [file] = this.#sql.exec<ReadableFile>(
       `SELECT key, first_lsn, last_lsn, bytes, etag FROM files WHERE table_name = ? AND first_lsn <= ?
        ORDER BY first_lsn DESC LIMIT 1`,
@@ -43,8 +43,8 @@ export class JournalStreams {
   }
 
   /**
-   * The stream has these rows. Nothing happens when it had them before: a run that was given up may hear so after its
-   * successor did. Throws where rows before them are missing.
+   * Notes that the stream has these rows. Rows noted before change nothing, because an abandoned run may get its answer
+   * after the next run got one. Throws where the stream does not have the rows before them.
    */
   acknowledge(table: string, binding: string, { firstLsn, lastLsn }: { firstLsn: number; lastLsn: number }): void {
     this.#sql.transaction(() => {

@@ -1,55 +1,66 @@
 import { LIMITS } from '../../config.ts';
 import type { KeyPage } from '../../ports/change.ts';
 import type { SqlPort } from '../../ports/sql.ts';
-import { byBytes, isAscending, type KeyState, missedWaiting, ownKeys, standingsOf } from './key-index.ts';
+import { byBytes, indexedKeys, isAscending, type KeyState, keyStatesOf, waitingSweepChanges } from './key-index.ts';
 import type { ParkedChanges } from './parked.ts';
 import { isSampled } from './sampling.ts';
 import type { JournalState } from './state.ts';
 
 /**
- * A comparison of all keys the upstream lists with the key index. It lists, waits until the feed has shown the tail all
- * that came before that, checks what differed once more, and has what is missing loaded.
+ * A comparison of the keys that the upstream lists with the key index. The sweep lists all keys, waits until the tail
+ * has pulled everything older than the listing, checks each difference again, and has missing keys loaded (`mending`).
  */
 export interface Sweep {
   id: number;
-  /** The share of keys that is compared. */
+  /** The share of the keys that is compared, up to 1. */
   sample: number;
   phase: 'listing' | 'catching-up' | 'checking' | 'mending' | 'done' | 'given-up';
-  /** The key that listing goes on after; null at the first one. */
+  /** The key that listing continues after; null at its start. */
   after: string | null;
-  /** 0 once the upstream listed keys out of byte order: what is extra cannot be told then. */
+  /** 0 once the upstream listed keys out of byte order: extra keys cannot be found then. */
   ordered: number;
-  /** The tail's first pull after listing. */
-  polls: number | null;
+  /** The number of the tail's first pull after the listing; null until listing ends. */
+  first_poll: number | null;
   listed: number;
   sampled: number;
-  /** Sampled keys whose newest row is no deletion or is on its way, that failed, and whose newest row is one. */
+  /** Sampled keys whose newest row is not a deletion, or whose change the tail has pulled. */
   present: number;
+  /** Sampled keys of parked and dead changes. */
   failed: number;
+  /** Sampled keys whose newest row is a deletion. */
   deleted: number;
   missing: number;
   extra: number;
-  /** Changes that were made to load keys afresh. */
-  mended: number;
-  /** Why it was given up. */
+  /** Changes made to load keys afresh. */
+  loaded_afresh: number;
+  /** Why the sweep was given up. */
   reason: string | null;
   started_ms: number;
   ended_ms: number | null;
 }
 
-/** `deleted` ones are listed though their newest row is a deletion: they are loaded afresh as missing ones are. */
-export type Difference = 'missing' | 'deleted' | 'extra';
+/**
+ * `missing`: listed, without a row. `deleted`: listed, and its newest row is a deletion. `extra`: present here, and not
+ * listed.
+ */
+type DifferenceKind = 'missing' | 'deleted' | 'extra';
 
-/** A key that differs. `lsn`: its newest row when it was compared, 0 without one. `after`: where to list it again. */
-export interface Differing {
+/**
+ * A key that differs. `lsn`: its newest row when it was compared, 0 without one. `after`: the key that the page with it
+ * begins after.
+ */
+interface Difference {
   sweep: number;
-  kind: Difference;
+  kind: DifferenceKind;
   key: string;
   lsn: number;
   after: string | null;
 }
 
-/** The sweeps in the object's SQLite, and what of the key index they compare. */
+/**
+ * The sweeps in the object's SQLite and their differences, each `found` by the listing, `confirmed` by a second check,
+ * and `loading` once it has a change or needs none.
+ */
 export class JournalSweep {
   readonly #sql: SqlPort;
   readonly #state: JournalState;
@@ -70,7 +81,7 @@ export class JournalSweep {
     return this.#sql.exec<Sweep & Record<string, never>>(statement)[0] ?? null;
   }
 
-  /** False when one is going on. */
+  /** Starts a sweep; false when one is running. */
   start(sample: number, nowMs: number): boolean {
     return this.#sql.transaction(() => {
       if (this.running()) return false;
@@ -79,106 +90,115 @@ export class JournalSweep {
     });
   }
 
-  /** Takes a page of the listing. False when the sweep has gone on since it was asked for: nothing happened. */
-  compare(asked: Sweep, page: KeyPage, polls: number): boolean {
+  /**
+   * Compares a page of the listing with the key index. `before`: the sweep when the page was requested. False, without
+   * any effect, when the sweep has moved on since.
+   */
+  compareListing(before: Sweep, page: KeyPage, nextPoll: number): boolean {
     return this.#sql.transaction(() => {
       const sweep = this.running();
-      if (sweep?.id !== asked.id || sweep.phase !== 'listing' || sweep.after !== asked.after) return false;
-      if (sweep.ordered === 1 && !isAscending([...(asked.after === null ? [] : [asked.after]), ...page.keys])) {
+      if (sweep?.id !== before.id || sweep.phase !== 'listing' || sweep.after !== before.after) return false;
+      // Find no extra keys once the listing is out of order, because a key that its page lacks may be on another.
+      if (sweep.ordered === 1 && !isAscending([...(before.after === null ? [] : [before.after]), ...page.keys])) {
         sweep.ordered = 0;
-        this.#sql.exec("DELETE FROM differing WHERE sweep = ? AND kind = 'extra'", sweep.id);
+        this.#sql.exec("DELETE FROM differences WHERE sweep = ? AND kind = 'extra'", sweep.id);
       }
-      const own = sweep.ordered === 1 ? ownKeys(this.#sql, { after: asked.after, upTo: page.next }) : [];
-      // Where we hold far more than the page shows, only its first part is compared, up to a key of ours.
+      // Cut the page at an indexed key where the index has many more keys than the page.
+      const own = sweep.ordered === 1 ? indexedKeys(this.#sql, { after: before.after, upTo: page.next }) : [];
       const next = own.length === LIMITS.listOwnKeysMax ? own.at(-1)!.key : page.next;
       const isCut = next !== page.next;
       const keys = [...new Set(isCut ? page.keys.filter(key => byBytes(key, next!) <= 0) : page.keys)];
+      // Compare the listed keys, then find indexed keys that are not listed.
       const sampled = keys.filter(key => isSampled(key, sweep.sample));
-      for (const state of standingsOf(this.#sql, sampled)) this.#countFirst(sweep, state, asked.after);
+      for (const state of keyStatesOf(this.#sql, sampled)) this.#compareKey(sweep, state, before.after);
       const listed = new Set(keys);
-      for (const { key, lsn, held } of own)
-        if (held === 1 && !listed.has(key) && isSampled(key, sweep.sample))
-          this.#differs({ sweep: sweep.id, kind: 'extra', key, lsn, after: asked.after });
+      for (const { key, lsn, present } of own)
+        if (present === 1 && !listed.has(key) && isSampled(key, sweep.sample))
+          this.#insert({ sweep: sweep.id, kind: 'extra', key, lsn, after: before.after });
+      // Continue after the page; after the last one, wait for the tail.
       sweep.listed += keys.length;
       sweep.sampled += sampled.length;
       sweep.after = next;
-      if (next === null) Object.assign(sweep, { phase: 'catching-up', polls });
+      if (next === null) {
+        sweep.phase = 'catching-up';
+        sweep.first_poll = nextPoll;
+      }
       this.#save(sweep);
       return true;
     });
   }
 
   /**
-   * Takes what the feed shows out of what differs: it is on its way. By what is accepted it could not be told, since a
-   * key that changes once more moves on ahead of the tail.
+   * Removes differences of keys that the tail has pulled, because their changes will be accepted. To wait until they
+   * are would miss a key that changes again, because it moves to a later cursor of the feed, ahead of the tail.
    */
-  shown(keys: string[]): void {
+  dropPulled(keys: string[]): void {
     const sweep = this.running();
     if (!sweep || keys.length === 0) return;
-    const moving = this.#sql.exec<{ kind: Difference }>(
-      `DELETE FROM differing WHERE sweep = ? AND looks = 1 AND key IN (SELECT value FROM json_each(?)) RETURNING kind`,
+    const removed = this.#sql.exec<{ kind: DifferenceKind }>(
+      `DELETE FROM differences WHERE sweep = ? AND state = 'found' AND key IN (SELECT value FROM json_each(?)) RETURNING kind`,
       sweep.id,
       JSON.stringify(keys),
     );
-    sweep.present += moving.filter(({ kind }) => kind !== 'extra').length;
-    if (moving.length > 0) this.#save(sweep);
+    sweep.present += removed.filter(({ kind }) => kind !== 'extra').length;
+    if (removed.length > 0) this.#save(sweep);
   }
 
-  enter(sweep: Sweep, phase: Sweep['phase']): void {
+  setPhase(sweep: Sweep, phase: Sweep['phase']): void {
     this.#sql.exec('UPDATE sweeps SET phase = ? WHERE id = ?', phase, sweep.id);
   }
 
-  /** Looks again at some keys that were not here, that the feed has not shown since. False when there are no more. */
-  checkHere(id: number): boolean {
+  /** Checks some missing and deleted keys again. False when there were none left. */
+  recheckMissing(id: number): boolean {
     return this.#sql.transaction(() => {
       const sweep = this.running();
       if (sweep?.id !== id || sweep.phase !== 'checking') return false;
-      const some = ['missing', 'deleted'].flatMap(kind => this.#some(sweep, kind as Difference, 1));
+      const some = ['missing', 'deleted'].flatMap(kind => this.#next(sweep, kind as DifferenceKind, 'found'));
       const states = this.#statesOf(some);
-      for (const differing of some) {
-        const { standing, lsn } = states.get(differing.key)!;
-        sweep[standing] += 1;
-        // What has a row since it was listed has moved: the tail brought it.
-        const isSame = lsn === differing.lsn && (standing === 'missing' || standing === 'deleted');
-        if (isSame) this.#confirm(differing);
-        else this.#drop(differing);
+      for (const difference of some) {
+        const { state, lsn } = states.get(difference.key)!;
+        sweep[state] += 1;
+        // A key that has a new row since it was listed does not differ: the tail has appended it.
+        const isSame = lsn === difference.lsn && (state === 'missing' || state === 'deleted');
+        if (isSame) this.#confirm(difference);
+        else this.#drop(difference);
       }
       this.#save(sweep);
       return some.length > 0;
     });
   }
 
-  /** The first key of ours that the listing did not show, not looked at again yet. */
-  nextExtra(sweep: Sweep): Differing | null {
-    return this.#some(sweep, 'extra', 1)[0] ?? null;
+  /** The first extra key that has not been checked again; null when there is none. */
+  nextExtra(sweep: Sweep): Difference | null {
+    return this.#next(sweep, 'extra', 'found')[0] ?? null;
   }
 
-  /** Judges by a fresh page all extra keys that it covers; those behind it are listed from its end. */
-  checkThere(asked: Sweep, extra: Differing, page: KeyPage): void {
+  /** Checks all extra keys again that a fresh page covers. Those after the page are then listed from its end. */
+  recheckExtra(before: Sweep, extra: Difference, page: KeyPage): void {
     this.#sql.transaction(() => {
       const sweep = this.running();
-      if (sweep?.id !== asked.id || sweep.phase !== 'checking') return;
+      if (sweep?.id !== before.id || sweep.phase !== 'checking') return;
       const listed = new Set(page.keys);
-      const covered = this.#sql.exec<Differing & Record<string, never>>(
-        `SELECT * FROM differing WHERE sweep = ?1 AND kind = 'extra' AND looks = 1 AND (?2 IS NULL OR key > ?2)
+      const covered = this.#sql.exec<Difference & Record<string, never>>(
+        `SELECT * FROM differences WHERE sweep = ?1 AND kind = 'extra' AND state = 'found' AND (?2 IS NULL OR key > ?2)
            AND (?3 IS NULL OR key <= ?3)`,
         sweep.id,
         extra.after,
         page.next,
       );
       const states = this.#statesOf(covered);
-      for (const differing of covered) {
-        const { standing, lsn } = states.get(differing.key)!;
-        const isHeld = standing === 'present' && lsn === differing.lsn;
-        if (!isHeld || listed.has(differing.key)) this.#drop(differing);
+      for (const difference of covered) {
+        const { state, lsn } = states.get(difference.key)!;
+        const isSame = state === 'present' && lsn === difference.lsn;
+        if (!isSame || listed.has(difference.key)) this.#drop(difference);
         else {
-          this.#confirm(differing);
+          this.#confirm(difference);
           sweep.extra += 1;
         }
       }
       if (page.next !== null)
         this.#sql.exec(
-          `UPDATE differing SET after = ?1 WHERE sweep = ?2 AND kind = 'extra' AND looks = 1 AND key > ?1
+          `UPDATE differences SET after = ?1 WHERE sweep = ?2 AND kind = 'extra' AND state = 'found' AND key > ?1
              AND (after IS NULL OR after < ?1)`,
           page.next,
           sweep.id,
@@ -188,36 +208,37 @@ export class JournalSweep {
   }
 
   /**
-   * Has keys that are still missing loaded: each becomes a change of its own at the tail's place, parked and due at
-   * once. No more wait for their first look than `LIMITS.missedAtOnce`.
+   * Makes a change of its own, at the tail's cursor, for confirmed keys that are still missing or deleted: parked, and
+   * due at once. At most `LIMITS.missedAtOnce` wait for their first attempt. `none`: no confirmed key is left.
    */
-  mend(id: number, { cursor, nowMs }: { cursor: string; nowMs: number }): 'some' | 'waits' | 'none' {
+  parkMissing(id: number, { cursor, nowMs }: { cursor: string; nowMs: number }): 'parked' | 'waiting' | 'none' {
     return this.#sql.transaction(() => {
       const sweep = this.running();
-      if (sweep?.id !== id || sweep.phase !== 'mending') return 'waits';
-      const some = ['missing', 'deleted'].flatMap(kind => this.#some(sweep, kind as Difference, 2));
+      if (sweep?.id !== id || sweep.phase !== 'mending') return 'waiting';
+      const some = ['missing', 'deleted'].flatMap(kind => this.#next(sweep, kind as DifferenceKind, 'confirmed'));
       if (some.length === 0) return 'none';
-      const states = standingsOf(
+      const states = keyStatesOf(
         this.#sql,
         some.map(({ key }) => key),
       );
-      const free = LIMITS.missedAtOnce - missedWaiting(this.#sql);
-      if (free <= 0) return 'waits';
-      for (const [index, { standing, lsn }] of states.slice(0, free).entries()) {
+      const free = LIMITS.missedAtOnce - waitingSweepChanges(this.#sql);
+      if (free <= 0) return 'waiting';
+      for (const [index, { state, lsn }] of states.slice(0, free).entries()) {
         const { kind, key, lsn: lsnBefore } = some[index]!;
-        if (standing === kind && lsn === lsnBefore) {
+        if (state === kind && lsn === lsnBefore) {
           this.#parkMissed(key, { cursor, nowMs });
-          sweep.mended += 1;
+          sweep.loaded_afresh += 1;
         }
-        const statement = 'UPDATE differing SET looks = 3 WHERE sweep = ? AND kind = ? AND looks = 2 AND key = ?';
+        const statement =
+          "UPDATE differences SET state = 'loading' WHERE sweep = ? AND kind = ? AND state = 'confirmed' AND key = ?";
         this.#sql.exec(statement, id, kind, key);
       }
       this.#save(sweep);
-      return 'some';
+      return 'parked';
     });
   }
 
-  /** Ends the sweep; of the keys that differ only those stay that its answer names. */
+  /** Ends a sweep and removes the one before it. Of its differences, only those stay that its answer names. */
   end(id: number, { reason, nowMs }: { reason: string | null; nowMs: number }): void {
     this.#sql.transaction(() => {
       if (this.running()?.id !== id) return;
@@ -230,22 +251,22 @@ export class JournalSweep {
       );
       for (const kind of ['missing', 'extra'] as const)
         this.#sql.exec(
-          `DELETE FROM differing WHERE sweep = ?1 AND kind = ?2 AND key NOT IN (SELECT key FROM differing
-             WHERE sweep = ?1 AND kind = ?2 AND looks > 1 ORDER BY key LIMIT ?3)`,
+          `DELETE FROM differences WHERE sweep = ?1 AND kind = ?2 AND key NOT IN (SELECT key FROM differences
+             WHERE sweep = ?1 AND kind = ?2 AND state <> 'found' ORDER BY key LIMIT ?3)`,
           id,
           kind,
           LIMITS.auditNamesMax,
         );
-      this.#sql.exec("DELETE FROM differing WHERE sweep < ? OR kind = 'deleted'", id);
+      this.#sql.exec("DELETE FROM differences WHERE sweep < ? OR kind = 'deleted'", id);
       this.#sql.exec('DELETE FROM sweeps WHERE id < ?', id);
     });
   }
 
-  /** Keys that differ after a second look, the first of them in order. */
-  namesOf(sweep: number, kind: Difference): string[] {
+  /** Keys that differ after the second check, at most `LIMITS.auditNamesMax`, in order. */
+  confirmedKeys(sweep: number, kind: DifferenceKind): string[] {
     return this.#sql
       .exec<{ key: string }>(
-        'SELECT key FROM differing WHERE sweep = ? AND kind = ? AND looks > 1 ORDER BY key LIMIT ?',
+        "SELECT key FROM differences WHERE sweep = ? AND kind = ? AND state <> 'found' ORDER BY key LIMIT ?",
         sweep,
         kind,
         LIMITS.auditNamesMax,
@@ -253,23 +274,23 @@ export class JournalSweep {
       .map(({ key }) => key);
   }
 
-  differences(sweep: number): number {
-    return this.#sql.exec<{ keys: number }>('SELECT count(*) AS keys FROM differing WHERE sweep = ?', sweep)[0]!.keys;
+  countDifferences(sweep: number): number {
+    return this.#sql.exec<{ keys: number }>('SELECT count(*) AS keys FROM differences WHERE sweep = ?', sweep)[0]!.keys;
   }
 
-  #statesOf(differing: Differing[]): Map<string, KeyState> {
-    const keys = differing.map(({ key }) => key);
-    return new Map(standingsOf(this.#sql, keys).map(state => [state.key, state]));
+  #statesOf(differences: Difference[]): Map<string, KeyState> {
+    const keys = differences.map(({ key }) => key);
+    return new Map(keyStatesOf(this.#sql, keys).map(state => [state.key, state]));
   }
 
-  #countFirst(sweep: Sweep, { key, lsn, standing }: KeyState, after: string | null): void {
-    if (standing === 'present' || standing === 'failed') sweep[standing] += 1;
-    else this.#differs({ sweep: sweep.id, kind: standing, key, lsn, after });
+  #compareKey(sweep: Sweep, { key, lsn, state }: KeyState, after: string | null): void {
+    if (state === 'present' || state === 'failed') sweep[state] += 1;
+    else this.#insert({ sweep: sweep.id, kind: state, key, lsn, after });
   }
 
-  #differs({ sweep, kind, key, lsn, after }: Differing): void {
+  #insert({ sweep, kind, key, lsn, after }: Difference): void {
     this.#sql.exec(
-      'INSERT INTO differing (sweep, kind, key, lsn, after) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING',
+      'INSERT INTO differences (sweep, kind, key, lsn, after) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING',
       sweep,
       kind,
       key,
@@ -278,14 +299,15 @@ export class JournalSweep {
     );
   }
 
-  /** Another look found the same: it is reported. */
-  #confirm({ sweep, kind, key }: Differing): void {
-    const statement = 'UPDATE differing SET looks = 2 WHERE sweep = ? AND kind = ? AND looks = 1 AND key = ?';
+  /** A second check found the same. */
+  #confirm({ sweep, kind, key }: Difference): void {
+    const statement =
+      "UPDATE differences SET state = 'confirmed' WHERE sweep = ? AND kind = ? AND state = 'found' AND key = ?";
     this.#sql.exec(statement, sweep, kind, key);
   }
 
-  #drop({ sweep, kind, key }: Differing): void {
-    this.#sql.exec('DELETE FROM differing WHERE sweep = ? AND kind = ? AND key = ?', sweep, kind, key);
+  #drop({ sweep, kind, key }: Difference): void {
+    this.#sql.exec('DELETE FROM differences WHERE sweep = ? AND kind = ? AND key = ?', sweep, kind, key);
   }
 
   #parkMissed(key: string, { cursor, nowMs }: { cursor: string; nowMs: number }): void {
@@ -294,18 +316,18 @@ export class JournalSweep {
     const change = { key, cursor, deleted: false, revision: null, skip: null };
     const detail = 'a sweep found it upstream and not here';
     this.#parked.park(change_number, change, { reason: 'missed', detail, nowMs, dueMs: nowMs });
-    this.#sql.exec('UPDATE parked SET missed = 1 WHERE change_number = ?', change_number);
+    this.#sql.exec('UPDATE parked SET from_sweep = 1 WHERE change_number = ?', change_number);
   }
 
-  #save({ id, phase, after, ordered, polls, ...counts }: Sweep): void {
-    const { listed, sampled, present, failed, deleted, missing, extra, mended } = counts;
+  #save({ id, phase, after, ordered, first_poll, ...counts }: Sweep): void {
+    const { listed, sampled, present, failed, deleted, missing, extra, loaded_afresh } = counts;
     this.#sql.exec(
-      `UPDATE sweeps SET phase = ?, after = ?, ordered = ?, polls = ?, listed = ?, sampled = ?, present = ?, failed = ?,
-         deleted = ?, missing = ?, extra = ?, mended = ? WHERE id = ?`,
+      `UPDATE sweeps SET phase = ?, after = ?, ordered = ?, first_poll = ?, listed = ?, sampled = ?, present = ?, failed = ?,
+         deleted = ?, missing = ?, extra = ?, loaded_afresh = ? WHERE id = ?`,
       phase,
       after,
       ordered,
-      polls,
+      first_poll,
       listed,
       sampled,
       present,
@@ -313,17 +335,17 @@ export class JournalSweep {
       deleted,
       missing,
       extra,
-      mended,
+      loaded_afresh,
       id,
     );
   }
 
-  #some(sweep: Sweep, kind: Difference, looks: number): Differing[] {
-    return this.#sql.exec<Differing & Record<string, never>>(
-      'SELECT * FROM differing WHERE sweep = ? AND kind = ? AND looks = ? ORDER BY key LIMIT ?',
+  #next(sweep: Sweep, kind: DifferenceKind, state: 'found' | 'confirmed'): Difference[] {
+    return this.#sql.exec<Difference & Record<string, never>>(
+      'SELECT * FROM differences WHERE sweep = ? AND kind = ? AND state = ? ORDER BY key LIMIT ?',
       sweep.id,
       kind,
-      looks,
+      state,
       LIMITS.sweepChecksMax,
     );
   }

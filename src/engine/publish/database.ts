@@ -7,10 +7,11 @@ import type { DataFile, JournalFiles } from '../journal/files.ts';
 import { type DeadLetters, letterStatement } from '../journal/letters.ts';
 
 /**
- * Projects settled files, dead letters and the durable cursor to the operational database, the oldest first. Every statement is
- * guarded so that repeating it, or an older one landing late, changes nothing.
+ * Publishes settled files, dead letters and the durable cursor to the operational database, the oldest first. Every
+ * statement is guarded, so that repeating it, or an older one that lands late, changes nothing. Throws `StepError`:
+ * `database-failed` or `deadline`.
  */
-export async function project({
+export async function publishToDatabase({
   ports,
   files,
   letters,
@@ -23,33 +24,36 @@ export async function project({
   source: string;
   cursor: string | null;
 }): Promise<void> {
-  const settled = files.unprojected(LIMITS.projectFilesMax);
-  const stampMs = files.nextProjectionMs(ports.clock.now());
-  const turned = letters.unprojected(LIMITS.projectLettersMax);
+  // Collect what the database does not have yet, under a new stamp.
+  const settled = files.unpublished(LIMITS.projectFilesMax);
+  const stampMs = files.nextPublishedMs(ports.clock.now());
+  const changedLetters = letters.unpublished(LIMITS.projectLettersMax);
   const statements = [
     ...settled.map(file => runStatement(source, file)),
-    ...turned.map(letter => letterStatement(source, letter)),
+    ...changedLetters.map(letter => letterStatement(source, letter)),
   ];
   if (cursor !== null) statements.push(syncStatement({ source, cursor, at: isoTime(stampMs) }));
   statements.push({ sql: 'SELECT last_sync_time AS at FROM sync_state WHERE source = ?', params: [source] });
+  // Write it, and read back the stamp that the database has then.
   const answers = await ports.clock.within(
     ports.d1.batch(statements),
     LIMITS.databaseCallMsMax,
     `projection of ${settled.length} files`,
   );
-  // A newer stamp than ours is that of a former self, whose journal was lost or whose clock was ahead: we go on from it.
-  const stands = answers.at(-1)?.[0]?.at;
-  if (cursor !== null && stands !== isoTime(stampMs)) {
-    files.raiseProjectionMs(Date.parse(String(stands)));
+  // Raise our stamp over a newer one, which an earlier journal of this source wrote, or a clock that was ahead.
+  const storedAt = answers.at(-1)?.[0]?.at;
+  if (cursor !== null && storedAt !== isoTime(stampMs)) {
+    files.raisePublishedMs(Date.parse(String(storedAt)));
     throw new StepError(
       'database-failed',
-      `sync_state of ${source}: expected stamp ${isoTime(stampMs)}, got ${stands}`,
+      `sync_state of ${source}: expected stamp ${isoTime(stampMs)}, got ${storedAt}`,
     );
   }
-  files.markProjected(settled, cursor);
-  letters.markProjected(turned, stampMs);
-  ports.log('projection_landed', { source, files: settled.length, letters: turned.length, cursor });
-  for (const { key, status, reason, attempts } of turned)
+  // Mark what the database has now.
+  files.markPublished(settled, cursor);
+  letters.markPublished(changedLetters, stampMs);
+  ports.log('projection_landed', { source, files: settled.length, letters: changedLetters.length, cursor });
+  for (const { key, status, reason, attempts } of changedLetters)
     ports.log('letter_written', { source, key, state: status, reason, attempt: attempts });
 }
 

@@ -4,7 +4,10 @@ import { messageOf, StepError } from '../../errors.ts';
 import type { Ports } from '../../ports/ports.ts';
 import type { JournalOutbox } from '../journal/outbox.ts';
 
-/** Sends keys to the agendas of other sources. They leave the outbox when somebody says that they have arrived. */
+/**
+ * Sends keys to the agendas of other sources. A key stays in the outbox until the queue's consumer says that it has
+ * arrived.
+ */
 export class Feeder {
   readonly #source: string;
   readonly #ports: Ports;
@@ -23,7 +26,10 @@ export class Feeder {
     this.#leaseMs = leaseMs;
   }
 
-  /** Sends what is due. It is noted as sent first: an object that dies meanwhile sends it again. Throws `queue-failed`. */
+  /**
+   * Sends due keys. Each is deferred before it is sent, so that an object that dies meanwhile sends it again. Throws
+   * `queue-failed`.
+   */
   async send(): Promise<void> {
     const nowMs = this.#ports.clock.now();
     for (const [target, keys] of Map.groupBy(this.#outbox.due(nowMs, LIMITS.feedKeysPerRun), key => key.target)) {
@@ -43,7 +49,7 @@ export class Feeder {
     }
   }
 
-  /** When there is something to send; null when there is nothing. */
+  /** When the next key is due; null when there is none. */
   nextMs(nowMs: number): number | null {
     const dueMs = this.#outbox.nextDueMs();
     return dueMs === null ? null : waitingUntil(dueMs, nowMs, this.#leaseMs);

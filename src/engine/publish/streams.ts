@@ -8,7 +8,7 @@ import type { DataFileReader } from '../../ports/data-file.ts';
 import type { Ports } from '../../ports/ports.ts';
 import type { JournalStreams, ReadableFile } from '../journal/streams.ts';
 
-interface Parts {
+interface StreamerOptions {
   table: Table;
   /** The name of the stream's binding. */
   binding: string;
@@ -18,49 +18,52 @@ interface Parts {
 }
 
 /**
- * Sends one table's rows to its stream, each at least once and in LSN order. They are read back from settled files, so
- * that the stream never has a row the lake has not; what it has is noted only after it has said so.
+ * Sends one table's rows to its stream, each at least once and in LSN order. It reads them from settled files, so that
+ * the stream never has a row that the lake does not have, and counts them as sent only after the stream acknowledged
+ * them.
  */
 export class Streamer {
   /** Its step of a run. */
   readonly step: string;
-  readonly #parts: Parts;
+  readonly #options: StreamerOptions;
 
-  constructor(parts: Parts) {
-    this.#parts = parts;
-    this.step = streamStep(parts.table);
+  constructor(options: StreamerOptions) {
+    this.#options = options;
+    this.step = streamStep(options.table);
   }
 
-  /** There are rows in files that the stream has not taken. */
+  /** Whether there are rows in files that the stream does not have. */
   get isDue(): boolean {
-    const { table, binding, streams } = this.#parts;
-    return streams.waiting(table.name, binding) > 0;
+    const { table, binding, streams } = this.#options;
+    return streams.waitingRows(table.name, binding) > 0;
   }
 
   /**
-   * Sends what waits, as far as one run goes. Throws `StepError`: `stream-failed`, `stream-refused` with the LSN of the
-   * row that is not taken, `lake-damaged` when a file cannot be read, `bucket-failed` or `deadline`.
+   * Sends rows, as far as one run gets. Throws `StepError`: `stream-failed`, `stream-refused` with the LSN of the row
+   * that the stream refuses, `lake-damaged` when a file cannot be read, `bucket-failed` or `deadline`.
    */
   async work(run: Run): Promise<void> {
-    const { clock } = this.#parts.ports;
+    const { clock } = this.#options.ports;
     const endMs = clock.now() + LIMITS.streamMsMax;
     while (this.isDue && clock.now() < endMs) await this.#sendFile(run, endMs);
   }
 
   get #nextLsn(): number {
-    const { table, binding, streams } = this.#parts;
+    const { table, binding, streams } = this.#options;
     return streams.lastLsn(table.name, binding) + 1;
   }
 
-  /** Sends the file of the next row, from that row on. */
+  /** Sends the rows of one file, from the next row on. */
   async #sendFile(run: Run, endMs: number): Promise<void> {
-    const { table, streams, ports } = this.#parts;
+    const { table, streams, ports } = this.#options;
+    // Find the file with the next row, and read its footer.
     const lsn = this.#nextLsn;
-    const file = streams.fileWith(table.name, lsn);
+    const file = streams.fileContaining(table.name, lsn);
     if (!file) throw new StepError('lake-damaged', `${table.name}: expected a data file with LSN ${lsn}, got none`);
     const reader = await this.#open(file, run);
+    // Send its row groups one after the other, in as many requests as each takes.
     while (this.#nextLsn <= file.last_lsn && ports.clock.now() < endMs) {
-      const rows = await readable(file, () => reader.rowsOf(this.#nextLsn));
+      const rows = await blamingFile(file, () => reader.rowsOf(this.#nextLsn));
       for (const request of requestsOf(table, rows)) {
         await this.#send(request, run);
         if (ports.clock.now() >= endMs) return;
@@ -69,17 +72,17 @@ export class Streamer {
   }
 
   async #open(file: ReadableFile, run: Run): Promise<DataFileReader> {
-    const { table, ports } = this.#parts;
+    const { table, ports } = this.#options;
     const { key, bytes, etag, first_lsn, last_lsn } = file;
     const read = async (range: ByteRange) => {
       await run.keepArmed();
-      // Only of the object that was settled: what else stands there may be anything.
-      const asked = ports.bucket.range(key, { ...range, etag });
-      const found = await ports.clock.within(asked, LIMITS.bucketCallMsMax, `range of ${key}`);
+      // Read only the object that was settled: another one under the key may hold anything.
+      const call = ports.bucket.range(key, { ...range, etag });
+      const found = await ports.clock.within(call, LIMITS.bucketCallMsMax, `range of ${key}`);
       if (found?.length === range.bytes) return found;
       throw new Error(`expected ${range.bytes} bytes of etag ${etag}, got ${found?.length ?? 'none'}`);
     };
-    const reader = await readable(file, () => ports.encode.reader({ table, bytes, read }));
+    const reader = await blamingFile(file, () => ports.encode.reader({ table, bytes, read }));
     if (reader.firstLsn !== first_lsn || reader.lastLsn !== last_lsn) {
       const actual = `${reader.firstLsn} to ${reader.lastLsn}`;
       throw new StepError('lake-damaged', `${key}: expected LSN ${first_lsn} to ${last_lsn}, got ${actual}`);
@@ -88,20 +91,20 @@ export class Streamer {
   }
 
   /**
-   * Sends all records of a request. Where the stream refuses them it is given half, and half of that, so that all before
-   * the one it does not take get through and that one is named.
+   * Sends the records of a request. When the stream refuses them, sends the first half, then the half of that, so that
+   * all records before the refused one get through and the error names that one.
    */
   async #send(records: StreamRecord[], run: Run): Promise<void> {
     for (let left = records; left.length > 0; ) {
       let some = left;
-      while (!(await this.#isTaken(some, run))) some = some.slice(0, Math.ceil(some.length / 2));
+      while (!(await this.#isAccepted(some, run))) some = some.slice(0, Math.ceil(some.length / 2));
       left = left.slice(some.length);
     }
   }
 
-  /** False when they are refused, and there is more than one; throws when there is not. */
-  async #isTaken(records: StreamRecord[], run: Run): Promise<boolean> {
-    const { table, binding, source, ports, streams } = this.#parts;
+  /** Sends records as one request. False when the stream refuses more than one; throws when it refuses a single one. */
+  async #isAccepted(records: StreamRecord[], run: Run): Promise<boolean> {
+    const { table, binding, source, ports, streams } = this.#options;
     const [firstLsn, lastLsn] = [lsnOf(records[0]!), lsnOf(records.at(-1)!)];
     await run.keepArmed();
     const startedMs = ports.clock.now();
@@ -113,21 +116,21 @@ export class Streamer {
       if (records.length > 1) return false;
       throw new StepError('stream-refused', `${table.name} LSN ${firstLsn}: ${error.message}`);
     }
-    // Only now: a stream that said nothing may have nothing.
+    // Acknowledge only now, because a stream that did not answer may have nothing.
     streams.acknowledge(table.name, binding, { firstLsn, lastLsn });
     const duration_ms = Math.max(0, ports.clock.now() - startedMs);
-    const told = { source, table: table.name, target: binding, rows: records.length };
-    ports.log('stream_sent', { ...told, first_lsn: firstLsn, last_lsn: lastLsn, duration_ms });
+    const fields = { source, table: table.name, target: binding, rows: records.length };
+    ports.log('stream_sent', { ...fields, first_lsn: firstLsn, last_lsn: lastLsn, duration_ms });
     return true;
   }
 }
 
-/** The step that sends a table to its stream. */
+/** The name of the step that sends a table to its stream. */
 export function streamStep(table: Table): string {
   return `stream:${table.name}`;
 }
 
-/** Rows as records, as many to a request as it takes, and at least one. */
+/** The records of rows, as many to a request as its size allows, and at least one. */
 function* requestsOf(table: Table, rows: Value[][]): Generator<StreamRecord[]> {
   let request: StreamRecord[] = [];
   let bytes = BRACKET_BYTES;
@@ -152,8 +155,8 @@ function lsnOf({ _lsn: lsn }: StreamRecord): number {
   return Number(lsn);
 }
 
-/** What goes wrong in reading a file is the file's doing, unless the bucket did not answer. */
-async function readable<T>({ key }: ReadableFile, read: () => Promise<T>): Promise<T> {
+/** Reads a file. Throws `lake-damaged` for any error that is not the bucket's. */
+async function blamingFile<T>({ key }: ReadableFile, read: () => Promise<T>): Promise<T> {
   try {
     return await read();
   } catch (error) {

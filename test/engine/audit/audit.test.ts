@@ -32,14 +32,14 @@ function forget(world: World, keys: string[]): void {
 async function sweep(world: World, sample = 1): Promise<void> {
   expect(world.engine.audit.startSweep(sample)).toBe(true);
   world.storage.flush();
-  // Not waited for: an instance that is killed answers nobody.
+  // Do not wait for it, because a killed instance never answers.
   void world.engine.poke();
   await drained();
 }
 
 const status = (world: World) => world.engine.audit.status();
 const isSwept = (world: World) => () => status(world).running === null && status(world).last !== null;
-const isMended = (world: World) => () => isSwept(world)() && world.parked.length === 0 && world.isFollowed;
+const isLoaded = (world: World) => () => isSwept(world)() && world.parked.length === 0 && world.isFollowed;
 
 describe('a sweep', () => {
   it('of a source that has everything finds nothing', async () => {
@@ -74,7 +74,7 @@ describe('a sweep', () => {
     expect(world.balance.changes).toBe(250);
   });
 
-  it('goes on beside a backlog that uses up every run', async () => {
+  it('continues while a tail with a backlog uses up every run', async () => {
     const world = await listedWorld();
     world.upstream.publish(Array.from({ length: 300 }, (_, index) => `slow-${index}`));
     world.upstream.latencyMs = key => (key.startsWith('slow') ? 35_000 : 0);
@@ -84,11 +84,11 @@ describe('a sweep', () => {
     expect(status(world).running).toMatchObject({ listed: 550 });
   });
 
-  it('after 20 keys were removed by hand finds exactly those, and has them loaded', async () => {
+  it('finds exactly the 20 keys that were removed from the index, and loads them', async () => {
     const world = await listedWorld();
     forget(world, GONE);
     await sweep(world);
-    await settle(world, { until: isMended(world) });
+    await settle(world, { until: isLoaded(world) });
     expect(status(world).last).toMatchObject({
       sampled: 250,
       present: 230,
@@ -115,7 +115,7 @@ describe('a sweep', () => {
   it('survives a kill at each of its calls', async () => {
     const gone = KEYS.slice(3, 8);
     const small = () => listedWorld({ pageChanges: 15 }, KEYS.slice(0, 40));
-    // What a Loader or a consumer does outlives the object.
+    // Calls of a Loader or a queue's consumer outlive the object.
     const isOwn = (call: string) => /^(load\.list|load\.pull|wake|bucket|d1|queue\.(send|admit|take))/.test(call);
     const begin = async (world: World) => {
       forget(world, gone);
@@ -124,7 +124,7 @@ describe('a sweep', () => {
     const calm = await small();
     const before = calm.calls.count(/./);
     await begin(calm);
-    await settle(calm, { until: isMended(calm) });
+    await settle(calm, { until: isLoaded(calm) });
     const calls = calm.calls.made.slice(before).filter(isOwn).length;
     expect(calls).toBeGreaterThan(20);
     for (const [index, lose] of Array.from({ length: calls }, (_, n) => [n, n % 3 !== 0] as const)) {
@@ -136,14 +136,14 @@ describe('a sweep', () => {
       if (index % 2 === 0) world.calls.before(kill);
       else world.calls.after(kill);
       await begin(world);
-      await settle(world, { until: isMended(world) });
+      await settle(world, { until: isLoaded(world) });
       expect(status(world).last).toMatchObject({ listed: 40, present: 35, extra: 0, missing_keys: gone });
       expect(await lakeRows(world)).toHaveLength(45);
       await expectProof(world);
     }
   });
 
-  it('reports nothing that came, changed or went while it was going on', async () => {
+  it('reports no key that was added, changed or deleted while it ran', async () => {
     const world = await listedWorld({ settleMs: 10_000 });
     const held = world.calls.hold(/^load\.list package-199/, { answer: true });
     await sweep(world);
@@ -160,7 +160,7 @@ describe('a sweep', () => {
     await expectProof(world);
   });
 
-  it('reports nothing that is listed before the feed shows it', async () => {
+  it('reports no key that is listed before the feed shows it', async () => {
     const world = await listedWorld({ pollMs: 600_000 });
     world.upstream.publish(['package-100x', 'package-100y']);
     world.upstream.remove('package-200');
@@ -178,7 +178,7 @@ describe('a sweep', () => {
     expect(world.balance).toMatchObject({ changes: 253, parked: 0 });
   });
 
-  it('reports nothing that the feed has shown and that moved on ahead of the tail', async () => {
+  it('reports no key that the tail has pulled and that moved to a later cursor since', async () => {
     const world = await listedWorld({ settleMs: 10_000 });
     const move = () => {
       world.upstream.publish('package-100x');
@@ -187,8 +187,8 @@ describe('a sweep', () => {
     move();
     world.upstream.publish('package-300');
     await sweep(world);
-    await settle(world, { until: () => world.lane.held !== null });
-    // By the time the tail has passed the places where the feed showed them, they stand elsewhere.
+    await settle(world, { until: () => world.lane.unsettled !== null });
+    // By the time the tail has passed the cursors at which the feed showed them, they are at later ones.
     move();
     await settle(world, { until: isSwept(world) });
     expect(status(world).last).toMatchObject({ present: 251, deleted: 0, missing: 0, extra: 0, loaded_afresh: 0 });
@@ -197,7 +197,7 @@ describe('a sweep', () => {
     await expectNewest(world);
   });
 
-  it('finds what is here and not listed, of keys whose newest row is no deletion', async () => {
+  it('finds keys that are present here and not listed', async () => {
     const world = await listedWorld();
     world.upstream.remove('package-001');
     await followed(world);
@@ -215,7 +215,7 @@ describe('a sweep', () => {
     expect(world.balance.changes).toBe(251);
   });
 
-  it('drops what a fresh page shows after all', async () => {
+  it('drops an extra key that a fresh page lists', async () => {
     const world = await listedWorld();
     let pages = 0;
     world.upstream.alterList = page =>
@@ -226,13 +226,13 @@ describe('a sweep', () => {
     expect(status(world).last).toMatchObject({ listed: 249, present: 249, extra: 0 });
   });
 
-  it('does not say what is extra when keys are listed out of order', async () => {
+  it('reports no extra keys when keys are listed out of order', async () => {
     const world = await listedWorld();
     world.upstream.alterList = page => ({ ...page, keys: [...page.keys].reverse() });
     forget(world, ['package-003']);
     world.upstream.items.delete('package-249');
     await sweep(world);
-    await settle(world, { until: isMended(world) });
+    await settle(world, { until: isLoaded(world) });
     expect(status(world).last).toMatchObject({
       missing: 1,
       missing_keys: ['package-003'],
@@ -241,7 +241,7 @@ describe('a sweep', () => {
     });
   });
 
-  it('counts what failed as failed, and loads it no other way', async () => {
+  it('counts the keys of parked changes as failed, and does not load them', async () => {
     const world = await startedWorld();
     world.upstream.faults.set('package-009', { status: 403 });
     world.upstream.publish(KEYS);
@@ -261,7 +261,7 @@ describe('a sweep', () => {
     expect(world.balance).toMatchObject({ changes: 251, parked: 1 });
   });
 
-  it('of a sample compares the same keys on both sides, each time', async () => {
+  it('of a sample compares the same keys on both sides each time', async () => {
     const world = await listedWorld();
     for (const key of KEYS.slice(0, 30)) world.upstream.items.delete(key);
     forget(world, KEYS.slice(30, 60));
@@ -274,7 +274,7 @@ describe('a sweep', () => {
     expect(first.present + first.missing!).toBe(first.sampled);
     expect(first.missing).toBeGreaterThan(0);
     expect(first.extra).toBeGreaterThan(0);
-    await settle(world, { until: isMended(world) });
+    await settle(world, { until: isLoaded(world) });
     await sweep(world, 0.3);
     await settle(world, { until: isSwept(world) });
     expect(status(world).last).toMatchObject({
@@ -285,7 +285,7 @@ describe('a sweep', () => {
     });
   });
 
-  it('does not hold the tail up while listing fails, and goes on where it was', async () => {
+  it('does not delay the tail while listing fails, and continues where it was', async () => {
     const world = await listedWorld();
     await sweep(world);
     world.calls.fail(/^load\.list package-099/, { times: 3 });
@@ -304,7 +304,7 @@ describe('a sweep', () => {
     expect(world.fault('audit')).toBeNull();
   });
 
-  it('whose list hangs is given up for this time, and the tail goes on', async () => {
+  it('whose listing hangs ends its step, and the tail continues', async () => {
     const world = await listedWorld();
     const held = world.calls.hold(/^load\.list/);
     await sweep(world);
@@ -320,16 +320,7 @@ describe('a sweep', () => {
     expect(status(world).last).toMatchObject({ listed: 251, present: 251, missing: 0, extra: 0 });
   });
 
-  it('takes a key of which nobody noted whether it is deleted for present, and not for extra', async () => {
-    const world = await listedWorld();
-    world.storage.sql.exec('UPDATE keys SET deleted = NULL');
-    world.upstream.items.delete('package-002');
-    await sweep(world);
-    await settle(world, { until: isSwept(world) });
-    expect(status(world).last).toMatchObject({ listed: 249, present: 249, deleted: 0, missing: 0, extra: 0 });
-  });
-
-  it('compares more keys of ours than fit one transaction part by part', async () => {
+  it('compares more indexed keys than fit one transaction in parts', async () => {
     const world = await startedWorld();
     world.upstream.publish(['a', 'b']);
     await followed(world);
@@ -346,7 +337,7 @@ describe('a sweep', () => {
     expect(status(world).last!.extra_keys).toHaveLength(LIMITS.auditNamesMax);
   });
 
-  it('is one at a time, waits while its source is paused, and needs a source that lists', async () => {
+  it('runs one at a time, waits while its source is paused, and needs a source that lists its keys', async () => {
     const world = await listedWorld();
     await world.engine.control('pause');
     await sweep(world);
@@ -359,7 +350,7 @@ describe('a sweep', () => {
     expect((await startedWorld({ kind: pages })).engine.audit.startSweep(1)).toBeNull();
   });
 
-  it('of another lake is given up, with a reason', async () => {
+  it('is given up with a reason when too many keys differ', async () => {
     const world = await startedWorld({ pageChanges: 40_000 });
     const many = Array.from({ length: LIMITS.sweepDifferMax + 50 }, (_, index) => `other-${index}`);
     world.upstream.alterList = () => ({ keys: many.sort(), next: null });
@@ -380,20 +371,20 @@ describe('a sweep', () => {
   });
 });
 
-describe('a missed change', () => {
-  it('whose document is gone when it is looked at ends as a change without rows', async () => {
+describe('a change made by a sweep', () => {
+  it('whose document is gone at its first attempt is skipped without rows', async () => {
     const world = await listedWorld();
     forget(world, ['package-050']);
     await sweep(world);
     await settle(world, { until: () => world.parked.length === 1 });
-    expect(world.parked).toMatchObject([{ reason: 'missed', missed: 1, key: 'package-050' }]);
+    expect(world.parked).toMatchObject([{ reason: 'missed', from_sweep: 1, key: 'package-050' }]);
     world.upstream.items.delete('package-050');
-    await settle(world, { until: isMended(world) });
+    await settle(world, { until: isLoaded(world) });
     expect(world.balance).toMatchObject({ changes: 251, rows: 250, skipped: { 'no-rows': 1 }, balanced: true });
     await expectProof(world);
   });
 
-  it('that fails first is retried as any other', async () => {
+  it('that fails at first is retried like any other', async () => {
     const world = await listedWorld();
     forget(world, ['package-050']);
     world.upstream.faults.set('package-050', { status: 403 });
@@ -401,39 +392,39 @@ describe('a missed change', () => {
     await settle(world, { until: () => world.parked[0]?.reason === 'http-403' });
     await sweep(world).catch(() => undefined);
     world.upstream.faults.clear();
-    await settle(world, { until: isMended(world) });
+    await settle(world, { until: isLoaded(world) });
     expect(world.balance).toMatchObject({ changes: 251, rows: 251, balanced: true });
     await expectProof(world);
   });
 
-  it('is superseded by whatever the feed shows of its key', async () => {
+  it('is superseded by a change of its key in the feed', async () => {
     const world = await listedWorld({ pollMs: 5_000 });
     forget(world, ['package-050']);
     world.queue.deliver = () => ({ delaysMs: [] });
     await sweep(world);
     await settle(world, { until: () => world.parked.length === 1 });
     world.upstream.publish('package-050');
-    await settle(world, { until: isMended(world) });
+    await settle(world, { until: isLoaded(world) });
     expect(world.balance).toMatchObject({ changes: 252, rows: 251, skipped: { superseded: 1 }, balanced: true });
     await expectProof(world);
   });
 
-  it('of a key that is listed and deleted here is loaded, and a deletion once more is none', async () => {
+  it('loads a key that is listed and deleted here; another deletion gives no row', async () => {
     const world = await listedWorld();
     world.upstream.remove('package-050');
     world.upstream.remove('package-060');
     await followed(world);
-    // Somebody's deletion was one of ours only.
+    // Upstream still has one of the deleted items.
     world.upstream.items.get('package-050')!.deleted = false;
     await sweep(world);
-    await settle(world, { until: isMended(world) });
+    await settle(world, { until: isLoaded(world) });
     expect(status(world).last).toMatchObject({ present: 248, deleted: 1, missing: 0, loaded_afresh: 1 });
     expect(world.balance).toMatchObject({ changes: 253, rows: 251, tombstones: 2, balanced: true });
     await expectNewest(world);
     await expectProof(world);
   });
 
-  it('leaves the pace of its host to the tail: few wait at once', async () => {
+  it('waits with few others at once, so that the tail keeps most of the pace of the host', async () => {
     const world = await listedWorld();
     forget(world, KEYS.slice(0, 100));
     let most = 0;
@@ -441,7 +432,7 @@ describe('a missed change', () => {
       most = Math.max(most, world.parked.filter(({ reason }) => reason === 'missed').length);
     };
     await sweep(world);
-    await settle(world, { until: isMended(world) });
+    await settle(world, { until: isLoaded(world) });
     expect(most).toBe(LIMITS.missedAtOnce);
     expect(status(world).last).toMatchObject({ missing: 100, loaded_afresh: 100 });
     expect(world.balance).toMatchObject({ changes: 350, rows: 350, balanced: true });

@@ -16,14 +16,14 @@ describe('the Wilson interval', () => {
     expect(found.high).toBeCloseTo(high, 4);
   });
 
-  it('is the same seen from the other side', () => {
+  it('is symmetric in hits and misses', () => {
     const [some, others] = [wilson(3, 40)!, wilson(37, 40)!];
     expect(some.low).toBeCloseTo(1 - others.high, 12);
     expect(some.high).toBeCloseTo(1 - others.low, 12);
     expect(wilson(20, 20)).toMatchObject({ share: 1, high: 1 });
   });
 
-  it('of nothing is unknown', () => {
+  it('is null without a trial', () => {
     expect(wilson(0, 0)).toBeNull();
   });
 });

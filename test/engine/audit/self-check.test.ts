@@ -27,7 +27,7 @@ async function checked(world: World): Promise<void> {
 }
 
 describe('a self-check', () => {
-  it('of a lake that is whole looks at each file and finds nothing', async () => {
+  it('of an undamaged lake checks each file and finds nothing', async () => {
     const world = await filledWorld(3);
     const before = world.calls.made.length;
     await checked(world);
@@ -46,7 +46,7 @@ describe('a self-check', () => {
     expect(calls.filter(call => call === 'bucket.tail')).toHaveLength(3);
   });
 
-  it('reports a data file that was deleted by hand, and no longer once it is back', async () => {
+  it('reports a deleted data file until it is back', async () => {
     const world = await filledWorld(3);
     const { key, bytes } = world.files[1]!;
     const object = world.bucket.objects.get(key)!;
@@ -59,7 +59,7 @@ describe('a self-check', () => {
       reason: `${key}: object: expected ${bytes} bytes, got nothing`,
       stalls: 0,
     });
-    // It goes on all the same.
+    // The source continues.
     world.upstream.publish('later');
     await followed(world);
     expect(world.state).toBe('following');
@@ -99,7 +99,7 @@ describe('a self-check', () => {
     }
   });
 
-  it('tells other bytes of the same form by their MD5', async () => {
+  it('finds other bytes of the same form by their MD5', async () => {
     const world = await filledWorld(2);
     const { key } = world.files[1]!;
     world.storage.sql.exec('UPDATE files SET etag = ? WHERE key = ?', 'a'.repeat(32), key);
@@ -122,7 +122,7 @@ describe('a self-check', () => {
     expect(world.fault('damage')).toMatchObject({ kind: 'lake-damaged' });
   });
 
-  it('takes the rows of the journal for what they are', async () => {
+  it('counts the rows of the journal as present', async () => {
     const world = await filledWorld(2, { flushBytesMax: 16 * 1024 * 1024, flushAgeMs: 60 * MINUTE, pollMs: MINUTE });
     world.upstream.publish(['a', 'b']);
     await settle(world, { until: () => world.engine.files.backlog().rows === 2 });
@@ -135,7 +135,7 @@ describe('a self-check', () => {
     ]);
   });
 
-  it('comes by itself every six hours, and not while paused', async () => {
+  it('starts by itself every six hours, and not while the source is paused', async () => {
     const world = await filledWorld(2, { pollMs: 10 * MINUTE });
     world.bucket.objects.delete(world.files[0]!.key);
     await pass(world, world.options.selfCheckMs + MINUTE);
@@ -151,7 +151,7 @@ describe('a self-check', () => {
     expect(Date.parse(checkOf(world).started_at!)).toBe(world.clock.now());
   });
 
-  it('works through many files over several runs, and survives kills', async () => {
+  it('checks many files over several runs, and survives kills', async () => {
     const world = await filledWorld(120, { flushAgeMs: 100 });
     const { key } = world.files[77]!;
     world.bucket.objects.delete(key);
@@ -177,7 +177,7 @@ describe('a self-check', () => {
     expect(checkOf(world)).toMatchObject({ files: 2, problems: [] });
   });
 
-  it('names a hundred problems at most, and finds the others when those are mended', async () => {
+  it('names a hundred problems at most, and finds the others when those are repaired', async () => {
     const world = await filledWorld(105, { flushAgeMs: 100 });
     const kept = new Map(world.bucket.objects);
     const keys = world.files.map(({ key }) => key);
@@ -192,7 +192,7 @@ describe('a self-check', () => {
   });
 });
 
-/** Puts other bytes where a file was, with its metadata. */
+/** Replaces the bytes of a file, and keeps its metadata. */
 function put(world: World, key: string, bytes: Uint8Array): void {
   world.bucket.place(key, bytes, world.bucket.objects.get(key)!.head.metadata);
 }

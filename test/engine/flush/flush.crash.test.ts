@@ -7,7 +7,7 @@ import { followed, pass, settle, startedWorld, type World } from '../../simulati
 
 const DATA_FILE = /^bucket\.put .*\/data-/;
 
-/** Ends the instance at the first matching call: before it has its effect, or before its answer is heard. */
+/** Kills the instance at the first matching call: before its effect, or before its answer. */
 function killAt(world: World, pattern: RegExp, when: 'before' | 'after', times = 1): { kills: number } {
   const done = { kills: 0 };
   world.calls[when](call => {
@@ -26,7 +26,7 @@ async function publishedWorld(): Promise<World> {
 }
 
 describe('a flush that is killed', () => {
-  it('before its put, writes the same range when the object is back', async () => {
+  it('before its put, writes the same range after the restart', async () => {
     const world = await publishedWorld();
     const killed = killAt(world, DATA_FILE, 'before');
     await settle(world, { until: () => killed.kills === 1 });
@@ -50,7 +50,7 @@ describe('a flush that is killed', () => {
     await expectProof(world);
   });
 
-  it('while the answer to its put was lost, settles once', async () => {
+  it('while it waits for the answer to its put, settles once', async () => {
     const world = await publishedWorld();
     world.calls.fail(DATA_FILE, { times: 1, answer: 'lost' });
     await followed(world);
@@ -58,7 +58,7 @@ describe('a flush that is killed', () => {
     await expectProof(world);
   });
 
-  it('has its put refused when that lands after its successor settled', async () => {
+  it('has its put refused when it lands after the next instance settled', async () => {
     const world = await publishedWorld();
     const late = world.calls.hold(DATA_FILE);
     void late.made.then(() => world.kill());
@@ -71,7 +71,7 @@ describe('a flush that is killed', () => {
     await expectProof(world);
   });
 
-  it('has its put taken for its own when that lands between its successor’s intent and put', async () => {
+  it('has its put accepted as the file of the next instance when it lands before that one’s put', async () => {
     const world = await publishedWorld();
     const late = world.calls.hold(DATA_FILE);
     void late.made.then(async () => {
@@ -86,7 +86,7 @@ describe('a flush that is killed', () => {
     await expectProof(world);
   });
 
-  it('three times, stalls with what it cost, and still goes on', async () => {
+  it('three times, stalls with the cost of its attempts, and succeeds later', async () => {
     const world = await publishedWorld();
     const killed = killAt(world, DATA_FILE, 'before', 3);
     await settle(world, { until: () => killed.kills === 3 });
@@ -97,7 +97,7 @@ describe('a flush that is killed', () => {
     await expectProof(world);
   });
 
-  it('between settling and the database, tells the database later', async () => {
+  it('between settling and the database, publishes later', async () => {
     const world = await publishedWorld();
     killAt(world, /^d1\.batch/, 'before', 2);
     await followed(world);
@@ -107,7 +107,7 @@ describe('a flush that is killed', () => {
 });
 
 describe('an intent', () => {
-  it('keeps its range in a version that would cut elsewhere', async () => {
+  it('keeps its range in a version that would end the file elsewhere', async () => {
     const world = await startedWorld({ pageChanges: 1 });
     world.upstream.publish(['a', 'b', 'c']);
     const killed = killAt(world, DATA_FILE, 'before');
@@ -121,7 +121,7 @@ describe('an intent', () => {
   });
 });
 
-/** An encoder whose row groups come out larger than an earlier version's. */
+/** An encoder whose row groups are larger than those of an earlier version. */
 function countingMore(encode: EncodePort): EncodePort {
   return {
     ...encode,

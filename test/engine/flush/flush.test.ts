@@ -26,7 +26,7 @@ describe('rows are flushed', () => {
     expect(world.files[0]!.rows).toBe(2);
   });
 
-  it('when there are enough of them, one file a run', async () => {
+  it('when they reach the size of a file, one file a run', async () => {
     const world = await startedWorld({ flushBytesMax: 1_000, flushAgeMs: 60 * MINUTE, pageChanges: 20 });
     world.upstream.publish(names(200), 'x'.repeat(100));
     const files = [0];
@@ -41,7 +41,7 @@ describe('rows are flushed', () => {
     await expectProof(world);
   });
 
-  it('when somebody asks', async () => {
+  it('when a control asks for it', async () => {
     const world = await startedWorld({ flushAgeMs: 60 * MINUTE });
     world.upstream.publish(['a', 'b']);
     await nextRun(world);
@@ -55,7 +55,7 @@ describe('rows are flushed', () => {
     expect(world.files).toHaveLength(1);
   });
 
-  it('into a file of its own each time, never into one that stands', async () => {
+  it('into a new file each time, never into an existing one', async () => {
     const world = await startedWorld();
     for (const key of ['a', 'b', 'c']) {
       world.upstream.publish(key);
@@ -91,7 +91,7 @@ describe('a flush that fails', () => {
     await expectProof(world);
   });
 
-  it('holds up no pull', async () => {
+  it('does not delay pulls', async () => {
     const world = await startedWorld();
     world.upstream.publish('a');
     world.calls.fail(DATA_FILE);
@@ -115,8 +115,8 @@ describe('a flush that fails', () => {
   });
 });
 
-describe('another object under the key', () => {
-  it('stalls the source, settles nothing, and is waited for', async () => {
+describe('another object with the key of a data file', () => {
+  it('stalls the source and settles nothing until it is gone', async () => {
     const world = await startedWorld();
     world.upstream.publish('a');
     await nextRun(world);
@@ -135,7 +135,7 @@ describe('another object under the key', () => {
     await expectProof(world);
   });
 
-  it('holds up neither pulls nor what the database is told', async () => {
+  it('delays neither pulls nor publishing', async () => {
     const world = await startedWorld({ flushAgeMs: 20_000 });
     world.upstream.publish('a');
     await followed(world);
@@ -154,7 +154,7 @@ describe('another object under the key', () => {
 });
 
 describe('the same rows', () => {
-  /** Many versions of a few row groups, all accepted at one time and put in one file half a minute later. */
+  /** The same row groups made in many ways, all accepted at one time and put in one file half a minute later. */
   async function fileOf(options: WorldOptions, disturb: (world: World) => Promise<void>): Promise<Uint8Array> {
     const world = await startedWorld({ encoding: PARQUET, ...options });
     for (const key of names(40)) world.upstream.publish(key, `${key} `.repeat(30_000));

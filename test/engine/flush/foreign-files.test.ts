@@ -6,7 +6,7 @@ import { followed, nextRun, pass, settle, startedWorld } from '../../simulation/
 const MINUTE = 60_000;
 const FILE = 'year=2025/month=01/data-0000000000000001-0000000000000009.parquet';
 
-describe('an object without a journal beside data files', () => {
+describe('an object without a journal whose lake has data files', () => {
   it('is stalled, and pulls and numbers nothing', async () => {
     const world = await startedWorld();
     world.bucket.place(`npm/metadata/partitions.parquet/${FILE}`, Buffer.from('rows'));
@@ -18,7 +18,7 @@ describe('an object without a journal beside data files', () => {
     expect(world.balance.changes).toBe(0);
   });
 
-  it('looks again every few minutes, and starts when they are gone', async () => {
+  it('checks again every few minutes, and starts when they are gone', async () => {
     const world = await startedWorld();
     const key = `npm/metadata/partitions.parquet/${FILE}`;
     world.bucket.place(key, Buffer.from('rows'));
@@ -31,14 +31,14 @@ describe('an object without a journal beside data files', () => {
     await expectProof(world);
   });
 
-  it('looks at all its tables', async () => {
+  it('checks all its tables', async () => {
     const world = await startedWorld({ kind: pages });
     world.bucket.place(`github/repos/partitions.parquet/${FILE}`, Buffer.from('rows'));
     await nextRun(world);
     expect(world.fault('lake')).toMatchObject({ kind: 'lake-not-empty' });
   });
 
-  it('does not take documents, or files of other tables, for them', async () => {
+  it('does not count documents or files of other tables', async () => {
     const world = await startedWorld();
     world.bucket.place('npm/raw/a/latest.json', Buffer.from('{}'));
     world.bucket.place(`pypi/metadata/partitions.parquet/${FILE}`, Buffer.from('rows'));
@@ -61,7 +61,7 @@ describe('an object with a journal', () => {
     expect(world.calls.count(/^bucket\.list/)).toBe(3);
   });
 
-  it('that was put back to an earlier time is stalled, and numbers nothing twice', async () => {
+  it('that was restored to an earlier time is stalled, and gives no LSN twice', async () => {
     const world = await startedWorld();
     world.upstream.publish('a');
     await followed(world);
@@ -72,7 +72,7 @@ describe('an object with a journal', () => {
     world.kill();
     world.storage.restore(earlier);
     world.kill();
-    // One more row than before: the range, and with it the key, is another one.
+    // One more row than before makes another range, and so another key.
     world.upstream.publish('d');
     await pass(world, 10 * MINUTE);
     expect(world.state).toBe('stalled');
@@ -83,7 +83,7 @@ describe('an object with a journal', () => {
     expect(world.bucket.keys('npm/metadata/partitions.parquet/')).toEqual(files);
   });
 
-  it('flushes beside what is no data file', async () => {
+  it('flushes where the lake has objects that are no data files', async () => {
     const world = await startedWorld();
     await nextRun(world);
     world.bucket.place('npm/metadata/partitions.parquet/year=2999/month=01/_SUCCESS', Buffer.from(''));
@@ -92,7 +92,7 @@ describe('an object with a journal', () => {
     expect(world.files).toMatchObject([{ rows: 1 }]);
   });
 
-  it('is not begun while the bucket does not answer', async () => {
+  it('pulls nothing while the bucket does not answer', async () => {
     const world = await startedWorld();
     const repair = world.calls.fail(/^bucket\.list/);
     world.upstream.publish('a');

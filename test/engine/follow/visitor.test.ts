@@ -154,7 +154,7 @@ describe('a key that is removed', () => {
     await settle(world, { until: () => world.balance.dead === 1 });
     await unwatch(world, ['a.red']);
     expect(world.balance).toMatchObject({ changes: 1, dead: 0, skipped: { unwatched: 1 }, balanced: true });
-    const isTold = () => world.engine.journal.parked.letters.unprojected(1).length === 0;
+    const isTold = () => world.engine.journal.parked.letters.unpublished(1).length === 0;
     await settle(world, { until: isTold });
   });
 

@@ -12,7 +12,7 @@ async function parkedWorld(): Promise<World> {
   return world;
 }
 
-/** What another look at `a` finds. */
+/** The outcome of an attempt at `a`. */
 function found(revision: number): Outcome {
   const values = { name: 'a', version: String(revision) };
   return { kind: 'rows', rows: [{ table: 'npm_package', op: 'upsert', row: values }], revision, documentBytes: 10 };
@@ -30,7 +30,7 @@ describe('a parked change', () => {
     await expectNewest(world);
   });
 
-  it('is superseded by one that is parked itself', async () => {
+  it('is superseded by a newer change that is parked', async () => {
     const world = await parkedWorld();
     world.upstream.publish('a');
     await settle(world, { until: () => world.balance.changes === 3 });
@@ -46,7 +46,7 @@ describe('a parked change', () => {
     await expectNewest(world);
   });
 
-  it('comes back as a row with its cursor and the run', async () => {
+  it('gives a row with its cursor and the run', async () => {
     const world = await parkedWorld();
     const { cursor } = world.parked[0]!;
     world.upstream.faults.clear();
@@ -59,7 +59,7 @@ describe('a parked change', () => {
     await expectNewest(world);
   });
 
-  it('has places of its own however often it comes back', async () => {
+  it('gives rows with different cursors however often it comes back', async () => {
     const world = await parkedWorld();
     for (const key of ['c', 'd', 'e']) world.upstream.faults.set(key, { status: 403 });
     world.upstream.publish(['c', 'd', 'e']);
@@ -74,7 +74,7 @@ describe('a parked change', () => {
     expect(runs).toEqual(['1', '2', '3', '4']);
   });
 
-  it('is looked at again in time though the clock was far ahead when it was parked', async () => {
+  it('is attempted in time though the clock was far ahead when it was parked', async () => {
     const world = await startedWorld();
     world.upstream.faults.set('a', { status: 403 });
     world.upstream.publish('a');
@@ -100,14 +100,14 @@ describe('a parked change', () => {
   });
 });
 
-describe('the result of another look', () => {
-  it('is refused when the key got a row since it was handed out, and is looked at again', async () => {
+describe('the result of an attempt', () => {
+  it('is refused when the key got a row since the ticket was sent', async () => {
     const world = await parkedWorld();
     const { journal } = world.engine;
     const [parked] = world.parked;
     const lastLsn = journal.state.lastLsnOf('a');
     world.storage.sql.exec(
-      "INSERT INTO keys (table_name, key, last_lsn, revision, document_bytes) VALUES ('npm_package', 'a', 1, 7, 10)",
+      "INSERT INTO keys (table_name, key, last_lsn, deleted, revision, document_bytes) VALUES ('npm_package', 'a', 1, 0, 7, 10)",
     );
     const nowMs = world.clock.now();
     expect(journal.acceptRetry({ parked: parked!, outcome: found(1), lastLsn, nowMs })).toBe(false);
@@ -116,7 +116,7 @@ describe('the result of another look', () => {
     expect(world.balance.balanced).toBe(true);
   });
 
-  it('is refused when the change was superseded since it was handed out', async () => {
+  it('is refused when the change was superseded since the ticket was sent', async () => {
     const world = await parkedWorld();
     const [parked] = world.parked;
     world.upstream.publish('a');
@@ -127,7 +127,7 @@ describe('the result of another look', () => {
     expect(world.balance).toMatchObject({ changes: 3, rows: 1, parked: 1, balanced: true });
   });
 
-  it('is taken once, however often it is handed in', async () => {
+  it('is accepted once, however often it is handed in', async () => {
     const world = await parkedWorld();
     const { journal } = world.engine;
     const retry = { parked: world.parked[0]!, outcome: found(1), nowMs: world.clock.now() };

@@ -7,7 +7,7 @@ import { followed, nextRun, settle, startedWorld } from '../../simulation/world/
 const DAY = 24 * 3_600_000;
 
 describe('an append', () => {
-  it('is thrown away when the cursor is no longer the one its page was pulled from', async () => {
+  it('is dropped when the cursor is no longer the one its page was pulled from', async () => {
     const world = await startedWorld();
     world.upstream.publish(['a', 'b']);
     const load = world.calls.hold(/^load\.load /, { answer: true });
@@ -42,7 +42,7 @@ describe('an append', () => {
     await expectProof(world);
     await expectNewest(world);
     const appends = world.log.filter(({ event }) => event === 'slice_accepted').map(({ changes }) => Number(changes));
-    // Each of the calls at once may end one document over its share.
+    // Each of the calls under way may exceed its share by one document.
     expect(Math.max(...appends) * 900_000).toBeLessThan(LIMITS.sliceRowBytesMax + 7 * LIMITS.loadCallsAtOnce * 900_000);
     for (const file of world.files) expect(file.bytes).toBeLessThan(LIMITS.fileBytesMax + LIMITS.rowBytesMax);
     expect(world.files.length).toBeGreaterThan(1);
@@ -70,7 +70,7 @@ describe('an append', () => {
 describe('the end of a month', () => {
   const startMs = Date.UTC(2026, 10, 30, 23, 59, 40);
 
-  it('parts the rows before it from those after it', async () => {
+  it('separates the rows before it from those after it', async () => {
     const world = await startedWorld({ startMs, flushAgeMs: 3_600_000 });
     world.upstream.publish(['a', 'b']);
     await settle(world, { until: () => world.balance.changes === 2 });
@@ -100,7 +100,7 @@ describe('the end of a month', () => {
     expect(world.files[0]!.key).toContain('/month=11/');
   });
 
-  it('does not run through an append', async () => {
+  it('does not fall into an append', async () => {
     const world = await startedWorld({ startMs });
     world.upstream.publish(Array.from({ length: 40 }, (_, index) => `package-${index}`));
     world.upstream.latencyMs = () => 7_000;
@@ -113,7 +113,7 @@ describe('the end of a month', () => {
 });
 
 describe('an append that SQLite refuses', () => {
-  it('is halved until the change it refuses stands alone, and is parked', async () => {
+  it('parks the change that SQLite refuses alone, and appends the others', async () => {
     const world = await startedWorld();
     world.upstream.publish(Array.from({ length: 21 }, (_, index) => `package-${index}`));
     world.upstream.publish('poison');
@@ -127,7 +127,7 @@ describe('an append that SQLite refuses', () => {
     expect((await lakeRows(world)).map(row => row.name)).not.toContain('poison');
   });
 
-  it('comes in later, when SQLite takes it', async () => {
+  it('succeeds later, when SQLite takes it', async () => {
     const world = await startedWorld();
     world.upstream.publish(['a', 'poison', 'b']);
     world.storage.refuses = (statement, params) =>
@@ -139,7 +139,7 @@ describe('an append that SQLite refuses', () => {
     await expectNewest(world);
   });
 
-  it('stops nobody for good when it is the key that SQLite refuses', async () => {
+  it('does not stop the source when it is the key that SQLite refuses', async () => {
     const world = await startedWorld();
     world.upstream.publish(['a', 'half \ud800 of a character', 'b']);
     await settle(world, { until: () => world.lane.cursor === String(world.upstream.seq), withinMs: 3_600_000 });

@@ -8,7 +8,7 @@ const DAY = 24 * 3_600_000;
 const ALL = { state: 'dead', reason: null, olderThanSeconds: null } as const;
 const PAGE = { after: 0, limit: 100 };
 
-/** A world in which the changes of some keys have died, each by a status of its own. */
+/** A world in which the changes of some keys have died, each after another HTTP status. */
 async function deadWorld(faults: Record<string, number> = { a: 404 }): Promise<World> {
   const world = await startedWorld({ pollMs: 60_000 });
   for (const [key, status] of Object.entries(faults)) world.upstream.faults.set(key, { status });
@@ -21,11 +21,11 @@ function letters(world: World) {
   return world.database.rows('SELECT * FROM failed_messages ORDER BY id').map(({ id: _, ...letter }) => letter);
 }
 
-const told = (world: World, status: string) => () =>
+const isPublished = (world: World, status: string) => () =>
   world.isFollowed && letters(world).length > 0 && letters(world).every(letter => letter.status === status);
 
 describe('a change that keeps failing', () => {
-  it('is dead after its last look, and was looked at with growing waits', async () => {
+  it('is dead after its last attempt, and was attempted with growing waits', async () => {
     const world = await deadWorld();
     const asked = world.upstream.requests.filter(({ subject }) => subject === 'a').map(({ atMs }) => atMs);
     expect(asked).toHaveLength(21);
@@ -40,9 +40,9 @@ describe('a change that keeps failing', () => {
     expect(world.upstream.requests.filter(({ subject }) => subject === 'a')).toHaveLength(asked.length);
   });
 
-  it('is one letter in the operational database, with what was tried', async () => {
+  it('is one letter in the operational database, with the history of its attempts', async () => {
     const world = await deadWorld();
-    await settle(world, { until: told(world, 'failed') });
+    await settle(world, { until: isPublished(world, 'failed') });
     const [letter, ...rest] = letters(world);
     expect(rest).toEqual([]);
     expect(letter).toMatchObject({
@@ -59,17 +59,17 @@ describe('a change that keeps failing', () => {
     expect(Date.parse(String(letter!.failed_at))).toBeGreaterThan(Date.parse(String(letter!.original_timestamp)));
   });
 
-  it('is dead at once where no other look can help', async () => {
+  it('is dead at once where another attempt is useless', async () => {
     const world = await startedWorld();
     world.upstream.faults.set('a', { status: 451 });
     world.upstream.publish('a');
     await settle(world, { until: () => world.balance.dead === 1 });
     expect(world.upstream.requests.filter(({ subject }) => subject === 'a')).toHaveLength(1);
-    await settle(world, { until: told(world, 'failed') });
+    await settle(world, { until: isPublished(world, 'failed') });
     expect(letters(world)).toMatchObject([{ retry_count: 0 }]);
   });
 
-  it('does not keep its source from being followed', async () => {
+  it('does not stop its source', async () => {
     const world = await deadWorld();
     world.upstream.publish('b');
     await followed(world);
@@ -79,11 +79,11 @@ describe('a change that keeps failing', () => {
 });
 
 describe('a dead change', () => {
-  it('gives its rows once when it is replayed, however often that is asked', async () => {
+  it('gives its rows once, however often it is replayed', async () => {
     const world = await deadWorld();
     world.upstream.faults.clear();
     for (let time = 0; time < 3; time++) await replayFailed(world.engine, { numbers: null, query: ALL, dryRun: false });
-    await settle(world, { until: told(world, 'resolved') });
+    await settle(world, { until: isPublished(world, 'resolved') });
     expect(await replayFailed(world.engine, { numbers: [1], query: ALL, dryRun: false })).toEqual({
       changes: 0,
       by_reason: {},
@@ -96,7 +96,7 @@ describe('a dead change', () => {
     await expectNewest(world);
   });
 
-  it('dies again where its upstream is not mended, and is the same letter', async () => {
+  it('dies again where its upstream still fails, and keeps its letter', async () => {
     const world = await deadWorld();
     await replayFailed(world.engine, { numbers: [1], query: ALL, dryRun: false });
     expect(failedChange(world.engine, 1)).toMatchObject({ id: 'coalescing-1', state: 'replaying' });
@@ -110,7 +110,7 @@ describe('a dead change', () => {
     const world = await deadWorld();
     world.upstream.faults.clear();
     world.upstream.publish('a');
-    await settle(world, { until: told(world, 'superseded') });
+    await settle(world, { until: isPublished(world, 'superseded') });
     expect(world.balance).toMatchObject({ changes: 3, rows: 2, dead: 0, skipped: { superseded: 1 } });
     expect(await replayFailed(world.engine, { numbers: [1], query: ALL, dryRun: false })).toMatchObject({ changes: 0 });
     await pass(world, DAY);
@@ -124,7 +124,7 @@ describe('a dead change', () => {
     await followed(world);
     world.upstream.remove('a');
     const { seq } = world.upstream;
-    // The feed's own word is lost: what is dead is the deletion alone.
+    // The feed no longer shows the new item: only the dead deletion knows of the key.
     const { journal } = world.engine;
     const change = { key: 'a', cursor: String(seq), deleted: true, revision: 2, skip: null };
     const outcome = { kind: 'park', reason: 'http-410', detail: 'gone', retryAfterMs: null } as const;
@@ -135,23 +135,23 @@ describe('a dead change', () => {
     const item = world.upstream.items.get('a')!;
     Object.assign(item, { deleted: false, revision: 3 });
     await replayFailed(world.engine, { numbers: null, query: ALL, dryRun: false });
-    await settle(world, { until: told(world, 'resolved') });
+    await settle(world, { until: isPublished(world, 'resolved') });
     expect((await lakeRows(world)).map(row => row._op)).toEqual(['upsert', 'upsert']);
     await expectNewest(world);
   });
 
-  it('that is dismissed is skipped for good', async () => {
+  it('that is dismissed is skipped', async () => {
     const world = await deadWorld();
     expect(dismissFailed(world.engine, 1, 'unpublished')).toBe(true);
     expect(dismissFailed(world.engine, 1, 'unpublished')).toBe(false);
     expect(dismissFailed(world.engine, 2, 'not dead')).toBe(null);
     await world.engine.poke();
-    await settle(world, { until: told(world, 'dismissed') });
+    await settle(world, { until: isPublished(world, 'dismissed') });
     expect(JSON.parse(String(letters(world)[0]!.message_body)).note).toBe('unpublished');
     expect(world.balance).toMatchObject({ changes: 2, rows: 1, dead: 0, skipped: { dismissed: 1 }, balanced: true });
   });
 
-  it('is found by reason and age, and page by page', async () => {
+  it('is listed by reason and age, and page by page', async () => {
     const world = await deadWorld({ a: 404, b: 403, c: 404 });
     const found = (query: object) => failedOf(world.engine, { ...ALL, ...PAGE, ...query }).map(({ key }) => key);
     expect(found({})).toEqual(['a', 'b', 'c']);
@@ -165,7 +165,7 @@ describe('a dead change', () => {
     expect(world.balance.dead).toBe(3);
   });
 
-  it('is told of once though the database forgot to answer', async () => {
+  it('is published once though the answer of the database was lost', async () => {
     const world = await startedWorld();
     world.upstream.faults.set('a', { status: 451 });
     world.upstream.publish('a');
@@ -174,7 +174,7 @@ describe('a dead change', () => {
     expect(letters(world)).toHaveLength(1);
   });
 
-  it('is not brought back to life by an older telling that lands late', async () => {
+  it('stays resolved when an older statement lands late', async () => {
     const world = await startedWorld();
     world.upstream.faults.set('a', { status: 451 });
     world.upstream.publish('a');
@@ -189,7 +189,7 @@ describe('a dead change', () => {
 });
 
 describe('a parked change', () => {
-  it('is listed with its looks and when the next is due', async () => {
+  it('is listed with its attempts and when the next one is due', async () => {
     const world = await startedWorld();
     world.upstream.faults.set('a', { status: 403 });
     world.upstream.publish('a');
@@ -209,7 +209,7 @@ describe('a parked change', () => {
 });
 
 describe('a source most of whose changes fail', () => {
-  it('asks its upstream no more for a while, and goes on by itself', async () => {
+  it('asks its upstream nothing for a while, and continues by itself', async () => {
     const world = await startedWorld({ pageChanges: 50 });
     const names = Array.from({ length: 400 }, (_, index) => `package-${index}`);
     for (const name of names.slice(0, 250)) world.upstream.faults.set(name, { status: 403 });

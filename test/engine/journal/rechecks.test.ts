@@ -6,7 +6,7 @@ import { followed, pass, settle, startedWorld, type World, type WorldOptions } f
 const isParked = (world: World) => () => world.parked.length > 0;
 const isUnparked = (world: World) => () => world.isFollowed && world.parked.length === 0;
 
-/** A world in which revision 2 of `a` was announced and revision 1 is still served. */
+/** A world whose feed announced revision 2 of `a` and whose upstream still serves revision 1. */
 async function laggingWorld(options: WorldOptions = {}): Promise<World> {
   const world = await startedWorld(options);
   world.upstream.publish('a');
@@ -22,13 +22,13 @@ function askedMs({ upstream }: World): number[] {
 }
 
 describe('a lagging revision', () => {
-  it('gives a row, and is owed another look as a change of its own', async () => {
+  it('gives a row, and is parked as a change of its own', async () => {
     const world = await laggingWorld();
     expect(world.parked).toMatchObject([{ change_number: 3, key: 'a', reason: 'lagging-revision', revision: 2 }]);
     expect(world.balance).toMatchObject({ changes: 3, rows: 2, parked: 1, balanced: true });
   });
 
-  it('gives a second row when the later revision is served', async () => {
+  it('gives a second row once the later revision is served', async () => {
     const world = await laggingWorld();
     world.upstream.lagging.clear();
     await settle(world, { until: isUnparked(world) });
@@ -43,7 +43,7 @@ describe('a lagging revision', () => {
     await expectNewest(world);
   });
 
-  it('is looked at four times and is then counted as never served', async () => {
+  it('is attempted four times, and then counted as never served', async () => {
     const world = await laggingWorld();
     const [, loadedMs] = askedMs(world);
     await settle(world, { until: isUnparked(world) });
@@ -55,13 +55,13 @@ describe('a lagging revision', () => {
     await expectProof(world);
   });
 
-  it('is never a dead letter, however few looks a failed change has', async () => {
+  it('never becomes a dead letter, however few attempts other changes have', async () => {
     const world = await laggingWorld({ retry: { waitMs: 10_000, attemptsMax: 1, leaseMs: 300_000 } });
     await settle(world, { until: isUnparked(world) });
     expect(world.balance).toMatchObject({ dead: 0, skipped: { 'revision-never-served': 1 } });
   });
 
-  it('is owed again when a revision in between is served', async () => {
+  it('stays parked when a revision in between is served', async () => {
     const world = await startedWorld();
     world.upstream.publish('a');
     world.upstream.publish('a');
@@ -77,7 +77,7 @@ describe('a lagging revision', () => {
     await expectProof(world);
   });
 
-  it('is unchanged when its revision has come by another way', async () => {
+  it('is unchanged when its revision has come otherwise', async () => {
     const world = await laggingWorld();
     world.storage.sql.exec("UPDATE keys SET revision = 2 WHERE key = 'a'");
     world.upstream.lagging.clear();
@@ -100,7 +100,7 @@ describe('a lagging revision', () => {
     await expectNewest(world);
   });
 
-  it('of a document that is gone, and of which the feed says nothing, is looked at four times as well', async () => {
+  it('of a document that is gone is attempted four times as well', async () => {
     const world = await laggingWorld();
     const before = askedMs(world).length;
     world.upstream.lagging.clear();
@@ -111,7 +111,7 @@ describe('a lagging revision', () => {
     await expectProof(world);
   });
 
-  it('is still owed after looks that nobody answered', async () => {
+  it('stays parked after attempts that the upstream did not answer', async () => {
     const world = await laggingWorld();
     world.upstream.documentsFault = { reason: 'unreachable' };
     await pass(world, 3 * 3_600_000);

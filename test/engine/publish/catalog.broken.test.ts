@@ -7,7 +7,7 @@ import { MISTAKES } from '../../simulation/mutants/catalog-mistakes.ts';
 
 const program = path.resolve(import.meta.dirname, '../../simulation/mutants/catalog-mistake.ts');
 
-it('a reader in a loop sees each mistake the catalog’s step could have', async () => {
+it('a reader in a loop sees each mistake of the catalog’s step', async () => {
   const left = [...MISTAKES];
   const unseen: string[] = [];
   const lane = async () => {

@@ -10,10 +10,10 @@ import { followed, settle, startedWorld } from '../../simulation/world/world.ts'
 const KIB = 1024;
 const TABLE = npmPackage.name;
 
-/** What the catalog says of so many different files is enough for all. */
+/** Facts of so many different files, used for all files in turn. */
 const gathered = Array.from({ length: 200 }, (_, file) => facts(file));
 
-/** What the catalog says of a file of forty packages. */
+/** Facts of a file of forty packages. */
 function facts(file: number): string {
   const rows = new RowFacts(npmPackage);
   for (let row = 0; row < 40; row++)
@@ -26,11 +26,11 @@ function facts(file: number): string {
   return JSON.stringify(rows);
 }
 
-/** What one flush asks of the bucket for the catalog of a table that has so many files, and the bytes it puts. */
+/** The bucket calls of one flush for the catalog of a table with so many files, and the bytes it puts. */
 async function costOfFlush(files: number) {
   const world = await startedWorld();
   fillFiles(world, files, file => gathered[file % gathered.length]!);
-  world.storage.sql.exec('UPDATE source SET projected_cursor = ?', '0');
+  world.storage.sql.exec('UPDATE source SET published_cursor = ?', '0');
   await settle(world, { until: () => world.isFollowed });
   const { length } = world.calls.made;
   let bytes = 0;
@@ -53,13 +53,13 @@ async function costOfFlush(files: number) {
 describe('a flush', () => {
   it('costs as much on a table of 50,000 files as on one of 500', async () => {
     const [small, medium, large] = [await costOfFlush(1), await costOfFlush(499), await costOfFlush(50_499)];
-    // Once there are full segments, one look whether one of them still stands.
+    // Once there are full segments, one head checks that one of them is still there.
     expect([small, medium, large].map(({ puts, calls }) => [puts, calls])).toEqual([
       [3, 3],
       [3, 3],
       [3, 4],
     ]);
-    // What grows is the list of full segments in the root, by some 250 bytes for each 500 files.
+    // The list of full segments in the root grows by some 250 bytes for each 500 files.
     expect(large.bytes - large.rootBytes).toBeLessThan(1.1 * (medium.bytes - medium.rootBytes));
     expect(large.rootBytes).toBeLessThan(40 * KIB);
     expect(large.bytes).toBeLessThan(1.2 * medium.bytes);

@@ -2,10 +2,10 @@ import { describe, expect, it } from 'vitest';
 import { DEATHS, playCatalog } from '../../simulation/schedules/catalog-scenario.ts';
 
 describe('a reader in a loop', () => {
-  it.each(DEATHS)('finds the table whole whichever call of the catalog meets: %s', async death => {
+  it.each(DEATHS)('finds the table complete, whichever call of the catalog meets: %s', async death => {
     let calls = 0;
     while (await playCatalog(calls, death)) calls += 1;
-    // A look and a put for the schema, three puts for each of five flushes, and a removal.
+    // A head and a put for the schema, three puts for each of five flushes, and a removal.
     expect(calls).toBeGreaterThanOrEqual(18);
   });
 });

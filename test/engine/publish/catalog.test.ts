@@ -24,7 +24,7 @@ const objectsOf = (world: World) =>
   ['partitions', 'indexes'].flatMap(kind => world.bucket.keys(`catalog/${kind}/${TABLE}/`));
 
 describe('the catalog of a table', () => {
-  it('names nothing before the first file, and every file after', async () => {
+  it('does not exist before the first file, and names every file after it', async () => {
     const world = await startedWorld();
     await followed(world);
     expect(world.bucket.keys('catalog/')).toEqual([]);
@@ -50,7 +50,7 @@ describe('the catalog of a table', () => {
     expect(['a', 'm', 'y', 'c'].map(key => filesHolding(indexes, [key]))).toEqual([[first], [first], [second], []]);
   });
 
-  it('tells the columns of the table once, and again when they changed', async () => {
+  it('publishes the columns of the table once, and again when they changed', async () => {
     const world = await startedWorld();
     await publish(world, 'a');
     const schema = () => Buffer.from(world.bucket.objects.get(schemaKey(TABLE))!.bytes).toString();
@@ -58,7 +58,7 @@ describe('the catalog of a table', () => {
     expect(JSON.parse(before)).toMatchObject({ table: TABLE, schema_version: 1, key: ['name'] });
     await publish(world, 'b');
     expect(world.calls.count(new RegExp(`^bucket\\.put ${schemaKey(TABLE)}`))).toBe(1);
-    new JournalCatalog(world.storage.sql).noteSchema(TABLE, 'that of an earlier version');
+    new JournalCatalog(world.storage.sql).saveSchemaDigest(TABLE, 'that of an earlier version');
     await nextRun(world);
     expect(world.calls.count(new RegExp(`^bucket\\.put ${schemaKey(TABLE)}`))).toBe(2);
     expect(schema()).toBe(before);
@@ -93,7 +93,7 @@ describe('the catalog of a table', () => {
     await expectProof(world);
   });
 
-  it('leaves what cannot be removed to the next root', async () => {
+  it('leaves segments that cannot be removed to the next root', async () => {
     const world = await startedWorld();
     await publish(world, 'a');
     await publish(world, 'b');
@@ -110,7 +110,7 @@ describe('the catalog of a table', () => {
 });
 
 describe('the catalog while the bucket refuses it', () => {
-  it('holds up nothing, and follows when it can', async () => {
+  it('delays nothing, and is complete afterwards', async () => {
     const world = await startedWorld();
     const repair = world.calls.fail(/^bucket\.put catalog/);
     for (const key of ['a', 'b', 'c']) {
@@ -141,7 +141,7 @@ describe('a root that lands late', () => {
   it.each([
     ['of a dead instance', true],
     ['of a call that was given up', false],
-  ])('%s takes nothing back', async (_, isKilled) => {
+  ])('%s overwrites nothing', async (_, isKilled) => {
     const world = await startedWorld();
     const reader = new CatalogReader(world);
     await publish(world, 'a');
@@ -159,7 +159,7 @@ describe('a root that lands late', () => {
     await expectProof(world);
   });
 
-  it('of a dead instance, before its successor writes one, is gone on from', async () => {
+  it('of a dead instance, before the next one puts one, is replaced by the next', async () => {
     const world = await startedWorld();
     const reader = new CatalogReader(world);
     await publish(world, 'a');
@@ -198,13 +198,13 @@ describe('a catalog that was lost', () => {
     expectCatalog(world);
   });
 
-  it('is written anew when its root is further than an instance that died can have come', async () => {
+  it('is written anew when its root is further ahead than a dead instance can have put it', async () => {
     const world = await startedWorld();
     fillFiles(world, LIMITS.catalogSegmentFilesMax);
     await settle(world, { until: () => world.isFollowed });
     const { root } = catalogOf(world);
     const { metadata } = world.bucket.objects.get(ROOT)!.head;
-    // Left by a former self, which has removed what the journal believes to stand.
+    // A lost journal put it, and removed a segment that this journal still knows.
     const later = { ...root, snapshot: root.snapshot + 5 };
     const facts = { ...metadata, digest: 'former', snapshot: String(later.snapshot) };
     world.bucket.place(ROOT, Buffer.from(JSON.stringify(later)), facts);
@@ -214,17 +214,17 @@ describe('a catalog that was lost', () => {
     expectCatalog(world);
   });
 
-  it('hears nothing of an older root that landed', async () => {
+  it('ignores an older root that landed', async () => {
     const world = await startedWorld();
     for (const key of ['a', 'b']) await publish(world, key);
     const catalog = new JournalCatalog(world.storage.sql);
     const segments = () => world.storage.sql.exec<SegmentRow>('SELECT * FROM segments ORDER BY number');
     const [state, rows] = [catalog.state(TABLE), segments()];
-    catalog.landed(TABLE, { snapshot: 1, etag: 'older', segments: rows.slice(0, 1), nowMs: world.clock.now() });
+    catalog.saveOwnRoot(TABLE, { snapshot: 1, etag: 'older', segments: rows.slice(0, 1), nowMs: world.clock.now() });
     expect([catalog.state(TABLE), segments()]).toEqual([state, rows]);
   });
 
-  it('is written anew, and goes on from the root that stands, when the journal knows nothing of it', async () => {
+  it('is written anew, and replaces the root in the lake, when the journal does not know it', async () => {
     const world = await startedWorld();
     const reader = new CatalogReader(world);
     for (const key of ['a', 'b', 'c']) await publish(world, key);
@@ -237,7 +237,7 @@ describe('a catalog that was lost', () => {
     await expectProof(world);
   });
 
-  it.each(['partitions', 'indexes'])('has what is gone of its %s written anew, and nothing else', async kind => {
+  it.each(['partitions', 'indexes'])('writes a lost object of its %s anew, and nothing else', async kind => {
     const world = await startedWorld();
     fillFiles(world, 3 * LIMITS.catalogSegmentFilesMax);
     await settle(world, { until: () => world.isFollowed });
@@ -251,7 +251,7 @@ describe('a catalog that was lost', () => {
     expectCatalog(world);
   });
 
-  it('takes another name where something else stands under a segment’s', async () => {
+  it('takes another name where another object has a segment’s name', async () => {
     const world = await startedWorld();
     await publish(world, 'a');
     world.upstream.publish('b');
@@ -269,8 +269,8 @@ describe('a catalog that was lost', () => {
   });
 });
 
-describe('a journal that was put back', () => {
-  it('writes no root over one that names more than it has', async () => {
+describe('a journal that was restored to an earlier time', () => {
+  it('puts no root over one that names more rows than it has', async () => {
     const world = await startedWorld();
     await publish(world, 'a');
     const earlier = world.storage.copy();
@@ -278,7 +278,7 @@ describe('a journal that was put back', () => {
     const { root } = catalogOf(world);
     world.kill();
     world.storage.restore(earlier);
-    // It has forgotten its root too, so that there is something to write.
+    // Remove what it knows of its root too, so that there is something to write.
     world.storage.sql.exec('DELETE FROM catalogs');
     world.kill({ lose: false });
     await world.engine.watch();
@@ -290,7 +290,7 @@ describe('a journal that was put back', () => {
 });
 
 describe('segments', () => {
-  it('are written no more once they are full', async () => {
+  it('are not written again once they are full', async () => {
     const world = await startedWorld();
     fillFiles(world, LIMITS.catalogSegmentFilesMax - 2);
     for (const key of ['a', 'b', 'c', 'd']) await publish(world, key);

@@ -6,7 +6,7 @@ const MINUTE = 60_000;
 const syncTimes = (world: World) => world.database.rows('SELECT last_sequence, last_sync_time FROM sync_state');
 
 describe('the operational database', () => {
-  it('holds up nothing while it fails, and is told everything when it is back', async () => {
+  it('delays nothing while it fails, and gets everything afterwards', async () => {
     const world = await startedWorld();
     const repair = world.calls.fail(/^d1/);
     for (const key of ['a', 'b', 'c']) {
@@ -23,7 +23,7 @@ describe('the operational database', () => {
     await expectProof(world);
   });
 
-  it('is told once when the answer was lost', async () => {
+  it('has each run once when the answer was lost', async () => {
     const world = await startedWorld();
     world.upstream.publish('a');
     await nextRun(world);
@@ -33,7 +33,7 @@ describe('the operational database', () => {
     await expectProof(world);
   });
 
-  it('is not taken back by an older projection that lands late', async () => {
+  it('is not set back by an older batch that lands late', async () => {
     const world = await startedWorld();
     world.upstream.publish('a');
     await nextRun(world);
@@ -52,7 +52,7 @@ describe('the operational database', () => {
     await expectProof(world);
   });
 
-  it('is not taken back by a dead instance’s projection', async () => {
+  it('is not set back by the batch of a dead instance', async () => {
     const world = await startedWorld();
     world.upstream.publish('a');
     await nextRun(world);
@@ -66,7 +66,7 @@ describe('the operational database', () => {
     await expectProof(world);
   });
 
-  it('is told in the order things happened though the clock went back', async () => {
+  it('has stamps in order though the clock went back', async () => {
     const world = await startedWorld();
     world.upstream.publish('a');
     await followed(world);
@@ -78,7 +78,7 @@ describe('the operational database', () => {
     await expectProof(world);
   });
 
-  it('is told by an object that lost its journal while its clock was ahead', async () => {
+  it('takes the stamps of an object that lost its journal while its clock was ahead', async () => {
     const world = await startedWorld();
     world.clock.jump(60 * MINUTE);
     await followed(world);
@@ -94,7 +94,7 @@ describe('the operational database', () => {
     await expectProof(world);
   });
 
-  it('is told of many files in batches', async () => {
+  it('gets many files in batches', async () => {
     const world = await startedWorld({ flushBytesMax: 1 });
     const repair = world.calls.fail(/^d1/);
     for (let file = 0; file < 120; file++) {

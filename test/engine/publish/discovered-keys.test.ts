@@ -19,17 +19,17 @@ interface Told {
   retried: number;
 }
 
-/** The agenda the keys are for, and the way there. */
+/** The agenda that the keys are for, and the queue's consumer. */
 class Target {
   readonly watched = new Set<string>();
   readonly logged: string[] = [];
   calls = 0;
-  /** Thrown instead of taking keys, or of being told that they arrived. */
+  /** The call that throws. */
   fails: 'watchKeys' | 'keysArrived' | null = null;
 
   async bring(world: World, body: unknown): Promise<Told> {
-    const told = { acked: 0, retried: 0 };
-    const message = { body, ack: () => void told.acked++, retry: () => void told.retried++ };
+    const counts = { acked: 0, retried: 0 };
+    const message = { body, ack: () => void counts.acked++, retry: () => void counts.retried++ };
     await consumeKeys([message], {
       objectOf: () => ({
         watchKeys: async ({ keys }) => {
@@ -47,7 +47,7 @@ class Target {
       rules: source => (source === 'whois' ? { read } : undefined),
       log: event => void this.logged.push(event),
     });
-    return told;
+    return counts;
   }
 }
 
@@ -59,7 +59,7 @@ function read(text: string) {
 const messageOf = ({ sentKeys }: World, index: number): KeysMessage => ({ source: 'coalescing', ...sentKeys[index]! });
 const isEmpty = (world: World) => () => world.isFollowed && world.engine.journal.outbox.nextDueMs() === null;
 
-/** Delivers all that is sent, as the given function says. */
+/** Delivers every message, in the way that the function says. */
 async function deliverAll(world: World, target: Target, deliver: (message: KeysMessage) => Promise<unknown>) {
   let next = 0;
   const until = () => {
@@ -95,7 +95,7 @@ describe('keys for the agenda of another source', () => {
     expect(world.sentKeys).toEqual([]);
   });
 
-  it.each(['watchKeys', 'keysArrived'] as const)('are brought again when %s failed', async call => {
+  it.each(['watchKeys', 'keysArrived'] as const)('are delivered again when %s failed', async call => {
     const world = await startedWorld({ kind: feeding });
     world.upstream.publish('a');
     await settle(world, { until: () => world.sentKeys.length === 1 });
@@ -107,7 +107,7 @@ describe('keys for the agenda of another source', () => {
     expect([...target.watched]).toEqual(['a.com']);
   });
 
-  it('that a queue lost are sent again after the lease, and not before', async () => {
+  it('that a queue lost are sent again after the lease, not before', async () => {
     const world = await startedWorld({ kind: feeding });
     world.upstream.publish('a');
     await settle(world, { until: () => world.sentKeys.length === 1 });
@@ -116,17 +116,17 @@ describe('keys for the agenda of another source', () => {
     expect(world.clock.elapsedMs - sentMs).toBeGreaterThanOrEqual(world.options.retry.leaseMs);
   });
 
-  it('wait while their queue takes nothing, and the source follows on', async () => {
+  it('wait while their queue takes nothing, and the source continues', async () => {
     const world = await startedWorld({ kind: feeding });
-    const mended = world.calls.fail(/^feed\.send/);
+    const repair = world.calls.fail(/^feed\.send/);
     world.upstream.publish('a');
     await settle(world, { until: () => world.isFollowed && world.fault('feed') !== null });
     expect(world.fault('feed')).toMatchObject({ kind: 'queue-failed' });
-    mended();
+    repair();
     await settle(world, { until: () => world.sentKeys.length === 1 });
   });
 
-  it('are refused where the message is none, and taken out of the way', async () => {
+  it('are refused where the message is not one of keys, and the message is acknowledged', async () => {
     const world = await startedWorld({ kind: feeding });
     const target = new Target();
     for (const body of [
@@ -140,7 +140,7 @@ describe('keys for the agenda of another source', () => {
     expect(target.logged).toEqual(Array(5).fill('keys_refused'));
   });
 
-  it(`arrive all, whatever is lost, doubled or killed (seed ${SEED})`, async () => {
+  it(`all arrive, whatever is lost, doubled or killed (seed ${SEED})`, async () => {
     let state = SEED;
     const random = () => {
       state = (Math.imul(state, 1664525) + 1013904223) >>> 0;

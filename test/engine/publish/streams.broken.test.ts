@@ -7,7 +7,7 @@ import { MISTAKES } from '../../simulation/mutants/stream-mistakes.ts';
 
 const program = path.resolve(import.meta.dirname, '../../simulation/mutants/stream-mistake.ts');
 
-it('a stream that keeps everything sees each mistake its step could have', async () => {
+it('a stream that keeps everything sees each mistake of its step', async () => {
   const left = [...MISTAKES];
   const unseen: string[] = [];
   const lane = async () => {

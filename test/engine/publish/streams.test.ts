@@ -43,7 +43,7 @@ function redeploy(world: World, streams: Record<string, string>): void {
 }
 
 describe('a table with a stream', () => {
-  it('has its rows there as they are in the lake, and says so', async () => {
+  it('has its rows there as they are in the lake, and the status says so', async () => {
     const { world, stream } = await streamedWorld({ encoding: PARQUET });
     world.upstream.publish(['c', 'a', 'b']);
     await streamed(world);
@@ -84,7 +84,7 @@ describe('a table with a stream', () => {
     expect(world.calls.count(/^bucket\.range/)).toBeLessThan(20);
   });
 
-  it('is sent a record that weighs more than a request by itself', async () => {
+  it('is sent a record that alone is larger than a request', async () => {
     Object.assign(LIMITS, { streamRequestBytesMax: 10 });
     const { world, stream } = await streamedWorld();
     world.upstream.publish(['a', 'b']);
@@ -107,7 +107,7 @@ describe('a table with a stream', () => {
     await expectStreamed(world);
   });
 
-  it('begins with the first row in another stream', async () => {
+  it('sends a new stream its rows from the first one on', async () => {
     const { world, stream } = await streamedWorld();
     world.upstream.publish(['a', 'b']);
     await streamed(world);
@@ -134,7 +134,7 @@ describe('a table with a stream', () => {
     await expectStreamed(world);
   });
 
-  it('stands beside another of its source that has none', async () => {
+  it('may be one of several of its source, of which others have no stream', async () => {
     const world = await startedWorld({ kind: pages, streams: { github_repo: 'REPOS' } });
     world.upstream.publish(['a+', 'b+']);
     world.upstream.pages.push(['a+', 'b+']);
@@ -148,7 +148,7 @@ describe('a table with a stream', () => {
 });
 
 describe('a stream that fails', () => {
-  it('holds up nothing, and has everything when it is back', async () => {
+  it('delays nothing, and has everything afterwards', async () => {
     const { world, stream } = await streamedWorld({ flushBytesMax: 1 });
     const repair = world.calls.fail(SEND);
     for (let file = 1; file <= 120; file++) {
@@ -167,7 +167,7 @@ describe('a stream that fails', () => {
     expect(world.fault(STEP)).toBeNull();
   });
 
-  it('by never answering holds a flush up no longer than its deadline', async () => {
+  it('by never answering delays a flush no longer than its deadline', async () => {
     const { world } = await streamedWorld();
     world.upstream.publish('a');
     await streamed(world);
@@ -209,7 +209,7 @@ describe('a stream that fails', () => {
     await expectStreamed(world);
   });
 
-  it('and is wanted no more leaves no failure behind', async () => {
+  it('and that the settings no longer name leaves no failure behind', async () => {
     const { world } = await streamedWorld();
     world.calls.fail(SEND);
     world.upstream.publish('a');
@@ -222,7 +222,7 @@ describe('a stream that fails', () => {
 });
 
 describe('a stream that refuses a row', () => {
-  it('has all before it, and none after it until it takes it', async () => {
+  it('has all rows before it, and none after it until it takes it', async () => {
     const { world, stream } = await streamedWorld();
     stream.refuses = ({ name }) => name === 'bad';
     world.upstream.publish([...names(37), 'bad', ...names(20, 'later')]);
@@ -237,7 +237,7 @@ describe('a stream that refuses a row', () => {
       hint: expect.stringContaining('npm run schemas'),
     });
     expect(streams).toMatchObject({ npm_package: { last_lsn: 37, waiting: 21 } });
-    // What comes meanwhile gets into the lake all the same.
+    // Rows that are accepted meanwhile get into the lake.
     world.upstream.publish('another');
     await followed(world);
     expect(stream.records.size).toBe(37);
@@ -248,10 +248,10 @@ describe('a stream that refuses a row', () => {
   });
 });
 
-describe('a stream behind a file', () => {
+describe('a stream whose next file', () => {
   const file = (world: World) => world.files[0]!.key;
 
-  it('that is gone waits until it is back', async () => {
+  it('is gone waits until it is back', async () => {
     const { world, stream } = await streamedWorld();
     const repair = world.calls.fail(SEND);
     world.upstream.publish(['a', 'b']);
@@ -267,7 +267,7 @@ describe('a stream behind a file', () => {
     await expectStreamed(world);
   });
 
-  it('that holds other rows takes none of them', async () => {
+  it('holds other rows gets none of them', async () => {
     const { world, stream } = await streamedWorld({ encoding: PARQUET });
     const repair = world.calls.fail(SEND);
     for (const keys of [
@@ -287,7 +287,7 @@ describe('a stream behind a file', () => {
     await expectStreamed(world);
   });
 
-  it('is asked for again when the bucket does not answer', async () => {
+  it('cannot be read asks again when the bucket answers', async () => {
     const { world } = await streamedWorld();
     const repair = world.calls.fail(/^bucket\.range/);
     world.upstream.publish('a');
@@ -299,8 +299,8 @@ describe('a stream behind a file', () => {
   });
 });
 
-describe('an object whose storage was put back to an earlier time', () => {
-  it('sends again what it does not know to be there, and passes nothing over', async () => {
+describe('an object whose storage was restored to an earlier time', () => {
+  it('sends rows again that it does not know the stream to have, and skips none', async () => {
     const { world, stream } = await streamedWorld({ flushBytesMax: 1 });
     const held = world.calls.fail(SEND);
     for (const key of ['a', 'b', 'c']) {
@@ -324,7 +324,7 @@ describe('an object whose storage was put back to an earlier time', () => {
 });
 
 describe('a journal', () => {
-  it('takes no answer for rows that come after missing ones, nor a late one for any', async () => {
+  it('refuses an acknowledgement of rows after missing ones, and ignores a late one', async () => {
     const { world } = await streamedWorld();
     world.upstream.publish(['a', 'b']);
     await streamed(world);

@@ -117,7 +117,7 @@ export class AuditDesk {
 
   /** Dead changes of keys that upstream took away without a word: no replay brings them back. A sweep's own end. */
   get deadSilently(): number {
-    const statement = 'SELECT key FROM parked WHERE died_ms IS NOT NULL AND missed = 0';
+    const statement = 'SELECT key FROM parked WHERE died_ms IS NOT NULL AND from_sweep = 0';
     const dead = this.#world.storage.sql.exec<{ key: string }>(statement);
     return dead.filter(({ key }) => this.#silent.has(key)).length;
   }

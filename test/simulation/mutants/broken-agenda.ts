@@ -54,13 +54,13 @@ export const BROKEN_AGENDA: Broken[] = [
   ),
   visiting('not due again when unchanged', TWICE, {
     file: AGENDA,
-    text: 'const came = !seen.found ?',
-    instead: "if (isSame) return { kind: 'skip', reason: 'unchanged' };\n    const came = !seen.found ?",
+    text: 'const visitOutcome = !seen.found ?',
+    instead: "if (isSame) return { kind: 'skip', reason: 'unchanged' };\n    const visitOutcome = !seen.found ?",
   }),
   visiting('not due again by another look', TWICE, {
     file: JOURNAL,
-    text: 'const visited = this.#visited({ change, outcome: settled }, nowMs);',
-    instead: 'const visited = { change, outcome: settled };',
+    text: 'const visited = this.#acceptVisit({ change, outcome: judged }, nowMs);',
+    instead: 'const visited = { change, outcome: judged };',
   }),
   visiting('parked key visited as due', EARLY, {
     file: AGENDA,
@@ -85,7 +85,7 @@ export const BROKEN_AGENDA: Broken[] = [
   }),
   visiting('what is parked of a removed key stays', UNWATCHED, {
     file: JOURNAL,
-    text: "countOutcome(this.#sql, 'skipped:unwatched', this.parked.takeOut(key, { ...status, nowMs }));",
+    text: "countOutcome(this.#sql, 'skipped:unwatched', this.parked.removeAllOf(key, { ...status, nowMs }));",
     instead: 'void [key, status, nowMs];',
   }),
   visiting(
@@ -104,8 +104,8 @@ export const BROKEN_AGENDA: Broken[] = [
     },
     {
       file: AGENDA,
-      text: '/** The agenda in the object',
-      instead: 'const FORMER = new Map<string, string | null>();\n\n/** The agenda in the object',
+      text: '/**\n * The agenda in the object',
+      instead: 'const FORMER = new Map<string, string | null>();\n\n/**\n * The agenda in the object',
     },
   ),
   visiting('part compared with the whole', NEWEST, {
@@ -135,7 +135,7 @@ export const BROKEN_AGENDA: Broken[] = [
   }),
   playing('a clock that was a year ahead', 'due time of a clock that was ahead kept', FORGOTTEN, {
     file: VISITOR,
-    text: 'this.#agenda.recall(this.#ports.clock.now());',
+    text: 'this.#agenda.correctDueTimes(this.#ports.clock.now());',
     instead: '',
   }),
   playing('spaces that share a host', 'first space served first', STARVED, {
@@ -155,8 +155,8 @@ export const BROKEN_AGENDA: Broken[] = [
   }),
   playing('a key whose deletion is known', 'deletion given again', DOUBLED, {
     file: AGENDA,
-    text: "if (!seen.found && standing !== 'present')",
-    instead: "if (!seen.found && standing === 'missing')",
+    text: "if (!seen.found && rowState !== 'present')",
+    instead: "if (!seen.found && rowState === 'missing')",
   }),
   playing('a second host that is blocked', 'blocked second host waited for', STARVED, {
     file: PICK,

@@ -13,18 +13,18 @@ const SEEN = 'a self-check sees what is damaged';
 export const BROKEN_AUDIT: Broken[] = [
   inScene('a sweep while a page is at hand', 'missing without a second look', REPORTED, {
     file: SWEEPS,
-    text: "const isSame = lsn === differing.lsn && (standing === 'missing' || standing === 'deleted');",
+    text: "const isSame = lsn === difference.lsn && (state === 'missing' || state === 'deleted');",
     instead: 'const isSame = lsn >= 0;',
   }),
   inScene('a listing that leaves a key out', 'extra without a second look', REPORTED, {
     file: SWEEPS,
-    text: 'if (!isHeld || listed.has(differing.key)) this.#drop(differing);',
-    instead: 'if (!isHeld) this.#drop(differing);',
+    text: 'if (!isSame || listed.has(difference.key)) this.#drop(difference);',
+    instead: 'if (!isSame) this.#drop(difference);',
   }),
   inScene('a sweep while a page is at hand', 'extra though its row is another by now', REPORTED, {
     file: SWEEPS,
-    text: "const isHeld = standing === 'present' && lsn === differing.lsn;",
-    instead: 'const isHeld = lsn >= 0 || standing;',
+    text: "const isSame = state === 'present' && lsn === difference.lsn;",
+    instead: 'const isSame = lsn >= 0 || state;',
   }),
   audited('sweep that does not hear what the feed shows', REPORTED, {
     file: 'src/engine/follow/tail.ts',
@@ -33,13 +33,13 @@ export const BROKEN_AUDIT: Broken[] = [
   }),
   audited('sweep that does not wait for a pull after its listing', REPORTED, {
     file: SWEEP,
-    text: 'if (shown_poll === null || shown_poll < sweep.polls!) return false;',
-    instead: 'if (shown_poll === null) return false;',
+    text: 'if (head_poll === null || head_poll < sweep.first_poll!) return false;',
+    instead: 'if (head_poll === null) return false;',
   }),
   inScene('a missed key that the feed shows after all', 'missed change of a key that came in meanwhile', DOUBLED, {
     file: SWEEPS,
-    text: 'if (standing === kind && lsn === lsnBefore) {',
-    instead: 'if (standing || lsn === lsnBefore) {',
+    text: 'if (state === kind && lsn === lsnBefore) {',
+    instead: 'if (state || lsn === lsnBefore) {',
   }),
   {
     name: 'page of a listing counted twice',
@@ -50,7 +50,7 @@ export const BROKEN_AUDIT: Broken[] = [
     edits: [
       {
         file: SWEEPS,
-        text: "sweep.phase !== 'listing' || sweep.after !== asked.after) return false;",
+        text: "sweep.phase !== 'listing' || sweep.after !== before.after) return false;",
         instead: "sweep.phase !== 'listing') return false;",
       },
       ...ANSWERS_TO_NOBODY,
@@ -65,7 +65,7 @@ export const BROKEN_AUDIT: Broken[] = [
   inScene('a missed key that is gone when it is looked at', 'missed change that is gone looked at for ever', LOST, {
     file: 'src/engine/journal/rechecks.ts',
     text: 'if (isGone(outcome)) return',
-    instead: 'if (isGone(outcome) && missed === 2) return',
+    instead: 'if (isGone(outcome) && from_sweep === 2) return',
   }),
   audited('failed keys taken for missing ones', REPORTED, {
     file: KEYS,
@@ -74,8 +74,8 @@ export const BROKEN_AUDIT: Broken[] = [
   }),
   audited('sample of one side', REPORTED, {
     file: SWEEPS,
-    text: 'if (held === 1 && !listed.has(key) && isSampled(key, sweep.sample))',
-    instead: 'if (held === 1 && !listed.has(key))',
+    text: 'if (present === 1 && !listed.has(key) && isSampled(key, sweep.sample))',
+    instead: 'if (present === 1 && !listed.has(key))',
   }),
   audited('capture rate without what failed', REPORTED, {
     file: AUDIT,
@@ -109,12 +109,12 @@ export const BROKEN_AUDIT: Broken[] = [
   }),
   audited('self-check that ends before its last file', SEEN, {
     file: 'src/engine/journal/problems.ts',
-    text: 'const isLast = looks.length < LIMITS.selfCheckFilesAtOnce;',
-    instead: 'const isLast = looks.length <= LIMITS.selfCheckFilesAtOnce;',
+    text: 'const isLast = results.length < LIMITS.selfCheckFilesAtOnce;',
+    instead: 'const isLast = results.length <= LIMITS.selfCheckFilesAtOnce;',
   }),
   audited('damage that stays noted', SEEN, {
     file: AUDIT,
-    text: 'work: run => check.lookAgain(run) },',
+    text: 'work: run => check.recheckDamage(run) },',
     instead: 'work: async () => undefined },',
   }),
 ];

@@ -56,7 +56,7 @@ export const BROKEN_BESIDE: Broken[] = [
     text: '{ pause: { paused: 1 }, resume: { paused: 0 },',
     instead: '{ pause: { paused: 1 }, resume: { paused: 1 },',
   }),
-  one('push without marks', DOUBLED, { file: JOURNAL, text: 'this.pushes.mark(identity, missing);', instead: '' }),
+  one('push without marks', DOUBLED, { file: JOURNAL, text: 'this.pushes.mark(identity, unmarked);', instead: '' }),
   one('push that marks before its rows', LOST, {
     file: JOURNAL,
     text: '      if (accepted.length === 0) return 0;',

@@ -47,7 +47,7 @@ export const BROKEN_FAILURES: Broken[] = [
   ),
   one('letter of a superseded change left open', LOST, {
     file: PARKED,
-    text: 'for (const { change_number } of taken) this.letters.resolve(change_number, end);',
+    text: 'for (const { change_number } of removed) this.letters.resolve(change_number, end);',
     instead: 'void end;',
   }),
   one('letter told once and never again', LOST, {
@@ -85,7 +85,7 @@ export const BROKEN_FAILURES: Broken[] = [
     LOST,
     {
       file: JOURNAL,
-      text: "if (isTaken) countOutcome(this.#sql, 'skipped:dismissed', 1);",
+      text: "if (isRemoved) countOutcome(this.#sql, 'skipped:dismissed', 1);",
       instead: '',
     },
     60,

@@ -43,10 +43,10 @@ export const BROKEN_LATE: Broken[] = [
   }),
   inScene('a letter that turns while it is told', 'letter that turned taken for told', LOST, {
     file: LETTERS,
-    text: `'UPDATE letters SET projected = 1 WHERE change_number = ? AND version = ?',
+    text: `'UPDATE letters SET published = 1 WHERE change_number = ? AND version = ?',
         change_number,
         version,`,
-    instead: `'UPDATE letters SET projected = 1 WHERE change_number = ? AND ? IS NOT NULL',
+    instead: `'UPDATE letters SET published = 1 WHERE change_number = ? AND ? IS NOT NULL',
         change_number,
         version,`,
   }),

@@ -9,9 +9,9 @@ export const MISTAKES: Mistake[] = [
     edits: [
       {
         file: CATALOGER,
-        text: 'const stands = await this.#put(key, text, { onlyIf: { absent: true }, metadata: { digest } });',
+        text: 'const found = await this.#put(key, text, { onlyIf: { absent: true }, metadata: { digest } });',
         instead: `void this.#put(key, text, { onlyIf: { absent: true }, metadata: { digest } }).catch(() => undefined);
-    const stands = { metadata: { digest } };`,
+    const found = { metadata: { digest } };`,
       },
     ],
   },
@@ -35,8 +35,8 @@ export const MISTAKES: Mistake[] = [
     edits: [
       {
         file: CATALOGER,
-        text: 'text, { onlyIf, metadata });\n    if (stands',
-        instead: 'text, { metadata });\n    if (stands',
+        text: 'text, { onlyIf, metadata });\n    if (root',
+        instead: 'text, { metadata });\n    if (root',
       },
     ],
   },
@@ -62,7 +62,7 @@ export const MISTAKES: Mistake[] = [
   },
   {
     name: 'names removed that the root still names',
-    edits: [{ file: JOURNAL, text: 'others.filter(segment => !isNamed.has(nameOf(segment)))', instead: 'others' }],
+    edits: [{ file: JOURNAL, text: 'others.filter(segment => !named.has(nameOf(segment)))', instead: 'others' }],
   },
   {
     name: 'segment not written down before its put',
@@ -80,7 +80,7 @@ export const MISTAKES: Mistake[] = [
     edits: [
       {
         file: CATALOGER,
-        text: 'Number(snapshot)), etag: stands.etag });',
+        text: 'Number(snapshot)), etag: root.etag });',
         instead: 'Number(snapshot)), etag: null });',
       },
     ],

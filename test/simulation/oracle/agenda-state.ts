@@ -54,9 +54,7 @@ export function agendaState({ storage: { sql } }: World): AgendaState {
   const [tables] = all<{ lsn: number | null }>('SELECT sum(last_lsn) AS lsn FROM tables');
   const [spaces] = all<{ keys: number | null }>('SELECT sum(keys) AS keys FROM agenda_spaces');
   const outcomes = all<{ outcome: string; changes: number }>('SELECT outcome, changes FROM outcomes');
-  const deleted = all<{ key: string; deleted: number }>(
-    'SELECT key, min(coalesce(deleted, 0)) AS deleted FROM keys GROUP BY key',
-  );
+  const deleted = all<{ key: string; deleted: number }>('SELECT key, min(deleted) AS deleted FROM keys GROUP BY key');
   return {
     cursor: Number(lane?.cursor ?? 0),
     lsn: tables?.lsn ?? 0,

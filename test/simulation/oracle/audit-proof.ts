@@ -69,7 +69,7 @@ function wrongRate(told: SweepStatus): string | null {
 /** What a sweep has loaded is not here: nobody but who pushes brings a row of it meanwhile. */
 function wrongMissed({ storage }: World, desk: AuditDesk): string | null {
   const here = storage.sql.exec<{ key: string }>(
-    'SELECT parked.key FROM parked JOIN keys ON keys.key = parked.key WHERE missed = 1 AND keys.deleted = 0',
+    'SELECT parked.key FROM parked JOIN keys ON keys.key = parked.key WHERE from_sweep = 1 AND keys.deleted = 0',
   );
   const wrong = here.find(({ key }) => !desk.isPushed(key));
   return wrong ? `${wrong.key}: expected no missed change of a key that is here` : null;

@@ -100,7 +100,7 @@ export function fillFiles(world: World, count: number, facts: (file: number) => 
     const key = dataFileKey(npmPackage, { stampMs: Date.UTC(2026, 9, 1), firstLsn, lastLsn });
     sql.exec(
       `INSERT INTO files (table_name, first_lsn, last_lsn, key, rows, bytes, etag, digest, cursor, run_type, changes,
-         parked, started_ms, settled_ms, projected, facts)
+         parked, started_ms, settled_ms, published, facts)
        VALUES (?, ?, ?, ?, ?, 30000, ?, ?, '0', 'follow', ?, 0, 1, 2, 1, ?)`,
       npmPackage.name,
       firstLsn,

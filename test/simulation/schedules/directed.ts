@@ -245,7 +245,7 @@ function isQuiet(world: World): boolean {
 }
 
 function untold({ engine }: World): number {
-  return engine.journal.parked.letters.unprojected(10).length;
+  return engine.journal.parked.letters.unpublished(10).length;
 }
 
 async function expectNewestOf(world: World, key: string): Promise<void> {

@@ -57,7 +57,7 @@ export async function calmDown(scene: Scene): Promise<void> {
 /** All that is owed comes in; what is dead stays so. */
 async function becomeQuiet(scene: Scene): Promise<void> {
   const { world, oracle, people } = scene;
-  const isTold = () => world.engine.journal.parked.letters.unprojected(1).length === 0;
+  const isTold = () => world.engine.journal.parked.letters.unpublished(1).length === 0;
   const isDone = () => world.isFollowed && world.parked.length === 0 && people.ranges.areDone && isTold();
   const until = () => oracle.violation !== null || isDone() || isStalled(scene);
   // A host's wait is believed up to a day, and up to two where it was noted by a clock that was ahead.
@@ -72,7 +72,7 @@ function isStalled({ world, mayStall }: Scene): boolean {
 /** A paused source brings what it has accepted into files, and the database knows of it. */
 async function emptyPaused({ world, oracle, mayStall }: Scene): Promise<void> {
   await world.engine.control('pause');
-  const isEmpty = () => world.engine.files.backlog().rows === 0 && world.engine.files.unprojected(1).length === 0;
+  const isEmpty = () => world.engine.files.backlog().rows === 0 && world.engine.files.unpublished(1).length === 0;
   const isStalled = () => mayStall && world.engine.journal.state.faults().some(({ stalls }) => stalls === 1);
   const until = () => oracle.violation !== null || isEmpty() || isStalled();
   await settle(world, { until, withinMs: 60 * MINUTE });

@@ -140,8 +140,8 @@ export class World {
     const isAtHead = head !== null && this.lane.cursor === head && files.backlog().rows === 0;
     return (
       isAtHead &&
-      files.unprojected(1).length === 0 &&
-      journal.state.source().projected_cursor === head &&
+      files.unpublished(1).length === 0 &&
+      journal.state.source().published_cursor === head &&
       this.isCatalogued
     );
   }
