@@ -206,6 +206,18 @@ export const AUDIT_MUTANTS: Mutant[] = [
     ],
   },
   {
+    name: 'self-check ignores the MD5',
+    breaks: SEEN,
+    caughtBy: auditedSchedules(),
+    edits: [
+      {
+        file: CHECK,
+        text: 'if (hasOtherBytes(file, head)) return',
+        instead: 'if (head.bytes < 0 && hasOtherBytes(file, head)) return',
+      },
+    ],
+  },
+  {
     name: 'self-check ignores the footer',
     breaks: SEEN,
     caughtBy: auditedSchedules({ from: 11 }),
