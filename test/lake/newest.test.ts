@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { StepError } from '../../src/errors.ts';
 import { putNewest, uploadNewest } from '../../src/lake/newest.ts';
 import type { BucketPort, ObjectHead, UploadPort } from '../../src/ports/bucket.ts';
+import { etagOf } from '../simulation/world/bucket.ts';
 
 const key = 'npm/raw/express/latest.json';
 const bytes = (text: string) => new TextEncoder().encode(text);
@@ -141,7 +142,6 @@ interface MemoryBucket extends BucketPort, UploadPort {
 
 function memoryBucket(): MemoryBucket {
   const objects = new Map<string, { head: ObjectHead; text: string }>();
-  let puts = 0;
   let open = 0;
   return {
     beforePut: () => undefined,
@@ -161,7 +161,7 @@ function memoryBucket(): MemoryBucket {
       };
     },
     set(key, text, metadata) {
-      const head = { key, bytes: text.length, etag: `etag ${++puts}`, metadata };
+      const head = { key, bytes: text.length, etag: etagOf(bytes(text)), metadata };
       objects.set(key, { head, text });
       return head;
     },

@@ -83,11 +83,11 @@ describe('a self-check', () => {
         world.bucket.place(key, bytes, { ...head.metadata, digest: '00' });
       },
     ],
-    ['has no footer', 'footer', (world, key) => put(world, key, Buffer.alloc(size(world, key), 'x'))],
+    ['has no footer', 'footer', (world, key) => putInParts(world, key, Buffer.alloc(size(world, key), 'x'))],
     [
       'has the footer of another file',
       'footer',
-      (world, key) => put(world, key, Buffer.from(world.bucket.objects.get(world.files[0]!.key)!.bytes)),
+      (world, key) => putInParts(world, key, Buffer.from(world.bucket.objects.get(world.files[0]!.key)!.bytes)),
     ],
   ])('reports a data file that %s, and no other', async (_, subject, damage) => {
     for (const encoding of [undefined, PARQUET]) {
@@ -102,8 +102,8 @@ describe('a self-check', () => {
   it('finds other bytes of the same form by their MD5', async () => {
     const world = await filledWorld(2);
     const { key } = world.files[1]!;
-    world.storage.sql.exec('UPDATE files SET etag = ? WHERE key = ?', 'a'.repeat(32), key);
-    world.bucket.objects.get(key)!.head.etag = 'b'.repeat(32);
+    const { bytes } = world.bucket.objects.get(key)!;
+    put(world, key, Buffer.concat([bytes.slice(0, 1).map(byte => byte + 1), bytes.slice(1)]));
     await checked(world);
     expect(checkOf(world).problems).toMatchObject([{ key, subject: 'bytes' }]);
   });
@@ -195,6 +195,12 @@ describe('a self-check', () => {
 /** Replaces the bytes of a file, and keeps its metadata. */
 function put(world: World, key: string, bytes: Uint8Array): void {
   world.bucket.place(key, bytes, world.bucket.objects.get(key)!.head.metadata);
+}
+
+/** The etag of an object that is put in parts is no MD5 of its bytes, so it does not give other bytes away. */
+function putInParts(world: World, key: string, bytes: Uint8Array): void {
+  put(world, key, bytes);
+  world.bucket.objects.get(key)!.head.etag = `${'0'.repeat(32)}-2`;
 }
 
 function size(world: World, key: string): number {

@@ -3,29 +3,38 @@ import { registerHooks } from 'node:module';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** A mistake that a step could have: exact texts of its source and what stands there instead. */
-export interface Mistake {
-  name: string;
-  edits: { file: string; text: string; instead: string }[];
+/** A text that is exactly once in a source file, and its replacement. */
+export interface Edit {
+  /** Path from the root of the repository. */
+  file: string;
+  text: string;
+  instead: string;
 }
 
-const root = path.resolve(import.meta.dirname, '../../..');
+const ROOT = path.resolve(import.meta.dirname, '../../..');
 
-/** From now on, what is imported has the mistake. Throws when a text is not exactly once in its file. */
-export function importWith(mistake: Mistake | undefined): void {
-  const texts = new Map<string, string>();
-  for (const { file, text, instead } of mistake?.edits ?? []) {
-    const place = path.join(root, file);
-    const source = texts.get(place) ?? readFileSync(place, 'utf8');
-    if (source.split(text).length !== 2) throw new Error(`${file}: expected once in it, got otherwise: ${text}`);
-    texts.set(
-      place,
+/** The edited source texts by path. Throws when a text is not exactly once in its file. */
+export function applyEdits(edits: Edit[]): Map<string, string> {
+  const sources = new Map<string, string>();
+  for (const { file, text, instead } of edits) {
+    const location = path.join(ROOT, file);
+    const source = sources.get(location) ?? readFileSync(location, 'utf8');
+    const count = source.split(text).length - 1;
+    if (count !== 1) throw new Error(`${file}: expected this text once, got it ${count} times: ${text}`);
+    sources.set(
+      location,
       source.replace(text, () => instead),
     );
   }
+  return sources;
+}
+
+/** Applies edits to every module that this process imports from now on. */
+export function importEdited(edits: Edit[]): void {
+  const sources = applyEdits(edits);
   registerHooks({
     load(url, context, nextLoad) {
-      const source = url.startsWith('file:') ? texts.get(fileURLToPath(url)) : undefined;
+      const source = url.startsWith('file:') ? sources.get(fileURLToPath(url)) : undefined;
       return source === undefined
         ? nextLoad(url, context)
         : { format: 'module-typescript', source, shortCircuit: true };

@@ -29,6 +29,8 @@ export class Oracle {
   readonly #world: World;
   readonly #people: People;
   readonly #attempts = new Map<string, Attempt>();
+  /** The raw document of each key that was fetched last. */
+  readonly #newestRaw = new Map<string, { fetchedMs: number; bytes: Uint8Array }>();
   #projected: string | null = null;
   /** What an object that lost its storage had projected; stands until its next self projects. */
   #former: string | null = null;
@@ -194,10 +196,18 @@ export class Oracle {
     }
   }
 
-  #afterPut({ key, metadata, replaced }: Put): void {
+  #afterPut({ key, bytes, metadata, replaced }: Put): void {
     if (key.includes('/raw/')) {
       const [before, after] = [replaced?.revision, metadata.revision].map(Number);
       this.#expect(!(after! < before!), `${key}: expected revision ${before} to stay, got ${after}`);
+      const fetchedMs = Number(metadata['fetched-at']);
+      const newest = this.#newestRaw.get(key) ?? { fetchedMs: 0, bytes };
+      if (fetchedMs >= newest.fetchedMs) this.#newestRaw.set(key, { fetchedMs, bytes });
+      else
+        this.#expect(
+          Buffer.compare(bytes, newest.bytes) === 0,
+          `${key}: expected the document fetched at ${newest.fetchedMs} to stay, got one fetched at ${fetchedMs}`,
+        );
     }
     const isData = this.#world.engine.source.tables.some(table => key.startsWith(partitionsPrefix(table)));
     if (!isData || metadata.digest === 'foreign') return;

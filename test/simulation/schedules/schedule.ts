@@ -28,12 +28,12 @@ export interface Simulated {
   trace: string[];
 }
 
-interface Options {
+export interface SimulateOptions {
   /** The only faults that happen, by id; null for all that are drawn. */
   only?: ReadonlySet<string> | null;
   trace?: boolean;
   /** Whether somebody sweeps and checks; as the seed has it where it is left out. */
-  audited?: boolean | undefined;
+  audited?: boolean;
 }
 
 export interface Scene {
@@ -50,7 +50,7 @@ export interface Scene {
 /** Runs the schedule of a seed and checks all promises on the way and at its end. Never throws. */
 export async function simulate(
   seed: number,
-  { only = null, trace = false, audited }: Options = {},
+  { only = null, trace = false, audited }: SimulateOptions = {},
 ): Promise<Simulated> {
   const faults = new Faults(seed, only);
   const lines: string[] = [];

@@ -1,11 +1,10 @@
 import { fork } from 'node:child_process';
 import path from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { shrink } from '../world/faults.ts';
 import { playScene, type SceneName } from './directed.ts';
-import { type Simulated, simulate } from './schedule.ts';
+import { type Simulated, type SimulateOptions, simulate } from './schedule.ts';
 
-/** What came of many seeds. */
+/** The results of many seeds, added up. */
 export interface Tally {
   seeds: number;
   runs: number;
@@ -14,29 +13,22 @@ export interface Tally {
 }
 
 export interface SeedRange {
-  first: number;
+  from: number;
   seeds: number;
   /** From one seed to the next. */
-  apart?: number | undefined;
-  /** How many may fail before the rest is left. */
+  step?: number;
+  /** After so many failures no more seeds are tried. */
   failuresMax?: number;
-  /** Somebody sweeps and checks in each. */
-  audited?: boolean | undefined;
-  /** What is played; random schedules where it is left out. */
-  scene?: SceneName | undefined;
+  /** Each schedule sweeps and self-checks; where it is left out, the seed decides. */
+  audited?: boolean;
+  /** The scene that is played instead of random schedules. */
+  scene?: SceneName;
 }
 
-/** Tries one seed after the other, until enough have failed. */
-export async function trySeeds({
-  first,
-  seeds,
-  apart = 1,
-  failuresMax = 3,
-  scene,
-  audited,
-}: SeedRange): Promise<Tally> {
+export async function trySeeds(range: SeedRange): Promise<Tally> {
+  const { from, seeds, step = 1, failuresMax = 3, scene, audited } = range;
   const tally: Tally = { seeds: 0, runs: 0, faults: {}, failed: [] };
-  for (let seed = first; seed < first + seeds * apart && tally.failed.length < failuresMax; seed += apart) {
+  for (let seed = from; seed < from + seeds * step && tally.failed.length < failuresMax; seed += step) {
     const { faults, error, runs } = await (scene ? playScene(scene, seed) : simulate(seed, { audited }));
     tally.seeds += 1;
     tally.runs += runs;
@@ -46,12 +38,12 @@ export async function trySeeds({
   return tally;
 }
 
-/** Tries seeds in as many processes as given, each with its share. */
-export async function trySeedsIn(processes: number, { first, seeds }: SeedRange): Promise<Tally> {
+/** Splits a range evenly over processes and adds up their tallies. */
+export async function trySeedsIn(processes: number, { from, seeds }: SeedRange): Promise<Tally> {
   const share = Math.ceil(seeds / processes);
   const shares = Array.from({ length: processes }, (_, index) => {
-    const from = first + index * share;
-    return inProcess({ first: from, seeds: Math.min(share, first + seeds - from) });
+    const first = from + index * share;
+    return inProcess({ from: first, seeds: Math.min(share, from + seeds - first) });
   });
   const tallies = await Promise.all(shares);
   const sum: Tally = { seeds: 0, runs: 0, faults: {}, failed: [] };
@@ -64,32 +56,28 @@ export async function trySeedsIn(processes: number, { first, seeds }: SeedRange)
   return sum;
 }
 
-/** Tries seeds in a process of their own; with `broken`, on an engine that has that mistake. */
-export function inProcess(range: SeedRange, broken: string | null = null): Promise<Tally> {
+/** Tries seeds in a process of its own. */
+export function inProcess(range: SeedRange): Promise<Tally> {
   return new Promise((resolve, reject) => {
-    const hook = pathToFileURL(path.join(import.meta.dirname, '../mutants/broken-hook.ts')).href;
-    const child = fork(path.join(import.meta.dirname, 'seeds-process.ts'), [JSON.stringify(range)], {
-      execArgv: broken === null ? [] : ['--import', hook],
-      env: { ...process.env, ...(broken !== null && { SIM_BROKEN: broken }) },
-    });
+    const child = fork(path.join(import.meta.dirname, 'seeds-process.ts'), [JSON.stringify(range)]);
     let tally: Tally | null = null;
     child.once('message', answer => {
       tally = answer as Tally;
     });
     child.once('exit', code => {
       if (tally) resolve(tally);
-      else reject(new Error(`seeds from ${range.first}: expected a tally, got exit code ${code}`));
+      else reject(new Error(`seeds from ${range.from}: expected a tally, got exit code ${code}`));
     });
   });
 }
 
-/** The fewest faults with which a seed still fails, and the trace of that run. */
-export async function shrinkSeed(seed: number): Promise<Simulated> {
-  const { faults } = await simulate(seed);
-  const fails = async (ids: string[]) => (await simulate(seed, { only: new Set(ids) })).error !== null;
+/** Plays a seed with the fewest faults with which it still fails. */
+export async function shrinkSeed(seed: number, options: Pick<SimulateOptions, 'audited'> = {}): Promise<Simulated> {
+  const { faults } = await simulate(seed, options);
+  const fails = async (ids: string[]) => (await simulate(seed, { ...options, only: new Set(ids) })).error !== null;
   const fewest = await shrink(
     faults.map(({ id }) => id),
     fails,
   );
-  return simulate(seed, { only: new Set(fewest), trace: true });
+  return simulate(seed, { ...options, only: new Set(fewest), trace: true });
 }

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { BucketPort, ByteRange, ObjectHead, PutCondition } from '../../../src/ports/bucket.ts';
 
 interface StoredObject {
@@ -21,7 +22,6 @@ export class MemoryBucket implements BucketPort {
   /** Told of each object put, and of each try, refused or not. */
   onPut: (put: Put) => void = () => undefined;
   onTry: (tried: { key: string; bytes: Uint8Array; digest: string }) => void = () => undefined;
-  #etags = 0;
 
   async head(key: string): Promise<ObjectHead | null> {
     return this.objects.get(key)?.head ?? null;
@@ -65,13 +65,17 @@ export class MemoryBucket implements BucketPort {
 
   /** Puts without a condition, as somebody else would. */
   place(key: string, bytes: Uint8Array, metadata: Record<string, string> = {}): ObjectHead {
-    this.#etags += 1;
-    const head = { key, bytes: bytes.length, etag: `etag-${this.#etags}`, metadata: { ...metadata } };
+    const head = { key, bytes: bytes.length, etag: etagOf(bytes), metadata: { ...metadata } };
     const replaced = this.objects.get(key)?.head.metadata ?? null;
     this.objects.set(key, { head, bytes: new Uint8Array(bytes) });
     this.onPut({ key, bytes, metadata, replaced });
     return head;
   }
+}
+
+/** R2's etag of an object that is put whole: the MD5 of its bytes. Equal bytes put twice have equal etags. */
+export function etagOf(bytes: Uint8Array): string {
+  return createHash('md5').update(bytes).digest('hex');
 }
 
 /** A put without a condition is never refused. */

@@ -1,7 +1,15 @@
+import { etagOf } from './bucket.ts';
 import { pick, type Random } from './faults.ts';
 import type { World } from './world.ts';
 
-const KINDS = ['removed', 'cut at its end', 'cut in its middle', 'overwritten at its end', 'another digest'] as const;
+const KINDS = [
+  'removed',
+  'cut at its end',
+  'cut in its middle',
+  'overwritten at its end',
+  'another digest',
+  'other bytes',
+] as const;
 
 /** Damages data files behind the object's back, and puts them back as they were. */
 export class Damage {
@@ -62,6 +70,12 @@ function damagedBy(kind: Exclude<(typeof KINDS)[number], 'removed'>, { head, byt
   if (kind === 'another digest')
     return { bytes, head: { ...head, metadata: { ...head.metadata, digest: '0'.repeat(64) } } };
   const half = Math.floor(bytes.length / 2);
+  // Only this kind has the etag of its bytes. The others keep the old etag, because that of an object put in parts is no
+  // MD5: the other checks must find the damage without it.
+  if (kind === 'other bytes') {
+    const other = bytes.map((byte, index) => (index === half ? byte ^ 1 : byte));
+    return { bytes: other, head: { ...head, etag: etagOf(other) } };
+  }
   const others = {
     'cut at its end': () => bytes.slice(0, half),
     // Its end says what it said.

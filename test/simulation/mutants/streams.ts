@@ -1,11 +1,14 @@
-import type { Mistake } from './edits.ts';
+import { type Mutant, STREAM_SCENARIO, STREAMED } from './mutant.ts';
 
 const STREAMER = 'src/engine/publish/streams.ts';
 const JOURNAL = 'src/engine/journal/streams.ts';
 
-export const MISTAKES: Mistake[] = [
+/** Mutants of the step that sends rows to streams. */
+export const STREAM_MUTANTS: Mutant[] = [
   {
-    name: 'acknowledged before it is sent',
+    name: 'rows acknowledged before they are sent',
+    breaks: STREAMED,
+    caughtBy: STREAM_SCENARIO,
     edits: [
       {
         file: STREAMER,
@@ -15,7 +18,9 @@ export const MISTAKES: Mistake[] = [
     ],
   },
   {
-    name: 'acknowledged past what was sent',
+    name: 'rows acknowledged that were not sent',
+    breaks: STREAMED,
+    caughtBy: STREAM_SCENARIO,
     edits: [
       {
         file: STREAMER,
@@ -25,7 +30,9 @@ export const MISTAKES: Mistake[] = [
     ],
   },
   {
-    name: 'a row passed over that is refused',
+    name: 'refused row skipped',
+    breaks: STREAMED,
+    caughtBy: STREAM_SCENARIO,
     edits: [
       {
         file: STREAMER,
@@ -36,15 +43,21 @@ export const MISTAKES: Mistake[] = [
     ],
   },
   {
-    name: 'what a refused half leaves passed over',
+    name: 'rows after a refused half skipped',
+    breaks: STREAMED,
+    caughtBy: STREAM_SCENARIO,
     edits: [{ file: STREAMER, text: 'left = left.slice(some.length);', instead: 'left = [];' }],
   },
   {
-    name: 'rows in the order of the file',
+    name: 'rows sent in file order',
+    breaks: STREAMED,
+    caughtBy: STREAM_SCENARIO,
     edits: [{ file: 'src/parquet/read.ts', text: '  return sorted;', instead: '  return rows;' }],
   },
   {
-    name: 'cursor kept in memory alone',
+    name: 'acknowledged LSN only in memory',
+    breaks: STREAMED,
+    caughtBy: STREAM_SCENARIO,
     edits: [
       {
         file: JOURNAL,
@@ -56,7 +69,9 @@ export const MISTAKES: Mistake[] = [
     ],
   },
   {
-    name: 'taken for sent when the answer is late',
+    name: 'rows acknowledged when the answer is late',
+    breaks: STREAMED,
+    caughtBy: STREAM_SCENARIO,
     edits: [
       {
         file: STREAMER,

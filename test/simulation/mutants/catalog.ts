@@ -1,11 +1,14 @@
-import type { Mistake } from './edits.ts';
+import { CATALOG, CATALOG_SCENARIO, type Mutant } from './mutant.ts';
 
 const CATALOGER = 'src/engine/publish/catalog.ts';
 const JOURNAL = 'src/engine/journal/catalog.ts';
 
-export const MISTAKES: Mistake[] = [
+/** Mutants of the step that writes the catalog. */
+export const CATALOG_MUTANTS: Mutant[] = [
   {
-    name: 'root put before its segment stands',
+    name: 'root put before its segment',
+    breaks: CATALOG,
+    caughtBy: CATALOG_SCENARIO,
     edits: [
       {
         file: CATALOGER,
@@ -17,6 +20,8 @@ export const MISTAKES: Mistake[] = [
   },
   {
     name: 'segment overwritten in place',
+    breaks: CATALOG,
+    caughtBy: CATALOG_SCENARIO,
     edits: [
       {
         file: 'src/lake/object-keys.ts',
@@ -31,7 +36,9 @@ export const MISTAKES: Mistake[] = [
     ],
   },
   {
-    name: 'older snapshot over a newer one',
+    name: 'older root put over a newer one',
+    breaks: CATALOG,
+    caughtBy: CATALOG_SCENARIO,
     edits: [
       {
         file: CATALOGER,
@@ -41,7 +48,9 @@ export const MISTAKES: Mistake[] = [
     ],
   },
   {
-    name: 'open segment not renewed',
+    name: 'open segment not rewritten',
+    breaks: CATALOG,
+    caughtBy: CATALOG_SCENARIO,
     edits: [
       {
         file: JOURNAL,
@@ -57,15 +66,21 @@ export const MISTAKES: Mistake[] = [
     ],
   },
   {
-    name: 'old names removed at once',
+    name: 'replaced segments removed at once',
+    breaks: CATALOG,
+    caughtBy: CATALOG_SCENARIO,
     edits: [{ file: CATALOGER, text: 'ports.clock.now() - LIMITS.catalogKeptMs', instead: 'ports.clock.now()' }],
   },
   {
-    name: 'names removed that the root still names',
+    name: 'segments removed that the root names',
+    breaks: CATALOG,
+    caughtBy: CATALOG_SCENARIO,
     edits: [{ file: JOURNAL, text: 'others.filter(segment => !named.has(nameOf(segment)))', instead: 'others' }],
   },
   {
-    name: 'segment not written down before its put',
+    name: 'segment not recorded before its put',
+    breaks: CATALOG,
+    caughtBy: CATALOG_SCENARIO,
     edits: [
       {
         file: JOURNAL,
@@ -76,7 +91,9 @@ export const MISTAKES: Mistake[] = [
     ],
   },
   {
-    name: 'standing root not gone on from',
+    name: 'root in the lake not continued from',
+    breaks: CATALOG,
+    caughtBy: CATALOG_SCENARIO,
     edits: [
       {
         file: CATALOGER,

@@ -1,4 +1,4 @@
-import type { Mistake } from './edits.ts';
+import { ALIVE, commitSchedules, LIMITED, type Mutant, ONCE } from './mutant.ts';
 
 const TABLE = 'src/iceberg/committer/table-committer.ts';
 const COPY = 'src/iceberg/committer/copies.ts';
@@ -14,10 +14,12 @@ const UNCHECKED_FILES = {
   instead: '  if (files.length > 0) return;',
 };
 
-/** Mistakes that the committer could have. Each breaks one of its rules. */
-export const COMMIT_MISTAKES: Mistake[] = [
+/** Mutants of the Iceberg committer. */
+export const COMMITTER_MUTANTS: Mutant[] = [
   {
     name: 'a commit succeeds on any base',
+    breaks: ONCE,
+    caughtBy: commitSchedules({ from: 35 }),
     edits: [
       {
         file: APPEND,
@@ -28,6 +30,8 @@ export const COMMIT_MISTAKES: Mistake[] = [
   },
   {
     name: 'the property is not part of the commit',
+    breaks: ONCE,
+    caughtBy: commitSchedules(),
     edits: [
       {
         file: APPEND,
@@ -38,6 +42,8 @@ export const COMMIT_MISTAKES: Mistake[] = [
   },
   {
     name: 'a commit without an answer counts as committed',
+    breaks: ONCE,
+    caughtBy: commitSchedules(),
     edits: [
       {
         file: TABLE,
@@ -54,6 +60,8 @@ export const COMMIT_MISTAKES: Mistake[] = [
   },
   {
     name: 'a commit without an answer counts as failed',
+    breaks: ONCE,
+    caughtBy: commitSchedules(),
     edits: [
       {
         file: TABLE,
@@ -64,14 +72,20 @@ export const COMMIT_MISTAKES: Mistake[] = [
   },
   {
     name: 'an attempt is not stored before it is sent',
+    breaks: ONCE,
+    caughtBy: commitSchedules(),
     edits: [{ file: TABLE, text: '    this.#state.setAttempt(name, attempt);\n', instead: '' }],
   },
   {
     name: 'an attempt is sent again on another base',
+    breaks: ONCE,
+    caughtBy: commitSchedules({ from: 7 }),
     edits: [{ file: TABLE, text: '!isCommitted && isBase(attempt, metadata);', instead: '!isCommitted;' }],
   },
   {
     name: 'a snapshot id is used twice',
+    breaks: ONCE,
+    caughtBy: commitSchedules(),
     edits: [
       {
         file: TABLE,
@@ -82,6 +96,8 @@ export const COMMIT_MISTAKES: Mistake[] = [
   },
   {
     name: 'the stored LSN counts, not the property',
+    breaks: ONCE,
+    caughtBy: commitSchedules(),
     edits: [
       {
         file: TABLE,
@@ -93,6 +109,8 @@ export const COMMIT_MISTAKES: Mistake[] = [
   },
   {
     name: 'files are committed that leave a gap',
+    breaks: ONCE,
+    caughtBy: commitSchedules(),
     edits: [
       {
         file: COPY,
@@ -104,6 +122,8 @@ export const COMMIT_MISTAKES: Mistake[] = [
   },
   {
     name: 'a committed file is committed again',
+    breaks: ONCE,
+    caughtBy: commitSchedules(),
     edits: [
       { file: COPY, text: 'if (file.first_lsn > committedLsn) waiting.set', instead: 'waiting.set' },
       {
@@ -126,6 +146,8 @@ export const COMMIT_MISTAKES: Mistake[] = [
   },
   {
     name: 'a file is committed before its copy exists',
+    breaks: ONCE,
+    caughtBy: commitSchedules(),
     edits: [
       {
         file: COPY,
@@ -143,6 +165,8 @@ export const COMMIT_MISTAKES: Mistake[] = [
   },
   {
     name: 'writes to the catalog are not recorded',
+    breaks: LIMITED,
+    caughtBy: commitSchedules(),
     edits: [
       {
         file: 'src/iceberg/committer/rate-limit.ts',
@@ -153,6 +177,8 @@ export const COMMIT_MISTAKES: Mistake[] = [
   },
   {
     name: 'Retry-After is ignored',
+    breaks: LIMITED,
+    caughtBy: commitSchedules(),
     edits: [
       { file: COMMITTER, text: '      this.state.setHeldUntilMs(nowMs + heldMs);\n', instead: '      void heldMs;\n' },
       {
@@ -164,6 +190,8 @@ export const COMMIT_MISTAKES: Mistake[] = [
   },
   {
     name: 'a run does not set an alarm for its own death',
+    breaks: ALIVE,
+    caughtBy: commitSchedules({ from: 3 }),
     edits: [
       {
         file: RUN,
@@ -174,6 +202,8 @@ export const COMMIT_MISTAKES: Mistake[] = [
   },
   {
     name: 'a run sets no alarm when it ends',
+    breaks: ALIVE,
+    caughtBy: commitSchedules(),
     edits: [
       {
         file: LOOP,
@@ -184,6 +214,8 @@ export const COMMIT_MISTAKES: Mistake[] = [
   },
   {
     name: 'a stalled table is not probed',
+    breaks: ALIVE,
+    caughtBy: commitSchedules({ from: 3 }),
     edits: [
       {
         file: 'src/iceberg/committer/policy.ts',
