@@ -1,5 +1,7 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { createLog } from '../src/log.ts';
+import { createLog, EVENTS } from '../src/log.ts';
 import type { LogPort } from '../src/ports/platform.ts';
 
 describe('the log', () => {
@@ -22,5 +24,35 @@ describe('the log', () => {
     expect(() => failing('slice_accepted', { rows: 1 })).not.toThrow();
     const log = createLog(() => undefined);
     expect(() => log('slice_accepted', { rows: 1n as unknown as number })).not.toThrow();
+  });
+});
+
+describe('the events', () => {
+  /** Each call of a log in `src`, with the text of its first argument. */
+  function logCalls(): { file: string; argument: string }[] {
+    const folder = path.resolve(import.meta.dirname, '../src');
+    const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter(
+      file => file.endsWith('.ts') && !file.endsWith('.d.ts'),
+    );
+    return files.flatMap(file => {
+      const text = readFileSync(path.join(folder, file), 'utf8');
+      return Array.from(text.matchAll(/(?<!console\.)\blog\(\s*([^,)]*)/g), ([, argument = '']) => ({
+        file,
+        argument,
+      }));
+    });
+  }
+
+  it('are written as literals where they are logged', () => {
+    expect(logCalls().filter(({ argument }) => !/^'[a-z]+(_[a-z]+)*'$/.test(argument))).toEqual([]);
+  });
+
+  it('that the code logs are the listed ones', () => {
+    const logged = new Set(logCalls().map(({ argument }) => argument.slice(1, -1)));
+    expect([...logged].sort()).toEqual(Object.keys(EVENTS).sort());
+  });
+
+  it.each(Object.entries(EVENTS))('say when %s is logged', (_, description) => {
+    expect(description).toMatch(/^[A-Z].+\.$/);
   });
 });

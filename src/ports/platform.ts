@@ -1,5 +1,5 @@
 import type { StreamRecord } from '../../schemas/stream.ts';
-import type { LogFields } from '../log.ts';
+import type { LogEvent, LogFields } from '../log.ts';
 import type { SqlValue } from './sql.ts';
 
 /** The operational database: statements run as one transaction. Gives each one's rows. */
@@ -31,4 +31,4 @@ export interface StreamPort {
   send(binding: string, records: StreamRecord[]): Promise<void>;
 }
 
-export type LogPort = (event: string, fields: LogFields) => void;
+export type LogPort = (event: LogEvent, fields: LogFields) => void;
