@@ -69,7 +69,12 @@ const common = z.object({
   STALLED_AFTER_MS: integerSetting(15 * MINUTE, 1 * SECOND, 24 * 60 * MINUTE),
   // For demonstrations and tests: how far the worker's clock is ahead of the machine's.
   CLOCK_AHEAD_MS: integerSetting(0, 0, 10 * 365 * 24 * 60 * MINUTE),
-  CONTACT: z.string().min(1).max(200).default('unset').describe('a URL or an address under which an upstream reaches the operator, of 1 to 200 characters'),
+  CONTACT: z
+    .string()
+    .min(1)
+    .max(200)
+    .default('unset')
+    .describe('a URL or an address under which an upstream reaches the operator, of 1 to 200 characters'),
   // The Iceberg catalog: URI, warehouse and token are set together, or none of them is.
   CATALOG_URI: urlSetting().optional().describe('an http or https URL'),
   CATALOG_WAREHOUSE: z.string().min(1).max(200).optional().describe('a warehouse of 1 to 200 characters'),
@@ -198,7 +203,10 @@ export function clockOf(env: Record<string, unknown>): () => number {
   return () => Date.now() + clockAheadMs;
 }
 
-/** Reads the settings that a shape names. Throws `SettingError` with the name of the first wrong one and what it expects. */
+/**
+ * Reads the settings that a shape names. Throws `SettingError` with the name of the first wrong one and what it
+ * expects.
+ */
 export function parseSettings<S extends z.ZodRawShape>(
   shape: z.ZodObject<S>,
   env: Record<string, unknown>,

@@ -77,7 +77,9 @@ export class CursorError extends Error {
   override readonly name = 'CursorError';
 }
 
-/** A setting is missing or wrong. The message names the setting and what was expected. Nothing starts until it is right. */
+/**
+ * A setting is missing or wrong. The message names the setting and what was expected. Nothing starts until it is right.
+ */
 export class SettingError extends Error {
   override readonly name = 'SettingError';
 }

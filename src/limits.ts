@@ -30,11 +30,13 @@ export const LIMITS = {
   /** Visits of one slice. The next slice begins when the slowest host has answered. */
   visitsMax: 500,
   visitMsMax: 20 * SECOND,
-  /** A Loader call starts nothing new, and waits for nothing, this long before its deadline, so that it returns in time. */
+  /**
+   * A Loader call starts nothing new, and waits for nothing, this long before its deadline, so that it returns in time.
+   */
   loadReturnMs: 1 * SECOND,
   /**
-   * The last request of a slice to one host starts at most this long after the first: the rest of `visitMsMax` is for its
-   * answer. With one slow host the slice lasts all that time, and other hosts get no more requests meanwhile.
+   * The last request of a slice to one host starts at most this long after the first: the rest of `visitMsMax` is for
+   * its answer. With one slow host the slice lasts all that time, and other hosts get no more requests meanwhile.
    */
   visitPermitMsMax: 16 * SECOND,
   /** Name spaces in one slice. Each is one more query of SQLite, and so many hosts keep all calls of the slice busy. */
@@ -92,7 +94,9 @@ export const LIMITS = {
   backoffMsMax: 5 * MINUTE,
   /** A longer `Retry-After` of an upstream is cut to a day. */
   retryAfterMsMax: 24 * 60 * MINUTE,
-  /** Wait before the next attempt at a parked change: it doubles from the first of these to the last and stays there. */
+  /**
+   * Wait before the next attempt at a parked change: it doubles from the first of these to the last and stays there.
+   */
   parkedMsMin: 10 * SECOND,
   parkedMsMax: 60 * MINUTE,
   /** Tickets that one run sends: as many messages as one send to a queue takes. */
@@ -109,7 +113,9 @@ export const LIMITS = {
   failingWindowMinutes: 10,
   /** Waits between the attempts at a lagging revision. */
   recheckMs: [10 * SECOND, 1 * MINUTE, 10 * MINUTE, 60 * MINUTE],
-  /** A range loads in one run what its rate allows in this time, and at most this many changes: the tail waits for it. */
+  /**
+   * A range loads in one run what its rate allows in this time, and at most this many changes: the tail waits for it.
+   */
   rangeSliceMs: 5 * SECOND,
   rangeSliceChangesMax: 50,
   /** How long a repeated request that pushes rows is recognized. */
@@ -174,8 +180,9 @@ export const LIMITS = {
   commitFilesListedMax: 1_000,
   sourceCallMsMax: 20 * SECOND,
   /**
-   * JSON of one request to a stream. The limit is 5 MB (https://developers.cloudflare.com/basin-pipelines/platform/limits/),
-   * and how the bytes are counted is not documented: a tenth is left as reserve.
+   * JSON of one request to a stream. The limit is 5 MB
+   * (https://developers.cloudflare.com/basin-pipelines/platform/limits/), and how the bytes are counted is not
+   * documented: a tenth is left as reserve.
    */
   streamRequestBytesMax: 4_500_000,
   /** After this time in one run, a table's stream gets no other request: the tail waits for it. */

@@ -35,7 +35,9 @@ export const EVENTS = {
 
 export type LogEvent = keyof typeof EVENTS;
 
-/** Every field that a log line may have. None holds a value of a row or a secret. Times end in `_at`, spans in `_ms`. */
+/**
+ * Every field that a log line may have. None holds a value of a row or a secret. Times end in `_at`, spans in `_ms`.
+ */
 export const LOG_FIELDS = [
   // The subject.
   'source',
