@@ -16,7 +16,9 @@ export interface ControlResult {
 
 export type RangeAction = 'pause' | 'resume' | 'cancel';
 
-/** A stretch of the feed, `from` excluded; a rewind goes from `to` to where the tail stands. `rate`: changes a second. */
+/**
+ * A stretch of the feed, `from` excluded; a rewind goes from `to` to where the tail stands. `rate`: changes a second.
+ */
 export interface RangeRequest {
   from?: string;
   to: string;
