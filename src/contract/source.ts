@@ -4,7 +4,7 @@ import type { AgendaStatus } from './watched-keys.ts';
 
 // The JSON of a source. An unknown value is null; no field is ever absent, at any depth.
 
-/** What a source does now. `stalled`: it cannot continue without a person, and probes. */
+/** What a source does now. `stalled`: a failure that waiting does not end, or no progress for too long; it probes. */
 export type SourceState = 'following' | 'catching-up' | 'paused' | 'backing-off' | 'stalled';
 
 /** The status of a source, all of it from durable state. Times are ISO 8601. */
