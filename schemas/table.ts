@@ -77,7 +77,7 @@ export function defineTable<C extends ColumnSpecs, A extends ColumnSpecs = Recor
   };
 }
 
-/** The key of a row as one string: the value of a single key column, else a JSON array of the values. */
+/** The key of a row as one text. Throws an `Error` for a row without its key. */
 export function keyOf(table: Table, row: Row): string {
   const values = table.key.map(column => {
     const value = row[column];
@@ -85,6 +85,11 @@ export function keyOf(table: Table, row: Row): string {
       throw new Error(`${table.name} row: expected text in ${column}, got ${kindOf(value)}`);
     return value;
   });
+  return keyText(values);
+}
+
+/** The values of the key columns as one text: a single value itself, several as a JSON array. */
+export function keyText(values: readonly string[]): string {
   return values.length === 1 ? values[0]! : JSON.stringify(values);
 }
 

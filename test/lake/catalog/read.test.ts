@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { keyText } from '../../../schemas/table.ts';
 import type { CatalogFile, CatalogRoot, KeyIndex, Segment } from '../../../src/lake/catalog/forms.ts';
-import { FILTER_KEYS_MAX, filterOf, keyText } from '../../../src/lake/catalog/key-filter.ts';
+import { FILTER_KEYS_MAX, filterOf } from '../../../src/lake/catalog/key-filter.ts';
 import { filesHolding, filesOf, readRoot, readSegment } from '../../../src/lake/catalog/read.ts';
 
 const AT = '2026-11-24T00:00:00.000Z';
