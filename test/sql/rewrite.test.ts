@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { TABLES } from '../../schemas/index.ts';
-import { currentColumns, r2SqlPlace } from '../../src/sql/names.ts';
+import { currentColumns, r2SqlPath } from '../../src/sql/names.ts';
 import { forLocalEngine, forR2Sql } from '../../src/sql/rewrite.ts';
 import { readStatement } from '../../src/sql/statement.ts';
 import { NAMES } from './names.ts';
@@ -72,7 +72,7 @@ const NAMES_IN_TEXT = [
   'npm_package',
   'npm_package_history',
   'tributary.domain',
-  `r2_sql('${r2SqlPlace('data-ingestion', TABLES[0]!)}')`,
+  `r2_sql('${r2SqlPath('data-ingestion', TABLES[0]!)}')`,
 ];
 
 /** Something in which a name is only text, and which neither ends what is around it nor begins anything. */
