@@ -12,14 +12,14 @@ const newest = (fetchedAtMs: number, revision: number | null) => ({
 });
 
 describe('putNewest', () => {
-  it('puts where nothing is, with what it was fetched at and its revision', async () => {
+  it('puts an absent object with its fetch time and its revision', async () => {
     const bucket = memoryBucket();
     expect(await putNewest(bucket, key, bytes('one'), newest(100, 3))).toBe('put');
     expect(bucket.text(key)).toBe('one');
     expect((await bucket.head(key))?.metadata).toEqual({ 'fetched-at': '100', revision: '3' });
   });
 
-  it('names no revision where there is none', async () => {
+  it('writes no revision when there is none', async () => {
     const bucket = memoryBucket();
     await putNewest(bucket, key, bytes('one'), newest(100, null));
     expect((await bucket.head(key))?.metadata).toEqual({ 'fetched-at': '100' });
@@ -48,7 +48,7 @@ describe('putNewest', () => {
     expect(bucket.text(key)).toBe('given');
   });
 
-  it('looks again when another writer came between, and keeps that one when it is newer', async () => {
+  it('reads the head again after losing a race, and keeps a newer object', async () => {
     const bucket = memoryBucket();
     bucket.beforePut = () => {
       bucket.beforePut = () => undefined;
@@ -58,7 +58,7 @@ describe('putNewest', () => {
     expect(bucket.text(key)).toBe('other');
   });
 
-  it('looks again when another writer came between, and replaces that one when it is older', async () => {
+  it('reads the head again after losing a race, and replaces an older object', async () => {
     const bucket = memoryBucket();
     await putNewest(bucket, key, bytes('stored'), newest(50, 1));
     bucket.beforePut = () => {
@@ -69,7 +69,7 @@ describe('putNewest', () => {
     expect(bucket.text(key)).toBe('given');
   });
 
-  it('ends with the newest whatever the order of two that run at once', async () => {
+  it('ends with the newest object, whichever of two concurrent puts is first', async () => {
     for (const order of [
       [1, 2],
       [2, 1],
@@ -80,7 +80,7 @@ describe('putNewest', () => {
     }
   });
 
-  it('gives up, without a value in its message, when it always loses', async () => {
+  it('gives up after 5 lost races, without a value in its message', async () => {
     const bucket = memoryBucket();
     let puts = 0;
     bucket.beforePut = () => bucket.set(key, `other ${puts++}`, { 'fetched-at': '1' });
@@ -95,7 +95,7 @@ describe('putNewest', () => {
 });
 
 describe('uploadNewest', () => {
-  it('has nothing under the key until it is complete, and then all of it and its facts', async () => {
+  it('puts nothing before it is complete, and then all parts with the metadata', async () => {
     const bucket = memoryBucket();
     const upload = await uploadNewest(bucket, key, newest(100, 3));
     await upload.part(bytes('one '));
@@ -121,7 +121,7 @@ describe('uploadNewest', () => {
     expect(bucket.open()).toBe(0);
   });
 
-  it('leaves nothing when it is aborted', async () => {
+  it('leaves nothing after an abort', async () => {
     const bucket = memoryBucket();
     const upload = await uploadNewest(bucket, key, newest(100, null));
     await upload.part(bytes('given'));
