@@ -1,5 +1,8 @@
 // The JSON of an audit. An unknown value is null; no field is ever absent, at any depth. Times are ISO 8601.
 
+/** Starts a sweep (`audit`) or a self-check. */
+export type AuditAction = 'audit' | 'self-check';
+
 /**
  * A sweep: it compares keys that the upstream lists with keys that have a row here. Of `listed` keys it compares
  * `sampled`. Each of those is `present`, `failed` (parked or dead), `deleted` (its newest row here is a deletion) or

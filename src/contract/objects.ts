@@ -1,21 +1,12 @@
 import type { AuditStatus } from './audit.ts';
-import type {
-  ControlAction,
-  ControlResult,
-  Failed,
-  FailedQuery,
-  Pushed,
-  PushedPart,
-  RangeAction,
-  RangeAnswer,
-  RangeRequest,
-  RangeStatus,
-  Replayed,
-} from './controls.ts';
+import type { ControlAction, ControlResult } from './controls.ts';
+import type { FailedChange, FailedQuery, ReplayResult } from './failed.ts';
 import type { IcebergStatus } from './iceberg.ts';
+import type { PushPart, PushResult } from './push.ts';
+import type { RangeAction, RangeAnswer, RangeRequest, RangeStatus } from './ranges.ts';
 import type { SourceHealth, SourceMetrics, SourceStatus } from './source.ts';
 import type { LiveFile, TableFacts } from './tables.ts';
-import type { WatchedKey, WatchedPart, WatchPart } from './watched-keys.ts';
+import type { WatchedKey, WatchPart, WatchResult } from './watched-keys.ts';
 
 /** The calls that the API makes to a source's object. */
 export interface SourceStub {
@@ -26,21 +17,21 @@ export interface SourceStub {
   tables(): Promise<TableFacts[]>;
   /** The first `limit` live files of a table after the LSN `after`, in LSN order. */
   liveFiles(table: string, after: number, limit: number): Promise<LiveFile[]>;
-  push(part: PushedPart): Promise<Pushed>;
+  push(part: PushPart): Promise<PushResult>;
   startRange(lane: RangeStatus['lane'], request: RangeRequest): Promise<RangeAnswer>;
   controlRange(lane: RangeStatus['lane'], action: RangeAction): Promise<RangeAnswer>;
   /** Null when the lane has had no range. */
   range(lane: RangeStatus['lane']): Promise<RangeStatus | null>;
   /** The first `limit` failed changes after the change number `after`, in order. */
-  failed(query: FailedQuery & { after: number; limit: number }): Promise<Failed[]>;
+  failed(query: FailedQuery & { after: number; limit: number }): Promise<FailedChange[]>;
   /** Null when no failed change has the number. */
-  failedChange(changeNumber: number): Promise<Failed | null>;
+  failedChange(changeNumber: number): Promise<FailedChange | null>;
   /** Attempts dead changes again: those with these numbers, or with null those that fit the query. Skips others. */
-  replay(wanted: { numbers: number[] | null; query: FailedQuery; dryRun: boolean }): Promise<Replayed>;
+  replay(wanted: { numbers: number[] | null; query: FailedQuery; dryRun: boolean }): Promise<ReplayResult>;
   /** Ends a dead change for good. False when it was ended before; null when no failed change has the number. */
   dismiss(changeNumber: number, note: string): Promise<boolean | null>;
   /** Adds keys to the agenda, due at once. */
-  watchKeys(part: WatchPart): Promise<WatchedPart>;
+  watchKeys(part: WatchPart): Promise<WatchResult>;
   /** Removes keys from the agenda. Returns how many were on it. */
   unwatchKeys(keys: string[]): Promise<number>;
   /** The first `limit` watched keys after the key `after`, in order. */

@@ -34,7 +34,7 @@ export interface WatchPart {
 }
 
 /** The result of a part. `repeated`: lines with a key that the request had before. */
-export interface WatchedPart {
+export interface WatchResult {
   atMs: number;
   added: number;
   known: number;

@@ -1,4 +1,4 @@
-import type { WatchedPart, WatchPart } from '../contract/watched-keys.ts';
+import type { WatchPart, WatchResult } from '../contract/watched-keys.ts';
 import { messageOf } from '../errors.ts';
 import type { LogPort } from '../ports/platform.ts';
 import type { Agenda } from '../sources/source.ts';
@@ -12,7 +12,7 @@ export interface KeysMessage {
 
 interface ConsumerOptions {
   objectOf: (source: string) => {
-    watchKeys(part: WatchPart): Promise<WatchedPart>;
+    watchKeys(part: WatchPart): Promise<WatchResult>;
     keysArrived(ids: number[]): Promise<void>;
   };
   /** How a source's agenda reads keys; undefined where it has none. */

@@ -76,14 +76,14 @@ describe('what is refused before R2 SQL is called', () => {
     ['several statements', 'SELECT 1; SELECT 2', 400, 'invalid_query', 'expected one statement, got another'],
     ['an unknown table', 'SELECT 1 FROM nope', 400, 'invalid_query', 'expected a table of the lake, got "nope"'],
     [
-      'a place outside the bucket',
+      'a path outside the bucket',
       "FROM r2_sql('other/npm/metadata/partitions.parquet')",
       400,
       'invalid_query',
       'r2_sql: expected the path of a table',
     ],
     [
-      'a place that climbs',
+      'a path with ..',
       "FROM r2_sql('data-ingestion/../../x')",
       400,
       'invalid_query',
