@@ -104,7 +104,7 @@ export const LIMITS = {
   /** Keys that one run sends to other agendas: one message of at most 128 KB for each target. */
   feedKeysPerRun: 100,
   /** How long the object remembers a resolved dead letter. The operational database has it for good. */
-  lettersKeptMs: 30 * 24 * 60 * MINUTE,
+  lettersRetentionMs: 30 * 24 * 60 * MINUTE,
   /** Dead letters in one write to the operational database. */
   projectLettersMax: 50,
   /** A source goes slowly when, of at least `failingChangesMin` recent changes, more than this share was parked. */
@@ -119,7 +119,7 @@ export const LIMITS = {
   rangeSliceMs: 5 * SECOND,
   rangeSliceChangesMax: 50,
   /** How long a repeated request that pushes rows is recognized. */
-  pushKeptMs: 14 * 24 * 60 * MINUTE,
+  pushRetentionMs: 14 * 24 * 60 * MINUTE,
   /** Cloudflare's limit on the body of a request on its smaller plans. */
   pushBytesMax: 100 * MiB,
   /** Pushed rows go to the object in parts: each is one transaction, and far below the 32 MiB of one call. */
@@ -145,17 +145,17 @@ export const LIMITS = {
   /** Pages of a listing in one run. */
   listPagesPerRun: 3,
   /** After this time in one run, a sweep or a self-check begins no other page or file: the tail waits for it. */
-  lookMsMax: 5 * SECOND,
+  auditStepMsMax: 5 * SECOND,
   /** npm's registry took 1 to 2 s for 10,000 keys. */
   listMsMax: 20 * SECOND,
   /** Own keys compared with one page of a listing. Where there are more, the page is cut. */
   listOwnKeysMax: 20_000,
   /** A sweep that finds more differing keys ends: it compares with another lake, and each key would be a load. */
-  sweepDifferMax: 100_000,
+  sweepDifferencesMax: 100_000,
   /** Keys of a sweep that one transaction checks again. */
   sweepChecksMax: 500,
   /** Missed changes that wait for their first attempt. Few, so that most of the host's pace remains for the tail. */
-  missedAtOnce: 25,
+  missedWaitingMax: 25,
   /** Keys, and problems, that the answer about an audit lists. */
   auditNamesMax: 100,
   /** Data files that a self-check reads in one run, and at a time: the platform allows six connections. */
@@ -168,7 +168,7 @@ export const LIMITS = {
   /** Segments that one run writes when it writes a catalog anew: 10,000 SQLite rows read, 5 MB put. */
   catalogSegmentsPerRun: 20,
   /** How long a segment outlives the last root that names it: a reader fetches a hundred segments in seconds. */
-  catalogKeptMs: 60 * MINUTE,
+  catalogRetentionMs: 60 * MINUTE,
   catalogRemovedMax: 50,
   /** Basin Catalog's own limits on writes in a minute. */
   catalogCommitsPerMinuteMax: 20,

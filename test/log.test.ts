@@ -28,28 +28,18 @@ describe('the log', () => {
 });
 
 describe('the events', () => {
-  /** Each call of a log in `src`, with the text of its first argument. */
-  function logCalls(): { file: string; argument: string }[] {
+  /** Every event that a file of `src` logs. The compiler refuses one that is not listed. */
+  function loggedEvents(): Set<string> {
     const folder = path.resolve(import.meta.dirname, '../src');
-    const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter(
-      file => file.endsWith('.ts') && !file.endsWith('.d.ts'),
+    const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter(file => /(?<!\.d)\.ts$/.test(file));
+    const calls = files.flatMap(file =>
+      Array.from(readFileSync(path.join(folder, file), 'utf8').matchAll(/(?<!console\.)\blog\(\s*'(\w+)'/g)),
     );
-    return files.flatMap(file => {
-      const text = readFileSync(path.join(folder, file), 'utf8');
-      return Array.from(text.matchAll(/(?<!console\.)\blog\(\s*([^,)]*)/g), ([, argument = '']) => ({
-        file,
-        argument,
-      }));
-    });
+    return new Set(calls.map(([, event = '']) => event));
   }
 
-  it('are written as literals where they are logged', () => {
-    expect(logCalls().filter(({ argument }) => !/^'[a-z]+(_[a-z]+)*'$/.test(argument))).toEqual([]);
-  });
-
   it('that the code logs are the listed ones', () => {
-    const logged = new Set(logCalls().map(({ argument }) => argument.slice(1, -1)));
-    expect([...logged].sort()).toEqual(Object.keys(EVENTS).sort());
+    expect([...loggedEvents()].sort()).toEqual(Object.keys(EVENTS).sort());
   });
 
   it.each(Object.entries(EVENTS))('say when %s is logged', (_, description) => {

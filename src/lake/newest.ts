@@ -24,11 +24,11 @@ export async function putNewest(
   key: string,
   bytes: Uint8Array,
   { fetchedAtMs, revision, contentType }: Version,
-): Promise<'put' | 'kept-newer'> {
+): Promise<'put' | 'newer-exists'> {
   const metadata = metadataOf({ fetchedAtMs, revision });
   for (let attempt = 1; attempt <= PUT_NEWEST_ATTEMPTS_MAX; attempt++) {
     const head = await bucket.head(key);
-    if (head !== null && isNewer(head, { fetchedAtMs, revision })) return 'kept-newer';
+    if (head !== null && isNewer(head, { fetchedAtMs, revision })) return 'newer-exists';
     // Put only over the object of this head: if another writer was faster, read the head again.
     const onlyIf: PutCondition = head === null ? { absent: true } : { etag: head.etag };
     if ((await bucket.put(key, [bytes], { onlyIf, metadata, contentType })) !== null) return 'put';
@@ -55,11 +55,11 @@ export async function uploadNewest(
   return {
     part: (bytes: Uint8Array) => upload.part(bytes),
     abort: () => upload.abort(),
-    async complete(): Promise<'put' | 'kept-newer'> {
+    async complete(): Promise<'put' | 'newer-exists'> {
       const head = await bucket.head(key);
       const isOutdated = head !== null && isNewer(head, version);
       await (isOutdated ? upload.abort() : upload.complete());
-      return isOutdated ? 'kept-newer' : 'put';
+      return isOutdated ? 'newer-exists' : 'put';
     },
   };
 }

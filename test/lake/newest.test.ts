@@ -30,10 +30,10 @@ describe('putNewest', () => {
     ['later, higher revision', newest(200, 4), 'put'],
     ['at the same time, same revision', newest(100, 3), 'put'],
     ['later, revision unknown', newest(200, null), 'put'],
-    ['later, lower revision', newest(200, 2), 'kept-newer'],
-    ['earlier, same revision', newest(50, 3), 'kept-newer'],
-    ['earlier, higher revision', newest(50, 4), 'kept-newer'],
-    ['earlier, revision unknown', newest(50, null), 'kept-newer'],
+    ['later, lower revision', newest(200, 2), 'newer-exists'],
+    ['earlier, same revision', newest(50, 3), 'newer-exists'],
+    ['earlier, higher revision', newest(50, 4), 'newer-exists'],
+    ['earlier, revision unknown', newest(50, null), 'newer-exists'],
   ])('over one of revision 3: %s → %s', async (_, options, expected) => {
     const bucket = memoryBucket();
     await putNewest(bucket, key, bytes('stored'), newest(100, 3));
@@ -54,7 +54,7 @@ describe('putNewest', () => {
       bucket.beforePut = () => undefined;
       bucket.set(key, 'other', { 'fetched-at': '300', revision: '5' });
     };
-    expect(await putNewest(bucket, key, bytes('given'), newest(200, 4))).toBe('kept-newer');
+    expect(await putNewest(bucket, key, bytes('given'), newest(200, 4))).toBe('newer-exists');
     expect(bucket.text(key)).toBe('other');
   });
 
@@ -107,8 +107,8 @@ describe('uploadNewest', () => {
   });
 
   it.each([
-    ['one fetched later', { 'fetched-at': '101' }, 'kept-newer'],
-    ['one of a higher revision', { 'fetched-at': '1', revision: '4' }, 'kept-newer'],
+    ['one fetched later', { 'fetched-at': '101' }, 'newer-exists'],
+    ['one of a higher revision', { 'fetched-at': '1', revision: '4' }, 'newer-exists'],
     ['one fetched before', { 'fetched-at': '99', revision: '3' }, 'put'],
     ['one that does not say how new it is', {}, 'put'],
   ])('that began before %s was put → %s', async (_name, metadata, expected) => {

@@ -39,7 +39,7 @@ export class SelfCheck {
       if (this.nextMs(clock.now(), { periodic }) !== clock.now()) return;
       this.#problems.begin(this.#tables, clock.now());
     }
-    const endMs = clock.now() + LIMITS.lookMsMax;
+    const endMs = clock.now() + LIMITS.auditStepMsMax;
     for (let files = 0; this.#isRunning() && files < LIMITS.selfCheckFilesPerRun && clock.now() < endMs; ) {
       const check = this.#problems.check();
       const looks = await this.#look(this.#problems.nextFiles(check), run);
@@ -95,7 +95,7 @@ export class SelfCheck {
   /** Looks at files, at the first of them at least, until the time for it is over. */
   async #look(files: DataFile[], run: Run): Promise<{ file: DataFile; found: Problem[] }[]> {
     const looks: { file: DataFile; found: Problem[] }[] = [];
-    const endMs = this.#ports.clock.now() + LIMITS.lookMsMax;
+    const endMs = this.#ports.clock.now() + LIMITS.auditStepMsMax;
     for (let first = 0; first < files.length; first += LIMITS.selfCheckFilesAtOnce) {
       if (first > 0 && this.#ports.clock.now() >= endMs) break;
       await run.keepArmed();

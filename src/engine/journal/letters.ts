@@ -121,7 +121,7 @@ export class DeadLetters {
       );
     this.#sql.exec(
       "DELETE FROM letters WHERE projected = 1 AND status <> 'failed' AND resolved_ms < ?",
-      nowMs - LIMITS.lettersKeptMs,
+      nowMs - LIMITS.lettersRetentionMs,
     );
   }
 }

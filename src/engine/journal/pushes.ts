@@ -22,7 +22,7 @@ export class JournalPushes {
 
   /** Notes a new request, and forgets those that nobody will repeat any more. */
   begin(identity: string, { run, nowMs }: { run: number; nowMs: number }): void {
-    const oldMs = nowMs - LIMITS.pushKeptMs;
+    const oldMs = nowMs - LIMITS.pushRetentionMs;
     this.#sql.exec('DELETE FROM push_lines WHERE identity IN (SELECT identity FROM pushes WHERE begun_ms < ?)', oldMs);
     this.#sql.exec('DELETE FROM pushes WHERE begun_ms < ?', oldMs);
     this.#sql.exec('INSERT INTO pushes (identity, run, begun_ms) VALUES (?, ?, ?)', identity, run, nowMs);

@@ -189,7 +189,7 @@ export class JournalSweep {
 
   /**
    * Has keys that are still missing loaded: each becomes a change of its own at the tail's place, parked and due at
-   * once. No more wait for their first look than `LIMITS.missedAtOnce`.
+   * once. No more wait for their first look than `LIMITS.missedWaitingMax`.
    */
   mend(id: number, { cursor, nowMs }: { cursor: string; nowMs: number }): 'some' | 'waits' | 'none' {
     return this.#sql.transaction(() => {
@@ -201,7 +201,7 @@ export class JournalSweep {
         this.#sql,
         some.map(({ key }) => key),
       );
-      const free = LIMITS.missedAtOnce - missedWaiting(this.#sql);
+      const free = LIMITS.missedWaitingMax - missedWaiting(this.#sql);
       if (free <= 0) return 'waits';
       for (const [index, { standing, lsn }] of states.slice(0, free).entries()) {
         const { kind, key, lsn: lsnBefore } = some[index]!;

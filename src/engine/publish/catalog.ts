@@ -189,7 +189,7 @@ export class Cataloger {
   /** Removes what no root has named for so long that nobody reads it any more. */
   async #removeOld(run: Run): Promise<void> {
     const { table, source, ports, catalog } = this.#parts;
-    const old = catalog.removable(table.name, ports.clock.now() - LIMITS.catalogKeptMs);
+    const old = catalog.removable(table.name, ports.clock.now() - LIMITS.catalogRetentionMs);
     if (old.length === 0) return;
     await run.keepArmed();
     const keys = old.flatMap(row => Object.values(keysOf(row)));

@@ -12,7 +12,7 @@ export class LargeDocument extends Error {
 export interface Upload {
   /** Puts the next part; the bytes may be used again afterwards. */
   part(bytes: Uint8Array): Promise<void>;
-  complete(): Promise<'put' | 'kept-newer'>;
+  complete(): Promise<'put' | 'newer-exists'>;
   abort(): Promise<void>;
 }
 

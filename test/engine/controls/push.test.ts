@@ -333,7 +333,10 @@ describe('a request that is wrong', () => {
     const answer = await pusher(world)(line('a'));
     expect(answer).toMatchObject({
       status: 409,
-      error: { message: expect.stringContaining(key), hint: expect.stringMatching(/^Data files of this table exist/) },
+      error: {
+        message: expect.stringContaining(key),
+        hint: expect.stringMatching(/^The lake has data files of this table/),
+      },
     });
   });
 });

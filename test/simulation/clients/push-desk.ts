@@ -107,7 +107,7 @@ export class PushDesk {
   }
 
   #age(): void {
-    const oldMs = this.#world.clock.now() - LIMITS.pushKeptMs;
+    const oldMs = this.#world.clock.now() - LIMITS.pushRetentionMs;
     for (const request of this.requests) request.isOld ||= request.begunMs <= oldMs;
   }
 }

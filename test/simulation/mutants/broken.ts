@@ -94,7 +94,7 @@ export const BROKEN: Broken[] = [
     NEWEST,
     {
       file: 'src/lake/newest.ts',
-      text: "if (head !== null && isNewer(head, { fetchedAtMs, revision })) return 'kept-newer';",
+      text: "if (head !== null && isNewer(head, { fetchedAtMs, revision })) return 'newer-exists';",
       instead: '',
     },
     60,

@@ -58,7 +58,7 @@ export const MISTAKES: Mistake[] = [
   },
   {
     name: 'old names removed at once',
-    edits: [{ file: CATALOGER, text: 'ports.clock.now() - LIMITS.catalogKeptMs', instead: 'ports.clock.now()' }],
+    edits: [{ file: CATALOGER, text: 'ports.clock.now() - LIMITS.catalogRetentionMs', instead: 'ports.clock.now()' }],
   },
   {
     name: 'names removed that the root still names',
