@@ -21,7 +21,7 @@ export const LIMITS = {
   documentBytesParsedMax: 32 * MiB,
   /** A larger document is not stored either. No known document comes near. */
   documentBytesStoredMax: 256 * MiB,
-  /** Such documents are stored in parts of this size. R2 requires at least 5 MiB, and equal parts except the last. */
+  /** Documents that are stored unparsed are put in parts of this size. R2 requires at least 5 MiB, and equal parts except the last. */
   documentPartBytes: 8 * MiB,
   /** Loader calls that run at the same time. They share `loadBytesMax`. */
   loadCallsAtOnce: 3,
@@ -41,7 +41,7 @@ export const LIMITS = {
   visitPermitMsMax: 16 * SECOND,
   /** Name spaces in one slice. Each is one more query of SQLite, and so many hosts keep all calls of the slice busy. */
   visitSpacesMax: 64,
-  /** How long a due key, and the keys of its name space after it, wait for a second host that is busy. */
+  /** How long a due key, and the keys of its name space after it, wait for another host that is busy. */
   secondHostWaitMsMax: 10 * MINUTE,
   /** Keys of one name space in one slice: what one host answers within `visitPermitMsMax` at its highest pace. */
   visitsPerSpaceMax: 100,

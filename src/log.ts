@@ -9,7 +9,7 @@ export const EVENTS = {
   projection_landed: 'The operational database has settled files, the checkpoint and changed dead letters.',
   letter_written: 'The operational database has the new state of one dead letter.',
   catalog_landed: "The lake's catalog has a new root of a table.",
-  catalog_left: "Old objects of the lake's catalog could not be removed; the next root's turn removes them.",
+  catalog_left: "Old objects of the lake's catalog could not be removed; the write of the next root removes them.",
   stream_sent: 'A stream has confirmed a range of rows.',
   // The Iceberg catalog.
   catalog_committed: 'A snapshot of a table is committed.',
@@ -18,7 +18,7 @@ export const EVENTS = {
   // Parked changes and keys that travel through a queue.
   tickets_sent: 'The queue has the tickets of parked changes that are due.',
   ticket_refused: 'The queue delivered messages that are no tickets; they are dropped.',
-  tickets_failed: 'Tickets could not be worked off; the queue delivers them again.',
+  tickets_failed: 'The object of a source did not process its tickets; the queue delivers them again.',
   keys_sent: 'The queue has keys for the agenda of another source.',
   keys_arrived: 'The agenda of the target has the keys of a message.',
   keys_refused: 'The queue delivered a message that holds no keys; it is dropped.',
@@ -27,9 +27,10 @@ export const EVENTS = {
   step_failed: 'A step of a run failed; it is tried again after `retry_after_ms`.',
   prepare_failed: 'The bulk fetch for a slice failed; the slice is loaded without it.',
   servers_failed: 'The list of servers could not be fetched anew; the stored one stays in use.',
-  request_failed: 'A request of the API failed for a reason that is not in its answer.',
-  health_failed: 'A source did not say how healthy it is.',
-  metrics_failed: 'A source, or the catalog, did not give its metrics.',
+  request_failed:
+    'A request of the API failed with status 500; `message` has the reason, which the answer does not show.',
+  health_failed: 'A source did not answer the question whether it works.',
+  metrics_failed: 'A source, or the catalog, did not answer the request for its metrics.',
   watch_failed: 'The watchdog could not call a source, or the catalog.',
 } as const satisfies Record<string, string>;
 

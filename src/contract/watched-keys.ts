@@ -26,7 +26,8 @@ export interface WatchedKey {
 
 /**
  * One part of a request that adds keys, in canonical form. `atMs`: null in the first part, in the others what the
- * answer to the first one says (milliseconds since 1970). With it the object recognizes keys that the request had before.
+ * answer to the first one says (milliseconds since 1970). With it the object recognizes keys that the request had
+ * before.
  */
 export interface WatchPart {
   atMs: number | null;

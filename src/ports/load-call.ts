@@ -31,8 +31,8 @@ export function loadRequest({ alone, callsAtOnce, ...rest }: LoadCallOptions): L
 }
 
 /**
- * How a load call ended: with an answer, or the Loader died because of a `document` or for another reason (`loader`). The
- * document is the cause only if it had the call to itself and other Loaders answer.
+ * How a load call ended: with an answer, or the Loader died because of a `document` or for another reason (`loader`).
+ * The document is the cause only if it had the call to itself and other Loaders answer.
  */
 export type LoadCall = Answer<LoadOutcome[]> | { died: 'document' | 'loader'; message: string };
 
