@@ -1,9 +1,9 @@
 import { z } from 'zod';
 
-/** The closed vocabulary of column types; each names the Parquet physical type the spec uses. */
+/** All column types. Each is named for the Parquet type that the specification of the lake uses. */
 export type ColumnType = 'utf8' | 'int32' | 'int64' | 'float' | 'boolean';
 
-/** One column of a table. `fieldId` is permanent: 1..N in declared order, later columns appended. */
+/** One column of a table. `fieldId` never changes: 1 to N in declared order, then the columns that were added later. */
 export interface Column {
   name: string;
   type: ColumnType;
@@ -12,7 +12,7 @@ export interface Column {
   fieldId: number;
 }
 
-/** A column as a table declares it. Its name is its place in the declaration; its field id follows from its order. */
+/** The declaration of a column. Its name is its property name, and its field id follows from its order. */
 export interface ColumnSpec<T extends ColumnType = ColumnType, R extends boolean = boolean> {
   type: T;
   required: R;
@@ -22,12 +22,12 @@ export interface ColumnSpec<T extends ColumnType = ColumnType, R extends boolean
 /** The columns of a declaration by name, in order. */
 export type ColumnSpecs = Record<string, ColumnSpec>;
 
-/** A column that has a value in every row. */
+/** Declares a column that has a value in every row. */
 export function required<T extends ColumnType>(type: T, description: string): ColumnSpec<T, true> {
   return { type, required: true, description };
 }
 
-/** A column that is null where the value is not known. */
+/** Declares a column that is null when its value is unknown. */
 export function optional<T extends ColumnType>(type: T, description: string): ColumnSpec<T, false> {
   return { type, required: false, description };
 }
@@ -42,10 +42,10 @@ interface ValueTypes {
 
 type Cell<S> = S extends ColumnSpec<infer T, infer R> ? (R extends true ? ValueTypes[T] : ValueTypes[T] | null) : never;
 
-/** The row a declaration describes. */
+/** The type of the rows of a declaration. */
 export type RowFrom<C> = { [Name in keyof C]: Cell<C[Name]> };
 
-/** What a column type means to each reader of the contract. */
+/** A column type in each of the schemas that derive from a declaration. */
 interface TypeFacts {
   /** Checks a value that is not null. */
   value: z.ZodType<string | number | boolean>;
@@ -54,10 +54,10 @@ interface TypeFacts {
 }
 
 export const TYPE_FACTS: Record<ColumnType, TypeFacts> = {
-  // JSON may hold half of a surrogate pair and UTF-8 cannot: what cannot be written is replaced before it is stored.
+  // JSON can have half of a surrogate pair and UTF-8 cannot: it is replaced before the row is stored.
   utf8: { value: z.string().overwrite(text => text.toWellFormed()), iceberg: 'string', stream: 'string' },
   int32: { value: z.int32(), iceberg: 'int', stream: 'int32' },
-  // Safe integers only: a row passes through JSON on its way to a file.
+  // Safe integers only, because a row is JSON in the journal.
   int64: { value: z.int(), iceberg: 'long', stream: 'int64' },
   float: { value: z.float32(), iceberg: 'float', stream: 'float32' },
   boolean: { value: z.boolean(), iceberg: 'boolean', stream: 'bool' },

@@ -8,7 +8,7 @@ export interface IcebergSchema {
   fields: { id: number; name: string; required: boolean; type: string; doc: string }[];
 }
 
-/** The Iceberg schema of a table, lineage included. Its ids are those in the data files. */
+/** The Iceberg schema of a table, lineage included. Its field ids are those of the data files. */
 export function icebergSchema(table: Table): IcebergSchema {
   return {
     type: 'struct',

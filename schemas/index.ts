@@ -24,7 +24,7 @@ export const TABLES: readonly Table[] = [
   whoisRecord,
 ];
 
-/** The table of this name; throws when there is none. */
+/** The table of this name. Throws an `Error` when there is none. */
 export function tableNamed(name: string): Table {
   const table = TABLES.find(candidate => candidate.name === name);
   if (!table) throw new Error(`table: expected one of ${TABLES.map(known => known.name).join(', ')}, got "${name}"`);

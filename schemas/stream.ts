@@ -1,12 +1,14 @@
 import { type ColumnType, TYPE_FACTS } from './column.ts';
 import type { Table, Value } from './table.ts';
 
-/** The schema a Cloudflare Pipelines stream is made with. */
+/** The schema with which a Cloudflare Pipelines stream is created. */
 export interface StreamSchema {
   fields: { name: string; type: string; required: boolean }[];
 }
 
-/** One row as a stream takes it: values by column name, lineage included. A column without a value is left out. */
+/**
+ * One row in the form that a stream takes: values by column name, lineage included, without the columns that are null.
+ */
 export type StreamRecord = Record<string, string | number | boolean>;
 
 /** The stream schema of a table, lineage included. */
@@ -17,8 +19,8 @@ export function streamSchema(table: Table): StreamSchema {
 }
 
 /**
- * The record of a row, given as values in the order of `table.columns`. Throws where a value does not fit its column: a
- * stream takes such a record, and drops it without telling.
+ * The record of a row, given as values in the order of `table.columns`. Throws an `Error` for a value of a wrong type,
+ * because a stream accepts such a record and drops it silently.
  */
 export function streamRecord(table: Table, values: Value[]): StreamRecord {
   const record: StreamRecord = {};
@@ -36,7 +38,7 @@ const FITS: Record<ColumnType, (value: string | number | boolean) => boolean> = 
   utf8: value => typeof value === 'string',
   int32: value => Number.isInteger(value) && Number(value) === (Number(value) | 0),
   int64: value => Number.isSafeInteger(value),
-  // JSON has no other numbers.
+  // JSON has finite numbers only.
   float: value => Number.isFinite(value),
   boolean: value => typeof value === 'boolean',
 };

@@ -4,26 +4,26 @@ import { type Column, type ColumnSpecs, optional, type RowFrom, required, TYPE_F
 /** A value of a row. int64 values are safe integers. */
 export type Value = string | number | boolean | null;
 
-/** One row of a table by column name, without lineage; every column is present, an unknown one is null. */
+/** One row of a table by column name, without lineage. Every column is present; an unknown value is null. */
 export type Row = Record<string, Value>;
 
-/** A table: declared once, everything else derives from it. */
+/** A table. Validator, row type and the Parquet, Iceberg and stream schemas derive from it. */
 export interface Table {
   name: string;
   /** The lake prefix, e.g. `npm/metadata`. */
   prefix: string;
   description: string;
-  /** Counts up when columns are appended; journal entries and files carry it. */
+  /** Rises when columns are added. Journal entries and data files name it. */
   version: number;
-  /** Names of the columns that tell one thing from another; all are required text. */
+  /** Names of the columns that identify one item. All are required text. */
   key: string[];
   /** The table's columns, then the three lineage columns, then columns added after version 1. */
   columns: Column[];
-  /** Checks a row without lineage; strict. */
+  /** Checks a row without lineage. It rejects unknown columns. */
   validator: z.ZodType<Row>;
 }
 
-/** A table that knows the type of its rows. */
+/** A table with the type of its rows. */
 export interface TableOf<R extends Row> extends Table {
   validator: z.ZodType<R>;
 }
@@ -31,7 +31,7 @@ export interface TableOf<R extends Row> extends Table {
 /** The row type of a table: `RowOf<typeof npmPackage>`. */
 export type RowOf<T extends Table> = z.output<T['validator']>;
 
-/** Where a row came from; every table ends version 1 with these. */
+/** The lineage columns. In version 1 of every table they are the last columns. */
 export const LINEAGE = {
   _lsn: required(
     'int64',
@@ -54,11 +54,14 @@ interface Declaration<C extends ColumnSpecs, A extends ColumnSpecs> {
   version: number;
   key: (keyof C & string)[];
   columns: C;
-  /** Columns added after version 1, all optional. They follow the lineage columns so that no field id ever moves. */
+  /** Columns added after version 1, all optional. They follow the lineage columns, so that no field id changes. */
   added?: A;
 }
 
-/** Completes a declaration: field ids, lineage and the validator. Throws when the declaration contradicts itself. */
+/**
+ * Adds field ids, lineage and the validator to a declaration. Throws an `Error` for a declaration that contradicts
+ * itself.
+ */
 export function defineTable<C extends ColumnSpecs, A extends ColumnSpecs = Record<never, never>>(
   declaration: Declaration<C, A>,
 ): TableOf<RowFrom<C & A>> {
@@ -77,7 +80,7 @@ export function defineTable<C extends ColumnSpecs, A extends ColumnSpecs = Recor
   };
 }
 
-/** The key of a row as one string: the value of a single key column, else a JSON array of the values. */
+/** The key of a row as one text. Throws an `Error` for a row without its key. */
 export function keyOf(table: Table, row: Row): string {
   const values = table.key.map(column => {
     const value = row[column];
@@ -85,6 +88,11 @@ export function keyOf(table: Table, row: Row): string {
       throw new Error(`${table.name} row: expected text in ${column}, got ${kindOf(value)}`);
     return value;
   });
+  return keyText(values);
+}
+
+/** The values of the key columns as one text: a single value itself, several as a JSON array. */
+export function keyText(values: readonly string[]): string {
   return values.length === 1 ? values[0]! : JSON.stringify(values);
 }
 
@@ -99,7 +107,7 @@ function rowValidator(columns: ColumnSpecs) {
 function checkDeclaration(declaration: Declaration<ColumnSpecs, ColumnSpecs> & { added: ColumnSpecs }): void {
   const { name, key, columns, added } = declaration;
   for (const column of [...Object.keys(columns), ...Object.keys(added)]) {
-    // Names with a leading underscore are the lineage's.
+    // Names that begin with an underscore are reserved for lineage.
     if (!/^[a-z][a-z0-9_]*$/.test(column)) {
       throw new Error(`table ${name}: expected a column name of a-z, 0-9 and _, got "${column}"`);
     }

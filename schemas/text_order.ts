@@ -1,4 +1,4 @@
-/** Orders well-formed texts by their UTF-8 bytes, as bounds are; `<` would put emoji before U+E000 to U+FFFF. */
+/** Orders well-formed texts by their UTF-8 bytes, as bounds are ordered. `<` puts emoji before U+E000 to U+FFFF. */
 export function compareText(a: string, b: string): number {
   const length = Math.min(a.length, b.length);
   for (let i = 0; i < length; i++) {
@@ -8,7 +8,7 @@ export function compareText(a: string, b: string): number {
   return a.length - b.length;
 }
 
-/** Lifts surrogates above the units that UTF-8 sorts before them. */
+/** Moves surrogates above U+E000 to U+FFFF, which UTF-8 sorts before them. */
 function rank(unit: number): number {
   if (unit < 0xd800) return unit;
   return unit < 0xe000 ? unit + 0x2000 : unit - 0x800;

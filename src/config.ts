@@ -8,7 +8,7 @@ const MiB = 1024 * 1024;
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
 
-/** A setting that is a whole number between two bounds, with a default. */
+/** A setting that is a whole number from `min` to `max`. */
 export function integerSetting(fallback: number, min: number, max: number) {
   return z
     .union([z.string().regex(/^\d+$/), z.number().int()])
@@ -28,7 +28,7 @@ export function rateSetting(fallback: number) {
     .describe('a number from 0.01 to 1000');
 }
 
-/** A setting that is an http(s) URL; given without a trailing slash. */
+/** A setting that is an http or https URL; trailing slashes are removed. */
 export function urlSetting(fallback?: string) {
   const url = z.url({ protocol: /^https?$/ }).transform(text => text.replace(/\/+$/, ''));
   return (fallback === undefined ? url : url.default(fallback)).describe('an http or https URL');
@@ -45,13 +45,13 @@ const common = z.object({
         .filter(Boolean),
     )
     .describe('source ids separated by commas'),
-  // A source that feeds another asks more of that one's upstream: it is for the user to want.
+  // None by default, because each key that a source feeds to another costs requests to that one's upstream.
   FEEDS: z
     .string()
     .regex(/^([a-z0-9-]+>[a-z0-9-]+(,|$))*$/)
     .default('')
     .describe('<source>><source whose agenda gets its keys>, separated by commas, as npm>whois'),
-  // A stream is a binding of the worker, which is there only where somebody made one.
+  // None by default, because a stream is a binding of the worker that the user has to create.
   STREAMS: z
     .string()
     .regex(/^([a-z0-9_]+=[A-Za-z_][A-Za-z0-9_]*(,|$))*$/)
@@ -59,25 +59,30 @@ const common = z.object({
     .describe('<table>=<binding of its stream>, separated by commas, as npm_package=NPM_STREAM'),
   FLUSH_AGE_MS: integerSetting(30 * SECOND, 100, 60 * MINUTE),
   FLUSH_BYTES_MAX: integerSetting(16 * MiB, 1, 64 * MiB),
-  // With these, half a day of looks; then a change is a dead letter.
+  // With the defaults a change is attempted for half a day before it is a dead letter.
   RETRY_WAIT_MS: integerSetting(LIMITS.parkedMsMin, 10, LIMITS.parkedMsMax),
   RETRY_ATTEMPTS_MAX: integerSetting(20, 1, 1_000),
-  // Loads, and a queue's own redelivery, are over by then.
+  // Longer than a load and the queue's own redelivery take.
   RETRY_LEASE_MS: integerSetting(5 * MINUTE, 1 * SECOND, 60 * MINUTE),
-  // The lake is compared with the journal so often: two R2 Class B operations for each live file.
+  // Time between two comparisons of the lake with the journal: two R2 Class B operations for each live file.
   SELF_CHECK_MS: integerSetting(6 * 60 * MINUTE, 1 * MINUTE, 30 * 24 * 60 * MINUTE),
   STALLED_AFTER_MS: integerSetting(15 * MINUTE, 1 * SECOND, 24 * 60 * MINUTE),
-  // For demonstrations and tests: the worker's clock runs so far ahead of the machine's.
+  // For demonstrations and tests: how far the worker's clock is ahead of the machine's.
   CLOCK_AHEAD_MS: integerSetting(0, 0, 10 * 365 * 24 * 60 * MINUTE),
-  CONTACT: z.string().min(1).max(200).default('unset').describe('who an upstream can write to: a URL or an address'),
-  // The Iceberg catalog: URI, warehouse and token are given together, or none of them.
+  CONTACT: z
+    .string()
+    .min(1)
+    .max(200)
+    .default('unset')
+    .describe('a URL or an address under which an upstream reaches the operator, of 1 to 200 characters'),
+  // The Iceberg catalog: URI, warehouse and token are set together, or none of them is.
   CATALOG_URI: urlSetting().optional().describe('an http or https URL'),
   CATALOG_WAREHOUSE: z.string().min(1).max(200).optional().describe('a warehouse of 1 to 200 characters'),
   CATALOG_NAMESPACE: z
     .string()
     .regex(/^(?!(system|examples|information_schema)$)[a-z][a-z0-9_]{0,99}$/)
     .default('tributary')
-    .describe('1 to 100 characters of a-z, 0-9 and _, and not one the catalog has for itself'),
+    .describe('1 to 100 characters of a-z, 0-9 and _, and none of system, examples and information_schema'),
   CATALOG_TOKEN: z
     .string()
     .regex(/^[\x21-\x7e]{1,2000}$/)
@@ -88,38 +93,40 @@ const common = z.object({
     .regex(/^[a-z0-9.-]{3,63}$/)
     .default('data-ingestion')
     .describe('the name of the bucket the worker is bound to'),
-  // Each commit is a snapshot more in the table's metadata.
+  // Each commit adds a snapshot to the table's metadata, so commits are rare.
   CATALOG_COMMIT_MS: integerSetting(15 * MINUTE, 1 * SECOND, 24 * 60 * MINUTE),
   CATALOG_COMMIT_FILES: integerSetting(64, 1, 500),
   ADMIN_TOKEN: z.string().min(1).max(500).optional().describe('a secret of 1 to 500 characters'),
 });
 
-/** How a parked change is looked at again. */
+/** When a parked change is attempted again. */
 export interface RetryPace {
-  /** The first wait; doubled with each look. */
+  /** The first wait; it doubles with each attempt, up to `LIMITS.parkedMsMax`. */
   waitMs: number;
+  /** After this many attempts the change is a dead letter. */
   attemptsMax: number;
-  /** A ticket that nothing was heard of for so long is sent again. */
+  /** A ticket that did not come back within this time is sent again. */
   leaseMs: number;
 }
 
-/** Where the Iceberg catalog is, and when files are committed to it. */
+/** Where the Iceberg catalog is, and when the committer commits files to it. */
 export interface CatalogSettings {
   uri: string;
   warehouse: string;
   namespace: string;
   token: string;
-  /** The name of the bucket, as it stands in the tables' locations. */
+  /** The name of the bucket, which is part of the tables' locations. */
   bucket: string;
-  /** A commit is due when the oldest file has waited so long, or so many have gathered. */
+  /** A commit is due when the oldest file has waited `commitMs`, or `commitFiles` files wait. */
   pace: { commitMs: number; commitFiles: number };
 }
 
+/** The settings that all sources share. */
 export interface Settings {
   sources: string[];
-  /** By source, those it sends keys to. */
+  /** By source, the sources whose agendas get its keys. */
   feeds: Record<string, string[]>;
-  /** By table, the binding of the stream it is sent to. */
+  /** By table, the binding of the stream that gets its rows. */
   streams: Record<string, string>;
   flushAgeMs: number;
   flushBytesMax: number;
@@ -129,11 +136,11 @@ export interface Settings {
   clockAheadMs: number;
   contact: string;
   adminToken: string | null;
-  /** Null: nothing is committed to a catalog. */
+  /** Null when no Iceberg catalog is set. */
   catalog: CatalogSettings | null;
 }
 
-/** The settings all sources share, from the worker's environment. Throws `SettingError`. */
+/** Reads the settings that all sources share from the worker's environment. Throws `SettingError`. */
 export function readSettings(env: Record<string, unknown>): Settings {
   const read = parseSettings(common, env);
   return {
@@ -157,7 +164,7 @@ function catalogOf(read: z.output<typeof common>): CatalogSettings | null {
   const missing = names.filter(name => read[name] === undefined);
   if (missing.length === names.length) return null;
   if (missing.length > 0)
-    throw new SettingError(`${missing[0]}: expected a value beside the other CATALOG_ settings, got none`);
+    throw new SettingError(`${missing[0]}: expected a value because another CATALOG_ setting has one, got none`);
   return {
     uri: read.CATALOG_URI!,
     warehouse: read.CATALOG_WAREHOUSE!,
@@ -182,21 +189,24 @@ function streamsOf(text: string): Record<string, string> {
     .split(',')
     .filter(Boolean)
     .map(pair => pair.split('=') as [string, string]);
-  for (const [place, what] of ['table', 'binding'].entries()) {
-    const names = pairs.map(pair => pair[place]!);
-    const twice = names.find((name, at) => names.indexOf(name) !== at);
-    if (twice !== undefined) throw new SettingError(`STREAMS: expected each ${what} once, got ${twice} twice`);
+  for (const [index, part] of ['table', 'binding'].entries()) {
+    const names = pairs.map(pair => pair[index]!);
+    const repeated = names.find((name, position) => names.indexOf(name) !== position);
+    if (repeated !== undefined) throw new SettingError(`STREAMS: expected each ${part} once, got ${repeated} twice`);
   }
   return Object.fromEntries(pairs);
 }
 
-/** The worker's clock. */
+/** The worker's clock: milliseconds since 1970, `CLOCK_AHEAD_MS` ahead of the machine's. Throws `SettingError`. */
 export function clockOf(env: Record<string, unknown>): () => number {
   const { clockAheadMs } = readSettings(env);
   return () => Date.now() + clockAheadMs;
 }
 
-/** Reads the settings a shape names; the first wrong one is a `SettingError` with its name and what was expected. */
+/**
+ * Reads the settings that a shape names. Throws `SettingError` with the name of the first wrong one and what it
+ * expects.
+ */
 export function parseSettings<S extends z.ZodRawShape>(
   shape: z.ZodObject<S>,
   env: Record<string, unknown>,
@@ -212,10 +222,10 @@ export function parseSettings<S extends z.ZodRawShape>(
   throw new SettingError(`${name}: expected ${expected}, got ${actual}`);
 }
 
-/** Whether a setting's value is never shown; its name says so. */
+/** Whether a setting is a secret, which its name says: no message shows its value. */
 export function isSecretSetting(name: string): boolean {
   return /(TOKEN|SECRET|KEY_ID)$/.test(name);
 }
 
-/** Names of the settings all sources share. */
+/** Names of the settings that all sources share. */
 export const COMMON_SETTINGS = Object.keys(common.shape);

@@ -1,4 +1,4 @@
-/** Why a change is parked: what its upstream answered, or what is wrong with its document. */
+/** Why a change is parked: its upstream answered with an error, or its document cannot be used. */
 export type ParkReason =
   | `http-${number}`
   | 'timeout'
@@ -15,7 +15,7 @@ export type ParkReason =
   | 'no-server'
   | 'missed';
 
-/** Why an accepted change gave no row and never will. */
+/** Why an accepted change has no row and never gets one. */
 export type SkipReason =
   | 'internal-document'
   | 'no-rows'
@@ -25,7 +25,7 @@ export type SkipReason =
   | 'dismissed'
   | 'unwatched';
 
-/** Kinds of failure of a whole run, or of a step of it. */
+/** What failed in a step of a run, or in the whole run. */
 export type ErrorKind =
   | 'upstream-unreachable'
   | 'upstream-throttled'
@@ -52,8 +52,8 @@ export type ErrorKind =
   | 'internal';
 
 /**
- * What an upstream did instead of answering: the reason a change is parked under, or a page is asked for again.
- * `retryAfterMs` is the upstream's own floor for the next attempt. Carries no value of any row.
+ * The upstream did not answer, or its answer cannot be used. The engine parks the change under `reason`, or pulls the
+ * page again. `retryAfterMs`: the upstream asks for at least this wait. The message holds no value of a row.
  */
 export class ChangeError extends Error {
   override readonly name = 'ChangeError';
@@ -73,17 +73,19 @@ export class ChangeError extends Error {
   }
 }
 
-/** A source refuses its own cursor, or sees that its upstream started counting anew. Stops the lane until it passes. */
+/** The upstream rejects a cursor, or restarted its numbering. The lane stops until the cause is gone. */
 export class CursorError extends Error {
   override readonly name = 'CursorError';
 }
 
-/** A setting that cannot be used; the message names it and says what was expected. Stops the start. */
+/**
+ * A setting is missing or wrong. The message names the setting and what was expected. Nothing starts until it is right.
+ */
 export class SettingError extends Error {
   override readonly name = 'SettingError';
 }
 
-/** A failure of one of our own parts: fails the slice, never parks a change. */
+/** Ends a step of a run, for example when the bucket does not answer. Never parks a change. */
 export class StepError extends Error {
   override readonly name: string = 'StepError';
   readonly kind: ErrorKind;
@@ -105,12 +107,12 @@ export class JournalLayoutError extends StepError {
   }
 }
 
-/** The message of anything that was thrown. */
+/** The message of any thrown value. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** Why a change is parked. */
+/** Why a change is parked, with a detail for the person who reads it. Both hold no value of a row. */
 export interface Failure {
   reason: ParkReason;
   detail: string;

@@ -1,18 +1,19 @@
 import type { ErrorKind, ParkReason } from './errors.ts';
 
 /**
- * What follows a failure: the run tries again after a short back-off, the change is parked and looked at again after
- * growing waits, it is a dead letter at once, or the source stalls and probes until the cause is gone.
+ * What the engine does after a failure. `retry-now`: the step runs again after a short back-off. `retry-later`: the
+ * change is parked and attempted again after growing waits. `never`: the change is a dead letter at once. `stop`: the
+ * source is stalled and probes every 5 minutes until the cause is gone.
  */
 type Action = 'retry-now' | 'retry-later' | 'never' | 'stop';
 
 interface Policy {
   action: Action;
-  /** What a person can do about it: one sentence, the same wherever it is shown. */
+  /** What happened and what a person can do: the same text wherever the failure is shown. */
   hint: string;
 }
 
-/** The one place that says what each kind of failure means. */
+/** What a kind of failure means. This table is the only source of actions and hints. */
 export function policyOf(kind: ErrorKind | ParkReason): Policy {
   const [action, hint] = POLICIES[kind as keyof typeof POLICIES] ?? OTHER_STATUS;
   return { action, hint };
@@ -20,101 +21,137 @@ export function policyOf(kind: ErrorKind | ParkReason): Policy {
 
 const OTHER_STATUS = [
   'retry-later',
-  'Look at the document in a browser; replay the letter once its upstream serves it.',
+  'The upstream answered with an error status. Open the document in a browser; replay the change when that works.',
 ] as const;
 
 const POLICIES: Record<ErrorKind | Exclude<ParkReason, `http-${number}`>, readonly [Action, string]> &
   Partial<Record<`http-${number}`, readonly [Action, string]>> = {
-  // Of a run, or a step of it.
+  // Failures of a run, or of a step of it.
   'upstream-unreachable': [
     'retry-now',
-    'Check the network and the URL in the settings; the source goes on by itself once it answers.',
+    'The upstream cannot be reached. Check the network and the URL in the settings; the source continues by itself.',
   ],
   'upstream-throttled': [
     'retry-now',
-    'Nothing to do: the source waits as long as the upstream asked for. Lower its requests per second if it repeats.',
+    'The upstream asked for fewer requests, and the source waits. If this repeats, lower its requests per second.',
   ],
-  'upstream-status': ['retry-now', 'Nothing to do if it passes; if it stays, look at the upstream in a browser.'],
+  'upstream-status': [
+    'retry-now',
+    'The upstream answered with an error status. Nothing to do if it passes; if it stays, open the URL in a browser.',
+  ],
   'upstream-shape': [
     'retry-now',
-    'The upstream changed the form of its answers; the source file that reads it must follow.',
+    'The upstream answered in a form that the source cannot read. If it stays, change the code of the source.',
   ],
   'upstream-failing': [
     'retry-now',
-    'Most recent changes were parked; look at why with GET /v1/failed?state=parked. The source goes on slowly meanwhile.',
+    'More than half of the recent changes were parked, so the source goes slowly. GET /v1/failed?state=parked says why.',
   ],
-  'cursor-refused': ['stop', 'The upstream no longer takes the stored place; see whether its feed was rebuilt.'],
-  'sequence-reset': ['stop', 'The upstream counts from a lower number again; re-seed the source from a new start.'],
-  'foreign-object': [
+  'cursor-refused': [
     'stop',
-    'Another object stands where a data file belongs; find out who wrote it before removing it.',
+    'The upstream rejects the stored cursor. Find out whether it rebuilt its feed; the source probes every 5 minutes.',
   ],
+  'sequence-reset': [
+    'stop',
+    'The upstream numbers its changes from a lower number again. The source needs a new start cursor to continue.',
+  ],
+  'foreign-object': ['stop', 'Another object has the key of a data file. Find out who wrote it before you remove it.'],
   'lake-not-empty': [
     'stop',
-    'Data files of this table exist but the source has no journal of them; rebuild the source from the lake.',
+    'The lake has data files of this table and the source has no journal of them. Keep them: rebuild the source from the lake.',
   ],
   'catalog-ahead': [
     'stop',
-    "The table's catalog names rows this source has no file of: its journal was put back. Rebuild it from the lake.",
+    "The lake's catalog lists rows that the journal lacks: the journal was reset. Rebuild the source from the lake.",
   ],
-  'flush-failed': ['stop', 'The file is tried again every 5 minutes; the message says what an attempt cost.'],
+  'flush-failed': [
+    'stop',
+    'Several attempts to write a data file failed. The source tries again every 5 minutes; the message has the reason.',
+  ],
   'lake-damaged': [
     'retry-now',
-    'Put the file back as it was, from a copy of the bucket; GET /v1/sources/<id>/audit names each. The source goes on.',
+    'Data files are missing or damaged; the source goes on. GET /v1/sources/<id>/audit lists them: restore each from a copy of the bucket.',
   ],
-  'loader-failed': ['retry-now', 'Nothing to do if it passes; if it stays, look at the logs of the Loader.'],
-  'bucket-failed': ['retry-now', 'Nothing to do if it passes; if it stays, look at the bucket and its binding.'],
+  'loader-failed': [
+    'retry-now',
+    'A call of the Loader failed. Nothing to do if it passes; if it stays, read the logs of the Loader.',
+  ],
+  'bucket-failed': [
+    'retry-now',
+    'The bucket failed. Nothing to do if it passes; if it stays, check the bucket and its binding.',
+  ],
   'database-failed': [
     'retry-now',
-    'Nothing is lost: the projection is repeated until it lands. Look at the database if it stays.',
+    'The database failed. Nothing is lost: the write is repeated until it succeeds. If it stays, check the database.',
   ],
   'queue-failed': [
     'retry-now',
-    'Nothing is lost: tickets are sent again until a queue takes them. Look at the queue if it stays.',
+    'A queue failed. Nothing is lost: messages are sent again until the queue takes them. If it stays, check the queue.',
   ],
-  'source-failed': ['retry-now', 'The object of a source did not answer; look at GET /v1/sources if it stays.'],
+  'source-failed': [
+    'retry-now',
+    'The object of a source did not answer. Nothing to do if it passes; if it stays, check GET /v1/sources.',
+  ],
   'stream-failed': [
     'retry-now',
-    'Nothing is lost: rows are sent again until the stream takes them. Look at the stream and its binding if it stays.',
+    'The stream failed. Nothing is lost: rows are sent again until it takes them. If it stays, check the stream and its binding.',
   ],
   'stream-refused': [
     'stop',
-    'No row is passed over: compare the schema of the stream with what npm run schemas prints, and make another stream.',
+    'The stream rejects a row, and no row is skipped. Compare its schema with what npm run schemas prints, and make another stream.',
   ],
-  'journal-full': ['retry-now', 'Pulling stopped until flushes have emptied the journal; look at why they do not.'],
+  'journal-full': [
+    'retry-now',
+    'The journal is full, so pulling stopped; flushes empty it. Find out why they fail, if they do.',
+  ],
   'journal-layout': [
     'stop',
-    'This journal was written by another version of Tributary; deploy that version again, or rebuild.',
+    'Another version of Tributary wrote the journal of this source. Deploy that version again, or rebuild the source.',
   ],
-  deadline: ['retry-now', 'A call did not end in time; the run starts again by itself.'],
-  internal: ['retry-now', 'This is a fault of Tributary; please report it with the message.'],
-  // Of one change.
-  'http-404': ['retry-later', 'The feed shows it and the upstream does not serve it; replay the letter once it does.'],
-  'http-410': ['never', 'Its upstream says it is gone for good; dismiss the letter.'],
-  'http-451': ['never', 'Its upstream may not serve it for legal reasons; dismiss the letter.'],
-  timeout: ['retry-later', 'Its upstream did not answer for this document; replay the letter once it does.'],
-  truncated: ['retry-later', 'Its upstream broke off this document each time; replay the letter once it is whole.'],
-  'malformed-json': ['retry-later', 'Its upstream serves a broken document; replay the letter once it is mended.'],
-  'not-json': ['retry-later', 'Its upstream serves something else than JSON; replay the letter once that has passed.'],
+  deadline: ['retry-now', 'A call did not end in time. Nothing to do: the run starts again by itself.'],
+  internal: ['retry-now', 'This is a bug in Tributary. Please report it with the message.'],
+  // Failures of one change.
+  'http-404': [
+    'retry-later',
+    'The feed lists this item, and the upstream does not serve it. Replay the change when the upstream serves it.',
+  ],
+  'http-410': ['never', 'The upstream removed this item permanently. Dismiss the dead letter.'],
+  'http-451': ['never', 'The upstream may not serve this item for legal reasons. Dismiss the dead letter.'],
+  timeout: ['retry-later', 'The upstream did not send the document in time. Replay the change when it does.'],
+  truncated: [
+    'retry-later',
+    'The upstream broke off the document. Replay the change when the upstream serves all of it.',
+  ],
+  'malformed-json': [
+    'retry-later',
+    'The document is not valid JSON. Replay the change when the upstream has corrected it.',
+  ],
+  'not-json': [
+    'retry-later',
+    'The upstream serves something other than JSON, such as an error page. Replay the change when that has passed.',
+  ],
   'too-large': [
     'never',
-    'The document is too large to be parsed, and stored as it is up to 256 MiB; read it there, or dismiss the letter.',
+    'The document is too large to parse; up to 256 MiB it is stored in the bucket. Read it there, or dismiss the dead letter.',
   ],
-  'row-too-large': ['retry-later', 'Its row is over the limit without its optional columns too; dismiss the letter.'],
-  'key-too-long': ['never', 'Its name makes a key longer than a bucket takes; dismiss the letter.'],
+  'row-too-large': ['retry-later', 'The row is over 1 MiB even without its optional columns. Dismiss the dead letter.'],
+  'key-too-long': ['never', 'The name is too long: its object key would be over 1,024 bytes. Dismiss the dead letter.'],
   'name-mismatch': [
     'retry-later',
-    'Its upstream serves the document of another name; replay the letter once it is right.',
+    'The upstream serves the document of another item. Replay the change when the upstream has corrected it.',
   ],
   'wrong-shape': [
     'retry-later',
-    'The document has another form than expected; replay the letter after an update of the source.',
+    'The document has a form that the source cannot read. Update the code of the source, then replay the change.',
   ],
   'document-kills-loader': [
     'retry-later',
-    'Loading it ends the Loader each time; look at its logs, then replay the letter.',
+    'Each attempt to load the document ended the Loader. Read the logs of the Loader, then replay the change.',
   ],
-  'lagging-revision': ['retry-later', 'Nothing to do: the upstream serves an older revision than its feed announced.'],
-  'no-server': ['never', 'Nobody answers for this part of the name space; take its keys off the agenda.'],
-  missed: ['retry-later', 'Nothing to do: a sweep found that the upstream has it and the lake does not; it is loaded.'],
+  'lagging-revision': [
+    'retry-later',
+    'The upstream serves an older revision than its feed announced. Nothing to do: the change is attempted again.',
+  ],
+  'no-server': ['never', 'No known server answers for this key. Remove such keys with DELETE /v1/sources/<id>/keys.'],
+  missed: ['retry-later', 'A sweep found this item upstream and not in the lake. Nothing to do: it is loaded now.'],
 };

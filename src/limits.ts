@@ -3,183 +3,191 @@ const MiB = 1024 * KiB;
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
 
-/** Every fixed limit, with its unit in its name and its reason beside it. */
+/** Every fixed limit: its unit is in its name, its reason is above it. */
 export const LIMITS = {
-  /** Pages are worked off in slices: one append, one SQLite transaction, one unit of lost work. */
+  /** The engine works through a page in slices: one append, one SQLite transaction, and what a crash loses at most. */
   sliceChangesMax: 200,
   sliceRowBytesMax: 8 * MiB,
   sliceLoadMsMax: 60 * SECOND,
-  /** Permits of one slice are spread over no more than this, so that a run stays short at a slow pace. */
+  /** The permits of one slice span at most this time, so that a run stays short at a slow pace. */
   slicePermitMsMax: 20 * SECOND,
-  /** Loaded documents under way at once; with rows and copies this stays below half an isolate of 128 MB. */
+  /** Documents that all running loads hold together. With rows and copies that is under half of a 128 MB isolate. */
   loadBytesMax: 48 * MiB,
-  /** A document of unknown size is counted as this. */
+  /** A document of unknown size counts as this much. */
   documentBytesUnknown: 8 * MiB,
-  /** A document over this is loaded by a call of its own, one at a time, and never becomes a whole tree in memory. */
+  /** A larger document gets a Loader call to itself, one at a time, and is never parsed into one tree in memory. */
   documentBytesLarge: 4 * MiB,
-  /** A document over this is not parsed: its bytes alone are a quarter of an isolate. Stored, and parked `too-large`. */
+  /** A larger document is stored unparsed and parked as `too-large`: its bytes alone fill a quarter of an isolate. */
   documentBytesParsedMax: 32 * MiB,
-  /** A document over this is not stored either. Nothing known comes near. */
+  /** A larger document is not stored either. No known document comes near. */
   documentBytesStoredMax: 256 * MiB,
-  /** Such documents are stored in parts of this size. R2 wants at least 5 MiB, and all but the last equal. */
+  /** Documents that are stored unparsed are put in parts of this size. R2 requires at least 5 MiB, and equal parts except the last. */
   documentPartBytes: 8 * MiB,
-  /** Loader calls under way at once: they share the byte budget. */
+  /** Loader calls that run at the same time. They share `loadBytesMax`. */
   loadCallsAtOnce: 3,
-  /** Of a slice whose changes are asked of many hosts, and weigh little. Each call waits for six answers at once. */
+  /** The same for a slice of small documents from many hosts: each call waits for up to six answers at a time. */
   spreadCallsAtOnce: 8,
-  /** Visits of one slice: with the slowest host's late ones, that is when the next slice begins. */
+  /** Visits of one slice. The next slice begins when the slowest host has answered. */
   visitsMax: 500,
   visitMsMax: 20 * SECOND,
-  /** A Loader call begins nothing, and waits for nothing, this long before its time is up: it has to be back by then. */
+  /**
+   * A Loader call starts nothing new, and waits for nothing, this long before its deadline, so that it returns in time.
+   */
   loadReturnMs: 1 * SECOND,
   /**
-   * The last of a slice's requests to one host goes out this long after the first. Where one host is late the slice takes
-   * all its time, and the others are asked for nothing meanwhile but this; each answers within the rest.
+   * The last request of a slice to one host starts at most this long after the first: the rest of `visitMsMax` is for
+   * its answer. With one slow host the slice lasts all that time, and other hosts get no more requests meanwhile.
    */
   visitPermitMsMax: 16 * SECOND,
-  /** Spaces of one slice: each is a look-up of its own, and so many hosts keep all its calls busy. */
+  /** Name spaces in one slice. Each is one more query of SQLite, and so many hosts keep all calls of the slice busy. */
   visitSpacesMax: 64,
-  /** So long a key that is due waits for a second host that is busy, and those of its space that come after it wait too. */
+  /** How long a due key, and the keys of its name space after it, wait for another host that is busy. */
   secondHostWaitMsMax: 10 * MINUTE,
-  /** Keys of one space that one slice may take: what its host answers at its quickest pace within that time. */
+  /** Keys of one name space in one slice: what one host answers within `visitPermitMsMax` at its highest pace. */
   visitsPerSpaceMax: 100,
-  /** A key due longer is overdue. */
+  /** A key that has been due for longer counts as overdue. */
   overdueMs: 60 * MINUTE,
-  /** No rule says to look again later than this: what is due later was put there by a clock that was ahead. */
+  /** No rule sets a later due time than this. A later one comes from a clock that was ahead, and counts as due. */
   agendaAheadMsMax: 200 * 24 * 60 * MINUTE,
-  /** No list of servers is called fresh for longer. */
+  /** The longest time a list of servers counts as fresh, whatever its upstream says. */
   serversFreshMsMax: 7 * 24 * 60 * MINUTE,
-  /** The servers' own list is asked for again after this, where asking failed. */
+  /** When the list of servers is fetched again after a failure. */
   serversRetryMs: 60 * MINUTE,
-  /** The platform allows 32 invocations a request: the last slice may take 4 more, and a listing 3 beside them. */
+  /** The platform allows 32 invocations a request. The last slice may add 4 to this, and a listing 3. */
   loadCallsPerRun: 25,
-  /** A call that died three times with one change alone is the document's doing. */
+  /** When a change has ended this many calls that it had to itself, its document is the cause. */
   loaderDeathsMax: 3,
-  /** A throttled document is asked for this often before it is parked on its own. */
+  /** A change that was throttled or not answered this many times is parked. */
   throttledMax: 3,
-  /** Encoded size of one row; SQLite refuses values over 2 MB. */
+  /** Encoded size of one row. SQLite rejects values over 2 MB. */
   rowBytesMax: 1 * MiB,
   /** Compressed size of one journal entry, below SQLite's 2 MB a value. */
   entryBytesMax: 1_500_000,
-  /** Rows of one journal entry, so that a range can be cut near a file's row limit. */
+  /** Rows of one journal entry. A range of entries can so be cut close to the row limit of a file. */
   entryRowsMax: 20_000,
-  /** Characters of a change's key that are kept: more than a key in the lake may have, less than a value in SQLite. */
+  /** Characters of a change's key that are stored: more than an object key has, less than an SQLite value holds. */
   changeKeyLengthMax: 8_192,
-  /** Past this pulling stops; 5 % of an object's 10 GB. */
+  /** Pulling stops above this; it is 5 % of an object's 10 GB. */
   journalBytesMax: 512 * MiB,
-  /** A data file is held in memory whole before its put. */
+  /** A data file is in memory as a whole before its put. */
   fileBytesMax: 24 * MiB,
   fileRowsMax: 200_000,
   /** Row data of one row group. */
   rowGroupBytes: 8 * MiB,
   flushAttemptsMax: 3,
-  /** R2's limit on a key. */
+  /** R2's limit on an object key. */
   keyBytesMax: 1024,
-  /** The run's own time, after which it starts nothing new. */
+  /** After this time a run starts nothing new. */
   runWorkMs: 30 * SECOND,
-  /** A run that is still going then is given up and starts again. */
+  /** A run that has not ended after this time is abandoned, and another one starts. */
   runMsMax: 5 * MINUTE,
-  /** The alarm is set this far ahead while work goes on: it is the recovery time after a kill. */
+  /** During a run the alarm is set this far ahead: it is the recovery time after a crash. */
   recoveryMs: 10 * SECOND,
-  /** Setting the alarm is a write of the object's own; one that hangs must not hold the source. */
+  /** Setting the alarm is a storage write of the object. One that hangs must not block the source. */
   alarmCallMsMax: 10 * SECOND,
   bucketCallMsMax: 60 * SECOND,
   databaseCallMsMax: 20 * SECOND,
   queueCallMsMax: 20 * SECOND,
   pullMsMax: 30 * SECOND,
-  /** Upstream back-off: doubling from the first to the last. */
+  /** Back-off after a failure: it doubles from the first of these to the last. */
   backoffMsMin: 1 * SECOND,
   backoffMsMax: 5 * MINUTE,
-  /** `Retry-After` is believed up to a day. */
+  /** A longer `Retry-After` of an upstream is cut to a day. */
   retryAfterMsMax: 24 * 60 * MINUTE,
-  /** Parked changes: the delay doubles from the first to the last, for ever. */
+  /**
+   * Wait before the next attempt at a parked change: it doubles from the first of these to the last and stays there.
+   */
   parkedMsMin: 10 * SECOND,
   parkedMsMax: 60 * MINUTE,
-  /** Tickets handed out in one run: what one send takes. */
+  /** Tickets that one run sends: as many messages as one send to a queue takes. */
   ticketsPerRun: 100,
-  /** Keys sent to other agendas in one run: one message of at most 128 KB a target. */
+  /** Keys that one run sends to other agendas: one message of at most 128 KB for each target. */
   feedKeysPerRun: 100,
-  /** Dead letters that are resolved are told by the object for so long, and by the operational database for ever. */
-  lettersKeptMs: 30 * 24 * 60 * MINUTE,
-  /** Letters projected to the operational database in one batch. */
+  /** How long the object remembers a resolved dead letter. The operational database has it for good. */
+  lettersRetentionMs: 30 * 24 * 60 * MINUTE,
+  /** Dead letters in one write to the operational database. */
   projectLettersMax: 50,
-  /** A source more than half of whose recent changes failed, of at least so many, goes slowly. */
+  /** A source goes slowly when, of at least `failingChangesMin` recent changes, more than this share was parked. */
   failingShareMax: 0.5,
   failingChangesMin: 100,
   failingWindowMinutes: 10,
-  /** When a lagging revision is asked for again after each look. */
+  /** Waits between the attempts at a lagging revision. */
   recheckMs: [10 * SECOND, 1 * MINUTE, 10 * MINUTE, 60 * MINUTE],
-  /** A range loads in one run what its pace allows in so long, and never more changes: the tail waits for them. */
+  /**
+   * A range loads in one run what its rate allows in this time, and at most this many changes: the tail waits for it.
+   */
   rangeSliceMs: 5 * SECOND,
   rangeSliceChangesMax: 50,
-  /** A request that pushes rows may be repeated for so long. */
-  pushKeptMs: 14 * 24 * 60 * MINUTE,
-  /** What Cloudflare lets into a Worker on its smaller plans. */
+  /** How long a repeated request that pushes rows is recognized. */
+  pushRetentionMs: 14 * 24 * 60 * MINUTE,
+  /** Cloudflare's limit on the body of a request on its smaller plans. */
   pushBytesMax: 100 * MiB,
-  /** Rows go to the object in parts: one transaction each, and far below the 32 MiB of one call. */
+  /** Pushed rows go to the object in parts: each is one transaction, and far below the 32 MiB of one call. */
   pushPartBytesMax: 4 * MiB,
   pushPartRowsMax: 2_000,
-  /** A line over this is refused unread; its row would be over its own limit. */
+  /** A longer line is rejected unread, because its row would be over `rowBytesMax`. */
   pushLineBytesMax: 2 * MiB,
-  /** Rejected lines that are told one by one. */
+  /** Rejected lines that an answer lists. */
   pushRejectedMax: 20,
-  /** Keys of one request; more are a list to be sent in parts. */
+  /** Keys of one request. A longer list has to be sent in several requests. */
   watchLinesMax: 1_000_000,
-  /** Keys go to the object in parts: one transaction each, of some 50 ms. */
+  /** Keys go to the object in parts: each is one transaction of about 50 ms. */
   watchPartKeysMax: 5_000,
+  /** Rejected lines that an answer lists. */
   watchRejectedMax: 1_000,
   /** Watched keys of one answer. */
   watchedListMax: 1_000,
-  /** A stalled source probes this often. */
+  /** How often a stalled source tries again. */
   probeMs: 5 * MINUTE,
-  /** A sequence reset is believed after this many readings, this long apart in all. */
+  /** A head below the cursor is a sequence reset after this many readings over at least this time. */
   resetReadings: 3,
   resetMs: 15 * MINUTE,
   /** Pages of a listing in one run. */
   listPagesPerRun: 3,
-  /** So long a sweep, and a self-check, begin another page or file in one run: the tail waits meanwhile. */
-  lookMsMax: 5 * SECOND,
-  /** 10,000 keys of npm took 1 to 2 s. */
+  /** After this time in one run, a sweep or a self-check begins no other page or file: the tail waits for it. */
+  auditStepMsMax: 5 * SECOND,
+  /** npm's registry took 1 to 2 s for 10,000 keys. */
   listMsMax: 20 * SECOND,
-  /** Own keys compared with one page of a listing; where there are more, the page is cut. */
+  /** Own keys compared with one page of a listing. Where there are more, the page is cut. */
   listOwnKeysMax: 20_000,
-  /** A sweep in which more keys differ ends: that is another lake, and each of them would be a load. */
-  sweepDifferMax: 100_000,
-  /** Keys of a sweep that are looked at again in one transaction. */
+  /** A sweep that finds more differing keys ends: it compares with another lake, and each key would be a load. */
+  sweepDifferencesMax: 100_000,
+  /** Keys of a sweep that one transaction checks again. */
   sweepChecksMax: 500,
-  /** Missed changes that wait for their first look, so that they leave most of the host's pace to the tail. */
-  missedAtOnce: 25,
-  /** Keys, and problems, that the answer about an audit names. */
+  /** Missed changes that wait for their first attempt. Few, so that most of the host's pace remains for the tail. */
+  missedWaitingMax: 25,
+  /** Keys, and problems, that the answer about an audit lists. */
   auditNamesMax: 100,
-  /** Data files a run looks at, and so many at once: the platform's own limit on connections is six. */
+  /** Data files that a self-check reads in one run, and at a time: the platform allows six connections. */
   selfCheckFilesPerRun: 50,
   selfCheckFilesAtOnce: 5,
-  /** Footers are some 20 KiB for each 8 MiB of rows; one that is longer takes a second read. */
+  /** First read of a footer, which is about 20 KiB for each 8 MiB of rows. A longer one takes a second read. */
   footerBytes: 64 * KiB,
-  /** Live files one segment of the catalog names: some 250 KB, written anew with each flush while it is open. */
+  /** Live files in one segment of the catalog: about 250 KB of JSON, written again with each flush while it is open. */
   catalogSegmentFilesMax: 500,
-  /** Segments a run writes where a catalog is made anew: 10,000 SQLite rows read, 5 MB put. */
+  /** Segments that one run writes when it writes a catalog anew: 10,000 SQLite rows read, 5 MB put. */
   catalogSegmentsPerRun: 20,
-  /** Segments stay so long after the last root that named them: a reader fetches a hundred in seconds. */
-  catalogKeptMs: 60 * MINUTE,
+  /** How long a segment outlives the last root that names it: a reader fetches a hundred segments in seconds. */
+  catalogRetentionMs: 60 * MINUTE,
   catalogRemovedMax: 50,
   /** Basin Catalog's own limits on writes in a minute. */
   catalogCommitsPerMinuteMax: 20,
   catalogCreatesPerMinuteMax: 10,
   catalogWritesPerMinuteMax: 120,
-  /** How often the committer lists each source's new files: one call, which reads one row for each file. */
+  /** How often the committer asks each source for new files: one call, and one row read for each file. */
   commitCheckMs: 60 * SECOND,
-  /** Files that one call lists: more than one commit takes. */
+  /** Files in one answer of a source to the committer: more than one commit takes. */
   commitFilesListedMax: 1_000,
   sourceCallMsMax: 20 * SECOND,
   /**
-   * JSON of one request to a stream, which takes 5 MB (https://developers.cloudflare.com/basin-pipelines/platform/limits/).
-   * How it counts them is not said, so a tenth is left.
+   * JSON of one request to a stream. The limit is 5 MB
+   * (https://developers.cloudflare.com/basin-pipelines/platform/limits/), and how the bytes are counted is not
+   * documented: a tenth is left as reserve.
    */
   streamRequestBytesMax: 4_500_000,
-  /** So long a table's stream begins another request in one run: the tail waits meanwhile. */
+  /** After this time in one run, a table's stream gets no other request: the tail waits for it. */
   streamMsMax: 5 * SECOND,
   streamCallMsMax: 20 * SECOND,
-  /** Files projected to the operational database in one batch. */
+  /** Files in one write to the operational database. */
   projectFilesMax: 50,
 } as const;

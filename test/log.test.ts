@@ -1,5 +1,7 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { createLog } from '../src/log.ts';
+import { createLog, EVENTS } from '../src/log.ts';
 import type { LogPort } from '../src/ports/platform.ts';
 
 describe('the log', () => {
@@ -22,5 +24,25 @@ describe('the log', () => {
     expect(() => failing('slice_accepted', { rows: 1 })).not.toThrow();
     const log = createLog(() => undefined);
     expect(() => log('slice_accepted', { rows: 1n as unknown as number })).not.toThrow();
+  });
+});
+
+describe('the events', () => {
+  /** Every event that a file of `src` logs. The compiler refuses one that is not listed. */
+  function loggedEvents(): Set<string> {
+    const folder = path.resolve(import.meta.dirname, '../src');
+    const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter(file => /(?<!\.d)\.ts$/.test(file));
+    const calls = files.flatMap(file =>
+      Array.from(readFileSync(path.join(folder, file), 'utf8').matchAll(/(?<!console\.)\blog\(\s*'(\w+)'/g)),
+    );
+    return new Set(calls.map(([, event = '']) => event));
+  }
+
+  it('that the code logs are the listed ones', () => {
+    expect([...loggedEvents()].sort()).toEqual(Object.keys(EVENTS).sort());
+  });
+
+  it.each(Object.entries(EVENTS))('say when %s is logged', (_, description) => {
+    expect(description).toMatch(/^[A-Z].+\.$/);
   });
 });

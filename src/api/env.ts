@@ -1,6 +1,6 @@
 import type { Table } from '../../schemas/table.ts';
 import type { CatalogStub, SourceStub } from '../contract/objects.ts';
-import type { LogFields } from '../log.ts';
+import type { LogPort } from '../ports/platform.ts';
 import type { Source } from '../sources/source.ts';
 
 /** The bindings of the worker that the API uses. Its other properties are settings. */
@@ -13,7 +13,7 @@ export interface ApiEnv {
 export interface Known {
   sources: readonly Pick<Source, 'id' | 'tables' | 'agenda'>[];
   tables: readonly Table[];
-  log: (event: string, fields: LogFields) => void;
+  log: LogPort;
 }
 
 /** The parts of a request that handlers read. */

@@ -1,4 +1,4 @@
-import type { Failed, FailedQuery, Replayed } from '../contract/controls.ts';
+import type { FailedChange, FailedQuery, ReplayResult } from '../contract/failed.ts';
 import type { SourceStub } from '../contract/objects.ts';
 import { ApiError, answer } from './answer.ts';
 import { readBody } from './body.ts';
@@ -36,7 +36,7 @@ export async function listFailed({ env, known, request: { query } }: ApiCall): P
   if (source !== null) stubOf(env, known, source);
   const ids = known.sources.map(({ id }) => id);
   const first = after === null ? 0 : ids.indexOf(after.source);
-  const failed: Failed[] = [];
+  const failed: FailedChange[] = [];
   for (const id of ids.slice(first)) {
     if (source !== null && id !== source) continue;
     if (failed.length >= limit) break;
@@ -66,7 +66,7 @@ export async function replayFailed(call: ApiCall): Promise<Response> {
     throw new ApiError('invalid_body', `body: expected either ids or filter, got ${actual}`, REPLAY_HINT);
   }
   const selections = ids === undefined ? selectByFilter(call, filter) : await selectByIds(call, ids);
-  const bySource: Record<string, Replayed> = {};
+  const bySource: Record<string, ReplayResult> = {};
   for (const { source, numbers, query } of selections)
     bySource[source] = await stubOf(env, known, source).replay({ numbers, query, dryRun });
   const changes = Object.values(bySource).reduce((sum, replayed) => sum + replayed.changes, 0);
@@ -133,7 +133,7 @@ function readFilter(fields: Record<string, unknown>, hint: string): FailedQuery 
   return { source, reason, state, olderThanSeconds };
 }
 
-interface FailedChange {
+interface NamedChange {
   id: string;
   source: string;
   stub: SourceStub;
@@ -141,7 +141,7 @@ interface FailedChange {
 }
 
 /** The change that an id names, and the object of its source. Throws `not_found` for an id of no source. */
-function failedOf({ env, known }: ApiCall, id: string): FailedChange {
+function failedOf({ env, known }: ApiCall, id: string): NamedChange {
   const { source, changeNumber } = readId(id, known);
   return { id, source, stub: stubOf(env, known, source), changeNumber };
 }

@@ -1,4 +1,4 @@
-import type { RangeAction, RangeAnswer, RangeRequest, RangeStatus } from '../contract/controls.ts';
+import type { RangeAction, RangeAnswer, RangeRequest, RangeStatus } from '../contract/ranges.ts';
 import { ApiError, answer } from './answer.ts';
 import { readBody } from './body.ts';
 import type { Handler } from './env.ts';

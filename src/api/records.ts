@@ -1,7 +1,7 @@
 import type { Column } from '../../schemas/column.ts';
 import type { Row, Table } from '../../schemas/table.ts';
 import { LIMITS } from '../config.ts';
-import type { Pushed, PushedPart } from '../contract/controls.ts';
+import type { PushPart, PushResult } from '../contract/push.ts';
 import { ApiError, answer } from './answer.ts';
 import { piecesOf } from './body.ts';
 import type { ApiCall } from './env.ts';
@@ -45,7 +45,7 @@ export async function pushRecords(call: ApiCall): Promise<Response> {
   return answer({ source: id, table: table.name, idempotency_key: identity, ...push.result() });
 }
 
-type Send = (part: PushedPart) => Promise<Pushed>;
+type Send = (part: PushPart) => Promise<PushResult>;
 
 /** One request: gathers its rows into parts, sends them to the source's object, and counts. */
 class Push {
@@ -53,7 +53,7 @@ class Push {
   readonly #identity: string;
   readonly #send: Send;
   readonly #rejections: Rejection[] = [];
-  #rows: PushedPart['rows'] = [];
+  #rows: PushPart['rows'] = [];
   #bytes = 0;
   #accepted = 0;
   #repeated = 0;

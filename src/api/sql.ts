@@ -1,6 +1,6 @@
 import { messageOf } from '../errors.ts';
 import { forR2Sql, type Rewritten } from '../sql/rewrite.ts';
-import { isFailure, readPlace, readServiceBody, type ServiceAnswer } from '../sql/service.ts';
+import { isFailure, readPosition, readServiceBody, type ServiceAnswer } from '../sql/service.ts';
 import { readSqlSettings, type SqlSettings } from '../sql/settings.ts';
 import { explain, SqlError } from '../sql/sql-error.ts';
 import { readStatement, type Statement } from '../sql/statement.ts';
@@ -70,8 +70,8 @@ function located(
   { code, message }: { code: number | null; message: string },
   { query, statement, rewritten }: { query: string; statement: Statement; rewritten: Rewritten },
 ) {
-  const read = readPlace(message, rewritten.text, []);
-  const at = read.at === null ? readPlace(message, query, statement.tokens).at : rewritten.originOf(read.at);
+  const read = readPosition(message, rewritten.text, []);
+  const at = read.at === null ? readPosition(message, query, statement.tokens).at : rewritten.originOf(read.at);
   // The user did not write the LIMIT that the rewriting appends, so do not name it.
   const isAdded = !statement.hasLimit && read.at !== null && rewritten.text.startsWith(' LIMIT', read.at - 1);
   const text = isAdded ? read.message.replace(/"?\bLIMIT\b"?/, 'the end of the query') : read.message;

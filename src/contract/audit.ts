@@ -1,13 +1,17 @@
-// The JSON of an audit. An unknown value is null; no field is ever absent, at any depth.
+// The JSON of an audit. An unknown value is null; no field is ever absent, at any depth. Times are ISO 8601.
+
+/** Starts a sweep (`audit`) or a self-check. */
+export type AuditAction = 'audit' | 'self-check';
 
 /**
- * A comparison of the keys the upstream lists with those that have a row here. `sampled` of the `listed` keys were
- * compared: `present` here, `failed` (parked or dead), `deleted` here (listed, but the newest row is a deletion) or
- * `missing`; `extra` keys of the sample are here and not listed. Null until they were looked at again, and where they
- * cannot be told. The rate is present of present, failed and missing, with the bounds of its Wilson 95 % interval.
+ * A sweep: it compares keys that the upstream lists with keys that have a row here. Of `listed` keys it compares
+ * `sampled`. Each of those is `present`, `failed` (parked or dead), `deleted` (its newest row here is a deletion) or
+ * `missing`. `extra` keys of the sample have a row here and are not listed. A count is null until the keys are checked
+ * again, and where it cannot be known.
  */
 export interface SweepStatus {
   phase: 'listing' | 'catching-up' | 'checking' | 'mending' | 'done' | 'given-up';
+  /** How many keys the sweep was asked to compare. */
   sample: number;
   listed: number;
   sampled: number;
@@ -16,21 +20,27 @@ export interface SweepStatus {
   deleted: number;
   missing: number | null;
   extra: number | null;
+  /**
+   * Present keys as a share of present, failed and missing ones, with the bounds of its Wilson 95 % interval: 0 to 1.
+   */
   capture_rate: number | null;
   capture_rate_low: number | null;
   capture_rate_high: number | null;
-  /** The first of them in order, at most 100. */
+  /** The first 100 of them, in order. */
   missing_keys: string[];
   extra_keys: string[];
-  /** Changes made to load missing and deleted keys afresh. */
+  /** Changes that the sweep made to load missing and deleted keys. */
   loaded_afresh: number;
-  /** Why it was given up. */
+  /** Why the sweep was given up. */
   reason: string | null;
   started_at: string;
   ended_at: string | null;
 }
 
-/** What the self-check of the lake found: `files` looked at by it so far, `found` by it in all, `problems` that still are, at most 100. */
+/**
+ * The self-check, which compares the lake with the journal: `files` it has read so far, `found` problems in all, and
+ * the first 100 `problems` that still exist.
+ */
 export interface SelfCheckStatus {
   running: boolean;
   files: number;
@@ -41,6 +51,7 @@ export interface SelfCheckStatus {
   next_at: string | null;
 }
 
+/** The audit of a source: the running sweep, the last one that ended, and the self-check. */
 export interface AuditStatus {
   source: string;
   running: SweepStatus | null;

@@ -1,60 +1,55 @@
 import type { AuditStatus } from './audit.ts';
-import type {
-  ControlAction,
-  ControlResult,
-  Failed,
-  FailedQuery,
-  Pushed,
-  PushedPart,
-  RangeAction,
-  RangeAnswer,
-  RangeRequest,
-  RangeStatus,
-  Replayed,
-} from './controls.ts';
+import type { ControlAction, ControlResult } from './controls.ts';
+import type { FailedChange, FailedQuery, ReplayResult } from './failed.ts';
 import type { IcebergStatus } from './iceberg.ts';
+import type { PushPart, PushResult } from './push.ts';
+import type { RangeAction, RangeAnswer, RangeRequest, RangeStatus } from './ranges.ts';
 import type { SourceHealth, SourceMetrics, SourceStatus } from './source.ts';
 import type { LiveFile, TableFacts } from './tables.ts';
-import type { WatchedKey, WatchedPart, WatchPart } from './watched-keys.ts';
+import type { WatchedKey, WatchPart, WatchResult } from './watched-keys.ts';
 
-/** What a source's object is asked for. */
+/** The calls that the API makes to a source's object. */
 export interface SourceStub {
   status(): Promise<SourceStatus>;
   metrics(): Promise<SourceMetrics>;
   control(action: ControlAction): Promise<ControlResult>;
-  /** Facts of each of the source's tables. */
+  /** The source's tables, with their live files in sum. */
   tables(): Promise<TableFacts[]>;
-  /** The first `limit` live files of a table whose first LSN is over `after`, in LSN order. */
+  /** The first `limit` live files of a table after the LSN `after`, in LSN order. */
   liveFiles(table: string, after: number, limit: number): Promise<LiveFile[]>;
-  push(part: PushedPart): Promise<Pushed>;
+  push(part: PushPart): Promise<PushResult>;
   startRange(lane: RangeStatus['lane'], request: RangeRequest): Promise<RangeAnswer>;
   controlRange(lane: RangeStatus['lane'], action: RangeAction): Promise<RangeAnswer>;
+  /** Null when the lane has had no range. */
   range(lane: RangeStatus['lane']): Promise<RangeStatus | null>;
-  /** The first `limit` failed changes after a change number, in order. */
-  failed(query: FailedQuery & { after: number; limit: number }): Promise<Failed[]>;
-  failedChange(changeNumber: number): Promise<Failed | null>;
-  /** `numbers`: only these changes; a number that is not dead is passed over. */
-  replay(wanted: { numbers: number[] | null; query: FailedQuery; dryRun: boolean }): Promise<Replayed>;
-  /** False when it was ended before, null when there is none of the number. */
+  /** The first `limit` failed changes after the change number `after`, in order. */
+  failed(query: FailedQuery & { after: number; limit: number }): Promise<FailedChange[]>;
+  /** Null when no failed change has the number. */
+  failedChange(changeNumber: number): Promise<FailedChange | null>;
+  /** Attempts dead changes again: those with these numbers, or with null those that fit the query. Skips others. */
+  replay(wanted: { numbers: number[] | null; query: FailedQuery; dryRun: boolean }): Promise<ReplayResult>;
+  /** Ends a dead change for good. False when it was ended before; null when no failed change has the number. */
   dismiss(changeNumber: number, note: string): Promise<boolean | null>;
-  watchKeys(part: WatchPart): Promise<WatchedPart>;
-  /** How many of them were watched. */
+  /** Adds keys to the agenda, due at once. */
+  watchKeys(part: WatchPart): Promise<WatchResult>;
+  /** Removes keys from the agenda. Returns how many were on it. */
   unwatchKeys(keys: string[]): Promise<number>;
-  /** The first `limit` watched keys after one, in order. */
+  /** The first `limit` watched keys after the key `after`, in order. */
   watchedKeys(query: { after: string | null; limit: number }): Promise<WatchedKey[]>;
+  /** Null when the key is not on the agenda. */
   watchedKey(key: string): Promise<WatchedKey | null>;
   audit(): Promise<AuditStatus>;
-  /** Null where the upstream does not list its keys. */
+  /** Starts a sweep over `sample` keys. Null where the upstream cannot list its keys. */
   startSweep(sample: number): Promise<ControlResult | null>;
   startSelfCheck(): Promise<ControlResult>;
   health(): Promise<SourceHealth>;
-  /** Re-arms a source that is silent, and starts one named in the settings the first time. */
+  /** Sets the alarm of a source that lost it, and starts a source that the settings name for the first time. */
   watch(): Promise<void>;
 }
 
-/** What the catalog's object is asked for. */
+/** The calls that the API makes to the Iceberg catalog's object. */
 export interface CatalogStub {
   status(): Promise<IcebergStatus>;
-  /** Re-arms the committer when it is silent. */
+  /** Sets the alarm of a committer that lost it. */
   watch(): Promise<void>;
 }

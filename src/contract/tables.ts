@@ -1,4 +1,4 @@
-/** A table's live data files in sum. */
+/** A table and its live data files in sum. */
 export interface TableFacts {
   name: string;
   prefix: string;
@@ -8,7 +8,7 @@ export interface TableFacts {
   last_lsn: number;
 }
 
-/** One data file that readers may read. */
+/** One data file of a table; `year` and `month` are its partition. */
 export interface LiveFile {
   key: string;
   first_lsn: number;
@@ -20,7 +20,7 @@ export interface LiveFile {
   month: number;
 }
 
-/** One table: its schema, and its live files after an LSN, in LSN order. */
+/** A table with its columns, and its live files after an LSN in LSN order. */
 export interface TableDetail extends TableFacts {
   columns: { name: string; type: string; required: boolean; description: string; field_id: number }[];
   live_files: LiveFile[];

@@ -1,37 +1,41 @@
-// The JSON of what is watched. An unknown value is null; no field is ever absent, at any depth. Times are ISO 8601.
+// The JSON of watched keys. An unknown value is null; no field is ever absent, at any depth. Times are ISO 8601.
 
-/** How much of an agenda is due; `overdue`: for more than an hour. */
+/** How many keys an agenda has, and how many are due. `overdue`: due for more than an hour. */
 export interface AgendaStatus {
   keys: number;
   due: number;
   overdue: number;
   oldest_due_at: string | null;
-  /** How long visiting every key once takes at the rates its hosts are asked at now; null without a key or a server. */
+  /** How long one visit of every key takes at the present rates of the hosts; null without a key or a server. */
   seconds_at_rate: number | null;
 }
 
-/** A key that is visited again and again, and what its last visit came to. */
+/** A key on an agenda, and its last visit. */
 export interface WatchedKey {
   key: string;
   due_at: string;
-  /** Why it is due then. */
+  /** Why it is due at that time. */
   reason: string;
   added_at: string;
-  /** The last visit that came to something. */
+  /** The last visit that had an outcome. */
   last_checked_at: string | null;
   outcome: 'found' | 'partial' | 'gone' | 'failed' | null;
-  /** Visits in a row with this outcome. */
+  /** How many visits in a row had this outcome. */
   times: number;
 }
 
-/** One part of a request that adds keys, in their one form. `atMs` is the same in all parts of it. */
+/**
+ * One part of a request that adds keys, in canonical form. `atMs`: null in the first part, in the others what the
+ * answer to the first one says (milliseconds since 1970). With it the object recognizes keys that the request had
+ * before.
+ */
 export interface WatchPart {
   atMs: number | null;
   keys: { line: number; key: string; space: string }[];
 }
 
-/** What came of a part. `atMs` is for the next one; `repeated`: lines whose key an earlier part of the request had. */
-export interface WatchedPart {
+/** The result of a part. `repeated`: lines with a key that the request had before. */
+export interface WatchResult {
   atMs: number;
   added: number;
   known: number;

@@ -1,74 +1,75 @@
 import { StepError } from '../errors.ts';
 import type { BucketPort, ObjectHead, PutCondition, UploadPort } from '../ports/bucket.ts';
 
-/** Custom metadata of what is replaced by newer versions of itself. Times are milliseconds as text. */
-export const FETCHED_AT = 'fetched-at';
-export const REVISION = 'revision';
+/** Custom metadata of an object that newer versions replace. Times are milliseconds since 1970, as text. */
+const FETCHED_AT = 'fetched-at';
+const REVISION = 'revision';
 
-/** Readings of the head before a put that keeps losing its race is given up. */
+/** How many times a put that loses a race against another writer is tried. */
 const PUT_NEWEST_ATTEMPTS_MAX = 5;
 
-/** An object that newer versions of itself replace; `revision` is null where the upstream counts none. */
-export interface Newest {
+/** The version of an object. `revision` is null where the upstream has none. */
+interface Version {
   fetchedAtMs: number;
   revision: number | null;
   contentType: string;
 }
 
 /**
- * Puts an object unless the one under its key was fetched later or has a higher revision. Harmless to repeat, and to
- * run twice at once. Throws `StepError` `bucket-failed`.
+ * Puts an object unless the one that has the key was fetched later or has a higher revision. It may be repeated, and
+ * may run twice at the same time. Throws `StepError` `bucket-failed`.
  */
 export async function putNewest(
   bucket: BucketPort,
   key: string,
   bytes: Uint8Array,
-  { fetchedAtMs, revision, contentType }: Newest,
-): Promise<'put' | 'kept-newer'> {
+  { fetchedAtMs, revision, contentType }: Version,
+): Promise<'put' | 'newer-exists'> {
   const metadata = metadataOf({ fetchedAtMs, revision });
   for (let attempt = 1; attempt <= PUT_NEWEST_ATTEMPTS_MAX; attempt++) {
     const head = await bucket.head(key);
-    if (head !== null && isNewer(head, { fetchedAtMs, revision })) return 'kept-newer';
-    // The condition is on the head just read: whoever put in between is looked at again, never overwritten.
+    if (head !== null && isNewer(head, { fetchedAtMs, revision })) return 'newer-exists';
+    // Put only over the object of this head: if another writer was faster, read the head again.
     const onlyIf: PutCondition = head === null ? { absent: true } : { etag: head.etag };
     if ((await bucket.put(key, [bytes], { onlyIf, metadata, contentType })) !== null) return 'put';
   }
   throw new StepError(
     'bucket-failed',
-    `bucket put: expected to win within ${PUT_NEWEST_ATTEMPTS_MAX} attempts, lost each to another writer`,
+    `bucket put: expected to succeed within ${PUT_NEWEST_ATTEMPTS_MAX} attempts, got another writer's object each time`,
   );
 }
 
 /**
- * Begins an object in parts that `complete` puts unless the one under its key is newer then, as `putNewest` does. The
- * bucket has no condition on completing, so the head is read right before: who puts a newer one in the time of that one
- * call loses it, until the next load of the key. A second key and a conditional copy would close the gap, but write each
- * document twice and leave the first when the copy is interrupted. Throws `StepError` `bucket-failed`.
+ * Begins an object in parts. As with `putNewest`, `complete` puts it unless the object that has the key is newer by
+ * then. The bucket completes without a condition, so `complete` reads the head right before: a newer object that
+ * another writer puts between the two calls is lost until the next load of the key. A second key and a conditional copy
+ * would prevent that, but would write each document twice, and leave one behind when the copy is interrupted. Throws
+ * `StepError` `bucket-failed`.
  */
 export async function uploadNewest(
   bucket: Pick<BucketPort, 'head'> & UploadPort,
   key: string,
-  { contentType, ...newest }: Newest,
+  { contentType, ...version }: Version,
 ) {
-  const upload = await bucket.upload(key, { metadata: metadataOf(newest), contentType });
+  const upload = await bucket.upload(key, { metadata: metadataOf(version), contentType });
   return {
     part: (bytes: Uint8Array) => upload.part(bytes),
     abort: () => upload.abort(),
-    async complete(): Promise<'put' | 'kept-newer'> {
+    async complete(): Promise<'put' | 'newer-exists'> {
       const head = await bucket.head(key);
-      const isOlder = head !== null && isNewer(head, newest);
-      await (isOlder ? upload.abort() : upload.complete());
-      return isOlder ? 'kept-newer' : 'put';
+      const isOutdated = head !== null && isNewer(head, version);
+      await (isOutdated ? upload.abort() : upload.complete());
+      return isOutdated ? 'newer-exists' : 'put';
     },
   };
 }
 
-function metadataOf({ fetchedAtMs, revision }: Omit<Newest, 'contentType'>): Record<string, string> {
+function metadataOf({ fetchedAtMs, revision }: Omit<Version, 'contentType'>): Record<string, string> {
   return { [FETCHED_AT]: String(fetchedAtMs), ...(revision !== null && { [REVISION]: String(revision) }) };
 }
 
-function isNewer(head: ObjectHead, { fetchedAtMs, revision }: Omit<Newest, 'contentType'>): boolean {
-  // What an object does not say makes it no newer: every comparison with NaN is false.
+function isNewer(head: ObjectHead, { fetchedAtMs, revision }: Omit<Version, 'contentType'>): boolean {
+  // An object without such metadata is not newer, because every comparison with NaN is false.
   const laterFetched = Number(head.metadata[FETCHED_AT]) > fetchedAtMs;
   const higherRevision = revision !== null && Number(head.metadata[REVISION]) > revision;
   return laterFetched || higherRevision;

@@ -3,12 +3,12 @@ import { LIMITS } from '../config.ts';
 import { ChangeError } from '../errors.ts';
 import { isoTime } from '../time.ts';
 
-/** LSNs are as wide as the largest safe integer, so that keys sort like numbers. */
+/** As many digits as the largest safe integer has, so that keys sort as numbers do. */
 const LSN_DIGITS = 16;
 const PARTITIONS = 'partitions.parquet';
 const DATA_FILE = /^(.+)\/partitions\.parquet\/year=(\d{4})\/month=(\d{2})\/data-(\d{16})-(\d{16})\.parquet$/s;
 
-/** Stands for the empty name; every other `%` in a segment has digits after it. */
+/** The segment of the empty name. Every other `%` in a segment is followed by hexadecimal digits. */
 const EMPTY_SEGMENT = '%';
 /** `%`, the two separators, control characters, and halves of surrogate pairs. */
 const UNSAFE = /[%/\\\p{Cc}\p{Cs}]/gu;
@@ -16,7 +16,7 @@ const ESCAPES = /(?:%[0-9A-F]{2})+|%u([0-9A-F]{4})/g;
 
 type Prefixed = Pick<Table, 'prefix'>;
 
-/** What the key of a data file says. */
+/** The parts of a data file's key. */
 export interface DataFileName {
   prefix: string;
   year: number;
@@ -26,8 +26,8 @@ export interface DataFileName {
 }
 
 /**
- * The one path segment a name becomes: different names give different segments. Case, `@`, spaces and all other
- * Unicode stay as they are.
+ * A name as one path segment. Different names give different segments. Case, `@`, spaces and all other Unicode stay as
+ * they are.
  */
 export function segmentOf(name: string): string {
   if (name === '') return EMPTY_SEGMENT;
@@ -35,7 +35,7 @@ export function segmentOf(name: string): string {
   return name.replace(UNSAFE, escaped);
 }
 
-/** The name a segment was made of. */
+/** The name that `segmentOf` made this segment of. */
 export function nameFromSegment(segment: string): string {
   if (segment === EMPTY_SEGMENT) return '';
   return segment.replace(ESCAPES, (bytes, half: string | undefined) =>
@@ -43,14 +43,14 @@ export function nameFromSegment(segment: string): string {
   );
 }
 
-/** Where a raw document of an item is: one object for each file of it, the newest. Throws `ChangeError` `key-too-long`. */
+/** The key of an item's raw document, one for each of its files. Throws `ChangeError` `key-too-long`. */
 export function rawKey(prefix: string, name: string, file = 'latest.json'): string {
   return checkLength(`${prefix}/raw/${segmentOf(name)}/${file}`);
 }
 
 /**
- * Where the metadata JSON of the day of a load is, by UTC date. `name` holds the table's key columns in order, each a
- * segment of its own. Throws `ChangeError` `key-too-long`.
+ * The key of an item's metadata JSON on the day of a load (UTC). `name` has the values of the table's key columns in
+ * order; each becomes one segment. Throws `ChangeError` `key-too-long`.
  */
 export function metadataKey(table: Prefixed, dateMs: number, name: string | readonly string[]): string {
   const { year, month, day } = dateOf(dateMs);
@@ -58,12 +58,12 @@ export function metadataKey(table: Prefixed, dateMs: number, name: string | read
   return checkLength(`${table.prefix}/${year}/${month}/${day}/${segments}.json`);
 }
 
-/** Where all data files of a table are; ends with a slash. */
+/** The prefix of all data files of a table, with a slash at its end. */
 export function partitionsPrefix(table: Prefixed): string {
   return `${table.prefix}/${PARTITIONS}/`;
 }
 
-/** Where the data file of an LSN range is: its month is that of the rows' stamp, in UTC. */
+/** The key of the data file of an LSN range. Its month is that of the rows' stamp (UTC). Throws `RangeError`. */
 export function dataFileKey(
   table: Prefixed,
   { stampMs, firstLsn, lastLsn }: { stampMs: number; firstLsn: number; lastLsn: number },
@@ -75,7 +75,7 @@ export function dataFileKey(
   return `${partitionsPrefix(table)}year=${year}/month=${month}/data-${lsnText(firstLsn)}-${lsnText(lastLsn)}.parquet`;
 }
 
-/** Reads the key of a data file back; null when it is none. */
+/** Reads the key of a data file. Null for any other key. */
 export function parseDataFileKey(key: string): DataFileName | null {
   const match = DATA_FILE.exec(key);
   if (match === null) return null;
@@ -84,17 +84,19 @@ export function parseDataFileKey(key: string): DataFileName | null {
   return { prefix: match[1] ?? '', year, month, firstLsn, lastLsn };
 }
 
-/** Where what is known of a table's columns stands. */
+/** The key of the catalog's schema of a table. */
 export function schemaKey(table: string): string {
   return `catalog/schemas/${table}.json`;
 }
 
-/** Where the root of a table's catalog stands: who reads the table begins here. */
+/** The key of the root of a table's catalog. Readers of the table begin there. */
 export function rootKey(table: string): string {
   return `catalog/partitions/${table}.json`;
 }
 
-/** Where a segment of a table's catalog is, and the index of the same files. `number` tells those of one range apart. */
+/**
+ * The keys of a segment of a table's catalog and of its index. `number` distinguishes the segments of one LSN range.
+ */
 export function segmentKeys(
   table: string,
   { firstLsn, lastLsn, number }: { firstLsn: number; lastLsn: number; number: number },
@@ -104,7 +106,7 @@ export function segmentKeys(
 }
 
 function escaped(character: string): string {
-  // The bytes of half a pair are those of U+FFFD: they would not tell two names apart.
+  // In UTF-8 all halves of surrogate pairs become U+FFFD, so two names would get the same segment.
   if (!character.isWellFormed()) return `%u${character.charCodeAt(0).toString(16).toUpperCase()}`;
   return encodeURIComponent(character);
 }

@@ -1,6 +1,6 @@
 import { TABLES } from '../../schemas/index.ts';
 import { SettingError } from '../errors.ts';
-import { r2SqlPlace } from '../sql/names.ts';
+import { r2SqlPath } from '../sql/names.ts';
 import { runProgram } from './program.ts';
 import { asCsv, asJson, asTable } from './query/answer-text.ts';
 import { cacheDirOf, type LakeAddress, localAddress, openLake } from './query/lake.ts';
@@ -106,7 +106,7 @@ const OPTIONS = ['--json', '--csv', '--watch', '--demo'];
 const USAGE = `usage: npm run sql -- "<query>" [--json | --csv] [--watch] [--demo]
 
 Tables: ${TABLES.map(table => table.name).join(', ')};
-each with <table>_history, every row with its lineage; r2_sql('${r2SqlPlace('data-ingestion', TABLES[0]!)}') works too.
+each with <table>_history, every row with its lineage; r2_sql('${r2SqlPath('data-ingestion', TABLES[0]!)}') works too.
 --watch answers again as rows come, and prints an answer that is another.
 `;
 

@@ -1,7 +1,7 @@
 import type { Column, ColumnType } from '../../schemas/column.ts';
 import type { Value } from '../../schemas/table.ts';
 
-/** How values of a column type are checked, and what is kept of them while their row group is open. */
+/** Checks the values of a column type, and converts them to the form in which an open row group stores them. */
 interface Coder {
   expected: string;
   accepts(value: Value): boolean;
@@ -12,7 +12,7 @@ export const CODERS: Record<ColumnType, Coder> = {
   utf8: {
     expected: 'text',
     accepts: value => typeof value === 'string',
-    // UTF-8 has no half of a surrogate pair; replaced here, order, bounds and bytes speak of the same text.
+    // UTF-8 has no half of a surrogate pair. Replaced here, the sort order, the bounds and the bytes are of one text.
     store: value => (value as string).toWellFormed(),
   },
   int32: {
@@ -26,7 +26,8 @@ export const CODERS: Record<ColumnType, Coder> = {
   float: {
     expected: 'a number of 32-bit range',
     accepts: value => typeof value === 'number' && Number.isFinite(Math.fround(value)),
-    // Rounded here, so that the bounds hold for what is written. Zero has one sign: the writer's dictionary knows one.
+    // Rounded here, so that the bounds hold for the written values. `+ 0` removes the sign of zero, which the writer's
+    // dictionary does not tell apart.
     store: value => Math.fround(value as number) + 0,
   },
   boolean: {
@@ -35,41 +36,44 @@ export const CODERS: Record<ColumnType, Coder> = {
   },
 };
 
-type Written = Value | bigint | Uint8Array;
+type WriterValue = Value | bigint | Uint8Array;
 
-/** A column of a row group as the writer takes it. */
+/** A column of a row group, in the form that the writer takes. */
 interface ColumnData {
   name: string;
-  readonly data: Written[];
-  /** Unset where a dictionary may pay: the writer decides then. */
+  readonly data: WriterValue[];
+  /** Unset where a dictionary may save bytes: then the writer decides. */
   encoding: 'PLAIN' | undefined;
 }
 
-/** The values of a column in that order. They are made when the writer asks for them: it takes one column at a time. */
+/**
+ * The values of a column in the given order of rows. They are made when the writer reads them, because it reads one
+ * column at a time.
+ */
 export function columnData({ name, type }: Column, values: Value[], order: number[]): ColumnData {
   const packs = type === 'utf8' && !mayRepeat(values as (string | null)[], order);
   return {
     name,
     get data() {
-      if (packs) return sorted(values, order, textPacker());
-      return sorted(values, order, type === 'int64' ? BigInt : value => value);
+      if (packs) return ordered(values, order, textPacker());
+      return ordered(values, order, type === 'int64' ? BigInt : value => value);
     },
     encoding: packs ? 'PLAIN' : undefined,
   };
 }
 
-function sorted(values: Value[], order: number[], write: (value: never) => Written): Written[] {
-  return order.map(row => (values[row] === null ? null : write(values[row] as never)));
+function ordered(values: Value[], order: number[], convert: (value: never) => WriterValue): WriterValue[] {
+  return order.map(row => (values[row] === null ? null : convert(values[row] as never)));
 }
 
 const SAMPLE_VALUES = 1000;
 const SAMPLE_DISTINCT_MAX = 0.9;
-/** What a text's length takes beside it. */
+/** Parquet writes the length of a text before it. */
 const LENGTH_BYTES = 4;
 
 /**
- * Whether texts repeat enough for the writer to try a dictionary. The same sample and limit as the writer's own, which
- * takes strings only where this is so: of bytes it would hash each in JavaScript.
+ * Whether texts repeat so often that the writer may use a dictionary. Sample and limit are those of the writer. The
+ * writer gets strings only then, because it would hash each byte array in JavaScript.
  */
 function mayRepeat(values: (string | null)[], order: number[]): boolean {
   const size = Math.min(order.length, SAMPLE_VALUES);
@@ -89,12 +93,12 @@ function mayRepeat(values: (string | null)[], order: number[]): boolean {
 }
 
 const SLAB_BYTES = 64 * 1024;
-/** UTF-16 units; a longer text gets a buffer of its own. */
+/** UTF-16 units. A longer text gets its own buffer. */
 const SLAB_TEXT_MAX = 4 * 1024;
 const UNIT_BYTES_MAX = 3;
 const encoder = new TextEncoder();
 
-/** Makes texts UTF-8, many to a buffer: a buffer for each would cost more than its bytes, in time and in memory. */
+/** Encodes texts as UTF-8, many in one buffer, because a buffer for each costs more time and memory than its bytes. */
 function textPacker(): (text: string) => Uint8Array {
   let slab = Buffer.alloc(0);
   let end = 0;

@@ -9,14 +9,16 @@ import { CODERS, columnData } from './column-data.ts';
 import { parquetSchema } from './schema.ts';
 import { zstdFrame } from './zstd.ts';
 
-/** Raised whenever the same rows would give other bytes than before. Every file carries it. */
+/** Raised when the same rows give other bytes than before. Every file names it. */
 export const WRITER_VERSION = 1;
 
-/** Half the default: a reader who knows which rows it wants fetches half as much, and files grow by 2 %. */
+/** Half the writer's default: a reader of few rows fetches half as much, and files grow by 2 %. */
 const PAGE_BYTES = 512 * 1024;
-/** Bounds are cut to this: times (24 bytes) and nearly all keys stay whole, long texts do not fill the footer. */
+/**
+ * Bounds are cut to this, so that long texts do not fill the footer. Times (24 bytes) and nearly all keys stay whole.
+ */
 const BOUND_BYTES = 32;
-/** A value's place in its column, counted whether it is null or not: rows of nulls take memory too. */
+/** Memory of one value, null or not, without its text: rows of nulls take memory too. */
 const SLOT_BYTES = 8;
 const CHUNK_BYTES = 256 * 1024;
 
@@ -26,7 +28,7 @@ interface DataFileOptions {
   firstLsn: number;
 }
 
-/** Opens a data file for the rows of `table` from `firstLsn` on. */
+/** Opens a data file for the rows of `table` from `firstLsn` on. Throws an `Error` for an LSN below 1. */
 export function openDataFile(options: DataFileOptions): DataFileEncoder {
   return new DataFile(options);
 }
@@ -36,7 +38,7 @@ class DataFile implements DataFileEncoder {
   openBytes = 0;
   readonly #options: DataFileOptions;
   readonly #columns: Column[];
-  readonly #lsnAt: number;
+  readonly #lsnIndex: number;
   readonly #out = new ChunkWriter();
   readonly #parquet: ParquetWriter;
   #open: Value[][];
@@ -49,7 +51,7 @@ class DataFile implements DataFileEncoder {
     }
     this.#options = options;
     this.#columns = table.columns;
-    this.#lsnAt = table.columns.findIndex(column => column.name === '_lsn');
+    this.#lsnIndex = table.columns.findIndex(column => column.name === '_lsn');
     this.#open = table.columns.map(() => []);
     this.#parquet = new ParquetWriter({
       writer: this.#out,
@@ -57,7 +59,7 @@ class DataFile implements DataFileEncoder {
       codec: 'ZSTD',
       compressors: { ZSTD: zstdFrame },
       statisticsTruncateLength: BOUND_BYTES,
-      // Readers parse "<name> version <version>"; some distrust the bounds of a file whose writer they cannot parse.
+      // Readers parse `<name> version <version>`. Some ignore the bounds of a file whose writer they cannot parse.
       createdBy: `tributary version ${WRITER_VERSION}`,
     });
   }
@@ -72,8 +74,8 @@ class DataFile implements DataFileEncoder {
       throw this.#misuse(`${this.#columns.length} values`, String(values.length));
     }
     const lsn = this.#options.firstLsn + this.rows;
-    if (values[this.#lsnAt] !== lsn) throw this.#misuse(`_lsn ${lsn}`, String(values[this.#lsnAt]));
-    // All of the row is checked before any of it is kept.
+    if (values[this.#lsnIndex] !== lsn) throw this.#misuse(`_lsn ${lsn}`, String(values[this.#lsnIndex]));
+    // Check the whole row before a part of it is stored.
     for (const [i, column] of this.#columns.entries()) this.#check(column, values[i]!);
     for (const [i, { type }] of this.#columns.entries()) {
       const { store } = CODERS[type];
@@ -82,8 +84,8 @@ class DataFile implements DataFileEncoder {
       this.openBytes += SLOT_BYTES + (typeof value === 'string' ? value.length : 0);
     }
     this.rows += 1;
-    // Decided by the values alone, so that a rebuilt file is cut at the same rows.
-    if (this.openBytes >= LIMITS.rowGroupBytes) this.#seal();
+    // Depends on the values only, so that a file that is encoded again has the same row groups.
+    if (this.openBytes >= LIMITS.rowGroupBytes) this.#writeRowGroup();
   }
 
   finish({ lastLsn, cursor }: { lastLsn: number; cursor: string }): Uint8Array[] {
@@ -92,7 +94,7 @@ class DataFile implements DataFileEncoder {
     if (this.rows === 0) throw this.#misuse('at least one row', 'none');
     const last = firstLsn + this.rows - 1;
     if (lastLsn !== last) throw this.#misuse(`last LSN ${last}`, String(lastLsn));
-    if (this.#open[0]!.length > 0) this.#seal();
+    if (this.#open[0]!.length > 0) this.#writeRowGroup();
     this.#parquet.kvMetadata = Object.entries({
       'tributary.source': source,
       'tributary.table': table.name,
@@ -108,7 +110,7 @@ class DataFile implements DataFileEncoder {
   }
 
   /** Writes the open rows as one row group, sorted by key and then LSN. */
-  #seal(): void {
+  #writeRowGroup(): void {
     const { key } = this.#options.table;
     const order = this.#keyOrder();
     const columns = this.#columns.map((column, i) =>
@@ -129,9 +131,9 @@ class DataFile implements DataFileEncoder {
   }
 
   /**
-   * Cuts the bounds of the group just written as the footer will have them. The writer itself does so at the end and
-   * keeps the whole texts until then: of documents of a megabyte, that is more than the file. All are copied, short
-   * ones are part of a buffer of many texts.
+   * Cuts the bounds of the last row group to the form that the footer has. The writer does so only at the end and keeps
+   * the whole texts until then: with documents of a megabyte, that is more than the file. Short bounds are copied too,
+   * because each is part of a buffer of many texts.
    */
   #cutBounds(): void {
     for (const [i, { meta_data: chunk }] of this.#parquet.row_groups.at(-1)!.columns.entries()) {
@@ -156,7 +158,7 @@ class DataFile implements DataFileEncoder {
     const keys = this.#options.table.key.map(
       name => this.#open[this.#columns.findIndex(column => column.name === name)] as string[],
     );
-    // The sort is stable and rows come in LSN order: rows of one key stay in it.
+    // The sort is stable and the rows are in LSN order, so the rows of one key stay in LSN order.
     return Array.from(this.#open[0]!.keys()).sort((a, b) => {
       for (const values of keys) {
         const order = compareText(values[a]!, values[b]!);
@@ -169,7 +171,7 @@ class DataFile implements DataFileEncoder {
   #check(column: Column, value: Value): void {
     if (value === null && !column.required) return;
     const { expected, accepts } = CODERS[column.type];
-    // Never the value itself: messages end up in logs.
+    // Not the value itself, because messages go to logs.
     if (!accepts(value)) throw this.#misuse(`${expected} in ${column.name}`, kindOf(value));
   }
 
@@ -179,7 +181,7 @@ class DataFile implements DataFileEncoder {
   }
 }
 
-/** Keeps what is written in chunks of its own length, so that no buffer grows with the file. */
+/** Collects the written bytes in chunks, so that no buffer grows with the file. Each chunk has a buffer of its size. */
 class ChunkWriter extends ByteWriter {
   readonly chunks: Uint8Array[] = [];
 

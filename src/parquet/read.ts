@@ -6,14 +6,14 @@ import { footerOf, metadataAtEnd, startOf } from './footer.ts';
 import { zstdContent } from './zstd.ts';
 
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true, fatal: false });
-// Texts as they are: by itself a decoder takes away the mark some of them begin with.
+// `ignoreBOM` keeps a byte order mark at the start of a text.
 const parsers = { stringFromBytes: (bytes: Uint8Array) => decoder.decode(bytes) };
 const compressors = { ZSTD: zstdContent };
 
 /**
- * Opens a data file to read rows back: its footer now, a row group with each `rowsOf`, and nothing is kept between two.
- * Throws for what is no data file of ours, and what `read` throws. The bytes have to be ones that were written here:
- * decoding what somebody changed in the middle may never end.
+ * Opens a data file to read its rows back. It reads the footer now and one row group with each `rowsOf`, and holds no
+ * rows in between. Throws an `Error` for a file that this project did not write, and what `read` throws. The file has
+ * to be undamaged, because the decoder may run forever on damaged bytes.
  */
 export async function openRows({ table, bytes, read }: StoredFile): Promise<DataFileReader> {
   const metadata = await readMetadata({ bytes, read });
@@ -29,7 +29,7 @@ export async function openRows({ table, bytes, read }: StoredFile): Promise<Data
         const next = start + Number(group.num_rows);
         if (fromLsn >= start && fromLsn < next) {
           const found = await readGroup({ table, metadata, group, firstRow: start - firstLsn, read });
-          return inOrder(table, found, start).slice(fromLsn - start);
+          return byLsn(table, found, start).slice(fromLsn - start);
         }
         start = next;
       }
@@ -45,11 +45,12 @@ async function readMetadata({ bytes, read }: Pick<StoredFile, 'bytes' | 'read'>)
   if (metadata.endBytes > bytes)
     throw new Error(`data file: expected a footer within ${bytes} bytes, got ${metadata.endBytes}`);
   const whole = metadataAtEnd(await endOf(metadata.endBytes));
-  if ('endBytes' in whole) throw new Error('data file: expected its footer at its end, got another one each time');
+  if ('endBytes' in whole)
+    throw new Error('data file: expected its footer at its end, got a longer one with each read');
   return whole;
 }
 
-/** The rows of a group as they lie there, by key; a column the file is too old for is null. */
+/** The rows of a row group in file order, which is by key. A column that is newer than the file is null. */
 async function readGroup({
   table,
   metadata,
@@ -64,7 +65,7 @@ async function readGroup({
   read: StoredFile['read'];
 }): Promise<Value[][]> {
   const { offset, end } = extentOf(group);
-  // All columns in one read: a group's lie side by side.
+  // Read all columns at once, because those of one row group are contiguous.
   const content = await read({ offset, bytes: end - offset });
   const slice = (from: number, to = end) => Uint8Array.from(content.subarray(from - offset, to - offset)).buffer;
   let found: unknown[][] = [];
@@ -80,16 +81,16 @@ async function readGroup({
     },
   });
   const fields = metadata.schema.slice(1).map(({ field_id: fieldId }) => fieldId);
-  const places = table.columns.map(({ fieldId }) => fields.indexOf(fieldId));
-  return found.map(row => places.map(place => plain(row[place])));
+  const indexes = table.columns.map(({ fieldId }) => fields.indexOf(fieldId));
+  return found.map(row => indexes.map(index => valueFrom(row[index])));
 }
 
-/** Rows by LSN, which are dense from the group's first one on. */
-function inOrder(table: Table, rows: Value[][], firstLsn: number): Value[][] {
-  const lsnAt = table.columns.findIndex(({ name }) => name === '_lsn');
+/** The rows in LSN order. A row group has every LSN from its first on, or this throws. */
+function byLsn(table: Table, rows: Value[][], firstLsn: number): Value[][] {
+  const lsnIndex = table.columns.findIndex(({ name }) => name === '_lsn');
   const sorted: Value[][] = [];
-  for (const row of rows) sorted[Number(row[lsnAt]) - firstLsn] = row;
-  // Neither one too many nor one too few: another LSN leaves its own place empty.
+  for (const row of rows) sorted[Number(row[lsnIndex]) - firstLsn] = row;
+  // There are as many rows as LSNs, so a wrong LSN leaves the index of the right one empty.
   for (let index = 0; index < rows.length; index++)
     if (sorted[index] === undefined)
       throw new Error(`data file: expected LSN ${firstLsn + index} in its row group, got none`);
@@ -98,11 +99,11 @@ function inOrder(table: Table, rows: Value[][], firstLsn: number): Value[][] {
 
 function extentOf({ columns }: RowGroup): { offset: number; end: number } {
   const starts = columns.map(startOf);
-  const ends = columns.map(({ meta_data: chunk }, at) => starts[at]! + Number(chunk!.total_compressed_size));
+  const ends = columns.map(({ meta_data: chunk }, index) => starts[index]! + Number(chunk!.total_compressed_size));
   return { offset: Math.min(...starts), end: Math.max(...ends) };
 }
 
-/** Integers of 64 bits are safe ones, as they were written. */
-function plain(value: unknown): Value {
+/** A decoded value as a value of a row. A bigint is a safe integer, because only those are written. */
+function valueFrom(value: unknown): Value {
   return typeof value === 'bigint' ? Number(value) : ((value ?? null) as Value);
 }

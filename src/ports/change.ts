@@ -1,42 +1,48 @@
 import type { Row } from '../../schemas/table.ts';
 import type { SkipReason } from '../errors.ts';
 
-/** One upstream item to load. `cursor` is its own place in the feed, as text. */
+/** One upstream item to load. */
 export interface Change {
   key: string;
+  /** The cursor after this change, as text. A `resumable` source can continue from it. */
   cursor: string;
-  /** The feed says the item was deleted. */
+  /** The feed says that the item was deleted. */
   deleted: boolean;
-  /** The revision the feed announced, as a count that rises; null where the feed has none. */
+  /** The revision that the feed announced, a number that only rises; null where the feed has none. */
   revision: number | null;
-  /** The change is known to carry nothing to load. */
+  /** Why there is nothing to load for this change; null when there may be. */
   skip: SkipReason | null;
-  /** Which server the source's directory names for this key; null where it names none, or there is no directory. */
+  /** The server that the source's directory names for this key; null when it names none, or there is no directory. */
   server?: string | null;
-  /** Hosts that the last visit of this key asked besides its server's. */
+  /** Hosts that the last visit of this key asked besides the key's server. */
   moreHosts?: string[];
 }
 
-/** One answer of a source: changes and the cursor after them, in feed order. */
+/** One answer of a source: changes in feed order, and the cursor after them. */
 export interface Page {
   changes: Change[];
-  /** The cursor after the last change; a page without changes may move it too. */
+  /** The cursor after the last change. A page without changes may move the cursor too. */
   cursor: string;
-  /** The upstream's newest cursor, where it tells; else null. */
+  /** The upstream's newest cursor; null where the upstream does not say. */
   head: string | null;
-  /** The page came back short of its limit: nothing more to read now. */
+  /** The page has fewer changes than its limit: there are no more now. */
   atHead: boolean;
-  /** The upstream's newest cursor lies below ours by more than its usual jitter. */
+  /** The upstream's newest cursor is below ours, by more than its usual jitter. */
   belowCursor: boolean;
 }
 
-/** What a source is asked for a page with. `poll` counts the pulls of this lane, so that two need not look alike. */
+/**
+ * Asks a source for the page after a cursor. `poll` counts the pulls of the lane, so that no two requests are equal.
+ */
 export interface PullRequest {
   cursor: string;
   poll: number;
 }
 
-/** One answer of a listing: keys the upstream holds now, in its own order, and the key to go on after; null at the end. */
+/**
+ * One answer of a listing: keys that the upstream holds now, in its order. `next`: the key to continue after, null at
+ * the end.
+ */
 export interface KeyPage {
   keys: string[];
   next: string | null;
@@ -44,66 +50,82 @@ export interface KeyPage {
 
 /** The raw JSON (or text) of a change, as upstream sent it. */
 export interface Document {
-  /** The item's name; the lake's key is made of it. */
+  /** The item's name; its key in the lake is made of it. */
   name: string;
   bytes: Uint8Array;
+  /** The document's own revision; null where the upstream has none. */
   revision: number | null;
-  /** The file's name in the lake; `latest.json` unless there are several documents of one item, or it is no JSON. */
+  /**
+   * The file's name in the lake: `latest.json` by default, another one for several documents of an item or for text.
+   */
   file?: string;
 }
 
+/** One row that a change gave, without lineage. */
 export interface LoadedRow {
   table: string;
   op: 'upsert' | 'delete';
   row: Row;
 }
 
-/** What a change came to. `revision` is that of the document; below the change's own it is lagging. */
+/**
+ * The result of loading one change. `revision` is the document's; when it is below the change's own, the document lags.
+ */
 export interface Loaded {
   documents: Document[];
   rows: LoadedRow[];
   revision: number | null;
-  /** Only of a source with an agenda. */
+  /** Set by a source with an agenda only. */
   seen?: Seen;
 }
 
-/** What a visit found, apart from its rows. */
+/** The result of a visit, apart from its rows. */
 export interface Seen {
+  /** The upstream has the key. */
   found: boolean;
-  /** Of all that counts as a change of the key: a visit that finds the same gives no row, unless `always`. */
+  /**
+   * Over everything that counts as a change. A visit with the digest of the one before gives no row, unless `always`.
+   */
   digest: string;
+  /** The visit gives a row even when nothing changed. */
   always: boolean;
-  /** A part of what the upstream has did not come this time: then only the digest of the main part is compared. */
+  /** A part of the answer is missing. The engine then compares `mainDigest` only. */
   partial: boolean;
+  /** Over the main part of the answer. */
   mainDigest: string;
-  /** Hosts that this visit asked besides its server's: the next visit takes permits of them from the start. */
+  /** Hosts that this visit asked besides the key's server. The next visit takes permits for them from the start. */
   moreHosts: string[];
-  /** What `Agenda.next` is told of it, now and at later visits that fail: plain JSON, small. */
+  /** What `AgendaRules.next` gets of this visit, and again after later visits that fail: small plain JSON. */
   facts: Record<string, unknown>;
 }
 
-/** What came of a visit, for the rule that says when the next one is. Times are milliseconds since 1970. */
+/**
+ * The outcome of a visit, from which `AgendaRules.next` computes the next due time. Times are milliseconds since 1970.
+ */
 export interface Visit {
   key: string;
   nowMs: number;
   /**
-   * `partial`: found, but a part of it did not come. `failed`: neither an answer nor a clear no; the visit is parked
-   * meanwhile, and looked at again by itself.
+   * `partial`: found, but a part of the answer is missing. `gone`: the upstream says that it has no such key. `failed`:
+   * neither an answer nor a clear no; the visit is parked meanwhile and attempted again.
    */
   outcome: 'found' | 'partial' | 'gone' | 'failed';
-  /** Visits in a row with this outcome, this one included. */
+  /** How many visits in a row had this outcome, this one included. */
   times: number;
-  /** It found something else than the last one that found anything. */
+  /** The answer differs from the last one in which the key was found. */
   changed: boolean;
-  /** What the last visit that came to something has seen; null before the first. */
+  /** `Seen.facts` of the last visit that did not fail; null before the first. */
   facts: Record<string, unknown> | null;
-  /** The upstream asked not to be asked again before. */
+  /** The upstream asks not to be asked again before this time; null when it does not. */
   notBeforeMs: number | null;
 }
 
-/** Where keys are served, as the upstream tells it. `etag` as it came, `freshUntilMs` when to ask again. */
+/** Which server has which keys, as the upstream publishes it. Times are milliseconds since 1970. */
 export interface Servers {
+  /** The server by name space, in the words of the source. */
   servers: Record<string, string>;
+  /** The etag of the list, for a conditional request. */
   etag: string | null;
+  /** When the list has to be fetched again. */
   freshUntilMs: number;
 }

@@ -1,74 +1,79 @@
 import type { Table, Value } from '../../schemas/table.ts';
 import type { ByteRange } from './bucket.ts';
 
-/** One data file being encoded, rows in LSN order. What it gives is a function of the rows alone. */
+/** Encodes one data file from rows in LSN order. The bytes depend on the rows only. Misuse throws an `Error`. */
 export interface DataFileEncoder {
-  /** Adds one row: values in the order of `table.columns`, lineage included. Seals a row group when it is full. */
+  /** Adds one row: values in the order of `table.columns`, lineage included. Writes a row group when one is full. */
   append(values: Value[]): void;
   readonly rows: number;
-  /** Bytes of sealed row groups. */
+  /** Bytes of the row groups that are written. */
   readonly encodedBytes: number;
-  /** Bytes of row data not yet in a row group. */
+  /** Bytes of row data that is not yet in a row group. */
   readonly openBytes: number;
-  /** Seals the rest, writes indexes and footer, and gives the file in chunks. The encoder is done then. */
+  /** Writes the last row group, the indexes and the footer, and returns the file in chunks. Nothing can follow. */
   finish(facts: { lastLsn: number; cursor: string }): Uint8Array[];
 }
 
-/** What the footer of a data file says of it. */
+/** The facts about a data file in its footer. */
 export interface DataFileFooter {
   rows: number;
   firstLsn: number;
   lastLsn: number;
 }
 
-/** A data file of `bytes` in the lake. `read` gives what was asked for, all of it, or throws. */
+/** A data file in the lake, `bytes` long. `read` returns exactly the range, or throws. */
 export interface StoredFile {
   table: Table;
   bytes: number;
   read(range: ByteRange): Promise<Uint8Array>;
 }
 
-/** A data file whose rows are read back. */
+/** Reads the rows of a data file back. */
 export interface DataFileReader {
   readonly firstLsn: number;
   readonly lastLsn: number;
   /**
-   * Rows from an LSN of the file on, to the end of its row group and in LSN order: values in the order of
-   * `table.columns`. Throws when the file does not hold them.
+   * The rows from an LSN to the end of its row group, in LSN order: values in the order of `table.columns`. Throws an
+   * `Error` when the file does not hold them.
    */
   rowsOf(fromLsn: number): Promise<Value[][]>;
 }
 
+/** Encodes and decodes data files and journal entries. */
 export interface EncodePort {
   open(options: { source: string; table: Table; firstLsn: number }): DataFileEncoder;
-  /** Reads a data file's end: its footer, or how many bytes of the end it takes. Throws when that is no data file's. */
+  /**
+   * Reads the footer from the last bytes of a data file; `endBytes` says how many bytes that takes when `end` is too
+   * short. Throws an `Error` for bytes that are not the end of a data file.
+   */
   footer(end: Uint8Array): DataFileFooter | { endBytes: number };
-  /** Opens a data file to read rows back. Throws when it is none of ours. */
+  /** Opens a data file to read its rows back. Throws an `Error` for a file that this project did not write. */
   reader(file: StoredFile): Promise<DataFileReader>;
-  /** Compresses one journal entry's text, and back. */
+  /** Compresses the text of one journal entry. */
   pack(text: string): Uint8Array;
+  /** The text that `pack` compressed. */
   unpack(bytes: Uint8Array): string;
 }
 
-/** A bound of a column in a file: text is its UTF-8 bytes, int64 a bigint. */
+/** The least or greatest value of a column in a file. Text is its UTF-8 bytes, int64 is a bigint. */
 export type ColumnBound = boolean | number | bigint | Uint8Array;
 
-/** What the footer says of one column, over all row groups; null where it does not say. */
+/** The facts about one column in a footer, over all row groups. Null: the footer does not say. */
 export interface ColumnFacts {
   fieldId: number;
-  /** On disk, dictionaries included. */
+  /** Compressed, dictionaries included. */
   bytes: number;
   /** Nulls included. */
   values: number;
   nulls: number | null;
-  /** Less or equal than every value; a text may be cut. Null also where all values are null. */
+  /** No value is less than `min` or greater than `max`; a text may be cut. Both are null when all values are null. */
   min: ColumnBound | null;
   max: ColumnBound | null;
 }
 
-/** What the footer of a data file says of it, its columns and its row groups. */
+/** The facts about a data file in its footer, with those about its columns and row groups. */
 export interface DataFileFacts extends DataFileFooter {
   columns: ColumnFacts[];
-  /** Where each row group starts, in bytes from the file's start; ascending. */
+  /** Where each row group starts, in bytes from the start of the file, ascending. */
   rowGroupOffsets: number[];
 }

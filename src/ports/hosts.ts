@@ -1,37 +1,40 @@
-/** Which hosts a step will ask, and how often at most: what permits are taken for. */
+/** How many requests a step may send to each host, by host. */
 export type HostRequests = Record<string, number>;
 
 /** How fast a host may be asked: requests a second, and how many at once after a pause. */
 export interface HostPace {
   requestsPerSecond: number;
   burst: number;
-  /** The pace of a host nothing is known of; clean answers raise it. */
+  /** The first pace of a host without a history. Clean answers raise it. */
   startRequestsPerSecond?: number;
 }
 
-/** Slots on a host's timeline: request `i` goes out no earlier than `startAtMs + i * intervalMs`. */
+/** Slots on a host's timeline: request `i`, counted from 0, starts at `startAtMs + i * intervalMs` at the earliest. */
 export interface Permit {
   host: string;
   count: number;
+  /** Milliseconds since 1970. */
   startAtMs: number;
   intervalMs: number;
 }
 
-/** How a request was answered: the first digit of its status, or not at all. */
+/** The first digit of an answer's status; `none` for a request without an answer. */
 export type StatusClass = '2xx' | '3xx' | '4xx' | '5xx' | 'none';
 
-/**
- * What was asked of one host during a call, and in `statuses` how it was answered. `retryAfterMs` is the longest wait it
- * asked for, null when it did not.
- */
+/** The requests of one call to one host. */
 export interface HostTally {
   host: string;
   requests: number;
+  /** The requests by the status of their answer. */
   statuses: Record<StatusClass, number>;
+  /** Answers with status 304. */
   notModified: number;
+  /** Answers that asked for fewer requests. */
   throttled: number;
+  /** Requests without an answer, and answers with a status of 5xx. */
   errors: number;
-  /** Requests that were forbidden or not answered in time: their host may mean "too many". */
+  /** Requests that were forbidden or not answered in time, which is how some hosts say "too many". */
   refused: number;
+  /** The longest wait that an answer asked for; null when none did. */
   retryAfterMs: number | null;
 }

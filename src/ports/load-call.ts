@@ -7,19 +7,20 @@ import type { ClockPort } from './platform.ts';
 
 interface LoadCallOptions {
   changes: Change[];
-  /** Size of each change's last document, where it is known. */
+  /** Bytes of each change's last document; null where none is known. */
   knownBytes: (number | null)[];
   prepared: unknown;
   permits: Permit[];
   afresh: boolean;
-  /** The call has one change, and the whole budget. */
+  /** The call has one change and the whole byte budget. */
   alone: boolean;
-  /** Calls that share the budget. */
+  /** How many calls share the byte budget. */
   callsAtOnce: number;
+  /** Milliseconds since 1970. */
   deadlineAtMs: number;
 }
 
-/** The request of one load call, with its share of the budgets. */
+/** The request of one load call, with the call's share of the budgets. */
 export function loadRequest({ alone, callsAtOnce, ...rest }: LoadCallOptions): LoadRequest {
   return {
     ...rest,
@@ -30,12 +31,12 @@ export function loadRequest({ alone, callsAtOnce, ...rest }: LoadCallOptions): L
 }
 
 /**
- * How a load call ended: answered, or died because of its `document` or because of the `loader`. Only a call that loads
- * one document alone can blame it, and only while other Loaders answer.
+ * How a load call ended: with an answer, or the Loader died because of a `document` or for another reason (`loader`).
+ * The document is the cause only if it had the call to itself and other Loaders answer.
  */
 export type LoadCall = Answer<LoadOutcome[]> | { died: 'document' | 'loader'; message: string };
 
-/** Makes a load call and judges its death. `call` has a deadline of its own. */
+/** Makes a load call and finds out why the Loader died, if it did. `call` has its own deadline. Never throws. */
 export async function callLoader(
   call: () => Promise<Answer<LoadOutcome[]>>,
   { alone, load, clock }: { alone: boolean; load: Pick<LoadPort, 'ping'>; clock: Pick<ClockPort, 'within'> },
@@ -45,7 +46,7 @@ export async function callLoader(
   } catch (error) {
     const message = messageOf(error);
     if (!alone) return { died: 'loader', message };
-    // Ask whether Loaders run at all.
+    // Check whether Loaders can run at all.
     const dead = await clock.within(load.ping(), LIMITS.pullMsMax, 'Loader').then(() => null, messageOf);
     return dead === null ? { died: 'document', message } : { died: 'loader', message: dead };
   }

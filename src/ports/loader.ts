@@ -2,65 +2,73 @@ import type { Failure, SkipReason } from '../errors.ts';
 import type { Change, KeyPage, LoadedRow, Page, PullRequest, Seen, Servers } from './change.ts';
 import type { HostTally, Permit } from './hosts.ts';
 
+/** Asks for the documents and rows of changes. */
 export interface LoadRequest {
   changes: Change[];
+  /** The answer of the step `prepare`; null without one. */
   prepared: unknown;
   permits: Permit[];
-  /** Decoded bytes of documents this call may hold at once. */
+  /** Decoded bytes of documents that this call may hold at once. */
   budgetBytes: number;
-  /** Size of each change's last document, where one is known. */
+  /** Bytes of each change's last document; null where none is known. */
   knownBytes: (number | null)[];
-  /** The call hands changes back once its rows exceed this. */
+  /** The call defers the other changes when its rows exceed this. */
   rowBytesMax: number;
+  /** Milliseconds since 1970. */
   deadlineAtMs: number;
-  /** A document over the size that needs a call of its own may be loaded. */
+  /** The call may load a document over `LIMITS.documentBytesLarge`. */
   large: boolean;
+  /** This is not the tail's first attempt, so the documents of deletions are fetched as well. */
   afresh: boolean;
 }
 
-/** What came of one change of a Loader call. */
+/** The outcome of one change of a Loader call. */
 export type LoadOutcome =
   | { kind: 'rows'; rows: LoadedRow[]; documentBytes: number; revision: number | null; seen?: Seen | undefined }
   | { kind: 'skip'; reason: SkipReason }
   | ({ kind: 'park'; retryAfterMs: number | null } & Failure)
-  /** No answer, or none worth the name (5xx): the document's doing only if its host answers others. */
+  /** No answer, or a status of 5xx. The document is the cause only if its host answers others. */
   | ({ kind: 'unanswered'; retryAfterMs: number | null } & Failure)
+  /** Not attempted, or not to the end: the engine loads the change again. */
   | { kind: 'deferred'; reason: 'throttled' | 'deadline' | 'full' | 'large' };
 
-/** Answer of a Loader step. `failure` is one of our own parts failing: nothing of the step counts then. */
+/** The answer of a Loader step. After a `failure` nothing of the step counts. */
 export type Answer<T> =
   | { ok: true; value: T; hosts: HostTally[] }
   | { ok: false; failure: LoadFailure; hosts: HostTally[] };
 
-/** `upstream` failures are the upstream's; `own` ones ours. */
+/** Why a Loader step failed: `own` is a failure of one of our own parts, the others are the upstream's. */
 export interface LoadFailure {
   kind: 'unreachable' | 'throttled' | 'status' | 'shape' | 'cursor' | 'own';
   message: string;
   retryAfterMs: number | null;
 }
 
-/** The steps of a Loader: what each is asked, and what its answer holds. */
+/** The steps of a Loader: the request of each, and the value of its answer. */
 export interface LoaderSteps {
   /** The first cursor of a source. */
   start: { request: { permits: Permit[] }; value: string };
   /** One page of the feed. */
   pull: { request: PullRequest & { permits: Permit[] }; value: Page };
-  /** Where keys are served. Only of a source whose agenda has a directory of servers. */
+  /** Which server has which keys. For a source whose agenda has a directory of servers only. */
   servers: { request: { known: Servers | null; permits: Permit[] }; value: Servers };
-  /** What the loads of a slice share; plain JSON. */
+  /** What the loads of a slice share, as plain JSON. For a source that `prepares` only. */
   prepare: { request: { changes: Change[]; permits: Permit[] }; value: unknown };
-  /** Keys that the upstream holds, after a key or from the first one. Only of a source that `lists`. */
+  /** Keys that the upstream holds: those after a key, or the first ones. For a source that `lists` only. */
   list: { request: { after: string | null; permits: Permit[] }; value: KeyPage };
-  /** Documents into the bucket, rows back. */
+  /** Puts the documents of changes into the bucket and returns their rows: one outcome for each change, in order. */
   load: { request: LoadRequest; value: LoadOutcome[] };
 }
 
-/** The stateless Loader, bound to one source. A call that rejects has died; the upstream's failures are answers. */
+/**
+ * The stateless Loader of one source. A failure of the upstream is an answer; a call that rejects means that the Loader
+ * died.
+ */
 export interface LoadPort {
   run<S extends keyof LoaderSteps>(
     step: S,
     request: LoaderSteps[S]['request'],
   ): Promise<Answer<LoaderSteps[S]['value']>>;
-  /** Answers when Loaders run at all. */
+  /** Resolves when Loaders can run. */
   ping(): Promise<void>;
 }

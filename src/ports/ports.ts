@@ -5,6 +5,7 @@ import type { ClockPort, D1Port, LogPort, StreamPort, WakePort } from './platfor
 import type { FeedPort, TicketPort } from './queues.ts';
 import type { SqlPort } from './sql.ts';
 
+/** Everything outside of the engine that the engine uses. */
 export interface Ports {
   sql: SqlPort;
   bucket: BucketPort;

@@ -1,52 +1,57 @@
 import type { Change } from './change.ts';
 import type { HostTally, Permit } from './hosts.ts';
 import type { LoadOutcome } from './loader.ts';
-/** One look at a parked change: a queue carries it, and it is worth nothing once the change has moved on. */
+
+/** One attempt at a parked change. A queue carries it; it is void once the change has had that attempt. */
 export interface Ticket {
   changeNumber: number;
   attempt: number;
 }
 
-/** A look that the object grants to whoever brought its ticket. `lastLsn`: the key's newest row at that moment. */
+/** Permission to load the change of a ticket. */
 export interface Grant {
   ticket: Ticket;
   change: Change;
+  /** The LSN of the key's newest row when the object granted it. A result is rejected if the key got a row since. */
   lastLsn: number;
+  /** Bytes of the change's last document; null where none is known. */
   documentBytes: number | null;
 }
 
-/** Grants that are loaded in one call. */
+/** Grants to load in one call. */
 export interface AdmittedCall {
+  /** The one change gets the whole byte budget, because it is large or ended a call before. */
   alone: boolean;
   grants: Grant[];
   permits: Permit[];
 }
 
+/** The object's answer to tickets. */
 export interface Admitted {
   calls: AdmittedCall[];
-  /** Permits for what is fetched in bulk. */
+  /** Permits for what the calls share. */
   prepare: Permit[];
 }
 
-/** What came of one grant. `died`: the call ended without an answer. */
+/** The outcome of one grant. `died`: the call ended without an answer. */
 export interface TicketResult extends Ticket {
   lastLsn: number;
   outcome: LoadOutcome | { kind: 'deferred'; reason: 'died' };
 }
 
-/** What came of one call of grants. `loadMs`: how long it took, null when it ended without an answer. */
+/** The results of one call. `loadMs`: how long it took, null when it ended without an answer. */
 export interface HandedBack {
   results: TicketResult[];
   hosts: HostTally[];
   loadMs: number | null;
 }
 
-/** Takes tickets to where somebody brings them back from, perhaps. */
+/** Sends tickets to a queue, which may lose, double, delay or reorder them. Throws `StepError` `queue-failed`. */
 export interface TicketPort {
   send(tickets: Ticket[]): Promise<void>;
 }
 
-/** Takes keys to another source's agenda, perhaps. */
+/** Sends keys to the agenda of another source through a queue of the same kind. Throws `StepError` `queue-failed`. */
 export interface FeedPort {
   send(target: string, keys: { id: number; key: string }[]): Promise<void>;
 }

@@ -2,36 +2,43 @@ import type { Table } from '../../schemas/table.ts';
 import type { Change, LoadedRow, Visit } from './change.ts';
 import type { HostPace } from './hosts.ts';
 
-/** The pure part of a source's agenda. */
+/** The pure functions of a source's agenda. */
 export interface AgendaRules {
-  /** A key in its one form and the name space it belongs to, among which visits are spread; or why it is none. */
+  /** The key in canonical form, and its name space, so that visits are spread over name spaces; or why it is no key. */
   read(text: string): { key: string; space: string } | { rejected: string };
-  /** When the key is visited next, and why then. */
+  /** When the next visit is due, in milliseconds since 1970, and why then. */
   next(visit: Visit): { atMs: number; reason: string };
-  /** Only where keys have servers of their own: which server a name space is asked of; null where none is known. */
+  /** For a source whose keys have different servers: the server of a name space, null when none is known. */
   directory?: { serverOf(space: string, servers: Record<string, string>): string | null };
 }
 
-/** What the engine knows of its source: the pure parts, and its pace. */
+/** The part of a source that the engine knows: pure functions, pace and abilities. */
 export interface EngineSource {
   id: string;
   tables: Table[];
+  /** The cursor of each change is one to resume from. */
   resumable: boolean;
+  /** Time between two pulls at the head. */
   pollMs: number;
+  /** How long a change waits before its document is fetched. */
   settleMs: number;
   hosts: Record<string, HostPace>;
   /** The pace of hosts that only the upstream names; null where it names none. */
   others: HostPace | null;
-  /** Of a source that visits keys because it has no feed. */
+  /** Null for a source with a feed. */
   agenda: AgendaRules | null;
+  /** The order of two cursors: negative when `a` is earlier. */
   compare(a: string, b: string): number;
-  /** The cursor in its one form; throws `CursorError` when it is none. */
+  /** The cursor in canonical form. Throws `CursorError` for a text that is no cursor. */
   parse(cursor: string): string;
+  /** The requests that a step sends to each host at most. */
   requests(step: 'pull' | 'prepare' | 'load' | 'list', changes: Change[]): Record<string, number>;
-  /** The agendas it sends keys to, and which of a row. */
+  /** By source, the keys that a row gives to that source's agenda. */
   feeds: Record<string, (row: LoadedRow) => string[]>;
-  /** What a document weighs as a rule; null where that is not known. */
+  /** Usual bytes of a document; null where that is not known. */
   documentBytes: number | null;
+  /** The source fetches in bulk what the loads of a slice share. */
   prepares: boolean;
+  /** The source can list the upstream's keys. */
   lists: boolean;
 }

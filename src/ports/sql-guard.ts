@@ -1,34 +1,37 @@
 import { LIMITS } from '../config.ts';
 import type { SqlPort, SqlValue } from './sql.ts';
 
-/** SQLite under a Durable Object refuses a value, or a row, over 2 MB; locally nothing does. */
+/** SQLite in a Durable Object rejects a value or a row over 2 MB. SQLite elsewhere does not, so this file does. */
 export const SQL_VALUE_BYTES_MAX = 2_000_000;
-/** The platform's limit on bound values of one statement. */
+/** The platform's limit on the values of one statement. */
 export const SQL_PARAMS_MAX = 100;
 /** The platform's limit on the text of one statement: 100 KB. */
 export const SQL_STATEMENT_LENGTH_MAX = 100_000;
-/** Statements remembered as checked; a program has fewer, unless it builds them from values. */
+/** Checked statements that are remembered. A program has fewer, unless it builds statements from values. */
 const CHECKED_MAX = 1_000;
 
 const CONTROL = /^\s*(?:BEGIN|COMMIT|END|ROLLBACK|SAVEPOINT|RELEASE)\b/i;
-/** String literals, quoted names and comments: what looks like SQL inside them is none. */
+/** String literals, quoted names and comments: a `?` or `;` in them means nothing. */
 const QUOTED = /'(?:[^']|'')*'|"(?:[^"]|"")*"|`[^`]*`|\[[^\]]*\]|--[^\n]*|\/\*[\s\S]*?\*\//g;
 const UTF8 = new TextEncoder();
 
-/** A SQLite without rules of its own. */
+/** A binding of SQLite. Throws what SQLite throws. */
 export interface RawSql {
   exec(statement: string, params: SqlValue[]): Iterable<Record<string, unknown>>;
   transaction<T>(work: () => T): T;
 }
 
-/** A key that SQLite takes, whatever an upstream says: no half characters, no megabytes. What is cut names nothing. */
+/**
+ * The key cut to `LIMITS.changeKeyLengthMax` characters and well-formed, because SQLite takes no other. A cut key is
+ * longer than any key of the lake, so no document is stored under it.
+ */
 export function storableKey(key: string): string {
   return key.slice(0, LIMITS.changeKeyLengthMax).toWellFormed();
 }
 
 /**
- * Puts the rules of `SqlPort` before any SQLite, so that a statement is taken, or refused, alike everywhere. Throws
- * `RangeError` for a value of a right type that is too large, `TypeError` for a wrong one.
+ * Enforces the rules of `SqlPort` over a binding of SQLite, so that every binding accepts and rejects the same. Throws
+ * `RangeError` for a value that is too large, `TypeError` for a value or statement of a wrong kind.
  */
 export function guardSql(raw: RawSql): SqlPort {
   const checked = new Map<string, number>();
@@ -48,14 +51,14 @@ export function guardSql(raw: RawSql): SqlPort {
     exec<R>(statement: string, ...params: SqlValue[]): R[] {
       checkStatement(statement, params.length);
       checkParams(params);
-      // Read to its end at once: an unread RETURNING would break the commit.
+      // Read all rows at once: an unread RETURNING breaks the commit of the Durable Object.
       const rows = [...raw.exec(statement, params)];
       for (const row of rows) readRow(row);
       return rows as R[];
     },
 
     transaction(work) {
-      if (open) throw new Error('sql transaction: expected no other to be open, got one inside another');
+      if (open) throw new Error('sql transaction: expected no open transaction, got one inside another');
       open = true;
       try {
         return raw.transaction(() => refusePromise(work()));
@@ -66,13 +69,14 @@ export function guardSql(raw: RawSql): SqlPort {
   };
 }
 
-/** Checks a statement's text and counts the values it takes. */
+/** Checks a statement's text and returns how many values it takes. */
 function paramsOf(statement: string): number {
   if (statement.length > SQL_STATEMENT_LENGTH_MAX) {
     throw new RangeError(`sql statement: expected at most ${SQL_STATEMENT_LENGTH_MAX} bytes, got ${statement.length}`);
   }
   const bare = statement.replace(QUOTED, ' ');
-  if (CONTROL.test(bare)) throw new TypeError('sql statement: expected transaction() to begin and end transactions');
+  if (CONTROL.test(bare))
+    throw new TypeError('sql statement: expected transactions to go through transaction(), got one in a statement');
   if (/;\s*\S/.test(bare) && !/^\s*CREATE\s+(?:TEMP\w*\s+)?TRIGGER\b/i.test(bare)) {
     throw new TypeError('sql statement: expected one statement, got several');
   }
@@ -86,26 +90,26 @@ function paramsOf(statement: string): number {
 }
 
 function checkParams(params: unknown[]): void {
-  let bytesMost = 0;
-  for (const [index, value] of params.entries()) bytesMost += checkValue(value, index + 1);
-  if (bytesMost <= SQL_VALUE_BYTES_MAX) return;
-  // All values of a statement may be one row, and a row has the limit of a value.
+  let bytesMax = 0;
+  for (const [index, value] of params.entries()) bytesMax += checkValue(value, index + 1);
+  if (bytesMax <= SQL_VALUE_BYTES_MAX) return;
+  // The values of a statement may all go into one row, and a row has the same limit as a value.
   const bytes = params.reduce((sum: number, value) => sum + bytesOf(value), 0);
   if (bytes > SQL_VALUE_BYTES_MAX) {
     throw new RangeError(`sql values: expected at most ${SQL_VALUE_BYTES_MAX} bytes in one statement, got ${bytes}`);
   }
 }
 
-/** Refuses a wrong value, and gives the bytes it has at most: a UTF-16 unit becomes three bytes or fewer. */
-function checkValue(value: unknown, place: number): number {
-  const subject = `sql value ${place}`;
+/** Rejects a wrong value, and returns how many bytes it has at most: a UTF-16 unit becomes up to three bytes. */
+function checkValue(value: unknown, position: number): number {
+  const subject = `sql value ${position}`;
   if (value === null) return 0;
   if (typeof value === 'number') {
     checkNumber(value, subject);
     return 8;
   }
   if (typeof value === 'string') {
-    // SQLite stores UTF-8, where half a surrogate pair would come back as another character.
+    // SQLite stores UTF-8, which has no half of a surrogate pair: it would come back as another character.
     if (!value.isWellFormed()) throw new TypeError(`${subject}: expected well-formed text, got half a character`);
     return value.length * 3;
   }
@@ -129,25 +133,24 @@ function readRow(row: Record<string, unknown>): void {
 }
 
 function checkNumber(value: number, subject: string): void {
-  if (!Number.isFinite(value))
-    throw new RangeError(`${subject}: expected a finite number, got an infinite one or none`);
+  if (!Number.isFinite(value)) throw new RangeError(`${subject}: expected a finite number, got ${value}`);
   if (Number.isInteger(value) && !Number.isSafeInteger(value)) {
-    throw new RangeError(`${subject}: expected integers up to 2^53 - 1 (larger ones as text), got a larger one`);
+    throw new RangeError(`${subject}: expected an integer up to 2^53 - 1 (larger ones as text), got a larger one`);
   }
 }
 
 function refusePromise<T>(result: T): T {
   if (typeof (result as { then?: unknown } | null | undefined)?.then !== 'function') return result;
-  // Its own failure has been dealt with by refusing it.
+  // The promise is rejected here already, so its own failure needs no handler.
   if (result instanceof Promise) result.catch(() => undefined);
-  throw new TypeError('sql transaction: expected work that ends at once, got a promise');
+  throw new TypeError('sql transaction: expected synchronous work, got a promise');
 }
 
 function kindOf(value: unknown): string {
   return typeof value === 'object' ? (value?.constructor?.name ?? 'object') : typeof value;
 }
 
-/** Does something in a transaction and takes it back; throws what SQLite throws. */
+/** Runs `work` in a transaction and rolls it back, to see whether SQLite accepts it. Throws what SQLite throws. */
 export function rehearse(sql: SqlPort, work: () => void): void {
   const rehearsed = new Error('rehearsed');
   try {

@@ -1,6 +1,6 @@
-import type { WatchedPart, WatchPart } from '../contract/watched-keys.ts';
+import type { WatchPart, WatchResult } from '../contract/watched-keys.ts';
 import { messageOf } from '../errors.ts';
-import type { LogFields } from '../log.ts';
+import type { LogPort } from '../ports/platform.ts';
 import type { Agenda } from '../sources/source.ts';
 
 /** Keys for an agenda, as a queue carries them. `id`: the sending source's own number of a key. */
@@ -12,12 +12,12 @@ export interface KeysMessage {
 
 interface ConsumerOptions {
   objectOf: (source: string) => {
-    watchKeys(part: WatchPart): Promise<WatchedPart>;
+    watchKeys(part: WatchPart): Promise<WatchResult>;
     keysArrived(ids: number[]): Promise<void>;
   };
   /** How a source's agenda reads keys; undefined where it has none. */
   rules: (source: string) => Pick<Agenda<unknown>, 'read'> | undefined;
-  log: (event: string, fields: LogFields) => void;
+  log: LogPort;
 }
 
 /**

@@ -1,11 +1,10 @@
 import { LIMITS } from '../config.ts';
 import { messageOf } from '../errors.ts';
-import type { LogFields } from '../log.ts';
 import type { Change } from '../ports/change.ts';
 import type { HostTally, Permit } from '../ports/hosts.ts';
 import { callLoader, loadRequest } from '../ports/load-call.ts';
 import type { LoadPort } from '../ports/loader.ts';
-import type { ClockPort } from '../ports/platform.ts';
+import type { ClockPort, LogPort } from '../ports/platform.ts';
 import type { Admitted, AdmittedCall, HandedBack, Ticket, TicketResult } from '../ports/queues.ts';
 
 /** The object of a source, as the consumer of tickets calls it. */
@@ -105,7 +104,7 @@ interface ConsumerOptions {
   objectOf: (source: string) => TicketObject & { expireTickets(tickets: Ticket[]): Promise<void> };
   loadOf: (source: string) => LoadPort;
   clock: LoadOptions['clock'];
-  log: (event: string, fields: LogFields) => void;
+  log: LogPort;
 }
 
 /** Consumes tickets. Those of a queue named `…-expired` failed too often: their object takes them back as they are. */

@@ -1,31 +1,31 @@
-import { currentColumns, type Meaning } from './names.ts';
+import { currentColumns, type ResolvedTable } from './names.ts';
 import type { Reference, Statement } from './statement.ts';
 
-/** A query in the words of the engine that runs it. */
+/** A query in the dialect of the engine that runs it. */
 export interface Rewritten {
   text: string;
-  /** The index in the user's text of what is at an index of `text`: where it was put in, that of what it stands for. */
+  /** The index in the user's text for an index in `text`. For an inserted text it is the index of the replaced one. */
   originOf(at: number): number;
 }
 
-/** Tokens that are replaced by a text. `first` and `last` are their indexes. */
+/** Replaces the tokens from index `first` to `last` by a text. With `last` before `first` it only inserts the text. */
 interface Edit {
   first: number;
   last: number;
   text: string;
 }
 
-/** For an engine that has each table under its own name in the schema `main`: only `r2_sql('…')` is unknown there. */
+/** For an engine that has each table under its name in the schema `main`. Only `r2_sql('…')` is unknown there. */
 export function forLocalEngine({ tokens, references }: Statement): Rewritten {
   const edits = references
-    .filter(reference => reference.byPlace)
+    .filter(reference => reference.byPath)
     .map(({ first, last, table }) => ({ first, last, text: `main.${table.name}` }));
   return replaced(tokens, edits);
 }
 
 /**
- * For R2 SQL, where a table of the catalog holds every row with its lineage: current rows are chosen by a window over
- * the key. A query that names no limit gets `rowsMax`, since the service takes 500 then and does not say so.
+ * For R2 SQL, where a table of the catalog has every row with lineage: a window over the key selects the current rows.
+ * A query without a limit gets the limit `rowsMax`, because the service limits it to 500 rows and does not say so.
  */
 export function forR2Sql(
   { kind, tokens, references, dateAdds, hasLimit, last }: Statement,
@@ -33,32 +33,32 @@ export function forR2Sql(
 ): Rewritten {
   const edits: Edit[] = references.map(reference => ({ ...reference, text: r2Table(reference, namespace) }));
   for (const { name, comma } of dateAdds) {
-    // The service has no such function; the sum means the same everywhere.
+    // The service has no DATE_ADD; a sum means the same in every engine.
     edits.push({ first: name, last: name, text: '' }, { first: comma, last: comma, text: ' +' });
   }
   if (kind === 'query' && !hasLimit) edits.push({ first: last + 1, last, text: ` LIMIT ${rowsMax}` });
   return replaced(tokens, edits);
 }
 
-function r2Table({ table, rows, aliased, byPlace, first, last }: Reference, namespace: string): string {
-  const whole = `${namespace}.${table.name}`;
-  // Named as the catalog names it, or with another name behind it: it is called that already.
-  const isWhole = rows === 'history' && !byPlace && first !== last;
-  const alias = aliased || isWhole ? '' : ` AS ${nameOf({ table, rows })}`;
-  if (rows === 'history') return whole + alias;
+function r2Table({ table, rows, aliased, byPath, first, last }: Reference, namespace: string): string {
+  const qualified = `${namespace}.${table.name}`;
+  // An alias keeps the name that other parts of the query use. `<namespace>.<table>` has that name in the catalog too.
+  const isQualified = rows === 'history' && !byPath && first !== last;
+  const alias = aliased || isQualified ? '' : ` AS ${nameOf({ table, rows })}`;
+  if (rows === 'history') return qualified + alias;
   const columns = currentColumns(table).map(quoted).join(', ');
   const key = table.key.map(quoted).join(', ');
   const newest = `row_number() OVER (PARTITION BY ${key} ORDER BY _lsn DESC) = 1`;
-  return `(SELECT ${columns} FROM ${whole} QUALIFY ${newest} AND _op <> 'delete')${alias}`;
+  return `(SELECT ${columns} FROM ${qualified} QUALIFY ${newest} AND _op <> 'delete')${alias}`;
 }
 
-function nameOf({ table, rows }: Meaning): string {
+function nameOf({ table, rows }: ResolvedTable): string {
   return rows === 'current' ? table.name : `${table.name}_history`;
 }
 
 function replaced(tokens: Statement['tokens'], edits: Edit[]): Rewritten {
   const inOrder = [...edits].sort((a, b) => a.first - b.first || a.last - b.last);
-  /** Pieces of the new text with the old index each begins at; a copied one moves with the index. */
+  /** Pieces of the new text: where each begins in it, and where in the old one. */
   const pieces: { at: number; origin: number; copied: boolean }[] = [];
   let text = '';
   let next = 0;

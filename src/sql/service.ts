@@ -1,10 +1,10 @@
 import { parseExactJson } from '../exact-json.ts';
-import { indexOfPlace, type Place } from './sql-error.ts';
+import { indexOfPosition, type Position } from './sql-error.ts';
 import { nameValue, type Token } from './tokens.ts';
 
-// The HTTP API of R2 SQL (Basin SQL), as the worker asks it and the local service answers it.
+// The HTTP API of R2 SQL (Basin SQL), which the worker calls and the local service implements.
 
-/** What the service answers. `schema` has the columns in order; rows are objects by column name. */
+/** An answer of the service. `schema` has the columns in order; a row is an object by column name. */
 export interface ServiceBody {
   success: boolean;
   errors: { code: number; message: string }[];
@@ -17,20 +17,20 @@ export interface ServiceBody {
   } | null;
 }
 
-/** An answer of the service as the worker gives it on; what the service did not say is null. */
+/** An answer of the service in the form that the worker returns. A value that the service did not give is null. */
 export interface ServiceAnswer {
   columns: { name: string; type: string | null }[];
   rows: Record<string, unknown>[];
   metrics: { requests: number | null; files_scanned: number | null; bytes_scanned: number | null };
 }
 
-/** What the service found wrong; `code` null where it gave none. */
+/** An error of the service; `code` is null when the service gave none. */
 export interface ServiceFailure {
   code: number | null;
   message: string;
 }
 
-/** Reads an answer of the service. Null when it is none of its own: no JSON, or another shape. */
+/** Reads an answer of the service. Null for a text that is not JSON or has another shape. */
 export function readServiceBody(text: string): ServiceAnswer | ServiceFailure | null {
   const body = parsed(text) as Partial<ServiceBody> | null;
   if (typeof body !== 'object' || body === null) return null;
@@ -55,26 +55,27 @@ export function readServiceBody(text: string): ServiceAnswer | ServiceFailure | 
   };
 }
 
-/** Whether the service refused or failed. */
-export function isFailure(found: ServiceAnswer | ServiceFailure): found is ServiceFailure {
-  return 'message' in found;
+/** Whether the service answered with an error. */
+export function isFailure(answer: ServiceAnswer | ServiceFailure): answer is ServiceFailure {
+  return 'message' in answer;
 }
 
-const PLACE = / at Line: (\d+), Column: (\d+)/;
+const POSITION = / at Line: (\d+), Column: (\d+)/;
 
-/** A message with the place it is about, in the words of the service. */
-export function withPlace(message: string, { line, column }: Place): string {
+/** Adds a position to a message, as the service does. */
+export function withPosition(message: string, { line, column }: Position): string {
   return `${message} at Line: ${line}, Column: ${column}`;
 }
 
 /**
- * Where in a query a message of the service points, and the message without it: the place it names, else the first
- * place of the column it does not know. Null where it points nowhere.
+ * Reads the position from a message of the service: the index in the query, and the message without the position.
+ * Without a position in the message it is the index where the query first names the unknown column; null when there is
+ * neither.
  */
-export function readPlace(message: string, query: string, tokens: Token[]): { message: string; at: number | null } {
-  const [text, line, column] = PLACE.exec(message) ?? [];
+export function readPosition(message: string, query: string, tokens: Token[]): { message: string; at: number | null } {
+  const [text, line, column] = POSITION.exec(message) ?? [];
   if (text !== undefined) {
-    const at = indexOfPlace(query, { line: Number(line), column: Number(column) });
+    const at = indexOfPosition(query, { line: Number(line), column: Number(column) });
     return { message: message.replace(text, ''), at };
   }
   const unknown = /No field named ("?[\w."]+)/.exec(message)?.[1]?.replaceAll('"', '').split('.').at(-1);

@@ -2,9 +2,9 @@ import { z } from 'zod';
 import { integerSetting, parseSettings, urlSetting } from '../config.ts';
 import { NAMESPACE } from './names.ts';
 
-/** Where R2 SQL answers, and what one query may take. */
+/** The settings of R2 SQL: where it is, and the limits of one query. */
 export interface SqlSettings {
-  /** Null until all of account and token are set: then there is nothing to ask. */
+  /** Null until both account and token are set. */
   service: { url: string; token: string } | null;
   bucket: string;
   namespace: string;
@@ -33,9 +33,9 @@ const shape = z.object({
     .regex(/^[a-z][a-z0-9_]*$/)
     .default(NAMESPACE)
     .describe('a name of a-z, 0-9 and _'),
-  // One more is asked for, to see that there are more; the service gives 10,000 at most.
+  // The worker asks for one row more, to see whether the answer is cut. The service returns at most 10,000.
   SQL_ROWS_MAX: integerSetting(5_000, 1, 9_999),
-  // Text and rows are both in memory, of an isolate of 128 MB.
+  // The text and the rows of an answer are both in the memory of an isolate, which has 128 MB.
   SQL_BYTES_MAX: integerSetting(8 * MiB, 1_000, 16 * MiB),
   SQL_TIMEOUT_MS: integerSetting(60_000, 100, 300_000),
 });
@@ -43,7 +43,7 @@ const shape = z.object({
 /** Names of the settings of R2 SQL. */
 export const SQL_SETTINGS = Object.keys(shape.shape);
 
-/** The settings of R2 SQL, from the worker's environment. Throws `SettingError`. */
+/** Reads the settings of R2 SQL from the worker's environment. Throws `SettingError`. */
 export function readSqlSettings(env: Record<string, unknown>): SqlSettings {
   const read = parseSettings(shape, env);
   const { R2_SQL_URL: url, R2_SQL_ACCOUNT_ID: account, R2_SQL_TOKEN: token, R2_SQL_BUCKET: bucket } = read;

@@ -1,8 +1,8 @@
 import { widthOf } from './text-width.ts';
 
 /**
- * What is wrong with a query, and where: `at` is an index into the text the user wrote, null where no place is known.
- * The message says what; `hint` says what to do.
+ * A query is wrong. `at` is the index of the error in the text of the user, null when it is unknown. `hint` says what
+ * to do.
  */
 export class SqlError extends Error {
   override readonly name = 'SqlError';
@@ -16,24 +16,24 @@ export class SqlError extends Error {
   }
 }
 
-/** A place in a text as people count: lines and columns from 1, a column being a character. */
-export interface Place {
+/** A position in a text: line and column count from 1, and a column is one character. */
+export interface Position {
   line: number;
   column: number;
 }
 
-/** What of a long line is shown to each side of a place. */
+/** UTF-16 units of a long line that are shown before the caret, and after it. */
 const SHOWN_LENGTH_MAX = 60;
 
-/** The place of an index in a text. */
-export function placeOf(text: string, at: number): Place {
+/** The position of an index in a text. */
+export function positionOf(text: string, at: number): Position {
   const before = text.slice(0, at);
   const lineStart = before.lastIndexOf('\n') + 1;
   return { line: before.split('\n').length, column: [...before.slice(lineStart)].length + 1 };
 }
 
-/** The index of a place in a text; null where the text has no such place. */
-export function indexOfPlace(text: string, { line, column }: Place): number | null {
+/** The index of a position in a text; null when the text has no such position. */
+export function indexOfPosition(text: string, { line, column }: Position): number | null {
   const lines = text.split('\n');
   const found = lines[line - 1];
   if (found === undefined || column < 1) return null;
@@ -41,25 +41,25 @@ export function indexOfPlace(text: string, { line, column }: Place): number | nu
   return lines.slice(0, line - 1).reduce((sum, earlier) => sum + earlier.length + 1, 0) + before;
 }
 
-/** The message, and below it the line of the query with a caret under the place, where one is known. */
+/** The message, and below it, when the index is known, the line of the query with a caret. */
 export function explain(error: SqlError, text: string): string {
   if (error.at === null) return error.message;
   const at = Math.min(error.at, text.length);
-  const { line, column } = placeOf(text, at);
+  const { line, column } = positionOf(text, at);
   const lineStart = text.lastIndexOf('\n', at - 1) + 1;
   const lineEnd = text.indexOf('\n', at);
-  const whole = text.slice(lineStart, lineEnd === -1 ? undefined : lineEnd);
+  const fullLine = text.slice(lineStart, lineEnd === -1 ? undefined : lineEnd);
   const cutBefore = Math.max(0, at - lineStart - SHOWN_LENGTH_MAX);
-  const cutAfter = Math.min(whole.length, at - lineStart + SHOWN_LENGTH_MAX);
-  const [head, tail] = [cutBefore > 0 ? '…' : '', cutAfter < whole.length ? '…' : ''];
-  const before = head + plain(whole.slice(cutBefore, at - lineStart));
-  const shown = before + plain(whole.slice(at - lineStart, cutAfter)) + tail;
+  const cutAfter = Math.min(fullLine.length, at - lineStart + SHOWN_LENGTH_MAX);
+  const [head, tail] = [cutBefore > 0 ? '…' : '', cutAfter < fullLine.length ? '…' : ''];
+  const before = head + printable(fullLine.slice(cutBefore, at - lineStart));
+  const shown = before + printable(fullLine.slice(at - lineStart, cutAfter)) + tail;
   const label = `line ${line}: `;
   const caret = ' '.repeat(widthOf(label + before));
   return `${error.message}\n${label}${shown}\n${caret}^ column ${column}`;
 }
 
-/** A tab would move the caret, and other control characters the terminal's cursor. */
-function plain(text: string): string {
+/** Replaces tabs, which would move the caret, and other control characters, which would move the terminal's cursor. */
+function printable(text: string): string {
   return text.replace(/[\p{Cc}\p{Cf}]/gu, ' ');
 }

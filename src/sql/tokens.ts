@@ -1,26 +1,26 @@
 import { SqlError } from './sql-error.ts';
 
-/** `word`: a keyword or a plain name. `quoted`: a name in quotes. `mark`: an operator or punctuation. */
+/** `word`: a keyword or an unquoted name. `quoted`: a name in quotes. `mark`: an operator or punctuation. */
 export type TokenKind = 'space' | 'comment' | 'word' | 'quoted' | 'string' | 'number' | 'parameter' | 'mark';
 
-/** A piece of a text; all of them joined are the text. `at` is its index there. */
+/** A piece of a text. All tokens joined are the text. `at` is the index in it. */
 export interface Token {
   kind: TokenKind;
   text: string;
   at: number;
 }
 
-/** What begins at a place, tried in this order; `open` ends at a delimiter that may be missing. */
+/** The forms of a token, tried in this order. A token that begins with `open` needs a delimiter at its end. */
 const FORMS: readonly { kind: TokenKind; pattern: RegExp; open?: string }[] = [
   { kind: 'space', pattern: /\s+/y },
   { kind: 'comment', pattern: /--[^\n\r]*/y },
   { kind: 'string', pattern: /'[^']*(?:''[^']*)*'(?!')/y, open: "'" },
-  // With an E in front a backslash escapes, a quote included.
+  // In a string with the prefix E a backslash escapes the next character, a quote too.
   { kind: 'string', pattern: /[eE]'[^'\\]*(?:(?:''|\\[\s\S])[^'\\]*)*'(?!')/y, open: "E'" },
   { kind: 'quoted', pattern: /"[^"]*(?:""[^"]*)*"(?!")/y, open: '"' },
   { kind: 'quoted', pattern: /`[^`]*(?:``[^`]*)*`(?!`)/y, open: '`' },
   { kind: 'number', pattern: /0[xX][\da-fA-F_]+|(?:\d[\d_]*(?:\.(?!\.)[\d_]*)?|\.\d[\d_]*)(?:[eE][+-]?\d+)?/y },
-  // Every character beyond ASCII may be in a name.
+  // A name may have any character beyond ASCII.
   { kind: 'word', pattern: /(?:[A-Za-z_]|(?!\s)[\u0080-\uffff])(?:[\w$]|(?!\s)[\u0080-\uffff])*/y },
   { kind: 'parameter', pattern: /\$\w+(?![\w$])|\?/y },
   { kind: 'mark', pattern: /->>|<=>|::|->|=>|<=|>=|<>|!=|:=|\|\||[\s\S]/y },
@@ -28,29 +28,29 @@ const FORMS: readonly { kind: TokenKind; pattern: RegExp; open?: string }[] = [
 
 const DOLLAR_TAG = /\$(?:(?:[A-Za-z_]|(?!\s)[\u0080-\uffff])(?:\w|(?!\s)[\u0080-\uffff])*)?\$/y;
 
-/** Cuts a text into tokens. Throws `SqlError` where a string, a quoted name or a comment does not end. */
+/** Cuts a text into tokens. Throws `SqlError` for a string, a quoted name or a comment without an end. */
 export function tokenize(text: string): Token[] {
   const tokens: Token[] = [];
   let at = 0;
   while (at < text.length) {
-    const token = nested(text, at) ?? dollarQuoted(text, at) ?? plain(text, at);
+    const token = blockComment(text, at) ?? dollarQuoted(text, at) ?? otherToken(text, at);
     tokens.push(token);
     at += token.text.length;
   }
   return tokens;
 }
 
-/** Whether a token means something to the query. */
+/** Whether a token is part of the statement: no space and no comment. */
 export function isSignificant({ kind }: Token): boolean {
   return kind !== 'space' && kind !== 'comment';
 }
 
-/** The value of a token that is a plain string; null of any other. */
+/** The value of a string in single quotes without escapes; null for any other token. */
 export function stringValue({ kind, text }: Token): string | null {
   return kind === 'string' && text.startsWith("'") ? text.slice(1, -1).replaceAll("''", "'") : null;
 }
 
-/** The name a token gives, quotes taken off; null when it is none. Names of the lake are the same in either case. */
+/** The name of a token in lower case and without quotes; null when it is no name. The lake's names ignore case. */
 export function nameValue({ kind, text }: Token): string | null {
   if (kind === 'word') return text.toLowerCase();
   if (kind !== 'quoted') return null;
@@ -61,18 +61,18 @@ export function nameValue({ kind, text }: Token): string | null {
     .toLowerCase();
 }
 
-function plain(text: string, at: number): Token {
+function otherToken(text: string, at: number): Token {
   for (const { kind, pattern, open } of FORMS) {
     pattern.lastIndex = at;
     const found = pattern.exec(text)?.[0];
     if (found !== undefined) return { kind, text: found, at };
     if (open !== undefined && text.slice(at, at + open.length).toUpperCase() === open) throw unended(at, open);
   }
-  throw new SqlError('query: expected SQL, got something else', { at, hint: 'Take this character out.' });
+  throw new SqlError('query: expected SQL, got another character', { at, hint: 'Remove this character.' });
 }
 
-/** A block comment, which may hold others. */
-function nested(text: string, at: number): Token | null {
+/** A block comment, which may contain other block comments. */
+function blockComment(text: string, at: number): Token | null {
   if (!text.startsWith('/*', at)) return null;
   const bound = /\/\*|\*\//g;
   bound.lastIndex = at;
@@ -84,7 +84,7 @@ function nested(text: string, at: number): Token | null {
   throw unended(at, '/*');
 }
 
-/** A string between two equal dollar tags, in which nothing is escaped. */
+/** A string between two equal dollar tags, without escapes. */
 function dollarQuoted(text: string, at: number): Token | null {
   DOLLAR_TAG.lastIndex = at;
   const tag = DOLLAR_TAG.exec(text)?.[0];

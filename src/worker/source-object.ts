@@ -1,24 +1,14 @@
 import { DurableObject } from 'cloudflare:workers';
 import { TABLES } from '../../schemas/index.ts';
 import { readSettings } from '../config.ts';
-import type { AuditStatus } from '../contract/audit.ts';
-import type {
-  AuditAction,
-  ControlAction,
-  ControlResult,
-  Failed,
-  FailedQuery,
-  Pushed,
-  PushedPart,
-  RangeAction,
-  RangeAnswer,
-  RangeRequest,
-  RangeStatus,
-  Replayed,
-} from '../contract/controls.ts';
+import type { AuditAction, AuditStatus } from '../contract/audit.ts';
+import type { ControlAction, ControlResult } from '../contract/controls.ts';
+import type { FailedChange, FailedQuery, ReplayResult } from '../contract/failed.ts';
+import type { PushPart, PushResult } from '../contract/push.ts';
+import type { RangeAction, RangeAnswer, RangeRequest, RangeStatus } from '../contract/ranges.ts';
 import type { SourceHealth, SourceMetrics, SourceStatus } from '../contract/source.ts';
 import type { LiveFile, TableFacts } from '../contract/tables.ts';
-import type { WatchedKey, WatchedPart, WatchPart } from '../contract/watched-keys.ts';
+import type { WatchedKey, WatchPart, WatchResult } from '../contract/watched-keys.ts';
 import { dismissFailed, failedChange, failedOf, replayFailed } from '../engine/controls/failed.ts';
 import { metricsOf } from '../engine/controls/metrics.ts';
 import { takePush } from '../engine/controls/push.ts';
@@ -111,7 +101,7 @@ export class SourceObject extends DurableObject<Env> {
     return this.#controlled('self-check', changed);
   }
 
-  watchKeys(part: WatchPart): Promise<WatchedPart> {
+  watchKeys(part: WatchPart): Promise<WatchResult> {
     return watchKeys(this.#engine, part);
   }
 
@@ -147,7 +137,7 @@ export class SourceObject extends DurableObject<Env> {
     return this.#engine.expire(tickets);
   }
 
-  push(part: PushedPart): Promise<Pushed> {
+  push(part: PushPart): Promise<PushResult> {
     return takePush(this.#engine, part);
   }
 
@@ -163,16 +153,16 @@ export class SourceObject extends DurableObject<Env> {
     return rangeOf(this.#engine, lane);
   }
 
-  failed(query: FailedQuery & { after: number; limit: number }): Failed[] {
+  failed(query: FailedQuery & { after: number; limit: number }): FailedChange[] {
     // These are asked of all sources together: one without answers must not keep the others from giving theirs.
     return this.#running instanceof StalledSource ? [] : failedOf(this.#running, query);
   }
 
-  failedChange(changeNumber: number): Failed | null {
+  failedChange(changeNumber: number): FailedChange | null {
     return failedChange(this.#engine, changeNumber);
   }
 
-  replay(wanted: { numbers: number[] | null; query: FailedQuery; dryRun: boolean }): Promise<Replayed> {
+  replay(wanted: { numbers: number[] | null; query: FailedQuery; dryRun: boolean }): Promise<ReplayResult> {
     return replayFailed(this.#engine, wanted);
   }
 

@@ -1,9 +1,10 @@
 import type { Table } from '../../schemas/table.ts';
 import type { ApiEnv } from '../../src/api/env.ts';
 import { createApi } from '../../src/api/router.ts';
-import type { Failed, RangeStatus } from '../../src/contract/controls.ts';
+import type { FailedChange } from '../../src/contract/failed.ts';
 import type { IcebergStatus } from '../../src/contract/iceberg.ts';
 import type { CatalogStub, SourceStub } from '../../src/contract/objects.ts';
+import type { RangeStatus } from '../../src/contract/ranges.ts';
 import type { SourceMetrics, SourceStatus } from '../../src/contract/source.ts';
 import type { LiveFile, TableFacts } from '../../src/contract/tables.ts';
 import type { LogFields } from '../../src/log.ts';
@@ -236,7 +237,7 @@ function stubOf({ id, tables }: { id: string; tables: Table[] }, calls: string[]
   };
 }
 
-export function failedOf(source: string, number: number): Failed {
+export function failedOf(source: string, number: number): FailedChange {
   return {
     id: `${source}-${number}`,
     source,

@@ -11,7 +11,7 @@ import { type SqlProcess, startSqlProcess } from '../../src/local/query/process.
 import { freePort, type Runtime, startRuntime } from '../../src/local/runtime/runtime.ts';
 import { fetchStatus } from '../../src/local/status.ts';
 import { type NpmStandIn, startNpmStandIn } from '../../src/sources/npm/stand-in/stand-in.ts';
-import { everyWay, SPEC_QUERIES } from '../sql/spec-queries.ts';
+import { SPEC_QUERIES, withEachName } from '../sql/spec-queries.ts';
 
 /** What the spec's queries answer over the demo's data; UPDATE_GOLDEN=1 writes it anew. */
 const GOLDEN = path.resolve(import.meta.dirname, 'spec-answers.json');
@@ -69,7 +69,7 @@ test('the spec’s queries give their golden answers through program and API, in
   const found: Record<string, unknown[]> = {};
   for (const [name, query] of Object.entries(SPEC_QUERIES)) {
     found[name] = await throughProgram(query);
-    for (const text of everyWay(query, table => tableNamed(table).key)) {
+    for (const text of withEachName(query, table => tableNamed(table).key)) {
       expect(await throughApi(text), text).toEqual(found[name]);
       if (name === 'npm') expect(await throughProgram(text), text).toEqual(found[name]);
     }

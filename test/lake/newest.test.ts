@@ -13,14 +13,14 @@ const newest = (fetchedAtMs: number, revision: number | null) => ({
 });
 
 describe('putNewest', () => {
-  it('puts where nothing is, with what it was fetched at and its revision', async () => {
+  it('puts an absent object with its fetch time and its revision', async () => {
     const bucket = memoryBucket();
     expect(await putNewest(bucket, key, bytes('one'), newest(100, 3))).toBe('put');
     expect(bucket.text(key)).toBe('one');
     expect((await bucket.head(key))?.metadata).toEqual({ 'fetched-at': '100', revision: '3' });
   });
 
-  it('names no revision where there is none', async () => {
+  it('writes no revision when there is none', async () => {
     const bucket = memoryBucket();
     await putNewest(bucket, key, bytes('one'), newest(100, null));
     expect((await bucket.head(key))?.metadata).toEqual({ 'fetched-at': '100' });
@@ -31,10 +31,10 @@ describe('putNewest', () => {
     ['later, higher revision', newest(200, 4), 'put'],
     ['at the same time, same revision', newest(100, 3), 'put'],
     ['later, revision unknown', newest(200, null), 'put'],
-    ['later, lower revision', newest(200, 2), 'kept-newer'],
-    ['earlier, same revision', newest(50, 3), 'kept-newer'],
-    ['earlier, higher revision', newest(50, 4), 'kept-newer'],
-    ['earlier, revision unknown', newest(50, null), 'kept-newer'],
+    ['later, lower revision', newest(200, 2), 'newer-exists'],
+    ['earlier, same revision', newest(50, 3), 'newer-exists'],
+    ['earlier, higher revision', newest(50, 4), 'newer-exists'],
+    ['earlier, revision unknown', newest(50, null), 'newer-exists'],
   ])('over one of revision 3: %s → %s', async (_, options, expected) => {
     const bucket = memoryBucket();
     await putNewest(bucket, key, bytes('stored'), newest(100, 3));
@@ -49,17 +49,17 @@ describe('putNewest', () => {
     expect(bucket.text(key)).toBe('given');
   });
 
-  it('looks again when another writer came between, and keeps that one when it is newer', async () => {
+  it('reads the head again after losing a race, and keeps a newer object', async () => {
     const bucket = memoryBucket();
     bucket.beforePut = () => {
       bucket.beforePut = () => undefined;
       bucket.set(key, 'other', { 'fetched-at': '300', revision: '5' });
     };
-    expect(await putNewest(bucket, key, bytes('given'), newest(200, 4))).toBe('kept-newer');
+    expect(await putNewest(bucket, key, bytes('given'), newest(200, 4))).toBe('newer-exists');
     expect(bucket.text(key)).toBe('other');
   });
 
-  it('looks again when another writer came between, and replaces that one when it is older', async () => {
+  it('reads the head again after losing a race, and replaces an older object', async () => {
     const bucket = memoryBucket();
     await putNewest(bucket, key, bytes('stored'), newest(50, 1));
     bucket.beforePut = () => {
@@ -70,7 +70,7 @@ describe('putNewest', () => {
     expect(bucket.text(key)).toBe('given');
   });
 
-  it('ends with the newest whatever the order of two that run at once', async () => {
+  it('ends with the newest object, whichever of two concurrent puts is first', async () => {
     for (const order of [
       [1, 2],
       [2, 1],
@@ -81,7 +81,7 @@ describe('putNewest', () => {
     }
   });
 
-  it('gives up, without a value in its message, when it always loses', async () => {
+  it('gives up after 5 lost races, without a value in its message', async () => {
     const bucket = memoryBucket();
     let puts = 0;
     bucket.beforePut = () => bucket.set(key, `other ${puts++}`, { 'fetched-at': '1' });
@@ -96,7 +96,7 @@ describe('putNewest', () => {
 });
 
 describe('uploadNewest', () => {
-  it('has nothing under the key until it is complete, and then all of it and its facts', async () => {
+  it('puts nothing before it is complete, and then all parts with the metadata', async () => {
     const bucket = memoryBucket();
     const upload = await uploadNewest(bucket, key, newest(100, 3));
     await upload.part(bytes('one '));
@@ -108,8 +108,8 @@ describe('uploadNewest', () => {
   });
 
   it.each([
-    ['one fetched later', { 'fetched-at': '101' }, 'kept-newer'],
-    ['one of a higher revision', { 'fetched-at': '1', revision: '4' }, 'kept-newer'],
+    ['one fetched later', { 'fetched-at': '101' }, 'newer-exists'],
+    ['one of a higher revision', { 'fetched-at': '1', revision: '4' }, 'newer-exists'],
     ['one fetched before', { 'fetched-at': '99', revision: '3' }, 'put'],
     ['one that does not say how new it is', {}, 'put'],
   ])('that began before %s was put → %s', async (_name, metadata, expected) => {
@@ -122,7 +122,7 @@ describe('uploadNewest', () => {
     expect(bucket.open()).toBe(0);
   });
 
-  it('leaves nothing when it is aborted', async () => {
+  it('leaves nothing after an abort', async () => {
     const bucket = memoryBucket();
     const upload = await uploadNewest(bucket, key, newest(100, null));
     await upload.part(bytes('given'));

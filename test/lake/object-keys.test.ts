@@ -14,7 +14,7 @@ import {
 const npm = { prefix: 'npm/metadata' };
 const november = Date.UTC(2026, 10, 23, 12);
 
-/** Names chosen to fall together, or to leave their folder. */
+/** Names that could get the same key, or leave their folder. */
 const hostile = [
   '',
   '.',
@@ -87,19 +87,19 @@ describe('segments', () => {
     const segments = new Map<string, string>();
     for (const name of names) {
       const segment = segmentOf(name);
-      const told = `seed ${seed}, name ${JSON.stringify(name)}`;
-      expect(nameFromSegment(segment), told).toBe(name);
-      expect(segments.get(segment), told).toBeUndefined();
-      expect(segment, told).toMatch(/^[^/\\\p{Cc}]+$/u);
-      expect(['.', '..'], told).not.toContain(segment);
-      expect(segment.isWellFormed(), told).toBe(true);
+      const label = `seed ${seed}, name ${JSON.stringify(name)}`;
+      expect(nameFromSegment(segment), label).toBe(name);
+      expect(segments.get(segment), label).toBeUndefined();
+      expect(segment, label).toMatch(/^[^/\\\p{Cc}]+$/u);
+      expect(['.', '..'], label).not.toContain(segment);
+      expect(segment.isWellFormed(), label).toBe(true);
       segments.set(segment, name);
     }
   });
 });
 
 describe('keys', () => {
-  it('are drawn as readers expect them', () => {
+  it('have the documented form', () => {
     expect(rawKey('npm', 'express')).toBe('npm/raw/express/latest.json');
     expect(metadataKey(npm, november, '@a/b')).toBe('npm/metadata/2026/11/23/@a%2Fb.json');
     expect(partitionsPrefix(npm)).toBe('npm/metadata/partitions.parquet/');
@@ -116,7 +116,7 @@ describe('keys', () => {
     expect(dataFileKey(npm, { stampMs: newYear, firstLsn: 1, lastLsn: 1 })).toContain('/year=2027/month=01/');
   });
 
-  it('keep the key columns of a row apart', () => {
+  it('separate the key columns of a row', () => {
     const commits = { prefix: 'github/commits' };
     expect(metadataKey(commits, november, ['a/b', 'c'])).toBe('github/commits/2026/11/23/a%2Fb/c.json');
     const keys = [
@@ -129,7 +129,7 @@ describe('keys', () => {
     expect(new Set(keys.map(key => metadataKey(commits, november, key))).size).toBe(keys.length);
   });
 
-  it('take the longest name that fits, and refuse one byte more', () => {
+  it('accept the longest name that fits, and refuse one byte more', () => {
     const room = LIMITS.keyBytesMax - rawKey('npm', '').length + 1;
     expect(rawKey('npm', 'x'.repeat(room))).toHaveLength(LIMITS.keyBytesMax);
     for (const name of ['x'.repeat(room + 1), 'é'.repeat(room / 2 + 1), '/'.repeat(room / 3 + 1)]) {
@@ -141,7 +141,7 @@ describe('keys', () => {
     expect(() => metadataKey(npm, november, 'x'.repeat(LIMITS.keyBytesMax))).toThrow(ChangeError);
   });
 
-  it('refuse LSN ranges and dates that are none', () => {
+  it('refuse invalid LSN ranges and dates', () => {
     for (const [firstLsn, lastLsn] of [
       [0, 1],
       [2, 1],
@@ -186,7 +186,7 @@ describe('data file keys', () => {
     `npm/metadata/year=2026/month=11/data-${one}-${one}.parquet`,
     `/partitions.parquet/year=2026/month=11/data-${one}-${one}.parquet`,
     '',
-  ])('are not seen in %j', key => {
+  ])('are not %j', key => {
     expect(parseDataFileKey(key)).toBeNull();
   });
 });

@@ -8,7 +8,7 @@ import { asJson } from '../../src/local/query/answer-text.ts';
 import { cacheTables, openLake } from '../../src/local/query/lake.ts';
 import { askLake } from '../../src/local/query/query.ts';
 import { openTables, type Tables } from '../../src/local/query/tables.ts';
-import { everyWay, SPEC_QUERIES } from '../sql/spec-queries.ts';
+import { SPEC_QUERIES, withEachName } from '../sql/spec-queries.ts';
 import { putSpecRows, SPEC_ANSWERS } from './query/lake-rows.ts';
 import { type LakeServer, putDataFile, startLakeServer } from './query/lake-server.ts';
 
@@ -43,7 +43,7 @@ const keysOf = (table: string) => tableNamed(table).key;
 test.each(Object.entries(SPEC_QUERIES))(
   'the spec’s query of %s answers in every way of naming its table',
   async (name, query) => {
-    for (const text of everyWay(query, keysOf)) {
+    for (const text of withEachName(query, keysOf)) {
       const rows = await objects(text);
       expect(rows, text).toEqual(
         SPEC_ANSWERS[name as keyof typeof SPEC_ANSWERS].map(row => expect.objectContaining(row)),
@@ -55,7 +55,7 @@ test.each(Object.entries(SPEC_QUERIES))(
 test('the spec’s queries answer with no rows where there are none', async () => {
   const empty = await openTables({ bucket: 'data-ingestion', tables: TABLES, files: new Map() });
   for (const query of Object.values(SPEC_QUERIES)) {
-    for (const text of everyWay(query, keysOf)) expect((await empty.query(text)).rows, text).toEqual([]);
+    for (const text of withEachName(query, keysOf)) expect((await empty.query(text)).rows, text).toEqual([]);
   }
   empty.close();
 });
@@ -69,11 +69,11 @@ test('a package that changed 40 times is there once, as it is now, until it is g
   }
   const ask = (query: string) =>
     askLake(openLake(changed.address), { query, cacheDir: path.join(folder, 'changed') }).then(answer => answer.rows);
-  for (const text of everyWay(SPEC_QUERIES.npm, keysOf))
+  for (const text of withEachName(SPEC_QUERIES.npm, keysOf))
     expect(await ask(text)).toEqual([['p', '1.0.40', 1_000_040, null]]);
   expect(await ask('SELECT count(*), count(DISTINCT version) FROM npm_package_history')).toEqual([[40, 40]]);
   putDataFile(changed, { table: 'npm_package', firstLsn: 41, rows: [{ row: { name: 'p' }, op: 'delete' }] });
-  for (const text of everyWay(SPEC_QUERIES.npm, keysOf)) expect(await ask(text)).toEqual([]);
+  for (const text of withEachName(SPEC_QUERIES.npm, keysOf)) expect(await ask(text)).toEqual([]);
   await changed.close();
 });
 

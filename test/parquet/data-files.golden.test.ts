@@ -7,8 +7,8 @@ import type { Row, Table, Value } from '../../schemas/table.ts';
 import { encode, rowsOf } from './rows.ts';
 
 /**
- * The same rows give the same bytes for as long as `WRITER_VERSION` stays: a crashed flush is repeated by whatever
- * version comes next. UPDATE_GOLDEN=1 writes the digests anew; a difference means that the version must rise.
+ * The same rows give the same bytes as long as `WRITER_VERSION` is the same, because a later version of the code may
+ * repeat a flush that crashed. UPDATE_GOLDEN=1 writes the digests anew; after a difference `WRITER_VERSION` must rise.
  */
 const update = process.env.UPDATE_GOLDEN === '1';
 const FILE = path.resolve(import.meta.dirname, '../golden/data-files/digests.json');
@@ -18,7 +18,7 @@ interface Recorded {
   rows?: { table: string; op: string; row: Row }[];
 }
 
-/** Rows of the recordings, with lineage as an append would give it. */
+/** Rows of the recordings, with the lineage that an append adds. */
 function recordedRows(): Value[][] {
   const recorded = JSON.parse(fs.readFileSync(path.join(FIXTURES, 'npm/rows.json'), 'utf8')) as Recorded[];
   const table = tableNamed('npm_package');
@@ -33,7 +33,7 @@ function recordedRows(): Value[][] {
 const digestOf = (table: Table, rows: Value[][]) => createHash('sha256').update(encode(table, rows)).digest('hex');
 
 describe('bytes of data files', () => {
-  it('are what they were for the same rows', () => {
+  it('are unchanged for the same rows', () => {
     const digests = {
       'npm recordings': digestOf(tableNamed('npm_package'), recordedRows()),
       ...Object.fromEntries(TABLES.map(table => [table.name, digestOf(table, rowsOf(table, 400, { seed: 11 }))])),

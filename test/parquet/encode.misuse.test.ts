@@ -44,7 +44,7 @@ describe('misuse', () => {
     expect(file.finish({ lastLsn: 5, cursor: '1' }).length).toBeGreaterThan(0);
   });
 
-  it('of values is refused without telling them, and leaves the file as it was', () => {
+  it('of values is refused without showing them, and does not change the file', () => {
     const table = tableNamed('email_pattern');
     const file = opened(table);
     const refuses = (change: Record<string, Value>, message: string) => {

@@ -12,7 +12,7 @@ import { encode, joined, randomFrom, rowsOf, sparseRow } from './rows.ts';
 const npm = tableNamed('npm_package');
 const commits = tableNamed('github_commit');
 
-/** Enough rows for several row groups: few keys, so that each group has rows of one key. */
+/** Rows for several row groups, with few keys, so that each group has several rows of a key. */
 function manyRows(table: Table, count: number, textLength: number): Value[][] {
   const random = randomFrom(7);
   const word = () => random().toString(36).slice(2);
@@ -34,23 +34,23 @@ function metadataOf(bytes: Uint8Array) {
 }
 
 describe('row groups', () => {
-  it('are sealed when they are full, and their bytes leave the open ones', () => {
+  it('are written when they are full, and their bytes are no longer open', () => {
     const file = openDataFile({ source: 'npm', table: npm, firstLsn: 1 });
     const empty = file.encodedBytes;
     expect([file.rows, file.openBytes]).toEqual([0, 0]);
     let largest = 0;
-    let sealed = 0;
+    let written = 0;
     for (const [i, row] of several.entries()) {
       const before = file.encodedBytes;
       file.append(row);
       expect(file.rows).toBe(i + 1);
       largest = Math.max(largest, file.openBytes);
       if (file.encodedBytes > before) {
-        sealed += 1;
+        written += 1;
         expect(file.openBytes).toBe(0);
       }
     }
-    expect(sealed).toBe(3);
+    expect(written).toBe(3);
     expect(largest).toBeLessThan(LIMITS.rowGroupBytes);
     expect(largest).toBeGreaterThan(LIMITS.rowGroupBytes - 20_000);
     expect(file.encodedBytes).toBeGreaterThan(empty);
@@ -89,7 +89,7 @@ describe('row groups', () => {
     expect(keys).toEqual(keys.toSorted((a, b) => compareText(a[0], b[0]) || compareText(a[1], b[1])));
   });
 
-  it('say how they are sorted', () => {
+  it('name their sort columns', () => {
     const order = (table: Table, bytes: Uint8Array) =>
       metadataOf(bytes).row_groups.map(group =>
         group.sorting_columns?.map(({ column_idx, ...rest }) => ({ name: table.columns[column_idx]!.name, ...rest })),
@@ -109,7 +109,7 @@ describe('row groups', () => {
     ]);
   });
 
-  it('of rows with nothing in them are sealed too', () => {
+  it('of rows without values are written too', () => {
     const file = openDataFile({ source: 'npm', table: npm, firstLsn: 1 });
     let rows = 0;
     const empty = file.encodedBytes;
@@ -120,7 +120,7 @@ describe('row groups', () => {
 });
 
 describe('the footer', () => {
-  it('tells where the rows are from', async () => {
+  it('says where the rows come from', async () => {
     const file = openDataFile({ source: 'npm', table: npm, firstLsn: 41 });
     file.append(sparseRow(npm, 41, {}));
     file.append(sparseRow(npm, 42, {}));
@@ -173,7 +173,7 @@ describe('the footer', () => {
     expect(found.filter(chunk => chunk.bloom !== null).map(chunk => chunk.name)).toEqual(['sha', 'repo']);
   });
 
-  it('has bloom filters that exclude what is absent and nothing that is present', async () => {
+  it('has bloom filters that exclude an absent name and no present one', async () => {
     const names = [...new Set(several.map(row => row[0] as string))];
     const probe = (name: string) =>
       queryWithDuckdb(
@@ -194,8 +194,8 @@ describe('the footer', () => {
 });
 
 describe('the bytes', () => {
-  it('are the same for the same rows, whenever they were sealed', () => {
-    // The second file grows beside others, as after an eviction in the middle of the first one's rows.
+  it('are the same for the same rows, whatever is encoded meanwhile', () => {
+    // Another file is encoded at the same time, as after an eviction in the middle of a flush.
     const file = openDataFile({ source: 'test', table: npm, firstLsn: 1 });
     const other = openDataFile({ source: 'test', table: npm, firstLsn: 1 });
     for (const row of several) {
@@ -208,15 +208,14 @@ describe('the bytes', () => {
   });
 
   it('are those of this writer version', () => {
-    // Fails when other rows are encoded here, or when the writer, its library or zstd gives other bytes for the same
-    // ones: then raise WRITER_VERSION with the digest.
+    // When the writer, its library or zstd gives other bytes for the same rows, raise WRITER_VERSION with the digest.
     const digest = createHash('sha256')
       .update(encode(npm, rowsOf(npm, 300)))
       .digest('hex');
     expect([WRITER_VERSION, digest]).toEqual([1, 'fa5f08b26e3df725be014314f75decd95248a21d9fec41f782dea1d803fd4bc2']);
   });
 
-  it('differ with any fact', () => {
+  it('differ when a row or a fact differs', () => {
     const rows = rowsOf(npm, 5);
     const one = encode(npm, rows);
     expect(Buffer.compare(one, encode(npm, rows))).toBe(0);
@@ -225,14 +224,14 @@ describe('the bytes', () => {
     expect(Buffer.compare(one, encode(npm, rowsOf(npm, 5, { seed: 2 })))).not.toBe(0);
   });
 
-  it('come in chunks, none of which grows with the file', () => {
+  it('come in chunks whose size does not grow with the file', () => {
     const file = openDataFile({ source: 'npm', table: npm, firstLsn: 1 });
     for (const row of several) file.append(row);
     const chunks = file.finish({ lastLsn: several.length, cursor: '1' });
     expect(chunks.length).toBeGreaterThan(10);
     for (const chunk of chunks) {
       expect(chunk.length).toBeLessThan(1024 * 1024);
-      // A chunk keeps no buffer alive that is larger than itself.
+      // A chunk refers to no buffer that is larger than the chunk.
       expect(chunk.buffer.byteLength).toBe(chunk.length);
     }
   });

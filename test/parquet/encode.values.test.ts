@@ -19,7 +19,7 @@ describe.each(TABLES.map(table => [table.name, table] as const))('a data file of
     expect(byLsn(table, await readWithDuckdb(table, bytes))).toEqual(readBack(table, rows));
   });
 
-  it('gives back columns that are null in every row', async () => {
+  it('gives back columns that are null in each row', async () => {
     const rows = Array.from({ length: 50 }, (_, i) => sparseRow(table, i + 1, {}));
     const bytes = encode(table, rows);
     expect(byLsn(table, await readWithHyparquet(table, bytes))).toEqual(rows);
@@ -41,13 +41,13 @@ describe('values', () => {
     ]);
   });
 
-  it('are sorted as the text that is written', async () => {
+  it('are sorted by the text that is written', async () => {
     const rows = ['a\uffff', 'a\ud800'].map((name, i) => sparseRow(npm, i + 1, { name }));
     const read = await readWithDuckdb(npm, encode(npm, rows));
     expect(read.map(row => row[0])).toEqual(['a\ufffd', 'a\uffff']);
   });
 
-  it('keep a leading byte order mark, which both readers take away from what they show', async () => {
+  it('keep a leading byte order mark, which both readers remove', async () => {
     const bytes = encode(npm, [sparseRow(npm, 1, { name: '\ufeffa' })]);
     expect(await queryWithDuckdb(bytes, 'SELECT hex(name) AS name FROM $file')).toEqual([{ name: 'EFBBBF61' }]);
   });
@@ -82,8 +82,8 @@ describe('bounds of long texts', () => {
   const long = tails.map(tail => tail.repeat(50));
   const texts = [...new Set(prefixes.flatMap(prefix => [...tails, ...long].map(tail => prefix + tail)))];
 
-  it('hold the text of every row group, whichever text is looked for', async () => {
-    // One text a file: the bounds of a file are that text's own, cut low and high.
+  it('include the text, whichever text it is', async () => {
+    // Each file has one text, so its bounds are that text, cut.
     for (const text of texts) {
       const bytes = encode(npm, [sparseRow(npm, 1, { name: text, description: text })]);
       const found = await queryWithDuckdb(
@@ -123,7 +123,7 @@ describe('page indexes', () => {
       { length: 3000 },
       (_, i) => `${'p'.repeat(40)}${(i * 7919) % 3000}${'é\u{1f600}'.repeat(150)}`,
     );
-    // Sorted by name, the described ones stand together: whole pages of the column have no value.
+    // The rows with a description are neighbours in the order of names, so whole pages of the column are null.
     const sorted = names.toSorted(compareText);
     const described = new Set(sorted.slice(1000, 2000));
     const rows = names.map((name, i) => {

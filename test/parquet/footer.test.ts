@@ -3,7 +3,7 @@ import { npmPackage } from '../../schemas/npm_package.ts';
 import { openDataFile } from '../../src/parquet/encode.ts';
 import { readFooter } from '../../src/parquet/footer.ts';
 
-/** A data file of so many rows. */
+/** A data file with `rows` rows. */
 function file(rows: number, firstLsn: number): Uint8Array {
   const encoder = openDataFile({ source: 'npm', table: npmPackage, firstLsn });
   for (let index = 0; index < rows; index++) {
@@ -14,11 +14,11 @@ function file(rows: number, firstLsn: number): Uint8Array {
 }
 
 describe('the footer of a data file', () => {
-  it('says how many rows it has, and of which LSNs', () => {
+  it('says how many rows the file has, and which LSNs', () => {
     expect(readFooter(file(1_000, 41))).toEqual({ rows: 1_000, firstLsn: 41, lastLsn: 1_040 });
   });
 
-  it('is read out of the last bytes alone, or says how many it takes', () => {
+  it('is read from the last bytes, or how many of them it takes', () => {
     const bytes = file(1_000, 1);
     const short = readFooter(bytes.subarray(-100)) as { endBytes: number };
     expect(short.endBytes).toBeGreaterThan(100);
@@ -28,11 +28,11 @@ describe('the footer of a data file', () => {
     expect(readFooter(bytes.slice(-short.endBytes - 1))).toEqual(expected);
   });
 
-  it.each([0, 3, 4, 7])('of %i bytes is none', length => {
+  it.each([0, 3, 4, 7])('is not read from %i bytes', length => {
     expect(() => readFooter(file(1, 1).subarray(0, length))).toThrow('data file: expected PAR1 at its end, got none');
   });
 
-  it('of another file is none', () => {
+  it('is not read from another file', () => {
     expect(() => readFooter(Buffer.from('hello, world'))).toThrow('data file: expected PAR1 at its end, got none');
     const broken = Buffer.concat([Buffer.alloc(50, 255), Buffer.from([50, 0, 0, 0]), Buffer.from('PAR1')]);
     expect(() => readFooter(broken)).toThrow();

@@ -7,10 +7,10 @@ import { openRows } from '../../src/parquet/read.ts';
 import type { ByteRange } from '../../src/ports/bucket.ts';
 import { encode, readBack, rowsOf, sparseRow } from './rows.ts';
 
-const OWN = { ...LIMITS };
-afterEach(() => void Object.assign(LIMITS, OWN));
+const DEFAULTS = { ...LIMITS };
+afterEach(() => void Object.assign(LIMITS, DEFAULTS));
 
-/** A file in a bucket, and what is read of it. */
+/** A file in a bucket, and the ranges that are read of it. */
 function stored(table: Table, bytes: Uint8Array) {
   const reads: ByteRange[] = [];
   const read = async (range: ByteRange) => {
@@ -20,7 +20,7 @@ function stored(table: Table, bytes: Uint8Array) {
   return { reads, file: { table, bytes: bytes.length, read } };
 }
 
-/** All rows, a row group at a time. */
+/** All rows of a file by row group. */
 async function readAll(file: ReturnType<typeof stored>['file']): Promise<Value[][][]> {
   const reader = await openRows(file);
   const groups: Value[][][] = [];
@@ -45,7 +45,7 @@ describe('rows that are read back', () => {
     expect(groups.length).toBeGreaterThan(5);
     expect(groups.flat()).toEqual(readBack(npmPackage, rows));
     expect(reads.filter(({ offset, bytes: size }) => offset + size < bytes.length)).toHaveLength(groups.length);
-    // Groups lie one after the other, and none is read twice.
+    // The groups are contiguous, and none is read twice.
     const ends = reads.slice(-groups.length).map(({ offset, bytes: size }) => offset + size);
     expect(reads.slice(-groups.length + 1).every(({ offset }, at) => offset >= ends[at]!)).toBe(true);
   });
@@ -63,13 +63,13 @@ describe('rows that are read back', () => {
     for (const lsn of [0, 6, 307]) await expect(reader.rowsOf(lsn)).rejects.toThrow(`from 7 to 306, got ${lsn}`);
   });
 
-  it('have their texts as they were, with a mark at the beginning too', async () => {
+  it('have unchanged texts, also with a byte order mark at the start', async () => {
     const texts = ['\ufeffmark', '', '\ufeff', 'a\u0000b', '\u{1f600}'];
     const rows = texts.map((text, index) => sparseRow(npmPackage, index + 1, { name: `n${text}`, description: text }));
     expect((await readAll(stored(npmPackage, encode(npmPackage, rows)).file)).flat()).toEqual(rows);
   });
 
-  it('have null in columns that their file is too old for, and nothing of those the table has no more', async () => {
+  it('have null in columns that are newer than the file, and no columns that the table does not have', async () => {
     const { columns } = npmPackage;
     const added = { name: 'added', type: 'int32' as const, required: false, description: '', fieldId: 99 };
     const younger: Table = { ...npmPackage, columns: [...columns, added] };
@@ -81,7 +81,7 @@ describe('rows that are read back', () => {
     expect(older).toEqual(readBack(younger, newer).map(row => row.slice(0, -1)));
   });
 
-  it('are found where the footer takes a second read', async () => {
+  it('are found when the footer takes a second read', async () => {
     Object.assign(LIMITS, { footerBytes: 100 });
     const rows = rowsOf(npmPackage, 20);
     const { file, reads } = stored(npmPackage, encode(npmPackage, rows));
@@ -90,14 +90,14 @@ describe('rows that are read back', () => {
   });
 });
 
-describe('a file that is damaged', () => {
+describe('a damaged file', () => {
   const whole = encode(npmPackage, rowsOf(npmPackage, 200));
 
-  it.each([0, 7, 8, 100])('to its last %i bytes gives no rows', async length => {
+  it.each([0, 7, 8, 100])('of which only the last %i bytes are left gives no rows', async length => {
     await expect(openRows(stored(npmPackage, whole.slice(whole.length - length)).file)).rejects.toThrow();
   });
 
-  it('by a gap among its LSNs gives no rows', async () => {
+  it('with a gap in its LSNs gives no rows', async () => {
     const text = Buffer.from(encode(npmPackage, rowsOf(npmPackage, 3)));
     const at = text.lastIndexOf('tributary.last_lsn');
     text.write('9', text.indexOf('3', at));

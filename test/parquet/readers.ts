@@ -7,7 +7,7 @@ import { type ParquetQueryFilter, parquetReadObjects } from 'hyparquet';
 import type { Table, Value } from '../../schemas/table.ts';
 
 const compressors = { ZSTD: (bytes: Uint8Array) => new Uint8Array(zlib.zstdDecompressSync(bytes)) };
-/** Rows of a file in file order, read by hyparquet; with a filter it skips by bounds, page index and bloom filter. */
+/** Rows of a file in file order, read by hyparquet. A filter uses bounds, page indexes and Bloom filters. */
 export async function readWithHyparquet(
   table: Table,
   bytes: Uint8Array,
@@ -21,7 +21,7 @@ export async function readWithHyparquet(
 
 let connection: Promise<DuckDBConnection> | undefined;
 
-/** The answer of DuckDB to a query in which `$file` stands for a data file of these bytes. */
+/** DuckDB's answer to a query in which `$file` is a data file with these bytes. */
 export async function queryWithDuckdb(bytes: Uint8Array, query: string): Promise<Record<string, unknown>[]> {
   connection ??= DuckDBInstance.create(':memory:').then(instance => instance.connect());
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'parquet-'));
@@ -46,7 +46,7 @@ export async function readWithDuckdb(table: Table, bytes: Uint8Array): Promise<V
   return rows.map(row => table.columns.map(({ name }) => row[name] as Value));
 }
 
-/** Integers of 64 bits as numbers, where that loses nothing. */
+/** A bigint as a number. Throws `RangeError` for an unsafe integer. */
 function plain<T>(value: T): T | number {
   if (typeof value !== 'bigint') return value;
   if (!Number.isSafeInteger(Number(value))) throw new RangeError(`expected a safe integer, got ${value}`);

@@ -2,7 +2,7 @@ import type { Column } from '../../schemas/column.ts';
 import type { Table, Value } from '../../schemas/table.ts';
 import { openDataFile } from '../../src/parquet/encode.ts';
 
-/** Numbers from 0 to 1 that are the same every time for one seed. */
+/** Random numbers from 0 to 1, always the same for a seed. */
 export function randomFrom(seed: number): () => number {
   let state = seed;
   return () => {
@@ -38,7 +38,7 @@ const NUMBERS: Record<string, number[]> = {
   float: [0, 1, -1, 0.5, 0.1, 47.376886, -122.4194, 3.4028234663852886e38, 1e-45, -1e-40],
 };
 
-/** Rows of a table as an encoder takes them: each kind of value in each column, each optional column null at times. */
+/** Rows of a table for an encoder, with all kinds of values, and some nulls in each optional column. */
 export function rowsOf(table: Table, count: number, { firstLsn = 1, seed = 1 } = {}): Value[][] {
   const random = randomFrom(seed);
   const pick = <T>(values: T[]) => values[Math.floor(random() * values.length)]!;
@@ -52,15 +52,15 @@ export function rowsOf(table: Table, count: number, { firstLsn = 1, seed = 1 } =
     return pick<Value>(NUMBERS[type] ?? TEXTS);
   };
   const rows = Array.from({ length: count }, (_, i) => table.columns.map(column => cell(column, i)));
-  // The first row has every optional column null, whatever the dice say.
+  // In the first row each optional column is null, whatever the random numbers are.
   if (rows[0]) rows[0] = table.columns.map((column, at) => (column.required ? rows[0]![at]! : null));
   return rows;
 }
 
-/** A row that has nothing but what it must have, and what is given. */
+/** A row with the given values, in which every other optional column is null. */
 export function sparseRow(table: Table, lsn: number, values: Record<string, Value>): Value[] {
-  const must: Record<string, Value> = { _lsn: lsn, _op: 'upsert' };
-  return table.columns.map(({ name, required }) => values[name] ?? must[name] ?? (required ? 'x' : null));
+  const lineage: Record<string, Value> = { _lsn: lsn, _op: 'upsert' };
+  return table.columns.map(({ name, required }) => values[name] ?? lineage[name] ?? (required ? 'x' : null));
 }
 
 /** The bytes of a data file with these rows. */
@@ -78,7 +78,7 @@ export function joined(chunks: Uint8Array[]): Uint8Array {
   return new Uint8Array(Buffer.concat(chunks));
 }
 
-/** What a reader must give back for the rows: floats have 32 bits. */
+/** The rows that a reader must return: floats have 32 bits. */
 export function readBack(table: Table, rows: Value[][]): Value[][] {
   return rows.map(row =>
     row.map((value, i) =>

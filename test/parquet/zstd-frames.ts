@@ -10,8 +10,8 @@ const KINDS = {
 type Kind = keyof typeof KINDS;
 
 /**
- * Length and digest of each frame. Files of one writer version are the same bytes wherever they are written: where
- * these change, the writer's version must rise.
+ * Length and digest of each frame. The bytes of a file depend on its rows and its writer version only, so the version
+ * must rise when one of these changes.
  */
 const FRAMES: [kind: Kind, size: number, length: number, digest: string][] = [
   ['incompressible', 0, 9, '6fb8543883dafcc2'],
@@ -36,7 +36,7 @@ const FRAMES: [kind: Kind, size: number, length: number, digest: string][] = [
   ['zeros', 9_000_000, 294, 'a0f328a92165ebd2'],
 ];
 
-/** Bytes that are the same every time for one kind and size (xorshift). */
+/** Random bytes, always the same for a kind and size (xorshift). */
 export function bytesOf(kind: Kind, size: number): Uint8Array {
   let state = size + 1;
   return Uint8Array.from({ length: size }, () => {
@@ -47,7 +47,7 @@ export function bytesOf(kind: Kind, size: number): Uint8Array {
   });
 }
 
-/** What `zstdFrame` does alike in every runtime it meets. */
+/** The tests of `zstdFrame` that pass in each runtime. */
 export function zstdConformance(name: string): void {
   describe(`zstd in ${name}`, () => {
     it.each(FRAMES)('%s, %i bytes: a frame of %i, %s', (kind, size, length, digest) => {
@@ -55,7 +55,7 @@ export function zstdConformance(name: string): void {
       expect([frame.length, createHash('sha256').update(frame).digest('hex').slice(0, 16)]).toEqual([length, digest]);
     });
 
-    it('is the same at each size about those that fill an output buffer', () => {
+    it('is the same at sizes near those that fill an output buffer', () => {
       const digest = createHash('sha256');
       for (const full of [16_384, 40_960, 65_536, 81_920, 131_072]) {
         for (let size = full - 40; size <= full + 10; size++) digest.update(zstdFrame(bytesOf('incompressible', size)));
@@ -63,7 +63,7 @@ export function zstdConformance(name: string): void {
       expect(digest.digest('hex')).toBe('3d621364bae2bdd2df2b42368ef37be48ff5d45f26402e4a86f49d27f64f2f50');
     });
 
-    it('gives as many bytes as it says, in a buffer nobody else writes to', () => {
+    it('returns a buffer that later calls do not change', () => {
       const bytes = bytesOf('text', 100_000);
       const [first, copy] = [zstdFrame(bytes), zstdFrame(bytes).slice()];
       zstdFrame(bytesOf('incompressible', 100_000));

@@ -23,9 +23,9 @@ it.each([0, 1, 2, 100, 4096, 40_960, 65_536, 131_072, 524_288, 1_000_003])(
         engine: { bytesWritten: number };
       };
       expect(Buffer.compare(read.buffer, bytes), kind).toBe(0);
-      // The decoder stops at the end of a frame: it took all there is.
+      // The decoder stops at the end of a frame, so there is one frame.
       expect(read.engine.bytesWritten, kind).toBe(frame.length);
-      // Without its last block the frame has no end.
+      // Without its last block the frame does not end.
       expect(() => zlib.zstdDecompressSync(frame.subarray(0, frame.length - 1)), kind).toThrow();
       expect(frame.length, kind).toBeLessThan(size + 64);
     }

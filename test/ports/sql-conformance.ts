@@ -2,10 +2,10 @@ import { describe, expect, it } from 'vitest';
 import type { SqlPort, SqlValue } from '../../src/ports/sql.ts';
 import { SQL_PARAMS_MAX, SQL_VALUE_BYTES_MAX } from '../../src/ports/sql-guard.ts';
 
-/** Runs `work` on an empty database. In the worker it runs inside the object, which answers later. */
+/** Runs `work` on an empty database. In the worker it runs inside a Durable Object, so it returns a promise. */
 export type WithSql = (work: (sql: SqlPort) => void) => void | Promise<void>;
 
-/** What every binding of `SqlPort` does alike: run on each SQLite the engine meets. */
+/** The tests that each binding of `SqlPort` passes. */
 export function sqlConformance(name: string, withSql: WithSql): void {
   describe(`sql on ${name}`, () => {
     values(withSql);
@@ -16,7 +16,7 @@ export function sqlConformance(name: string, withSql: WithSql): void {
 }
 
 function values(withSql: WithSql): void {
-  const kept: [string, SqlValue][] = [
+  const stored: [string, SqlValue][] = [
     ['null', null],
     ['zero', 0],
     ['the largest safe integer', Number.MAX_SAFE_INTEGER],
@@ -33,44 +33,44 @@ function values(withSql: WithSql): void {
     ['an integer over 2^53 as text', '9007199254740993'],
   ];
 
-  for (const [what, value] of kept) {
-    it(`gives back ${what}`, async () => {
+  for (const [name, value] of stored) {
+    it(`gives back ${name}`, async () => {
       await withSql(sql => {
-        sql.exec('CREATE TABLE kept (value)');
-        sql.exec('INSERT INTO kept VALUES (?)', value);
-        const [row] = sql.exec<{ value: SqlValue }>('SELECT value FROM kept');
+        sql.exec('CREATE TABLE stored (value)');
+        sql.exec('INSERT INTO stored VALUES (?)', value);
+        const [row] = sql.exec<{ value: SqlValue }>('SELECT value FROM stored');
         expect(row?.value).toEqual(value);
         expect(row?.value instanceof Uint8Array).toBe(value instanceof Uint8Array);
       });
     });
   }
 
-  it('keeps an integer an integer in an INTEGER column', async () => {
+  it('stores an integer as an integer in an INTEGER column', async () => {
     await withSql(sql => {
-      sql.exec('CREATE TABLE kept (value INTEGER)');
-      sql.exec('INSERT INTO kept VALUES (?)', Number.MAX_SAFE_INTEGER);
-      const [row] = sql.exec('SELECT typeof(value) AS type, CAST(value AS TEXT) AS text FROM kept');
+      sql.exec('CREATE TABLE stored (value INTEGER)');
+      sql.exec('INSERT INTO stored VALUES (?)', Number.MAX_SAFE_INTEGER);
+      const [row] = sql.exec('SELECT typeof(value) AS type, CAST(value AS TEXT) AS text FROM stored');
       expect(row).toMatchObject({ type: 'integer', text: '9007199254740991' });
     });
   });
 
-  it('gives truth values as numbers', async () => {
+  it('returns booleans as numbers', async () => {
     await withSql(sql => {
       expect(sql.exec('SELECT 1 = 1 AS yes, TRUE AND FALSE AS no')).toMatchObject([{ yes: 1, no: 0 }]);
     });
   });
 
-  it('gives a blob that stays as it was when the database goes on', async () => {
+  it('returns a blob that later statements do not change', async () => {
     await withSql(sql => {
-      sql.exec('CREATE TABLE kept (value BLOB)');
-      sql.exec('INSERT INTO kept VALUES (?)', new Uint8Array([1, 2, 3]));
-      const [row] = sql.exec<{ value: Uint8Array }>('SELECT value FROM kept');
-      sql.exec('UPDATE kept SET value = ?', new Uint8Array([7, 7, 7]));
+      sql.exec('CREATE TABLE stored (value BLOB)');
+      sql.exec('INSERT INTO stored VALUES (?)', new Uint8Array([1, 2, 3]));
+      const [row] = sql.exec<{ value: Uint8Array }>('SELECT value FROM stored');
+      sql.exec('UPDATE stored SET value = ?', new Uint8Array([7, 7, 7]));
       expect(row?.value).toEqual(new Uint8Array([1, 2, 3]));
     });
   });
 
-  it('leaves a blob given to it alone', async () => {
+  it('does not change a blob that it gets', async () => {
     await withSql(sql => {
       const blob = new Uint8Array([1, 2, 3]);
       sql.exec('SELECT ? AS value', blob);
@@ -80,7 +80,7 @@ function values(withSql: WithSql): void {
 }
 
 function statements(withSql: WithSql): void {
-  it('reads a RETURNING of many rows to its end, and what it did is there', async () => {
+  it('reads a RETURNING of many rows to its end, and its changes are stored', async () => {
     await withSql(sql => {
       sql.exec('CREATE TABLE numbers (n INTEGER)');
       const insert = 'INSERT INTO numbers SELECT value FROM json_each(?) RETURNING n';
@@ -90,7 +90,7 @@ function statements(withSql: WithSql): void {
     });
   });
 
-  it('counts what a statement changed by its RETURNING', async () => {
+  it('shows by RETURNING how many rows a statement changed', async () => {
     await withSql(sql => {
       sql.exec('CREATE TABLE numbers (n INTEGER)');
       sql.exec('INSERT INTO numbers VALUES (1), (2), (3)');
@@ -121,7 +121,7 @@ function statements(withSql: WithSql): void {
     });
   });
 
-  it('goes on after a statement that failed', async () => {
+  it('works after a statement that failed', async () => {
     await withSql(sql => {
       sql.exec('CREATE TABLE keys (key TEXT PRIMARY KEY)');
       sql.exec('INSERT INTO keys VALUES (?)', 'a');
@@ -132,7 +132,7 @@ function statements(withSql: WithSql): void {
     });
   });
 
-  it('takes as many values as the platform does', async () => {
+  it('accepts as many values as the platform does', async () => {
     await withSql(sql => {
       const given = Array.from({ length: SQL_PARAMS_MAX }, (_, n) => n);
       const list = given.map(() => '(?)').join();
@@ -168,19 +168,19 @@ function refusals(withSql: WithSql): void {
     ['a blob over the limit', new Uint8Array(SQL_VALUE_BYTES_MAX + 1), RangeError, /at most 2000000 bytes/],
   ];
 
-  for (const [what, value, kind, message] of refused) {
-    it(`refuses ${what}`, async () => {
+  for (const [name, value, kind, message] of refused) {
+    it(`refuses ${name}`, async () => {
       await withSql(sql => {
-        sql.exec('CREATE TABLE kept (value)');
-        const insert = () => sql.exec('INSERT INTO kept VALUES (?)', value as SqlValue);
+        sql.exec('CREATE TABLE stored (value)');
+        const insert = () => sql.exec('INSERT INTO stored VALUES (?)', value as SqlValue);
         expect(insert).toThrow(kind);
         expect(insert).toThrow(message);
-        expect(sql.exec('SELECT * FROM kept')).toEqual([]);
+        expect(sql.exec('SELECT * FROM stored')).toEqual([]);
       });
     });
   }
 
-  it('takes text and blobs of the limit itself', async () => {
+  it('accepts text and blobs of exactly the limit', async () => {
     await withSql(sql => {
       const text = 'é'.repeat(SQL_VALUE_BYTES_MAX / 2);
       expect(sql.exec('SELECT length(?) AS length', text)).toMatchObject([{ length: SQL_VALUE_BYTES_MAX / 2 }]);
@@ -196,7 +196,7 @@ function refusals(withSql: WithSql): void {
     });
   });
 
-  it('refuses to give integers over 2^53, and infinities', async () => {
+  it('refuses to return integers over 2^53, and infinities', async () => {
     await withSql(sql => {
       expect(() => sql.exec('SELECT 9007199254740993 AS n')).toThrow(RangeError);
       expect(() => sql.exec('SELECT 9e999 AS n')).toThrow(RangeError);
@@ -204,7 +204,7 @@ function refusals(withSql: WithSql): void {
     });
   });
 
-  it('refuses more values than the platform takes', async () => {
+  it('refuses more values than the platform accepts', async () => {
     await withSql(sql => {
       const given = Array.from({ length: SQL_PARAMS_MAX + 1 }, () => 1);
       expect(() => sql.exec(`VALUES ${given.map(() => '(?)').join()}`, ...given)).toThrow(/at most 100 values/);
@@ -238,7 +238,7 @@ function refusals(withSql: WithSql): void {
 function transactions(withSql: WithSql): void {
   const numbers = (sql: SqlPort) => sql.exec<{ n: number }>('SELECT n FROM numbers ORDER BY n').map(row => row.n);
 
-  it('keeps all of a transaction and gives its result', async () => {
+  it('stores all of a transaction and returns its result', async () => {
     await withSql(sql => {
       sql.exec('CREATE TABLE numbers (n INTEGER)');
       const result = sql.transaction(() => {
@@ -251,10 +251,10 @@ function transactions(withSql: WithSql): void {
     });
   });
 
-  it('keeps nothing of a transaction that throws, and throws the same error', async () => {
+  it('stores nothing of a transaction that throws, and throws the same error', async () => {
     await withSql(sql => {
       sql.exec('CREATE TABLE numbers (n INTEGER)');
-      const error = new Error('enough');
+      const error = new Error('rolled back');
       let thrown: unknown;
       try {
         sql.transaction(() => {
@@ -271,7 +271,7 @@ function transactions(withSql: WithSql): void {
     });
   });
 
-  it('keeps nothing of a transaction that ends with a refused statement', async () => {
+  it('stores nothing of a transaction that ends with a refused statement', async () => {
     await withSql(sql => {
       sql.exec('CREATE TABLE numbers (n INTEGER PRIMARY KEY)');
       const work = () => {
@@ -283,7 +283,7 @@ function transactions(withSql: WithSql): void {
     });
   });
 
-  it('goes on in a transaction after a statement whose error was caught', async () => {
+  it('continues a transaction after a statement whose error was caught', async () => {
     await withSql(sql => {
       sql.exec('CREATE TABLE numbers (n INTEGER PRIMARY KEY)');
       sql.transaction(() => {
@@ -295,18 +295,18 @@ function transactions(withSql: WithSql): void {
     });
   });
 
-  it('refuses a promise, and anything like one, and keeps nothing', async () => {
+  it('refuses a promise or a thenable, and stores nothing', async () => {
     await withSql(sql => {
       sql.exec('CREATE TABLE numbers (n INTEGER)');
       const insert = () => sql.exec('INSERT INTO numbers VALUES (1)');
       const thenable = () => {
         insert();
-        // biome-ignore lint/suspicious/noThenProperty: a thenable is the case
+        // biome-ignore lint/suspicious/noThenProperty: the test needs a thenable
         return { then: () => undefined };
       };
       const failing = async () => {
         insert();
-        throw new Error('nobody sees this');
+        throw new Error('not handled by a caller');
       };
       expect(() => sql.transaction(async () => insert())).toThrow(/promise/);
       expect(() => sql.transaction(failing)).toThrow(/promise/);
@@ -315,7 +315,7 @@ function transactions(withSql: WithSql): void {
     });
   });
 
-  it('refuses a transaction inside another, and takes one after it', async () => {
+  it('refuses a transaction inside another, and accepts one after it', async () => {
     await withSql(sql => {
       sql.exec('CREATE TABLE numbers (n INTEGER)');
       const insert = () => sql.exec('INSERT INTO numbers VALUES (1)');

@@ -38,7 +38,7 @@ describe('icebergSchema', () => {
 });
 
 describe('streamSchema', () => {
-  it('has a field per column in the words of a stream', () => {
+  it('has a field per column with the type names of a stream', () => {
     const { fields } = streamSchema(pattern);
     expect(fields).toHaveLength(pattern.columns.length);
     expect(fields).toContainEqual({ name: 'domain', type: 'string', required: true });
@@ -52,24 +52,24 @@ describe('streamSchema', () => {
 describe('streamRecord', () => {
   const names = pattern.columns.map(({ name }) => name);
   const row = (values: Record<string, string | number | boolean | null>) => names.map(name => values[name] ?? null);
-  const must = { domain: 'example.com', pattern: '{first}', _lsn: 7, _op: 'upsert' };
+  const required = { domain: 'example.com', pattern: '{first}', _lsn: 7, _op: 'upsert' };
 
   it('has the columns that have a value, in declared order', () => {
-    expect(streamRecord(pattern, row(must))).toEqual(must);
-    const full = { ...must, confidence: 0.5, verified: false, employee_count: 0, data: '', _cursor: '3' };
+    expect(streamRecord(pattern, row(required))).toEqual(required);
+    const full = { ...required, confidence: 0.5, verified: false, employee_count: 0, data: '', _cursor: '3' };
     const record = streamRecord(pattern, row(full));
     expect(record).toEqual(full);
     expect(Object.keys(record)).toEqual(names.filter(name => name in full));
   });
 
   it.each([
-    [{ ...must, domain: null }, 'email_pattern record: expected utf8 in domain, got null'],
-    [{ ...must, _lsn: null }, 'email_pattern record: expected int64 in _lsn, got null'],
-    [{ ...must, _lsn: 2 ** 53 }, 'email_pattern record: expected int64 in _lsn, got another'],
-    [{ ...must, employee_count: 2 ** 31 }, 'email_pattern record: expected int32 in employee_count, got another'],
-    [{ ...must, confidence: Number.NaN }, 'email_pattern record: expected float in confidence, got another'],
-    [{ ...must, verified: 'true' }, 'email_pattern record: expected boolean in verified, got another'],
-  ])('is none of a row that a stream would drop: %j', (values, message) => {
+    [{ ...required, domain: null }, 'email_pattern record: expected utf8 in domain, got null'],
+    [{ ...required, _lsn: null }, 'email_pattern record: expected int64 in _lsn, got null'],
+    [{ ...required, _lsn: 2 ** 53 }, 'email_pattern record: expected int64 in _lsn, got another'],
+    [{ ...required, employee_count: 2 ** 31 }, 'email_pattern record: expected int32 in employee_count, got another'],
+    [{ ...required, confidence: Number.NaN }, 'email_pattern record: expected float in confidence, got another'],
+    [{ ...required, verified: 'true' }, 'email_pattern record: expected boolean in verified, got another'],
+  ])('refuses a row that a stream would drop: %j', (values, message) => {
     expect(() => streamRecord(pattern, row(values))).toThrow(message);
   });
 });

@@ -5,8 +5,9 @@ import { TABLES } from '../../schemas/index.ts';
 import type { Table } from '../../schemas/table.ts';
 
 /**
- * Data files and journals outlive the code that wrote them: a column's name, type, nullability, place and id never
- * change, columns are only added. UPDATE_GOLDEN=1 writes the golden files anew; read the difference before keeping it.
+ * Data files and journals outlive the code that wrote them: a column's name, type, nullability, order and id never
+ * change, and columns are only added. UPDATE_GOLDEN=1 writes the golden files anew. Check the difference before you
+ * commit it.
  */
 const update = process.env.UPDATE_GOLDEN === '1';
 const folder = path.resolve(import.meta.dirname, '../golden');
@@ -31,7 +32,7 @@ describe('golden files', () => {
     expect(contractOf(table)).toEqual(JSON.parse(fs.readFileSync(file, 'utf8')));
   });
 
-  it('name no table that is gone', () => {
+  it('exist for the present tables only', () => {
     const tables = TABLES.map(table => `${table.name}.json`).sort();
     const golden = fs.readdirSync(folder).filter(file => file.endsWith('.json'));
     expect(golden.sort()).toEqual(tables);

@@ -12,7 +12,7 @@ interface Message {
   columns: string[];
 }
 
-/** Every `parquet` block of a text; throws on a line it does not understand. */
+/** Every `parquet` block of a text. Throws an `Error` for a line that it cannot parse. */
 function parseMessages(text: string): Message[] {
   return Array.from(text.matchAll(/^```parquet\n([\s\S]*?)^```/gm), ([, block]) => {
     const lines = block!.split('\n').map(line => line.replace(/\/\/.*$/, '').trim());
@@ -49,7 +49,7 @@ function derivedFrom(name: string): string[] {
 describe('the specification', () => {
   const messages = parseMessages(spec);
 
-  it('describes every table but github_repo, which is our own', () => {
+  it('describes every table except github_repo, which it does not have', () => {
     const described = messages.map(message => message.name);
     const tables = TABLES.map(table => table.name);
     expect(described.sort()).toEqual(tables.filter(name => name !== 'github_repo').sort());
@@ -62,7 +62,7 @@ describe('the specification', () => {
     },
   );
 
-  it('is read line by line: each kind of difference shows', () => {
+  it('is compared line by line, so that each difference fails', () => {
     const [first] = parseMessages(spec.replace('optional int64 stars;', 'required int32 star;'));
     expect(first!.columns.filter(line => !derivedFrom('npm_package').includes(line))).toEqual(['required int32 star']);
     expect(() => parseMessages(spec.replace('optional int64 stars;', 'optional int96 stars;'))).toThrow('cannot read');

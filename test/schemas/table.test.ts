@@ -35,7 +35,7 @@ describe('defineTable', () => {
     ]);
   });
 
-  it('gives added columns the ids after the lineage, so that no id moves', () => {
+  it('gives added columns the ids after the lineage, so that no id changes', () => {
     const before = defineTable(declaration).columns;
     const grown = defineTable({ ...declaration, version: 2, added: { colour: optional('utf8', 'Colour.') } });
     expect(grown.columns.slice(0, before.length)).toEqual(before);
@@ -46,7 +46,7 @@ describe('defineTable', () => {
 
   it('refuses a declaration that contradicts itself', () => {
     const { columns } = declaration;
-    // The types refuse most of these too.
+    // TypeScript refuses most of these too.
     const define = (change: object) => () => defineTable({ ...declaration, ...change } as typeof declaration);
     expect(define({ key: [] })).toThrow('table thing: expected at least one key column');
     expect(define({ key: ['name'] })).toThrow('table thing: key column name is not declared');
@@ -76,7 +76,7 @@ describe('the validator', () => {
     for (const share of [0.1, -3.4e38, 1e-300]) expect(accepts({ share })).toBe(true);
   });
 
-  it('refuses what a column cannot hold', () => {
+  it('refuses values that a column cannot hold', () => {
     expect(accepts({ id: null })).toBe(false);
     for (const id of [1, true, {}, ['a']]) expect(accepts({ id })).toBe(false);
     for (const size of [2 ** 31, -(2 ** 31) - 1, 0.5, '1', Number.NaN]) expect(accepts({ size })).toBe(false);
@@ -85,7 +85,7 @@ describe('the validator', () => {
     for (const good of ['true', 1, 0]) expect(accepts({ good })).toBe(false);
   });
 
-  it('wants every column and no other', () => {
+  it('requires every column and accepts no other', () => {
     for (const name of Object.keys(row)) {
       const { [name as keyof typeof row]: _, ...rest } = row;
       expect(validator.safeParse(rest).success, name).toBe(false);
@@ -100,7 +100,7 @@ describe('the validator', () => {
     expect(validator.parse({ ...row, id: 'a\u{1f600}' }).id).toBe('a\u{1f600}');
   });
 
-  it('gives rows their type', () => {
+  it('defines the type of a row', () => {
     const name: NpmPackage['name'] = 'express';
     const stars: NpmPackage['stars'] = null;
     // @ts-expect-error a required column is not null
@@ -118,12 +118,12 @@ describe('keyOf', () => {
     expect(keyOf(tableNamed('npm_package'), { name: '@types/node' })).toBe('@types/node');
   });
 
-  it('is a JSON array of several, in the order of the key', () => {
+  it('is a JSON array of several values, in the order of the key', () => {
     const commit = { sha: 'abc', repo: 'nodejs/node' };
     expect(keyOf(tableNamed('github_commit'), commit)).toBe('["nodejs/node","abc"]');
   });
 
-  it('tells apart keys whose values only read the same together', () => {
+  it('differs for keys whose values are equal when joined', () => {
     const table = tableNamed('email_pattern');
     const keys = [
       keyOf(table, { domain: 'a","b', pattern: 'c' }),
@@ -133,7 +133,7 @@ describe('keyOf', () => {
     expect(new Set(keys).size).toBe(3);
   });
 
-  it('refuses a row without its key, and does not tell the row', () => {
+  it('refuses a row without its key, and does not show the row', () => {
     expect(() => keyOf(tableNamed('npm_package'), { name: null })).toThrow(
       'npm_package row: expected text in name, got null',
     );
@@ -142,7 +142,7 @@ describe('keyOf', () => {
 });
 
 describe('the tables', () => {
-  it('have names, prefixes and descriptions of their own', () => {
+  it('have different names and prefixes, and describe every column', () => {
     expect(new Set(TABLES.map(table => table.name)).size).toBe(TABLES.length);
     expect(new Set(TABLES.map(table => table.prefix)).size).toBe(TABLES.length);
     for (const table of TABLES) {

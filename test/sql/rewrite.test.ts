@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { TABLES } from '../../schemas/index.ts';
-import { currentColumns, r2SqlPlace } from '../../src/sql/names.ts';
+import { currentColumns, r2SqlPath } from '../../src/sql/names.ts';
 import { forLocalEngine, forR2Sql } from '../../src/sql/rewrite.ts';
 import { readStatement } from '../../src/sql/statement.ts';
 import { NAMES } from './names.ts';
@@ -10,7 +10,7 @@ import { SPEC_QUERIES } from './spec-queries.ts';
 const remote = (text: string) => forR2Sql(readStatement(text, NAMES), { namespace: 'tributary', rowsMax: 100 });
 const local = (text: string) => forLocalEngine(readStatement(text, NAMES));
 
-/** What current rows of a table are at R2 SQL. */
+/** The subquery of a table's current rows, for R2 SQL. */
 function current(name: string): string {
   const table = TABLES.find(candidate => candidate.name === name)!;
   const columns = currentColumns(table).map(column => `"${column}"`);
@@ -37,14 +37,14 @@ describe('for R2 SQL', () => {
     expect(remote(text).text).toBe(expected);
   });
 
-  test('a query that names no limit of its own gets one, before what is not part of it', () => {
+  test('a query without a limit gets one, before a semicolon or comment at its end', () => {
     expect(remote('SELECT 1 FROM domain d; -- end').text).toMatch(/ d LIMIT 100; -- end$/);
     expect(remote('SELECT (SELECT 1 FROM domain LIMIT 1) FROM tributary.domain d').text).toMatch(/ d LIMIT 100$/);
     expect(remote('EXPLAIN SELECT 1 FROM tributary.domain d').text).toMatch(/ d$/);
     expect(remote('SELECT 1 FROM tributary.domain d FETCH FIRST 3 ROWS ONLY').text).toMatch(/ONLY$/);
   });
 
-  test('DATE_ADD of an interval is a sum, also inside itself', () => {
+  test('DATE_ADD of an interval becomes a sum, also when it is nested', () => {
     expect(remote('SELECT DATE_ADD(a, INTERVAL 1 DAY) LIMIT 1').text).toBe('SELECT (a + INTERVAL 1 DAY) LIMIT 1');
     expect(remote("SELECT date_add(date_add(f(a, b), INTERVAL '1' DAY), INTERVAL 2 HOUR) LIMIT 1").text).toBe(
       "SELECT ((f(a, b) + INTERVAL '1' DAY) + INTERVAL 2 HOUR) LIMIT 1",
@@ -52,7 +52,7 @@ describe('for R2 SQL', () => {
     expect(remote("SELECT date_add('day', 1, a) LIMIT 1").text).toBe("SELECT date_add('day', 1, a) LIMIT 1");
   });
 
-  test('every spec query keeps its words but for the table', () => {
+  test('only the tables and DATE_ADD of the specified queries are rewritten', () => {
     for (const query of Object.values(SPEC_QUERIES)) {
       expect(remote(query).text).toContain('QUALIFY row_number()');
       expect(remote(query).text).not.toMatch(/r2_sql|DATE_ADD/);
@@ -60,7 +60,7 @@ describe('for R2 SQL', () => {
   });
 });
 
-test('for the local engine only a place becomes the name of its table', () => {
+test('for the local engine only a path becomes the name of its table', () => {
   expect(
     local("SELECT npm_package.name FROM r2_sql('data-ingestion/npm/metadata/partitions.parquet'), domain").text,
   ).toBe('SELECT npm_package.name FROM main.npm_package, domain');
@@ -72,10 +72,10 @@ const NAMES_IN_TEXT = [
   'npm_package',
   'npm_package_history',
   'tributary.domain',
-  `r2_sql('${r2SqlPlace('data-ingestion', TABLES[0]!)}')`,
+  `r2_sql('${r2SqlPath('data-ingestion', TABLES[0]!)}')`,
 ];
 
-/** Something in which a name is only text, and which neither ends what is around it nor begins anything. */
+/** An expression that contains a name as text only, in a string, a quoted name, a comment or behind a dot. */
 function disguised(random: () => number): string {
   const name = pick(random, NAMES_IN_TEXT);
   return pick(random, [
@@ -102,7 +102,7 @@ test(`strings, quoted names and comments that hold table names are never rewritt
   }
 });
 
-test(`what is copied has its own place, and what is put in that of what it stands for (seed ${SEED})`, () => {
+test(`copied text has its own origin, and inserted text the origin of the text that it replaces (seed ${SEED})`, () => {
   const random = randomOf(SEED);
   for (let round = 0; round < ROUNDS / 10; round++) {
     const marks = Array.from({ length: 6 }, (_, i) => `mark${i}`);

@@ -2,12 +2,12 @@ import { once } from 'node:events';
 import { createServer, type IncomingHttpHeaders } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-/** Something that stands where R2 SQL does and answers as it is told. */
+/** A local server in place of R2 SQL that gives prepared answers. */
 export interface ServiceServer {
-  /** Settings that send the worker here. */
+  /** Settings with which the worker calls this server. */
   settings: Record<string, string>;
   requests: { path: string; headers: IncomingHttpHeaders; body: { query: string } }[];
-  /** What the next requests are answered with; null leaves them open. */
+  /** The answer to the next requests; with null they get none. */
   answer: { status: number; headers?: Record<string, string>; body: string } | null;
   close(): Promise<void>;
 }
@@ -36,7 +36,7 @@ export async function startServiceServer(): Promise<ServiceServer> {
   });
 }
 
-/** What the service answers when all is well. */
+/** The body of an answer with rows. */
 export function serviceAnswer(rows: Record<string, unknown>[], names = Object.keys(rows[0] ?? {})): string {
   const schema = names.map(name => ({ name, descriptor: { type: { name: 'string' }, nullable: true } }));
   const metrics = { r2_requests_count: 5, files_scanned: 2, bytes_scanned: 1_234 };
@@ -48,7 +48,7 @@ export function serviceAnswer(rows: Record<string, unknown>[], names = Object.ke
   });
 }
 
-/** What the service answers when something is wrong. */
+/** The body of an answer with an error. */
 export function serviceFailure(code: number, message: string): string {
   return JSON.stringify({ success: false, errors: [{ code, message }], messages: [], result: null });
 }

@@ -1,4 +1,4 @@
-/** The four queries the lake was specified with, as they stand there. */
+/** The four queries of the specification of the lake, unchanged. */
 export const SPEC_QUERIES = {
   npm: `-- Query NPM packages by downloads
 SELECT name, version, downloads_total, license
@@ -23,7 +23,7 @@ WHERE CAST(expiry_date AS DATE) BETWEEN CURRENT_DATE AND DATE_ADD(CURRENT_DATE, 
 ORDER BY expiry_date;`,
 } as const;
 
-/** Each place of a table in those queries with the names the table has. */
+/** Each table in those queries as they write it, with its name. */
 export const SPEC_TABLES = {
   "r2_sql('data-ingestion/npm/metadata/partitions.parquet')": 'npm_package',
   "r2_sql('data-ingestion/email-patterns/metadata/partitions.parquet')": 'email_pattern',
@@ -31,18 +31,18 @@ export const SPEC_TABLES = {
   "r2_sql('data-ingestion/whois/metadata/partitions.parquet')": 'whois_record',
 } as const;
 
-/** A spec query in every way there is to name its table; `key` are the table's key columns. */
-export function everyWay(query: string, key: (table: string) => readonly string[]): string[] {
-  const [[place, table] = ['', '']] = Object.entries(SPEC_TABLES).filter(([text]) => query.includes(text));
+/** A specified query once for each way to name its table. `key` returns the key columns of a table. */
+export function withEachName(query: string, key: (table: string) => readonly string[]): string[] {
+  const [[written, table] = ['', '']] = Object.entries(SPEC_TABLES).filter(([text]) => query.includes(text));
   const newest = (history: string) =>
     `(SELECT * FROM ${history} QUALIFY row_number() OVER (PARTITION BY ${key(table).join(', ')} ORDER BY _lsn DESC) = 1 AND _op <> 'delete')`;
   const names = [
-    place,
+    written,
     table,
     `"${table}"`,
     table.toUpperCase(),
     newest(`${table}_history`),
     newest(`tributary.${table}`),
   ];
-  return names.map(name => query.replace(place, name));
+  return names.map(name => query.replace(written, name));
 }

@@ -43,18 +43,18 @@ const PIECES = [
   ),
 ];
 
-/** A query in which a few tokens are gone, doubled, or others; most are no SQL any more. */
+/** A query in which a few tokens are removed, added or replaced. Most results are not valid SQL. */
 function mutated(random: () => number): string {
   const tokens = [...pick(random, QUERIES)];
   for (let change = 1 + Math.floor(random() * 4); change > 0; change--) {
     const at = Math.floor(random() * tokens.length);
-    const isGone = random() < 0.4;
-    tokens.splice(at, isGone ? 1 : 0, ...(isGone && random() < 0.6 ? [] : [` ${pick(random, PIECES)} `]));
+    const isRemoved = random() < 0.4;
+    tokens.splice(at, isRemoved ? 1 : 0, ...(isRemoved && random() < 0.6 ? [] : [` ${pick(random, PIECES)} `]));
   }
   return tokens.join('');
 }
 
-/** The tables and the functions in their places that DuckDB reads in a query; null where it reads none. */
+/** The tables and table functions that DuckDB parses in a query; null for a query that it cannot parse. */
 async function tablesOf(query: string): Promise<string[] | null> {
   const reader = await connection.runAndReadAll('SELECT json_serialize_sql(CAST($1 AS VARCHAR))::VARCHAR', [query]);
   const tree = String(reader.getRows()[0]![0]);
@@ -68,7 +68,7 @@ async function tablesOf(query: string): Promise<string[] | null> {
   return found;
 }
 
-test(`what is let through reads the tables found in it, and nothing else, by DuckDB’s own parser (seed ${SEED})`, async () => {
+test(`an accepted query reads the tables that were found in it and nothing else, by DuckDB’s own parser (seed ${SEED})`, async () => {
   const random = randomOf(SEED);
   let compared = 0;
   for (let round = 0; round < ROUNDS * 2; round++) {
@@ -83,7 +83,7 @@ test(`what is let through reads the tables found in it, and nothing else, by Duc
     const tables = await tablesOf(query);
     if (tables === null) continue;
     compared++;
-    // Names that the queries' own WITH gives, and a function that reads nothing.
+    // Names that the WITH of a query defines, and a function that reads nothing.
     const isOther = (table: string) => ['a', 'b', 't', 'x', 'unnest()'].includes(table);
     expect(tables.filter(table => !isOther(table)).sort(), `seed ${SEED}: ${query}`).toEqual(references.sort());
   }

@@ -55,11 +55,11 @@ describe('the tables of a query', () => {
     ],
     ['SELECT * FROM unnest([1]) u(npm_package), generate_series(1, 3) s, range(2)', []],
     ['SELECT count(*) FILTER (WHERE a), string_agg(a ORDER BY b, c) OVER (PARTITION BY d, e) FROM domain', ['domain']],
-  ])('are not what only looks like one: %s', (text, expected) => {
+  ])('are not found in strings, comments, columns and expressions: %s', (text, expected) => {
     expect(tablesOf(text)).toEqual(expected);
   });
 
-  test('are not names that WITH gives, where it gives them', () => {
+  test('are not the names that WITH defines, within their scope', () => {
     expect(tablesOf('WITH npm_package AS (SELECT * FROM npm_package) SELECT * FROM npm_package')).toEqual([
       'npm_package',
     ]);
@@ -70,7 +70,7 @@ describe('the tables of a query', () => {
   });
 });
 
-describe('what is refused', () => {
+describe('a statement that is refused', () => {
   test.each([
     ['DELETE FROM npm_package', 'one that only reads, got "DELETE"', 0],
     ['  insert into npm_package values (1)', 'one that only reads, got "insert"', 2],
@@ -97,27 +97,27 @@ describe('what is refused', () => {
     ['SELECT * FROM nope', 'a table of the lake, got "nope"', 14],
     ['SELECT * FROM other.npm_package', 'got "other.npm_package"', 14],
     ['SELECT * FROM tributary.npm_package_history', 'got "tributary.npm_package_history"', 14],
-    ["FROM r2_sql('elsewhere/npm/metadata/partitions.parquet')", 'r2_sql: expected the place', 12],
-    ["FROM r2_sql('data-ingestion/../x')", 'r2_sql: expected the place', 12],
-    ['FROM r2_sql("data-ingestion")', 'r2_sql: expected one place in single quotes', 12],
-    ["FROM r2_sql('a', 'b')", 'r2_sql: expected one place', 12],
+    ["FROM r2_sql('elsewhere/npm/metadata/partitions.parquet')", 'r2_sql: expected the path', 12],
+    ["FROM r2_sql('data-ingestion/../x')", 'r2_sql: expected the path', 12],
+    ['FROM r2_sql("data-ingestion")', 'r2_sql: expected one path in single quotes', 12],
+    ["FROM r2_sql('a', 'b')", 'r2_sql: expected one path', 12],
     ['SELECT * FROM (VALUES npm_package)', 'a table of the lake, got "values"', 15],
     ['SELECT * FROM domain VALUES, secret', 'a table of the lake, got "secret"', 29],
     ['FROM', 'a table, got the end of the query', 4],
     ['SELECT (1', 'expected ) for this (', 7],
     ['SELECT 1)', 'no ) without its (', 8],
-    [`SELECT ${'('.repeat(201)}1${')'.repeat(201)}`, 'at most 200 parentheses', 207],
+    [`SELECT ${'('.repeat(201)}1${')'.repeat(201)}`, 'at most 200 nested parentheses', 207],
   ])('%s', (text, message, at) => {
     expect(refusal(text)).toMatchObject({ name: 'SqlError', message: expect.stringContaining(message), at });
     expect(refusal(text).hint).not.toBe('');
   });
 
-  test.each(['', ' ; ; ', '-- nothing', '/* nothing */'])('no statement at all: %j', text => {
+  test.each(['', ' ; ; ', '-- nothing', '/* nothing */'])('is missing: %j', text => {
     expect(refusal(text)).toMatchObject({ message: 'query: expected a statement, got none', at: null });
   });
 });
 
-test('an error shows its line with a caret, of a long line only what is near', () => {
+test('an error shows its line with a caret, and of a long line the part around it', () => {
   const explained = (text: string) => explain(refusal(text), text).split('\n');
   expect(explained('SELECT 1,\n\t日本 FROM nope').slice(1)).toEqual([
     'line 2:  日本 FROM nope',

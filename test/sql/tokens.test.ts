@@ -19,7 +19,7 @@ describe('tokens', () => {
     expect(kinds(text).filter(token => token !== 'mark ,' && token !== 'word SELECT')).toEqual(expected);
   });
 
-  test('comments end with the line, or where they were begun as often as ended', () => {
+  test('comments end with the line, or with the end of the outermost block comment', () => {
     expect(kinds("-- it's\n1 /* a /* b */ ' */ 2")).toEqual([
       "comment -- it's",
       'number 1',
@@ -28,7 +28,7 @@ describe('tokens', () => {
     ]);
   });
 
-  test('marks of several characters are one, a range is no fraction, and a parameter is its own', () => {
+  test('marks of several characters, ranges and parameters are single tokens', () => {
     expect(kinds('a::b->>c<>d||$1?x')).toEqual([
       'word a',
       'mark ::',
@@ -51,12 +51,12 @@ describe('tokens', () => {
     ['SELECT "a', '"', 7],
     ['1 /* /* */', '/*', 2],
     ['x $t$ y $$', '$t$', 2],
-  ])('what does not end is told where it begins: %s', (text, open, at) => {
+  ])('an error names the start of a token without an end: %s', (text, open, at) => {
     expect(text.startsWith(open, at)).toBe(true);
     expect(() => tokenize(text)).toThrow(expect.objectContaining({ name: 'SqlError', at }));
   });
 
-  test('values and names are without their quotes', () => {
+  test('values and names have no quotes', () => {
     const [string, , name, , word] = tokenize('\'it\'\'s\' "A""b" Word');
     expect([stringValue(string!), nameValue(name!), nameValue(word!)]).toEqual(["it's", 'a"b', 'word']);
     expect([stringValue(name!), nameValue(string!), stringValue(tokenize("E'x'")[0]!)]).toEqual([null, null, null]);
@@ -131,14 +131,14 @@ test(`all tokens joined are the text (seed ${SEED})`, () => {
       }
       whole++;
     } catch (error) {
-      // Only an open quote or comment is refused, and where it is.
+      // The only errors are quotes and comments without an end.
       expect(error, `${SEED}: ${JSON.stringify(text)}`).toMatchObject({ name: 'SqlError', at: expect.any(Number) });
     }
   }
   expect(whole).toBeGreaterThan(ROUNDS / 10);
 });
 
-test('a long text takes time in proportion', () => {
+test('a long text is read in linear time', () => {
   const text = `SELECT ${"'it''s' /* x */ \"y\", ".repeat(50_000)} 1`;
   expect(tokenize(text).length).toBeGreaterThan(300_000);
   expect(() => tokenize(`'${"''".repeat(500_000)}`)).toThrow('to end what');

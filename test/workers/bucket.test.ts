@@ -107,7 +107,9 @@ describe('the bucket port', () => {
   it('puts a newer document, and does not replace it with an older one', async () => {
     const json = { contentType: 'application/json' };
     expect(await putNewest(bucket, 'newest', chunk(1, 1), { fetchedAtMs: 5, revision: 2, ...json })).toBe('put');
-    expect(await putNewest(bucket, 'newest', chunk(1, 2), { fetchedAtMs: 6, revision: 1, ...json })).toBe('kept-newer');
+    expect(await putNewest(bucket, 'newest', chunk(1, 2), { fetchedAtMs: 6, revision: 1, ...json })).toBe(
+      'newer-exists',
+    );
     expect(await putNewest(bucket, 'newest', chunk(1, 3), { fetchedAtMs: 6, revision: 3, ...json })).toBe('put');
     expect(await stored('newest')).toEqual(chunk(1, 3));
     expect((await bucket.head('newest'))?.metadata).toEqual({ 'fetched-at': '6', revision: '3' });
@@ -139,7 +141,7 @@ describe('the bucket port', () => {
     const older = await uploadNewest(bucket, 'older', newest);
     await older.part(chunk(10, 1));
     await putNewest(bucket, 'older', chunk(1, 2), { ...newest, fetchedAtMs: 6 });
-    expect(await older.complete()).toBe('kept-newer');
+    expect(await older.complete()).toBe('newer-exists');
     expect(await stored('older')).toEqual(chunk(1, 2));
   });
 

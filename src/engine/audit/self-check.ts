@@ -41,7 +41,7 @@ export class SelfCheck {
       this.#problems.start(this.#tables, clock.now());
     }
     // Check files until the run has had its share.
-    const endMs = clock.now() + LIMITS.lookMsMax;
+    const endMs = clock.now() + LIMITS.auditStepMsMax;
     for (let files = 0; this.#isRunning() && files < LIMITS.selfCheckFilesPerRun && clock.now() < endMs; ) {
       const check = this.#problems.current();
       const results = await this.#checkFiles(this.#problems.nextFiles(check), run);
@@ -99,7 +99,7 @@ export class SelfCheck {
   /** Checks files until their time in this run is over, the first ones in any case. */
   async #checkFiles(files: DataFile[], run: Run): Promise<{ file: DataFile; found: Problem[] }[]> {
     const results: { file: DataFile; found: Problem[] }[] = [];
-    const endMs = this.#ports.clock.now() + LIMITS.lookMsMax;
+    const endMs = this.#ports.clock.now() + LIMITS.auditStepMsMax;
     for (let first = 0; first < files.length; first += LIMITS.selfCheckFilesAtOnce) {
       if (first > 0 && this.#ports.clock.now() >= endMs) break;
       await run.keepArmed();

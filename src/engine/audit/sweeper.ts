@@ -39,7 +39,7 @@ export class Sweeper {
 
   /** Continues the sweep until it has to wait, or has had its share of the run. Throws `StepError`. */
   async work(run: Run): Promise<void> {
-    const endMs = this.#ports.clock.now() + LIMITS.lookMsMax;
+    const endMs = this.#ports.clock.now() + LIMITS.auditStepMsMax;
     let pages = 0;
     // The sweep has a time of its own, because a tail with a backlog uses up every run.
     const mayList = () => pages++ < LIMITS.listPagesPerRun && this.#ports.clock.now() < endMs;
@@ -57,7 +57,7 @@ export class Sweeper {
 
   /** One step; false when the next one has to wait. */
   async #step(sweep: Sweep, run: Run, mayList: () => boolean): Promise<boolean> {
-    if (this.#sweeps.countDifferences(sweep.id) > LIMITS.sweepDifferMax) return this.#giveUp(sweep);
+    if (this.#sweeps.countDifferences(sweep.id) > LIMITS.sweepDifferencesMax) return this.#giveUp(sweep);
     switch (sweep.phase) {
       case 'listing': {
         if (!mayList()) return false;
@@ -109,7 +109,7 @@ export class Sweeper {
   }
 
   #giveUp(sweep: Sweep): boolean {
-    const reason = `expected at most ${LIMITS.sweepDifferMax} keys to differ, got more: ask for a smaller sample`;
+    const reason = `expected at most ${LIMITS.sweepDifferencesMax} keys to differ, got more: ask for a smaller sample`;
     this.#sweeps.end(sweep.id, { reason, nowMs: this.#ports.clock.now() });
     return false;
   }

@@ -1,4 +1,4 @@
-import type { Failed, FailedQuery, Replayed } from '../../contract/controls.ts';
+import type { FailedChange, FailedQuery, ReplayResult } from '../../contract/failed.ts';
 import { policyOf } from '../../failure-policy.ts';
 import { isoTime } from '../../time.ts';
 import type { Engine } from '../engine.ts';
@@ -6,7 +6,7 @@ import type { ParkedChange } from '../journal/changes.ts';
 import type { DeadLetter, LetterFilter } from '../journal/letters.ts';
 
 /** Failed changes after a change number, in order: dead ones, or parked ones. */
-export function failedOf(engine: Engine, query: FailedQuery & { after: number; limit: number }): Failed[] {
+export function failedOf(engine: Engine, query: FailedQuery & { after: number; limit: number }): FailedChange[] {
   const { parked } = engine.journal;
   const filter = filterOf(engine, query);
   if (query.state === 'parked') return parked.list(filter, query).map(one => ofParked(engine, one));
@@ -14,7 +14,7 @@ export function failedOf(engine: Engine, query: FailedQuery & { after: number; l
 }
 
 /** One failed change, also one that is resolved by now; null when there is none of the number. */
-export function failedChange(engine: Engine, changeNumber: number): Failed | null {
+export function failedChange(engine: Engine, changeNumber: number): FailedChange | null {
   const { parked } = engine.journal;
   const letter = parked.letters.find(changeNumber);
   if (letter) return ofLetter(engine, letter);
@@ -26,7 +26,7 @@ export function failedChange(engine: Engine, changeNumber: number): Failed | nul
 export async function replayFailed(
   engine: Engine,
   { numbers, query, dryRun }: { numbers: number[] | null; query: FailedQuery; dryRun: boolean },
-): Promise<Replayed> {
+): Promise<ReplayResult> {
   const { journal, ports } = engine;
   const filter = { ...filterOf(engine, query), numbers };
   const counts = dryRun ? journal.parked.countDead(filter) : journal.revive(filter, ports.clock.now());
@@ -47,7 +47,7 @@ function filterOf({ ports }: Engine, { reason, olderThanSeconds }: FailedQuery):
   return { reason, olderMs, status: 'failed' };
 }
 
-function ofLetter(engine: Engine, letter: DeadLetter): Failed {
+function ofLetter(engine: Engine, letter: DeadLetter): FailedChange {
   const isReplayed = letter.status === 'failed' && engine.journal.parked.find(letter.change_number)?.died_ms === null;
   return {
     ...factsOf(engine, letter),
@@ -59,7 +59,7 @@ function ofLetter(engine: Engine, letter: DeadLetter): Failed {
   };
 }
 
-function ofParked(engine: Engine, parked: ParkedChange): Failed {
+function ofParked(engine: Engine, parked: ParkedChange): FailedChange {
   const unknown = { failed_at: null, resolved_at: null, note: null };
   return { ...factsOf(engine, parked), ...unknown, state: 'parked', next_look_at: isoTime(parked.due_ms) };
 }
@@ -75,7 +75,7 @@ function factsOf({ source }: Engine, { change_number, key, cursor, reason, ...fa
     message: facts.detail,
     hint: policyOf(reason).hint,
     attempts: facts.attempts,
-    history: JSON.parse(facts.history) as Failed['history'],
+    history: JSON.parse(facts.history) as FailedChange['history'],
     parked_at: isoTime(facts.parked_ms),
   };
 }

@@ -1,5 +1,5 @@
 import { keyOf, tableNamed } from '../../../schemas/index.ts';
-import type { Pushed, PushedPart } from '../../contract/controls.ts';
+import type { PushPart, PushResult } from '../../contract/push.ts';
 import { StepError } from '../../errors.ts';
 import { policyOf } from '../../failure-policy.ts';
 import type { Engine } from '../engine.ts';
@@ -10,7 +10,7 @@ import type { Accepted } from '../journal/changes.ts';
  * are marked already are left out, so a part may be sent again. Refuses a whole part, with the reason, while the journal
  * is full, the lake holds files of an earlier journal, or the bucket does not answer.
  */
-export async function takePush(engine: Engine, { identity, table: name, rows }: PushedPart): Promise<Pushed> {
+export async function takePush(engine: Engine, { identity, table: name, rows }: PushPart): Promise<PushResult> {
   const { journal, ports } = engine;
   try {
     // Check now, because these may be the object's first rows: a later check would take their files for foreign ones.

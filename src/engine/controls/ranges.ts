@@ -1,4 +1,4 @@
-import type { RangeAction, RangeAnswer, RangeRequest, RangeStatus, Refusal } from '../../contract/controls.ts';
+import type { RangeAction, RangeAnswer, RangeRefusal, RangeRequest, RangeStatus } from '../../contract/ranges.ts';
 import { CursorError } from '../../errors.ts';
 import { isoTime } from '../../time.ts';
 import type { Engine } from '../engine.ts';
@@ -66,11 +66,11 @@ export function rangeOf(engine: Engine, lane: RangeLane): RangeStatus | null {
   return range && statusOf(engine, range);
 }
 
-function boundsOf(engine: Engine, lane: RangeLane, request: RangeRequest): { from: string; to: string } | Refusal {
+function boundsOf(engine: Engine, lane: RangeLane, request: RangeRequest): { from: string; to: string } | RangeRefusal {
   const { source, journal } = engine;
   const tail = journal.state.lane(TAIL);
-  const invalid = (message: string, hint: string): Refusal => ({ code: 'invalid_body', message, hint });
-  const conflict = (message: string, hint: string): Refusal => ({ code: 'conflict', message, hint });
+  const invalid = (message: string, hint: string): RangeRefusal => ({ code: 'invalid_body', message, hint });
+  const conflict = (message: string, hint: string): RangeRefusal => ({ code: 'conflict', message, hint });
   if (tail.cursor === null) return conflict(`${lane}: expected a source that has begun`, `Start ${source.id} first.`);
   // A rewind ends at the tail's cursor, a backfill at the latest where the tail began.
   const limit = lane === 'rewind' ? tail.cursor : (tail.first_cursor ?? tail.cursor);

@@ -1,11 +1,11 @@
 import { LIMITS } from '../../config.ts';
-import type { AgendaStatus, WatchedKey, WatchedPart, WatchPart } from '../../contract/watched-keys.ts';
+import type { AgendaStatus, WatchedKey, WatchPart, WatchResult } from '../../contract/watched-keys.ts';
 import { isoTime } from '../../time.ts';
 import type { Engine } from '../engine.ts';
 import { type AgendaCount, agendaOf, type Watched } from '../journal/agenda.ts';
 
 /** Adds keys to the agenda, due at once. Known keys stay as they are; `repeated` names keys this request added before. */
-export async function watchKeys(engine: Engine, { atMs, keys }: WatchPart): Promise<WatchedPart> {
+export async function watchKeys(engine: Engine, { atMs, keys }: WatchPart): Promise<WatchResult> {
   const { journal, ports } = engine;
   const agenda = agendaOf(journal);
   const addedMs = atMs ?? ports.clock.now();

@@ -125,7 +125,7 @@ export class DeadLetters {
       );
     this.#sql.exec(
       "DELETE FROM letters WHERE published = 1 AND status <> 'failed' AND resolved_ms < ?",
-      nowMs - LIMITS.lettersKeptMs,
+      nowMs - LIMITS.lettersRetentionMs,
     );
   }
 }

@@ -22,7 +22,7 @@ export class JournalPushes {
 
   /** Adds a new request, and removes those that are too old to be repeated. */
   start(identity: string, { run, nowMs }: { run: number; nowMs: number }): void {
-    const beforeMs = nowMs - LIMITS.pushKeptMs;
+    const beforeMs = nowMs - LIMITS.pushRetentionMs;
     this.#sql.exec(
       'DELETE FROM push_lines WHERE identity IN (SELECT identity FROM pushes WHERE started_ms < ?)',
       beforeMs,

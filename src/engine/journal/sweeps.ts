@@ -209,7 +209,7 @@ export class JournalSweep {
 
   /**
    * Makes a change of its own, at the tail's cursor, for confirmed keys that are still missing or deleted: parked, and
-   * due at once. At most `LIMITS.missedAtOnce` wait for their first attempt. `none`: no confirmed key is left.
+   * due at once. At most `LIMITS.missedWaitingMax` wait for their first attempt. `none`: no confirmed key is left.
    */
   parkMissing(id: number, { cursor, nowMs }: { cursor: string; nowMs: number }): 'parked' | 'waiting' | 'none' {
     return this.#sql.transaction(() => {
@@ -221,7 +221,7 @@ export class JournalSweep {
         this.#sql,
         some.map(({ key }) => key),
       );
-      const free = LIMITS.missedAtOnce - waitingSweepChanges(this.#sql);
+      const free = LIMITS.missedWaitingMax - waitingSweepChanges(this.#sql);
       if (free <= 0) return 'waiting';
       for (const [index, { state, lsn }] of states.slice(0, free).entries()) {
         const { kind, key, lsn: lsnBefore } = some[index]!;

@@ -205,7 +205,7 @@ export class Cataloger {
   /** Removes segments that no root has named for so long that no reader needs them. */
   async #removeUnnamed(run: Run): Promise<void> {
     const { table, source, ports, catalog } = this.#options;
-    const old = catalog.unnamedSegments(table.name, ports.clock.now() - LIMITS.catalogKeptMs);
+    const old = catalog.unnamedSegments(table.name, ports.clock.now() - LIMITS.catalogRetentionMs);
     if (old.length === 0) return;
     await run.keepArmed();
     const keys = old.flatMap(row => Object.values(keysOf(row)));

@@ -1,20 +1,21 @@
+import { keyText } from '../../../schemas/table.ts';
 import { compareText } from '../../../schemas/text_order.ts';
 import { type CatalogFile, type CatalogRoot, type KeyIndex, rootForm, type Segment, segmentForm } from './forms.ts';
-import { keyText, mayHold } from './key-filter.ts';
+import { mayHold } from './key-filter.ts';
 
-/** Reads a root from its JSON. Throws what zod throws where it is none, or one of a later form. */
+/** Reads a root from its JSON. Throws `SyntaxError`, or zod's error for another form or a later format version. */
 export function readRoot(text: string): CatalogRoot {
   return rootForm.parse(JSON.parse(text));
 }
 
-/** Reads a segment from its JSON. Throws what zod throws where it is none, or one of a later form. */
+/** Reads a segment from its JSON. Throws as `readRoot` does. */
 export function readSegment(text: string): Segment {
   return segmentForm.parse(JSON.parse(text));
 }
 
 /**
- * The live data files of a table, in LSN order: what its root names, out of the segments in the root's order. Together
- * they hold every LSN from 1 to the root's last exactly once. Throws when segments and root do not belong together.
+ * The live data files of a table in LSN order. `segments` are those that the root names, in its order. The files have
+ * each LSN from 1 to the root's last exactly once. Throws an `Error` when the segments are not those of the root.
  */
 export function filesOf(root: CatalogRoot, segments: readonly Segment[]): CatalogFile[] {
   const wrong = (subject: string, expected: string | number, actual: string | number): Error =>
@@ -42,8 +43,8 @@ export function filesOf(root: CatalogRoot, segments: readonly Segment[]): Catalo
 }
 
 /**
- * The keys of the data files that can hold a thing, in LSN order: those that hold it are among them, and of small files
- * about one in fifty others. `key`: the values of the table's key columns, in order.
+ * The keys of the data files that can have rows of an item, in LSN order: all that have them, and about one in fifty of
+ * the other small files. `key`: the values of the table's key columns, in order.
  */
 export function filesHolding(indexes: readonly KeyIndex[], key: readonly string[]): string[] {
   const text = keyText(key);

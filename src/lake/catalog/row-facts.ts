@@ -1,39 +1,40 @@
-import type { Table, Value } from '../../../schemas/table.ts';
+import { keyText, type Table, type Value } from '../../../schemas/table.ts';
 import { compareText, textAfter } from '../../../schemas/text_order.ts';
 import type { Bounds } from './forms.ts';
-import { FILTER_KEYS_MAX, filterOf, keyText } from './key-filter.ts';
+import { FILTER_KEYS_MAX, filterOf } from './key-filter.ts';
 
-/** Bounds are cut to so many UTF-16 units: nearly all keys stay whole. */
+/** Bounds are cut to this many UTF-16 units; nearly all keys are shorter. */
 const BOUND_LENGTH_MAX = 64;
 
-/** What the catalog says of the rows of one data file. Plain JSON, kept with the file. */
+/** The catalog's facts about the rows of one data file, as plain JSON. */
 export interface RowFactsJson {
-  /** Of the key columns and `updated_at`. */
+  /** Bounds of the key columns and of `updated_at`. */
   columns: Record<string, Bounds>;
-  /** Bounds of the keys. */
+  /** Bounds of the keys; null when unknown. */
   min: string | null;
   max: string | null;
+  /** Bloom filter of the keys as base64; null when there is none. */
   filter: string | null;
 }
 
-/** Gathers what the catalog says of a file's rows while they pass: a function of the rows, in whatever order. */
+/** Collects the catalog's facts about the rows of a data file. The order of the rows makes no difference. */
 export class RowFacts {
-  readonly #columns: { name: string; at: number; range: TextRange }[];
-  readonly #keyAt: number[];
+  readonly #columns: { name: string; index: number; range: TextRange }[];
+  readonly #keyIndexes: number[];
   readonly #keyRange = new TextRange();
-  /** Null once there are more than a filter takes. */
+  /** Null once there are more keys than a filter takes. */
   #keys: Set<string> | null = new Set();
 
   constructor({ columns, key }: Table) {
-    const wanted = columns.map(({ name }, at) => ({ name, at, range: new TextRange() }));
+    const wanted = columns.map(({ name }, index) => ({ name, index, range: new TextRange() }));
     this.#columns = wanted.filter(({ name }) => key.includes(name) || name === 'updated_at');
-    this.#keyAt = key.map(name => columns.findIndex(column => column.name === name));
+    this.#keyIndexes = key.map(name => columns.findIndex(column => column.name === name));
   }
 
-  /** Takes a row: values in the order of the table's columns. */
+  /** Adds a row: values in the order of the table's columns. */
   add(values: Value[]): void {
-    for (const { at, range } of this.#columns) range.add(values[at] as string | null);
-    const key = keyText(this.#keyAt.map(at => values[at] as string));
+    for (const { index, range } of this.#columns) range.add(values[index] as string | null);
+    const key = keyText(this.#keyIndexes.map(index => values[index] as string));
     this.#keyRange.add(key);
     this.#keys?.add(key);
     if (this.#keys && this.#keys.size > FILTER_KEYS_MAX) this.#keys = null;
@@ -68,18 +69,18 @@ class TextRange {
   }
 }
 
-/** A short text that no text from this one on is before. */
+/** A short text that sorts before the text, or is the text. */
 export function lowerBound(text: string): string {
   return cut(text);
 }
 
-/** A short text that no text up to this one is after; null where there is none. */
+/** A short text that sorts after the text, or is the text; null when there is no such text. */
 export function upperBound(text: string): string | null {
   const short = cut(text);
   return short === text ? text : textAfter(short);
 }
 
-/** The text's beginning, never with half of a surrogate pair at its end. */
+/** The beginning of the text, without half of a surrogate pair at its end. */
 function cut(text: string): string {
   const short = text.slice(0, BOUND_LENGTH_MAX);
   return short.isWellFormed() ? short : short.slice(0, -1);

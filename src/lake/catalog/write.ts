@@ -11,7 +11,7 @@ import {
 } from './forms.ts';
 import type { RowFactsJson } from './row-facts.ts';
 
-/** A settled data file as the catalog takes it. `facts` is null where they are not known. */
+/** A settled data file. `facts` is null when they are unknown. */
 export interface SettledFile {
   key: string;
   first_lsn: number;
@@ -19,13 +19,13 @@ export interface SettledFile {
   rows: number;
   bytes: number;
   etag: string;
-  /** The place of the feed its last rows were accepted at. */
+  /** The cursor with which its last rows were accepted. */
   cursor: string;
   settled_ms: number;
   facts: RowFactsJson | null;
 }
 
-/** A segment as a root names it. */
+/** The facts about a segment that a root holds. */
 export interface NamedSegment {
   first_lsn: number;
   last_lsn: number;
@@ -36,7 +36,7 @@ export interface NamedSegment {
   settled_ms: number;
 }
 
-/** What `catalog/schemas/<table>.json` holds. */
+/** The JSON of `catalog/schemas/<table>.json`. */
 export function schemaOf({ name, prefix, description, version, key, columns }: Table): TableSchema {
   return {
     format_version: FORMAT_VERSION,
@@ -55,7 +55,9 @@ export function schemaOf({ name, prefix, description, version, key, columns }: T
   };
 }
 
-/** The segment of these files, in LSN order. `cursorFrom`: the place of the feed before them, null where not known. */
+/**
+ * The JSON of the segment of these files, in LSN order. `cursorFrom`: the cursor before their rows; null when unknown.
+ */
 export function segmentOf(
   table: Pick<Table, 'name'>,
   { files, cursorFrom }: { files: SettledFile[]; cursorFrom: string | null },
@@ -66,7 +68,7 @@ export function segmentOf(
   };
 }
 
-/** The index of the same files. */
+/** The JSON of the index of these files, in LSN order. */
 export function indexOf(table: Pick<Table, 'name'>, files: SettledFile[]): KeyIndex {
   return {
     ...headOf(table, files),
@@ -77,7 +79,7 @@ export function indexOf(table: Pick<Table, 'name'>, files: SettledFile[]): KeyIn
   };
 }
 
-/** The root that names these segments, in LSN order. */
+/** The JSON of the root that names these segments, in LSN order. */
 export function rootOf(
   { name }: Pick<Table, 'name'>,
   { snapshot, segments }: { snapshot: number; segments: NamedSegment[] },

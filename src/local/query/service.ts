@@ -4,8 +4,8 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { createInterface } from 'node:readline';
 import { messageOf } from '../../errors.ts';
-import { type ServiceBody, withPlace } from '../../sql/service.ts';
-import { placeOf, SqlError } from '../../sql/sql-error.ts';
+import { type ServiceBody, withPosition } from '../../sql/service.ts';
+import { positionOf, SqlError } from '../../sql/sql-error.ts';
 import { runProgram } from '../program.ts';
 import { type Lake, type LakeAddress, openLake } from './lake.ts';
 import { askLake, type LakeAnswer } from './query.ts';
@@ -84,7 +84,7 @@ async function bodyFor(request: IncomingMessage, options: Opened & { signal: Abo
   } catch (error) {
     if (!(error instanceof SqlError)) throw error;
     const message = `invalid SQL: ${error.message.replaceAll('\n', ' ')}`;
-    return failed(400, INVALID_SQL, error.at === null ? message : withPlace(message, placeOf(query, error.at)));
+    return failed(400, INVALID_SQL, error.at === null ? message : withPosition(message, positionOf(query, error.at)));
   }
 }
 

@@ -13,7 +13,7 @@ export class LargeDocument extends Error {
 export interface Upload {
   /** Puts the next part. The caller may overwrite the bytes afterwards. */
   part(bytes: Uint8Array): Promise<void>;
-  complete(): Promise<'put' | 'kept-newer'>;
+  complete(): Promise<'put' | 'newer-exists'>;
   abort(): Promise<void>;
 }
 

@@ -352,7 +352,7 @@ describe('a sweep', () => {
 
   it('is given up with a reason when too many keys differ', async () => {
     const world = await startedWorld({ pageChanges: 40_000 });
-    const many = Array.from({ length: LIMITS.sweepDifferMax + 50 }, (_, index) => `other-${index}`);
+    const many = Array.from({ length: LIMITS.sweepDifferencesMax + 50 }, (_, index) => `other-${index}`);
     world.upstream.alterList = () => ({ keys: many.sort(), next: null });
     world.upstream.publish('a');
     await followed(world);
@@ -433,7 +433,7 @@ describe('a change made by a sweep', () => {
     };
     await sweep(world);
     await settle(world, { until: isLoaded(world) });
-    expect(most).toBe(LIMITS.missedAtOnce);
+    expect(most).toBe(LIMITS.missedWaitingMax);
     expect(status(world).last).toMatchObject({ missing: 100, loaded_afresh: 100 });
     expect(world.balance).toMatchObject({ changes: 350, rows: 350, balanced: true });
     await expectProof(world);

@@ -3,8 +3,8 @@ import { npmPackage } from '../../../schemas/npm_package.ts';
 import type { ApiEnv } from '../../../src/api/env.ts';
 import { createApi } from '../../../src/api/router.ts';
 import { LIMITS } from '../../../src/config.ts';
-import type { PushedPart } from '../../../src/contract/controls.ts';
 import type { SourceStub } from '../../../src/contract/objects.ts';
+import type { PushPart } from '../../../src/contract/push.ts';
 import { takePush } from '../../../src/engine/controls/push.ts';
 import { partitionsPrefix } from '../../../src/lake/object-keys.ts';
 import { expectProof, lakeRows } from '../../simulation/oracle/proof.ts';
@@ -22,7 +22,7 @@ interface Answer {
 
 /** The real API over a simulated object, whose calls may be failed as all others. */
 function pusher(world: World) {
-  const push = (part: PushedPart) =>
+  const push = (part: PushPart) =>
     world.calls.make(`object.push ${part.rows.length}`, async () => {
       const pushed = await takePush(world.engine, structuredClone(part));
       world.storage.flush();
@@ -333,7 +333,10 @@ describe('a request that is wrong', () => {
     const answer = await pusher(world)(line('a'));
     expect(answer).toMatchObject({
       status: 409,
-      error: { message: expect.stringContaining(key), hint: expect.stringMatching(/^Data files of this table exist/) },
+      error: {
+        message: expect.stringContaining(key),
+        hint: expect.stringMatching(/^The lake has data files of this table/),
+      },
     });
   });
 });

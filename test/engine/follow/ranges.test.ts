@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from 'vitest';
-import type { RangeStatus } from '../../../src/contract/controls.ts';
+import type { RangeStatus } from '../../../src/contract/ranges.ts';
 import { controlRange, rangeOf, startRange } from '../../../src/engine/controls/ranges.ts';
 import { Tail } from '../../../src/engine/follow/tail.ts';
 import { expectNewest, expectPages, expectProof, lakeRows } from '../../simulation/oracle/proof.ts';

@@ -83,7 +83,7 @@ describe('the catalog of a table', () => {
     const reader = new CatalogReader(world);
     for (const key of ['a', 'b', 'c']) await publish(world, key);
     expect(objectsOf(world)).toHaveLength(6);
-    await pass(world, LIMITS.catalogKeptMs - 3 * MINUTE);
+    await pass(world, LIMITS.catalogRetentionMs - 3 * MINUTE);
     await publish(world, 'd');
     expect(objectsOf(world)).toHaveLength(8);
     await pass(world, 3 * MINUTE);
@@ -97,7 +97,7 @@ describe('the catalog of a table', () => {
     const world = await startedWorld();
     await publish(world, 'a');
     await publish(world, 'b');
-    await pass(world, LIMITS.catalogKeptMs);
+    await pass(world, LIMITS.catalogRetentionMs);
     world.calls.fail(/^bucket\.remove/, { times: 1 });
     await publish(world, 'c');
     expect(world.state).toBe('following');

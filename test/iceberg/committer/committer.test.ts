@@ -145,7 +145,7 @@ describe('the settings of a catalog', () => {
 
   it.each([
     ['CATALOG_URI', 'catalog.test', 'an http or https URL'],
-    ['CATALOG_NAMESPACE', 'system', 'not one the catalog has for itself'],
+    ['CATALOG_NAMESPACE', 'system', 'none of system, examples and information_schema'],
     ['CATALOG_NAMESPACE', 'a.b', 'characters of a-z'],
     ['CATALOG_TOKEN', 'two words', 'visible ASCII characters, got (hidden)'],
     ['CATALOG_COMMIT_MS', '10', 'from 1000 to'],

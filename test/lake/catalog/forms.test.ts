@@ -10,15 +10,15 @@ import { pages } from '../../simulation/world/sources.ts';
 import { followed, startedWorld, type World } from '../../simulation/world/world.ts';
 
 /**
- * Others read the catalog by these. UPDATE_GOLDEN=1 writes the published files anew; read the difference before keeping
- * it: what a reader of before would misread needs another format version.
+ * Readers of the catalog rely on these files. UPDATE_GOLDEN=1 writes them anew. Check the difference before you commit
+ * it: a change that readers of the present form would misread needs another format version.
  */
 const update = process.env.UPDATE_GOLDEN === '1';
 const folder = path.resolve(import.meta.dirname, '../../../schemas/catalog');
 type Name = keyof typeof FORMS;
 const NAMES = Object.keys(FORMS) as Name[];
 
-/** Readers take fields they do not know: they may come without another format version. */
+/** Readers accept unknown fields (`io: 'input'`), so a field can be added without another format version. */
 function derived(name: Name): unknown {
   return z.toJSONSchema(FORMS[name], { target: 'draft-2020-12', io: 'input' });
 }
@@ -34,7 +34,7 @@ function formOf(key: string): Name | null {
   return /^catalog\/indexes\/\w+\/\d{16}-\d{16}-\d+\.json$/.test(key) ? 'index' : null;
 }
 
-/** Every object the world's catalog ever had, by key and text. */
+/** Every object that is put into the world's catalog. */
 function catalogued(world: World): { key: string; text: string }[] {
   const texts: { key: string; text: string }[] = [];
   world.bucket.onPut = ({ key, bytes }) => {
@@ -44,22 +44,22 @@ function catalogued(world: World): { key: string; text: string }[] {
 }
 
 describe('the published JSON Schemas', () => {
-  it.each(NAMES)('say of a %s what the code says', name => {
+  it.each(NAMES)('of a %s is the one of the code', name => {
     const file = path.join(folder, `${name}.schema.json`);
     if (update) fs.writeFileSync(file, `${JSON.stringify(derived(name), null, 2)}\n`);
     expect(published(name)).toEqual(derived(name));
     expect(published(name).$schema).toBe('https://json-schema.org/draft/2020-12/schema');
   });
 
-  it('are of nothing else', () => {
+  it('are the only files in their folder', () => {
     expect(fs.readdirSync(folder).sort()).toEqual(NAMES.map(name => `${name}.schema.json`).sort());
   });
 
-  it('hold for the schema of every table', () => {
+  it('accept the schema of every table', () => {
     for (const table of TABLES) expect(z.fromJSONSchema(published('schema')).parse(schemaOf(table))).toBeTruthy();
   });
 
-  it.each([{}, { kind: pages }])('hold for every file an engine writes: %#', async options => {
+  it.each([{}, { kind: pages }])('accept every file that an engine writes: %#', async options => {
     const world = await startedWorld(options);
     const texts = catalogued(world);
     const reader = new CatalogReader(world);
@@ -76,7 +76,7 @@ describe('the published JSON Schemas', () => {
       expect(name, key).not.toBeNull();
       const json = JSON.parse(text);
       expect(() => z.fromJSONSchema(published(name)).parse(json), key).not.toThrow();
-      // What no form names would be stripped.
+      // zod removes fields that the form does not name.
       expect(FORMS[name].parse(json), key).toEqual(json);
       counts[name]! += 1;
     }
@@ -85,7 +85,7 @@ describe('the published JSON Schemas', () => {
     expect(counts).toEqual({ schema: tables, root: each, segment: each, index: each });
   });
 
-  it('refuse what is no catalog', () => {
+  it('refuse other JSON', () => {
     const root = z.fromJSONSchema(published('root'));
     expect(root.safeParse({}).success).toBe(false);
     expect(root.safeParse({ format_version: 2 }).success).toBe(false);

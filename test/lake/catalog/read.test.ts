@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { keyText } from '../../../schemas/table.ts';
 import type { CatalogFile, CatalogRoot, KeyIndex, Segment } from '../../../src/lake/catalog/forms.ts';
-import { FILTER_KEYS_MAX, filterOf, keyText } from '../../../src/lake/catalog/key-filter.ts';
+import { FILTER_KEYS_MAX, filterOf } from '../../../src/lake/catalog/key-filter.ts';
 import { filesHolding, filesOf, readRoot, readSegment } from '../../../src/lake/catalog/read.ts';
 
 const AT = '2026-11-24T00:00:00.000Z';
@@ -64,7 +65,7 @@ describe('the live files of a table', () => {
     ]);
   });
 
-  it('survive JSON', () => {
+  it('are the same after a round trip through JSON', () => {
     const read = readRoot(JSON.stringify(root(first, second)));
     expect(read).toEqual(root(first, second));
     const segments = [first, second].map(one => readSegment(JSON.stringify(one)));
@@ -72,17 +73,22 @@ describe('the live files of a table', () => {
   });
 
   it.each([
-    ['one too few', root(first, second), [first], 'segments: expected 2, got 1'],
-    ['another order', root(first, second), [second, first], 'files of segment-0: expected 2, got 1'],
-    ['a later one', root(first), [segment(file(1, 3), file(4, 5))], 'last LSN of segment-0: expected 4, got 5'],
-    ['a gap', root(first), [segment(file(1, 3), file(5, 5))], /first LSN of .*: expected 4, got 5/],
-    ['an overlap', root(first), [segment(file(1, 3), file(3, 4))], /first LSN of .*: expected 4, got 3/],
-    ['another table', root(first), [{ ...first, table: 'domain' }], 'expected npm_package, got domain'],
-  ])('are refused out of %s', (_, named, segments, message) => {
+    ['a missing segment', root(first, second), [first], 'segments: expected 2, got 1'],
+    ['segments in another order', root(first, second), [second, first], 'files of segment-0: expected 2, got 1'],
+    [
+      'a segment of a later root',
+      root(first),
+      [segment(file(1, 3), file(4, 5))],
+      'last LSN of segment-0: expected 4, got 5',
+    ],
+    ['a gap in its LSNs', root(first), [segment(file(1, 3), file(5, 5))], /first LSN of .*: expected 4, got 5/],
+    ['an overlap of its LSNs', root(first), [segment(file(1, 3), file(3, 4))], /first LSN of .*: expected 4, got 3/],
+    ['a segment of another table', root(first), [{ ...first, table: 'domain' }], 'expected npm_package, got domain'],
+  ])('are refused with %s', (_, named, segments, message) => {
     expect(() => filesOf(named, segments)).toThrow(message);
   });
 
-  it('are refused out of a later form', () => {
+  it('are refused with a later format version', () => {
     expect(() => readRoot(JSON.stringify({ ...root(first), format_version: 2 }))).toThrow('format_version');
   });
 });
@@ -105,14 +111,14 @@ describe('the files that can hold a key', () => {
     files,
   });
 
-  it('are those whose filter and bounds let it in', () => {
+  it('are those whose filter and bounds include it', () => {
     const indexes = [index(entry('one', ['a', 'express', 'z'])), index(entry('two', ['b', 'y']))];
     expect(filesHolding(indexes, ['express'])).toEqual(['one']);
     expect(filesHolding(indexes, ['y'])).toEqual(['two']);
     expect(filesHolding(indexes, ['zz'])).toEqual([]);
   });
 
-  it('are all within the bounds where there is no filter, and all where nothing is known', () => {
+  it('are those whose bounds include it when they have no filter, and those without facts', () => {
     const indexes = [
       index(
         entry('bounded', ['b', 'y'], { filter: null }),
@@ -129,7 +135,7 @@ describe('the files that can hold a key', () => {
     expect(filesHolding([index(entry('one', keys))], ['vuejs/core', 'abe'])).toEqual([]);
   });
 
-  it('are never missed, and about one in fifty is too many', () => {
+  it('are always found, with about one in fifty others', () => {
     for (const size of [1, 2, 7, 100, FILTER_KEYS_MAX]) {
       const keys = Array.from({ length: size }, (_, n) => `package-${n}`);
       const indexes = [index(entry('one', keys, { min: null, max: null }))];

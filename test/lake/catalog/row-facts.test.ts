@@ -14,7 +14,7 @@ const PIECES = ['a', 'z', 'é', '\u{d7ff}', '\u{e000}', '\u{ffff}', '😀', '\u{
 
 function randomText(random: () => number): string {
   const piece = () => PIECES[Math.floor(random() * PIECES.length)]!;
-  // Long runs of one character are where a bound has to be cut.
+  // Long runs of one character, because the bound is cut within them.
   return piece().repeat(Math.floor(random() * 80)) + piece() + piece().repeat(Math.floor(random() * 40));
 }
 
@@ -25,7 +25,7 @@ function gathered(table: typeof npm, rows: Record<string, Value>[]): RowFactsJso
 }
 
 describe('bounds of a text', () => {
-  it('hold whatever is cut, and are short', () => {
+  it('include the text and are short', () => {
     const random = randomFrom(7);
     for (let times = 0; times < 5_000; times++) {
       const text = randomText(random);
@@ -39,19 +39,19 @@ describe('bounds of a text', () => {
     }
   });
 
-  it('are the text itself where it is short', () => {
+  it('are a short text itself', () => {
     expect([lowerBound('@types/node'), upperBound('@types/node')]).toEqual(['@types/node', '@types/node']);
   });
 
-  it('have no end after the last of all characters', () => {
+  it('have no maximum for a text of the last Unicode characters only', () => {
     expect(upperBound('\u{10ffff}'.repeat(40))).toBeNull();
     expect(upperBound(`a${'\u{10ffff}'.repeat(40)}`)).toBe('b');
     expect(upperBound('\u{d7ff}'.repeat(70))).toBe(`${'\u{d7ff}'.repeat(63)}\u{e000}`);
   });
 });
 
-describe('what is told of rows', () => {
-  it('is of the key columns and the time, nulls counted', () => {
+describe('the facts about rows', () => {
+  it('have bounds and nulls of the key columns and of updated_at', () => {
     const facts = gathered(npm, [
       { name: 'b', updated_at: '2026-11-24T00:00:01.000Z' },
       { name: 'a', updated_at: null },
@@ -63,13 +63,13 @@ describe('what is told of rows', () => {
     expect(facts).toMatchObject({ min: 'a', max: 'b' });
   });
 
-  it('is the same in whatever order they come', () => {
+  it('are the same for any order of the rows', () => {
     const rows = Array.from({ length: 50 }, (_, n) => ({ name: `package-${(n * 17) % 50}` }));
     expect(gathered(npm, rows).columns).toEqual(gathered(npm, rows.toReversed()).columns);
     expect(gathered(npm, rows).filter).toBe(gathered(npm, rows.toReversed()).filter);
   });
 
-  it.each([1, 40, 1_024, 1_025])('misses none of %i keys of several columns', size => {
+  it.each([1, 40, 1_024, 1_025])('include each of %i keys of several columns', size => {
     const random = randomFrom(size);
     const keys = Array.from({ length: size }, (_, n) => [randomText(random), `${n}`]);
     const { min, max, filter } = gathered(

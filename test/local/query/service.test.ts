@@ -8,7 +8,7 @@ import { tableNamed } from '../../../schemas/index.ts';
 import { type SqlService, startSqlService } from '../../../src/local/query/service.ts';
 import { findProcess } from '../../../src/local/runtime/processes.ts';
 import { askApi } from '../../api/sql-api.ts';
-import { everyWay, SPEC_QUERIES } from '../../sql/spec-queries.ts';
+import { SPEC_QUERIES, withEachName } from '../../sql/spec-queries.ts';
 import { putSpecRows, SPEC_ANSWERS } from './lake-rows.ts';
 import { type LakeServer, putDataFile, startLakeServer } from './lake-server.ts';
 
@@ -49,7 +49,7 @@ const QUERY_PATH = '/api/v1/accounts/any/basin-sql/query/data-ingestion';
 test.each(Object.entries(SPEC_QUERIES))(
   'the spec’s query of %s answers through the API in every way of naming its table',
   async (name, query) => {
-    for (const text of everyWay(query, table => tableNamed(table).key)) {
+    for (const text of withEachName(query, table => tableNamed(table).key)) {
       const { rows, error } = await ask(text);
       expect(error).toBeUndefined();
       expect(rows, text).toEqual(

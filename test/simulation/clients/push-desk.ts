@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { keyOf } from '../../../schemas/table.ts';
 import { LIMITS } from '../../../src/config.ts';
-import type { PushedPart } from '../../../src/contract/controls.ts';
+import type { PushPart } from '../../../src/contract/push.ts';
 import { takePush } from '../../../src/engine/controls/push.ts';
 import { lakeRows } from '../oracle/proof.ts';
 import { pick, type Random } from '../world/faults.ts';
@@ -14,7 +14,7 @@ import type { Act } from './people.ts';
 const FIRST_LINES = [1, 8_189];
 
 interface Request {
-  part: PushedPart;
+  part: PushPart;
   /** Lines that were ever answered as accepted. */
   accepted: Set<number>;
   begunMs: number;
@@ -107,7 +107,7 @@ export class PushDesk {
   }
 
   #age(): void {
-    const oldMs = this.#world.clock.now() - LIMITS.pushKeptMs;
+    const oldMs = this.#world.clock.now() - LIMITS.pushRetentionMs;
     for (const request of this.requests) request.isOld ||= request.begunMs <= oldMs;
   }
 }

@@ -115,7 +115,7 @@ export const ENGINE_MUTANTS: Mutant[] = [
     edits: [
       {
         file: 'src/lake/newest.ts',
-        text: "if (head !== null && isNewer(head, { fetchedAtMs, revision })) return 'kept-newer';",
+        text: "if (head !== null && isNewer(head, { fetchedAtMs, revision })) return 'newer-exists';",
         instead: '',
       },
     ],

@@ -72,7 +72,7 @@ export class CatalogReader {
 
   #readAgain({ objects, replacedMs }: ReadRoot): void {
     const { bucket, clock } = this.#world;
-    if (replacedMs !== null && clock.elapsedMs - replacedMs >= LIMITS.catalogKeptMs) return;
+    if (replacedMs !== null && clock.elapsedMs - replacedMs >= LIMITS.catalogRetentionMs) return;
     for (const { key, bytes } of objects) {
       const stands = bucket.objects.get(key)?.bytes;
       if (!stands) throw new Error(`${key}: expected what a root names to stay for an hour, got nothing`);

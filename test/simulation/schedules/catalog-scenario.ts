@@ -33,8 +33,8 @@ export async function playCatalog(nth: number, death: Death): Promise<boolean> {
     await whole(world);
   }
   // Nothing is looked for meanwhile: only time is to pass.
-  world.pollEvery(LIMITS.catalogKeptMs);
-  await pass(world, LIMITS.catalogKeptMs);
+  world.pollEvery(LIMITS.catalogRetentionMs);
+  await pass(world, LIMITS.catalogRetentionMs);
   world.pollEvery(MINUTE);
   world.upstream.publish('d');
   await whole(world);
@@ -49,7 +49,7 @@ export async function playCatalog(nth: number, death: Death): Promise<boolean> {
 
 /** Waits until all is followed, no longer than anything here takes. */
 function whole(world: World): Promise<void> {
-  return settle(world, { until: () => world.isFollowed, withinMs: 2 * LIMITS.catalogKeptMs });
+  return settle(world, { until: () => world.isFollowed, withinMs: 2 * LIMITS.catalogRetentionMs });
 }
 
 /** Every segment and index in the lake is written down, so that it is removed one day. */

@@ -51,15 +51,18 @@ async function keyLeftOut(world: World, random: Random): Promise<void> {
 /** More are missing than are loaded at once; one of those that wait comes in by the feed. */
 async function missedAndShown(world: World, random: Random): Promise<void> {
   const { upstream, queue } = world;
-  const keys = Array.from({ length: LIMITS.missedAtOnce + 5 }, (_, index) => `key-${String(index).padStart(2, '0')}`);
+  const keys = Array.from(
+    { length: LIMITS.missedWaitingMax + 5 },
+    (_, index) => `key-${String(index).padStart(2, '0')}`,
+  );
   upstream.publish('other');
   await followed(world);
   for (const key of keys) upstream.changeSilently(key);
   queue.deliver = () => ({ delaysMs: [] });
   world.engine.audit.startSweep(1);
   await world.engine.poke();
-  await settle(world, { until: () => world.parked.length === LIMITS.missedAtOnce });
-  upstream.publish(keys.slice(LIMITS.missedAtOnce + Math.floor(random() * 5)));
+  await settle(world, { until: () => world.parked.length === LIMITS.missedWaitingMax });
+  upstream.publish(keys.slice(LIMITS.missedWaitingMax + Math.floor(random() * 5)));
   await followed(world);
   queue.deliver = () => ({ delaysMs: [0] });
   const shown = world.balance.rows - 1;

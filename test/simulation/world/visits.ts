@@ -1,4 +1,4 @@
-import type { WatchedPart } from '../../../src/contract/watched-keys.ts';
+import type { WatchResult } from '../../../src/contract/watched-keys.ts';
 import { unwatchKeys, watchKeys } from '../../../src/engine/controls/watched-keys.ts';
 import { agenda } from './sources.ts';
 import { startedWorld, type World, type WorldOptions } from './world.ts';
@@ -19,7 +19,7 @@ type LookingOn = <T>(change: () => T) => T;
 const nobody: LookingOn = change => change();
 
 /** Puts keys on the agenda, as a request of its own. */
-export function watch(world: World, keys: string[], lookingOn: LookingOn = nobody): Promise<WatchedPart> {
+export function watch(world: World, keys: string[], lookingOn: LookingOn = nobody): Promise<WatchResult> {
   const part = keys.map((key, index) => ({ line: index + 1, key, space: key.split('.')[1]! }));
   return world.ask('object.watch', engine => lookingOn(() => watchKeys(engine, { atMs: null, keys: part })));
 }
