@@ -1,29 +1,36 @@
-/** Why a change is parked: its upstream answered with an error, or its document cannot be used. */
-export type ParkReason =
-  | `http-${number}`
-  | 'timeout'
-  | 'truncated'
-  | 'malformed-json'
-  | 'not-json'
-  | 'too-large'
-  | 'row-too-large'
-  | 'key-too-long'
-  | 'name-mismatch'
-  | 'wrong-shape'
-  | 'document-kills-loader'
-  | 'lagging-revision'
-  | 'no-server'
-  | 'missed';
+/** The closed list of reasons why a change is parked; an HTTP status is `http-` and its number. */
+export const PARK_REASONS = [
+  'http-<status>',
+  'timeout',
+  'truncated',
+  'malformed-json',
+  'not-json',
+  'too-large',
+  'row-too-large',
+  'key-too-long',
+  'name-mismatch',
+  'wrong-shape',
+  'document-kills-loader',
+  'lagging-revision',
+  'no-server',
+  'missed',
+] as const;
 
-/** Why an accepted change has no row and never gets one. */
-export type SkipReason =
-  | 'internal-document'
-  | 'no-rows'
-  | 'superseded'
-  | 'unchanged'
-  | 'revision-never-served'
-  | 'dismissed'
-  | 'unwatched';
+/** Why a change is parked: its upstream answered with an error, or its document cannot be used. */
+export type ParkReason = Exclude<(typeof PARK_REASONS)[number], 'http-<status>'> | `http-${number}`;
+
+/** The closed list of reasons why an accepted change has no row and never gets one. */
+export const SKIP_REASONS = [
+  'internal-document',
+  'no-rows',
+  'superseded',
+  'unchanged',
+  'revision-never-served',
+  'dismissed',
+  'unwatched',
+] as const;
+
+export type SkipReason = (typeof SKIP_REASONS)[number];
 
 /** What failed in a step of a run, or in the whole run. */
 export type ErrorKind =

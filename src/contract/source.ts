@@ -5,7 +5,9 @@ import type { AgendaStatus } from './watched-keys.ts';
 // The JSON of a source. An unknown value is null; no field is ever absent, at any depth.
 
 /** What a source does now. `stalled`: a failure that waiting does not end, or no progress for too long; it probes. */
-export type SourceState = 'following' | 'catching-up' | 'paused' | 'backing-off' | 'stalled';
+export const SOURCE_STATES = ['following', 'catching-up', 'paused', 'backing-off', 'stalled'] as const;
+
+export type SourceState = (typeof SOURCE_STATES)[number];
 
 /** The status of a source, all of it from durable state. Times are ISO 8601. */
 export interface SourceStatus {

@@ -1,10 +1,9 @@
 import { LIMITS } from '../../config.ts';
 import type { SourceHealth, SourceMetrics, SourceStatus } from '../../contract/source.ts';
-import type { JournalLayoutError, SkipReason } from '../../errors.ts';
+import { type JournalLayoutError, SKIP_REASONS, type SkipReason } from '../../errors.ts';
 import { policyOf } from '../../failure-policy.ts';
 import type { Ports } from '../../ports/ports.ts';
 import { FLUSH_SECONDS, histogramOf, LOAD_SECONDS } from '../journal/counts.ts';
-import { SKIP_REASONS } from './status.ts';
 
 /**
  * Answers in the place of an engine whose journal this version cannot read: the state is `stalled`, `last_error` has

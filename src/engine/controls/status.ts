@@ -1,7 +1,7 @@
 import { LIMITS } from '../../config.ts';
 import type { SourceHealth, SourceState, SourceStatus, StreamStatus } from '../../contract/source.ts';
 import type { LiveFile, TableFacts } from '../../contract/tables.ts';
-import type { SkipReason } from '../../errors.ts';
+import { SKIP_REASONS, type SkipReason } from '../../errors.ts';
 import { policyOf } from '../../failure-policy.ts';
 import { isoTime } from '../../time.ts';
 import { AUDIT_STEPS, isUnhealthy } from '../audit/audit.ts';
@@ -9,19 +9,6 @@ import type { Engine } from '../engine.ts';
 import { TAIL } from '../journal/changes.ts';
 import { JournalStreams } from '../journal/streams.ts';
 import { agendaStatus } from './watched-keys.ts';
-
-/** Every skip reason, so that none is ever absent from a balance. */
-export const SKIP_REASONS: SkipReason[] = [
-  ...([
-    'internal-document',
-    'no-rows',
-    'superseded',
-    'unchanged',
-    'revision-never-served',
-    'dismissed',
-    'unwatched',
-  ] as const),
-];
 
 /** The state of a source. */
 export function stateOf({ journal, options, ports, source, paused }: Engine): SourceState {
