@@ -36,13 +36,12 @@ const CONTENT_TYPE = 'application/json';
 const STEPS: { [S in keyof LoaderSteps]: Step<LoaderSteps[S]> } = {
   start: {
     ms: () => LIMITS.pullMsMax,
-    work: ({ source }, _, ctx) => source.start(ctx),
+    work: ({ source }, _, ctx) => feedOf(source).start(ctx),
   },
   pull: {
     ms: () => LIMITS.pullMsMax,
     async work({ source }, { permits: _, ...request }, ctx) {
-      if (!source.pull) throw new Error(`${source.id}: expected a source with a feed`);
-      const page = await source.pull(request, ctx);
+      const page = await feedOf(source).pull(request, ctx);
       return { ...page, changes: page.changes.map(change => ({ ...change, key: storableKey(change.key) })) };
     },
   },
@@ -60,8 +59,9 @@ const STEPS: { [S in keyof LoaderSteps]: Step<LoaderSteps[S]> } = {
   list: {
     ms: () => LIMITS.listMsMax,
     async work({ source }, { after }, ctx) {
-      if (!source.list) throw new Error(`${source.id}: expected a source that lists its keys`);
-      return source.list(after, ctx);
+      const { list } = feedOf(source);
+      if (!list) throw new Error(`${source.id}: expected a feed that lists its keys`);
+      return list(after, ctx);
     },
   },
   load: {
@@ -69,6 +69,11 @@ const STEPS: { [S in keyof LoaderSteps]: Step<LoaderSteps[S]> } = {
     work: (loading, request, _, fetcher) => new Load(loading, request, fetcher).run(),
   },
 };
+
+function feedOf({ id, feed }: Source) {
+  if (!feed) throw new Error(`${id}: expected a source with a feed`);
+  return feed;
+}
 
 interface Step<S extends { request: { permits: Permit[] }; value: unknown }> {
   ms: (request: S['request'], nowMs: number) => number;

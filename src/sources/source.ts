@@ -3,6 +3,7 @@ import type { Table } from '../../schemas/table.ts';
 import type { Change, KeyPage, Loaded, LoadedRow, Page, PullRequest, Servers } from '../ports/change.ts';
 import type { HostPace, HostRequests } from '../ports/hosts.ts';
 import type { AgendaRules } from '../ports/source.ts';
+import type { CursorForm } from './count-cursor.ts';
 
 /**
  * For an upstream without a feed: the object keeps watched keys with due times and visits them. All but
@@ -75,11 +76,19 @@ export interface LoadContext<S, P> extends SourceContext<S> {
   afresh: boolean;
 }
 
-/**
- * One upstream: where to begin, what changed, and what a change says. It holds no retry, clock, bucket, log or cursor
- * saving; `parse` and `compare` are pure. `S` are its settings, `P` is what `prepare` hands to `load` (plain JSON).
- */
-export interface Source<S = unknown, P = unknown> {
+/** For an upstream that tells what changed, page by page. */
+export interface Feed<S> extends CursorForm {
+  /** Whether the source can resume at the cursor of each change. */
+  resumable: boolean;
+  /** The first cursor. */
+  start(ctx: SourceContext<S>): Promise<string>;
+  /** One page of the feed. */
+  pull(request: PullRequest, ctx: SourceContext<S>): Promise<Page>;
+  /** One page of all keys that the upstream holds: those after a key, or from the first one. For sweeps. */
+  list?(after: string | null, ctx: SourceContext<S>): Promise<KeyPage>;
+}
+
+interface SourceParts<S, P> {
   id: string;
   /** The first segment of its keys in the lake. */
   prefix: string;
@@ -95,17 +104,6 @@ export interface Source<S = unknown, P = unknown> {
   pace(settings: S): { pollMs: number; settleMs: number; hosts: Record<string, HostPace>; others?: HostPace };
   /** The usual size of a document in bytes, where it is known before the first one is loaded. */
   documentBytes?: number;
-  /** Whether the source can resume at the cursor of each change. */
-  resumable: boolean;
-  /** The first cursor. An agenda's cursor counts visits, from 0. */
-  start(ctx: SourceContext<S>): Promise<string>;
-  /** Order of two cursors; negative when `a` is earlier. */
-  compare(a: string, b: string): number;
-  /** The cursor in its one form; throws `CursorError` when it is none. */
-  parse(cursor: string): string;
-  /** One page of the feed. A source has this or an agenda. */
-  pull?(request: PullRequest, ctx: SourceContext<S>): Promise<Page>;
-  agenda?: Agenda<S>;
   /** The requests of a step, by host, at most. Step `pull` of a source with an agenda reads its directory. */
   requests(step: 'pull' | 'prepare' | 'load' | 'list', changes: Change[], settings: S): HostRequests;
   /** Fetches in bulk what the loads of a slice share; plain JSON. A slice is loaded without it when it fails. */
@@ -113,6 +111,11 @@ export interface Source<S = unknown, P = unknown> {
   load(change: Change, ctx: LoadContext<S, P>): Promise<Loaded>;
   /** By source, the keys that a row of this source has for its agenda; pure, in any form that the agenda reads. */
   feeds?: Record<string, (row: LoadedRow) => string[]>;
-  /** One page of all keys that the upstream holds: those after a key, or from the first one. For sweeps. */
-  list?(after: string | null, ctx: SourceContext<S>): Promise<KeyPage>;
 }
+
+/**
+ * One upstream: where to begin, what changed, and what a change says. It has a feed or an agenda. It holds no retry,
+ * clock, bucket, log or cursor saving. `S` are its settings, `P` is what `prepare` hands to `load` (plain JSON).
+ */
+export type Source<S = unknown, P = unknown> = SourceParts<S, P> &
+  ({ feed: Feed<S>; agenda?: undefined } | { agenda: Agenda<S>; feed?: undefined });

@@ -92,15 +92,15 @@ function ensure(holds: boolean, expected: string): void {
 function checkPage(page: Page, cursor: string): void {
   let last = Number(cursor);
   for (const { key, cursor, deleted, revision, skip } of page.changes) {
-    expect(Number(npm.parse(cursor))).toBeGreaterThan(last);
+    expect(Number(npm.feed!.parse(cursor))).toBeGreaterThan(last);
     last = Number(cursor);
     expect([typeof key, typeof deleted]).toEqual(['string', 'boolean']);
     expect(revision === null || Number.isSafeInteger(revision)).toBe(true);
     expect([null, 'internal-document']).toContain(skip);
   }
-  expect(Number(npm.parse(page.cursor))).toBeGreaterThanOrEqual(last);
+  expect(Number(npm.feed!.parse(page.cursor))).toBeGreaterThanOrEqual(last);
   if (page.changes.length > 0) expect(page.cursor).toBe(page.changes.at(-1)!.cursor);
-  if (page.head !== null) npm.parse(page.head);
+  if (page.head !== null) npm.feed!.parse(page.head);
 }
 
 function checkOutcome({ change, body }: Case, outcome: LoadOutcome) {

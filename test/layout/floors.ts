@@ -28,7 +28,13 @@ export const FLOORS: Record<string, string[][]> = {
   'src/iceberg': [['committer'], ['rest'], ['append'], ['format'], ['errors.ts']],
   'src/lake': [['catalog'], ['object-keys.ts', 'newest.ts']],
   'src/local': [['*.ts'], ['demo', 'deploy'], ['query', 'runtime'], ['program.ts', 'settings.ts', 'status.ts']],
-  'src/sources': [['registry.ts', 'engine-source.ts'], ['*/'], ['upstream', 'names', 'stand-in'], ['source.ts']],
+  'src/sources': [
+    ['registry.ts', 'engine-source.ts'],
+    ['*/'],
+    ['upstream', 'names', 'stand-in'],
+    ['source.ts'],
+    ['count-cursor.ts'],
+  ],
 };
 
 /** Local programs run under Node and talk to the worker over HTTP; the entry and the platform's folder are not theirs. */

@@ -139,7 +139,7 @@ function expectedRegistrations(folder: string): NonNullable<StandIn['agenda']>['
 /** The changes of a source: those of its feed, or a first visit of each key. */
 export async function changesOf(source: Source, settings: unknown, { agenda }: StandIn): Promise<Change[]> {
   if (agenda) return visitsOf(source, agenda.keys, await servers(source, settings));
-  const { value } = await runStep(source, { settings, step: 'pull' }, ctx => source.start(ctx));
+  const { value } = await runStep(source, { settings, step: 'pull' }, ctx => source.feed!.start(ctx));
   return pullAll(source, settings, value);
 }
 

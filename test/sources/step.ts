@@ -58,7 +58,7 @@ export async function runStep<S, P, T>(
 
 /** Pulls one page. */
 export async function pull<S, P>(source: Source<S, P>, settings: S, cursor: string, poll = 0) {
-  return (await runStep(source, { settings, step: 'pull' }, ctx => source.pull!({ cursor, poll }, ctx))).value;
+  return (await runStep(source, { settings, step: 'pull' }, ctx => source.feed!.pull({ cursor, poll }, ctx))).value;
 }
 
 /** Pulls pages from a cursor to the head and returns their changes. */

@@ -4,6 +4,7 @@ import { integerSetting, parseSettings, rateSetting, urlSetting } from '../../co
 import { ChangeError, CursorError, StepError } from '../../errors.ts';
 import type { Change, KeyPage, Loaded, LoadedRow, Page } from '../../ports/change.ts';
 import type { HostPace } from '../../ports/hosts.ts';
+import { countCursor } from '../count-cursor.ts';
 import type { Source, SourceContext } from '../source.ts';
 import { countsFor, type Downloads, fetchDownloads, scopedOf, unscopedListsOf } from './downloads.ts';
 import { deletedRow, isTombstone, packumentRow, readPackument, revisionOf, VERSIONS } from './packument.ts';
@@ -87,6 +88,8 @@ const listShape = z.looseObject({ rows: z.array(z.looseObject({ id: z.string() }
 type FeedPage = z.output<typeof pageShape>;
 type Context = SourceContext<NpmSettings>;
 
+const SEQUENCE = countCursor({ subject: 'npm cursor', expected: 'a sequence of the feed' });
+
 /** The npm registry: its replication feed lists changes, and its document of a package has the package's facts. */
 export const npm: Source<NpmSettings, Downloads> = {
   id: 'npm',
@@ -95,23 +98,33 @@ export const npm: Source<NpmSettings, Downloads> = {
   settingNames: Object.keys(settingsShape.shape),
   settings: readNpmSettings,
   pace: ({ pollMs, settleMs, ...settings }) => ({ pollMs, settleMs, hosts: hostPaces(settings) }),
-  resumable: true,
-  compare: (a, b) => Number(a) - Number(b),
-  parse: parseSeq,
+  feed: {
+    ...SEQUENCE,
+    resumable: true,
 
-  async start(ctx) {
-    if (ctx.settings.start !== 'head') return ctx.settings.start;
-    return String(Math.max(0, (await fetchHead(ctx)) - SEQ_MARGIN));
-  },
+    async start(ctx) {
+      if (ctx.settings.start !== 'head') return ctx.settings.start;
+      return String(Math.max(0, (await fetchHead(ctx)) - SEQ_MARGIN));
+    },
 
-  async pull({ cursor, poll }, ctx) {
-    const limit = ctx.settings.pageChanges + (poll % LIMIT_VARIATION);
-    const page = await fetchPage({ cursor, limit }, ctx);
-    checkOrder(page, cursor);
-    const atHead = page.results.length < limit;
-    // The head is read after the page: a head above the page's end then means that the page missed changes.
-    const head = atHead ? await fetchHead(ctx).catch(nullUnlessOurFault) : null;
-    return readPage(page, { cursor, atHead, head });
+    async pull({ cursor, poll }, ctx) {
+      const limit = ctx.settings.pageChanges + (poll % LIMIT_VARIATION);
+      const page = await fetchPage({ cursor, limit }, ctx);
+      checkOrder(page, cursor);
+      const atHead = page.results.length < limit;
+      // The head is read after the page: a head above the page's end then means that the page missed changes.
+      const head = atHead ? await fetchHead(ctx).catch(nullUnlessOurFault) : null;
+      return readPage(page, { cursor, atHead, head });
+    },
+
+    async list(after, ctx) {
+      // An answer from a cache would prove nothing, so the limit differs from list to list as it does from pull to pull.
+      const limit = LIMIT_MAX - (Math.floor(ctx.nowMs / LIST_SAME_MS) % LIMIT_VARIATION);
+      const from = after === null ? '' : `startkey=${encodeURIComponent(JSON.stringify(after))}&`;
+      const url = `${ctx.settings.feedUrl}/_all_docs?${from}limit=${limit}`;
+      const ids = (await ctx.fetchJson(url, { subject: 'npm list', shape: listShape })).json.rows.map(row => row.id);
+      return readList(ids, { after, isLast: ids.length < limit });
+    },
   },
 
   requests(step, changes, settings) {
@@ -149,15 +162,6 @@ export const npm: Source<NpmSettings, Downloads> = {
   },
 
   feeds: { whois: ({ row }) => hostsIn(row.homepage) },
-
-  async list(after, ctx) {
-    // An answer from a cache would prove nothing, so the limit differs from list to list as it does from pull to pull.
-    const limit = LIMIT_MAX - (Math.floor(ctx.nowMs / LIST_SAME_MS) % LIMIT_VARIATION);
-    const from = after === null ? '' : `startkey=${encodeURIComponent(JSON.stringify(after))}&`;
-    const url = `${ctx.settings.feedUrl}/_all_docs?${from}limit=${limit}`;
-    const ids = (await ctx.fetchJson(url, { subject: 'npm list', shape: listShape })).json.rows.map(row => row.id);
-    return readList(ids, { after, isLast: ids.length < limit });
-  },
 };
 
 function readNpmSettings(env: Record<string, unknown>): NpmSettings {
@@ -166,7 +170,7 @@ function readNpmSettings(env: Record<string, unknown>): NpmSettings {
     feedUrl: read.NPM_FEED_URL,
     registryUrl: read.NPM_REGISTRY_URL,
     downloadsUrl: read.NPM_DOWNLOADS_URL,
-    start: read.NPM_START === 'head' ? 'head' : parseSeq(read.NPM_START),
+    start: read.NPM_START === 'head' ? 'head' : SEQUENCE.parse(read.NPM_START),
     requestsPerSecond: read.NPM_REQUESTS_PER_SECOND,
     pollMs: read.NPM_POLL_MS,
     pageChanges: read.NPM_PAGE_CHANGES,
@@ -256,12 +260,6 @@ function readList(ids: string[], { after, isLast }: { after: string | null; isLa
 function deletionOf(name: string, revision: number | null): Loaded {
   const row: LoadedRow = { table: npmPackage.name, op: 'delete', row: deletedRow(name) };
   return { documents: [], rows: [row], revision };
-}
-
-function parseSeq(cursor: string): string {
-  const seq = /^\d+$/.test(cursor) ? Number(cursor) : Number.NaN;
-  if (!Number.isSafeInteger(seq)) throw new CursorError(`npm cursor: expected a sequence of the feed, got ${cursor}`);
-  return String(seq);
 }
 
 /** The name as one segment of the registry's URL: everything but a leading `@` is encoded. */

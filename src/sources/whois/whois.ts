@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { whoisRecord } from '../../../schemas/whois_record.ts';
 import { sha256 } from '../../digest.ts';
-import { ChangeError, CursorError, StepError } from '../../errors.ts';
+import { ChangeError, StepError } from '../../errors.ts';
 import type { Change, Loaded, Seen } from '../../ports/change.ts';
 import type { HostRequests } from '../../ports/hosts.ts';
 import { isoTime } from '../../time.ts';
@@ -60,10 +60,6 @@ export const whois: Source<WhoisSettings, null> = {
     },
   }),
   documentBytes: DOCUMENT_BYTES,
-  resumable: true,
-  start: async () => '0',
-  compare: (a, b) => Number(a) - Number(b),
-  parse: parseCount,
   requests,
   agenda: {
     read(text) {
@@ -263,10 +259,4 @@ function rowOf(
 /** SHA-256 cut to 128 bits, in base64: that suffices to compare a key's visits. */
 function digestOf(text: string): string {
   return sha256(text).subarray(0, 16).toString('base64').replace(/=+$/, '');
-}
-
-function parseCount(cursor: string): string {
-  const count = /^\d+$/.test(cursor) ? Number(cursor) : Number.NaN;
-  if (!Number.isSafeInteger(count)) throw new CursorError(`whois cursor: expected a count of visits, got ${cursor}`);
-  return String(count);
 }

@@ -27,26 +27,31 @@ export const coalescing: SourceKind = (upstream, visit) => ({
   id: 'coalescing',
   prefix: 'npm',
   tables: [npmPackage],
-  resumable: true,
-  start: async () => '0',
+  feed: {
+    ...CURSORS,
+    resumable: true,
+    start: async () => '0',
 
-  async pull({ cursor }, { settings }) {
-    const since = Number(cursor);
-    const { results, lastSeq, head } = await upstream.page(since, { limit: settings.pageChanges, visit });
-    const changes = results.map(({ key, seq, revision, deleted }) => ({
-      key,
-      cursor: String(seq),
-      deleted,
-      revision,
-      skip: key.startsWith('internal:') ? ('internal-document' as const) : null,
-    }));
-    return {
-      changes,
-      cursor: String(results.at(-1)?.seq ?? Math.max(since, lastSeq)),
-      head: String(head),
-      atHead: results.length < settings.pageChanges,
-      belowCursor: head < since,
-    };
+    async pull({ cursor }, { settings }) {
+      const since = Number(cursor);
+      const { results, lastSeq, head } = await upstream.page(since, { limit: settings.pageChanges, visit });
+      const changes = results.map(({ key, seq, revision, deleted }) => ({
+        key,
+        cursor: String(seq),
+        deleted,
+        revision,
+        skip: key.startsWith('internal:') ? ('internal-document' as const) : null,
+      }));
+      return {
+        changes,
+        cursor: String(results.at(-1)?.seq ?? Math.max(since, lastSeq)),
+        head: String(head),
+        atHead: results.length < settings.pageChanges,
+        belowCursor: head < since,
+      };
+    },
+
+    list: (after, { settings }) => upstream.list(after, { limit: settings.pageChanges, visit }),
   },
 
   async load(change, { afresh }) {
@@ -66,8 +71,6 @@ export const coalescing: SourceKind = (upstream, visit) => ({
       throw error;
     }
   },
-
-  list: (after, { settings }) => upstream.list(after, { limit: settings.pageChanges, visit }),
 });
 
 /**
@@ -79,21 +82,24 @@ export const pages: SourceKind = (upstream, visit) => ({
   id: 'pages',
   prefix: 'github',
   tables: [githubProfile, githubRepo],
-  resumable: false,
-  start: async () => '0',
+  feed: {
+    ...CURSORS,
+    resumable: false,
+    start: async () => '0',
 
-  async pull({ cursor }) {
-    const page = await upstream.wholePage(Number(cursor), visit);
-    const next = page ? Number(cursor) + 1 : Number(cursor);
-    const changes = (page ?? []).map((key, index) => ({
-      key,
-      cursor: `${cursor}:${index}`,
-      deleted: false,
-      revision: null,
-      skip: null,
-    }));
-    const head = upstream.pages.length;
-    return { changes, cursor: String(next), head: String(head), atHead: next >= head, belowCursor: false };
+    async pull({ cursor }) {
+      const page = await upstream.wholePage(Number(cursor), visit);
+      const next = page ? Number(cursor) + 1 : Number(cursor);
+      const changes = (page ?? []).map((key, index) => ({
+        key,
+        cursor: `${cursor}:${index}`,
+        deleted: false,
+        revision: null,
+        skip: null,
+      }));
+      const head = upstream.pages.length;
+      return { changes, cursor: String(next), head: String(head), atHead: next >= head, belowCursor: false };
+    },
   },
 
   async load({ key }) {
@@ -123,8 +129,6 @@ export const agenda: SourceKind = (upstream, visit) => ({
   id: 'agenda',
   prefix: 'github',
   tables: [githubProfile],
-  resumable: true,
-  start: async () => '0',
   pace: ({ pollMs, requestsPerSecond, hostRequestsPerSecond = 5, hostRequestsPerSecondMax = 5 }) => ({
     pollMs,
     settleMs: 0,
@@ -205,17 +209,20 @@ function missing(error: unknown): null {
   throw error;
 }
 
+const CURSORS = {
+  compare: (a: string, b: string) => Number(a.split(':')[0]) - Number(b.split(':')[0]),
+  parse(cursor: string): string {
+    if (!/^\d+$/.test(cursor)) throw new CursorError(`cursor: expected a number, got ${cursor}`);
+    return cursor;
+  },
+};
+
 const COMMON = {
   settingNames: [],
   settings: () => DEFAULT_SETTINGS,
   pace: ({ pollMs, settleMs, requestsPerSecond }: SourceSettings) => {
     const pace = { requestsPerSecond, burst: Math.ceil(requestsPerSecond) };
     return { pollMs, settleMs, hosts: { [FEED_HOST]: pace, [DOCUMENT_HOST]: pace } };
-  },
-  compare: (a: string, b: string) => Number(a.split(':')[0]) - Number(b.split(':')[0]),
-  parse(cursor: string): string {
-    if (!/^\d+$/.test(cursor)) throw new CursorError(`cursor: expected a number, got ${cursor}`);
-    return cursor;
   },
   requests(step: 'pull' | 'prepare' | 'load' | 'list', changes: Change[]): Record<string, number> {
     if (step === 'pull' || step === 'list') return { [FEED_HOST]: 1 };

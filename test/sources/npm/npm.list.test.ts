@@ -8,7 +8,7 @@ import { startAnswering, startStandIn } from './upstream.ts';
 const LIST = '/registry/_all_docs';
 
 async function list(settings: NpmSettings, after: string | null): Promise<KeyPage> {
-  return (await runStep(npm, { settings, step: 'list' }, ctx => npm.list!(after, ctx))).value;
+  return (await runStep(npm, { settings, step: 'list' }, ctx => npm.feed!.list!(after, ctx))).value;
 }
 
 const rowsOf = (...ids: string[]) => ({ total_rows: ids.length, offset: 0, rows: ids.map(id => ({ id, key: id })) });

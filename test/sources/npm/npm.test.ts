@@ -59,7 +59,7 @@ describe('settings', () => {
 
 describe('the start', () => {
   const start = async (settings: NpmSettings) =>
-    (await runStep(npm, { settings, step: 'pull' }, ctx => npm.start(ctx))).value;
+    (await runStep(npm, { settings, step: 'pull' }, ctx => npm.feed!.start(ctx))).value;
 
   it('is a little before the head, or at the sequence of the setting', async () => {
     const { standIn, settings } = await startStandIn();
