@@ -34,7 +34,7 @@ export interface DeployOptions {
  */
 export async function runDeploy(env: Environment, options: DeployOptions): Promise<number> {
   const { write, dryRun = false, project = PROJECT, program, signal } = options;
-  const settings = readDeploySettings(env);
+  const settings = await readDeploySettings(env);
   const config = readConfig(readFileSync(path.join(project, 'wrangler.jsonc'), 'utf8'));
   const file = path.join(project, CONFIG_FILE);
   const secrets = Object.values(settings.secrets);

@@ -1,6 +1,6 @@
 import { isSecretSetting } from '../../config.ts';
 import { SettingError } from '../../errors.ts';
-import { type Environment, enabledSources, foundSettings, withRegistry } from '../settings.ts';
+import { type Environment, enabledSources, foundSettings, withLocalSettings } from '../settings.ts';
 
 /** What a deployed worker is given, apart by how it gets there. */
 export interface DeploySettings {
@@ -19,11 +19,11 @@ const PRIVATE_HOST =
   /^(localhost|[^.:]+|.*\.(local|localhost|internal|lan)|127\..*|10\..*|192\.168\..*|169\.254\..*|172\.(1[6-9]|2\d|3[01])\..*|\[(::1|f[cd].*)\])$/;
 
 /**
- * The worker's settings out of an environment, and the registry of the npm client, each checked. Throws `SettingError`
- * with the first wrong or missing one.
+ * The worker's settings out of an environment and the user's own configuration of this machine, each checked. Throws
+ * `SettingError` with the first wrong or missing one.
  */
-export function readDeploySettings(env: Environment): DeploySettings {
-  const found = foundSettings(withRegistry(env));
+export async function readDeploySettings(env: Environment): Promise<DeploySettings> {
+  const found = foundSettings(await withLocalSettings(env));
   for (const [name, value] of Object.entries(found)) refuseCredentials(name, value);
   enabledSources(found);
   const token = found.ADMIN_TOKEN;
