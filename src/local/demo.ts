@@ -33,8 +33,8 @@ interface Player extends DemoRun {
 }
 
 /**
- * Runs the real worker on the stand-ins of all sources that have a demo, one run for each date on the worker's clock, and
- * shows that every row is in the lake once. Gives 1 when a check fails.
+ * Runs the real worker on the stand-ins of all sources that have a demo, once for each date on the worker's clock, and
+ * checks that every row is in the lake once. Gives 1 when a check fails.
  */
 export async function runDemo(options: DemoOptions): Promise<number> {
   const { stateDir, write } = options;

@@ -166,7 +166,7 @@ function readRepeatedly(): { end(): Promise<{ reads: number; torn: string[] }> }
   };
 }
 
-/** Checks that every change in the feed has its row, every row is of a released change, and every name is current once. */
+/** Checks that every change in the feed has a row, every row a released change, and every name one current row. */
 async function checkRows(tables: Tables, released: Map<string, string>): Promise<void> {
   // The cursor of a row that was parked ends with `#` and the run.
   const query = "SELECT split_part(_cursor, '#', 1), name FROM npm_package_history";

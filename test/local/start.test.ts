@@ -44,7 +44,7 @@ export default {
   scheduled: (_, env) => env.DB.prepare("INSERT INTO marks VALUES ('scheduled') ON CONFLICT DO NOTHING").run(),
 };`;
 
-/** A program that runs a runtime until it is asked to end, as \`npm start\` does. */
+/** A program that runs a runtime until a signal, as \`npm start\` does. */
 const HOLDER = `
 import { runProgram } from '${ROOT}/src/local/program.ts';
 import { startRuntime } from '${ROOT}/src/local/runtime/runtime.ts';
@@ -74,7 +74,7 @@ async function hold(stateDir: string): Promise<Holding> {
   return { program, ...JSON.parse(line.toString()) };
 }
 
-async function gone(group: number): Promise<void> {
+async function untilEnded(group: number): Promise<void> {
   await expect.poll(() => groupOf(group).length, { timeout: 15_000, interval: 50 }).toBe(0);
 }
 
@@ -91,9 +91,9 @@ describe('a runtime', () => {
         .map(({ command }) => command)
         .join(),
     ).not.toContain("it's");
-    const ask = async () => (await fetch(runtime.url)).json();
-    expect(await ask()).toMatchObject({ settings: { ...settings, SOURCES: ',' } });
-    await expect.poll(ask, { timeout: 10_000 }).toMatchObject({ marks: ['scheduled'] });
+    const call = async () => (await fetch(runtime.url)).json();
+    expect(await call()).toMatchObject({ settings: { ...settings, SOURCES: ',' } });
+    await expect.poll(call, { timeout: 10_000 }).toMatchObject({ marks: ['scheduled'] });
     expect(await queryDatabase(stateDir, 'SELECT name FROM marks', project)).toEqual([{ name: 'scheduled' }]);
     expect(holderOf(stateDir)).toMatchObject({ pid: process.pid, port: runtime.port, group: runtime.pid });
     await runtime.stop();
@@ -128,7 +128,7 @@ describe('a runtime', () => {
       settings: {},
       signal: AbortSignal.timeout(60_000),
     });
-    await expect(start).rejects.toThrow(/ended instead of starting|broken worker|aborted/);
+    await expect(start).rejects.toThrow(/expected it to start|broken worker|aborted/);
     expect(holderOf(stateDir)).toBeNull();
     expect(listProcesses().filter(({ command }) => command.includes(stateDir))).toEqual([]);
   });
@@ -144,7 +144,7 @@ describe('a program with a runtime', () => {
   });
 
   test.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)('ends the whole tree on %s, with code 0', async signal => {
-    held = await hold(path.join(folder, 'asked'));
+    held = await hold(path.join(folder, 'signalled'));
     held.program.kill(signal);
     // npm passes on a second signal, besides the terminal's own: it changes nothing.
     held.program.kill(signal);
@@ -170,16 +170,16 @@ describe('a program with a runtime', () => {
     expect(groupOf(held.pid).length).toBeGreaterThan(0);
     expect(holderOf(stateDir)).toBeNull();
     const runtime = await startRuntime({ stateDir, project, port: 0, settings: {} });
-    await gone(held.pid);
+    await untilEnded(held.pid);
     expect((await fetch(runtime.url)).status).toBe(200);
     await runtime.stop();
   });
 });
 
 test('a lock file of an earlier process with the same id does not hold a folder', () => {
-  const stateDir = mkdtempSync(path.join(folder, 'note-'));
-  const note = { pid: process.pid, started: 'long ago', port: 1, group: null };
-  writeFileSync(path.join(stateDir, 'runtime.json'), JSON.stringify(note));
+  const stateDir = mkdtempSync(path.join(folder, 'lock-'));
+  const holder = { pid: process.pid, started: 'long ago', port: 1, group: null };
+  writeFileSync(path.join(stateDir, 'runtime.json'), JSON.stringify(holder));
   expect(holderOf(stateDir)).toBeNull();
   const lock = lockState(stateDir, 2);
   expect(() => lockState(stateDir, 3)).toThrow('expected to be free');
@@ -197,7 +197,7 @@ describe('settings', () => {
     expect(await withLocalSettings(named)).toEqual(named);
   });
 
-  test('of a source that is not enabled are not asked of this machine', async () => {
+  test('of a source that is not enabled are not read from the user’s configuration', async () => {
     const env = { SOURCES: 'whois', npm_config_registry: 'http://127.0.0.1:1/' };
     expect(await withLocalSettings(env)).toEqual(env);
   });

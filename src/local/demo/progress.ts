@@ -19,8 +19,8 @@ const LINE_MS = 1_000;
 const DONE_MS_MAX = 5 * 60_000;
 
 /**
- * Shows a source's progress on one line until its act is done. `startedAt`: when the source began to work, for the rate.
- * Throws with the last error when that takes longer than five minutes.
+ * Shows a source's progress on one line until its act is done. `startedAt` is when the source began to work. Throws
+ * with the last error when the act takes longer than five minutes.
  */
 export async function untilDone(
   { url, logFile }: Runtime,

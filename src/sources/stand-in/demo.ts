@@ -22,7 +22,7 @@ export interface DemoRun {
  * tables after its last act.
  */
 export interface DemoAct {
-  /** How many days the worker's clock is ahead. Acts of all sources with the same number share one run of the worker. */
+  /** How many days the worker's clock is ahead. All sources' acts with the same number share one run of the worker. */
   daysAhead: number;
   /** Changes what the stand-in serves, before the worker of this act starts. */
   prepare?(): void;

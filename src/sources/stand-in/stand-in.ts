@@ -17,7 +17,7 @@ export interface StandIn {
   stop(): Promise<void>;
 }
 
-/** What `src/sources/<id>/stand-in/stand-in.ts` exports. As a program it prints its settings and runs until a signal. */
+/** The exports of `src/sources/<id>/stand-in/stand-in.ts`. Run as a program, it prints its settings. */
 export interface StandInModule {
   startStandIn(options?: StandInOptions): Promise<StandIn>;
 }
