@@ -3,9 +3,9 @@ import { SOURCES } from '../sources/registry.ts';
 import type { Source } from '../sources/source.ts';
 import type { Demo, DemoAct, DemoCheck, DemoRun } from '../sources/stand-in/demo.ts';
 import type { StandIn } from '../sources/stand-in/stand-in.ts';
+import { makeConsole, makeResult } from './demo/console.ts';
 import { type Screen, untilDone } from './demo/progress.ts';
 import { openAtRest, publishedSequence, verdictText } from './demo/proof.ts';
-import { makeResult, makeStage } from './demo/stage.ts';
 import { type Verdict, verify } from './demo/verify.ts';
 import { runProgram } from './program.ts';
 import { type Runtime, startRuntime } from './runtime/runtime.ts';
@@ -26,7 +26,7 @@ export function demoSettings(...standIns: Pick<StandIn, 'settings'>[]): Record<s
 }
 
 /** A source with its demo, the demo's started stand-in, and the checks of its acts so far. */
-interface Player extends DemoRun {
+interface RunningDemo extends DemoRun {
   source: Source;
   demo: Demo;
   checks: DemoCheck[];
@@ -39,7 +39,7 @@ interface Player extends DemoRun {
 export async function runDemo(options: DemoOptions): Promise<number> {
   const { stateDir, write } = options;
   emptyState(stateDir);
-  const players: Player[] = [];
+  const demos: RunningDemo[] = [];
   try {
     // Start the stand-in of each source.
     write('The worker follows stand-ins for its upstreams on this machine; no network is used.\n');
@@ -47,24 +47,24 @@ export async function runDemo(options: DemoOptions): Promise<number> {
       const demo = await demoOf(source.id);
       if (demo === null) continue;
       const run = await demo.start();
-      players.push({ source, demo, checks: [], ...run });
+      demos.push({ source, demo, checks: [], ...run });
       write(`  ${source.id}: ${run.content}\n`);
     }
 
-    // Play the acts of each date together, the earliest first.
+    // Do all acts of a date in one run of the worker, the earliest date first.
     const verdicts: Verdict[] = [];
-    const dates = new Set(players.flatMap(({ acts }) => acts.map(act => act.daysAhead)));
+    const dates = new Set(demos.flatMap(({ acts }) => acts.map(act => act.daysAhead)));
     for (const daysAhead of [...dates].sort((a, b) => a - b)) {
-      verdicts.push(...(await playDate(players, daysAhead, options)));
+      verdicts.push(...(await runActs(demos, daysAhead, options)));
     }
     if (verdicts.some(verdict => !verdict.ok)) return 1;
 
     // Say how to go on.
     write('Query the demo’s lake yourself:\n');
-    for (const { demo } of players) write(`  npm run sql -- --demo "${demo.example}"\n`);
+    for (const { demo } of demos) write(`  npm run sql -- --demo "${demo.example}"\n`);
     return 0;
   } finally {
-    await Promise.all(players.map(({ standIn }) => standIn.stop()));
+    await Promise.all(demos.map(({ standIn }) => standIn.stop()));
   }
 }
 
@@ -75,12 +75,12 @@ function emptyState(stateDir: string): void {
   rmSync(stateDir, { recursive: true });
 }
 
-/** Plays all acts of one date in one run of the worker; gives the proofs of the sources that have no later act. */
-async function playDate(players: Player[], daysAhead: number, options: DemoOptions): Promise<Verdict[]> {
+/** Does all acts of one date in one run of the worker; gives the verdicts on the sources that have no later act. */
+async function runActs(demos: RunningDemo[], daysAhead: number, options: DemoOptions): Promise<Verdict[]> {
   const { stateDir, signal, write } = options;
   const today = new Date(Date.now() + daysAhead * DAY_MS).toISOString().slice(0, 10);
-  const playing = players.flatMap(player =>
-    player.acts.filter(act => act.daysAhead === daysAhead).map(act => ({ player, act })),
+  const current = demos.flatMap(running =>
+    running.acts.filter(act => act.daysAhead === daysAhead).map(act => ({ running, act })),
   );
 
   // Start the worker with that date on its clock. A source without an act then stays paused: its feed or agenda would
@@ -88,22 +88,22 @@ async function playDate(players: Player[], daysAhead: number, options: DemoOptio
   if (daysAhead > 0) {
     write(`The worker's clock goes ${daysAhead} days on, to ${today}; it starts again on the same state.\n`);
   }
-  for (const { act } of playing) act.prepare?.();
+  for (const { act } of current) act.prepare?.();
   const settings = {
-    ...demoSettings(...players.map(({ standIn }) => standIn)),
-    SOURCES: playing.map(({ player }) => player.source.id).join(','),
+    ...demoSettings(...demos.map(({ standIn }) => standIn)),
+    SOURCES: current.map(({ running }) => running.source.id).join(','),
     CLOCK_AHEAD_MS: String(daysAhead * DAY_MS),
   };
   const runtime = await startRuntime({ stateDir, port: 0, settings, signal });
   const startedAt = Date.now();
   try {
     // Begin all acts, so that the sources work at the same time, and end them one after the other.
-    const stage = makeStage(runtime, options);
-    for (const { act } of playing) await act.begin?.(stage);
+    const demoConsole = makeConsole(runtime, options);
+    for (const { act } of current) await act.begin?.(demoConsole);
     const verdicts: Verdict[] = [];
-    for (const { player, act } of playing) {
-      await untilDone(runtime, options, { source: player.source.id, act, startedAt });
-      verdicts.push(...(await endAct(runtime, { player, act, today }, options)));
+    for (const { running, act } of current) {
+      await untilDone(runtime, options, { source: running.source.id, act, startedAt });
+      verdicts.push(...(await endAct(runtime, { running, act, today }, options)));
     }
     return verdicts;
   } finally {
@@ -111,18 +111,18 @@ async function playDate(players: Player[], daysAhead: number, options: DemoOptio
   }
 }
 
-/** Shows the result of an act, and after a source's last act the proof of its tables. */
+/** Shows the result of an act, and after a source's last act the proof of its tables; gives the proof's verdicts. */
 async function endAct(
   runtime: Runtime,
-  { player, act, today }: { player: Player; act: DemoAct; today: string },
+  { running, act, today }: { running: RunningDemo; act: DemoAct; today: string },
   screen: Screen,
 ): Promise<Verdict[]> {
-  const { source, standIn, checks } = player;
+  const { source, standIn, checks } = running;
   const { status, lake } = await openAtRest(runtime, { source: source.id, signal: screen.signal });
   try {
     screen.write('\n');
-    await act.end(makeResult(makeStage(runtime, screen), { status, today, lake, checks }));
-    if (act !== player.acts.at(-1)) return [];
+    await act.end(makeResult(makeConsole(runtime, screen), { status, today, lake, checks }));
+    if (act !== running.acts.at(-1)) return [];
     const last = standIn.head?.() ?? status.cursor.accepted ?? '';
     const lastSequence = await publishedSequence(runtime, { source: source.id, last });
     const verdicts = [

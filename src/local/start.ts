@@ -135,7 +135,8 @@ function makeReporter(options: {
       if (error.kind === 'upstream-unreachable' && source !== undefined) {
         write(`${clock()}  ${await unreachable(source, settings, reason)}`);
       } else {
-        write(`${clock()}  ${id}  ${error.kind}: ${reason} ${error.hint ?? ''}`.trimEnd());
+        const hint = error.hint === null ? '' : `. ${error.hint}`;
+        write(`${clock()}  ${id}  ${error.kind}: ${reason}${hint}`);
       }
     },
     reportNoAnswer(error) {

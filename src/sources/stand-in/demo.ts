@@ -9,7 +9,7 @@ export interface Demo {
   start(): Promise<DemoRun>;
 }
 
-/** A started stand-in and the acts that the demo plays with it, in the order of `daysAhead`. */
+/** A started stand-in and the acts of its demo, in the order of `daysAhead`. */
 export interface DemoRun {
   standIn: StandIn;
   /** What the stand-in serves, in a few words. */
@@ -27,10 +27,10 @@ export interface DemoAct {
   /** Changes what the stand-in serves, before the worker of this act starts. */
   prepare?(): void;
   /** Asks the worker for work, such as keys to watch. */
-  begin?(stage: DemoStage): Promise<void>;
+  begin?(demoConsole: DemoConsole): Promise<void>;
   isDone(status: SourceStatus): boolean;
   progress(status: SourceStatus): DemoProgress;
-  end(stage: DemoResult): Promise<void>;
+  end(result: DemoResult): Promise<void>;
 }
 
 /** How far an act is: `done` of `total`, counted in `unit`. */
@@ -40,16 +40,16 @@ export interface DemoProgress {
   unit: string;
 }
 
-/** The worker that follows the stand-in, and the terminal. */
-export interface DemoStage {
+/** The API of the worker that follows the stand-in, and the terminal. */
+export interface DemoConsole {
   /** Calls the worker's API: POST where there is a body, else GET. Throws unless it answers with status 200. */
   call<T>(path: string, body?: unknown): Promise<T>;
   print(text: string): void;
   printTable(columns: string[], rows: (string | number)[][]): void;
 }
 
-/** The same when an act is done: the source has nothing left to do, and every row is in a file. */
-export interface DemoResult extends DemoStage {
+/** The same with the lake, when an act is done: the source has nothing left to do, and every row is in a file. */
+export interface DemoResult extends DemoConsole {
   status: SourceStatus;
   /** The date on the worker's clock, `YYYY-MM-DD`. */
   today: string;

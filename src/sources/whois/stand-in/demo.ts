@@ -1,7 +1,7 @@
 import { domainToUnicode } from 'node:url';
 import type { SourceStatus } from '../../../contract/source.ts';
 import type { WatchedKey } from '../../../contract/watched-keys.ts';
-import { type Demo, type DemoAct, type DemoStage, isVisited } from '../../stand-in/demo.ts';
+import { type Demo, type DemoAct, type DemoConsole, isVisited } from '../../stand-in/demo.ts';
 import { startStandIn, type WhoisStandIn } from './stand-in.ts';
 
 const DAY_MS = 86_400_000;
@@ -124,7 +124,7 @@ interface FailedVisit {
   message: string;
 }
 
-async function failedVisits({ call }: DemoStage): Promise<FailedVisit[]> {
+async function failedVisits({ call }: DemoConsole): Promise<FailedVisit[]> {
   const failed: FailedVisit[] = [];
   for (const state of ['parked', 'dead'] as const) {
     const answer = await call<{ failed: Omit<FailedVisit, 'state'>[] }>(`/v1/failed?source=whois&state=${state}`);
@@ -140,7 +140,7 @@ const OUTCOMES: Record<NonNullable<WatchedKey['outcome']>, string> = {
   failed: 'no answer',
 };
 
-function showOutcomes({ print, printTable }: DemoStage, keys: WatchedKey[], failed: FailedVisit[]): void {
+function showOutcomes({ print, printTable }: DemoConsole, keys: WatchedKey[], failed: FailedVisit[]): void {
   const outcomes = Object.entries(OUTCOMES).map(([outcome, text]) => [
     text,
     keys.filter(key => key.outcome === outcome).length,
@@ -154,7 +154,7 @@ function showOutcomes({ print, printTable }: DemoStage, keys: WatchedKey[], fail
 }
 
 /** Shows why domains are due a month later; gives how many are. */
-function showDue({ print, printTable }: DemoStage, keys: WatchedKey[], failed: FailedVisit[]): number {
+function showDue({ print, printTable }: DemoConsole, keys: WatchedKey[], failed: FailedVisit[]): number {
   const parked = failed.filter(({ state }) => state === 'parked').map(({ key }) => key);
   const monthEnd = Date.now() + MONTH_DAYS * DAY_MS;
   const due = keys.filter(({ key, due_at }) => !parked.includes(key) && Date.parse(due_at) <= monthEnd);

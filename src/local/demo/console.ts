@@ -1,5 +1,5 @@
 import type { SourceStatus } from '../../contract/source.ts';
-import type { DemoCheck, DemoResult, DemoStage } from '../../sources/stand-in/demo.ts';
+import type { DemoCheck, DemoConsole, DemoResult } from '../../sources/stand-in/demo.ts';
 import { asTable } from '../query/answer-text.ts';
 import type { Tables } from '../query/tables.ts';
 import type { Runtime } from '../runtime/runtime.ts';
@@ -8,7 +8,7 @@ import { fetchJson } from '../status.ts';
 import type { Screen } from './progress.ts';
 
 /** The worker's API and the terminal, for an act of a demo. */
-export function makeStage({ url }: Runtime, { write }: Screen): DemoStage {
+export function makeConsole({ url }: Runtime, { write }: Screen): DemoConsole {
   return {
     call<T>(path: string, body?: unknown): Promise<T> {
       if (body === undefined) return fetchJson<T>(url + path);
@@ -25,19 +25,19 @@ export function makeStage({ url }: Runtime, { write }: Screen): DemoStage {
 
 /** The same with the lake at rest, for the end of an act. Checks are added to `checks`. */
 export function makeResult(
-  stage: DemoStage,
+  demoConsole: DemoConsole,
   { status, today, lake, checks }: { status: SourceStatus; today: string; lake: Tables; checks: DemoCheck[] },
 ): DemoResult {
   return {
-    ...stage,
+    ...demoConsole,
     status,
     today,
     async query({ title, sql, answerOnly = false, rowsMin }) {
       const answer = await lake.query(sql);
-      stage.print([`${title}:`, ...(answerOnly ? [] : [sql]), asTable(answer)].join('\n\n'));
+      demoConsole.print([`${title}:`, ...(answerOnly ? [] : [sql]), asTable(answer)].join('\n\n'));
       if (rowsMin === undefined) return;
       checks.push({
-        check: `${title}: expected at least ${rowsMin} rows`,
+        check: `"${title}" has at least ${rowsMin} rows`,
         ok: answer.rows.length >= rowsMin,
         found: `${answer.rows.length}`,
       });
