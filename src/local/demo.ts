@@ -3,6 +3,7 @@ import { SOURCES } from '../sources/registry.ts';
 import type { Source } from '../sources/source.ts';
 import type { Demo, DemoAct, DemoCheck, DemoRun } from '../sources/stand-in/demo.ts';
 import type { StandIn } from '../sources/stand-in/stand-in.ts';
+import { isoDay } from '../time.ts';
 import { makeConsole, makeResult } from './demo/console.ts';
 import { type Screen, untilDone } from './demo/progress.ts';
 import { openAtRest, publishedSequence, verdictText } from './demo/proof.ts';
@@ -78,7 +79,7 @@ function emptyState(stateDir: string): void {
 /** Does all acts of one date in one run of the worker; gives the verdicts on the sources that have no later act. */
 async function runActs(demos: RunningDemo[], daysAhead: number, options: DemoOptions): Promise<Verdict[]> {
   const { stateDir, signal, write } = options;
-  const today = new Date(Date.now() + daysAhead * DAY_MS).toISOString().slice(0, 10);
+  const today = isoDay(Date.now() + daysAhead * DAY_MS);
   const current = demos.flatMap(running =>
     running.acts.filter(act => act.daysAhead === daysAhead).map(act => ({ running, act })),
   );

@@ -14,6 +14,7 @@ import { type Runtime, startRuntime } from '../../src/local/runtime/runtime.ts';
 import { queryDatabase } from '../../src/local/runtime/wrangler.ts';
 import { fetchStatus } from '../../src/local/status.ts';
 import { type NpmStandIn, startStandIn } from '../../src/sources/npm/stand-in/stand-in.ts';
+import { makeCoin } from '../../src/sources/stand-in/faults.ts';
 
 const SEED = Number(process.env.E2E_SEED ?? Date.now() % 1_000_000);
 const CHANGES = Number(process.env.E2E_CHANGES ?? 300);
@@ -29,7 +30,7 @@ const RETRIES = { RETRY_WAIT_MS: '200', RETRY_ATTEMPTS_MAX: '6', RETRY_LEASE_MS:
 const TEST_MS_MAX = 120_000 + CHANGES * 500 * (1 + 5 * FAULTS);
 const EVENT = { timeout: 60_000, interval: 20 };
 
-const random = makeRandom(SEED);
+const random = makeCoin(SEED);
 let stateDir: string;
 let standIn: NpmStandIn;
 /** Names without a document, among those in the feed. */
@@ -231,15 +232,4 @@ function shuffled<T>(items: readonly T[]): T[] {
     .map(item => ({ item, at: random() }))
     .sort((a, b) => a.at - b.at)
     .map(({ item }) => item);
-}
-
-/** Numbers from 0 to below 1, the same for the same seed (mulberry32). */
-function makeRandom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
 }

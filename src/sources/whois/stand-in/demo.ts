@@ -1,6 +1,7 @@
 import { domainToUnicode } from 'node:url';
 import type { SourceStatus } from '../../../contract/source.ts';
 import type { WatchedKey } from '../../../contract/watched-keys.ts';
+import { isoDay } from '../../../time.ts';
 import { type Demo, type DemoAct, type DemoConsole, isVisited } from '../../stand-in/demo.ts';
 import { startStandIn, type WhoisStandIn } from './stand-in.ts';
 
@@ -42,7 +43,7 @@ export const demo: Demo = {
   example: 'SELECT domain, registrar_name, expiry_date FROM whois_record LIMIT 10',
 
   async start() {
-    const standIn = await startStandIn({ day: new Date().toISOString().slice(0, 10), fast: true });
+    const standIn = await startStandIn({ day: isoDay(Date.now()), fast: true });
     const month: Month = { before: null, due: 0 };
     return {
       standIn,
