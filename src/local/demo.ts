@@ -1,131 +1,139 @@
 import { mkdirSync, rmSync } from 'node:fs';
-import { tableNamed } from '../../schemas/index.ts';
-import type { SourceStatus } from '../contract/source.ts';
-import { type NpmStandIn, startNpmStandIn } from '../sources/npm/stand-in/stand-in.ts';
-import { startWhoisStandIn } from '../sources/whois/stand-in/stand-in.ts';
+import { SOURCES } from '../sources/registry.ts';
+import type { Source } from '../sources/source.ts';
+import type { Demo, DemoAct, DemoCheck, DemoRun } from '../sources/stand-in/demo.ts';
+import type { StandIn } from '../sources/stand-in/stand-in.ts';
 import { isoDay } from '../time.ts';
-import { domainSettings, showMonthOn, showVisits, watchDomains } from './demo/domains.ts';
-import { follow, type Screen } from './demo/progress.ts';
-import { openAtRest, projectedSequence, verdictText } from './demo/proof.ts';
+import { makeConsole, makeResult } from './demo/console.ts';
+import { type Screen, untilDone } from './demo/progress.ts';
+import { openAtRest, publishedSequence, verdictText } from './demo/proof.ts';
 import { type Verdict, verify } from './demo/verify.ts';
 import { runProgram } from './program.ts';
-import { asTable } from './query/answer-text.ts';
 import { type Runtime, startRuntime } from './runtime/runtime.ts';
 import { lockState } from './runtime/state-lock.ts';
-import { DEMO_STATE_DIR } from './settings.ts';
-import { count, tableSums } from './status.ts';
+import { DEMO_STATE_DIR, LOCAL_TOKEN } from './settings.ts';
+import { demoOf } from './source-files.ts';
 
 export interface DemoOptions extends Screen {
   stateDir: string;
-  /** Changes of made-up names that follow the recorded ones. */
-  changes: number;
 }
 
-/** The first query that the lake was specified with, as it stands there. */
-const FIRST_QUERY = `SELECT name, version, downloads_total, license
-FROM r2_sql('data-ingestion/npm/metadata/partitions.parquet')
-WHERE downloads_total > 1000000
-ORDER BY downloads_total DESC
-LIMIT 100;`;
-/** So many recorded packages have more downloads than the query asks for. */
-const FIRST_QUERY_ROWS_MIN = 3;
+const DAY_MS = 86_400_000;
 
-/** Pace without courtesy: nobody but the replay is asked. */
-const FAST = {
-  NPM_START: '0',
-  NPM_POLL_MS: '200',
-  NPM_SETTLE_MS: '0',
-  NPM_PAGE_CHANGES: '100',
-  NPM_REQUESTS_PER_SECOND: '1000',
-  FLUSH_AGE_MS: '500',
-};
+/** The worker's settings with which it follows stand-ins and writes files soon. */
+export function demoSettings(...standIns: Pick<StandIn, 'settings'>[]): Record<string, string> {
+  const common = { FLUSH_AGE_MS: '500', ADMIN_TOKEN: LOCAL_TOKEN, CONTACT: 'demo' };
+  return Object.assign(common, ...standIns.map(({ settings }) => settings));
+}
 
-/** The worker's settings that make it follow a replay as fast as it can. */
-export function replaySettings({ feedUrl, registryUrl, downloadsUrl }: NpmStandIn): Record<string, string> {
-  const urls = { NPM_FEED_URL: feedUrl, NPM_REGISTRY_URL: registryUrl, NPM_DOWNLOADS_URL: downloadsUrl };
-  return { ...FAST, ...urls, ADMIN_TOKEN: 'local', CONTACT: 'demo' };
+/** A source with its demo, the demo's started stand-in, and the checks of its acts so far. */
+interface RunningDemo extends DemoRun {
+  source: Source;
+  demo: Demo;
+  checks: DemoCheck[];
 }
 
 /**
- * Runs the real worker on recorded answers of npm and on made-up registries until all of it is durable, then a month
- * later, and shows that it is. Gives 1 when any of it is off.
+ * Runs the real worker on the stand-ins of all sources that have a demo, once for each date on the worker's clock, and
+ * checks that every row is in the lake once. Gives 1 when a check fails.
  */
 export async function runDemo(options: DemoOptions): Promise<number> {
-  const { stateDir, signal, write } = options;
+  const { stateDir, write } = options;
   emptyState(stateDir);
-  const replay = await startNpmStandIn({ changes: options.changes });
-  const registries = await startWhoisStandIn({ day: isoDay(Date.now()) });
-  const settings = { ...replaySettings(replay), ...domainSettings(registries), SOURCES: 'npm,whois' };
-  const start = (more: Record<string, string>) =>
-    startRuntime({ stateDir, port: 0, settings: { ...settings, ...more }, signal });
+  const demos: RunningDemo[] = [];
   try {
-    write(`Replaying ${count(replay.rows().length)} recorded changes of npm on this machine; no network is used.\n`);
-    const runtime = await start({});
+    // Start the stand-in of each source.
+    write('The worker follows stand-ins for its upstreams on this machine; no network is used.\n');
+    for (const source of SOURCES) {
+      const demo = await demoOf(source.id);
+      if (demo === null) continue;
+      const run = await demo.start();
+      demos.push({ source, demo, checks: [], ...run });
+      write(`  ${source.id}: ${run.content}\n`);
+    }
+
+    // Do all acts of a date in one run of the worker, the earliest date first.
     const verdicts: Verdict[] = [];
-    try {
-      await watchDomains(runtime, registries, options);
-      await followFeed(runtime, replay, options);
-      verdicts.push(...(await showPackages(runtime, replay, options)));
-      write('Meanwhile the domains were visited, over RDAP or WHOIS.\n');
-      const visited = await showVisits(runtime, options);
-      // The month is that of the domains: npm, which is paused for it, would have a month to catch up with.
-      const restart = (aheadMs: number) => start({ SOURCES: 'whois', CLOCK_AHEAD_MS: String(aheadMs) });
-      verdicts.push(...(await showMonthOn(runtime, registries, { screen: options, verdicts: visited, restart })));
-    } finally {
-      await runtime.stop();
+    const dates = new Set(demos.flatMap(({ acts }) => acts.map(act => act.daysAhead)));
+    for (const daysAhead of [...dates].sort((a, b) => a - b)) {
+      verdicts.push(...(await runActs(demos, daysAhead, options)));
     }
     if (verdicts.some(verdict => !verdict.ok)) return 1;
-    write('Go on: npm run sql -- --demo "SELECT name, version, license FROM npm_package LIMIT 10"\n');
-    write('       npm run sql -- --demo "SELECT domain, registrar_name, expiry_date FROM whois_record"\n');
+
+    // Say how to go on.
+    write('Query the demo’s lake yourself:\n');
+    for (const { demo } of demos) write(`  npm run sql -- --demo "${demo.example}"\n`);
     return 0;
   } finally {
-    await Promise.all([replay.close(), registries.close()]);
+    await Promise.all(demos.map(({ standIn }) => standIn.stop()));
   }
 }
 
-/** A demo begins with nothing. Throws when another runs on the folder. */
+/** A demo begins with an empty folder. Throws when another demo runs on it. */
 function emptyState(stateDir: string): void {
   mkdirSync(stateDir, { recursive: true });
   lockState(stateDir, 0).release();
   rmSync(stateDir, { recursive: true });
 }
 
-/** Shows progress until the feed's last change is durable. */
-async function followFeed(runtime: Runtime, replay: NpmStandIn, screen: Screen): Promise<void> {
-  const last = String(replay.updateSeq());
-  const total = replay.rows().length;
-  await follow(runtime, screen, {
-    source: 'npm',
-    isDone: ({ cursor, buffer }) => cursor.durable === last && buffer.rows === 0,
-    line: (status, seconds) => progressLine(status, { total, seconds }),
-  });
-}
+/** Does all acts of one date in one run of the worker; gives the verdicts on the sources that have no later act. */
+async function runActs(demos: RunningDemo[], daysAhead: number, options: DemoOptions): Promise<Verdict[]> {
+  const { stateDir, signal, write } = options;
+  const today = isoDay(Date.now() + daysAhead * DAY_MS);
+  const current = demos.flatMap(running =>
+    running.acts.filter(act => act.daysAhead === daysAhead).map(act => ({ running, act })),
+  );
 
-function progressLine(status: SourceStatus, { total, seconds }: { total: number; seconds: number }): string {
-  const { changes } = status.balance;
-  const { rows, files } = tableSums(status);
-  const rate = changes / Math.max(seconds, 0.001);
-  const left = rate > 0 ? `${count(Math.max(0, Math.ceil((total - changes) / rate)))} s left` : 'starting';
-  return `  ${count(changes)} of ${count(total)} changes  ${count(rows)} rows durable  ${count(files)} files  ${count(Math.round(rate))} changes/s  ${left}`;
-}
-
-/** Prints the first query's answer and the proof. */
-async function showPackages(runtime: Runtime, replay: NpmStandIn, { write }: Screen): Promise<Verdict[]> {
-  const last = String(replay.updateSeq());
-  const lastSequence = await projectedSequence(runtime, { source: 'npm', last });
-  const { status, tables } = await openAtRest(runtime, 'npm');
+  // Start the worker with that date on its clock. A source without an act then stays paused: its feed or agenda would
+  // have the skipped days to catch up with.
+  if (daysAhead > 0) {
+    write(`The worker's clock goes ${daysAhead} days on, to ${today}; it starts again on the same state.\n`);
+  }
+  for (const { act } of current) act.prepare?.();
+  const settings = {
+    ...demoSettings(...demos.map(({ standIn }) => standIn)),
+    SOURCES: current.map(({ running }) => running.source.id).join(','),
+    CLOCK_AHEAD_MS: String(daysAhead * DAY_MS),
+  };
+  const runtime = await startRuntime({ stateDir, port: 0, settings, signal });
+  const startedAt = Date.now();
   try {
-    const verdicts = await verify({ status, tables, table: tableNamed('npm_package'), lastSequence, last });
-    const answer = await tables.query(FIRST_QUERY);
-    verdicts.push({
-      check: `The first query gives at least ${FIRST_QUERY_ROWS_MIN} rows`,
-      ok: answer.rows.length >= FIRST_QUERY_ROWS_MIN,
-      found: `${answer.rows.length}`,
-    });
-    write(`\n${FIRST_QUERY}\n\n${asTable(answer)}\n${verdictText(verdicts)}\n`);
+    // Begin all acts, so that the sources work at the same time, and end them one after the other.
+    const demoConsole = makeConsole(runtime, options);
+    for (const { act } of current) await act.begin?.(demoConsole);
+    const verdicts: Verdict[] = [];
+    for (const { running, act } of current) {
+      await untilDone(runtime, options, { source: running.source.id, act, startedAt });
+      verdicts.push(...(await endAct(runtime, { running, act, today }, options)));
+    }
     return verdicts;
   } finally {
-    tables.close();
+    await runtime.stop();
+  }
+}
+
+/** Shows the result of an act, and after a source's last act the proof of its tables; gives the proof's verdicts. */
+async function endAct(
+  runtime: Runtime,
+  { running, act, today }: { running: RunningDemo; act: DemoAct; today: string },
+  screen: Screen,
+): Promise<Verdict[]> {
+  const { source, standIn, checks } = running;
+  const { status, lake } = await openAtRest(runtime, { source: source.id, signal: screen.signal });
+  try {
+    screen.write('\n');
+    await act.end(makeResult(makeConsole(runtime, screen), { status, today, lake, checks }));
+    if (act !== running.acts.at(-1)) return [];
+    const last = standIn.head?.() ?? status.cursor.accepted ?? '';
+    const lastSequence = await publishedSequence(runtime, { source: source.id, last });
+    const verdicts = [
+      ...checks.map(check => ({ subject: source.id, ...check })),
+      ...(await verify({ status, lake, tables: source.tables, lastSequence, last })),
+    ];
+    screen.write(`${verdictText(verdicts)}\n`);
+    return verdicts;
+  } finally {
+    lake.close();
   }
 }
 
@@ -133,7 +141,6 @@ if (import.meta.main) {
   await runProgram(signal =>
     runDemo({
       stateDir: DEMO_STATE_DIR,
-      changes: 300,
       signal,
       write: text => void process.stdout.write(text),
       isTerminal: process.stdout.isTTY === true,

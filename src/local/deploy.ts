@@ -5,66 +5,66 @@ import { catalogSteps } from './deploy/catalog-steps.ts';
 import { configText, deployedConfig, queuesOf, readConfig, type WorkerConfig, writeConfig } from './deploy/config.ts';
 import { findLogin, hasSecret, makeBucket, makeDatabase, makeQueue } from './deploy/resources.ts';
 import { type DeploySettings, readDeploySettings } from './deploy/settings.ts';
-import { Steps, type StepTeller } from './deploy/steps.ts';
+import { type StepReporter, Steps } from './deploy/steps.ts';
 import { runProgram } from './program.ts';
 import { PROJECT } from './runtime/wrangler.ts';
 import type { Environment } from './settings.ts';
 
-/** What is deployed, in the project's folder. Git ignores it: the database's id is the account's, not the project's. */
+/** The deployed configuration, below the project's folder. Git ignores it: the database's id belongs to one account. */
 const CONFIG_FILE = '.wrangler/deploy.jsonc';
 const FLAGS = ['--config', CONFIG_FILE];
-/** Without this one the worker runs, and refuses its controls. */
+/** The worker also runs without this secret, but then refuses its controls. */
 const TOKEN = 'ADMIN_TOKEN';
 
 export interface DeployOptions {
   write(line: string): void;
-  /** Shows what would be done, and does none of it. */
+  /** Shows the steps and does none of them. */
   dryRun?: boolean;
   /** The folder with the worker's `wrangler.jsonc`. */
   project?: string;
-  /** The program to give to Node in wrangler's place. */
+  /** The program that Node runs in place of wrangler. */
   program?: string;
   signal?: AbortSignal;
 }
 
 /**
- * Deploys the worker and what it stands on to the account that wrangler is logged in to; what is there is left. Gives the
- * program's exit code. Throws `SettingError` before the first command, and later with the step that failed and what was
- * done before it.
+ * Deploys the worker with its bucket, database and queues to the account of wrangler's login. What the account has
+ * already is left unchanged. Gives the program's exit code. Throws `SettingError` before the first command; later an
+ * error names the step that failed and the steps done before it.
  */
 export async function runDeploy(env: Environment, options: DeployOptions): Promise<number> {
   const { write, dryRun = false, project = PROJECT, program, signal } = options;
-  const settings = readDeploySettings(env);
+  const settings = await readDeploySettings(env);
   const config = readConfig(readFileSync(path.join(project, 'wrangler.jsonc'), 'utf8'));
   const file = path.join(project, CONFIG_FILE);
   const secrets = Object.values(settings.secrets);
   const wrangler = { env, project, secrets, stateDir: path.dirname(file), ...(program && { program }) };
   const account = dryRun ? dryAccount(write) : openAccount({ ...wrangler, ...(signal && { signal }) });
-  for (const line of [...(dryRun ? DRY_RUN : [`Deploying ${config.name} …`]), ...settings.notes]) write(line);
-  const { url, notes } = await deploy(new Steps(account, dryRun ? commandTeller(write) : resultTeller(write)), {
+  for (const line of [...(dryRun ? DRY_RUN_LINES : [`Deploying ${config.name} …`]), ...settings.notes]) write(line);
+  const { url, notes } = await deploy(new Steps(account, dryRun ? commandReporter(write) : resultReporter(write)), {
     config,
     settings,
     accountId: env.CLOUDFLARE_ACCOUNT_ID || config.account_id,
     save: derived => (dryRun ? write(configText(derived).trimEnd()) : writeConfig(file, derived)),
   });
-  for (const line of dryRun ? notes : [...running(url), ...notes]) write(`\n${line}`);
+  for (const line of dryRun ? notes : [...deployedLines(url), ...notes]) write(`\n${line}`);
   write('');
   for (const line of catalogSteps(config.r2_buckets[0].bucket_name)) write(line);
   return 0;
 }
 
-interface Deployment {
+interface DeployStepsOptions {
   config: WorkerConfig;
   settings: DeploySettings;
   accountId: string | undefined;
-  /** Puts the derived configuration where the commands are told to find it. */
+  /** Writes the derived configuration where the commands read it. */
   save(derived: Record<string, unknown>): void;
 }
 
-/** The steps, in an order in which each finds what it needs; gives where the worker answers, and what is to be told. */
+/** Does the steps in an order in which each finds what it needs. Gives the worker's URL and notes for the person. */
 async function deploy(
   steps: Steps,
-  { config, settings, accountId, save }: Deployment,
+  { config, settings, accountId, save }: DeployStepsOptions,
 ): Promise<{ url: string | null; notes: string[] }> {
   const { name, r2_buckets: buckets, d1_databases: databases } = config;
   const [{ binding, database_name: database }] = databases;
@@ -85,7 +85,7 @@ async function deploy(
     save(deployedConfig(config, { databaseId, vars, depth: 1 }));
     return 'written';
   });
-  // Before the worker that needs them; the one that runs until then does not mind a table more.
+  // Migrate before the deployment: the new worker needs the tables, and the one before it ignores them.
   await steps.step('migrations', '"D1 Write"', async () => {
     const output = await steps.run(['d1', 'migrations', 'apply', binding, '--remote', ...FLAGS]);
     return /No migrations to apply/.test(output) ? 'none to apply' : 'applied';
@@ -97,7 +97,7 @@ async function deploy(
     url = /https:\/\/\S+\.workers\.dev/.exec(await steps.run(['deploy', ...FLAGS]))?.[0] ?? null;
     return 'deployed';
   });
-  // After the worker: a secret of a worker that is not there would make an empty one. Until then its controls are refused.
+  // Set secrets after the deployment: a secret of a missing worker would create an empty worker.
   for (const [secret, value] of Object.entries(secrets)) {
     await steps.step(`secret ${secret}`, '"Workers Scripts Write"', async () => {
       await steps.run(['secret', 'put', secret, ...FLAGS], { input: value });
@@ -106,32 +106,31 @@ async function deploy(
   }
   if (secrets[TOKEN] === undefined) {
     await steps.step(`secret ${TOKEN}`, '"Workers Scripts Write"', async () => {
-      if (await hasSecret(steps, TOKEN, FLAGS)) return 'kept as it is';
-      notes.push(`${TOKEN} is not set: the worker refuses its controls. Set it, and run this again.`);
+      if (await hasSecret(steps, TOKEN, FLAGS)) return 'left unchanged';
+      notes.push(`${TOKEN} is not set: the worker refuses its controls. Set it and run this again.`);
       return 'not set';
     });
   }
   return { url, notes };
 }
 
-const DRY_RUN = [
-  'A dry run: nothing is asked of Cloudflare, and nothing is written. These are the commands of a first deployment, in',
-  'order. What an account has already is left, and the command that would create it is not run.',
+const DRY_RUN_LINES = [
+  'A dry run: it sends nothing to Cloudflare and writes no file. These are the commands of a first deployment, in order.',
+  'A real run leaves what the account has already and skips the command that would create it.',
 ];
 
-/** For a dry run: a heading over the commands of each step. */
-function commandTeller(write: (line: string) => void): StepTeller {
+/** Writes a heading over the commands of each step, for a dry run. */
+function commandReporter(write: (line: string) => void): StepReporter {
   return { begin: name => write(`\n# ${name}`), end: () => {} };
 }
 
-/** For a real one: a line for each step, when it is done. */
-function resultTeller(write: (line: string) => void): StepTeller {
+/** Writes a line for each step when it is done. */
+function resultReporter(write: (line: string) => void): StepReporter {
   return { begin: () => {}, end: (name, result) => write(`  ${name}: ${result}`) };
 }
 
-function running(url: string | null): string[] {
-  if (url === null)
-    return ['Deployed. It has no address of its own under workers.dev; see its routes in the dashboard.'];
+function deployedLines(url: string | null): string[] {
+  if (url === null) return ['Deployed. The worker has no address under workers.dev; the dashboard shows its routes.'];
   return [`Deployed: ${url}\n  status  ${url}/v1/sources\n  Its sources start within a minute.`];
 }
 

@@ -3,13 +3,13 @@ import { messageOf } from '../errors.ts';
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /**
- * Runs a program to its end and exits with the code it gives. The first signal that asks it to end aborts `signal`; what
- * `main` cleans up then is not cut short by another. An error is told by its message, without a trace, with code 1.
+ * Runs a program and exits with the code it gives. The first SIGINT, SIGTERM or SIGHUP aborts `signal`; later ones do
+ * nothing, so that `main` can clean up. An error is written as its message, without a stack trace, and the code is 1.
  */
 export async function runProgram(main: (signal: AbortSignal) => Promise<number>): Promise<never> {
   const aborted = new AbortController();
   for (const name of SIGNALS) process.on(name, () => aborted.abort());
-  // The reader of our output may go early, `head` for one.
+  // The reader of the output may end first, as `head` does.
   process.stdout.on('error', error => {
     if ((error as NodeJS.ErrnoException).code !== 'EPIPE') throw error;
     process.exit(0);
@@ -18,15 +18,15 @@ export async function runProgram(main: (signal: AbortSignal) => Promise<number>)
   try {
     code = await main(aborted.signal);
   } catch (error) {
-    const asked = aborted.signal.aborted && (error as Error).name === 'AbortError';
-    if (!asked) process.stderr.write(`${messageOf(error)}\n`);
-    code = asked ? 0 : 1;
+    const isInterrupted = aborted.signal.aborted && (error as Error).name === 'AbortError';
+    if (!isInterrupted) process.stderr.write(`${messageOf(error)}\n`);
+    code = isInterrupted ? 0 : 1;
   }
   await new Promise<void>(resolve => process.stdout.write('', () => resolve()));
   process.exit(code);
 }
 
-/** Text of an upstream as one line that a terminal can be given: control characters could move its cursor. */
+/** Text of an upstream as one line without control characters, which could move a terminal's cursor. */
 export function plainText(text: string): string {
   return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, character =>
     character === '\n' || character === '\t' ? ' ' : '',

@@ -3,8 +3,8 @@ import { streamSchema } from '../../schemas/stream.ts';
 import { runProgram } from './program.ts';
 
 /**
- * The text of a schema file that a stream is made with; without a table's name, those of all tables by name. Throws for
- * a table that is not known, and for more than one name.
+ * The text of the schema file that a table's stream is created with; without a table's name, those of all tables by
+ * name. Throws for an unknown table, and for more than one name.
  */
 export function schemasText(args: string[]): string {
   if (args.length > 1) throw new Error(`schemas: expected the name of one table, got ${args.length}`);

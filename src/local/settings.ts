@@ -1,61 +1,48 @@
-import { execFileSync } from 'node:child_process';
 import { z } from 'zod';
 import { COMMON_SETTINGS, integerSetting, parseSettings, readSettings } from '../config.ts';
 import { SettingError } from '../errors.ts';
 import { SOURCES } from '../sources/registry.ts';
 import type { Source } from '../sources/source.ts';
 import { SQL_SETTINGS } from '../sql/settings.ts';
+import { type Environment, localSettingsOf } from './source-files.ts';
 
-export type Environment = Record<string, string | undefined>;
+export type { Environment } from './source-files.ts';
 
-const local = z.object({
+const localShape = z.object({
   PORT: integerSetting(8787, 1, 65_535),
   STATE_DIR: z.string().min(1).default('.tributary/state').describe('a folder'),
 });
 
 /** The token that controls a worker on this machine unless the environment names another. */
-const LOCAL_TOKEN = 'local';
+export const LOCAL_TOKEN = 'local';
 
-/** The demo keeps its state apart from that of `npm start`. */
+/** The demo's state folder, so that it never touches the one of `npm start`. */
 export const DEMO_STATE_DIR = '.tributary/demo';
 
-/** Where the local programs keep their state and answer. Throws `SettingError`. */
+/** The port and the state folder of the local programs. Throws `SettingError`. */
 export function readLocalSettings(env: Environment): { port: number; stateDir: string } {
-  const { PORT, STATE_DIR } = parseSettings(local, env);
+  const { PORT, STATE_DIR } = parseSettings(localShape, env);
   return { port: PORT, stateDir: STATE_DIR };
 }
 
-/** The settings of a worker on this machine: those an environment holds, and a token that needs no keeping. */
+/** The settings of a worker on this machine: those that the environment holds, and a token where it holds none. */
 export function workerSettings(env: Environment, sources: readonly Source[] = SOURCES): Record<string, string> {
   return { ADMIN_TOKEN: LOCAL_TOKEN, ...foundSettings(env, sources) };
 }
 
-/**
- * The worker's settings that an environment holds, and the package registry the npm client uses. Nothing else of the
- * environment is handed on.
- */
+/** The worker's settings that an environment holds. No other variable of the environment reaches the worker. */
 export function foundSettings(env: Environment, sources: readonly Source[] = SOURCES): Record<string, string> {
-  const defaults: Environment = { NPM_REGISTRY_URL: env.npm_config_registry };
   const names = [...COMMON_SETTINGS, ...SQL_SETTINGS, ...sources.flatMap(source => source.settingNames)];
-  const found = names.map(name => [name, env[name] || defaults[name]] as const);
+  const found = names.map(name => [name, env[name]] as const);
   return Object.fromEntries(found.filter((entry): entry is [string, string] => Boolean(entry[1])));
 }
 
-/**
- * An environment that says which package registry the npm client uses. npm tells its scripts only when that is not its
- * own default, so npm is asked where neither it nor the setting says.
- */
-export function withRegistry(env: Environment): Environment {
-  if (env.NPM_REGISTRY_URL || env.npm_config_registry) return env;
-  const [command, ...words] = env.npm_execpath ? [process.execPath, env.npm_execpath] : ['npm'];
-  try {
-    const stdio: ('ignore' | 'pipe')[] = ['ignore', 'pipe', 'ignore'];
-    const answer = execFileSync(command, [...words, 'config', 'get', 'registry'], { encoding: 'utf8', stdio });
-    return { ...env, npm_config_registry: answer.trim() };
-  } catch {
-    // Without npm the setting is missing, and is told as such.
-    return env;
-  }
+/** An environment with the settings that its sources find in the user's own configuration of this machine. */
+export async function withLocalSettings(env: Environment): Promise<Environment> {
+  const { sources: ids } = readSettings(env);
+  const enabled = SOURCES.filter(source => ids.includes(source.id));
+  const finders = await Promise.all(enabled.map(source => localSettingsOf(source.id)));
+  return Object.assign({}, env, ...finders.map(find => find?.(env)));
 }
 
 /** The sources that settings enable, each with its settings checked. Throws `SettingError` with the first wrong one. */

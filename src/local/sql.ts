@@ -4,12 +4,12 @@ import { r2SqlPath } from '../sql/names.ts';
 import { runProgram } from './program.ts';
 import { asCsv, asJson, asTable } from './query/answer-text.ts';
 import { cacheDirOf, type LakeAddress, localAddress, openLake } from './query/lake.ts';
-import { askLake, explained, tablesOf, watchLake } from './query/query.ts';
+import { asUserError, queryLake, tablesOf, watchLake } from './query/query.ts';
 import { startRuntime } from './runtime/runtime.ts';
 import { holderOf } from './runtime/state-lock.ts';
 import { DEMO_STATE_DIR, type Environment, readLocalSettings, workerSettings } from './settings.ts';
 
-/** `watch`: the query is answered again when rows came, and told when the answer is another. */
+/** `watch`: answers the query again when rows have arrived, and prints each answer that differs from the last. */
 export interface SqlOptions {
   query: string;
   format: keyof typeof FORMATS;
@@ -20,47 +20,47 @@ export interface SqlOptions {
 const FORMATS = { table: asTable, json: asJson, csv: asCsv };
 const PROBE_MS_MAX = 2_000;
 
-/** Where a lake is, and the folder that keeps its data files. */
-interface Place {
+/** Where a lake is, and the folder that caches its data files. */
+interface LakeLocation {
   address: LakeAddress;
   cacheDir: string;
 }
 
 /**
- * Answers one query over the lake as text: that of `LAKE_S3_URL`, else that of the state folder, whose runtime is
- * started with all sources paused, and stopped afterwards, unless one runs on it already.
+ * Answers one query as text, over the lake at `LAKE_S3_URL`, else over that of the state folder. Where no runtime runs
+ * on the folder, it starts one with all sources paused, and stops it afterwards.
  */
 export async function runSql(
   { query, format, demo, watch }: SqlOptions,
   { env, signal, write }: { env: Environment; signal: AbortSignal; write: (text: string) => void },
 ): Promise<void> {
   const asText = FORMATS[format];
-  async function ask({ address, cacheDir }: Place): Promise<void> {
+  async function answer({ address, cacheDir }: LakeLocation): Promise<void> {
     const lake = openLake(address);
-    if (watch) await watchLake(lake, { query, cacheDir, signal, tell: answer => write(asText(answer)) });
-    else write(asText(await askLake(lake, { query, cacheDir, signal })));
+    if (watch) await watchLake(lake, { query, cacheDir, signal, onAnswer: found => write(asText(found)) });
+    else write(asText(await queryLake(lake, { query, cacheDir, signal })));
   }
   const remote = demo ? null : remoteAddress(env);
   try {
-    // Before a runtime is started for it.
+    // Refuse a wrong query before a runtime is started for it.
     tablesOf(openLake(remote ?? localAddress(0)), { query });
-    await atLake(ask, { env, remote, demo, watch, signal });
+    await withLake(answer, { env, remote, demo, watch, signal });
   } catch (error) {
-    throw explained(error, query);
+    throw asUserError(error, query);
   }
 }
 
-/** Does something with the lake an environment means, and ends what it started for it. */
-async function atLake(
-  work: (place: Place) => Promise<void>,
+/** Finds the lake of an environment for `work`, and stops the runtime where it had to start one. */
+async function withLake(
+  work: (location: LakeLocation) => Promise<void>,
   options: { env: Environment; remote: LakeAddress | null; demo: boolean; watch: boolean; signal: AbortSignal },
 ): Promise<void> {
   const { env, remote, demo, watch, signal } = options;
   const stateDir = demo ? DEMO_STATE_DIR : readLocalSettings(env).stateDir;
   if (remote !== null) return work({ address: remote, cacheDir: cacheDirOf(stateDir, remote) });
-  const port = await answeringPort({ env, demo, stateDir });
+  const port = await runningPort({ env, demo, stateDir });
   if (port !== null) return work({ address: localAddress(port), cacheDir: cacheDirOf(stateDir) });
-  if (watch) throw new Error(`--watch: expected npm start to run on ${stateDir}, so that rows come; start it first`);
+  if (watch) throw new Error(`--watch: expected npm start to run on ${stateDir}, got no runtime; start it first`);
   const runtime = await startRuntime({ stateDir, port: 0, settings: workerSettings(env), paused: true, signal });
   try {
     await work({ address: localAddress(runtime.port), cacheDir: cacheDirOf(stateDir) });
@@ -76,17 +76,18 @@ function remoteAddress(env: Environment): LakeAddress | null {
     throw new SettingError(`LAKE_S3_URL: expected the http or https URL of a bucket, got ${JSON.stringify(url)}`);
   }
   const local = localAddress(0);
-  const here = /^https?:\/\/(?:127\.0\.0\.1|localhost|\[::1\])[:/]/.test(url);
-  if (!here && !keyId) throw new SettingError('LAKE_S3_KEY_ID: expected the id of an S3 key of this bucket, got null');
-  if (!here && !secret) throw new SettingError('LAKE_S3_SECRET: expected the secret of LAKE_S3_KEY_ID, got null');
+  const isLocal = /^https?:\/\/(?:127\.0\.0\.1|localhost|\[::1\])[:/]/.test(url);
+  if (!isLocal && !keyId)
+    throw new SettingError('LAKE_S3_KEY_ID: expected the id of an S3 key of this bucket, got null');
+  if (!isLocal && !secret) throw new SettingError('LAKE_S3_SECRET: expected the secret of LAKE_S3_KEY_ID, got null');
   return { url, keyId: keyId || local.keyId, secret: secret || local.secret };
 }
 
 /**
- * The port of a runtime that serves this lake: the one that holds the state folder, else whatever answers on `PORT`;
- * with a state folder named and no port, only its holder counts. Null when nothing answers.
+ * The port of a runtime that serves this lake: that of the state folder's holder, else `PORT` where a runtime answers
+ * there. Where the environment names a state folder and no port, only the holder counts. Null when none runs.
  */
-async function answeringPort(options: { env: Environment; demo: boolean; stateDir: string }): Promise<number | null> {
+async function runningPort(options: { env: Environment; demo: boolean; stateDir: string }): Promise<number | null> {
   const { env, demo, stateDir } = options;
   const holder = holderOf(stateDir);
   if (holder !== null) return holder.port;
@@ -107,12 +108,12 @@ const USAGE = `usage: npm run sql -- "<query>" [--json | --csv] [--watch] [--dem
 
 Tables: ${TABLES.map(table => table.name).join(', ')};
 each with <table>_history, every row with its lineage; r2_sql('${r2SqlPath('data-ingestion', TABLES[0]!)}') works too.
---watch answers again as rows come, and prints an answer that is another.
+--watch answers again when rows arrive, and prints each answer that differs from the last.
 `;
 
 async function main(signal: AbortSignal): Promise<number> {
   const args = process.argv.slice(2);
-  // A query may begin with a comment, which no option looks like.
+  // A query may begin with a comment, so not everything that begins with `--` is an option.
   const flags = args.filter(arg => /^--?[\w-]+$/.test(arg));
   const [query, ...more] = args.filter(arg => !flags.includes(arg));
   const [json, csv, watch, demo] = OPTIONS.map(flag => flags.includes(flag));

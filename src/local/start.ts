@@ -11,28 +11,29 @@ import {
   enabledSources,
   readLocalSettings,
   upstreamUrls,
-  withRegistry,
+  withLocalSettings,
   workerSettings,
 } from './settings.ts';
+import { demoOf } from './source-files.ts';
 import { fetchStatuses, statusLine } from './status.ts';
 
-const LOOK_MS = 1_000;
+const POLL_MS = 1_000;
 /** A source whose state stays the same gets a line this often. */
 const LINE_MS = 10_000;
 const PROBE_MS_MAX = 5_000;
 
 /**
- * Starts the worker with the settings of an environment and tells what its sources do until `signal` asks it to end.
- * Gives the program's exit code.
+ * Starts the worker with the settings of an environment and writes lines about its sources until `signal` aborts. Gives
+ * the program's exit code.
  */
 export async function runStart(
   env: Environment,
   { signal, write }: { signal: AbortSignal; write: (line: string) => void },
 ): Promise<number> {
   const { port: wanted, stateDir } = readLocalSettings(env);
-  const settings = workerSettings(withRegistry(env));
+  const settings = workerSettings(await withLocalSettings(env));
   const sources = enabledSources(settings);
-  // Known before either starts: the SQL service reads the lake there, and the worker is told where the service is.
+  // Fix the port before both start: the SQL service reads the lake there, and the worker gets the service's address.
   const port = await freePort(wanted);
   mkdirSync(stateDir, { recursive: true });
   write(`Starting ${sources.map(source => source.id).join(', ') || 'without a source'} …`);
@@ -45,7 +46,7 @@ export async function runStart(
   }
 }
 
-interface Following {
+interface FollowOptions {
   stateDir: string;
   sql: SqlProcess | null;
   sources: Source[];
@@ -54,34 +55,35 @@ interface Following {
   write: (line: string) => void;
 }
 
-/** Tells what the sources do until `signal` asks to end, or the runtime does so by itself. */
+/** Writes lines about the sources until `signal` aborts or the runtime ends. */
 async function follow(
   runtime: Runtime,
-  { stateDir, sql, sources, settings, signal, write }: Following,
+  { stateDir, sql, sources, settings, signal, write }: FollowOptions,
 ): Promise<number> {
   write(`Running on ${runtime.url}, state in ${stateDir}, log in ${runtime.logFile}`);
   write(`  status  ${runtime.url}/v1/sources`);
-  write('  query   npm run sql -- "SELECT name, version FROM npm_package LIMIT 10"');
+  const example = sources[0] && (await demoOf(sources[0].id))?.example;
+  if (example) write(`  query   npm run sql -- "${example}"`);
   write('  stop    Ctrl-C');
   if (!settings.CONTACT)
     write('  CONTACT is not set: no upstream can tell who asks; set it to a URL or an address of yours.');
   void sql?.ended.then(() => {
     if (!signal.aborted) write(`The SQL service ended (see ${sql.logFile}): /v1/sql answers after the next start.`);
   });
-  let isDown = false;
+  let hasEnded = false;
   void runtime.ended.then(() => {
-    isDown = true;
+    hasEnded = true;
   });
-  const teller = makeTeller({ sources, settings, write });
-  while (!signal.aborted && !isDown) {
+  const reporter = makeReporter({ sources, settings, write });
+  while (!signal.aborted && !hasEnded) {
     try {
-      for (const status of await fetchStatuses(runtime.url)) await teller.tell(status);
+      for (const status of await fetchStatuses(runtime.url)) await reporter.report(status);
     } catch (error) {
-      teller.tellSilence(error);
+      reporter.reportNoAnswer(error);
     }
-    await sleep(LOOK_MS, undefined, { signal }).catch(() => {});
+    await sleep(POLL_MS, undefined, { signal }).catch(() => {});
   }
-  return isDown && !signal.aborted ? tellEnd(runtime, write) : stop(runtime, write);
+  return hasEnded && !signal.aborted ? reportEnd(runtime, write) : stop(runtime, write);
 }
 
 async function stop(runtime: Runtime, write: (line: string) => void): Promise<number> {
@@ -91,68 +93,70 @@ async function stop(runtime: Runtime, write: (line: string) => void): Promise<nu
   return 0;
 }
 
-async function tellEnd(runtime: Runtime, write: (line: string) => void): Promise<number> {
+async function reportEnd(runtime: Runtime, write: (line: string) => void): Promise<number> {
   const { code, signal } = await runtime.ended;
   await runtime.stop();
   write(`The runtime ended by itself (${signal ?? `code ${code}`}); see ${runtime.logFile}`);
   return 1;
 }
 
-interface Teller {
-  tell(status: SourceStatus): Promise<void>;
-  tellSilence(error: unknown): void;
+interface Reporter {
+  report(status: SourceStatus): Promise<void>;
+  reportNoAnswer(error: unknown): void;
 }
 
-/** Writes a line when a source's state or error changes, and one every now and then. */
-function makeTeller(options: {
+/** Writes a line when a source's state or error changes, and one every ten seconds. */
+function makeReporter(options: {
   sources: Source[];
   settings: Record<string, string>;
   write(line: string): void;
-}): Teller {
+}): Reporter {
   const { sources, settings, write } = options;
-  const last = new Map<string, { seen: string; toldAt: number }>();
-  let silence: string | null = null;
+  const reported = new Map<string, { condition: string; writtenAt: number }>();
+  let noAnswer: string | null = null;
   return {
-    async tell(status) {
-      silence = null;
+    async report(status) {
+      noAnswer = null;
       const { source: id, state, last_error: error } = status;
-      const before = last.get(id);
+      const before = reported.get(id);
       // Between two attempts the state goes back and forth; the failure is the same.
       const isRetrying = error.kind !== null && state !== 'stalled' && state !== 'paused';
-      const seen = JSON.stringify([isRetrying ? 'retrying' : state, error.kind, withoutReference(error.reason)]);
-      const isNew = before?.seen !== seen;
-      if (!isNew && Date.now() - before.toldAt < LINE_MS) return;
+      const shownState = isRetrying ? 'retrying' : state;
+      const condition = JSON.stringify([shownState, error.kind, withoutReference(error.reason)]);
+      const isNew = before?.condition !== condition;
+      if (!isNew && Date.now() - before.writtenAt < LINE_MS) return;
       const source = sources.find(candidate => candidate.id === id);
-      // A source that is not enabled is told once.
+      // A source that is not enabled gets a line only when it changes.
       if (source === undefined && before !== undefined && !isNew) return;
-      last.set(id, { seen, toldAt: Date.now() });
+      reported.set(id, { condition, writtenAt: Date.now() });
       write(`${clock()}  ${statusLine(status)}`);
       if (!isNew || error.kind === null) return;
       const reason = plainText(error.reason ?? error.kind);
       if (error.kind === 'upstream-unreachable' && source !== undefined) {
         write(`${clock()}  ${await unreachable(source, settings, reason)}`);
       } else {
-        write(`${clock()}  ${id}  ${error.kind}: ${reason} ${error.hint ?? ''}`.trimEnd());
+        const hint = error.hint === null ? '' : `. ${error.hint}`;
+        write(`${clock()}  ${id}  ${error.kind}: ${reason}${hint}`);
       }
     },
-    tellSilence(error) {
+    reportNoAnswer(error) {
       const reason = messageOf(error);
-      if (silence !== reason) write(`${clock()}  The worker does not answer (${reason}); it is asked again.`);
-      silence = reason;
+      if (noAnswer !== reason) write(`${clock()}  The worker does not answer (${reason}); trying again.`);
+      noAnswer = reason;
     },
   };
 }
 
-/** Says which upstream cannot be reached from this machine, and what works without a network. */
+/** Says which upstream this machine cannot reach, and what works without a network. */
 async function unreachable(source: Source, settings: Record<string, string>, reason: string): Promise<string> {
   const urls = upstreamUrls(source, settings);
   const failures = await Promise.all(urls.map(probe));
-  const down = urls.filter((_, i) => failures[i] !== null).map((url, i) => `${url} (${failures.filter(Boolean)[i]})`);
+  const down = urls.map((url, i) => `${url} (${failures[i]})`).filter((_, i) => failures[i] !== null);
   const which = down.length > 0 ? down.join(', ') : `its upstream: ${reason}`;
   return `${source.id}  cannot reach ${which}. It goes on by itself once that answers; npm run demo needs no network.`;
 }
 
-/** Why a URL's host cannot be reached; null when it answers, whatever it says. */
+/** Why a URL's host cannot be reached; null when it answers, with whatever status. */
 async function probe(url: string): Promise<string | null> {
   try {
     const response = await fetch(url, {
@@ -167,7 +171,7 @@ async function probe(url: string): Promise<string | null> {
   }
 }
 
-/** The runtime gives each of its internal errors a reference of its own, which makes the same failure no news. */
+/** An error's text without the runtime's reference, which differs each time that the same error happens. */
 function withoutReference(reason: string | null): string | null {
   return reason?.replace(/; reference = \w+/, '') ?? null;
 }

@@ -12,7 +12,7 @@ export async function fetchStatus(url: string, source: string): Promise<SourceSt
   return fetchJson<SourceStatus>(`${url}/v1/sources/${source}`);
 }
 
-/** A status as one line: state, changes, rows, files, lag, or what of an agenda is due, and pace. */
+/** A status as one line: state, changes, rows, files, lag (of an agenda, due keys), rows a second. */
 export function statusLine(status: SourceStatus): string {
   const { source, state, balance, tables, lag, rate, agenda } = status;
   const { rows, files } = tableSums(status);
@@ -37,12 +37,12 @@ export function tableSums({ tables }: SourceStatus): { rows: number; files: numb
   return { rows: sum(facts.map(({ rows }) => rows)), files: sum(facts.map(({ files }) => files)) };
 }
 
-/** A number as a person reads it. */
+/** A number with separators between thousands and at most one decimal. */
 export function count(value: number): string {
   return value.toLocaleString('en', { maximumFractionDigits: 1 });
 }
 
-/** The JSON that a worker's API answers a request with. Throws when it does not answer with status 200. */
+/** The JSON of a worker's API. Throws unless it answers with a status of 200 to 299. */
 export async function fetchJson<T>(url: string, init: RequestInit = {}): Promise<T> {
   const response = await fetch(url, { ...init, signal: AbortSignal.timeout(CALL_MS_MAX) });
   const text = await response.text();

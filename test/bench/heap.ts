@@ -6,10 +6,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { npmPackage } from '../../schemas/npm_package.ts';
 import { type Accepted, TAIL } from '../../src/engine/journal/changes.ts';
 import { Journal } from '../../src/engine/journal/journal.ts';
-import { replaySettings } from '../../src/local/demo.ts';
+import { demoSettings } from '../../src/local/demo.ts';
 import { type Runtime, startRuntime } from '../../src/local/runtime/runtime.ts';
 import { fetchStatus } from '../../src/local/status.ts';
-import { startNpmStandIn } from '../../src/sources/npm/stand-in/stand-in.ts';
+import { startStandIn } from '../../src/sources/npm/stand-in/stand-in.ts';
 import { PARQUET } from '../simulation/world/encode.ts';
 import { nodeSql } from '../simulation/world/node-sql.ts';
 import { connectInspector, type Inspector, residentBytes, workerdOf } from './inspector.ts';
@@ -33,9 +33,9 @@ interface HeapUsage {
 /** What the worker's isolate holds, over what it holds at rest, while a journal of half a million rows becomes files. */
 export async function benchHeap(): Promise<Figure[]> {
   const stateDir = mkdtempSync(path.join(tmpdir(), 'bench-heap-'));
-  const replay = await startNpmStandIn({ handMade: false, only: [] });
-  replay.renumber(ROWS + 1);
-  const settings = replaySettings(replay);
+  const standIn = await startStandIn({ handMade: false, only: [], fast: true });
+  standIn.renumber(ROWS + 1);
+  const settings = demoSettings(standIn);
   try {
     // A first start makes the object's SQLite, and shows what the isolate holds when it has nothing to do.
     const idle = await withRuntime({ stateDir, settings, paused: true }, async runtime => {
@@ -50,7 +50,7 @@ export async function benchHeap(): Promise<Figure[]> {
     );
     return [needed, ...flushes];
   } finally {
-    await replay.close();
+    await standIn.stop();
     rmSync(stateDir, { recursive: true, force: true });
   }
 }

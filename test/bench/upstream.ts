@@ -2,12 +2,11 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
-import { replaySettings } from '../../src/local/demo.ts';
-import type { NpmStandIn } from '../../src/sources/npm/stand-in/stand-in.ts';
+import { demoSettings } from '../../src/local/demo.ts';
 
-const REPLAY = path.resolve(import.meta.dirname, '../../src/sources/npm/stand-in/stand-in.ts');
+const STAND_IN = path.resolve(import.meta.dirname, '../../src/sources/npm/stand-in/stand-in.ts');
 
-/** A replay in a process of its own: what it takes is not taken from the bench's. */
+/** A stand-in in a process of its own, so that its CPU time is not part of the bench's. */
 export interface Upstream {
   /** The worker's settings that make it follow as fast as it can. */
   settings: Record<string, string>;
@@ -15,27 +14,29 @@ export interface Upstream {
   stop(): void;
 }
 
-/** Starts a replay whose feed has so many made-up changes and no recorded ones' faults. */
+/** Starts a stand-in whose feed has so many made-up changes, and no hand-made faults. */
 export async function startUpstream(changes: number): Promise<Upstream> {
-  const child = spawn(process.execPath, [REPLAY, '--changes', String(changes), '--no-hand-made'], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
+  const flags = ['--changes', String(changes), '--no-hand-made', '--fast'];
+  const child = spawn(process.execPath, [STAND_IN, ...flags], { stdio: ['ignore', 'pipe', 'inherit'] });
   process.once('exit', () => child.kill('SIGTERM'));
-  const urls = await readAddresses(child);
-  const [feedUrl, registryUrl, downloadsUrl] = ['FEED', 'REGISTRY', 'DOWNLOADS'].map(name => urls[`NPM_${name}_URL`]!);
-  const settings = replaySettings({ feedUrl, registryUrl, downloadsUrl } as NpmStandIn);
-  const root = (await (await fetch(new URL('/', feedUrl!))).json()) as { update_seq: number };
-  return { settings, feedLast: String(root.update_seq), stop: () => void child.kill('SIGTERM') };
+  const settings = await readSettings(child);
+  const root = (await (await fetch(new URL('/', settings.NPM_FEED_URL))).json()) as { update_seq: number };
+  return {
+    settings: demoSettings({ settings }),
+    feedLast: String(root.update_seq),
+    stop: () => void child.kill('SIGTERM'),
+  };
 }
 
-async function readAddresses(child: ChildProcess): Promise<Record<string, string>> {
-  const urls: Record<string, string> = {};
+/** The settings that a stand-in prints: `NAME=value` lines up to an empty one. */
+async function readSettings(child: ChildProcess): Promise<Record<string, string>> {
+  const settings: Record<string, string> = {};
   const lines = createInterface({ input: child.stdout! });
   lines.on('line', line => {
-    const [name = '', value = ''] = line.split('=');
-    urls[name] = value;
-    if (name === 'NPM_START') lines.close();
+    if (line === '') return lines.close();
+    const [name = '', ...value] = line.split('=');
+    settings[name] = value.join('=');
   });
   await once(lines, 'close');
-  return urls;
+  return settings;
 }

@@ -4,10 +4,11 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { replaySettings } from '../../src/local/demo.ts';
+import { demoSettings } from '../../src/local/demo.ts';
 import { listProcesses, sendSignal, treeOf } from '../../src/local/runtime/processes.ts';
 import { freePort } from '../../src/local/runtime/runtime.ts';
-import { startNpmStandIn } from '../../src/sources/npm/stand-in/stand-in.ts';
+import { startStandIn } from '../../src/sources/npm/stand-in/stand-in.ts';
+import { SOURCES } from '../../src/sources/registry.ts';
 
 const PROGRAMS = path.resolve(import.meta.dirname, '../../src/local');
 const running = new Set<ChildProcess>();
@@ -28,7 +29,7 @@ interface Program {
   ended: Promise<number | null>;
 }
 
-/** Starts a local program in the test's folder; what it keeps is kept there. */
+/** Starts a local program in the test's folder, where its state folder is. */
 function startProgram(name: string, args: string[] = [], settings: Record<string, string> = {}): Program {
   const env = { ...process.env, ...settings };
   const program = spawn(process.execPath, [path.join(PROGRAMS, `${name}.ts`), ...args], { cwd: folder, env });
@@ -59,11 +60,15 @@ function processesHere(): string[] {
     .map(({ command }) => command);
 }
 
-test('the demo ends by itself with its proofs, in two minutes, and its lake can be queried afterwards', async () => {
+test('the demo ends within two minutes with a proof for each source, and its lake answers queries afterwards', async () => {
   const startedAt = Date.now();
   const output = await runProgram('demo');
   expect(Date.now() - startedAt).toBeLessThan(120_000);
-  expect(output.match(/All of it holds\./g)).toHaveLength(2);
+  expect(output.match(/All of it holds\./g)).toHaveLength(SOURCES.length);
+  for (const { name } of SOURCES.flatMap(({ tables }) => tables))
+    expect(output).toMatch(
+      new RegExp(`^${name}\n  holds {2}Every row number is there once: .*\n  holds {2}Every change is there once`, 'm'),
+    );
   expect(output).toMatch(/holds {2}Every change has one outcome: \d+ changes = .* [1-9]\d* parked/);
   expect(output).not.toContain('FAILS');
   expect(processesHere()).toEqual([]);
@@ -79,19 +84,19 @@ test('the demo ends by itself with its proofs, in two minutes, and its lake can 
     GROUP BY _op ORDER BY _op`;
   const [deleted, upserted] = JSON.parse(await runProgram('sql', ['--demo', '--json', domains]));
   expect(deleted).toEqual({ _op: 'delete', rows: 1, domains: 1 });
-  // Some have another row after the month.
+  // Some domains have a second row after the month.
   expect(upserted.rows).toBeGreaterThan(upserted.domains);
   expect(upserted.domains).toBeGreaterThan(40);
 });
 
-test('a start follows its feed, is queried while it runs, and ends on Ctrl-C', async () => {
-  const replay = await startNpmStandIn({ changes: 5, handMade: false, only: [] });
+test('npm start follows its feed, answers queries while it runs, and ends on Ctrl-C', async () => {
+  const standIn = await startStandIn({ changes: 5, handMade: false, only: [], fast: true });
   const port = await freePort(0);
-  const settings = { ...replaySettings(replay), PORT: String(port), STATE_DIR: path.join(folder, 'state') };
+  const settings = { ...demoSettings(standIn), PORT: String(port), STATE_DIR: path.join(folder, 'state') };
   const start = startProgram('start', [], settings);
   await expect.poll(start.output, { timeout: 60_000 }).toMatch(/npm {2}following .* 5 changes/);
   const query = 'SELECT name FROM npm_package ORDER BY name';
-  const names = replay
+  const names = standIn
     .rows()
     .map(({ id }) => id)
     .sort();
@@ -100,16 +105,16 @@ test('a start follows its feed, is queried while it runs, and ends on Ctrl-C', a
   start.program.kill('SIGINT');
   expect(await start.ended).toBe(0);
   expect(processesHere()).toEqual([]);
-  // Nothing runs now: the query starts the runtime itself, and nothing is polled meanwhile.
-  const polls = replay.requests.total;
+  // No runtime runs now: the query starts one, whose sources do not poll.
+  const polls = standIn.requests.total;
   expect(await ask()).toHaveLength(5);
-  expect(replay.requests.total).toBe(polls);
-  await replay.close();
+  expect(standIn.requests.total).toBe(polls);
+  await standIn.stop();
 });
 
-test('a start that cannot reach its upstream says which one, and that the demo needs none', async () => {
-  const nobody = await freePort(0);
-  const feed = `http://127.0.0.1:${nobody}/registry`;
+test('npm start names the upstream that it cannot reach, and says that the demo needs no network', async () => {
+  const unused = await freePort(0);
+  const feed = `http://127.0.0.1:${unused}/registry`;
   const settings = {
     NPM_FEED_URL: feed,
     NPM_REGISTRY_URL: feed,

@@ -5,34 +5,34 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { tableNamed } from '../../schemas/index.ts';
-import { replaySettings } from '../../src/local/demo.ts';
+import { demoSettings } from '../../src/local/demo.ts';
 import { lastLsnOf, localAddress, openLake } from '../../src/local/query/lake.ts';
 import { type SqlProcess, startSqlProcess } from '../../src/local/query/process.ts';
 import { freePort, type Runtime, startRuntime } from '../../src/local/runtime/runtime.ts';
 import { fetchStatus } from '../../src/local/status.ts';
-import { type NpmStandIn, startNpmStandIn } from '../../src/sources/npm/stand-in/stand-in.ts';
+import { type NpmStandIn, startStandIn } from '../../src/sources/npm/stand-in/stand-in.ts';
 import { SPEC_QUERIES, withEachName } from '../sql/spec-queries.ts';
 
-/** What the spec's queries answer over the demo's data; UPDATE_GOLDEN=1 writes it anew. */
+/** The answers of the spec's queries over the demo's data; UPDATE_GOLDEN=1 writes the file. */
 const GOLDEN = path.resolve(import.meta.dirname, 'spec-answers.json');
 const PROGRAM = path.resolve(import.meta.dirname, '../../src/local/sql.ts');
 const EVENT = { timeout: 50_000, interval: 50 };
 let folder: string;
-let replay: NpmStandIn;
+let standIn: NpmStandIn;
 let sql: SqlProcess;
 let runtime: Runtime;
 
 beforeAll(async () => {
   folder = mkdtempSync(path.join(tmpdir(), 'sql-e2e-'));
-  replay = await startNpmStandIn({ changes: 20 });
+  standIn = await startStandIn({ changes: 20, fast: true });
   const port = await freePort(0);
-  const settings = replaySettings(replay);
+  const settings = demoSettings(standIn);
   sql = (await startSqlProcess({ settings, port, stateDir: folder }))!;
   runtime = await startRuntime({ stateDir: folder, port, settings: { ...settings, ...sql.settings } });
   const lake = openLake(localAddress(port));
   const written = async () => {
     const { cursor, tables } = await fetchStatus(runtime.url, 'npm');
-    expect(cursor.durable).toBe(String(replay.updateSeq()));
+    expect(cursor.durable).toBe(String(standIn.updateSeq()));
     expect(await lastLsnOf(lake, tableNamed('npm_package'))).toBe(tables.npm_package!.last_lsn);
   };
   await vi.waitFor(written, EVENT);
@@ -41,7 +41,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await runtime?.stop();
   await sql?.stop();
-  await replay?.close();
+  await standIn?.stop();
   rmSync(folder, { recursive: true, force: true });
 });
 
@@ -78,7 +78,7 @@ test('the spec’s queries give their golden answers through program and API, in
   expect(found).toEqual(JSON.parse(readFileSync(GOLDEN, 'utf8')));
 });
 
-test('the worker refuses a write, a body over the limit and a query without the token, and nothing is changed', async () => {
+test('the worker refuses a write, a body over the limit and a wrong token, and changes nothing', async () => {
   const post = async (body: string, token = 'local') => {
     const headers = { authorization: `Bearer ${token}` };
     const response = await fetch(`${runtime.url}/v1/sql`, { method: 'POST', headers, body });

@@ -5,7 +5,7 @@ import { Engine } from '../../src/engine/engine.ts';
 import { type Loading, runStep } from '../../src/loader/steps.ts';
 import type { LoadPort } from '../../src/ports/loader.ts';
 import { npm } from '../../src/sources/npm/npm.ts';
-import { type NpmStandIn, type PushedChange, startNpmStandIn } from '../../src/sources/npm/stand-in/stand-in.ts';
+import { type NpmStandIn, type PushedChange, startStandIn } from '../../src/sources/npm/stand-in/stand-in.ts';
 import type { Source } from '../../src/sources/source.ts';
 import type { createFetcher } from '../../src/sources/upstream/fetcher.ts';
 import { expectProof, lakeRows } from '../simulation/oracle/proof.ts';
@@ -36,7 +36,7 @@ export const FEED = '/registry/_changes';
 const open: HostileWorld[] = [];
 afterEach(async () => {
   for (const { standIn, feed, documents } of open.splice(0))
-    for (const server of [standIn, feed, documents]) await server.close();
+    for (const stop of [standIn.stop, feed.close, documents.close]) await stop();
 });
 
 /** The whole engine with the real source and real HTTP, on the simulation's storage, bucket, database and clock. */
@@ -104,7 +104,7 @@ export class HostileWorld {
   }
 
   static async start(env: Record<string, string> = {}): Promise<HostileWorld> {
-    const standIn = await startNpmStandIn({ only: [] });
+    const standIn = await startStandIn({ only: [] });
     const answers = new Map<string, Answerer>();
     const requestTimes = new Map<string, number[]>();
     const now = () => hostile.world.clock.elapsedMs;

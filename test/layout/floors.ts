@@ -27,7 +27,13 @@ export const FLOORS: Record<string, string[][]> = {
   'src/engine': [['controls'], ['engine.ts'], ['follow', 'flush', 'publish', 'audit', 'upkeep'], ['load'], ['journal']],
   'src/iceberg': [['committer'], ['rest'], ['append'], ['format'], ['errors.ts']],
   'src/lake': [['catalog'], ['object-keys.ts', 'newest.ts']],
-  'src/local': [['*.ts'], ['demo', 'deploy'], ['query', 'runtime'], ['program.ts', 'settings.ts', 'status.ts']],
+  'src/local': [
+    ['*.ts'],
+    ['demo', 'deploy'],
+    ['query', 'runtime'],
+    ['program.ts', 'settings.ts', 'status.ts'],
+    ['source-files.ts'],
+  ],
   'src/sources': [
     ['registry.ts', 'engine-source.ts'],
     ['*/'],
@@ -40,8 +46,8 @@ export const FLOORS: Record<string, string[][]> = {
 /** Local programs run under Node and talk to the worker over HTTP; the entry and the platform's folder are not theirs. */
 const NOT_FOR_LOCAL = /^src\/(index\.ts|worker\/)/;
 
-/** A source's stand-in runs under Node only: no file of the worker may import it. */
-const STAND_IN = /^src\/sources\/([a-z-]+\/)?stand-in\//;
+/** A source's stand-in and its local settings run under Node only: no file of the worker may import them. */
+const NODE_ONLY = /^src\/sources\/([a-z-]+\/)?(stand-in\/|local-settings\.ts$)/;
 
 /** Imports that the floors would allow and a rule of its own refuses. */
 const REFUSED: { from: RegExp; target: RegExp }[] = [
@@ -85,7 +91,7 @@ interface Imported {
 export function refusal({ file, target, own = [] }: Imported): string | null {
   if (!/^(src|schemas)\//.test(target)) return mayUse(file, target, own) ? null : 'package';
   if (file.startsWith('src/local/') && NOT_FOR_LOCAL.test(target)) return 'local';
-  if (STAND_IN.test(target) && !STAND_IN.test(file) && !file.startsWith('src/local/')) return 'stand-in';
+  if (NODE_ONLY.test(target) && !NODE_ONLY.test(file) && !file.startsWith('src/local/')) return 'node-only';
   if (REFUSED.some(rule => rule.from.test(file) && rule.target.test(target))) return 'refused';
   for (const house of Object.keys(FLOORS)) {
     const from = roomOf(house, file);
@@ -103,7 +109,7 @@ export function hasRoom(file: string): boolean {
 }
 
 function mayUse(file: string, target: string, own: readonly string[]): boolean {
-  if (STAND_IN.test(file) && target.startsWith('node:')) return true;
+  if (NODE_ONLY.test(file) && target.startsWith('node:')) return true;
   if (own.some(name => target === name || target.startsWith(`${name}/`))) return true;
   const rooms = Object.keys(PACKAGES).filter(room => isIn(room, file));
   const closest = rooms.sort((a, b) => b.length - a.length)[0];

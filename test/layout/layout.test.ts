@@ -32,7 +32,7 @@ const ONE_IMPORTER = ['hyparquet-writer', 'p-retry', 'itty-router', 'punycode.js
 const OUT_OF_REACH: { from: RegExp; never: RegExp }[] = [
   { from: /^src\/(?!worker\/|index\.ts)/, never: /^cloudflare:/ },
   { from: /^src\/index\.ts$/, never: /^(src\/local\/|@duckdb\/|aws4fetch|node:(fs|net|http|child_process|sqlite))/ },
-  { from: /^src\/index\.ts$/, never: /\/stand-in\// },
+  { from: /^src\/index\.ts$/, never: /\/(stand-in\/|local-settings\.ts$)/ },
   { from: /^src\/api\//, never: /^(src\/parquet\/|hyparquet)/ },
   // The engine knows of a source what `EngineSource` says, whatever the floors would allow.
   { from: /^src\/engine\//, never: /^src\/sources\// },
@@ -46,7 +46,7 @@ const CLOUDFLARE_NAMES =
 /** Where SQL may be written: that of the objects, that of the operational database, and that over the lake. */
 const OBJECT_SQL = /^src\/(engine\/journal\/[a-z-]+|iceberg\/committer\/state|ports\/sql-guard)\.ts$/;
 const D1_SQL = /^src\/engine\/(publish\/database|journal\/letters)\.ts$/;
-const LAKE_SQL = /^src\/(sql|local)\//;
+const LAKE_SQL = /^src\/(sql\/|local\/|sources\/[a-z-]+\/stand-in\/demo\.ts$)/;
 const D1_TABLES = /\b(ingestion_runs|sync_state|failed_messages)\b/;
 const SQL =
   /\b(SELECT\s+[\s\S]+\s+FROM\s|INSERT\s+(OR\s+\w+\s+)?INTO\s|UPDATE\s+\w+\s+SET\s|DELETE\s+FROM\s|(CREATE|DROP|ALTER)\s+(UNIQUE\s+)?(TABLE|INDEX|TRIGGER|VIEW)\s|PRAGMA\s)/;
@@ -140,9 +140,10 @@ describe('the layout', () => {
     ['src/loader/steps.ts', 'src/api/body.ts', 'sideways'],
     ['src/loader/steps.ts', 'cloudflare:sockets', 'package'],
     ['src/worker/source-object.ts', 'src/index.ts', 'up'],
-    ['src/worker/source-object.ts', 'src/sources/npm/stand-in/stand-in.ts', 'stand-in'],
+    ['src/worker/source-object.ts', 'src/sources/npm/stand-in/stand-in.ts', 'node-only'],
     ['src/worker/source-object.ts', 'cloudflare:sockets', 'package'],
-    ['src/sources/npm/npm.ts', 'src/sources/npm/stand-in/feed.ts', 'stand-in'],
+    ['src/sources/npm/npm.ts', 'src/sources/npm/stand-in/feed.ts', 'node-only'],
+    ['src/sources/npm/npm.ts', 'src/sources/npm/local-settings.ts', 'node-only'],
     ['src/sources/npm/npm.ts', 'src/sources/whois/facts.ts', 'sideways'],
     ['src/sources/npm/npm.ts', 'src/sources/registry.ts', 'up'],
     ['src/sources/npm/npm.ts', 'src/sources/upstream/fetcher.ts', 'refused'],

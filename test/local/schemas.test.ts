@@ -12,11 +12,11 @@ describe('npm run schemas', () => {
     );
   });
 
-  it('prints those of all tables by name', () => {
+  it('prints the schemas of all tables by name', () => {
     expect(Object.keys(JSON.parse(schemasText([])))).toEqual(TABLES.map(({ name }) => name));
   });
 
-  it('says which tables there are', () => {
+  it('names the tables when a name is wrong', () => {
     expect(() => schemasText(['nothing'])).toThrow('table: expected one of npm_package,');
     expect(() => schemasText(['npm_package', 'domain'])).toThrow('schemas: expected the name of one table, got 2');
   });

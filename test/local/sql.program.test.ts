@@ -44,7 +44,7 @@ function runProgram(args: string[], env: Record<string, string> = {}): Promise<E
   });
 }
 
-test('the program prints a table, or JSON or CSV for machines', async () => {
+test('the program prints a table, JSON or CSV', async () => {
   const query = 'SELECT name, downloads_total FROM npm_package ORDER BY name LIMIT 1';
   expect(await runProgram([query])).toEqual({
     code: 0,
@@ -58,13 +58,13 @@ test('the program prints a table, or JSON or CSV for machines', async () => {
   expect((await runProgram([`-- the first\n${query}`, '--csv'])).stdout).toBe('name,downloads_total\na,2000000\n');
 });
 
-test('only files of the tables that a query names are fetched', async () => {
+test('the program fetches only files of the tables that a query names', async () => {
   server.fetched.length = 0;
   await runProgram(['SELECT count(*) FROM organization']);
   expect(server.fetched).toEqual([rootKey('organization')]);
 });
 
-test('the program shows the place of an error in the query and exits with 1', async () => {
+test('the program shows the position of an error in the query and exits with 1', async () => {
   expect(await runProgram(['SELECT name,\n  nam\nFROM npm_package'])).toEqual({
     code: 1,
     stdout: '',
@@ -88,7 +88,7 @@ test('the program shows the place of an error in the query and exits with 1', as
   );
 });
 
-test('a query that is refused starts no runtime', async () => {
+test('a refused query starts no runtime', async () => {
   const stateDir = path.join(folder, 'unstarted');
   const refused = await runProgram(['DROP TABLE npm_package'], { LAKE_S3_URL: '', STATE_DIR: stateDir });
   expect(refused).toMatchObject({
@@ -98,7 +98,7 @@ test('a query that is refused starts no runtime', async () => {
   expect(existsSync(stateDir)).toBe(false);
 });
 
-test('the program tells how it is called, and which setting is wrong', async () => {
+test('the program prints its usage, and names the setting that is wrong', async () => {
   expect(await runProgram([])).toMatchObject({ code: 1, stderr: expect.stringContaining('npm_package') });
   expect(await runProgram(['--yaml', 'SELECT 1'])).toMatchObject({ code: 1, stderr: expect.stringContaining('usage') });
   expect(await runProgram(['--json', '--csv', 'SELECT 1'])).toMatchObject({
@@ -120,17 +120,17 @@ test('the program tells how it is called, and which setting is wrong', async () 
   expect(unwatched).toMatchObject({ code: 1, stderr: expect.stringContaining('--watch: expected npm start to run') });
 });
 
-test('--watch prints the answer again when rows changed it, and only then', async () => {
+test('--watch prints the answer again only when new rows changed it', async () => {
   const query = "SELECT version FROM npm_package WHERE name = 'a'";
   const program = spawn(process.execPath, [SQL_PROGRAM, '--watch', '--csv', query], { env: environment() });
   program.stdout.setEncoding('utf8');
   const next = async () => (await once(program.stdout, 'data'))[0];
   expect(await next()).toBe('version\n1.0.0\n');
-  // Another package changes: the root is another, and the answer the same.
+  // Another package changes: the root changes, and the answer does not.
   const seen = new Promise<void>(resolve => {
     const key = putDataFile(server, { table: 'npm_package', firstLsn: 7, rows: [{ row: { name: 'z' } }] });
-    server.beforeGet = asked => {
-      if (asked === key) resolve();
+    server.beforeGet = fetched => {
+      if (fetched === key) resolve();
     };
   });
   await seen;

@@ -6,7 +6,7 @@ import { TABLES, tableNamed } from '../../schemas/index.ts';
 import { LINEAGE } from '../../schemas/table.ts';
 import { asJson } from '../../src/local/query/answer-text.ts';
 import { cacheTables, openLake } from '../../src/local/query/lake.ts';
-import { askLake } from '../../src/local/query/query.ts';
+import { queryLake } from '../../src/local/query/query.ts';
 import { openTables, type Tables } from '../../src/local/query/tables.ts';
 import { SPEC_QUERIES, withEachName } from '../sql/spec-queries.ts';
 import { putSpecRows, SPEC_ANSWERS } from './query/lake-rows.ts';
@@ -52,7 +52,7 @@ test.each(Object.entries(SPEC_QUERIES))(
   },
 );
 
-test('the spec’s queries answer with no rows where there are none', async () => {
+test('the spec’s queries give no rows over an empty lake', async () => {
   const empty = await openTables({ bucket: 'data-ingestion', tables: TABLES, files: new Map() });
   for (const query of Object.values(SPEC_QUERIES)) {
     for (const text of withEachName(query, keysOf)) expect((await empty.query(text)).rows, text).toEqual([]);
@@ -60,7 +60,7 @@ test('the spec’s queries answer with no rows where there are none', async () =
   empty.close();
 });
 
-test('a package that changed 40 times is there once, as it is now, until it is gone', async () => {
+test('a package that changed 40 times has one current row, and none once it is deleted', async () => {
   const changed = await startLakeServer();
   const version = (i: number) => ({ row: { name: 'p', version: `1.0.${i}`, downloads_total: 1_000_000 + i } });
   for (let file = 0; file < 8; file++) {
@@ -68,7 +68,7 @@ test('a package that changed 40 times is there once, as it is now, until it is g
     putDataFile(changed, { table: 'npm_package', firstLsn: file * 5 + 1, rows });
   }
   const ask = (query: string) =>
-    askLake(openLake(changed.address), { query, cacheDir: path.join(folder, 'changed') }).then(answer => answer.rows);
+    queryLake(openLake(changed.address), { query, cacheDir: path.join(folder, 'changed') }).then(answer => answer.rows);
   for (const text of withEachName(SPEC_QUERIES.npm, keysOf))
     expect(await ask(text)).toEqual([['p', '1.0.40', 1_000_040, null]]);
   expect(await ask('SELECT count(*), count(DISTINCT version) FROM npm_package_history')).toEqual([[40, 40]]);
@@ -100,8 +100,8 @@ test('every table answers with its own columns and types, with or without files'
     const describe = 'SELECT column_name, column_type FROM (DESCRIBE';
     expect(await objects(`${describe} ${table.name}_history)`)).toEqual(all);
     expect(await objects(`${describe} ${table.name})`)).toEqual(own);
-    const place = `r2_sql('data-ingestion/${table.prefix}/partitions.parquet')`;
-    expect(await objects(`${describe} FROM ${place})`)).toEqual(own);
+    const reference = `r2_sql('data-ingestion/${table.prefix}/partitions.parquet')`;
+    expect(await objects(`${describe} FROM ${reference})`)).toEqual(own);
   }
   expect(await objects('SELECT * FROM organization')).toEqual([]);
 });
@@ -136,7 +136,7 @@ test.each([
   ["SELECT name FROM r2_sql('data-ingestion/npm/metadata/partitions.parquet') WHERE nope = 1", /"nope" not found/, 80],
   ['SELECT name FROM npm_package WHERE', /^Parser error: syntax error at end of input/, 34],
   ['SELECT foo(name) FROM npm_package', /^Catalog error: Scalar Function with name foo does not exist/, 7],
-])('an error of the engine has its place in the query: %s', async (text, message, at) => {
+])('an error of the engine has its position in the query: %s', async (text, message, at) => {
   await expect(tables.query(text)).rejects.toMatchObject({
     name: 'SqlError',
     message: expect.stringMatching(message),
@@ -144,39 +144,39 @@ test.each([
   });
 });
 
-test('tables are described, listed and summed up, and a plan is explained', async () => {
+test('DESCRIBE, SHOW TABLES, SUMMARIZE and EXPLAIN work', async () => {
   const shown = (await tables.query('SHOW TABLES')).rows.flat();
   expect(shown).toEqual(TABLES.flatMap(({ name }) => [name, `${name}_history`]).sort());
   expect((await objects('SUMMARIZE SELECT name FROM npm_package'))[0]).toMatchObject({ column_name: 'name', max: 'd' });
   expect((await objects('EXPLAIN SELECT name FROM npm_package'))[0]).toHaveProperty('explain_value');
 });
 
-test('a query whose asker is gone ends, also when it has hardly begun', async () => {
+test('an aborted query ends, also when it has just begun', async () => {
   const endless = 'SELECT count(*) FROM range(1000000000000) r(i) WHERE i * i % 7 = 8';
   for (const hasBegun of [false, true]) {
-    const asked = new AbortController();
-    const ended = tables.query(endless, { signal: asked.signal });
+    const aborted = new AbortController();
+    const ended = tables.query(endless, { signal: aborted.signal });
     if (hasBegun) await new Promise(resolve => setImmediate(resolve));
-    asked.abort();
+    aborted.abort();
     await expect(ended).rejects.toMatchObject({ name: 'AbortError' });
   }
   expect(await objects('SELECT 1 AS a')).toEqual([{ a: 1 }]);
 });
 
-test('nothing but the lake can be read, also past the check of a query', async () => {
+test('a query reads nothing but the lake, also where the check of the query misses something', async () => {
   for (const text of ["FROM read_csv('/etc/hosts')", "FROM '/etc/hosts'", 'FROM "/etc/hosts"', "FROM glob('/*')"]) {
     await expect(tables.query(`SELECT * ${text}`)).rejects.toThrow(/^query: expected a table/);
   }
   for (const text of ['SET threads = 1', "ATTACH 'x'", 'PRAGMA version', 'INSTALL httpfs', 'CREATE TABLE t (a INT)']) {
     await expect(tables.query(text)).rejects.toThrow(/^query: expected one that only reads/);
   }
-  // A function the check does not know of, in a place where it does not look for tables.
+  // The check looks for tables in FROM only, so DuckDB itself has to refuse this function.
   await expect(
     tables.query("SELECT count(*) FROM npm_package WHERE name IN (SELECT read_text('/etc/hosts'))"),
   ).rejects.toThrow(/error/);
 });
 
-test('whole numbers are JSON numbers while they are exact, then text', async () => {
+test('a whole number is a JSON number where that is exact, else text', async () => {
   expect(
     await objects(`SELECT 9007199254740991::BIGINT AS safe, 9007199254740993::BIGINT AS unsafe, sum(1) AS sum,
       0.5 AS half, [1::BIGINT] AS list, {'n': 2::BIGINT} AS struct, NULL AS none, DATE '2026-11-24' AS day, true AS yes`),
@@ -195,7 +195,7 @@ test('whole numbers are JSON numbers while they are exact, then text', async () 
   ]);
 });
 
-test('columns of one name stay apart, and only one statement is taken', async () => {
+test('two columns of one name get two names, and a second statement is refused', async () => {
   expect(await objects('SELECT 1 AS a, 2 AS a')).toEqual([{ a: 1, 'a:1': 2 }]);
   await expect(tables.query('SELECT 1; SELECT 2')).rejects.toThrow('query: expected one statement, got another');
   expect(await objects('SELECT 1 AS a;;\n-- the end')).toEqual([{ a: 1 }]);

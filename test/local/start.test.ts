@@ -10,13 +10,13 @@ import { groupOf, listProcesses, sendSignal, treeOf } from '../../src/local/runt
 import { freePort, startRuntime } from '../../src/local/runtime/runtime.ts';
 import { holderOf, lockState } from '../../src/local/runtime/state-lock.ts';
 import { queryDatabase } from '../../src/local/runtime/wrangler.ts';
-import { enabledSources, readLocalSettings, withRegistry, workerSettings } from '../../src/local/settings.ts';
+import { enabledSources, readLocalSettings, withLocalSettings, workerSettings } from '../../src/local/settings.ts';
 
 const ROOT = path.resolve(import.meta.dirname, '../..');
 let folder: string;
 let project: string;
 
-/** A worker as small as can be, so that what is tested here is the starting and ending. */
+/** A minimal worker, because these tests are about starting and ending. */
 beforeAll(async () => {
   folder = mkdtempSync(path.join(tmpdir(), 'runtime-'));
   project = path.join(folder, 'project');
@@ -44,7 +44,7 @@ export default {
   scheduled: (_, env) => env.DB.prepare("INSERT INTO marks VALUES ('scheduled') ON CONFLICT DO NOTHING").run(),
 };`;
 
-/** A program that runs a runtime until it is asked to end, as \`npm start\` does. */
+/** A program that runs a runtime until a signal, as \`npm start\` does. */
 const HOLDER = `
 import { runProgram } from '${ROOT}/src/local/program.ts';
 import { startRuntime } from '${ROOT}/src/local/runtime/runtime.ts';
@@ -74,12 +74,12 @@ async function hold(stateDir: string): Promise<Holding> {
   return { program, ...JSON.parse(line.toString()) };
 }
 
-async function gone(group: number): Promise<void> {
+async function untilEnded(group: number): Promise<void> {
   await expect.poll(() => groupOf(group).length, { timeout: 15_000, interval: 50 }).toBe(0);
 }
 
 describe('a runtime', () => {
-  test('gets its settings, migrations and a first schedule, and leaves nothing behind when stopped', async () => {
+  test('gets its settings, migrations and first cron call, and leaves nothing behind when it is stopped', async () => {
     const stateDir = path.join(folder, 'first');
     const settings = { PLAIN: 'a b', QUOTED: `it's "$HOME" #1`, SOURCES: 'npm' };
     const runtime = await startRuntime({ stateDir, project, port: 0, settings, paused: true });
@@ -91,9 +91,9 @@ describe('a runtime', () => {
         .map(({ command }) => command)
         .join(),
     ).not.toContain("it's");
-    const ask = async () => (await fetch(runtime.url)).json();
-    expect(await ask()).toMatchObject({ settings: { ...settings, SOURCES: ',' } });
-    await expect.poll(ask, { timeout: 10_000 }).toMatchObject({ marks: ['scheduled'] });
+    const call = async () => (await fetch(runtime.url)).json();
+    expect(await call()).toMatchObject({ settings: { ...settings, SOURCES: ',' } });
+    await expect.poll(call, { timeout: 10_000 }).toMatchObject({ marks: ['scheduled'] });
     expect(await queryDatabase(stateDir, 'SELECT name FROM marks', project)).toEqual([{ name: 'scheduled' }]);
     expect(holderOf(stateDir)).toMatchObject({ pid: process.pid, port: runtime.port, group: runtime.pid });
     await runtime.stop();
@@ -104,7 +104,7 @@ describe('a runtime', () => {
     expect(await freePort(runtime.port)).toBe(runtime.port);
   });
 
-  test('is refused on a port that is taken, before anything starts', async () => {
+  test('does not start on a port that is taken', async () => {
     const server = createServer().listen(0, '127.0.0.1');
     await once(server, 'listening');
     const { port } = server.address() as { port: number };
@@ -128,7 +128,7 @@ describe('a runtime', () => {
       settings: {},
       signal: AbortSignal.timeout(60_000),
     });
-    await expect(start).rejects.toThrow(/ended instead of starting|broken worker|aborted/);
+    await expect(start).rejects.toThrow(/expected it to start|broken worker|aborted/);
     expect(holderOf(stateDir)).toBeNull();
     expect(listProcesses().filter(({ command }) => command.includes(stateDir))).toEqual([]);
   });
@@ -144,16 +144,16 @@ describe('a program with a runtime', () => {
   });
 
   test.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)('ends the whole tree on %s, with code 0', async signal => {
-    held = await hold(path.join(folder, 'asked'));
+    held = await hold(path.join(folder, 'signalled'));
     held.program.kill(signal);
-    // A second one, as npm passes it on beside the terminal's own, changes nothing.
+    // npm passes on a second signal, besides the terminal's own: it changes nothing.
     held.program.kill(signal);
     const [code] = await once(held.program, 'exit');
     expect(code).toBe(0);
     expect(groupOf(held.pid)).toEqual([]);
   });
 
-  test('keeps a second one off its state folder', async () => {
+  test('holds its state folder against a second program', async () => {
     const stateDir = path.join(folder, 'held');
     held = await hold(stateDir);
     await expect(startRuntime({ stateDir, project, port: 0, settings: {} })).rejects.toThrow(
@@ -162,7 +162,7 @@ describe('a program with a runtime', () => {
     expect((await fetch(held.url)).status).toBe(200);
   });
 
-  test('that was killed is no obstacle: the next start ends what it left and goes on', async () => {
+  test('that was killed does not block its folder: the next start ends the processes it left', async () => {
     const stateDir = path.join(folder, 'killed');
     held = await hold(stateDir);
     held.program.kill('SIGKILL');
@@ -170,16 +170,16 @@ describe('a program with a runtime', () => {
     expect(groupOf(held.pid).length).toBeGreaterThan(0);
     expect(holderOf(stateDir)).toBeNull();
     const runtime = await startRuntime({ stateDir, project, port: 0, settings: {} });
-    await gone(held.pid);
+    await untilEnded(held.pid);
     expect((await fetch(runtime.url)).status).toBe(200);
     await runtime.stop();
   });
 });
 
-test('a note of another process with the same id does not hold a folder', () => {
-  const stateDir = mkdtempSync(path.join(folder, 'note-'));
-  const note = { pid: process.pid, started: 'long ago', port: 1, group: null };
-  writeFileSync(path.join(stateDir, 'runtime.json'), JSON.stringify(note));
+test('a lock file of an earlier process with the same id does not hold a folder', () => {
+  const stateDir = mkdtempSync(path.join(folder, 'lock-'));
+  const holder = { pid: process.pid, started: 'long ago', port: 1, group: null };
+  writeFileSync(path.join(stateDir, 'runtime.json'), JSON.stringify(holder));
   expect(holderOf(stateDir)).toBeNull();
   const lock = lockState(stateDir, 2);
   expect(() => lockState(stateDir, 3)).toThrow('expected to be free');
@@ -188,17 +188,21 @@ test('a note of another process with the same id does not hold a folder', () => 
 });
 
 describe('settings', () => {
-  test('are those declared and found, with the local token and the registry of the npm client', () => {
+  test('are the declared ones of the environment, with the local token and the registry of the npm client', async () => {
     const env = { npm_config_registry: 'http://127.0.0.1:1/', NPM_TOKEN: 'secret', HOME: '/', NPM_POLL_MS: '500' };
-    const found = workerSettings(env);
+    const found = workerSettings(await withLocalSettings(env));
     expect(found).toEqual({ ADMIN_TOKEN: 'local', NPM_REGISTRY_URL: 'http://127.0.0.1:1/', NPM_POLL_MS: '500' });
     expect(enabledSources(found).map(({ id }) => id)).toEqual(['npm']);
-    expect(workerSettings({ ...env, NPM_REGISTRY_URL: 'http://127.0.0.1:2' }).NPM_REGISTRY_URL).toBe(
-      'http://127.0.0.1:2',
-    );
+    const named = { ...env, NPM_REGISTRY_URL: 'http://127.0.0.1:2' };
+    expect(await withLocalSettings(named)).toEqual(named);
   });
 
-  test('that are wrong stop the start with their name and what was expected', () => {
+  test('of a source that is not enabled are not read from the user’s configuration', async () => {
+    const env = { SOURCES: 'whois', npm_config_registry: 'http://127.0.0.1:1/' };
+    expect(await withLocalSettings(env)).toEqual(env);
+  });
+
+  test('that are wrong stop the start with their name and the expected value', () => {
     const wrong = (env: Record<string, string>) => () => enabledSources(workerSettings(env));
     const registry = { NPM_REGISTRY_URL: 'http://127.0.0.1:1' };
     expect(wrong({})).toThrow(/^NPM_REGISTRY_URL: expected an http or https URL.*, got null$/);
@@ -211,16 +215,13 @@ describe('settings', () => {
     );
   });
 
-  test('take the registry from the npm client where nothing names it', () => {
-    const { npm_config_registry } = withRegistry({ ...process.env, NPM_REGISTRY_URL: '', npm_config_registry: '' });
-    expect(npm_config_registry).toMatch(/^https?:/);
-    expect(withRegistry({ NPM_REGISTRY_URL: 'http://127.0.0.1:1' })).toEqual({
-      NPM_REGISTRY_URL: 'http://127.0.0.1:1',
-    });
-    expect(withRegistry({ npm_execpath: '/none' })).toEqual({ npm_execpath: '/none' });
+  test('take the registry from the npm client where the environment does not name it', async () => {
+    const asked = await withLocalSettings({ ...process.env, NPM_REGISTRY_URL: '', npm_config_registry: '' });
+    expect(asked.NPM_REGISTRY_URL).toMatch(/^https?:/);
+    expect(await withLocalSettings({ npm_execpath: '/none' })).toEqual({ npm_execpath: '/none' });
   });
 
-  test('that are wrong are told by the program, with code 1', async () => {
+  test('that are wrong end the program with their name and code 1', async () => {
     const env = { ...process.env, NPM_FEED_URL: 'nowhere', NPM_REGISTRY_URL: 'http://127.0.0.1:1', STATE_DIR: folder };
     const program = spawn(process.execPath, [path.join(ROOT, 'src/local/start.ts')], { env });
     let errors = '';

@@ -2,12 +2,12 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { ChangeError } from '../../src/errors.ts';
 import type { Change, Loaded } from '../../src/ports/change.ts';
-import { type Answer, startNpmStandIn } from '../../src/sources/npm/stand-in/stand-in.ts';
+import { type Answer, startStandIn as startNpm } from '../../src/sources/npm/stand-in/stand-in.ts';
 import type { Source } from '../../src/sources/source.ts';
 import type { FetcherOptions } from '../../src/sources/upstream/fetcher.ts';
 import { NO_FACTS, type WhoisFacts } from '../../src/sources/whois/facts.ts';
 import { readTexts } from '../../src/sources/whois/stand-in/registrations.ts';
-import { startWhoisStandIn } from '../../src/sources/whois/stand-in/stand-in.ts';
+import { startStandIn as startWhois } from '../../src/sources/whois/stand-in/stand-in.ts';
 import { load, pullAll, runStep, servers, visitsOf } from './step.ts';
 import { readDomains, readRows } from './whois/recordings.ts';
 
@@ -52,7 +52,7 @@ export interface StandIn {
 /** The stand-in of each source. */
 export const STAND_INS: Record<string, (folder: string) => Promise<StandIn>> = {
   async npm(folder) {
-    const standIn = await startNpmStandIn({ folder });
+    const standIn = await startNpm({ folder });
     return {
       origin: standIn.origin,
       env: pageChanges => ({
@@ -68,13 +68,13 @@ export const STAND_INS: Record<string, (folder: string) => Promise<StandIn>> = {
       wrongPage: { body: '{"results":{},"last_seq":1}', field: 'results' },
       wrongDocument: { body: key => JSON.stringify({ name: key, versions: 7 }), field: 'versions' },
       retried: ['truncated-gzip', 'cut-connection'],
-      close: standIn.close,
+      close: standIn.stop,
     };
   },
 
   async whois(folder) {
     const expires = new Set<() => void>();
-    const standIn = await startWhoisStandIn({ folder, onHold: () => [...expires].forEach(expire => void expire()) });
+    const standIn = await startWhois({ folder, onHold: () => [...expires].forEach(expire => void expire()) });
     return {
       origin: standIn.origins['registry-a'],
       env: () => standIn.settings,
@@ -107,7 +107,7 @@ export const STAND_INS: Record<string, (folder: string) => Promise<StandIn>> = {
         changedLater: readDomains().later.map(({ domain }) => domain),
         passMonth: () => standIn.goTo(30),
       },
-      close: standIn.close,
+      close: standIn.stop,
     };
   },
 };

@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { SourceStatus } from '../../contract/source.ts';
 import { messageOf } from '../../errors.ts';
+import type { DemoAct } from '../../sources/stand-in/demo.ts';
 import type { Runtime } from '../runtime/runtime.ts';
-import { fetchStatus } from '../status.ts';
+import { count, fetchStatus, tableSums } from '../status.ts';
 
-/** Where a demo writes, and when it is to end early. */
+/** The terminal of a demo, and the signal that ends it early. */
 export interface Screen {
   signal: AbortSignal;
   write(text: string): void;
@@ -12,49 +13,59 @@ export interface Screen {
   isTerminal: boolean;
 }
 
-const LOOK_MS = 200;
+const POLL_MS = 200;
+/** Where lines cannot be written again, there is at most one in this time. */
 const LINE_MS = 1_000;
-const DURABLE_MS_MAX = 5 * 60_000;
+const DONE_MS_MAX = 5 * 60_000;
 
 /**
- * Shows a source's progress, a line at a time, until `isDone`, and gives the status then. Throws with the last trouble
- * when that takes longer than five minutes. `line` is told how many seconds have passed.
+ * Shows a source's progress on one line until its act is done. `startedAt` is when the source began to work. Throws
+ * with the last error when the act takes longer than five minutes.
  */
-export async function follow(
+export async function untilDone(
   { url, logFile }: Runtime,
   { signal, write, isTerminal }: Screen,
-  what: {
-    source: string;
-    isDone(status: SourceStatus): boolean;
-    line(status: SourceStatus, seconds: number): string;
-  },
-): Promise<SourceStatus> {
-  const startedAt = Date.now();
-  let lineAt = 0;
+  { source, act, startedAt }: { source: string; act: DemoAct; startedAt: number },
+): Promise<void> {
+  const deadline = Date.now() + DONE_MS_MAX;
+  let writtenAt = 0;
   let line = '';
-  let trouble: unknown = null;
-  while (Date.now() - startedAt < DURABLE_MS_MAX) {
+  let lastError: unknown = null;
+  while (Date.now() < deadline) {
     signal.throwIfAborted();
     try {
-      const status = await fetchStatus(url, what.source);
-      trouble = status.last_error.reason;
-      const isDone = what.isDone(status);
-      const next = what.line(status, (Date.now() - startedAt) / 1000);
-      if (next !== line && (isTerminal || isDone || Date.now() - lineAt >= LINE_MS)) {
+      const status = await fetchStatus(url, source);
+      lastError = status.last_error.reason;
+      const isDone = act.isDone(status);
+      const next = progressLine(status, act, (Date.now() - startedAt) / 1000);
+      if (next !== line && (isTerminal || isDone || Date.now() - writtenAt >= LINE_MS)) {
         write(isTerminal ? `\r${next}\u001b[K` : `${next}\n`);
         line = next;
-        lineAt = Date.now();
+        writtenAt = Date.now();
       }
-      if (isDone) {
-        if (isTerminal) write('\n');
-        return status;
-      }
+      if (isDone) return isTerminal ? write('\n') : undefined;
     } catch (error) {
-      trouble = messageOf(error);
+      lastError = messageOf(error);
     }
-    await sleep(LOOK_MS, undefined, { signal });
+    await sleep(POLL_MS, undefined, { signal });
   }
   throw new Error(
-    `demo: expected ${what.source} to be durable in ${DURABLE_MS_MAX / 1000} s; last trouble: ${trouble}; see ${logFile}`,
+    `demo: expected ${source} to be done in ${DONE_MS_MAX / 1000} s; last error: ${lastError}; see ${logFile}`,
   );
+}
+
+function progressLine(status: SourceStatus, act: DemoAct, seconds: number): string {
+  const { done, total, unit } = act.progress(status);
+  const { rows, files } = tableSums(status);
+  const rate = done / Math.max(seconds, 0.001);
+  const left = Math.max(0, total - done);
+  // A retry or a repeated fetch counts as a change more.
+  const parts = [
+    `${count(done)} of ${count(Math.max(total, done))} ${unit}`,
+    `${count(rows)} rows durable`,
+    `${count(files)} files`,
+    `${count(Math.round(rate))} ${unit}/s`,
+    left === 0 || rate > 0 ? `${count(left === 0 ? 0 : Math.ceil(left / rate))} s left` : 'starting',
+  ];
+  return `  ${status.source}  ${parts.join('  ')}`;
 }

@@ -8,44 +8,49 @@ import { queryDatabase } from '../runtime/wrangler.ts';
 import { fetchStatus, tableSums } from '../status.ts';
 import type { Verdict } from './verify.ts';
 
-const LOOK_MS = 200;
-/** The projection to the operational database follows the last flush at once; this is when it has failed. */
-const PROJECTED_MS_MAX = 30_000;
+const POLL_MS = 200;
+/** The worker writes its catalog files and its database right after a flush: after this time it has failed to. */
+const PUBLISH_MS_MAX = 30_000;
 
-/** The lake and a source's status of one moment: a parked change that is retried adds a file at any time. */
+/**
+ * A source's status and the lake in SQL, of one moment: the status is read again until the lake holds exactly its rows,
+ * because a retry of a parked change can add a file at any time. Throws when that takes longer than 30 s.
+ */
 export async function openAtRest(
   { url, port, stateDir }: Runtime,
-  source: string,
-): Promise<{ status: SourceStatus; tables: Tables }> {
+  { source, signal }: { source: string; signal: AbortSignal },
+): Promise<{ status: SourceStatus; lake: Tables }> {
   const lake = openLake(localAddress(port));
+  const deadline = Date.now() + PUBLISH_MS_MAX;
   let before = await fetchStatus(url, source);
-  while (true) {
+  while (Date.now() < deadline) {
     const files = await cacheTables(lake, { folder: cacheDirOf(stateDir), tables: TABLES });
     const status = await fetchStatus(url, source);
     const isAtRest = status.buffer.rows === 0 && tableSums(status).rows === tableSums(before).rows;
-    // The catalog is written after the status tells of a file.
+    // The status counts a file before the catalog names it.
     if (isAtRest && (await isCatalogued(lake, status))) {
-      return { status, tables: await openTables({ bucket: lake.bucket, tables: TABLES, files }) };
+      return { status, lake: await openTables({ bucket: lake.bucket, tables: TABLES, files }) };
     }
     before = status;
-    await sleep(LOOK_MS);
+    await sleep(POLL_MS, undefined, { signal });
   }
+  throw new Error(`demo: expected the catalog to name all files of ${source} in ${PUBLISH_MS_MAX / 1000} s`);
 }
 
-/** Whether readers see all that the status tells of. */
+/** Whether the catalog names every row that the status counts. */
 async function isCatalogued(lake: Lake, { tables }: SourceStatus): Promise<boolean> {
-  const seen = Object.entries(tables).map(
+  const upToDate = Object.entries(tables).map(
     async ([name, { last_lsn }]) => (await lastLsnOf(lake, tableNamed(name))) === last_lsn,
   );
-  return (await Promise.all(seen)).every(Boolean);
+  return (await Promise.all(upToDate)).every(Boolean);
 }
 
-/** What `sync_state` says of a source, once it says that `last` is reached or has had the time to. */
-export async function projectedSequence(
+/** `sync_state.last_sequence` of a source: once it is `last`, or after 30 s whatever it is. */
+export async function publishedSequence(
   { stateDir }: Runtime,
   { source, last }: { source: string; last: string },
 ): Promise<string | null> {
-  const deadline = Date.now() + PROJECTED_MS_MAX;
+  const deadline = Date.now() + PUBLISH_MS_MAX;
   while (true) {
     const [row] = await queryDatabase<{ last_sequence: string }>(
       stateDir,
@@ -55,9 +60,12 @@ export async function projectedSequence(
   }
 }
 
-/** One line a verdict, and one that says whether all hold. */
+/** A line for each verdict under the name of its source or table, and one that says whether all hold. */
 export function verdictText(verdicts: Verdict[]): string {
-  const lines = verdicts.map(({ check, ok, found }) => `${ok ? 'holds' : 'FAILS'}  ${check}: ${found}`);
+  const groups = [...Map.groupBy(verdicts, ({ subject }) => subject)].flatMap(([subject, group]) => [
+    subject,
+    ...group.map(({ check, ok, found }) => `  ${ok ? 'holds' : 'FAILS'}  ${check}: ${found}`),
+  ]);
   const failed = verdicts.filter(verdict => !verdict.ok).length;
-  return [...lines, failed === 0 ? 'All of it holds.' : `${failed} of ${verdicts.length} do not hold.`, ''].join('\n');
+  return [...groups, failed === 0 ? 'All of it holds.' : `${failed} of ${verdicts.length} do not hold.`, ''].join('\n');
 }

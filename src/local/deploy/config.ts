@@ -2,7 +2,7 @@ import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { z } from 'zod';
 
-/** What the deployment reads of `wrangler.jsonc`; all else is passed on as it stands. */
+/** The fields of `wrangler.jsonc` that the deployment reads; all others are passed on unchanged. */
 const configShape = z.looseObject({
   name: z.string(),
   main: z.string(),
@@ -20,17 +20,17 @@ const configShape = z.looseObject({
 
 export type WorkerConfig = z.output<typeof configShape>;
 
-/** The worker's configuration out of the text of a `wrangler.jsonc`. Throws with what is not as expected. */
+/** The worker's configuration from the text of a `wrangler.jsonc`. Throws with the first field that is wrong. */
 export function readConfig(text: string): WorkerConfig {
   const config = JSON.parse(withoutComments(text));
   const read = configShape.safeParse(config);
-  // As it stands, so that it is shown and written in the order a person knows.
+  // Give the text's own object, because the schema's would have its fields in another order.
   if (read.success) return config as WorkerConfig;
-  const { path: place, message } = read.error.issues[0]!;
-  throw new Error(`wrangler.jsonc: expected ${place.join('.')} as the deployment reads it, got: ${message}`);
+  const { path: field, message } = read.error.issues[0]!;
+  throw new Error(`wrangler.jsonc: expected ${field.join('.')} in the form of a deployment, got ${message}`);
 }
 
-/** Every queue a worker sends to, takes from, or lets messages end in; each once. */
+/** Every queue that a worker sends to or reads from, and each of their dead-letter queues; each once. */
 export function queuesOf({ queues: { producers, consumers } }: WorkerConfig): string[] {
   const named = [...producers, ...consumers].map(({ queue }) => queue);
   const expired = consumers.map(consumer => consumer.dead_letter_queue).filter(name => name !== undefined);
@@ -38,8 +38,8 @@ export function queuesOf({ queues: { producers, consumers } }: WorkerConfig): st
 }
 
 /**
- * The configuration that is deployed: with the database's id and the settings, and without what is for this machine only.
- * Paths in it are relative to its own folder, `depth` folders below that of the configuration it comes from.
+ * The configuration to deploy: with the database's id and the settings, without the fields for local runs. Its paths
+ * are relative to its own folder, `depth` folders below that of `config`.
  */
 export function deployedConfig(
   config: WorkerConfig,
@@ -57,7 +57,7 @@ export function deployedConfig(
   };
 }
 
-/** Puts a configuration where wrangler is told to read it: whole, or not at all. */
+/** Writes a configuration file: whole, or not at all. */
 export function writeConfig(file: string, config: Record<string, unknown>): void {
   mkdirSync(path.dirname(file), { recursive: true });
   writeFileSync(`${file}.new`, configText(config));
@@ -68,7 +68,7 @@ export function configText(config: Record<string, unknown>): string {
   return `${JSON.stringify(config, null, 2)}\n`;
 }
 
-/** JSONC as JSON: comments and commas before an end go, outside of strings. */
+/** JSONC as JSON: removes comments, and commas before a closing bracket, outside of strings. */
 function withoutComments(text: string): string {
   const plain = text.replace(/("(?:\\.|[^"\\])*")|\/\/[^\n]*|\/\*[\s\S]*?\*\//g, '$1');
   return plain.replace(/("(?:\\.|[^"\\])*")|,(?=\s*[}\]])/g, '$1');

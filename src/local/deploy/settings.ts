@@ -1,34 +1,34 @@
 import { isSecretSetting } from '../../config.ts';
 import { SettingError } from '../../errors.ts';
-import { type Environment, enabledSources, foundSettings, withRegistry } from '../settings.ts';
+import { type Environment, enabledSources, foundSettings, withLocalSettings } from '../settings.ts';
 
-/** What a deployed worker is given, apart by how it gets there. */
+/** The settings of a deployed worker. */
 export interface DeploySettings {
-  /** Shown to whoever may see the worker's configuration. */
+  /** Variables, which everyone who sees the worker's configuration can read. */
   vars: Record<string, string>;
-  /** Handed over by themselves, and never shown. */
+  /** Secrets, which are set one by one and never shown. */
   secrets: Record<string, string>;
-  /** What a person should know of them, one sentence each. */
+  /** Warnings about the settings, one sentence each. */
   notes: string[];
 }
 
-/** A deployed worker can be asked by anyone: a shorter token can be guessed, and `local` is known. */
+/** Anyone can call a deployed worker, and could guess a shorter token, or `local`. */
 const TOKEN_LENGTH_MIN = 8;
 
 const PRIVATE_HOST =
   /^(localhost|[^.:]+|.*\.(local|localhost|internal|lan)|127\..*|10\..*|192\.168\..*|169\.254\..*|172\.(1[6-9]|2\d|3[01])\..*|\[(::1|f[cd].*)\])$/;
 
 /**
- * The worker's settings out of an environment, and the registry of the npm client, each checked. Throws `SettingError`
- * with the first wrong or missing one.
+ * The worker's settings out of an environment and the user's own configuration of this machine, each checked. Throws
+ * `SettingError` with the first wrong or missing one.
  */
-export function readDeploySettings(env: Environment): DeploySettings {
-  const found = foundSettings(withRegistry(env));
+export async function readDeploySettings(env: Environment): Promise<DeploySettings> {
+  const found = foundSettings(await withLocalSettings(env));
   for (const [name, value] of Object.entries(found)) refuseCredentials(name, value);
   enabledSources(found);
   const token = found.ADMIN_TOKEN;
   if (token !== undefined && (token.length < TOKEN_LENGTH_MIN || /\s/.test(token))) {
-    const expected = `a secret of at least ${TOKEN_LENGTH_MIN} characters without spaces, since anyone can ask the worker`;
+    const expected = `a secret of at least ${TOKEN_LENGTH_MIN} characters without spaces, because anyone can call the worker`;
     throw new SettingError(`ADMIN_TOKEN: expected ${expected}, got (hidden)`);
   }
   const entries = Object.entries(found);
@@ -37,7 +37,7 @@ export function readDeploySettings(env: Environment): DeploySettings {
   return { vars, secrets, notes: notesOn(vars) };
 }
 
-/** Settings are shown, in the configuration and in what is said of failures: a password would be too. */
+/** Refuses a password in a URL, because configuration and error messages show settings. */
 function refuseCredentials(name: string, value: string): void {
   if (!URL.canParse(value)) return;
   const { username, password } = new URL(value);

@@ -2,8 +2,8 @@ import { cutTo, widthOf } from '../../sql/text-width.ts';
 import { plainText } from '../program.ts';
 import type { Answer } from './tables.ts';
 
-/** An answer as a person sees it. */
-export type Shown = Omit<Answer, 'types'>;
+/** The parts of an answer that are printed. */
+export type PrintableAnswer = Omit<Answer, 'types'>;
 
 /** Cells wider than this are cut in the aligned form. */
 const CELL_WIDTH_MAX = 60;
@@ -14,14 +14,14 @@ export function asJson({ columns, rows }: Answer): string {
   return `[${objects.map(object => `\n  ${JSON.stringify(object)}`).join(',')}\n]\n`;
 }
 
-/** Lines of values between commas after a line of names; null is nothing, an empty text is two quotes. */
+/** CSV: a line of column names, then a line a row. Null is an empty field, an empty text two quotes. */
 export function asCsv({ columns, rows }: Answer): string {
   const line = (values: unknown[]) => `${values.map(csvValue).join(',')}\n`;
   return [columns, ...rows].map(line).join('');
 }
 
-/** Columns one under the other, numbers to the right, and how many rows there are. */
-export function asTable({ columns, numeric, rows }: Shown): string {
+/** Aligned columns, numbers to the right, and the number of rows. */
+export function asTable({ columns, numeric, rows }: PrintableAnswer): string {
   const cells = rows.map(row => row.map(cellText));
   const heads = columns.map(cellText);
   const widths = heads.map((head, i) => cells.reduce((width, row) => Math.max(width, widthOf(row[i]!)), widthOf(head)));

@@ -23,23 +23,23 @@ export interface Lake {
   get(key: string): Promise<Uint8Array | null>;
 }
 
-/** Files of a table in the cache folder, in the order of their rows. */
+/** By table, its data files in the cache folder, in the order of their rows. */
 export type CachedFiles = Map<string, string[]>;
 
 const FETCHES_AT_ONCE = 8;
 const CALL_MS_MAX = 60_000;
-/** A file that a root names and that is gone was merged into another meanwhile: the root is read again. */
-const ROOT_READINGS_MAX = 3;
-/** A query that runs now may still read what the lake no longer holds. */
+/** How often a root is read: a file that it names may have been merged into another meanwhile. */
+const ROOT_READS_MAX = 3;
+/** A cached file stays this long after the lake dropped it, because a running query may still read it. */
 const PRUNE_AGE_MS = 60 * 60_000;
 
-/** Where the local runtime on this port serves its bucket, with the credentials of `wrangler.jsonc`. */
+/** The bucket of the local runtime on this port, with the credentials of `wrangler.jsonc`. */
 export function localAddress(port: number): LakeAddress {
   const url = `http://127.0.0.1:${port}/cdn-cgi/local/r2/s3/data-ingestion`;
   return { url, keyId: 'local', secret: 'local-secret' };
 }
 
-/** A lake at its address; nothing is asked of it yet. Each call throws with the lake's address when it is not answered. */
+/** A lake at its address, without a call. Each later call throws with the address when it cannot be reached. */
 export function openLake({ url, keyId, secret }: LakeAddress): Lake {
   const client = new AwsClient({
     accessKeyId: keyId,
@@ -69,8 +69,8 @@ export function openLake({ url, keyId, secret }: LakeAddress): Lake {
 }
 
 /**
- * Brings the cache folder up to what the catalog of the lake names of these tables and gives their files. What is there
- * with its etag and size is not fetched again; a file appears under its name only when it is whole.
+ * Fetches the data files that the lake's catalog names for these tables into the cache folder, and gives their paths. A
+ * file that is cached with its etag and size is not fetched again; a file gets its name only when it is whole.
  */
 export async function cacheTables(
   lake: Lake,
@@ -81,15 +81,15 @@ export async function cacheTables(
   return cached;
 }
 
-/** The roots of these tables as they are now, as one text: another one means that rows have come. */
+/** The current roots of these tables as one text: when it changes, rows have arrived. */
 export async function rootsText(lake: Lake, tables: readonly Table[]): Promise<string> {
   const roots = await inParallel([...tables], async table => textOf(await lake.get(rootKey(table.name))));
   return JSON.stringify(roots);
 }
 
 /**
- * The live data files of a table at one moment, in LSN order: those that the root of its catalog names, through its
- * segments. A table without a root has none. Null when a segment is gone, as it is some time after no root named it.
+ * The live data files of a table at one moment, in LSN order: those that the root of its catalog names through its
+ * segments. A table without a root has none. Null when a segment is gone, because a newer root replaced the one read.
  */
 export async function liveFiles(lake: Lake, table: Table): Promise<CatalogFile[] | null> {
   const key = rootKey(table.name);
@@ -102,14 +102,14 @@ export async function liveFiles(lake: Lake, table: Table): Promise<CatalogFile[]
   return present.length < segments.length ? null : filesOf(root satisfies CatalogRoot, present);
 }
 
-/** The last LSN that the catalog names of a table; 0 where it has no root. */
+/** The last LSN of a table in the catalog; 0 where it has no root. */
 export async function lastLsnOf(lake: Lake, table: Table): Promise<number> {
   return (await liveFiles(lake, table))?.at(-1)?.last_lsn ?? 0;
 }
 
 async function cacheTable(lake: Lake, folder: string, table: Table): Promise<string[]> {
   await mkdir(folder, { recursive: true });
-  for (let reading = 1; reading <= ROOT_READINGS_MAX; reading++) {
+  for (let reading = 1; reading <= ROOT_READS_MAX; reading++) {
     const live = await liveFiles(lake, table);
     if (live === null) continue;
     const files = live.map(file => path.resolve(folder, cacheName(file)));
@@ -120,7 +120,7 @@ async function cacheTable(lake: Lake, folder: string, table: Table): Promise<str
     }
   }
   throw new Error(
-    `lake ${lake.bucket}: files that the catalog names for ${table.name} are not there; ` +
+    `lake ${lake.bucket}: expected all files that the catalog names for ${table.name}, got missing ones; ` +
       `the audit of its source says which: POST /v1/sources/<source>/audit {"self_check": true}`,
   );
 }
@@ -134,7 +134,9 @@ function readForm<T>(
     return read(text);
   } catch (error) {
     const reason = messageOf(error).replace(/\s+/g, ' ').slice(0, 200);
-    throw new Error(`lake ${lake.bucket}: ${key} cannot be read by this version of Tributary (${reason})`);
+    throw new Error(
+      `lake ${lake.bucket}: expected ${key} in a form that this version of Tributary reads, got ${reason}`,
+    );
   }
 }
 
@@ -183,7 +185,7 @@ async function inParallel<T, R>(items: T[], work: (item: T, index: number) => Pr
   return results;
 }
 
-/** The folder of a state folder that keeps data files of a lake; each remote lake has one of its own. */
+/** The folder below a state folder that caches data files of a lake; each remote lake has another. */
 export function cacheDirOf(stateDir: string, address?: LakeAddress): string {
   const lake = address === undefined ? 'local' : new URL(address.url).href.replace(/\W+/g, '-');
   return path.join(stateDir, 'lake-cache', lake);

@@ -10,11 +10,11 @@ import type { SqlServiceOptions } from './service.ts';
 
 /** A process that answers R2 SQL's HTTP API over the lake of a local runtime. */
 export interface SqlProcess {
-  /** What tells the worker where it answers, as settings. */
+  /** The worker's settings that name this service. */
   settings: Record<string, string>;
   pid: number;
   logFile: string;
-  /** Settles when it ends, asked to or not. */
+  /** Resolves when the process ends, for whatever reason. */
   ended: Promise<void>;
   stop(): Promise<void>;
 }
@@ -24,8 +24,8 @@ const BUCKET = 'data-ingestion';
 const PROGRAM = path.join(import.meta.dirname, 'service.ts');
 
 /**
- * Starts the process for the runtime that is, or will be, on this port and state folder; null when settings name a
- * service already. It ends with this process, however that ends.
+ * Starts the process for the runtime that has, or will have, this port and state folder; null when settings name a
+ * service already. It ends with this process, also when this one is killed.
  */
 export async function startSqlProcess(options: {
   settings: Record<string, string>;
@@ -37,7 +37,7 @@ export async function startSqlProcess(options: {
   if (service !== null) return null;
   const logFile = path.join(path.resolve(stateDir), 'sql.log');
   const log = openSync(logFile, 'w', 0o600);
-  // Apart from the terminal's group: a Ctrl-C is ours to pass on, by ending its input.
+  // A process group of its own, so that Ctrl-C does not reach it: closing its input ends it.
   const child = spawn(process.execPath, [PROGRAM], { stdio: ['pipe', 'pipe', log], detached: true });
   const [input, output] = [child.stdin!, child.stdout!];
   closeSync(log);
@@ -45,12 +45,12 @@ export async function startSqlProcess(options: {
     child.once('exit', () => resolve());
     child.once('error', () => resolve());
   });
-  // A process that is gone takes no more input.
+  // Writing to a process that has ended is no error here: `ended` reports it.
   input.on('error', () => {});
   const token = randomBytes(32).toString('hex');
   const lake = localAddress(port);
-  const given: SqlServiceOptions = { lake, cacheDir: cacheDirOf(path.resolve(stateDir)), namespace, token };
-  input.write(`${JSON.stringify(given)}\n`);
+  const serviceOptions: SqlServiceOptions = { lake, cacheDir: cacheDirOf(path.resolve(stateDir)), namespace, token };
+  input.write(`${JSON.stringify(serviceOptions)}\n`);
   const first = once(createInterface({ input: output }), 'line') as Promise<[string]>;
   const line = await Promise.race([first.then(([text]) => text), ended.then(() => null)]);
   if (line === null) throw new Error(`the SQL service ended instead of starting; see ${logFile}`);

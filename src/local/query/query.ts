@@ -8,29 +8,29 @@ import { readStatement } from '../../sql/statement.ts';
 import { cacheTables, type Lake, rootsText } from './lake.ts';
 import { type Answer, openTables } from './tables.ts';
 
-/** One query over a lake. Data files are kept in `cacheDir`. */
-export interface Question {
+/** One query over a lake. Data files are cached in `cacheDir`. */
+export interface LakeQuery {
   query: string;
   cacheDir: string;
   namespace?: string;
-  /** Of the answer's rows only the first so many are read. */
+  /** How many of the answer's rows are read. */
   rowsMax?: number;
   signal?: AbortSignal;
 }
 
-/** A bucket tells nobody that an object changed: it has to be asked, for one small object a table. */
-const LOOK_MS = 1_000;
+/** A bucket sends no notice when an object changes, so one small object a table is read this often. */
+const POLL_MS = 1_000;
 
-/** An answer, and what was read for it. */
+/** An answer, and how many files and bytes were read for it. */
 export interface LakeAnswer extends Answer {
   files: number;
   bytes: number;
 }
 
-/** Answers one query with what the lake holds now; only files of the tables it names are fetched. Throws `SqlError`. */
-export async function askLake(lake: Lake, question: Question): Promise<LakeAnswer> {
-  const { query, cacheDir, namespace = NAMESPACE, rowsMax, signal } = question;
-  const files = await cacheTables(lake, { folder: cacheDir, tables: tablesOf(lake, question) });
+/** Answers one query over the lake's current files; only those of its tables are fetched. Throws `SqlError`. */
+export async function queryLake(lake: Lake, options: LakeQuery): Promise<LakeAnswer> {
+  const { query, cacheDir, namespace = NAMESPACE, rowsMax, signal } = options;
+  const files = await cacheTables(lake, { folder: cacheDir, tables: tablesOf(lake, options) });
   const tables = await openTables({ bucket: lake.bucket, tables: TABLES, files, namespace });
   try {
     const answer = await tables.query(query, { ...(rowsMax !== undefined && { rowsMax }), ...(signal && { signal }) });
@@ -43,37 +43,37 @@ export async function askLake(lake: Lake, question: Question): Promise<LakeAnswe
 }
 
 /**
- * Answers a query, and again whenever rows came to a table it names, until `signal` ends it. `tell` gets the first
+ * Answers a query, and again whenever one of its tables has new rows, until `signal` aborts. `onAnswer` gets the first
  * answer and each that differs from the one before.
  */
 export async function watchLake(
   lake: Lake,
-  { tell, signal, ...question }: Question & { tell(answer: Answer): void; signal: AbortSignal },
+  { onAnswer, signal, ...options }: LakeQuery & { onAnswer(answer: Answer): void; signal: AbortSignal },
 ): Promise<void> {
-  const tables = tablesOf(lake, question);
-  let told = '';
+  const tables = tablesOf(lake, options);
+  let last = '';
   while (!signal.aborted) {
-    // Read before the answer: what comes meanwhile is seen as a change.
+    // Read the roots before the answer, so that rows that arrive in between count as a change.
     const roots = await rootsText(lake, tables);
-    const answer = await askLake(lake, question);
+    const answer = await queryLake(lake, options);
     const text = JSON.stringify(answer.rows);
-    if (text !== told) tell(answer);
-    told = text;
+    if (text !== last) onAnswer(answer);
+    last = text;
     while (!signal.aborted && roots === (await rootsText(lake, tables))) {
-      await sleep(LOOK_MS, undefined, { signal }).catch(() => {});
+      await sleep(POLL_MS, undefined, { signal }).catch(() => {});
     }
   }
 }
 
-/** What is wrong with a query, where, and what to do, as lines for a person. Any other error stays as it is. */
-export function explained(error: unknown, query: string): unknown {
+/** A `SqlError` as lines for a person: what is wrong, where, and what to do. Any other error is given unchanged. */
+export function asUserError(error: unknown, query: string): unknown {
   return error instanceof SqlError ? new Error(`${explain(error, query)}\n${error.hint}`) : error;
 }
 
-/** The tables of a lake that a query names. Throws `SqlError` where it is not one that only reads. */
+/** The tables of a lake that a query names. Throws `SqlError` for a query that does more than read. */
 export function tablesOf(
   { bucket }: Pick<Lake, 'bucket'>,
-  { query, namespace = NAMESPACE }: Pick<Question, 'query' | 'namespace'>,
+  { query, namespace = NAMESPACE }: Pick<LakeQuery, 'query' | 'namespace'>,
 ): Table[] {
   const { references } = readStatement(query, { bucket, namespace, tables: TABLES });
   return [...new Set(references.map(reference => reference.table))];

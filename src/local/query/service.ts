@@ -8,31 +8,30 @@ import { type ServiceBody, withPosition } from '../../sql/service.ts';
 import { positionOf, SqlError } from '../../sql/sql-error.ts';
 import { runProgram } from '../program.ts';
 import { type Lake, type LakeAddress, openLake } from './lake.ts';
-import { askLake, type LakeAnswer } from './query.ts';
+import { type LakeAnswer, queryLake } from './query.ts';
 
-/** Which lake is answered from, and to whom. */
+/** The lake that a service answers from, and its clients' token. */
 export interface SqlServiceOptions {
   lake: LakeAddress;
   cacheDir: string;
   namespace: string;
-  /** What a request has to bear. */
+  /** The bearer token that each request must have. */
   token: string;
 }
 
 /** A running service. */
 export interface SqlService {
-  /** Where it answers, without a slash at the end. */
+  /** Without a slash at the end. */
   url: string;
   close(): Promise<void>;
 }
 
 const PATH = /^\/api\/v1\/accounts\/[^/]+\/(?:basin|r2)-sql\/query\/([^/]+)$/;
-/** So many rows are given at most. */
 const ROWS_MAX = 10_000;
 const BODY_BYTES_MAX = 10_000_000;
-/** Codes of R2 SQL: a query that is wrong, and a failure of the service that may pass. */
+/** Codes of R2 SQL: a wrong query, and a failure of the service that may be temporary. */
 const INVALID_SQL = 40003;
-const TRY_AGAIN = 80001;
+const SERVICE_FAILED = 80001;
 
 /** Answers R2 SQL's HTTP API on this machine, over the data files that the catalog of a lake names, with DuckDB. */
 export async function startSqlService(options: SqlServiceOptions): Promise<SqlService> {
@@ -52,25 +51,28 @@ export async function startSqlService(options: SqlServiceOptions): Promise<SqlSe
   };
 }
 
-type Opened = SqlServiceOptions & { open: Lake };
+type OpenedService = SqlServiceOptions & { open: Lake };
 
-async function respond(request: IncomingMessage, response: ServerResponse, options: Opened): Promise<void> {
-  const asked = new AbortController();
-  // Who asked may go before the answer is there.
-  response.once('close', () => asked.abort());
-  const { status, body } = await bodyFor(request, { ...options, signal: asked.signal }).catch((error: unknown) =>
-    failed(500, TRY_AGAIN, messageOf(error)),
+async function respond(request: IncomingMessage, response: ServerResponse, options: OpenedService): Promise<void> {
+  const closed = new AbortController();
+  // End the query when the client closes the connection.
+  response.once('close', () => closed.abort());
+  const { status, body } = await answerTo(request, { ...options, signal: closed.signal }).catch((error: unknown) =>
+    failed(500, SERVICE_FAILED, messageOf(error)),
   );
   if (response.destroyed) return;
   response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
 }
 
-interface Sent {
+interface ServiceAnswer {
   status: number;
   body: ServiceBody;
 }
 
-async function bodyFor(request: IncomingMessage, options: Opened & { signal: AbortSignal }): Promise<Sent> {
+async function answerTo(
+  request: IncomingMessage,
+  options: OpenedService & { signal: AbortSignal },
+): Promise<ServiceAnswer> {
   const { open, token, cacheDir, namespace, signal } = options;
   const bucket = PATH.exec(new URL(request.url ?? '/', 'http://service').pathname)?.[1];
   if (bucket === undefined || request.method !== 'POST') return failed(404, 7003, 'no route for this request');
@@ -79,8 +81,8 @@ async function bodyFor(request: IncomingMessage, options: Opened & { signal: Abo
   const query = queryOf(await textOf(request));
   if (query === null) return failed(400, INVALID_SQL, 'invalid request: expected {"query": "…"}');
   try {
-    const answer = await askLake(open, { query, cacheDir, namespace, rowsMax: ROWS_MAX, signal });
-    return { status: 200, body: answered(answer) };
+    const answer = await queryLake(open, { query, cacheDir, namespace, rowsMax: ROWS_MAX, signal });
+    return { status: 200, body: bodyOf(answer) };
   } catch (error) {
     if (!(error instanceof SqlError)) throw error;
     const message = `invalid SQL: ${error.message.replaceAll('\n', ' ')}`;
@@ -107,7 +109,7 @@ function queryOf(text: string): string | null {
   }
 }
 
-/** R2 SQL's names of the types a table of the lake has; any other keeps DuckDB's. */
+/** R2 SQL's names of the column types of the lake; any other type keeps DuckDB's name. */
 const TYPES: Record<string, string> = {
   VARCHAR: 'string',
   INTEGER: 'int32',
@@ -118,7 +120,7 @@ const TYPES: Record<string, string> = {
   DATE: 'date32',
 };
 
-function answered({ columns, types, rows, files, bytes }: LakeAnswer): ServiceBody {
+function bodyOf({ columns, types, rows, files, bytes }: LakeAnswer): ServiceBody {
   const schema = columns.map((name, i) => {
     const type = types[i] ?? '';
     return { name, descriptor: { type: { name: TYPES[type] ?? type.toLowerCase() }, nullable: true } };
@@ -129,13 +131,13 @@ function answered({ columns, types, rows, files, bytes }: LakeAnswer): ServiceBo
   return { success: true, errors: [], messages: [], result };
 }
 
-function failed(status: number, code: number, message: string): Sent {
+function failed(status: number, code: number, message: string): ServiceAnswer {
   return { status, body: { success: false, errors: [{ code, message }], messages: [], result: null } };
 }
 
 /**
- * The service as a process of its own: its first line of input are its options, the first of its output is its address,
- * and it ends with its input, so that it never outlives who started it.
+ * Runs the service as a process: the first line of input holds its options as JSON, the first line of output its URL.
+ * It ends with its input, so that it never outlives the process that started it.
  */
 async function main(signal: AbortSignal): Promise<number> {
   const lines = createInterface({ input: process.stdin });

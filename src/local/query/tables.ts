@@ -17,7 +17,7 @@ import { SqlError } from '../../sql/sql-error.ts';
 import { readStatement } from '../../sql/statement.ts';
 import type { CachedFiles } from './lake.ts';
 
-/** What a query gave. `numeric` says which columns hold numbers, `types` are DuckDB's names of their types. */
+/** The answer to a query. `numeric`: which columns hold numbers; `types`: DuckDB's names of the column types. */
 export interface Answer {
   columns: string[];
   types: string[];
@@ -28,8 +28,8 @@ export interface Answer {
 /** The lake's tables in SQL. */
 export interface Tables {
   /**
-   * Answers one statement that only reads, with its first rows where `rowsMax` is given. Throws `SqlError` with the
-   * place where the query is wrong.
+   * Answers one statement that only reads, with at most `rowsMax` rows. Throws `SqlError` with the position of the
+   * error in the query.
    */
   query(text: string, options?: { rowsMax?: number; signal?: AbortSignal }): Promise<Answer>;
   close(): void;
@@ -45,8 +45,8 @@ const SQL_TYPES: Record<ColumnType, string> = {
 
 /**
  * Opens the cached data files as tables: `<table>` has the current rows, `<table>_history` every row with its lineage,
- * `r2_sql('<bucket>/<prefix>/partitions.parquet')` the current rows by the table's place in the lake, and
- * `<namespace>.<table>` every row, as the catalog's own table has. Nothing else can be read, and nothing written.
+ * `r2_sql('<bucket>/<prefix>/partitions.parquet')` the current rows by the table's prefix in the lake, and
+ * `<namespace>.<table>` every row, as the Iceberg table has. A query can read nothing else, and write nothing.
  */
 export async function openTables(options: {
   bucket: string;
@@ -69,7 +69,7 @@ export async function openTables(options: {
     const history = name(`${table.name}_history`);
     await connection.run(`CREATE VIEW ${name(namespace)}.${name(table.name)} AS FROM main.${history}`);
   }
-  // What the check of a query lets through by mistake must not get at this machine's files either.
+  // If the check of a query misses something, DuckDB itself refuses this machine's other files.
   const folders = new Set([...files.values()].flat().map(file => `${path.dirname(file)}/`));
   await connection.run(`SET allowed_directories = [${[...folders].map(text).join(', ')}]::VARCHAR[]`);
   await connection.run('SET enable_external_access = false');
@@ -88,7 +88,7 @@ function historyView(table: Table, files: string[]): string {
   return `CREATE VIEW ${name(`${table.name}_history`)} AS ${source}`;
 }
 
-/** Columns are found by field id: a file of an earlier version gives null where it has none. */
+/** Reads columns by field id: a file of an earlier version gives null for a column it does not have. */
 function readFiles(columns: Column[], files: string[]): string {
   const schema = columns.map(
     column =>
@@ -102,7 +102,7 @@ function emptySource(columns: Column[]): string {
   return `SELECT ${columns.map(column => `CAST(NULL AS ${SQL_TYPES[column.type]}) AS ${name(column.name)}`).join(', ')} WHERE false`;
 }
 
-/** The newest row of each key unless it is a deletion. Only keys and LSNs are read to find it. */
+/** The newest row of each key unless it is a deletion. Finding it reads only keys and LSNs. */
 function currentView(table: Table): string {
   const history = name(`${table.name}_history`);
   const columns = currentColumns(table).map(name);
@@ -117,7 +117,7 @@ async function query(
 ): Promise<Answer> {
   const rewritten = forLocalEngine(readStatement(sql, names));
   let interrupts: NodeJS.Timeout | undefined;
-  // The engine forgets an interrupt that comes before it has begun.
+  // Repeat the interrupt, because the engine ignores one that comes before it has begun.
   const interrupt = () => {
     interrupts ??= setInterval(() => connection.interrupt(), INTERRUPT_MS);
   };
@@ -149,7 +149,7 @@ async function query(
 const INTERRUPT_MS = 20;
 const READING = new Set([StatementType.SELECT, StatementType.EXPLAIN]);
 
-/** DuckDB's own error, which it gives as JSON, as one at a place of the user's text. */
+/** DuckDB's error, which it gives as JSON, with its position in the user's text. */
 function engineError(message: string, { text: rewritten, originOf }: Rewritten): SqlError {
   const json = /\{.*\}/s.exec(message)?.[0];
   if (json === undefined) return new SqlError(message, { at: null, hint: READ_HINT });
@@ -160,7 +160,7 @@ function engineError(message: string, { text: rewritten, originOf }: Rewritten):
 
 const READ_HINT = 'DESCRIBE <table> lists the columns of a table.';
 
-/** The engine counts bytes of UTF-8. */
+/** The index of a character from the engine's position, which counts bytes of UTF-8. */
 function indexOfByte(content: string, byte: number): number {
   return new TextDecoder().decode(new TextEncoder().encode(content).subarray(0, byte)).length;
 }
@@ -181,10 +181,10 @@ const NUMERIC = new Set([
   DuckDBTypeId.DECIMAL,
 ]);
 
-/** Digits that a JSON number keeps. */
+/** A decimal with more digits would lose some as a JSON number. */
 const DIGITS_MAX = 15;
 
-/** JSON's own types: whole numbers are numbers as long as they are exact, else text. */
+/** A value as JSON: a number is a JSON number where that is exact, else text. */
 const toJson: DuckDBValueConverter<Json> = (value, type, converter) => {
   if (typeof value === 'bigint') return Number.isSafeInteger(Number(value)) ? Number(value) : String(value);
   const json = JsonDuckDBValueConverter(value, type, converter);

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 
-/** A running process. `started` tells two processes apart that had the same id one after the other. */
+/** A running process. `started` distinguishes two processes that had the same id one after the other. */
 export interface Process {
   pid: number;
   parent: number;
@@ -10,7 +10,7 @@ export interface Process {
   command: string;
 }
 
-/** Every process that runs now and is not a zombie: from /proc where there is one, else from `ps`. */
+/** Every running process except zombies: from /proc where there is one, else from `ps`. */
 export function listProcesses(): Process[] {
   const pids = procIds();
   if (pids === null) return fromPs();
@@ -22,7 +22,7 @@ export function findProcess(pid: number): Process | null {
   return listProcesses().find(found => found.pid === pid) ?? null;
 }
 
-/** A process and all that it and its children started, parents first. */
+/** A process and all its descendants, parents first. */
 export function treeOf(pid: number): Process[] {
   const all = listProcesses();
   const tree = all.filter(found => found.pid === pid);
@@ -35,7 +35,7 @@ export function groupOf(group: number): Process[] {
   return listProcesses().filter(found => found.group === group);
 }
 
-/** Sends a signal to a process; one that is gone already is fine. */
+/** Sends a signal to a process, if it still runs. */
 export function sendSignal(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(pid, signal);
@@ -44,14 +44,14 @@ export function sendSignal(pid: number, signal: NodeJS.Signals): void {
   }
 }
 
-/** Kills what is left of a runtime's process group; a group with anything else in it is left alone. */
+/** Kills the processes of a runtime's group, unless the group has a process that is not a runtime's. */
 export function killRuntimeGroup(group: number): void {
   const members = groupOf(group);
   if (!members.every(member => RUNTIME_COMMAND.test(member.command))) return;
   for (const member of members) sendSignal(member.pid, 'SIGKILL');
 }
 
-/** A group id is used again once its processes are gone: only these are a runtime's. */
+/** The commands of a runtime: the system may give a group's id to other processes once the group has ended. */
 const RUNTIME_COMMAND = /wrangler|workerd|esbuild/;
 
 function procIds(): number[] | null {
@@ -72,7 +72,7 @@ function fromProc(pid: number): Process | null {
     if (state === 'Z' || state === 'X') return null;
     return { pid, parent: Number(parent), group: Number(group), started: rest[16] ?? '', command };
   } catch {
-    // It ended between the listing and the look.
+    // The process ended after it was listed.
     return null;
   }
 }

@@ -11,13 +11,13 @@ import { lockState, type StateLock } from './state-lock.ts';
 import { applyMigrations, PROJECT, wranglerEnv, wranglerProgram } from './wrangler.ts';
 
 export interface RuntimeOptions {
-  /** Everything the runtime keeps: objects, databases, buckets, its log. Made when absent. */
+  /** The folder of its objects, databases, buckets and log. Created when absent. */
   stateDir: string;
-  /** 0 takes a free one. */
+  /** 0 takes a free port. */
   port: number;
   /** The worker's settings, by name. */
   settings: Record<string, string>;
-  /** No source runs, nothing is polled. */
+  /** Whether no source runs. */
   paused?: boolean;
   /** The folder with the worker's `wrangler.jsonc`. */
   project?: string;
@@ -26,22 +26,22 @@ export interface RuntimeOptions {
 }
 
 /** How the runtime's process ended. */
-export interface End {
+export interface RuntimeEnd {
   code: number | null;
   signal: NodeJS.Signals | null;
 }
 
 /** A worker that runs on this machine. */
 export interface Runtime {
-  /** Where it answers, without a slash at the end. */
+  /** Without a slash at the end. */
   url: string;
   port: number;
   stateDir: string;
-  /** The launcher: leader of a process group that holds the whole tree. */
+  /** The launcher, which leads the process group of the whole tree. */
   pid: number;
   logFile: string;
-  /** Settles when the launcher ends, asked to or not. */
-  ended: Promise<End>;
+  /** Resolves when the launcher ends, for whatever reason. */
+  ended: Promise<RuntimeEnd>;
   /** Ends the whole tree; safe to call again. */
   stop(): Promise<void>;
 }
@@ -50,18 +50,18 @@ const HOST = '127.0.0.1';
 const READY_PATH = '/v1/sources';
 const READY_MS_MAX = 90_000;
 const POLL_MS = 50;
-/** Cron triggers do not fire locally; a minute is what `wrangler.jsonc` asks for. */
+/** A local runtime does not fire cron triggers, so their path is called each minute, as `wrangler.jsonc` asks. */
 const CRON_PATH = '/cdn-cgi/local/scheduled';
 const CRON_MS = 60_000;
-/** The tree has this long to end by itself. */
+/** After this time the tree is killed. */
 const STOP_MS_MAX = 8_000;
-/** What of a log is shown with a failure. */
+/** How many lines of its log a failure shows. */
 const LOG_LINES = 30;
 
 /**
  * Starts the worker on a state folder and waits until it answers. Throws, and leaves nothing behind, when the port is
- * taken, another process holds the folder, or the worker does not start. However this process ends, but by SIGKILL, the
- * tree ends with it; what a SIGKILL leaves is ended by the next start on the folder.
+ * taken, another process holds the folder, or the worker does not start. The tree ends with this process; after a
+ * SIGKILL of this process the next start on the folder ends it.
  */
 export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
   const { settings, paused = false, project = PROJECT, signal } = options;
@@ -69,10 +69,10 @@ export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
   mkdirSync(stateDir, { recursive: true });
   const port = await freePort(options.port);
   const lock = lockState(stateDir, port);
-  // An empty list would mean the default; a lone comma names no source.
+  // An empty SOURCES would mean the default; a lone comma names no source.
   const envFile = writeSettings(stateDir, paused ? { ...settings, SOURCES: ',' } : settings);
   try {
-    // The development server does not apply migrations; before it starts nobody else has the database open.
+    // Apply migrations before the start: the development server does not, and nothing else has the database open yet.
     await applyMigrations({ stateDir, project, ...(signal && { signal }) });
     return await launch({ stateDir, port, project, envFile, lock, paused, ...(signal && { signal }) });
   } catch (error) {
@@ -82,14 +82,14 @@ export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
   }
 }
 
-/** The port itself when nothing listens on it, a free one for 0. Throws when it is taken. */
+/** The port itself where it is free, a free one for 0. Throws when the port is taken. */
 export async function freePort(port: number): Promise<number> {
   const server = createServer();
   server.listen(port, HOST);
   try {
     await once(server, 'listening');
   } catch (error) {
-    throw new Error(`PORT: expected a free port, got ${port}, which cannot be listened on (${messageOf(error)})`);
+    throw new Error(`PORT: expected a free port, got ${port} (${messageOf(error)})`);
   }
   const { port: found } = server.address() as AddressInfo;
   server.close();
@@ -97,7 +97,7 @@ export async function freePort(port: number): Promise<number> {
   return found;
 }
 
-interface Launch {
+interface LaunchOptions {
   stateDir: string;
   port: number;
   project: string;
@@ -107,7 +107,7 @@ interface Launch {
   signal?: AbortSignal;
 }
 
-async function launch({ stateDir, port, project, envFile, lock, paused, signal }: Launch): Promise<Runtime> {
+async function launch({ stateDir, port, project, envFile, lock, paused, signal }: LaunchOptions): Promise<Runtime> {
   const logFile = path.join(stateDir, 'runtime.log');
   const flags = ['--port', String(port), '--ip', HOST, '--inspector-port', '0'];
   const files = ['--persist-to', stateDir, '--env-file', envFile];
@@ -115,7 +115,7 @@ async function launch({ stateDir, port, project, envFile, lock, paused, signal }
   const launcher = spawn(
     process.execPath,
     [wranglerProgram(), 'dev', ...flags, ...files, '--show-interactive-dev-session=false'],
-    // A group of its own: a terminal's Ctrl-C reaches this process only, and the group can be ended as a whole.
+    // A process group of its own: Ctrl-C in the terminal reaches this process only, and the whole group can be ended.
     { cwd: project, env: wranglerEnv(stateDir), stdio: ['ignore', log, log], detached: true },
   );
   closeSync(log);
@@ -137,7 +137,7 @@ async function launch({ stateDir, port, project, envFile, lock, paused, signal }
     return stopping;
   };
   try {
-    await ready({ url, ended, logFile, paused, ...(signal && { signal }) });
+    await untilReady({ url, ended, logFile, paused, ...(signal && { signal }) });
   } catch (error) {
     await stop();
     throw error;
@@ -146,40 +146,42 @@ async function launch({ stateDir, port, project, envFile, lock, paused, signal }
   return { url, port, stateDir, pid: group, logFile, ended, stop };
 }
 
-/** Waits until the worker answers its status. Throws with the end of the log when it ends or takes too long. */
-async function ready(options: {
+/** Waits until the worker answers. Throws with the end of the log when it ends or takes too long. */
+async function untilReady(options: {
   url: string;
-  ended: Promise<End>;
+  ended: Promise<RuntimeEnd>;
   logFile: string;
   paused: boolean;
   signal?: AbortSignal;
 }): Promise<void> {
   const { url, ended, logFile, paused, signal } = options;
   const deadline = Date.now() + READY_MS_MAX;
-  let gone = false;
+  let hasEnded = false;
   void ended.then(() => {
-    gone = true;
+    hasEnded = true;
   });
-  let seen = 'no answer';
+  let answer = 'no answer';
   while (Date.now() < deadline) {
     signal?.throwIfAborted();
-    if (gone) throw new Error(`the runtime ended instead of starting; the end of ${logFile}:\n${tailOf(logFile)}`);
-    // The development server waits for the code to be corrected; nobody is going to here.
-    if (tailOf(logFile).includes('Build failed')) throw new Error(`the worker cannot be built:\n${tailOf(logFile)}`);
+    if (hasEnded)
+      throw new Error(`runtime: expected it to start, got an early end; the end of ${logFile}:\n${logEndOf(logFile)}`);
+    // After a failed build the development server waits for a change of the code, so it never answers.
+    if (logEndOf(logFile).includes('Build failed'))
+      throw new Error(`worker: expected its build to succeed, got:\n${logEndOf(logFile)}`);
     try {
       const response = await fetch(`${url}${READY_PATH}`, { signal: AbortSignal.timeout(5_000) });
       await response.arrayBuffer();
-      // The lake can be read whatever is wrong with a setting of a source that does not run.
+      // In a paused runtime a wrong setting of a source does not matter: the lake can be read.
       if (response.ok || paused) return;
-      seen = `status ${response.status}`;
+      answer = `status ${response.status}`;
     } catch {
-      // Nobody listens yet.
+      // The worker does not listen yet.
     }
     await sleep(POLL_MS);
   }
   throw new Error(
-    `the runtime: expected ${READY_PATH} to be answered within ${READY_MS_MAX / 1000} s, got ${seen}; ` +
-      `the end of ${logFile}:\n${tailOf(logFile)}`,
+    `runtime: expected an answer to ${READY_PATH} within ${READY_MS_MAX / 1000} s, got ${answer}; ` +
+      `the end of ${logFile}:\n${logEndOf(logFile)}`,
   );
 }
 
@@ -191,24 +193,24 @@ async function runCron(url: string, signal: AbortSignal): Promise<void> {
       });
       await response.arrayBuffer();
     } catch {
-      // The runtime is restarting or ending; the next minute tries again.
+      // The runtime is restarting or ending; try again in a minute.
     }
     await sleep(CRON_MS, undefined, { signal, ref: false }).catch(() => {});
   }
 }
 
-async function endOf(child: ChildProcess): Promise<End> {
+async function endOf(child: ChildProcess): Promise<RuntimeEnd> {
   return new Promise(resolve => {
     child.once('exit', (code, signal) => resolve({ code, signal }));
     child.once('error', () => resolve({ code: null, signal: null }));
   });
 }
 
-/** Asks the launcher to end, which ends its tree, and kills what of the group is still there after a while. */
+/** Sends the launcher SIGTERM, on which it ends its tree, and after a while kills the rest of the group. */
 async function endGroup(launcher: ChildProcess): Promise<void> {
   const group = launcher.pid;
   if (group === undefined) return;
-  // A launcher that was killed has left its children behind: they are asked themselves.
+  // A killed launcher leaves its children behind, so they get the signal themselves.
   const orphaned = launcher.exitCode !== null || launcher.signalCode !== null;
   for (const pid of orphaned ? groupOf(group).map(member => member.pid) : [group]) sendSignal(pid, 'SIGTERM');
   const deadline = Date.now() + STOP_MS_MAX;
@@ -218,7 +220,7 @@ async function endGroup(launcher: ChildProcess): Promise<void> {
   }
 }
 
-/** Settings go through a file that only the owner can read: a process list shows arguments. */
+/** Writes the settings to a file that only the owner can read, because a process list shows arguments. */
 function writeSettings(stateDir: string, settings: Record<string, string>): string {
   const file = path.join(stateDir, 'settings.env');
   const lines = Object.entries(settings).map(([name, value]) => `${name}=${quote(name, value)}\n`);
@@ -232,10 +234,10 @@ function quote(name: string, value: string): string {
   if (mark === undefined || /[\r\n\\]/.test(value)) {
     throw new Error(`${name}: expected a value on one line, without backslash, and not with all of ' " and \``);
   }
-  // The reader of the file replaces $NAME unless the $ is escaped.
+  // The file's reader replaces $NAME unless the $ is escaped.
   return `${mark}${value.replaceAll('$', '\\$')}${mark}`;
 }
 
-function tailOf(logFile: string): string {
+function logEndOf(logFile: string): string {
   return stripVTControlCharacters(readFileSync(logFile, 'utf8')).trimEnd().split('\n').slice(-LOG_LINES).join('\n');
 }

@@ -2,7 +2,7 @@ import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:
 import path from 'node:path';
 import { findProcess, killRuntimeGroup } from './processes.ts';
 
-/** Who runs on a state folder: the program that holds it, the port, and the process group of its runtime. */
+/** The program that runs on a state folder, its port, and the process group of its runtime. */
 export interface Holder {
   pid: number;
   started: string;
@@ -12,22 +12,23 @@ export interface Holder {
 
 /** A state folder held by this process. */
 export interface StateLock {
-  /** Writes down the process group of the runtime, so that a later start finds it should this process be killed. */
+  /** Records the runtime's process group, so that a later start finds it if this process is killed. */
   setGroup(group: number): void;
   release(): void;
 }
 
+/** The lock file, in the state folder. */
 const FILE = 'runtime.json';
 
-/** Who runs on a state folder now; null when nobody does. A note of a process that is gone does not count. */
+/** The program that runs on a state folder now; null when none does, also where an ended one left its lock file. */
 export function holderOf(stateDir: string): Holder | null {
   const holder = readHolder(path.join(stateDir, FILE));
-  return holder !== null && isAlive(holder) ? holder : null;
+  return holder !== null && isRunning(holder) ? holder : null;
 }
 
 /**
- * Takes a state folder for this process; the folder must exist. A note left by a process that is gone is replaced, and
- * what is left of its runtime is ended. Throws when a living process holds the folder.
+ * Locks a state folder for this process; the folder must exist. The lock file of a process that has ended is replaced,
+ * and its runtime is killed. Throws when a running process holds the folder.
  */
 export function lockState(stateDir: string, port: number): StateLock {
   const file = path.join(stateDir, FILE);
@@ -50,7 +51,7 @@ export function lockState(stateDir: string, port: number): StateLock {
   };
 }
 
-/** The note appears whole or not at all, and never replaces another. */
+/** Creates the lock file whole, and only where there is none. False where there is one. */
 function linkIfAbsent(draft: string, file: string): boolean {
   try {
     linkSync(draft, file);
@@ -63,12 +64,13 @@ function linkIfAbsent(draft: string, file: string): boolean {
 
 function removeStale(file: string, stateDir: string): void {
   const holder = readHolder(file);
-  if (holder !== null && isAlive(holder)) {
+  if (holder !== null && isRunning(holder)) {
     throw new Error(
       `state folder ${stateDir}: expected to be free, got process ${holder.pid} running on it (port ${holder.port})`,
     );
   }
-  // Moved aside first: of two that find the same stale note only one gets it, and one that got a new note puts it back.
+  // Move the file aside first: of two processes that find it stale only one moves it, and one that moved a new lock
+  // file by mistake puts it back.
   const aside = `${file}.${process.pid}.stale`;
   try {
     renameSync(file, aside);
@@ -77,12 +79,12 @@ function removeStale(file: string, stateDir: string): void {
     throw error;
   }
   const moved = readHolder(aside);
-  if (moved !== null && isAlive(moved)) linkIfAbsent(aside, file);
+  if (moved !== null && isRunning(moved)) linkIfAbsent(aside, file);
   else if (moved?.group) killRuntimeGroup(moved.group);
   rmSync(aside, { force: true });
 }
 
-function isAlive(holder: Holder): boolean {
+function isRunning(holder: Holder): boolean {
   return findProcess(holder.pid)?.started === holder.started;
 }
 

@@ -7,29 +7,29 @@ import type { Environment } from '../settings.ts';
 /** The folder of this project: the worker's configuration and its packages are there. */
 export const PROJECT = path.resolve(import.meta.dirname, '../../..');
 
-/** Answers of the worker's operational database to one statement. */
+/** The rows that the worker's operational database gives for one statement. */
 export async function queryDatabase<R>(stateDir: string, statement: string, project = PROJECT): Promise<R[]> {
   const words = ['d1', 'execute', 'DB', '--local', '--json', '--persist-to', path.resolve(stateDir)];
   const output = await runWrangler([...words, '--command', statement], { stateDir, project });
   return (JSON.parse(output.slice(output.indexOf('['))) as [{ results: R[] }])[0].results;
 }
 
-/** Applies migrations that the state folder has not seen; a note of them saves wrangler's start. */
+/** Applies migrations that the state folder does not have; a file with their names saves a start of wrangler. */
 export async function applyMigrations(options: {
   stateDir: string;
   project: string;
   signal?: AbortSignal;
 }): Promise<void> {
   const { stateDir, project } = options;
-  const note = path.join(stateDir, 'migrations.json');
+  const appliedFile = path.join(stateDir, 'migrations.json');
   const names = JSON.stringify(readdirSync(path.join(project, 'migrations')).sort());
-  const applied = existsSync(note) && readFileSync(note, 'utf8') === names;
-  if (applied && existsSync(path.join(stateDir, 'v3/d1'))) return;
+  const isApplied = existsSync(appliedFile) && readFileSync(appliedFile, 'utf8') === names;
+  if (isApplied && existsSync(path.join(stateDir, 'v3/d1'))) return;
   await runWrangler(['d1', 'migrations', 'apply', 'DB', '--local', '--persist-to', stateDir], options);
-  writeFileSync(note, names);
+  writeFileSync(appliedFile, names);
 }
 
-/** Runs one wrangler command to its end and gives what it wrote; throws with all of it when it fails. */
+/** Runs one wrangler command to its end and gives its output. Throws with all output when it fails. */
 async function runWrangler(
   words: string[],
   { stateDir, project, signal }: { stateDir: string; project: string; signal?: AbortSignal },
@@ -40,7 +40,7 @@ async function runWrangler(
   return output;
 }
 
-/** What a wrangler command came to. The code is null when a signal ended it. */
+/** The outcome of a wrangler command. The code is null when a signal ended it. */
 export interface Outcome {
   code: number | null;
   output: string;
@@ -48,8 +48,8 @@ export interface Outcome {
 }
 
 /**
- * Runs one wrangler command to its end in a folder, with `input` as its standard input. It is told that nobody is there to
- * answer questions.
+ * Runs one wrangler command to its end in a folder, with `input` as its standard input. `CI` in its environment keeps
+ * it from asking questions.
  */
 export async function callWrangler(
   words: readonly string[],
@@ -70,38 +70,38 @@ export async function callWrangler(
   child.stderr.setEncoding('utf8').on('data', text => {
     errors += text;
   });
-  // A command that ends without reading its input is told by its code.
+  // A command that ends before it reads its input is no error here: its code says whether it failed.
   child.stdin.on('error', () => {});
   child.stdin.end(input);
   const [code] = (await once(child, 'close')) as [number | null];
   return { code, output, errors };
 }
 
-/** The program to give to Node. */
+/** Wrangler's program, which Node runs. */
 export function wranglerProgram(): string {
   return path.join(PROJECT, 'node_modules/wrangler/bin/wrangler.js');
 }
 
-/** Who asks Cloudflare, and for which account. */
-const LOGIN = /^CLOUDFLARE_(?:API_TOKEN|API_KEY|EMAIL|ACCOUNT_ID|API_BASE_URL|COMPLIANCE_REGION)$/;
+/** Variables of wrangler's login and account. */
+const LOGIN_VARIABLES = /^CLOUDFLARE_(?:API_TOKEN|API_KEY|EMAIL|ACCOUNT_ID|API_BASE_URL|COMPLIANCE_REGION)$/;
 
 /**
- * An environment without what would change wrangler, and without its calls home. The login of the environment is for
- * commands that ask Cloudflare.
+ * The environment of a wrangler command: without variables that would change what it does, and without its telemetry.
+ * `login`: with the login's variables, for commands that call Cloudflare.
  */
 export function wranglerEnv(
   stateDir: string,
   { env = process.env, login = false }: { env?: Environment; login?: boolean } = {},
 ): NodeJS.ProcessEnv {
   const foreign = /^(?:CLOUDFLARE_|CF_|WRANGLER_|MINIFLARE_|VITEST|NODE_ENV$|NODE_OPTIONS$|npm_)/;
-  const kept = Object.entries(env).filter(([name]) => !foreign.test(name) || (login && LOGIN.test(name)));
+  const passedOn = Object.entries(env).filter(([name]) => !foreign.test(name) || (login && LOGIN_VARIABLES.test(name)));
   return {
-    ...Object.fromEntries(kept),
+    ...Object.fromEntries(passedOn),
     NO_COLOR: '1',
     CLOUDFLARE_CF_FETCH_ENABLED: 'false',
     WRANGLER_SEND_METRICS: 'false',
     WRANGLER_SEND_ERROR_REPORTS: 'false',
-    // The banner is what asks for the newest version.
+    // With its banner wrangler would also ask for its newest version.
     WRANGLER_HIDE_BANNER: 'true',
     WRANGLER_LOG_PATH: path.join(stateDir, 'wrangler'),
     WRANGLER_REGISTRY_PATH: path.join(stateDir, 'wrangler/registry'),

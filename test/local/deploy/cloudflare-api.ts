@@ -3,19 +3,19 @@ import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { DatabaseSync } from 'node:sqlite';
 
-/** The part of Cloudflare's API that a deployment asks wrangler to call, in memory, for one account without anything. */
+/** The part of Cloudflare's API that wrangler calls in a deployment, in memory, for one account that begins empty. */
 export interface ApiServer {
   url: string;
-  /** What the account holds now. */
+  /** The account's buckets. */
   buckets: Set<string>;
   databases: Map<string, DatabaseSync>;
   queues: { queue_name: string; queue_id: string; settings: unknown; consumers: unknown[] }[];
   secrets: Map<string, string>;
-  /** The metadata of the last upload of a worker: its bindings among them. */
+  /** The metadata of the last upload of a worker. */
   worker: { bindings: { name: string; type: string; [field: string]: unknown }[] } | null;
   crons: unknown;
-  /** Everything asked, as `METHOD /path`. */
-  asked: string[];
+  /** The requests so far, as `METHOD /path`. */
+  requests: string[];
   close(): Promise<void>;
 }
 
@@ -33,7 +33,7 @@ class ApiError extends Error {
   }
 }
 
-/** Starts it on a free port. */
+/** Starts the API on a free port. */
 export async function startApi(): Promise<ApiServer> {
   const state: ApiServer = {
     url: '',
@@ -43,7 +43,7 @@ export async function startApi(): Promise<ApiServer> {
     secrets: new Map(),
     worker: null,
     crons: null,
-    asked: [],
+    requests: [],
     async close() {
       server.close();
       server.closeAllConnections();
@@ -53,14 +53,14 @@ export async function startApi(): Promise<ApiServer> {
   const server = createServer(async (request, response) => {
     const body = await bodyOf(request);
     const { pathname, searchParams } = new URL(request.url ?? '/', 'http://api');
-    state.asked.push(`${request.method} ${pathname}`);
+    state.requests.push(`${request.method} ${pathname}`);
     const send = (status: number, answer: unknown) => {
       response.writeHead(status, { 'content-type': 'application/json' });
       response.end(JSON.stringify(answer));
     };
     try {
-      const place = pathname.replace(`/accounts/${ACCOUNT.id}`, '');
-      const result = answer(state, { method: request.method ?? 'GET', place, query: searchParams, body });
+      const apiPath = pathname.replace(`/accounts/${ACCOUNT.id}`, '');
+      const result = answer(state, { method: request.method ?? 'GET', apiPath, query: searchParams, body });
       send(200, { success: true, errors: [], messages: [], result, result_info: PAGE });
     } catch (error) {
       const { status = 500, code = 7000, message } = error as ApiError;
@@ -73,20 +73,20 @@ export async function startApi(): Promise<ApiServer> {
   return state;
 }
 
-interface Asked {
+interface ApiRequest {
   method: string;
-  place: string;
+  apiPath: string;
   query: URLSearchParams;
   body: string;
 }
 
-function answer(state: ApiServer, { method, place, query, body }: Asked): unknown {
-  const [, first = '', second = '', name = '', last = ''] = place.split('/');
+function answer(state: ApiServer, { method, apiPath, query, body }: ApiRequest): unknown {
+  const [, first = '', second = '', name = '', last = ''] = apiPath.split('/');
   const call = `${method} ${[first, second].filter(Boolean).join('/')}`;
-  if (place === '/user/tokens/verify') return { id: 't', status: 'active' };
-  if (place === '/user') return { id: 'u', email: 'me@example.org' };
-  if (place === '/accounts') return [ACCOUNT];
-  if (place === '/memberships') return [{ id: 'm', account: ACCOUNT }];
+  if (apiPath === '/user/tokens/verify') return { id: 't', status: 'active' };
+  if (apiPath === '/user') return { id: 'u', email: 'me@example.org' };
+  if (apiPath === '/accounts') return [ACCOUNT];
+  if (apiPath === '/memberships') return [{ id: 'm', account: ACCOUNT }];
   if (first === 'd1') return answerDatabase(state, { method, name, last, body });
   if (first === 'queues') return answerQueue(state, { method, id: second, query, body });
   if (call === 'GET r2/buckets') {
@@ -100,8 +100,8 @@ function answer(state: ApiServer, { method, place, query, body }: Asked): unknow
     state.buckets.add(bucket);
     return { name: bucket };
   }
-  if (first === 'workers') return answerWorker(state, { method, place, body });
-  throw new ApiError(404, 7003, `no route for ${method} ${place}`);
+  if (first === 'workers') return answerWorker(state, { method, apiPath, body });
+  throw new ApiError(404, 7003, `no route for ${method} ${apiPath}`);
 }
 
 function answerDatabase(
@@ -153,9 +153,9 @@ function answerQueue(
 
 function answerWorker(
   state: ApiServer,
-  { method, place, body }: { method: string; place: string; body: string },
+  { method, apiPath, body }: { method: string; apiPath: string; body: string },
 ): unknown {
-  const [, kind = '', , last = ''] = place.split('/').slice(1);
+  const [, kind = '', , last = ''] = apiPath.split('/').slice(1);
   if (kind === 'subdomain') return { subdomain: 'example' };
   if (kind === 'services') {
     if (state.worker === null) throw new ApiError(404, 10090, 'workers.api.error.service_not_found');
@@ -179,7 +179,7 @@ function answerWorker(
     state.worker = JSON.parse(/name="metadata"\r\n\r\n(.*)\r\n/.exec(body)![1]!);
     return { id: 'v1', deployment_id: 'd1', startup_time_ms: 1, metadata: {} };
   }
-  throw new ApiError(404, 7003, `no route for ${method} ${place}`);
+  throw new ApiError(404, 7003, `no route for ${method} ${apiPath}`);
 }
 
 async function bodyOf(request: IncomingMessage): Promise<string> {

@@ -27,7 +27,7 @@ const FULL: Partial<StandInAccount> = {
 
 let project: string;
 
-/** A project's folder of the test's own: what is derived is written into it. */
+/** A project folder of each test, because a deployment writes its configuration there. */
 beforeEach(() => {
   project = mkdtempSync(path.join(FOLDER, 'project-'));
   copyFileSync(path.join(ROOT, 'wrangler.jsonc'), path.join(project, 'wrangler.jsonc'));
@@ -52,7 +52,7 @@ async function run(env: Record<string, string> = ENV, options: { dryRun?: boolea
   );
   const { calls } = accountOf(project);
   const shown = [...lines, error, JSON.stringify(calls.map(({ words }) => words))].join('\n');
-  // Whatever a test is about: a secret is in no argument and in no output.
+  // Every test also checks that no argument and no output holds a secret.
   expect(shown).not.toContain(JSON.stringify(TOKEN).slice(1, -1));
   expect(shown).not.toContain(TOKEN);
   return { lines, error, words: calls.slice(before).map(call => call.words) };
@@ -63,7 +63,7 @@ function derived(): Record<string, unknown> {
 }
 
 describe('a deployment', () => {
-  test('makes everything of an empty account, and hands secrets over through standard input', async () => {
+  test('creates everything in an empty account, and passes secrets through standard input', async () => {
     standIn(project, {});
     const { lines, error } = await run();
     expect(error).toBe('');
@@ -81,7 +81,7 @@ describe('a deployment', () => {
     expect(lines.join('\n')).toContain('Deployed: https://tributary.example.workers.dev\n');
     expect(lines.join('\n')).toMatch(/basin catalog enable data-ingestion[\s\S]*Workers R2 Data Catalog Write/);
     const { calls, queues } = accountOf(project);
-    // Not whichever account wrangler remembers from another login.
+    // wrangler gets the account, so that it does not take one that it remembers from another login.
     expect(new Set(calls.slice(1).map(({ accountId }) => accountId))).toEqual(new Set(['a1']));
     expect(queues).toEqual(QUEUES);
     expect(calls.filter(({ input }) => input !== '')).toMatchObject([
@@ -99,7 +99,7 @@ describe('a deployment', () => {
     expect(JSON.stringify(derived())).not.toMatch(/ADMIN_TOKEN|local_dev/);
   });
 
-  test('finds what is there, and leaves it', async () => {
+  test('finds what exists, and leaves it unchanged', async () => {
     standIn(project, FULL);
     const { lines, words } = await run();
     expect(words.filter(call => call.includes('create'))).toEqual([]);
@@ -107,18 +107,18 @@ describe('a deployment', () => {
     expect(derived()).toMatchObject({ d1_databases: [{ database_id: 'made-before' }] });
   });
 
-  test('makes the half that is missing', async () => {
+  test('creates only what is missing', async () => {
     standIn(project, { buckets: ['data-ingestion'], queues: ['tributary-retry-expired'] });
     const { words } = await run();
     expect(words.filter(call => call.includes('create')).map(call => call.slice(0, 3).join(' '))).toEqual([
       'd1 create tributary',
-      // Only a queue whose name begins alike was there.
+      // The account had only a queue whose name begins with this one.
       'queues create tributary-retry',
       'queues create tributary-keys',
     ]);
   });
 
-  test('takes "already exists" for found, where looking is refused', async () => {
+  test('takes "already exists" for found, where the check is refused', async () => {
     const denied = 'Authentication error [code: 10000]';
     standIn(project, { ...FULL, failures: { 'r2 bucket info': denied, 'queues info': denied } });
     const { lines, error } = await run();
@@ -126,15 +126,15 @@ describe('a deployment', () => {
     expect(lines.filter(line => /^ {2}(bucket|queue) .*: found$/.test(line))).toHaveLength(4);
   });
 
-  test('without a token keeps the one of before, and says when there is none', async () => {
+  test('without a token leaves the existing one, and says when there is none', async () => {
     const { ADMIN_TOKEN: _, ...env } = ENV;
     standIn(project, FULL);
-    expect((await run(env)).lines).toContain('  secret ADMIN_TOKEN: kept as it is');
+    expect((await run(env)).lines).toContain('  secret ADMIN_TOKEN: left unchanged');
     changeAccount(project, { secrets: [] });
     const { lines } = await run(env);
     expect(lines).toContain('  secret ADMIN_TOKEN: not set');
     expect(lines.join('\n')).toContain('ADMIN_TOKEN is not set: the worker refuses its controls.');
-    // The token of a worker on one's own machine is known to everybody.
+    // The local programs' default token is public, so it is never deployed.
     expect(accountOf(project).calls.filter(({ words }) => words[1] === 'put')).toEqual([]);
   });
 
@@ -147,8 +147,8 @@ describe('a deployment', () => {
     ['queues create tributary-keys', 'queue tributary-keys', 'queue tributary-retry (created)'],
     ['deploy', 'worker tributary', 'queue tributary-retry-expired (created)'],
     ['secret put', 'secret ADMIN_TOKEN', 'worker tributary (deployed)'],
-  ])('that fails at %s says so, and is safe to repeat', async (failing, step, before) => {
-    // As bad as it gets: wrangler says what it was given.
+  ])('that fails at %s names the step, and can be repeated', async (failing, step, before) => {
+    // The worst case: wrangler's error holds the secret.
     standIn(project, { failures: { [failing]: `Something broke with ${TOKEN}. [code: 7000]` } });
     const { error } = await run();
     const [first, command, reason, ...rest] = error.split('\n');
@@ -166,21 +166,17 @@ describe('a deployment', () => {
   });
 
   test.each([
-    [
-      'r2 bucket create',
-      'Please enable R2 through the Cloudflare Dashboard. [code: 10042]',
-      /R2 has to be switched on/,
-    ],
-    ['d1 create', 'Authentication error [code: 10000]', /wants the permission "D1 Write"/],
+    ['r2 bucket create', 'Please enable R2 through the Cloudflare Dashboard. [code: 10042]', /R2 is not enabled/],
+    ['d1 create', 'Authentication error [code: 10000]', /needs the permission "D1 Write"/],
     ['queues create', 'The specified queue settings are invalid.', /Workers Paid plan/],
     ['deploy', 'CPU limits are not supported for the Free plan. [code: 100328]', /Workers Paid plan/],
     ['whoami', "Unable to resolve Cloudflare's API hostname", /cannot be reached from here/],
-  ])('knows what to do about a failure of %s: %s', async (failing, text, hint) => {
+  ])('has a hint for a failure of %s: %s', async (failing, text, hint) => {
     standIn(project, { failures: { [failing]: text } });
     expect((await run()).error).toMatch(hint);
   });
 
-  test('that is interrupted says how far it came', async () => {
+  test('that is interrupted names the steps done', async () => {
     const program = standIn(project, {});
     const aborted = new AbortController();
     const write = (line: string) => line.includes('bucket data-ingestion') && aborted.abort();
@@ -191,15 +187,15 @@ describe('a deployment', () => {
   });
 });
 
-describe('before its first step a deployment', () => {
-  test('wants a login', async () => {
+describe('before its first change a deployment', () => {
+  test('needs a login', async () => {
     standIn(project, { loggedIn: false });
     const { error, words } = await run();
     expect(error).toMatch(/expected wrangler to be logged in, got no login\nHint: Log in with "npx wrangler login"/);
     expect(words).toEqual([['whoami', '--json']]);
   });
 
-  test('wants to know which of several accounts is meant', async () => {
+  test('needs the id of one of several accounts', async () => {
     const accounts = [...'12'].map(n => ({ id: `a${n}`, name: `Account ${n}` }));
     standIn(project, { accounts });
     const { error } = await run();
@@ -225,7 +221,7 @@ describe('before its first step a deployment', () => {
     }
   });
 
-  test('says what a setting will not do from there', async () => {
+  test('warns of an address that Cloudflare cannot reach', async () => {
     standIn(project, {});
     for (const host of ['localhost:4873', '10.1.2.3', 'packages', '[::1]']) {
       const { lines } = await run({ NPM_REGISTRY_URL: `http://${host}` }, { dryRun: true });
@@ -254,7 +250,7 @@ describe('a dry run', () => {
     );
   });
 
-  test('of the program needs no account and no network, and ends with 0', async () => {
+  test('of the program needs no account and no network, and ends with code 0', async () => {
     const env = { ...process.env, ...ENV, HOME: project, https_proxy: 'http://127.0.0.1:9' };
     const program = path.join(ROOT, 'src/local/deploy.ts');
     const { stdout, stderr } = await promisify(execFile)(process.execPath, [program, '--dry-run'], { env });
@@ -266,8 +262,8 @@ describe('a dry run', () => {
   });
 });
 
-describe('what is derived', () => {
-  test('is what wrangler builds the worker and finds the migrations with', async () => {
+describe('the derived configuration', () => {
+  test('lets wrangler build the worker and find the migrations', async () => {
     for (const name of ['src', 'schemas', 'migrations', 'node_modules', 'package.json', 'tsconfig.json'])
       symlinkSync(path.join(ROOT, name), path.join(project, name));
     standIn(project, {});
@@ -293,7 +289,7 @@ describe('what is derived', () => {
     expect(migrated.code).toBe(0);
   });
 
-  test('is nothing for the repository', () => {
+  test('is ignored by git', () => {
     expect(readFileSync(path.join(ROOT, '.gitignore'), 'utf8').split('\n')).toContain('.wrangler/');
   });
 });

@@ -40,8 +40,8 @@ async function deploy(): Promise<string[]> {
   return lines;
 }
 
-// Some thirty starts of wrangler, of a second or two each.
-test('the real wrangler deploys to an API like Cloudflare’s, and again', { timeout: 300_000 }, async () => {
+// The timeout allows for some thirty starts of wrangler, of a second or two each.
+test('the real wrangler deploys to an API like Cloudflare’s, and deploys again', { timeout: 300_000 }, async () => {
   const lines = await deploy();
   expect(lines).toContain('  login: me@example.org, One');
   expect(lines).toContain('  migrations: applied');
@@ -67,15 +67,15 @@ test('the real wrangler deploys to an API like Cloudflare’s, and again', { tim
     ]),
   );
 
-  api.asked.length = 0;
+  api.requests.length = 0;
   const again = await deploy();
   expect(again.filter(line => /: (found|none to apply)$/.test(line))).toHaveLength(6);
-  expect(api.asked.filter(call => /^POST .*\/(buckets|database|queues)$/.test(call))).toEqual([]);
+  expect(api.requests.filter(call => /^POST .*\/(buckets|database|queues)$/.test(call))).toEqual([]);
   expect(again.join('\n')).toContain('Deployed: https://tributary.example.workers.dev\n');
 
-  // What wrangler keeps of its calls is beside the configuration.
-  const kept = readdirSync(path.join(project, '.wrangler'), { recursive: true, withFileTypes: true });
-  const texts = kept
+  // wrangler's logs are in the configuration's folder: no secret is in them.
+  const entries = readdirSync(path.join(project, '.wrangler'), { recursive: true, withFileTypes: true });
+  const texts = entries
     .filter(file => file.isFile())
     .map(file => readFileSync(path.join(file.parentPath, file.name), 'utf8'));
   expect(texts.length).toBeGreaterThan(1);

@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 
-/** What a stand-in for wrangler answers from: an account, and what it does wrong. */
+/** The account of a stand-in for wrangler, and the commands that fail. */
 export interface StandInAccount {
   loggedIn: boolean;
   accounts: { id: string; name: string }[];
@@ -15,7 +15,7 @@ export interface StandInAccount {
   calls: { words: string[]; input: string; accountId?: string }[];
 }
 
-/** Writes a program to be run in wrangler's place, and its account beside it. Gives the program. */
+/** Writes a program to run in place of wrangler, and its account in the same folder. Gives the program's path. */
 export function standIn(folder: string, account: Partial<StandInAccount>): string {
   const program = path.join(folder, 'wrangler.mjs');
   writeFileSync(program, PROGRAM);
@@ -23,12 +23,12 @@ export function standIn(folder: string, account: Partial<StandInAccount>): strin
   return program;
 }
 
-/** The account as the commands have left it. */
+/** The account after the commands so far. */
 export function accountOf(folder: string): StandInAccount {
   return JSON.parse(readFileSync(path.join(folder, 'account.json'), 'utf8'));
 }
 
-/** Goes on with the same account, and does other things wrong from now on. */
+/** Changes fields of the account. */
 export function changeAccount(folder: string, change: Partial<StandInAccount>): void {
   writeFileSync(path.join(folder, 'account.json'), JSON.stringify({ ...accountOf(folder), ...change }));
 }
@@ -45,7 +45,10 @@ const EMPTY: StandInAccount = {
   calls: [],
 };
 
-/** It answers a look for a queue with one whose name begins alike, as a filter may. Texts and codes are those of wrangler 4.156.2 and of the API's answers it passes on. */
+/**
+ * Asked for a queue, it also gives one whose name only begins with that name, as the API's filter may. Texts and codes
+ * are those of wrangler 4.156.2 and of the API's answers that it prints.
+ */
 const PROGRAM = `
 import { readFileSync, writeFileSync } from 'node:fs';
 const file = new URL('account.json', import.meta.url);

@@ -13,7 +13,7 @@ const ANSWER: Answer = {
   ],
 };
 
-test('a table is aligned, counts its rows, and never passes control characters on', () => {
+test('a table is aligned, counts its rows, and holds no control characters', () => {
   expect(asTable(ANSWER)).toBe(
     [
       'name  description                   n',
@@ -27,7 +27,7 @@ test('a table is aligned, counts its rows, and never passes control characters o
   );
 });
 
-test('wide characters take two places, and a long cell is cut', () => {
+test('a wide character takes two columns, and a long cell is cut', () => {
   const wide: Answer = {
     columns: ['x', 'y'],
     types: [],
@@ -43,7 +43,7 @@ test('wide characters take two places, and a long cell is cut', () => {
   expect(asTable({ columns: ['x'], numeric: [true], rows: [[1]] })).toBe('x\n-\n1\n(1 row)\n');
 });
 
-test('JSON is a list of objects, and CSV tells null from an empty text', () => {
+test('JSON is a list of objects, and CSV writes null and an empty text differently', () => {
   expect(JSON.parse(asJson(ANSWER))).toEqual(ANSWER.rows.map(([name, description, n]) => ({ name, description, n })));
   expect(asCsv(ANSWER)).toBe('name,description,n\na,,2000000\nb,"",3\nd,"one\nline \u001b[31m""red"", so",5\n');
   const odd: Answer = { columns: ['a,b'], types: [], numeric: [false], rows: [[{ x: [1] }], [' y'], [true]] };

@@ -2,7 +2,9 @@ import { type FileRow, type LakeServer, putDataFile } from './lake-server.ts';
 
 const DAY_MS = 86_400_000;
 
-/** Puts rows into the four tables that the spec's queries ask; a package and a pattern changed, one is gone. */
+/**
+ * Puts rows into the four tables of the spec's queries: one package and one pattern changed, one package was deleted.
+ */
 export function putSpecRows(server: LakeServer): void {
   const put = (table: string, firstLsn: number, rows: FileRow[]) => putDataFile(server, { table, firstLsn, rows });
   put('npm_package', 1, [
@@ -24,7 +26,7 @@ export function putSpecRows(server: LakeServer): void {
     { row: { sha: '1', repo: 'o/r', author_email: 'ann@stripe.com' } },
     { row: { sha: '2', repo: 'o/r', author_email: 'ann@stripe.com' } },
     { row: { sha: '3', repo: 'o/q', author_email: 'bob@stripe.com' } },
-    { row: { sha: '2', repo: 'o/r', author_email: 'ann@stripe.com', message: 'told again' } },
+    { row: { sha: '2', repo: 'o/r', author_email: 'ann@stripe.com', message: 'a second row' } },
     { row: { sha: '4', repo: 'o/r', author_email: 'eve@example.org' } },
   ]);
   const soon = new Date(Date.now() + 5 * DAY_MS).toISOString();
@@ -35,7 +37,7 @@ export function putSpecRows(server: LakeServer): void {
   ]);
 }
 
-/** What the spec's queries answer over those rows; `soon` is the one date that moves. */
+/** The answers of the spec's queries over those rows. */
 export const SPEC_ANSWERS = {
   npm: [
     { name: 'b', version: '2.0.0', downloads_total: 3_000_000, license: 'ISC' },

@@ -9,13 +9,13 @@ import { dataFileKey, parseDataFileKey, rootKey, segmentKeys } from '../../../sr
 import type { LakeAddress } from '../../../src/local/query/lake.ts';
 import { openDataFile } from '../../../src/parquet/encode.ts';
 
-/** A bucket in memory that answers the part of S3 a lake reader uses. */
+/** A bucket in memory behind the part of S3 that a lake reader uses. */
 export interface LakeServer {
   address: LakeAddress;
   objects: Map<string, Uint8Array>;
   /** Keys fetched so far, in order. */
   fetched: string[];
-  /** Called before an object is answered. */
+  /** Called before each answer. */
   beforeGet: ((key: string) => void) | null;
   close(): Promise<void>;
 }
@@ -47,14 +47,14 @@ export async function startLakeServer(bucket = 'data-ingestion'): Promise<LakeSe
   });
 }
 
-/** One history row: the columns it names, its operation (`upsert` unless told) and its place in the feed. */
+/** One history row: some columns, its operation (by default `upsert`) and its cursor (by default its LSN). */
 export interface FileRow {
   row: Row;
   op?: 'upsert' | 'delete';
   cursor?: string;
 }
 
-/** Puts a data file with rows numbered from `firstLsn` into the lake and its catalog, as the worker does; gives its key. */
+/** Puts a data file with rows numbered from `firstLsn` into the lake and its catalog; gives its key. */
 export function putDataFile(
   { objects }: Pick<LakeServer, 'objects'>,
   { table: name, firstLsn, rows }: { table: string; firstLsn: number; rows: FileRow[] },
@@ -73,7 +73,7 @@ export function putDataFile(
   return key;
 }
 
-/** Writes a new segment that names the data files of a table that are there, then the root that names it. */
+/** Writes a new segment that names all data files of a table in the bucket, then the root that names the segment. */
 export function putCatalog({ objects }: Pick<LakeServer, 'objects'>, name: string): void {
   const table = tableNamed(name);
   const files = [...objects]

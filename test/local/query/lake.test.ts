@@ -27,7 +27,7 @@ function putFiles(count: number): string[] {
   );
 }
 
-test('a table without a root has no files, and keys are asked for as they are', async () => {
+test('a table without a root has no files, and a key may hold any character', async () => {
   const keys = ['npm/raw/%2F%/latest.json', 'npm/raw/@a&b <c>/latest.json', 'npm/raw/ü + =/latest.json'];
   for (const key of keys) server.objects.set(key, Buffer.from(key));
   const lake = openLake(server.address);
@@ -37,7 +37,7 @@ test('a table without a root has no files, and keys are asked for as they are', 
   expect((await cacheTables(lake, { folder, tables })).get('npm_package')).toEqual([]);
 });
 
-test('only what the root names is there: a data file beside it is not read', async () => {
+test('a data file that the root does not name is not read', async () => {
   const keys = putFiles(2);
   const root = server.objects.get(rootKey('npm_package'))!;
   putFiles(3);
@@ -61,7 +61,7 @@ test('a file is fetched once, and again when the catalog names another under its
   expect(second.slice(1)).toEqual(first.slice(1));
 });
 
-test('a file that left the catalog leaves the view at once and the folder later', async () => {
+test('a file that left the catalog leaves the tables at once and the folder later', async () => {
   const keys = putFiles(2);
   const lake = openLake(server.address);
   const gone = (await cacheTables(lake, { folder, tables })).get('npm_package')![1]!;
@@ -74,7 +74,7 @@ test('a file that left the catalog leaves the view at once and the folder later'
   expect(readdirSync(path.dirname(gone))).toHaveLength(1);
 });
 
-test('a file or segment that disappears meanwhile makes the root be read again', async () => {
+test('when a file or segment disappears meanwhile, the root is read again', async () => {
   const keys = putFiles(3);
   server.beforeGet = key => {
     if (key !== keys[2] || !server.objects.delete(key)) return;
@@ -88,21 +88,21 @@ test('a file or segment that disappears meanwhile makes the root be read again',
   server.objects.delete(keys[1]!);
   rmSync(path.join(folder, 'npm_package'), { recursive: true });
   await expect(cacheTables(openLake(server.address), { folder, tables })).rejects.toThrow(
-    'files that the catalog names for npm_package are not there',
+    'lake data-ingestion: expected all files that the catalog names for npm_package, got missing ones',
   );
 });
 
-test('a root that is none, or of a later form, is an error that names it', async () => {
+test('a root that is no root, or of a later form, is an error with its key', async () => {
   const lake = openLake(server.address);
   for (const text of ['<html>', '{"format_version": 2}', '[]']) {
     server.objects.set(rootKey('npm_package'), Buffer.from(text));
     await expect(liveFiles(lake, tables[0]!)).rejects.toThrow(
-      'lake data-ingestion: catalog/partitions/npm_package.json cannot be read by this version of Tributary',
+      'lake data-ingestion: expected catalog/partitions/npm_package.json in a form that this version of Tributary reads',
     );
   }
 });
 
-test('a lake that cannot be reached or refuses is named with its reason', async () => {
+test('an unreachable lake is an error with its address and the reason', async () => {
   const { address } = server;
   server.objects.set('npm/x', Buffer.from('x'));
   await expect(openLake({ ...address, url: `${address.url}x` }).get('npm/x')).resolves.toBeNull();

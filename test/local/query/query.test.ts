@@ -4,7 +4,7 @@ import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { rootKey } from '../../../src/lake/object-keys.ts';
 import { openLake } from '../../../src/local/query/lake.ts';
-import { askLake, watchLake } from '../../../src/local/query/query.ts';
+import { queryLake, watchLake } from '../../../src/local/query/query.ts';
 import { randomOf, SEED } from '../../sql/random.ts';
 import { type LakeServer, putDataFile, startLakeServer } from './lake-server.ts';
 
@@ -25,8 +25,8 @@ const PROOF = `SELECT count(*), count(DISTINCT _lsn), coalesce(max(_lsn), 0), co
   (SELECT count(*) FROM npm_package), count(DISTINCT name) FROM npm_package_history`;
 const FILES = 60;
 
-/** Flushes happen between any two requests of a reader, and segments that no root names any more go early. */
-test(`a reader that follows the root while files are flushed sees no row twice, and none missing (seed ${SEED})`, async () => {
+// Flushes happen between any two requests of a reader, and segments that no root names are deleted early.
+test(`a reader during flushes sees every row once (seed ${SEED})`, async () => {
   const random = randomOf(SEED);
   let lastLsn = 0;
   let files = 0;
@@ -44,49 +44,52 @@ test(`a reader that follows the root while files are flushed sees no row twice, 
     if (random() < 0.3) flush();
   };
   let seen = 0;
-  let looks = 0;
+  let answers = 0;
   while (seen < lastLsn || files < FILES) {
     const before = lastLsn;
-    const { rows } = await askLake(openLake(server.address), { query: PROOF, cacheDir: folder });
+    const { rows } = await queryLake(openLake(server.address), { query: PROOF, cacheDir: folder });
     const [count, lsns, last, changes, current, names] = rows[0] as number[];
-    expect([lsns, last, changes, current], `seed ${SEED}, look ${looks}`).toEqual([count, count, count, names]);
+    expect([lsns, last, changes, current], `seed ${SEED}, answer ${answers}`).toEqual([count, count, count, names]);
     expect(count).toBeGreaterThanOrEqual(Math.max(seen, before));
     seen = count!;
-    looks++;
+    answers++;
   }
   expect(seen).toBe(lastLsn);
-  expect(looks).toBeGreaterThan(5);
+  expect(answers).toBeGreaterThan(5);
 });
 
-/** All but the last few: the catalog keeps them for some time, a reader may be on its way to one. */
+/**
+ * Deletes all segments but the last three: the catalog keeps them for a while, because a reader may be about to read
+ * one.
+ */
 function dropOldSegments(): void {
   const segments = [...server.objects.keys()].filter(key => key.startsWith('catalog/partitions/npm_package/'));
   for (const key of segments.slice(0, -3)) server.objects.delete(key);
 }
 
-test('watching tells each answer that is another, and none for rows that do not change it', async () => {
+test('watching gives each answer that differs, and none for rows that do not change it', async () => {
   const put = (firstLsn: number, name: string) =>
     putDataFile(server, { table: 'npm_package', firstLsn, rows: [{ row: { name } }] });
   const query = "SELECT count(*) FROM npm_package WHERE name LIKE 'a%'";
   const ended = new AbortController();
-  const told: unknown[] = [];
+  const answers: unknown[] = [];
   put(1, 'a1');
-  let looks = 0;
+  let rootReads = 0;
   server.beforeGet = key => {
     if (key !== rootKey('npm_package')) return;
-    // Reads of the root: for the watch, for the answer, and again until it changes.
-    looks++;
-    if (looks === 3) put(2, 'b1');
-    if (looks === 6) put(3, 'a2');
+    // The root is read for the watch, for the answer, and then until it changes.
+    rootReads++;
+    if (rootReads === 3) put(2, 'b1');
+    if (rootReads === 6) put(3, 'a2');
   };
   await watchLake(openLake(server.address), {
     query,
     cacheDir: folder,
     signal: ended.signal,
-    tell(answer) {
-      told.push(answer.rows[0]![0]);
-      if (told.length === 2) ended.abort();
+    onAnswer(answer) {
+      answers.push(answer.rows[0]![0]);
+      if (answers.length === 2) ended.abort();
     },
   });
-  expect(told).toEqual([1, 2]);
+  expect(answers).toEqual([1, 2]);
 });

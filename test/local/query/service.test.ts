@@ -59,7 +59,7 @@ test.each(Object.entries(SPEC_QUERIES))(
   },
 );
 
-test('it answers in the form of R2 SQL, under its present and its former path', async () => {
+test('it answers in the form of R2 SQL, under its current and its former path', async () => {
   const body = JSON.stringify({
     query: "SELECT name, downloads_total AS n FROM tributary.npm_package WHERE name = 'a'",
     warehouse: 'x',
@@ -78,7 +78,7 @@ test('it answers in the form of R2 SQL, under its present and its former path', 
   expect(await post(QUERY_PATH.replace('basin', 'r2'), { body })).toEqual(expected);
 });
 
-test('what is wrong is told in its form, with the place', async () => {
+test('it answers errors in the form of R2 SQL, with their position', async () => {
   const failed = (code: number, message: unknown) => ({
     success: false,
     errors: [{ code, message }],
@@ -105,7 +105,7 @@ test('what is wrong is told in its form, with the place', async () => {
   expect(await post(QUERY_PATH, { body: '{"query": "DROP TABLE npm_package"}' })).toMatchObject({ status: 400 });
 });
 
-test('an unknown column and an engine’s error point at the query as it was written', async () => {
+test('an unknown column and an engine’s error point at the query as the user wrote it', async () => {
   const query = "SELECT name,\n  nope\nFROM r2_sql('data-ingestion/npm/metadata/partitions.parquet')";
   expect((await ask(query)).error).toMatchObject({
     code: 'invalid_query',
@@ -118,7 +118,7 @@ test('an unknown column and an engine’s error point at the query as it was wri
   );
 });
 
-test('a lake that is gone is a failure that may pass, and not the query’s', async () => {
+test('a lake that does not answer is a failure of the service, not of the query', async () => {
   const gone = await startLakeServer();
   await gone.close();
   const orphan = await startSqlService({
@@ -136,10 +136,10 @@ test('a lake that is gone is a failure that may pass, and not the query’s', as
   await orphan.close();
 });
 
-describe('where the dialects differ, on this side', () => {
+describe('the service speaks DuckDB’s dialect', () => {
   const rowsOf = async (query: string) => (await ask(query)).rows?.map(row => Object.values(row)[0]);
 
-  // A line each of the README's table.
+  // One case for each line of the README's table.
   test.each([
     ['no FROM', 'SELECT 1', [1]],
     ['FROM first', 'FROM npm_package SELECT name ORDER BY name LIMIT 1', ['a']],
@@ -164,7 +164,7 @@ describe('where the dialects differ, on this side', () => {
   });
 
   test.each(["json_get_str(name, 'a')", 'approx_distinct(name)', "regexp_like(name, '^a')"])(
-    'the other side’s %s is not known',
+    'R2 SQL’s %s is unknown',
     async call => {
       expect((await ask(`SELECT ${call} FROM npm_package`)).error!.message).toMatch(
         /Function with name \w+ does not exist/,
@@ -173,14 +173,14 @@ describe('where the dialects differ, on this side', () => {
   );
 });
 
-/** A program that starts the process for no runtime at all, and waits to be killed. */
+/** A program that starts the process without a runtime, and waits until it is killed. */
 const HOLDER = `
 import { startSqlProcess } from '${LOCAL}/process.ts';
 const started = await startSqlProcess({ settings: {}, port: 1, stateDir: process.argv[2] });
 process.stdout.write(JSON.stringify({ pid: started.pid, settings: started.settings }) + '\\n');
 setInterval(() => {}, 1000);`;
 
-test('as a process it ends with who started it, also when that is killed', async () => {
+test('its process ends with the process that started it, also when that is killed', async () => {
   const holder = path.join(folder, 'holder.ts');
   writeFileSync(holder, HOLDER);
   const program = spawn(process.execPath, [holder, folder], { stdio: ['ignore', 'pipe', 'inherit'] });
@@ -192,14 +192,14 @@ test('as a process it ends with who started it, also when that is killed', async
     R2_SQL_TOKEN: expect.stringMatching(/^[0-9a-f]{64}$/),
     R2_SQL_BUCKET: 'data-ingestion',
   });
-  // Its token is in no list of processes.
+  // The list of processes does not show its token.
   expect(findProcess(pid)?.command).not.toContain(found.R2_SQL_TOKEN);
   expect((await fetch(found.R2_SQL_URL, { method: 'POST' })).status).toBe(404);
   program.kill('SIGKILL');
   await expect.poll(() => findProcess(pid), { timeout: 15_000, interval: 50 }).toBeNull();
 });
 
-test('what came to the lake since is in the next answer', async () => {
+test('an answer has the rows that arrived since the one before', async () => {
   putDataFile(server, { table: 'organization', firstLsn: 1, rows: [{ row: { id: '1', name: 'One' } }] });
   expect((await ask('SELECT name FROM organization')).rows).toEqual([{ name: 'One' }]);
   putDataFile(server, { table: 'organization', firstLsn: 2, rows: [{ row: { id: '1', name: 'Two' } }] });

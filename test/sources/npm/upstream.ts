@@ -1,16 +1,12 @@
 import { afterEach } from 'vitest';
 import type { Change } from '../../../src/ports/change.ts';
 import { type NpmSettings, npm } from '../../../src/sources/npm/npm.ts';
-import {
-  type NpmStandIn,
-  type NpmStandInOptions,
-  startNpmStandIn,
-} from '../../../src/sources/npm/stand-in/stand-in.ts';
-import { type Loopback, startLoopback } from '../upstream/loopback.ts';
+import { type NpmStandInOptions, startStandIn as startNpm } from '../../../src/sources/npm/stand-in/stand-in.ts';
+import { startLoopback } from '../upstream/loopback.ts';
 
-const open: (NpmStandIn | Loopback)[] = [];
+const stops: (() => Promise<void>)[] = [];
 afterEach(async () => {
-  for (const server of open.splice(0)) await server.close();
+  for (const stop of stops.splice(0)) await stop();
 });
 
 /** The path of the feed, below the origin of every upstream of these tests. */
@@ -24,8 +20,8 @@ export function settingsFor(origin: string, env: Record<string, unknown> = {}): 
 
 /** Starts a stand-in with a few plain packages in its feed. */
 export async function startStandIn(options: NpmStandInOptions = {}, env: Record<string, unknown> = {}) {
-  const standIn = await startNpmStandIn({ only: ['ms', 'kleur', 'through', 'inherits', 'isarray'], ...options });
-  open.push(standIn);
+  const standIn = await startNpm({ only: ['ms', 'kleur', 'through', 'inherits', 'isarray'], ...options });
+  stops.push(standIn.stop);
   return { standIn, settings: settingsFor(standIn.origin, env) };
 }
 
@@ -36,7 +32,7 @@ export async function startAnswering(answers: Record<string, unknown>) {
     if (answer === undefined) response.writeHead(404);
     response.end(answer === undefined ? '' : JSON.stringify(answer));
   });
-  open.push(server);
+  stops.push(server.close);
   return { server, settings: settingsFor(server.url), paths: () => server.requests.map(request => request.url) };
 }
 

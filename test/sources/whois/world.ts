@@ -4,7 +4,7 @@ import type { Change, Loaded } from '../../../src/ports/change.ts';
 import type { Source } from '../../../src/sources/source.ts';
 import type { FetcherOptions } from '../../../src/sources/upstream/fetcher.ts';
 import {
-  startWhoisStandIn,
+  startStandIn,
   type WhoisStandIn,
   type WhoisStandInOptions,
 } from '../../../src/sources/whois/stand-in/stand-in.ts';
@@ -15,7 +15,7 @@ import { connect } from './text/text-server.ts';
 
 const open: WhoisStandIn[] = [];
 afterEach(async () => {
-  await Promise.all(open.splice(0).map(standIn => standIn.close()));
+  await Promise.all(open.splice(0).map(standIn => standIn.stop()));
 });
 
 /** A stand-in for one test, and visits of its domains. */
@@ -39,7 +39,7 @@ export async function worldOf(
   const onHold = () => {
     for (const call of due) call();
   };
-  const standIn = await startWhoisStandIn({ ...options, onHold });
+  const standIn = await startStandIn({ ...options, onHold });
   open.push(standIn);
   const settings = whois.settings({ ...standIn.settings, ...env });
   const known = await servers(whois, settings);

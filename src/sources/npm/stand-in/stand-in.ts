@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 import { type Answer, type Faults, makeFaults } from '../../stand-in/faults.ts';
 import { type RequestLog, startServer } from '../../stand-in/server.ts';
+import { runStandIn, type StandIn, type StandInOptions } from '../../stand-in/stand-in.ts';
 import { type Documents, madeUpName, madeUpRev, makeDocuments, templateNames } from './documents.ts';
 import { downloadsAnswer } from './downloads.ts';
 import { type Feed, feedPage, makeFeed, readFeedQuery } from './feed.ts';
@@ -11,11 +12,7 @@ export type { Answer } from '../../stand-in/faults.ts';
 export type { RequestLog, StandInRequest } from '../../stand-in/server.ts';
 export type { Downloads, FeedRow } from './recordings.ts';
 
-export interface NpmStandInOptions {
-  /** A folder of recordings. */
-  folder?: string;
-  /** 0 is any free port. */
-  port?: number;
+export interface NpmStandInOptions extends StandInOptions {
   /** Whether the hand-made entries are in the feed; their documents are always served. */
   handMade?: boolean;
   /** The recorded ids in the feed; all by default. */
@@ -43,8 +40,8 @@ export interface PushedChange {
   document?: string | Uint8Array | Record<string, unknown>;
 }
 
-/** A running stand-in. The three URLs are values of the npm source's settings. */
-export interface NpmStandIn {
+/** A running stand-in of npm; its URLs are in `settings` too. */
+export interface NpmStandIn extends StandIn {
   origin: string;
   feedUrl: string;
   registryUrl: string;
@@ -66,15 +63,24 @@ export interface NpmStandIn {
   /** The released rows that the feed shows, ascending: the newest of each id. */
   rows(): FeedRow[];
   updateSeq(): number;
+  head(): string;
   /** The bytes of a name's newest document after its faults; null where the status is not 200. */
   documentOf(name: string): Uint8Array | null;
   downloadsOf(name: string): Downloads | null;
-  close(): Promise<void>;
 }
 
+/** Settings that make the source ask for the whole feed without pauses. */
+const FAST = {
+  NPM_POLL_MS: '200',
+  NPM_SETTLE_MS: '0',
+  NPM_PAGE_CHANGES: '100',
+  NPM_REQUESTS_PER_SECOND: '1000',
+};
+
 /** Serves npm's feed, registry and downloads API on this machine from recordings. */
-export async function startNpmStandIn(options: NpmStandInOptions = {}): Promise<NpmStandIn> {
-  const { folder = NPM_RECORDINGS, port = 0, rows = Number.POSITIVE_INFINITY, gzip = true, failShare, seed } = options;
+export async function startStandIn(options: NpmStandInOptions = {}): Promise<NpmStandIn> {
+  const { folder = NPM_RECORDINGS, port = 0, fast = false, gzip = true, failShare, seed } = options;
+  const { rows = Number.POSITIVE_INFINITY } = options;
   const recordings = readRecordings(folder);
   const feed = makeFeed(recordedRows(recordings, options), recordings.feed[0]?.seq ?? 0);
   const madeUp = addMadeUp(feed, recordings, options);
@@ -87,10 +93,13 @@ export async function startNpmStandIn(options: NpmStandInOptions = {}): Promise<
     answerTo({ url, method, feed, documents, faults, revOf }),
   );
   documents = makeDocuments({ recordings, origin, originalOf: name => madeUp.get(name) ?? null });
+  const feedUrl = `${origin}/registry`;
+  const urls = { NPM_FEED_URL: feedUrl, NPM_REGISTRY_URL: origin, NPM_DOWNLOADS_URL: origin };
 
   return {
+    settings: { ...urls, NPM_START: '0', ...(fast ? FAST : {}) },
     origin,
-    feedUrl: `${origin}/registry`,
+    feedUrl,
     registryUrl: origin,
     downloadsUrl: origin,
     requests,
@@ -103,9 +112,10 @@ export async function startNpmStandIn(options: NpmStandInOptions = {}): Promise<
     failed: faults.failed,
     rows: feed.rows,
     updateSeq: feed.updateSeq,
+    head: () => String(feed.updateSeq()),
     documentOf: name => documents.newest(name, revOf(name)),
     downloadsOf: name => documents.downloads(name) ?? null,
-    close: () =>
+    stop: () =>
       new Promise(resolve => {
         server.close(() => resolve());
         server.closeAllConnections();
@@ -226,10 +236,11 @@ async function main(): Promise<void> {
       'fail-share': number,
       seed: number,
       'no-hand-made': { type: 'boolean', default: false },
+      fast: { type: 'boolean', default: false },
     },
   });
   const numberOf = (text: string | undefined) => (text === undefined ? undefined : Number(text));
-  const standIn = await startNpmStandIn({
+  const standIn = await startStandIn({
     folder: values.folder,
     port: numberOf(values.port),
     changes: numberOf(values.changes),
@@ -238,14 +249,11 @@ async function main(): Promise<void> {
     failShare: numberOf(values['fail-share']),
     seed: numberOf(values.seed),
     handMade: !values['no-hand-made'],
+    fast: values.fast,
   });
   const perSecond = numberOf(values['release-per-second']);
   if (perSecond !== undefined) setInterval(() => standIn.release(perSecond), 1000).unref();
-  const { feedUrl, registryUrl, downloadsUrl } = standIn;
-  process.stdout.write(
-    `NPM_FEED_URL=${feedUrl}\nNPM_REGISTRY_URL=${registryUrl}\nNPM_DOWNLOADS_URL=${downloadsUrl}\nNPM_START=0\n`,
-  );
-  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => standIn.close());
+  runStandIn(standIn);
 }
 
 if (import.meta.main) await main();

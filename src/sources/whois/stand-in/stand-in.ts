@@ -4,6 +4,7 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { type Answer, type Faults, makeFaults } from '../../stand-in/faults.ts';
 import { type RequestLog, startServer } from '../../stand-in/server.ts';
+import { runStandIn, type StandIn, type StandInOptions } from '../../stand-in/stand-in.ts';
 import {
   daysBetween,
   RDAP_SERVERS,
@@ -19,9 +20,7 @@ import {
 } from './registrations.ts';
 import { startTextServer } from './text-server.ts';
 
-export interface WhoisStandInOptions {
-  /** A folder of made-up registrations. */
-  folder?: string;
+export interface WhoisStandInOptions extends StandInOptions {
   /** Moves the dates of the answers to this day, `YYYY-MM-DD`; the folder's own day by default. */
   day?: string;
   /** Called when a request arrives that gets no answer. */
@@ -29,9 +28,8 @@ export interface WhoisStandInOptions {
 }
 
 /** Running servers of IANA, registries and registrars. */
-export interface WhoisStandIn {
-  /** Settings by name that direct all of the source's requests to these servers. */
-  settings: Record<'WHOIS_BOOTSTRAP_URL' | 'WHOIS_IANA_SERVER' | 'WHOIS_SERVERS', string>;
+export interface WhoisStandIn extends StandIn {
+  settings: StandIn['settings'] & Record<'WHOIS_BOOTSTRAP_URL' | 'WHOIS_IANA_SERVER' | 'WHOIS_SERVERS', string>;
   /** Base URLs by server, without a slash at their end. */
   origins: Record<RdapServer, string>;
   /** The requests to each server; `bootstrap` is IANA's. */
@@ -45,8 +43,14 @@ export interface WhoisStandIn {
   /** Gives these answers first, to a domain or to all paths that begin with `/<server>/…`; with `repeat` the last one for ever. */
   fault(target: string, answers: Answer[], options?: { repeat?: boolean }): void;
   clearFaults(): void;
-  close(): Promise<void>;
 }
+
+/** Settings that make the source visit without pauses. */
+const FAST = {
+  WHOIS_REQUESTS_PER_SECOND: '1000',
+  WHOIS_REQUESTS_PER_SECOND_MAX: '1000',
+  WHOIS_POLL_MS: '200',
+};
 
 /** As IANA sends it. */
 const BOOTSTRAP_HEADERS = { 'cache-control': 'max-age=86400' };
@@ -58,8 +62,8 @@ const NOT_FOUND: RecordedAnswer = { status: 404, file: 'errors/not-found.json' }
 const DOMAIN_PATH = /^(.*)\/domain\/([^/]+)$/;
 
 /** Starts servers of IANA, registries and registrars on this machine: RDAP over HTTP, WHOIS over TCP. */
-export async function startWhoisStandIn(options: WhoisStandInOptions = {}): Promise<WhoisStandIn> {
-  const { folder = WHOIS_RECORDINGS, day, onHold = () => {} } = options;
+export async function startStandIn(options: WhoisStandInOptions = {}): Promise<WhoisStandIn> {
+  const { folder = WHOIS_RECORDINGS, port = 0, fast = false, day, onHold = () => {} } = options;
   const index = readRecordedDomains(folder);
   const texts = readTexts(folder);
   const days = daysBetween(index.baseDate, day ?? index.baseDate);
@@ -69,6 +73,8 @@ export async function startWhoisStandIn(options: WhoisStandInOptions = {}): Prom
   const textOf = (file: string) => fill(shiftEvents(readFileSync(path.join(folder, file), 'utf8'), days));
   const recorded = makeRecordedAnswers(index);
   const servers: Server[] = [];
+  let ports = 0;
+  const nextPort = () => (port === 0 ? 0 : port + ports++);
   const requests = {} as WhoisStandIn['requests'];
 
   const reportHold = (answer: Answer): Answer => {
@@ -76,7 +82,7 @@ export async function startWhoisStandIn(options: WhoisStandInOptions = {}): Prom
     return answer;
   };
   const start = async (name: RdapServer | 'bootstrap', usual: (pathname: string) => Answer): Promise<string> => {
-    const started = await startServer({ port: 0, gzip: true }, url =>
+    const started = await startServer({ port: nextPort(), gzip: true }, url =>
       reportHold(withFault(faults, { name, url, usual })),
     );
     servers.push(started.server);
@@ -86,7 +92,7 @@ export async function startWhoisStandIn(options: WhoisStandInOptions = {}): Prom
   for (const name of RDAP_SERVERS)
     origins[name] = await start(name, pathname => rdapAnswer(name, pathname, { recorded, fill, textOf }));
   const bootstrap = await start('bootstrap', () => ({ headers: BOOTSTRAP_HEADERS, body: textOf('bootstrap.json') }));
-  const whois = await startTextServer({ port: 0 }, query => {
+  const whois = await startTextServer({ port: nextPort() }, query => {
     const usual = { body: texts.get(query) ?? fallbackText(folder, query) };
     return reportHold({ ...usual, ...faults.next({ path: `/whois/${query}`, name: query }) });
   });
@@ -97,6 +103,7 @@ export async function startWhoisStandIn(options: WhoisStandInOptions = {}): Prom
       WHOIS_BOOTSTRAP_URL: `${bootstrap}/dns.json`,
       WHOIS_IANA_SERVER: whois.address,
       WHOIS_SERVERS: tlds.map(tld => `${tld}=${whois.address}`).join(','),
+      ...(fast ? FAST : {}),
     },
     origins,
     requests,
@@ -105,7 +112,7 @@ export async function startWhoisStandIn(options: WhoisStandInOptions = {}): Prom
     goTo: recorded.goTo,
     fault: faults.add,
     clearFaults: faults.clear,
-    async close() {
+    async stop() {
       const closed = servers.map(server => new Promise<unknown>(resolve => server.close(resolve)));
       for (const server of servers) server.closeAllConnections();
       await Promise.all([...closed, whois.close()]);
@@ -174,14 +181,16 @@ function rdapAnswer(
   return { status, headers: { ...type, ...Object.fromEntries(filled) }, body };
 }
 
-/** Reads the command line, starts the servers and prints the settings that direct the source to them. */
+/** Reads the command line and starts the servers. */
 async function main(): Promise<void> {
   const text = { type: 'string' } as const;
-  const { values } = parseArgs({ options: { folder: text, day: text, 'days-on': text } });
-  const standIn = await startWhoisStandIn({ folder: values.folder, day: values.day });
+  const { values } = parseArgs({
+    options: { folder: text, port: text, day: text, 'days-on': text, fast: { type: 'boolean', default: false } },
+  });
+  const { folder, day, fast } = values;
+  const standIn = await startStandIn({ folder, port: Number(values.port ?? 0), day, fast });
   standIn.goTo(Number(values['days-on'] ?? 0));
-  for (const [name, value] of Object.entries(standIn.settings)) process.stdout.write(`${name}=${value}\n`);
-  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => standIn.close());
+  runStandIn(standIn);
 }
 
 if (import.meta.main) await main();

@@ -3,18 +3,18 @@ import {
   type FeedRow,
   type NpmStandIn,
   type NpmStandInOptions,
-  startNpmStandIn,
+  startStandIn,
 } from '../../../../src/sources/npm/stand-in/stand-in.ts';
 
 const started: NpmStandIn[] = [];
 
 afterEach(async () => {
-  await Promise.all(started.splice(0).map(standIn => standIn.close()));
+  await Promise.all(started.splice(0).map(standIn => standIn.stop()));
 });
 
-/** Starts a stand-in that closes with the test. */
+/** Starts a stand-in that stops with the test. */
 export async function start(options: NpmStandInOptions = {}): Promise<NpmStandIn> {
-  const standIn = await startNpmStandIn(options);
+  const standIn = await startStandIn(options);
   started.push(standIn);
   return standIn;
 }

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { expect, test } from 'vitest';
 import { NPM_RECORDINGS, readRecordings } from '../../../../src/sources/npm/stand-in/recordings.ts';
-import { type FeedRow, startNpmStandIn } from '../../../../src/sources/npm/stand-in/stand-in.ts';
+import { type FeedRow, startStandIn } from '../../../../src/sources/npm/stand-in/stand-in.ts';
 import { type FeedPage, json, page, start, statusOf, urlOf } from './client.ts';
 
 const recordings = readRecordings(NPM_RECORDINGS);
@@ -165,7 +165,7 @@ test('the stand-in starts on a given port of this machine only, and rejects when
   await once(taken, 'listening');
   const address = taken.address();
   const port = typeof address === 'object' ? address!.port : 0;
-  await expect(startNpmStandIn({ port })).rejects.toThrow('EADDRINUSE');
+  await expect(startStandIn({ port })).rejects.toThrow('EADDRINUSE');
   taken.close();
   await once(taken, 'close');
   expect((await start({ port })).origin).toBe(`http://127.0.0.1:${port}`);

@@ -6,7 +6,7 @@ import { text } from 'node:stream/consumers';
 import { afterEach, expect, test } from 'vitest';
 import { shiftEvents } from '../../../../src/sources/whois/stand-in/registrations.ts';
 import {
-  startWhoisStandIn,
+  startStandIn,
   type WhoisStandIn,
   type WhoisStandInOptions,
 } from '../../../../src/sources/whois/stand-in/stand-in.ts';
@@ -14,11 +14,11 @@ import { statusOf } from '../../npm/stand-in/client.ts';
 
 const started: WhoisStandIn[] = [];
 afterEach(async () => {
-  await Promise.all(started.splice(0).map(standIn => standIn.close()));
+  await Promise.all(started.splice(0).map(standIn => standIn.stop()));
 });
 
 async function start(options: WhoisStandInOptions = {}): Promise<WhoisStandIn> {
-  const standIn = await startWhoisStandIn(options);
+  const standIn = await startStandIn(options);
   started.push(standIn);
   return standIn;
 }

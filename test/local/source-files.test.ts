@@ -1,0 +1,69 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { demoOf, localSettingsOf } from '../../src/local/source-files.ts';
+import { SOURCES } from '../../src/sources/registry.ts';
+import type { StandInModule } from '../../src/sources/stand-in/stand-in.ts';
+
+const LOCAL = path.resolve(import.meta.dirname, '../../src/local');
+
+describe.each(SOURCES)('source $id', source => {
+  it.each([false, true])('has a stand-in whose settings it accepts, fast: %s', async fast => {
+    const { startStandIn }: StandInModule = await import(`../../src/sources/${source.id}/stand-in/stand-in.ts`);
+    const standIn = await startStandIn({ fast });
+    try {
+      expect(source.settingNames).toEqual(expect.arrayContaining(Object.keys(standIn.settings)));
+      source.settings(standIn.settings);
+      expect(standIn.head !== undefined).toBe(source.pull !== undefined);
+      if (standIn.head) expect(source.parse(standIn.head())).toBe(standIn.head());
+    } finally {
+      await standIn.stop();
+    }
+  });
+
+  it('has a demo: a stand-in, acts in the order of time, and a query over its tables', async () => {
+    const demo = (await demoOf(source.id))!;
+    expect(source.tables.some(({ name }) => new RegExp(`\\bFROM ${name}\\b`).test(demo.example))).toBe(true);
+    const { standIn, acts } = await demo.start();
+    try {
+      source.settings(standIn.settings);
+      const days = acts.map(({ daysAhead }) => daysAhead);
+      expect(days.length).toBeGreaterThan(0);
+      expect(days).toEqual([...new Set(days)].sort((a, b) => a - b));
+    } finally {
+      await standIn.stop();
+    }
+  });
+
+  it('finds local settings under its own names only', async () => {
+    const localSettings = await localSettingsOf(source.id);
+    const found = localSettings?.({ npm_execpath: '/none' }) ?? {};
+    expect(source.settingNames).toEqual(expect.arrayContaining(Object.keys(found)));
+  });
+});
+
+it('a source without files for local programs has no demo and no local settings', async () => {
+  expect([await demoOf('none'), await localSettingsOf('none')]).toEqual([null, null]);
+});
+
+/** Commands and products with a source's id in their name. */
+const OTHER_NAMES = /\bnpm (start|run|install)\b|`npm`/g;
+
+it('no local program names a source, its tables or its settings', () => {
+  const files = readdirSync(LOCAL, { recursive: true, encoding: 'utf8' }).filter(file => file.endsWith('.ts'));
+  const names = SOURCES.flatMap(({ id, tables, settingNames }) => [
+    id,
+    ...tables.map(({ name }) => name),
+    ...settingNames,
+  ]);
+  const named = new RegExp(`\\b(${names.join('|')})\\b`, 'i');
+  const found = files.flatMap(file =>
+    readFileSync(path.join(LOCAL, file), 'utf8')
+      .split('\n')
+      .map((line, i) => ({ at: `${file}:${i + 1}`, line: line.replace(OTHER_NAMES, '') }))
+      .filter(({ line }) => named.test(line))
+      .map(({ at, line }) => `${at}: ${line.trim()}`),
+  );
+  expect(files.length).toBeGreaterThan(20);
+  expect(found).toEqual([]);
+});
