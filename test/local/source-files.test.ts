@@ -14,8 +14,8 @@ describe.each(SOURCES)('source $id', source => {
     try {
       expect(source.settingNames).toEqual(expect.arrayContaining(Object.keys(standIn.settings)));
       source.settings(standIn.settings);
-      expect(standIn.head !== undefined).toBe(source.pull !== undefined);
-      if (standIn.head) expect(source.parse(standIn.head())).toBe(standIn.head());
+      expect(standIn.head !== undefined).toBe(source.feed !== undefined);
+      if (standIn.head) expect(source.feed!.parse(standIn.head())).toBe(standIn.head());
     } finally {
       await standIn.stop();
     }

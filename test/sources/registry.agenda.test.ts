@@ -1,12 +1,12 @@
-import path from 'node:path';
+
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { LIMITS } from '../../src/config.ts';
 import { ChangeError } from '../../src/errors.ts';
 import type { Change, Loaded, Servers, Visit } from '../../src/ports/change.ts';
 import { SOURCES } from '../../src/sources/registry.ts';
 import type { Source } from '../../src/sources/source.ts';
-import { changesOf, type Expected, FIXTURES, parked, STAND_INS, type StandIn } from './stand-ins.ts';
 import { load, runStep, servers } from './step.ts';
+import { changesOf, type Expected, parked, type StandIn, walkOf } from './walk.ts';
 
 const NOW = Date.parse('2026-11-25T12:00:00Z');
 const DAY = 86_400_000;
@@ -31,7 +31,7 @@ describe.each(WITH_AGENDA)('source $id', source => {
   let visits: Change[];
 
   beforeAll(async () => {
-    standIn = await STAND_INS[source.id]!(path.join(FIXTURES, source.id));
+    standIn = await walkOf(source.id);
     world = standIn.agenda!;
     settings = source.settings(standIn.env(1));
     known = await servers(source, settings);
@@ -42,7 +42,7 @@ describe.each(WITH_AGENDA)('source $id', source => {
   const visit = (change: Change) => load(source, settings, change, { timer: standIn.timer });
 
   it('has for every key of its fixture folder the outcome that the folder expects', async () => {
-    const fresh = await STAND_INS[source.id]!(path.join(FIXTURES, source.id));
+    const fresh = await walkOf(source.id);
     try {
       const own = source.settings(fresh.env(1));
       for (const change of await changesOf(source, own, fresh)) {
@@ -111,7 +111,7 @@ describe.each(WITH_AGENDA)('source $id', source => {
   });
 
   it('has no list while its upstream is unreachable', async () => {
-    const gone = await STAND_INS[source.id]!(path.join(FIXTURES, source.id));
+    const gone = await walkOf(source.id);
     const unserved = source.settings(gone.env(1));
     await gone.close();
     await expect(servers(source, unserved, known)).rejects.toMatchObject({ reason: 'unreachable', status: null });

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ChangeError, CursorError, SettingError } from '../../src/errors.ts';
@@ -7,8 +7,8 @@ import type { Change, Loaded } from '../../src/ports/change.ts';
 import { engineSourceOf } from '../../src/sources/engine-source.ts';
 import { SOURCES, sourceNamed } from '../../src/sources/registry.ts';
 import type { LoadContext, Source } from '../../src/sources/source.ts';
-import { changesOf, FIXTURES, parked, plainChanges, STAND_INS, type StandIn } from './stand-ins.ts';
 import { load, pull, pullAll, runStep, servers } from './step.ts';
+import { changesOf, FIXTURES, parked, plainChanges, type StandIn, walkOf } from './walk.ts';
 
 const EVERYTHING = 5000;
 
@@ -17,8 +17,8 @@ const GRANTED_MAX = 8;
 
 type Work = (ctx: LoadContext<unknown, unknown>) => Promise<unknown>;
 
-it.each(SOURCES.map(source => source.id))('%s has a stand-in and is found by its id', id => {
-  expect(Object.hasOwn(STAND_INS, id)).toBe(true);
+it.each(SOURCES.map(source => source.id))('%s has a walk and is found by its id', id => {
+  expect(existsSync(path.join(import.meta.dirname, id, 'walk.ts'))).toBe(true);
   expect(sourceNamed(id).id).toBe(id);
 });
 
@@ -41,7 +41,7 @@ describe.each(SOURCES)('source $id', source => {
   };
 
   beforeAll(async () => {
-    standIn = await STAND_INS[source.id]!(path.join(FIXTURES, source.id));
+    standIn = await walkOf(source.id);
     settings = source.settings(standIn.env(EVERYTHING));
     changes = await changesOf(source, settings, standIn);
   });
@@ -53,7 +53,7 @@ describe.each(SOURCES)('source $id', source => {
   const plain = (count: number) => plainChanges(source, { settings, changes, count, timer: standIn.timer });
 
   it.runIf(source.feed)('loads the rows of its fixture folder', async () => {
-    const fresh = await STAND_INS[source.id]!(path.join(FIXTURES, source.id));
+    const fresh = await walkOf(source.id);
     try {
       const own = source.settings(fresh.env(EVERYTHING));
       const text = JSON.stringify(await outcomesOf(source, own, changes)).replaceAll(fresh.origin, UPSTREAM);
