@@ -14,8 +14,9 @@ describe.each(SOURCES)('source $id', source => {
     try {
       expect(source.settingNames).toEqual(expect.arrayContaining(Object.keys(standIn.settings)));
       source.settings(standIn.settings);
-      expect(standIn.head !== undefined).toBe(source.feed !== undefined);
-      if (standIn.head) expect(source.feed!.parse(standIn.head())).toBe(standIn.head());
+      // The stand-in of a feed knows the feed's newest cursor; an agenda has no feed.
+      const head = standIn.head?.() ?? null;
+      expect(source.feed ? source.feed.parse(head ?? '') : null).toBe(head);
     } finally {
       await standIn.stop();
     }
