@@ -3,7 +3,7 @@ import { npmPackage } from '../../../schemas/npm_package.ts';
 import { dismissFailed, failedOf, replayFailed } from '../../../src/engine/controls/failed.ts';
 import { takePush } from '../../../src/engine/controls/push.ts';
 import { rangeOf, startRange } from '../../../src/engine/controls/ranges.ts';
-import { expectLetters } from '../clients/dead-letters.ts';
+import { expectLetters } from '../clients/letter-client.ts';
 import { expectInOrder, expectProof, lakeRows } from '../oracle/proof.ts';
 import { drained } from '../world/clock.ts';
 import { Faults, pick, type Random } from '../world/faults.ts';

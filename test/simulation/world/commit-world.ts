@@ -153,7 +153,7 @@ export class CommitWorld {
       settings: this.settings,
     });
     storage.flush();
-    storage.opened();
+    storage.saveFresh();
     this.instance = instance;
   }
 
