@@ -6,7 +6,7 @@ import type { ClientAction } from './clients.ts';
 
 const DEAD = { state: 'dead', reason: null, olderThanSeconds: null } as const;
 
-interface ProjectedLetter {
+interface PublishedLetter {
   version: number;
   note: string | null;
   status: string;
@@ -20,7 +20,7 @@ export class LetterClient {
   readonly dismissed = new Set<string>();
   readonly #world: World;
   /** The letters last read from the database, by change number. */
-  readonly #projected = new Map<number, ProjectedLetter>();
+  readonly #published = new Map<number, PublishedLetter>();
 
   constructor(world: World) {
     this.#world = world;
@@ -55,15 +55,15 @@ export class LetterClient {
 
   /** Without its storage the object may give the same change numbers again. */
   onStorageLost(): void {
-    this.#projected.clear();
+    this.#published.clear();
   }
 
   /** What is wrong in the database, else null: a letter's version only grows, and one that ended stays so. */
   databaseProblem(): string | null {
     for (const { number, ...letter } of lettersIn(this.#world)) {
       const { version, status, attempts, failedAt } = letter;
-      const before = this.#projected.get(number);
-      this.#projected.set(number, letter);
+      const before = this.#published.get(number);
+      this.#published.set(number, letter);
       if (before === undefined) continue;
       if (failedAt !== before.failedAt && attempts <= before.attempts)
         return `letter ${number}: expected more than ${before.attempts} attempts when it died again, got ${attempts}`;
@@ -79,24 +79,24 @@ export class LetterClient {
 /** The database has each letter once, as the object has it, and the failed letters are the dead changes. */
 export function expectLetters(world: World): void {
   const { parked } = world.engine.journal;
-  const projected = new Map(lettersIn(world).map(letter => [letter.number, letter]));
-  assert.equal(projected.size, lettersIn(world).length, 'failed_messages: expected each letter once');
+  const published = new Map(lettersIn(world).map(letter => [letter.number, letter]));
+  assert.equal(published.size, lettersIn(world).length, 'failed_messages: expected each letter once');
   const any = { reason: null, status: null, olderMs: null };
   for (const { change_number: number, status, version } of parked.letters.list(any, { after: 0, limit: 1_000 })) {
-    const letter = projected.get(number);
+    const letter = published.get(number);
     const expected = `letter ${number}: expected it as the object has it`;
     assert.deepEqual({ version: letter?.version, status: letter?.status }, { version, status }, expected);
   }
   // The balance counts a failed change of a key that is no longer watched as `unwatched`.
-  const isWatched = ({ note }: ProjectedLetter) => note !== 'its key is no longer watched';
+  const isWatched = ({ note }: PublishedLetter) => note !== 'its key is no longer watched';
   const count = (wanted: string) =>
-    [...projected.values()].filter(one => one.status === wanted && isWatched(one)).length;
+    [...published.values()].filter(one => one.status === wanted && isWatched(one)).length;
   const { dead, skipped } = world.balance;
   assert.equal(count('failed'), dead, 'failed_messages: expected as many failed letters as dead changes');
   assert.equal(count('dismissed'), skipped.dismissed, 'failed_messages: expected as many dismissed as are counted');
 }
 
-function lettersIn({ database, engine }: World): (ProjectedLetter & { number: number })[] {
+function lettersIn({ database, engine }: World): (PublishedLetter & { number: number })[] {
   const rows = database.rows(
     `SELECT json_extract(message_body, '$.change_number') AS number, json_extract(message_body, '$.version') AS version,
        json_extract(message_body, '$.note') AS note, status, retry_count, failed_at FROM failed_messages WHERE json_extract(message_body, '$.source') = ?`,

@@ -78,7 +78,7 @@ export const LATE_RESULT_MUTANTS: Mutant[] = [
     ],
   },
   {
-    name: 'letter projected over a newer version',
+    name: 'letter published over a newer version',
     breaks: LOST,
     caughtBy: scene('a letter that is told late'),
     edits: [
@@ -91,7 +91,7 @@ export const LATE_RESULT_MUTANTS: Mutant[] = [
     ],
   },
   {
-    name: 'changed letter marked as projected',
+    name: 'changed letter marked as published',
     breaks: LOST,
     caughtBy: scene('a letter that turns while it is told'),
     edits: [

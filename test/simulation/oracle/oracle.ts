@@ -19,7 +19,7 @@ interface PutAttempt {
   bytes: Uint8Array;
 }
 
-/** Checks a world at each call, put, run and projection. Stores the first violation, which `check` throws. */
+/** Checks a world at each call, put, run and publish. Stores the first violation, which `check` throws. */
 export class Oracle {
   violation: Error | null = null;
   /** All changes that the feed has shown, as `<key>@<cursor>`. */
@@ -33,9 +33,9 @@ export class Oracle {
   /** The raw document of each key that was fetched last. */
   readonly #newestRaw = new Map<string, { fetchedMs: number; bytes: Uint8Array }>();
   /** The durable cursor in the database, as the object wrote it last. */
-  #projected: string | null = null;
+  #published: string | null = null;
   /** The cursor in the database when the object lost its storage; null when it has written another since. */
-  #lostProjection: string | null = null;
+  #lostPublished: string | null = null;
   /** Whether the source was paused when this run started, and still is. */
   #isPausedRun = false;
   /** Alarms are not checked before this time: two calls may have set one at once, or the clock was moved. */
@@ -46,7 +46,7 @@ export class Oracle {
     this.#clients = clients;
     world.calls.before(call => this.#beforeCall(call));
     world.calls.after(call => {
-      if (call === 'd1.batch') this.#afterProjection();
+      if (call === 'd1.batch') this.#afterPublish();
     });
     world.bucket.onPut = put => this.#afterPut(put);
     world.bucket.onPutAttempt = attempt => this.#checkSameBytes(attempt);
@@ -68,8 +68,8 @@ export class Oracle {
 
   onStorageLost(): void {
     const { database, engine } = this.#world;
-    this.#lostProjection = database.lastSequence(engine.source.id) as string | null;
-    this.#projected = null;
+    this.#lostPublished = database.lastSequence(engine.source.id) as string | null;
+    this.#published = null;
     this.hasLostStorage = true;
     this.#clients.onStorageLost();
     this.ignoreAlarms();
@@ -148,16 +148,16 @@ export class Oracle {
   }
 
   /** The cursor in the database only grows, and each file it names is in the bucket. */
-  #afterProjection(): void {
+  #afterPublish(): void {
     const { database, engine, storage, bucket } = this.#world;
     if (!this.hasLostStorage) this.#expectNoProblem(this.#clients.letters.databaseProblem());
     const sequence = database.lastSequence(engine.source.id);
-    const before = this.#projected;
-    if (sequence === null || sequence === this.#lostProjection) return;
-    this.#lostProjection = null;
-    this.#projected = String(sequence);
+    const before = this.#published;
+    if (sequence === null || sequence === this.#lostPublished) return;
+    this.#lostPublished = null;
+    this.#published = String(sequence);
     this.#expect(
-      before === null || engine.source.compare(before, this.#projected) <= 0,
+      before === null || engine.source.compare(before, this.#published) <= 0,
       `sync_state: expected no cursor before ${before}, got ${sequence}`,
     );
     for (const { key } of database.rows("SELECT json_extract(data, '$.key') AS key FROM ingestion_runs"))
@@ -173,7 +173,7 @@ export class Oracle {
   /** Rows of the journal are after the durable cursor in the database, and up to the accepted cursor. */
   #checkCursors(): void {
     const { storage, encoding, kind, lane } = this.#world;
-    const durable = this.#projected === null ? null : Number(this.#projected);
+    const durable = this.#published === null ? null : Number(this.#published);
     const accepted = Number(lane.cursor);
     const entries = storage.sql.exec<{ body: Uint8Array; settled: number; first_lsn: number }>(
       `SELECT body, first_lsn, (SELECT count(*) FROM files WHERE files.table_name = entries.table_name
