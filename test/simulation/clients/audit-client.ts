@@ -46,9 +46,10 @@ export class AuditClient {
 
   draw(random: Random): ClientAction {
     const chance = random();
-    if (this.#world.kind !== coalescing || chance < 0.25) return { kind: 'self-check asked', run: () => this.check() };
-    if (chance < 0.5) return { kind: 'sample swept', run: () => this.sweep(pick(random, SAMPLES)) };
-    return { kind: 'swept', run: () => this.sweep(1) };
+    if (this.#world.kind !== coalescing || chance < 0.25)
+      return { kind: 'self-check requested', run: () => this.check() };
+    if (chance < 0.5) return { kind: 'sample sweep requested', run: () => this.sweep(pick(random, SAMPLES)) };
+    return { kind: 'sweep requested', run: () => this.sweep(1) };
   }
 
   sweep(sample: number): Promise<unknown> {

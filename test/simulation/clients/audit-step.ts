@@ -26,7 +26,7 @@ export function playAuditStep({ world, faults, clients }: Schedule): void {
   const damage = damaged && !audits.hasLostStorage && audits.damage.draw(damaged.random);
   if (damage && happens(damaged.id, damage.kind)) damage.run();
   const restored = drawn(faults, 'files put back', 0.1);
-  if (restored && happens(restored.id, 'files put back')) audits.damage.restore();
+  if (restored && happens(restored.id, 'files restored')) audits.damage.restore();
   const audit = drawn(faults, 'audit', 0.6);
   const action = audit && audits.draw(audit.random);
   if (action && happens(audit.id, action.kind)) void action.run().catch(() => undefined);

@@ -61,7 +61,7 @@ export class Clients {
       upstream.faults.delete(key);
       if (isNew) upstream.publish(key);
     };
-    return { kind: isNew ? 'mended and published' : 'mended', run };
+    return { kind: isNew ? 'fault ended, key published' : 'fault ended', run };
   }
 
   /** Changes that need not have a row, as `<key>@<cursor>`. */

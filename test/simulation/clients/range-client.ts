@@ -44,7 +44,7 @@ export class RangeClient {
       await this.#control(lane, 'cancel');
       await this.#start(lane, chance < 0.9 ? { ...same, rate: request.rate } : request);
     };
-    return { kind: `${lane} begun anew`, run };
+    return { kind: `${lane} restarted`, run };
   }
 
   get areDone(): boolean {

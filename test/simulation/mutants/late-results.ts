@@ -8,7 +8,7 @@ export const LATE_RESULT_MUTANTS: Mutant[] = [
   {
     name: 'late result appended over a newer row',
     breaks: NEWEST,
-    caughtBy: scene('a push between a look and its result'),
+    caughtBy: scene('a push between an attempt and its result'),
     edits: [
       {
         file: 'src/engine/journal/journal.ts',
@@ -20,7 +20,7 @@ export const LATE_RESULT_MUTANTS: Mutant[] = [
   {
     name: "retry appended before the tail's loaded change",
     breaks: NEWEST,
-    caughtBy: scene('a look at a key that the tail is loading'),
+    caughtBy: scene('an attempt at a key that the tail is loading'),
     edits: [
       {
         file: 'src/engine/follow/retries.ts',
@@ -80,7 +80,7 @@ export const LATE_RESULT_MUTANTS: Mutant[] = [
   {
     name: 'letter published over a newer version',
     breaks: LOST,
-    caughtBy: scene('a letter that is told late'),
+    caughtBy: scene('a letter that is published late'),
     edits: [
       {
         file: LETTERS,
@@ -93,7 +93,7 @@ export const LATE_RESULT_MUTANTS: Mutant[] = [
   {
     name: 'changed letter marked as published',
     breaks: LOST,
-    caughtBy: scene('a letter that turns while it is told'),
+    caughtBy: scene('a letter that changes while it is published'),
     edits: [
       {
         file: LETTERS,

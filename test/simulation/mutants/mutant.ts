@@ -36,16 +36,16 @@ export const LIMITED = 'the committer keeps the limits of the Iceberg catalog';
 const RUN = 'src/alarm/run.ts';
 
 /** The engine waits for a Loader call that hangs until the run is given up. */
-export const CALLS_WITHOUT_END: Edit = {
+export const CALLS_WITHOUT_DEADLINE: Edit = {
   file: RUN,
   text: 'return await this.#clock.within(begin(), ms, subject);',
   instead: 'return await begin();',
 };
 
 /** A run that was given up still gets its answers. Only then is it seen whether another check refuses them. */
-export const ANSWERS_TO_NOBODY: Edit[] = [
+export const ANSWERS_TO_ABANDONED_RUNS: Edit[] = [
   { file: RUN, text: 'finally {\n      this.#checkAbandoned();', instead: 'finally {' },
-  CALLS_WITHOUT_END,
+  CALLS_WITHOUT_DEADLINE,
 ];
 
 const SEEDS = 300;

@@ -30,7 +30,7 @@ export function auditProblem(world: World, audits: AuditClient): string | null {
   const undamaged = check?.problems.find(({ key }) => !audits.damage.everDamaged.has(key));
   if (undamaged) return `${undamaged.key}: expected no problem, got ${undamaged.subject} ${undamaged.actual}`;
   const sweep = running ?? last;
-  return sweep && (keyProblem(sweep, audits) ?? countProblem(world, sweep, audits) ?? missedProblem(world, audits));
+  return sweep && (keyProblem(sweep, audits) ?? countProblem(world, sweep, audits) ?? changeProblem(world, audits));
 }
 
 function keyProblem({ missing_keys, extra_keys, sample }: SweepStatus, audits: AuditClient): string | null {
@@ -68,13 +68,13 @@ function rateProblem(sweep: SweepStatus): string | null {
   return isWithin ? null : `capture rate: expected ${rate} within its bounds, got ${low} to ${high}`;
 }
 
-/** The key of a missed change has no row, unless one was pushed meanwhile. */
-function missedProblem({ storage }: World, audits: AuditClient): string | null {
+/** The key of a sweep's change has no row, unless one was pushed meanwhile. */
+function changeProblem({ storage }: World, audits: AuditClient): string | null {
   const rows = storage.sql.exec<{ key: string }>(
     'SELECT parked.key FROM parked JOIN keys ON keys.key = parked.key WHERE from_sweep = 1 AND keys.deleted = 0',
   );
   const wrong = rows.find(({ key }) => !audits.isPushed(key));
-  return wrong ? `${wrong.key}: expected no missed change of a key with a row` : null;
+  return wrong ? `${wrong.key}: expected no change of a sweep for a key with a row` : null;
 }
 
 /** A self-check finds exactly the damaged files, and none when they are restored. */

@@ -103,7 +103,7 @@ function optionsOf(seed: number, faults: Faults) {
 /** Some tails start in the middle of their feed. */
 async function startLate({ world, ...rest }: Schedule): Promise<void> {
   const { id, random } = rest.faults.draw('late beginning');
-  if (rest.clients.agenda || random() >= 0.3 || !rest.faults.happens({ id, kind: 'late beginning', atMs: 0, call: '' }))
+  if (rest.clients.agenda || random() >= 0.3 || !rest.faults.happens({ id, kind: 'late start', atMs: 0, call: '' }))
     return;
   for (let times = 0; times < 3; times++)
     world.kind === pages ? publishPage({ world, ...rest }) : publish({ world, ...rest });
@@ -136,7 +136,7 @@ async function playStep(schedule: Schedule): Promise<void> {
 function dropAlarm({ world, faults }: Schedule): void {
   const { id, random } = faults.draw('alarm');
   if (random() >= 0.05 || world.running) return;
-  if (!faults.happens({ id, kind: 'alarm given up', atMs: world.clock.elapsedMs, call: '' })) return;
+  if (!faults.happens({ id, kind: 'alarm dropped', atMs: world.clock.elapsedMs, call: '' })) return;
   world.storage.alarmMs = null;
 }
 
@@ -145,7 +145,7 @@ function sendControl({ world, faults }: Schedule): void {
   const { id, random } = faults.draw('control');
   if (random() >= (world.engine.paused ? 0.5 : 0.1)) return;
   const action = drawControl(world, random);
-  if (!faults.happens({ id, kind: `told to ${action}`, atMs: world.clock.elapsedMs, call: '' })) return;
+  if (!faults.happens({ id, kind: `control: ${action}`, atMs: world.clock.elapsedMs, call: '' })) return;
   void world.engine.control(action).catch(() => undefined);
 }
 
@@ -225,7 +225,7 @@ async function loseStorage(schedule: Schedule): Promise<void> {
   const { id, random } = faults.draw('storage lost');
   if (random() >= 0.02) return;
   const earlier = random() < 0.5 ? schedule.earlierStorage : null;
-  const kind = earlier ? 'storage put back' : 'storage lost';
+  const kind = earlier ? 'storage restored' : 'storage lost';
   if (!faults.happens({ id, kind, atMs: world.clock.elapsedMs, call: '' })) return;
   oracle.onStorageLost();
   world.kill();

@@ -96,7 +96,7 @@ function drawRequest(
   random: Random,
 ): { kind: string; effect: Effect } | null {
   const chance = random();
-  if (chance < 0.02) return { kind: 'status asked', effect: () => oracle.checkStatus() };
+  if (chance < 0.02) return { kind: 'status requested', effect: () => oracle.checkStatus() };
   // More often during calls to the database, because a request may change what is being written there.
   if (chance > (call.startsWith('d1') ? 0.12 : 0.06) || call.startsWith('wake')) return null;
   if (chance > 0.03) {
@@ -104,7 +104,7 @@ function drawRequest(
     return drawn && { kind: drawn.kind, effect: () => void drawn.run().catch(() => undefined) };
   }
   const action = drawControl(world, random);
-  return { kind: `told to ${action}`, effect: () => void world.engine.control(action).catch(() => undefined) };
+  return { kind: `control: ${action}`, effect: () => void world.engine.control(action).catch(() => undefined) };
 }
 
 /** A random control; a paused source is mostly started. */

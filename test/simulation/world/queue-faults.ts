@@ -26,6 +26,6 @@ function drawDelivery(random: Random): { kind: string; delivery: DeliveryPlan } 
   if (chance < 0.2) return { kind: 'tickets out of order', delivery: { delaysMs: [lateMs / 20] } };
   if (chance < 0.32) return { kind: 'tickets doubled', delivery: { delaysMs: [0, random() * 10_000, lateMs] } };
   if (chance < 0.36) return { kind: 'tickets expired', delivery: { delaysMs: [lateMs], expires: true } };
-  if (chance < 0.44) return { kind: 'consumer gone', delivery: { delaysMs: [0], callsMax: Math.floor(random() * 3) } };
+  if (chance < 0.44) return { kind: 'consumer died', delivery: { delaysMs: [0], callsMax: Math.floor(random() * 3) } };
   return null;
 }
