@@ -3,7 +3,7 @@ import type { SweepStatus } from '../../../src/contract/audit.ts';
 import { isSampled } from '../../../src/engine/journal/sampling.ts';
 import type { AuditClient } from '../clients/audit-client.ts';
 import type { Schedule } from '../schedules/schedule.ts';
-import { nextRun, settle, type World } from '../world/world.ts';
+import { nextRun, runUntil, type World } from '../world/world.ts';
 import { lakeRows } from './proof.ts';
 
 /** A sweep that is killed after each of its runs must end within this many: each run lists some pages. */
@@ -83,10 +83,10 @@ export async function expectSelfChecked({ world, faults, oracle, clients }: Sche
   const { damage } = audits;
   const check = () => world.engine.audit.status().self_check!;
   const isOver = () => oracle.violation !== null || !check().running;
-  await settle(world, { until: isOver });
+  await runUntil(world, { until: isOver });
   if (!audits.hasLostStorage) damage.draw(faults.draw('damage at the end').random)?.run();
   await audits.check();
-  await settle(world, { until: isOver });
+  await runUntil(world, { until: isOver });
   oracle.check();
   const { files, problems } = check();
   const count = world.engine.source.tables.reduce((sum, { name }) => sum + filesOf(world, name), 0);
@@ -95,7 +95,7 @@ export async function expectSelfChecked({ world, faults, oracle, clients }: Sche
   assert.deepEqual(keys, damage.keys, 'self-check: expected the damaged files');
   damage.restore();
   const isWhole = () => check().problems.length === 0 && world.fault('damage') === null;
-  await settle(world, { until: () => oracle.violation !== null || isWhole() });
+  await runUntil(world, { until: () => oracle.violation !== null || isWhole() });
   oracle.check();
 }
 
@@ -108,13 +108,13 @@ export async function expectSwept(schedule: Schedule, becomeQuiet: () => Promise
   const { world, faults, oracle, clients } = schedule;
   const { audits } = clients;
   const isOver = () => oracle.violation !== null || world.engine.audit.status().running === null;
-  await settle(world, { until: isOver });
+  await runUntil(world, { until: isOver });
   await becomeQuiet();
   const { expected, toLoad } = await expectedOf(world);
   const { changes } = world.balance;
   await audits.sweep(1);
   if (faults.draw('killed sweep').random() < 0.5) await killEachRun(world, isOver);
-  await settle(world, { until: isOver });
+  await runUntil(world, { until: isOver });
   oracle.check();
   assert.deepEqual(countsOf(world), expected, 'sweep: expected these counts and keys');
   await becomeQuiet();

@@ -3,7 +3,7 @@ import { LIMITS } from '../../../src/config.ts';
 import { dataFileKey, segmentKeys } from '../../../src/lake/object-keys.ts';
 import { CatalogReader } from '../oracle/catalog-reader.ts';
 import { expectCatalog } from '../world/catalog.ts';
-import { pass, settle, startedWorld, type World } from '../world/world.ts';
+import { pass, runUntil, startedWorld, type World } from '../world/world.ts';
 import { faultNthCall } from './nth-call.ts';
 
 const MINUTE = 60_000;
@@ -51,7 +51,7 @@ export async function playCatalog(nth: number, fault: CatalogCallFault): Promise
 }
 
 function catalogued(world: World): Promise<void> {
-  return settle(world, { until: () => world.isFollowed, withinMs: 2 * LIMITS.catalogRetentionMs });
+  return runUntil(world, { until: () => world.isFollowed, withinMs: 2 * LIMITS.catalogRetentionMs });
 }
 
 /** The journal knows every segment and index in the lake, so that it can remove them. */

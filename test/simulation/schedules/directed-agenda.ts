@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { pick, type Random } from '../world/faults.ts';
-import { asked, unwatch, visited, watch } from '../world/visits.ts';
-import { followed, nextRun, pass, settle, type World } from '../world/world.ts';
+import { requestTimes, unwatch, visitCount, watch } from '../world/visits.ts';
+import { followed, nextRun, pass, runUntil, type World } from '../world/world.ts';
 
 const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
@@ -26,11 +26,11 @@ async function yearAhead(world: World, random: Random): Promise<void> {
   const aheadMs = (300 + Math.floor(random() * 1_000)) * DAY;
   world.clock.jump(aheadMs);
   await world.engine.poke();
-  await settle(world, { until: () => visited(world) === 2 * keys.length });
+  await runUntil(world, { until: () => visitCount(world) === 2 * keys.length });
   world.clock.jump(-aheadMs);
   if (random() < 0.5) world.kill({ lose: false });
   await world.engine.watch();
-  await settle(world, { until: () => visited(world) === 3 * keys.length, withinMs: 2 * HOUR });
+  await runUntil(world, { until: () => visitCount(world) === 3 * keys.length, withinMs: 2 * HOUR });
 }
 
 /** Spaces that are due at the same time take turns, however few slots their host has. */
@@ -39,7 +39,7 @@ async function sharedHost(world: World, random: Random): Promise<void> {
   setPace(world, 1);
   const keys = spaces.flatMap(space => names(space, 8));
   await startWatching(world, Object.fromEntries(spaces.map(space => [space, 'one.test'])), keys);
-  await settle(world, { until: () => asked(world, 'one.test').length >= 4 * spaces.length });
+  await runUntil(world, { until: () => requestTimes(world, 'one.test').length >= 4 * spaces.length });
   for (const space of spaces) {
     const visits = world.upstream.requests.filter(({ subject }) => subject.endsWith(`.${space}`)).length;
     assert.ok(visits >= 2, `${space}: expected two of four turns by now, got ${visits} visits`);
@@ -53,16 +53,20 @@ async function retryAfter(world: World, random: Random): Promise<void> {
   const keys = [...names('red', 30), ...names('blue', 30)];
   upstream.hostFaults.set('red.test', { status: 429, retryAfterMs: waitMs });
   await startWatching(world, { red: 'red.test', blue: 'blue.test' }, keys);
-  await settle(world, { until: () => asked(world, 'red.test').length > 0 });
+  await runUntil(world, { until: () => requestTimes(world, 'red.test').length > 0 });
   const answeredMs = world.clock.now();
-  const before = asked(world, 'red.test').length;
+  const before = requestTimes(world, 'red.test').length;
   if (random() < 0.5) world.kill({ lose: false });
   await world.engine.watch();
   await pass(world, waitMs - MINUTE);
-  assert.equal(asked(world, 'red.test').length, before, 'red.test: expected no request before Retry-After is over');
+  assert.equal(
+    requestTimes(world, 'red.test').length,
+    before,
+    'red.test: expected no request before Retry-After is over',
+  );
   upstream.hostFaults.clear();
   await followed(world);
-  const nextMs = asked(world, 'red.test')[before]!;
+  const nextMs = requestTimes(world, 'red.test')[before]!;
   assert.ok(
     nextMs >= answeredMs + waitMs - MINUTE,
     `red.test: expected a wait of ${waitMs} ms, got ${nextMs - answeredMs}`,
@@ -81,8 +85,8 @@ async function slowHost(world: World, random: Random): Promise<void> {
   world.upstream.publish(quick);
   await watch(world, quick);
   const isVisited = (key: string) => world.engine.journal.agenda!.find(key)!.outcome !== null;
-  await settle(world, { until: () => quick.every(isVisited), withinMs: 2 * MINUTE });
-  await settle(world, { until: () => slow.every(isVisited), withinMs: 30 * MINUTE });
+  await runUntil(world, { until: () => quick.every(isVisited), withinMs: 2 * MINUTE });
+  await runUntil(world, { until: () => slow.every(isVisited), withinMs: 30 * MINUTE });
 }
 
 /** Keys with a second half are visited without it while the host of the second half is blocked. */
@@ -90,10 +94,10 @@ async function secondHostBlocked(world: World, random: Random): Promise<void> {
   const keys = [...names('red', 5), ...names('blue', 1 + Math.floor(random() * 5))];
   for (const key of keys) world.upstream.halves.set(key, { host: 'both.test', text: 'half' });
   await startWatching(world, { red: 'red.test', blue: 'blue.test' }, keys);
-  await settle(world, { until: () => visited(world) === keys.length });
+  await runUntil(world, { until: () => visitCount(world) === keys.length });
   world.upstream.hostFaults.set('both.test', { status: 429, retryAfterMs: 20 * HOUR });
-  await settle(world, { until: () => visited(world) === 2 * keys.length, withinMs: 2 * HOUR });
-  await settle(world, { until: () => visited(world) === 3 * keys.length, withinMs: 3 * HOUR });
+  await runUntil(world, { until: () => visitCount(world) === 2 * keys.length, withinMs: 2 * HOUR });
+  await runUntil(world, { until: () => visitCount(world) === 3 * keys.length, withinMs: 3 * HOUR });
   world.upstream.hostFaults.clear();
 }
 
@@ -102,13 +106,13 @@ async function deletedKey(world: World, random: Random): Promise<void> {
   await startWatching(world, { red: 'red.test' }, ['a.red', 'b.red']);
   await followed(world);
   world.upstream.remove('a.red');
-  await settle(world, { until: () => world.balance.tombstones === 1 });
+  await runUntil(world, { until: () => world.balance.tombstones === 1 });
   for (let times = 1 + Math.floor(random() * 3); times > 0; times--) {
-    const before = visited(world);
+    const before = visitCount(world);
     await unwatch(world, ['a.red']);
     if (random() < 0.5) await pass(world, random() * HOUR);
     await watch(world, ['a.red']);
-    await settle(world, { until: () => visited(world) > before && world.isFollowed });
+    await runUntil(world, { until: () => visitCount(world) > before && world.isFollowed });
   }
   assert.equal(world.balance.tombstones, 1, 'a.red: expected one deletion');
 }

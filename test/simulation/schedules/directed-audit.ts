@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { LIMITS } from '../../../src/config.ts';
 import type { Random } from '../world/faults.ts';
-import { followed, pass, reached, settle, type World } from '../world/world.ts';
+import { followed, pass, reached, runUntil, type World } from '../world/world.ts';
 
 const SECOND = 1_000;
 
@@ -61,7 +61,7 @@ async function missingAndShown(world: World, random: Random): Promise<void> {
   queue.deliver = () => ({ delaysMs: [] });
   world.engine.audit.startSweep(1);
   await world.engine.poke();
-  await settle(world, { until: () => world.parked.length === LIMITS.missedWaitingMax });
+  await runUntil(world, { until: () => world.parked.length === LIMITS.missedWaitingMax });
   upstream.publish(keys.slice(LIMITS.missedWaitingMax + Math.floor(random() * 5)));
   await followed(world);
   queue.deliver = () => ({ delaysMs: [0] });
@@ -86,7 +86,7 @@ async function missingAndDeleted(world: World, random: Random): Promise<void> {
   upstream.changeSilently('a', { deleted: true });
   await pass(world, random() * 5 * SECOND);
   attempt.release();
-  await settle(world, { until: () => world.parked.length === 0 });
+  await runUntil(world, { until: () => world.parked.length === 0 });
   const { changes, dead, skipped } = world.balance;
   assert.deepEqual({ changes, dead, none: skipped['no-rows'] }, { changes: 2, dead: 0, none: 1 }, 'balance');
 }
@@ -113,7 +113,7 @@ type Counts = Record<'listed' | 'present' | 'missing' | 'deleted' | 'extra' | 'l
 
 async function expectSwept(world: World, expected: Counts): Promise<void> {
   const { audit } = world.engine;
-  await settle(world, { until: () => audit.status().running === null && audit.status().last !== null });
+  await runUntil(world, { until: () => audit.status().running === null && audit.status().last !== null });
   const { listed, present, missing, deleted, extra, loaded_afresh, missing_keys, extra_keys } = audit.status().last!;
   const counts = { listed, present, missing, deleted, extra, loaded_afresh };
   assert.deepEqual(counts, expected, 'sweep: expected these counts');

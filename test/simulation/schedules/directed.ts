@@ -8,7 +8,7 @@ import { expectInOrder, expectProof, lakeRows } from '../oracle/proof.ts';
 import { drained } from '../world/clock.ts';
 import { Faults, pick, type Random } from '../world/faults.ts';
 import { agenda, coalescing, pages, rowOf } from '../world/sources.ts';
-import { followed, pass, reached, settle, startedWorld, type World } from '../world/world.ts';
+import { followed, pass, reached, runUntil, startedWorld, type World } from '../world/world.ts';
 import { AGENDA_SCENES } from './directed-agenda.ts';
 import { AUDIT_SCENES } from './directed-audit.ts';
 import type { Simulated } from './schedule.ts';
@@ -42,7 +42,7 @@ export async function playScene(name: SceneName, seed: number): Promise<Simulate
   const untraced = { faults: [], trace: [] };
   try {
     await SCENES[name](world, random);
-    await settle(world, { until: () => isQuiet(world) });
+    await runUntil(world, { until: () => isQuiet(world) });
     await expectProof(world);
     if (kind !== agenda) await expectInOrder(world);
     expectLetters(world);
@@ -89,7 +89,7 @@ async function rangeAfterLoad(world: World, random: Random): Promise<void> {
   upstream.publish(['a', 'b']);
   await followed(world);
   await startRange(engine, 'rewind', { to: '0', rate: 0.02 });
-  await settle(world, { until: () => rangeOf(engine, 'rewind')?.done === 1 });
+  await runUntil(world, { until: () => rangeOf(engine, 'rewind')?.done === 1 });
   let isSlow = true;
   upstream.latencyMs = key => (isSlow && key === 'slow' ? 120 * SECOND : 0);
   upstream.publish(random() < 0.5 ? ['first', 'slow', 'b'] : ['first', 'slow', 'c', 'b']);
@@ -99,7 +99,7 @@ async function rangeAfterLoad(world: World, random: Random): Promise<void> {
   await drained();
   isSlow = false;
   upstream.publish('b');
-  await settle(world, { until: () => rangeOf(engine, 'rewind')?.state === 'done' });
+  await runUntil(world, { until: () => rangeOf(engine, 'rewind')?.state === 'done' });
   await expectNewestOf(world, 'b');
 }
 
@@ -114,7 +114,7 @@ async function rangeAfterStaging(world: World, random: Random): Promise<void> {
   await followed(world);
   upstream.faults.set('slow', { status: 429 });
   show('a', 'slow');
-  await settle(world, { until: () => world.lane.page_done === 1 });
+  await runUntil(world, { until: () => world.lane.page_done === 1 });
   upstream.publish('a', '2');
   await startRange(engine, 'rewind', { to: '0', rate: 1_000 });
   if (random() < 0.5) world.kill({ lose: false });
@@ -122,7 +122,7 @@ async function rangeAfterStaging(world: World, random: Random): Promise<void> {
   await reached(world, held);
   upstream.faults.clear();
   held.release();
-  await settle(world, { until: () => rangeOf(world.engine, 'rewind')?.state === 'done' });
+  await runUntil(world, { until: () => rangeOf(world.engine, 'rewind')?.state === 'done' });
 }
 
 /** The tail has accepted a deletion when a range reaches the key by an older page, and an old document is served. */
@@ -133,14 +133,14 @@ async function removalDuringRange(world: World, random: Random): Promise<void> {
   upstream.publish('b');
   await followed(world);
   await startRange(engine, 'rewind', { to: '0', rate: 0.02 });
-  await settle(world, { until: () => rangeOf(engine, 'rewind')?.done === 1 });
+  await runUntil(world, { until: () => rangeOf(engine, 'rewind')?.done === 1 });
   // A parked change dies soon.
   world.options.retry.attemptsMax = 2;
   if (random() < 0.5) upstream.lagging.set('b', 1);
   upstream.remove('b');
-  await settle(world, { until: () => rangeOf(engine, 'rewind')?.state === 'done' });
+  await runUntil(world, { until: () => rangeOf(engine, 'rewind')?.state === 'done' });
   upstream.lagging.clear();
-  await settle(world, { until: () => isQuiet(world) });
+  await runUntil(world, { until: () => isQuiet(world) });
   const [newest] = (await lakeRows(world)).filter(row => row.name === 'b').slice(-1);
   assert.equal(newest?._op, 'delete', 'b: expected its newest row to be its deletion');
   assert.equal(world.balance.dead, 0, 'b: expected no dead change of a key that was removed');
@@ -159,7 +159,7 @@ async function pushDuringRange(world: World, random: Random): Promise<void> {
   await push(world, key);
   await pass(world, random() * 5 * SECOND);
   held.release();
-  await settle(world, { until: () => rangeOf(engine, 'rewind')?.state === 'done' });
+  await runUntil(world, { until: () => rangeOf(engine, 'rewind')?.state === 'done' });
   await expectNewestOf(world, key);
 }
 
@@ -175,7 +175,7 @@ async function letterPublishedLate(world: World, random: Random): Promise<void> 
   world.kill({ lose: false });
   upstream.faults.clear();
   await pick(random, [dismiss, replay, async () => upstream.publish('a')])(world);
-  await settle(world, { until: () => isQuiet(world) && world.balance.dead === 0 });
+  await runUntil(world, { until: () => isQuiet(world) && world.balance.dead === 0 });
   held.release();
   await drained();
 }
@@ -186,7 +186,7 @@ async function letterChanging(world: World, random: Random): Promise<void> {
   upstream.faults.set('a', { status: 451 });
   upstream.publish('a');
   const back = calls.fail(/^d1\.batch/);
-  await settle(world, { until: () => world.balance.dead === 1 });
+  await runUntil(world, { until: () => world.balance.dead === 1 });
   upstream.faults.clear();
   const isDismissed = random() < 0.5;
   const attempt = calls.hold(/^queue\.take/);
@@ -214,7 +214,7 @@ async function park(world: World, key: string): Promise<void> {
   const { upstream } = world;
   upstream.faults.set(key, { status: 403 });
   upstream.publish(key);
-  await settle(world, { until: () => world.parked.length === 1 });
+  await runUntil(world, { until: () => world.parked.length === 1 });
   upstream.faults.clear();
 }
 
@@ -253,7 +253,7 @@ function unpublishedLetters({ engine }: World): number {
 }
 
 async function expectNewestOf(world: World, key: string): Promise<void> {
-  await settle(world, { until: () => isQuiet(world) });
+  await runUntil(world, { until: () => isQuiet(world) });
   const newest = (await lakeRows(world)).filter(row => row.name === key).at(-1);
   const { revision } = world.upstream.items.get(key)!;
   assert.equal(newest?.version, String(revision), `${key}: expected its newest row to be what its upstream says`);

@@ -14,7 +14,7 @@ import {
 } from '../oracle/proof.ts';
 import { NO_OUTAGES } from '../world/disturb.ts';
 import { coalescing, pages } from '../world/sources.ts';
-import { pass, settle } from '../world/world.ts';
+import { pass, runUntil } from '../world/world.ts';
 import { DELAY_MS_MAX, type Schedule, SEEDS_PER_PARQUET } from './schedule.ts';
 
 const MINUTE = 60_000;
@@ -61,7 +61,7 @@ async function becomeQuiet(schedule: Schedule): Promise<void> {
   const isDone = () => world.isFollowed && world.parked.length === 0 && clients.ranges.areDone && isPublished();
   const until = () => oracle.violation !== null || isDone() || isStalled(schedule);
   // A host may be blocked for a day, and for two when a clock that was ahead set the block.
-  await settle(world, { until, withinMs: 3 * DAY });
+  await runUntil(world, { until, withinMs: 3 * DAY });
   oracle.check();
 }
 
@@ -75,7 +75,7 @@ async function emptyPaused({ world, oracle, mayStall }: Schedule): Promise<void>
   const isEmpty = () => world.engine.files.backlog().rows === 0 && world.engine.files.unpublished(1).length === 0;
   const isStalled = () => mayStall && world.engine.journal.state.faults().some(({ stalls }) => stalls === 1);
   const until = () => oracle.violation !== null || isEmpty() || isStalled();
-  await settle(world, { until, withinMs: 60 * MINUTE });
+  await runUntil(world, { until, withinMs: 60 * MINUTE });
   oracle.check();
 }
 

@@ -4,7 +4,7 @@ import type { EngineOptions } from '../../../src/engine/engine.ts';
 import { expectProof } from '../oracle/proof.ts';
 import { PARQUET } from '../world/encode.ts';
 import { expectStreamed } from '../world/stream.ts';
-import { pass, settle, startedWorld, type World } from '../world/world.ts';
+import { pass, runUntil, startedWorld, type World } from '../world/world.ts';
 import { faultNthCall } from './nth-call.ts';
 
 const MINUTE = 60_000;
@@ -32,9 +32,9 @@ export async function playStream(nth: number, fault: StreamCallFault): Promise<b
     fault === 'refused' ? refuseRow(world, nth) : faultNthCall(world, { pattern: STREAM_CALL, nth, fault });
   for (const keys of PAGES) {
     world.upstream.publish(keys);
-    await settle(world, { until: () => world.isFollowed, withinMs: 30 * MINUTE });
+    await runUntil(world, { until: () => world.isFollowed, withinMs: 30 * MINUTE });
   }
-  await settle(world, { until: () => world.isStreamed, withinMs: 30 * MINUTE });
+  await runUntil(world, { until: () => world.isStreamed, withinMs: 30 * MINUTE });
   // Until the latest call has landed; pulls in this time would find nothing.
   world.pollEvery(10 * MINUTE);
   await pass(world, 5 * MINUTE);

@@ -37,7 +37,7 @@ export class MemoryBucket implements BucketPort {
     const bytes = Buffer.concat(chunks);
     if (metadata.digest !== undefined) this.onPutAttempt({ key, bytes, digest: metadata.digest });
     if (isRefused(onlyIf, stored)) return null;
-    return this.place(key, bytes, metadata);
+    return this.store(key, bytes, metadata);
   }
 
   async tail(key: string, bytes: number): Promise<Uint8Array | null> {
@@ -64,7 +64,7 @@ export class MemoryBucket implements BucketPort {
   }
 
   /** Puts without a condition, as a stranger to the engine would. */
-  place(key: string, bytes: Uint8Array, metadata: Record<string, string> = {}): ObjectHead {
+  store(key: string, bytes: Uint8Array, metadata: Record<string, string> = {}): ObjectHead {
     const head = { key, bytes: bytes.length, etag: etagOf(bytes), metadata: { ...metadata } };
     const replaced = this.objects.get(key)?.head.metadata ?? null;
     this.objects.set(key, { head, bytes: new Uint8Array(bytes) });

@@ -84,7 +84,7 @@ function drawBefore(
   if (chance < 0.12 && DATA_FILE.test(call) && !world.bucket.objects.has(keyOf(call)))
     return {
       kind: 'foreign object',
-      effect: () => void world.bucket.place(keyOf(call), Buffer.from('foreign'), { digest: 'foreign' }),
+      effect: () => void world.bucket.store(keyOf(call), Buffer.from('foreign'), { digest: 'foreign' }),
     };
   return drawRequest(disturbed, call, random);
 }

@@ -29,7 +29,7 @@ export function unwatch(world: World, keys: string[], wrap: Wrap = unwrapped): P
 }
 
 /** The times of all requests for a key, or to a host, in milliseconds since 1970. */
-export function asked({ upstream }: World, subject: string): number[] {
+export function requestTimes({ upstream }: World, subject: string): number[] {
   const requests = upstream.requests.filter(request => request.subject === subject || request.host === subject);
   return requests.map(({ atMs }) => atMs);
 }
@@ -39,6 +39,6 @@ export function nextDueMs({ engine }: World, key: string): number | null {
 }
 
 /** The number of visits accepted so far. */
-export function visited({ lane }: World): number {
+export function visitCount({ lane }: World): number {
   return Number(lane.cursor ?? 0);
 }

@@ -275,7 +275,7 @@ export async function startedWorld(options: WorldOptions = {}): Promise<World> {
 }
 
 /** Fires alarms and lets time pass until `until` holds between two runs. Throws when the time is over before. */
-export async function settle(
+export async function runUntil(
   world: World,
   { until, withinMs = 24 * 3_600_000 }: { until: () => boolean; withinMs?: number },
 ): Promise<void> {
@@ -293,7 +293,7 @@ export async function settle(
 
 /** Lets time pass until `isFollowed` holds. */
 export function followed(world: World): Promise<void> {
-  return settle(world, { until: () => world.isFollowed });
+  return runUntil(world, { until: () => world.isFollowed });
 }
 
 /** Lets this much time pass and fires alarms; stops early when `until` holds between two runs. */
@@ -326,7 +326,7 @@ export async function reached(world: World, { made }: HeldCall, withinMs = 3_600
 /** Lets time pass until the next run has ended. */
 export async function nextRun(world: World): Promise<void> {
   const { runs } = world;
-  await settle(world, { until: () => world.runs > runs });
+  await runUntil(world, { until: () => world.runs > runs });
 }
 
 function fireDue(world: World): boolean {
