@@ -99,7 +99,8 @@ export function expectLetters(world: World): void {
 function lettersIn({ database, engine }: World): (PublishedLetter & { number: number })[] {
   const rows = database.rows(
     `SELECT json_extract(message_body, '$.change_number') AS number, json_extract(message_body, '$.version') AS version,
-       json_extract(message_body, '$.note') AS note, status, retry_count, failed_at FROM failed_messages WHERE json_extract(message_body, '$.source') = ?`,
+       json_extract(message_body, '$.note') AS note, status, retry_count, failed_at FROM failed_messages
+     WHERE json_extract(message_body, '$.source') = ?`,
     engine.source.id,
   );
   return rows.map(({ number, version, note, status, retry_count, failed_at }) => ({

@@ -3,7 +3,7 @@ import { LOST, type Mutant, NEWEST, scene } from './mutant.ts';
 const RANGES = 'src/engine/follow/ranges.ts';
 const LETTERS = 'src/engine/journal/letters.ts';
 
-/** Mutants of results that come late, while something newer of the same key is under way. */
+/** Mutants of results that arrive after something newer of the same key. */
 export const LATE_RESULT_MUTANTS: Mutant[] = [
   {
     name: 'late result appended over a newer row',

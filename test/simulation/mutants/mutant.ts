@@ -14,7 +14,7 @@ export type CaughtBy =
   /** Random schedules of the engine. Seeds are `step` apart; `audited`: each of them sweeps and self-checks. */
   | { play: 'schedules'; from: number; seeds: number; step: number; audited: boolean }
   | { play: 'scene'; scene: SceneName; seeds: number }
-  /** Each call of the catalog step, or of the stream step, goes wrong in each way. */
+  /** Each fault at each call of the catalog step, or of the stream step. */
   | { play: 'catalog' }
   | { play: 'stream' }
   /** Random schedules of the Iceberg committer. */

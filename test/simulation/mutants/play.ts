@@ -15,7 +15,7 @@ export interface Caught {
  * file of `src` yet.
  */
 export function playMutant({ edits, caughtBy }: Mutant): Promise<Caught | null> {
-  // Most of a short play is the start: the cache halves it. An edited file has a hash of its own in it.
+  // The compile cache halves the start, which is most of a short play. It checks each source, so edits are compiled.
   enableCompileCache();
   importEdited(edits);
   return play(caughtBy);
