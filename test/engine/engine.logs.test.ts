@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { LOG_FIELDS } from '../../src/log.ts';
-import { followed, pass, settle, startedWorld, type World } from '../simulation/world/world.ts';
+import { followed, pass, runUntil, startedWorld, type World } from '../simulation/world/world.ts';
 
 const MINUTE = 60_000;
 const DATA_FILE = /^bucket\.put .*\/data-/;
@@ -39,9 +39,9 @@ describe('a finished unit has one line', () => {
     const world = await startedWorld();
     world.upstream.faults.set('a', { status: 403 });
     world.upstream.publish('a');
-    await settle(world, { until: () => world.parked[0]?.attempts === 1 });
+    await runUntil(world, { until: () => world.parked[0]?.attempts === 1 });
     world.upstream.faults.set('a', { status: 410 });
-    await settle(world, { until: () => lines(world, 'letter_written').length === 1 });
+    await runUntil(world, { until: () => lines(world, 'letter_written').length === 1 });
     world.upstream.faults.clear();
     world.upstream.publish('a');
     await followed(world);
@@ -60,9 +60,9 @@ describe('a finished unit has one line', () => {
     const world = await startedWorld();
     world.upstream.faults.set('a', { status: 403 });
     world.upstream.publish('a');
-    await settle(world, { until: () => world.parked.length === 1 });
+    await runUntil(world, { until: () => world.parked.length === 1 });
     world.upstream.faults.clear();
-    await settle(world, { until: () => world.isFollowed && world.parked.length === 0 });
+    await runUntil(world, { until: () => world.isFollowed && world.parked.length === 0 });
     expect(lines(world, 'retry_accepted')).toEqual([{ key: 'a', attempt: 1, state: 'rows', rows: 1, reason: null }]);
   });
 
@@ -72,9 +72,9 @@ describe('a finished unit has one line', () => {
     await followed(world);
     world.upstream.lagging.set('a', 1);
     world.upstream.publish('a');
-    await settle(world, { until: () => world.parked[0]?.attempts === 1 });
+    await runUntil(world, { until: () => world.parked[0]?.attempts === 1 });
     world.upstream.lagging.clear();
-    await settle(world, { until: () => world.isFollowed && world.parked.length === 0 });
+    await runUntil(world, { until: () => world.isFollowed && world.parked.length === 0 });
     expect(lines(world, 'retry_accepted')).toEqual([
       { key: 'a', attempt: 1, state: 'parked', rows: 0, reason: 'lagging-revision' },
       { key: 'a', attempt: 2, state: 'rows', rows: 1, reason: null },
@@ -108,11 +108,11 @@ describe('a line', () => {
     world.upstream.faults.set('bad', { status: 403 });
     world.upstream.publish(['a', 'bad']);
     world.calls.fail(/^queue\.send/, { times: 2 });
-    await settle(world, { until: () => world.isFollowed && world.parked[0]?.attempts === 2 });
+    await runUntil(world, { until: () => world.isFollowed && world.parked[0]?.attempts === 2 });
     const allowed: string[] = ['event', ...LOG_FIELDS];
     expect(world.log.flatMap(Object.keys).filter(name => !allowed.includes(name))).toEqual([]);
     world.upstream.faults.clear();
-    await settle(world, { until: () => world.isFollowed && world.parked.length === 0 });
+    await runUntil(world, { until: () => world.isFollowed && world.parked.length === 0 });
     const before = events(world);
     await pass(world, 10 * MINUTE);
     expect(events(world)).toEqual(before);

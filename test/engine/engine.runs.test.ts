@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { LIMITS } from '../../src/config.ts';
 import { expectNewest, expectProof } from '../simulation/oracle/proof.ts';
 import { drained } from '../simulation/world/clock.ts';
-import { followed, nextRun, pass, settle, startedWorld, type World } from '../simulation/world/world.ts';
+import { followed, nextRun, pass, runUntil, startedWorld, type World } from '../simulation/world/world.ts';
 
 const MINUTE = 60_000;
 const names = (count: number) => Array.from({ length: count }, (_, index) => `package-${index}`);
@@ -35,7 +35,7 @@ describe('a run', () => {
     await drained();
     expect(world.calls.made.at(-1)).toMatch(/^wake\.set/);
     arming.release();
-    await settle(world, { until: () => world.balance.changes === 1 });
+    await runUntil(world, { until: () => world.balance.changes === 1 });
   });
 
   it('keeps the alarm ahead of it while it works', async () => {
@@ -56,7 +56,7 @@ describe('a run', () => {
     world.upstream.publish('a');
     const load = world.calls.hold(/^load\.load/);
     void load.made.then(() => world.kill());
-    await settle(world, { until: () => world.balance.changes === 1 });
+    await runUntil(world, { until: () => world.balance.changes === 1 });
     expect(world.clock.elapsedMs).toBe(LIMITS.recoveryMs);
     load.release();
     await followed(world);
@@ -140,10 +140,10 @@ describe('the steps of a run', () => {
       await pass(world, 5 * MINUTE);
       expect(world.fault('follow')).not.toBeNull();
     } else {
-      await settle(world, { until: () => world.balance.changes === 3 });
+      await runUntil(world, { until: () => world.balance.changes === 3 });
       await pass(world, MINUTE);
       world.upstream.publish('d');
-      await settle(world, { until: () => world.balance.changes === 4, withinMs: MINUTE });
+      await runUntil(world, { until: () => world.balance.changes === 4, withinMs: MINUTE });
     }
     repair();
     await followed(world);
@@ -179,7 +179,7 @@ describe('a run that takes too long', () => {
     world.upstream.publish(names(12));
     loadAlone(world, names(12));
     world.upstream.latencyMs = key => (key.startsWith('package') ? 40_000 : 0);
-    await settle(world, { until: () => world.fault('run') !== null });
+    await runUntil(world, { until: () => world.fault('run') !== null });
     expect(world.fault('run')).toMatchObject({ kind: 'deadline' });
     expect(world.clock.elapsedMs).toBe(MINUTE);
     world.upstream.latencyMs = () => 0;
@@ -193,7 +193,7 @@ describe('a run that takes too long', () => {
     world.upstream.publish(names(400));
     loadAlone(world, names(8));
     world.upstream.latencyMs = key => (Number(key.split('-')[1]) < 8 ? 40_000 : 0);
-    await settle(world, { until: () => world.fault('run') !== null });
+    await runUntil(world, { until: () => world.fault('run') !== null });
     // The run that was given up hears its last answer while the next one loads the same changes.
     world.upstream.latencyMs = key => (Number(key.split('-')[1]) < 8 ? 5_000 : 0);
     await followed(world);
@@ -210,7 +210,7 @@ describe('a run that takes too long', () => {
     loadAlone(world, names(1));
     world.upstream.latencyMs = key => (key === 'package-0' ? 39_000 : 0);
     const put = world.calls.hold(/^bucket\.put .*data-/, { answer: true });
-    await settle(world, { until: () => world.files.length === 1 });
+    await runUntil(world, { until: () => world.files.length === 1 });
     expect(world.log.filter(({ step }) => step === 'run')).toHaveLength(1);
     put.release();
     await drained();

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { expectNewest, expectProof, lakeRows } from '../simulation/oracle/proof.ts';
 import { JSON_LINES, PARQUET } from '../simulation/world/encode.ts';
-import { followed, settle, startedWorld } from '../simulation/world/world.ts';
+import { followed, runUntil, startedWorld } from '../simulation/world/world.ts';
 
 describe.each([
   ['JSON lines', JSON_LINES],
@@ -84,7 +84,7 @@ describe('the path of a change', () => {
     await followed(world);
     const durable = String(world.upstream.seq);
     world.upstream.publish(['b', 'internal:x']);
-    await settle(world, { until: () => world.lane.cursor === String(world.upstream.seq) });
+    await runUntil(world, { until: () => world.lane.cursor === String(world.upstream.seq) });
     expect(world.engine.files.durableCursor()).toBe(durable);
     expect(world.database.lastSequence('coalescing')).toBe(durable);
     await followed(world);

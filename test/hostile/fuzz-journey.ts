@@ -148,7 +148,7 @@ export class Journey {
       const { firstLsn, lastLsn } = range;
       const key = `data-${firstLsn}-${lastLsn}`;
       const intent = this.#files.writeIntent({ table: npmPackage, key, firstLsn, lastLsn, facts, nowMs: NOW_MS });
-      this.#files.settle({ intent, head: this.bucket.place(key, bytes), startedMs: NOW_MS, nowMs: NOW_MS });
+      this.#files.settle({ intent, head: this.bucket.store(key, bytes), startedMs: NOW_MS, nowMs: NOW_MS });
     }
     read.sort((a, b) => Number(a._lsn) - Number(b._lsn));
     expect(read.map(row => row._lsn)).toEqual(read.map((_, index) => this.filedRows + index + 1));

@@ -19,7 +19,7 @@ export class LoaderBucket extends MemoryBucket implements LakeBucket {
         const isRefused = parts.slice(0, -1).some(({ length }) => length < PART_BYTES_MIN || length !== first!.length);
         if (isRefused) throw new Error('bucket: expected equal parts of at least 5 MiB before the last');
         this.uploads.completed += 1;
-        this.place(key, Buffer.concat(parts), metadata);
+        this.store(key, Buffer.concat(parts), metadata);
       },
       abort: async () => {
         this.uploads.aborted += 1;

@@ -164,7 +164,7 @@ export class ForeignWriter {
   }
 
   #put(uri: string, bytes: Uint8Array): void {
-    this.#catalog.bucket.place(objectKey(uri, BUCKET), bytes);
+    this.#catalog.bucket.store(objectKey(uri, BUCKET), bytes);
   }
 }
 

@@ -141,7 +141,7 @@ export class MemoryCatalog {
 
   #store(name: string, { metadata, version }: { metadata: Metadata; version: number }): void {
     const metadataUri = `${metadata.location}/metadata/${String(version).padStart(5, '0')}.metadata.json`;
-    this.bucket.place(objectKey(metadataUri, BUCKET), new TextEncoder().encode(exactJson(metadata)));
+    this.bucket.store(objectKey(metadataUri, BUCKET), new TextEncoder().encode(exactJson(metadata)));
     this.#tables.set(name, { metadata, metadataUri, version });
   }
 

@@ -45,7 +45,7 @@ export class CatalogWorld {
     const bytes = encode(table, rows, { firstLsn });
     const facts = readFacts(bytes) as DataFileFacts;
     const path = copyUri(this.catalog.metadata(table.name).location, facts);
-    this.catalog.bucket.place(objectKey(path, BUCKET), bytes);
+    this.catalog.bucket.store(objectKey(path, BUCKET), bytes);
     return { path, bytes: bytes.length, facts };
   }
 
@@ -73,7 +73,7 @@ export class CatalogWorld {
 
   #writeFile(uri: string, bytes: Uint8Array): void {
     this.written = { requests: this.written.requests + 1, bytes: this.written.bytes + bytes.length };
-    this.catalog.bucket.place(objectKey(uri, BUCKET), bytes);
+    this.catalog.bucket.store(objectKey(uri, BUCKET), bytes);
   }
 
   /** The table's rows as icebird reads them from the bucket, sorted by `_lsn`. */

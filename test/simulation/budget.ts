@@ -1,3 +1,5 @@
+import { hashOf } from './world/faults.ts';
+
 /**
  * How much the randomised tests play. The defaults move on with the day, so that other seeds and other mutants are
  * played tomorrow; `SIM_DAY=2026-11-29` plays those of that day again.
@@ -26,14 +28,8 @@ export const SHARE = numberOf('SIM_SHARE', 0.25);
 
 /** Whether a mutant is in the day's share. Each is once in any `1 / share` days that follow each other. */
 export function isInShare(name: string, { share = SHARE, day = dayNumber } = {}): boolean {
-  return (hashOf(name) + day * share) % 1 < share;
-}
-
-/** A number from 0 up to 1, by FNV-1a. */
-function hashOf(text: string): number {
-  let hash = 0x811c9dc5;
-  for (let index = 0; index < text.length; index++) hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193);
-  return (hash >>> 0) / 2 ** 32;
+  const phase = (hashOf(name) >>> 0) / 2 ** 32;
+  return (phase + day * share) % 1 < share;
 }
 
 function numberOf(name: string, otherwise: number): number {

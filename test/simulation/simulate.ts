@@ -78,8 +78,9 @@ async function runMutant(mutant: Mutant): Promise<void> {
 async function explain(seed: number, options: Pick<SimulateOptions, 'audited'> = {}): Promise<void> {
   const { shrinkSeed } = await import('./schedules/seeds.ts');
   const { faults, error, trace } = await shrinkSeed(seed, options);
-  console.log(`\nseed ${seed} fails with ${faults.length} faults; again with:`);
-  console.log(`node test/simulation/simulate.ts --from ${seed} --only '${faults.map(({ id }) => id).join(',')}'`);
+  console.log(`\nseed ${seed} fails with ${faults.length} faults`);
+  if (values.mutant === undefined)
+    console.log(`node test/simulation/simulate.ts --from ${seed} --only '${faults.map(({ id }) => id).join(',')}'`);
   for (const { id, kind, atMs, call } of faults) console.log(`${(atMs / 1000).toFixed(3)}s\t${kind}\t${id}\t${call}`);
   if (values.trace) print(trace, error);
 }

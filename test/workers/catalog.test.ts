@@ -31,7 +31,7 @@ async function append(catalog: MemoryCatalog, client: RestCatalog, firstLsn: num
   const files = [{ path: copyUri(metadata.location, facts), bytes: bytes.length, facts }];
   const request = { table, metadata, files, snapshotId: newSnapshotId(), nowMs: clock.now() };
   const plan = await planAppend(request, async uri => bytesAt(catalog, uri));
-  for (const file of plan.metadataFiles) catalog.bucket.place(objectKey(file.uri, BUCKET), file.bytes);
+  for (const file of plan.metadataFiles) catalog.bucket.store(objectKey(file.uri, BUCKET), file.bytes);
   await client.commit(table.name, plan.commit);
 }
 

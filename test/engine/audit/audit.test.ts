@@ -6,7 +6,7 @@ import {
   followed,
   nextRun,
   pass,
-  settle,
+  runUntil,
   startedWorld,
   type World,
   type WorldOptions,
@@ -45,7 +45,7 @@ describe('a sweep', () => {
   it('of a source that has everything finds nothing', async () => {
     const world = await listedWorld();
     await sweep(world);
-    await settle(world, { until: isSwept(world) });
+    await runUntil(world, { until: isSwept(world) });
     expect(status(world)).toEqual({
       source: 'coalescing',
       running: null,
@@ -79,7 +79,7 @@ describe('a sweep', () => {
     world.upstream.publish(Array.from({ length: 300 }, (_, index) => `slow-${index}`));
     world.upstream.latencyMs = key => (key.startsWith('slow') ? 35_000 : 0);
     await sweep(world);
-    await settle(world, { until: () => status(world).running?.phase === 'catching-up' });
+    await runUntil(world, { until: () => status(world).running?.phase === 'catching-up' });
     expect(world.balance.changes).toBeLessThan(550);
     expect(status(world).running).toMatchObject({ listed: 550 });
   });
@@ -88,7 +88,7 @@ describe('a sweep', () => {
     const world = await listedWorld();
     forget(world, GONE);
     await sweep(world);
-    await settle(world, { until: isLoaded(world) });
+    await runUntil(world, { until: isLoaded(world) });
     expect(status(world).last).toMatchObject({
       sampled: 250,
       present: 230,
@@ -108,7 +108,7 @@ describe('a sweep', () => {
     await expectProof(world);
     await expectNewest(world);
     await sweep(world);
-    await settle(world, { until: isSwept(world) });
+    await runUntil(world, { until: isSwept(world) });
     expect(status(world).last).toMatchObject({ present: 250, missing: 0, extra: 0, loaded_afresh: 0 });
   });
 
@@ -124,7 +124,7 @@ describe('a sweep', () => {
     const calm = await small();
     const before = calm.calls.count(/./);
     await begin(calm);
-    await settle(calm, { until: isLoaded(calm) });
+    await runUntil(calm, { until: isLoaded(calm) });
     const calls = calm.calls.made.slice(before).filter(isOwn).length;
     expect(calls).toBeGreaterThan(20);
     for (const [index, lose] of Array.from({ length: calls }, (_, n) => [n, n % 3 !== 0] as const)) {
@@ -136,7 +136,7 @@ describe('a sweep', () => {
       if (index % 2 === 0) world.calls.before(kill);
       else world.calls.after(kill);
       await begin(world);
-      await settle(world, { until: isLoaded(world) });
+      await runUntil(world, { until: isLoaded(world) });
       expect(status(world).last).toMatchObject({ listed: 40, present: 35, extra: 0, missing_keys: gone });
       expect(await lakeRows(world)).toHaveLength(45);
       await expectProof(world);
@@ -153,7 +153,7 @@ describe('a sweep', () => {
     world.upstream.remove('package-005');
     world.upstream.remove('package-249');
     held.release();
-    await settle(world, { until: isSwept(world) });
+    await runUntil(world, { until: isSwept(world) });
     expect(status(world).last).toMatchObject({ missing: 0, extra: 0, missing_keys: [], extra_keys: [] });
     await followed(world);
     await expectNewest(world);
@@ -173,7 +173,7 @@ describe('a sweep', () => {
       capture_rate: null,
     });
     expect(status(world).last).toBeNull();
-    await settle(world, { until: isSwept(world) });
+    await runUntil(world, { until: isSwept(world) });
     expect(status(world).last).toMatchObject({ present: 251, deleted: 0, missing: 0, extra: 0, capture_rate: 1 });
     expect(world.balance).toMatchObject({ changes: 253, parked: 0 });
   });
@@ -187,10 +187,10 @@ describe('a sweep', () => {
     move();
     world.upstream.publish('package-300');
     await sweep(world);
-    await settle(world, { until: () => world.lane.unsettled !== null });
+    await runUntil(world, { until: () => world.lane.unsettled !== null });
     // By the time the tail has passed the cursors at which the feed showed them, they are at later ones.
     move();
-    await settle(world, { until: isSwept(world) });
+    await runUntil(world, { until: isSwept(world) });
     expect(status(world).last).toMatchObject({ present: 251, deleted: 0, missing: 0, extra: 0, loaded_afresh: 0 });
     await followed(world);
     expect(world.balance).toMatchObject({ changes: 253, parked: 0, balanced: true });
@@ -204,7 +204,7 @@ describe('a sweep', () => {
     world.upstream.items.delete('package-002');
     world.upstream.items.delete('package-249');
     await sweep(world);
-    await settle(world, { until: isSwept(world) });
+    await runUntil(world, { until: isSwept(world) });
     expect(status(world).last).toMatchObject({
       listed: 247,
       present: 247,
@@ -221,7 +221,7 @@ describe('a sweep', () => {
     world.upstream.alterList = page =>
       pages++ < 3 ? { ...page, keys: page.keys.filter(key => key !== 'package-120') } : page;
     await sweep(world);
-    await settle(world, { until: isSwept(world) });
+    await runUntil(world, { until: isSwept(world) });
     expect(pages).toBe(4);
     expect(status(world).last).toMatchObject({ listed: 249, present: 249, extra: 0 });
   });
@@ -232,7 +232,7 @@ describe('a sweep', () => {
     forget(world, ['package-003']);
     world.upstream.items.delete('package-249');
     await sweep(world);
-    await settle(world, { until: isLoaded(world) });
+    await runUntil(world, { until: isLoaded(world) });
     expect(status(world).last).toMatchObject({
       missing: 1,
       missing_keys: ['package-003'],
@@ -246,9 +246,9 @@ describe('a sweep', () => {
     world.upstream.faults.set('package-009', { status: 403 });
     world.upstream.publish(KEYS);
     world.upstream.publish('internal:design');
-    await settle(world, { until: () => world.balance.changes === 251 });
+    await runUntil(world, { until: () => world.balance.changes === 251 });
     await sweep(world);
-    await settle(world, { until: isSwept(world) });
+    await runUntil(world, { until: isSwept(world) });
     expect(status(world).last).toMatchObject({
       listed: 250,
       present: 249,
@@ -266,7 +266,7 @@ describe('a sweep', () => {
     for (const key of KEYS.slice(0, 30)) world.upstream.items.delete(key);
     forget(world, KEYS.slice(30, 60));
     await sweep(world, 0.3);
-    await settle(world, { until: isSwept(world) });
+    await runUntil(world, { until: isSwept(world) });
     const first = status(world).last!;
     expect(first.listed).toBe(220);
     expect(first.sampled).toBeGreaterThan(40);
@@ -274,9 +274,9 @@ describe('a sweep', () => {
     expect(first.present + first.missing!).toBe(first.sampled);
     expect(first.missing).toBeGreaterThan(0);
     expect(first.extra).toBeGreaterThan(0);
-    await settle(world, { until: isLoaded(world) });
+    await runUntil(world, { until: isLoaded(world) });
     await sweep(world, 0.3);
-    await settle(world, { until: isSwept(world) });
+    await runUntil(world, { until: isSwept(world) });
     expect(status(world).last).toMatchObject({
       sampled: first.sampled,
       missing: 0,
@@ -296,10 +296,10 @@ describe('a sweep', () => {
     expect(world.state).toBe('following');
     world.upstream.publish('later');
     const startedMs = world.clock.elapsedMs;
-    await settle(world, { until: () => world.balance.changes === 251 });
+    await runUntil(world, { until: () => world.balance.changes === 251 });
     expect(world.clock.elapsedMs - startedMs).toBeLessThanOrEqual(16_000);
     world.upstream.listFault = null;
-    await settle(world, { until: isSwept(world) });
+    await runUntil(world, { until: isSwept(world) });
     expect(status(world).last).toMatchObject({ listed: 251, present: 251, missing: 0 });
     expect(world.fault('audit')).toBeNull();
   });
@@ -312,9 +312,9 @@ describe('a sweep', () => {
     await held.made;
     world.upstream.publish('later');
     const startedMs = world.clock.elapsedMs;
-    await settle(world, { until: () => world.balance.changes === 251 });
+    await runUntil(world, { until: () => world.balance.changes === 251 });
     expect(world.clock.elapsedMs - startedMs).toBeLessThanOrEqual(LIMITS.listMsMax + LIMITS.recoveryMs + 16_000);
-    await settle(world, { until: isSwept(world) });
+    await runUntil(world, { until: isSwept(world) });
     held.release();
     await pass(world, 60_000);
     expect(status(world).last).toMatchObject({ listed: 251, present: 251, missing: 0, extra: 0 });
@@ -332,7 +332,7 @@ describe('a sweep', () => {
       many,
     );
     await sweep(world);
-    await settle(world, { until: isSwept(world) });
+    await runUntil(world, { until: isSwept(world) });
     expect(status(world).last).toMatchObject({ listed: 2, present: 2, missing: 0, extra: many });
     expect(status(world).last!.extra_keys).toHaveLength(LIMITS.auditNamesMax);
   });
@@ -345,7 +345,7 @@ describe('a sweep', () => {
     await pass(world, 60_000);
     expect(world.calls.count(/^load\.list/)).toBe(0);
     await world.engine.control('start');
-    await settle(world, { until: isSwept(world) });
+    await runUntil(world, { until: isSwept(world) });
     const { pages } = await import('../../simulation/world/sources.ts');
     expect((await startedWorld({ kind: pages })).engine.audit.startSweep(1)).toBeNull();
   });
@@ -357,7 +357,7 @@ describe('a sweep', () => {
     world.upstream.publish('a');
     await followed(world);
     await sweep(world);
-    await settle(world, { until: isSwept(world) });
+    await runUntil(world, { until: isSwept(world) });
     expect(status(world).last).toMatchObject({
       phase: 'given-up',
       missing: null,
@@ -376,10 +376,10 @@ describe('a change made by a sweep', () => {
     const world = await listedWorld();
     forget(world, ['package-050']);
     await sweep(world);
-    await settle(world, { until: () => world.parked.length === 1 });
+    await runUntil(world, { until: () => world.parked.length === 1 });
     expect(world.parked).toMatchObject([{ reason: 'missed', from_sweep: 1, key: 'package-050' }]);
     world.upstream.items.delete('package-050');
-    await settle(world, { until: isLoaded(world) });
+    await runUntil(world, { until: isLoaded(world) });
     expect(world.balance).toMatchObject({ changes: 251, rows: 250, skipped: { 'no-rows': 1 }, balanced: true });
     await expectProof(world);
   });
@@ -389,10 +389,10 @@ describe('a change made by a sweep', () => {
     forget(world, ['package-050']);
     world.upstream.faults.set('package-050', { status: 403 });
     await sweep(world);
-    await settle(world, { until: () => world.parked[0]?.reason === 'http-403' });
+    await runUntil(world, { until: () => world.parked[0]?.reason === 'http-403' });
     await sweep(world).catch(() => undefined);
     world.upstream.faults.clear();
-    await settle(world, { until: isLoaded(world) });
+    await runUntil(world, { until: isLoaded(world) });
     expect(world.balance).toMatchObject({ changes: 251, rows: 251, balanced: true });
     await expectProof(world);
   });
@@ -402,9 +402,9 @@ describe('a change made by a sweep', () => {
     forget(world, ['package-050']);
     world.queue.deliver = () => ({ delaysMs: [] });
     await sweep(world);
-    await settle(world, { until: () => world.parked.length === 1 });
+    await runUntil(world, { until: () => world.parked.length === 1 });
     world.upstream.publish('package-050');
-    await settle(world, { until: isLoaded(world) });
+    await runUntil(world, { until: isLoaded(world) });
     expect(world.balance).toMatchObject({ changes: 252, rows: 251, skipped: { superseded: 1 }, balanced: true });
     await expectProof(world);
   });
@@ -417,7 +417,7 @@ describe('a change made by a sweep', () => {
     // Upstream still has one of the deleted items.
     world.upstream.items.get('package-050')!.deleted = false;
     await sweep(world);
-    await settle(world, { until: isLoaded(world) });
+    await runUntil(world, { until: isLoaded(world) });
     expect(status(world).last).toMatchObject({ present: 248, deleted: 1, missing: 0, loaded_afresh: 1 });
     expect(world.balance).toMatchObject({ changes: 253, rows: 251, tombstones: 2, balanced: true });
     await expectNewest(world);
@@ -432,7 +432,7 @@ describe('a change made by a sweep', () => {
       most = Math.max(most, world.parked.filter(({ reason }) => reason === 'missed').length);
     };
     await sweep(world);
-    await settle(world, { until: isLoaded(world) });
+    await runUntil(world, { until: isLoaded(world) });
     expect(most).toBe(LIMITS.missedWaitingMax);
     expect(status(world).last).toMatchObject({ missing: 100, loaded_afresh: 100 });
     expect(world.balance).toMatchObject({ changes: 350, rows: 350, balanced: true });

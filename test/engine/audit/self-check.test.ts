@@ -3,7 +3,7 @@ import { LIMITS } from '../../../src/config.ts';
 import { healthOf } from '../../../src/engine/controls/status.ts';
 import { expectProof } from '../../simulation/oracle/proof.ts';
 import { PARQUET } from '../../simulation/world/encode.ts';
-import { followed, pass, settle, startedWorld, type World, type WorldOptions } from '../../simulation/world/world.ts';
+import { followed, pass, runUntil, startedWorld, type World, type WorldOptions } from '../../simulation/world/world.ts';
 
 const MINUTE = 60_000;
 
@@ -23,7 +23,7 @@ async function checked(world: World): Promise<void> {
   expect(world.engine.audit.startSelfCheck()).toBe(true);
   world.storage.flush();
   await world.engine.poke();
-  await settle(world, { until: () => !checkOf(world).running });
+  await runUntil(world, { until: () => !checkOf(world).running });
 }
 
 describe('a self-check', () => {
@@ -65,7 +65,7 @@ describe('a self-check', () => {
     expect(world.state).toBe('following');
     await pass(world, 10 * MINUTE);
     expect(healthOf(world.engine)).toMatchObject({ ok: false, reason: expect.stringContaining(key) });
-    world.bucket.place(key, object.bytes, object.head.metadata);
+    world.bucket.store(key, object.bytes, object.head.metadata);
     await pass(world, LIMITS.backoffMsMax + MINUTE);
     expect(world.fault('damage')).toBeNull();
     expect(checkOf(world)).toMatchObject({ found: 1, problems: [] });
@@ -80,7 +80,7 @@ describe('a self-check', () => {
       'digest',
       (world, key) => {
         const { bytes, head } = world.bucket.objects.get(key)!;
-        world.bucket.place(key, bytes, { ...head.metadata, digest: '00' });
+        world.bucket.store(key, bytes, { ...head.metadata, digest: '00' });
       },
     ],
     ['has no footer', 'footer', (world, key) => putInParts(world, key, Buffer.alloc(size(world, key), 'x'))],
@@ -125,7 +125,7 @@ describe('a self-check', () => {
   it('counts the rows of the journal as present', async () => {
     const world = await filledWorld(2, { flushBytesMax: 16 * 1024 * 1024, flushAgeMs: 60 * MINUTE, pollMs: MINUTE });
     world.upstream.publish(['a', 'b']);
-    await settle(world, { until: () => world.engine.files.backlog().rows === 2 });
+    await runUntil(world, { until: () => world.engine.files.backlog().rows === 2 });
     await checked(world);
     expect(checkOf(world)).toMatchObject({ files: 2, problems: [] });
     world.storage.sql.exec('DELETE FROM entries WHERE last_lsn = 4');
@@ -173,7 +173,7 @@ describe('a self-check', () => {
     expect(world.state).toBe('following');
     expect(healthOf(world.engine)).toMatchObject({ ok: true });
     repair();
-    await settle(world, { until: () => !checkOf(world).running });
+    await runUntil(world, { until: () => !checkOf(world).running });
     expect(checkOf(world)).toMatchObject({ files: 2, problems: [] });
   });
 
@@ -194,7 +194,7 @@ describe('a self-check', () => {
 
 /** Replaces the bytes of a file, and keeps its metadata. */
 function put(world: World, key: string, bytes: Uint8Array): void {
-  world.bucket.place(key, bytes, world.bucket.objects.get(key)!.head.metadata);
+  world.bucket.store(key, bytes, world.bucket.objects.get(key)!.head.metadata);
 }
 
 /** The etag of an object that is put in parts is no MD5 of its bytes, so it does not give other bytes away. */

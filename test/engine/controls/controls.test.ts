@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { LIMITS } from '../../../src/config.ts';
 import { Engine } from '../../../src/engine/engine.ts';
 import { expectProof } from '../../simulation/oracle/proof.ts';
-import { followed, nextRun, pass, settle, startedWorld, World } from '../../simulation/world/world.ts';
+import { followed, nextRun, pass, runUntil, startedWorld, World } from '../../simulation/world/world.ts';
 
 const MINUTE = 60_000;
 const pulls = (world: World) => world.calls.count(/^load\./);
@@ -63,8 +63,8 @@ describe('a paused source', () => {
     await nextRun(world);
     await world.engine.control('pause');
     expect(await world.engine.control('flush')).toBe(true);
-    await settle(world, { until: () => world.files.length === 1, withinMs: MINUTE });
-    await settle(world, { until: () => world.isFollowed });
+    await runUntil(world, { until: () => world.files.length === 1, withinMs: MINUTE });
+    await runUntil(world, { until: () => world.isFollowed });
     await expectProof(world);
   });
 });
@@ -140,6 +140,6 @@ describe('the watchdog', () => {
     world.clock.jump(-24 * 60 * MINUTE);
     world.upstream.publish('a');
     await world.engine.watch();
-    await settle(world, { until: () => world.balance.changes === 1, withinMs: MINUTE });
+    await runUntil(world, { until: () => world.balance.changes === 1, withinMs: MINUTE });
   });
 });

@@ -5,7 +5,7 @@ import { histogramOf, withTime } from '../../../src/engine/journal/counts.ts';
 import { expectProof } from '../../simulation/oracle/proof.ts';
 import { pages } from '../../simulation/world/sources.ts';
 import { DOCUMENT_HOST, FEED_HOST } from '../../simulation/world/upstream.ts';
-import { followed, pass, settle, startedWorld, type World } from '../../simulation/world/world.ts';
+import { followed, pass, runUntil, startedWorld, type World } from '../../simulation/world/world.ts';
 
 const MINUTE = 60_000;
 const DATA_FILE = /^bucket\.put .*\/data-/;
@@ -38,7 +38,7 @@ describe('a source’s metrics', () => {
   it('count changes and rows from their acceptance to their file', async () => {
     const world = await startedWorld();
     world.upstream.publish(['a', 'b', 'internal:x']);
-    await settle(world, { until: () => world.balance.changes === 3 });
+    await runUntil(world, { until: () => world.balance.changes === 3 });
     await pass(world, 10_000);
     const accepted = await metricsOf(world.engine);
     expect(accepted).toMatchObject({
@@ -76,12 +76,12 @@ describe('a source’s metrics', () => {
     world.upstream.faults.set('gone', { status: 404 });
     world.upstream.faults.set('down', { status: 500 });
     world.upstream.faults.set('silent', { reason: 'unreachable' });
-    await settle(world, { until: () => world.balance.changes === 4 });
+    await runUntil(world, { until: () => world.balance.changes === 4 });
     const metrics = await metricsOf(world.engine);
     expect(requests(metrics, DOCUMENT_HOST)).toEqual({ '2xx': 1, '4xx': 1, '5xx': 1, none: 1 });
     expect(requests(metrics, FEED_HOST)).toEqual({ '2xx': asked(world, FEED_HOST) });
     world.upstream.faults.clear();
-    await settle(world, { until: () => world.isFollowed && world.parked.length === 0 });
+    await runUntil(world, { until: () => world.isFollowed && world.parked.length === 0 });
     const after = requests(await metricsOf(world.engine), DOCUMENT_HOST);
     expect(Object.values(after).reduce((sum, count) => sum + count, 0)).toBe(asked(world, DOCUMENT_HOST));
   });
@@ -90,13 +90,13 @@ describe('a source’s metrics', () => {
     const world = await startedWorld();
     world.upstream.faults.set('a', { status: 403 });
     world.upstream.publish('a');
-    await settle(world, { until: () => world.parked[0]?.attempts === 3 });
+    await runUntil(world, { until: () => world.parked[0]?.attempts === 3 });
     expect(await metricsOf(world.engine)).toMatchObject({ retries: 3, changes: { parked: 1, rows: 0 } });
     world.upstream.faults.set('a', { status: 429, retryAfterMs: MINUTE });
     await pass(world, 5 * MINUTE);
     expect((await metricsOf(world.engine)).retries).toBe(3);
     world.upstream.faults.clear();
-    await settle(world, { until: () => world.isFollowed && world.parked.length === 0 });
+    await runUntil(world, { until: () => world.isFollowed && world.parked.length === 0 });
     expect(await metricsOf(world.engine)).toMatchObject({ retries: 4, changes: { parked: 0, rows: 1 } });
     expect(world.log.filter(({ event }) => event === 'retry_accepted')).toHaveLength(4);
   });
@@ -105,7 +105,7 @@ describe('a source’s metrics', () => {
     const world = await startedWorld();
     world.upstream.faults.set('a', { status: 451 });
     world.upstream.publish('a');
-    await settle(world, { until: () => world.balance.dead === 1 });
+    await runUntil(world, { until: () => world.balance.dead === 1 });
     expect(await metricsOf(world.engine)).toMatchObject({ retries: 0, changes: { dead: 1, parked: 0 } });
   });
 
@@ -113,7 +113,7 @@ describe('a source’s metrics', () => {
     const world = await startedWorld();
     world.upstream.latencyMs = key => (key === 'slow' ? 30_000 : 2_000);
     world.upstream.publish(['slow', 'quick', 'other']);
-    await settle(world, { until: () => world.balance.changes === 3 });
+    await runUntil(world, { until: () => world.balance.changes === 3 });
     const { load_seconds: load } = await metricsOf(world.engine);
     const count = (seconds: number) => load.buckets.find(bucket => bucket.seconds === seconds)!.count;
     expect([count(1), count(2.5), count(20), count(40), load.count]).toEqual([0, 2, 2, 3, 3]);
@@ -133,7 +133,7 @@ describe('a source’s metrics', () => {
     const world = await startedWorld();
     world.upstream.faults.set('a', { status: 403 });
     world.upstream.publish('a');
-    await settle(world, { until: () => world.parked[0]?.attempts === 2 });
+    await runUntil(world, { until: () => world.parked[0]?.attempts === 2 });
     expect((await metricsOf(world.engine)).load_seconds.count).toBe(3);
   });
 
@@ -157,7 +157,7 @@ describe('a source’s metrics after the object died', () => {
     const world = await startedWorld();
     world.upstream.faults.set('bad', { status: 403 });
     world.upstream.publish(['a', 'b', 'bad']);
-    await settle(world, { until: () => world.isFollowed && world.parked[0]?.attempts === 2 });
+    await runUntil(world, { until: () => world.isFollowed && world.parked[0]?.attempts === 2 });
     const before = await metricsOf(world.engine);
     expect(before.flush_seconds.count).toBe(1);
     expect(before.load_seconds.count).toBeGreaterThan(0);
@@ -234,7 +234,7 @@ describe('what happened once', () => {
     world.upstream.faults.set('a', { status: 403 });
     world.upstream.publish('a');
     world.queue.deliver = () => ({ delaysMs: [0, 0, 500] });
-    await settle(world, { until: () => world.parked[0]?.attempts === 2 });
+    await runUntil(world, { until: () => world.parked[0]?.attempts === 2 });
     await pass(world, 1_000);
     expect((await metricsOf(world.engine)).retries).toBe(2);
   });

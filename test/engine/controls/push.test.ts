@@ -8,7 +8,7 @@ import type { PushPart } from '../../../src/contract/push.ts';
 import { takePush } from '../../../src/engine/controls/push.ts';
 import { partitionsPrefix } from '../../../src/lake/object-keys.ts';
 import { expectProof, lakeRows } from '../../simulation/oracle/proof.ts';
-import { followed, pass, settle, startedWorld, type World } from '../../simulation/world/world.ts';
+import { followed, pass, runUntil, startedWorld, type World } from '../../simulation/world/world.ts';
 
 const HOUR = 3_600_000;
 interface Answer {
@@ -70,7 +70,7 @@ describe('records that are pushed', () => {
     const answer = await pusher(world)(`${line('a')}\n\n${line('b', { stars: 7, data: '{}' })}\n`);
     expect(answer).toMatchObject({ status: 200, accepted: 2, repeated: 0, rejected: 0, rejections: [] });
     const startedMs = world.clock.elapsedMs;
-    await settle(world, { until: filed(world) });
+    await runUntil(world, { until: filed(world) });
     expect(world.clock.elapsedMs - startedMs).toBeLessThanOrEqual(60_000);
     const rows = await lakeRows(world);
     expect(rows).toMatchObject([
@@ -123,14 +123,14 @@ describe('records that are pushed', () => {
     await world.engine.control('pause');
     await pass(world, 60_000);
     await pusher(world)(line('a'));
-    await settle(world, { until: () => world.files.length === 1 });
+    await runUntil(world, { until: () => world.files.length === 1 });
     expect(world.state).toBe('paused');
   });
 
   it('may be the first rows there are, and are refused where a former self left files', async () => {
     const world = await startedWorld();
     await pusher(world)(line('a'));
-    await settle(world, { until: filed(world) });
+    await runUntil(world, { until: filed(world) });
     await pass(world, HOUR);
     expect(world.state).toBe('following');
     await expectProof(world);
@@ -144,10 +144,10 @@ describe('records that are pushed', () => {
     const world = await startedWorld();
     world.upstream.faults.set('a', { status: 403 });
     world.upstream.publish('a');
-    await settle(world, { until: () => world.parked.length === 1 });
+    await runUntil(world, { until: () => world.parked.length === 1 });
     await pusher(world)(line('a'));
     world.upstream.faults.clear();
-    await settle(world, { until: () => world.isFollowed && world.parked.length === 0 });
+    await runUntil(world, { until: () => world.isFollowed && world.parked.length === 0 });
     expect(world.balance).toMatchObject({ changes: 2, rows: 2, skipped: { superseded: 0 } });
     await expectProof(world);
   });
@@ -240,7 +240,7 @@ describe('a request that is repeated under its key', () => {
     expect(second).toMatchObject({ status: 200, accepted: 9_963 - before, repeated: before, rejected: 37 });
     expect(second.rejections[0]).toEqual({ line: 6, column: 'name', expected: 'text', actual: 'another number' });
     expect(await push(bytes as never, { key: 'k1' })).toMatchObject({ accepted: 0, repeated: 9_963 });
-    await settle(world, { until: filed(world) });
+    await runUntil(world, { until: filed(world) });
     expect(await lakeRows(world)).toHaveLength(9_963);
     await expectProof(world);
   });
@@ -263,7 +263,7 @@ describe('a request that is repeated under its key', () => {
     world.calls.fail(/^object\.push/, { times: 1 });
     expect((await push(body, { key: 'k1' })).status).toBe(409);
     expect(await push(body, { key: 'k1' })).toMatchObject({ status: 200, accepted: 5_000, repeated: 2_000 });
-    await settle(world, { until: filed(world) });
+    await runUntil(world, { until: filed(world) });
     await expectProof(world);
   });
 
@@ -277,7 +277,7 @@ describe('a request that is repeated under its key', () => {
     await pass(world, 2 * 24 * HOUR);
     await push(line('b'), { key: 'k3' });
     expect(await push(line('a'), { key: 'k1' })).toMatchObject({ accepted: 1, repeated: 0 });
-    await settle(world, { until: filed(world) });
+    await runUntil(world, { until: filed(world) });
     await expectProof(world);
   });
 });

@@ -3,7 +3,7 @@ import type { EncodePort } from '../../../src/ports/data-file.ts';
 import { expectNewest, expectProof, lakeRows } from '../../simulation/oracle/proof.ts';
 import { drained } from '../../simulation/world/clock.ts';
 import { JSON_LINES } from '../../simulation/world/encode.ts';
-import { followed, pass, settle, startedWorld, type World } from '../../simulation/world/world.ts';
+import { followed, pass, runUntil, startedWorld, type World } from '../../simulation/world/world.ts';
 
 const DATA_FILE = /^bucket\.put .*\/data-/;
 
@@ -29,7 +29,7 @@ describe('a flush that is killed', () => {
   it('before its put, writes the same range after the restart', async () => {
     const world = await publishedWorld();
     const killed = killAt(world, DATA_FILE, 'before');
-    await settle(world, { until: () => killed.kills === 1 });
+    await runUntil(world, { until: () => killed.kills === 1 });
     const intent = world.engine.files.intent('npm_package')!;
     expect(intent).toMatchObject({ first_lsn: 1, last_lsn: 3, attempts: 1 });
     world.upstream.publish('d');
@@ -89,8 +89,8 @@ describe('a flush that is killed', () => {
   it('three times, stalls with the cost of its attempts, and succeeds later', async () => {
     const world = await publishedWorld();
     const killed = killAt(world, DATA_FILE, 'before', 3);
-    await settle(world, { until: () => killed.kills === 3 });
-    await settle(world, { until: () => world.state === 'stalled', withinMs: 60_000 });
+    await runUntil(world, { until: () => killed.kills === 3 });
+    await runUntil(world, { until: () => world.state === 'stalled', withinMs: 60_000 });
     expect(world.fault('flush:npm_package')).toMatchObject({ kind: 'flush-failed' });
     await followed(world);
     expect(world.state).toBe('following');
@@ -111,7 +111,7 @@ describe('an intent', () => {
     const world = await startedWorld({ pageChanges: 1 });
     world.upstream.publish(['a', 'b', 'c']);
     const killed = killAt(world, DATA_FILE, 'before');
-    await settle(world, { until: () => killed.kills === 1 });
+    await runUntil(world, { until: () => killed.kills === 1 });
     world.encoding = { ...JSON_LINES, port: countingMore(JSON_LINES.port) };
     world.kill();
     await followed(world);

@@ -5,7 +5,7 @@ import {
   followed,
   nextRun,
   pass,
-  settle,
+  runUntil,
   startedWorld,
   type World,
   type WorldOptions,
@@ -21,7 +21,7 @@ describe('rows are flushed', () => {
     world.upstream.publish('a');
     await nextRun(world);
     world.upstream.publish('b');
-    await settle(world, { until: () => world.files.length === 1 });
+    await runUntil(world, { until: () => world.files.length === 1 });
     expect(world.clock.elapsedMs).toBe(45_000);
     expect(world.files[0]!.rows).toBe(2);
   });
@@ -76,10 +76,10 @@ describe('a flush that fails', () => {
     const world = await startedWorld();
     world.upstream.publish('a');
     const repair = world.calls.fail(DATA_FILE);
-    await settle(world, { until: () => world.calls.count(DATA_FILE) === 2 });
+    await runUntil(world, { until: () => world.calls.count(DATA_FILE) === 2 });
     expect(world.fault('flush:npm_package')).toMatchObject({ kind: 'bucket-failed' });
     expect(world.state).toBe('backing-off');
-    await settle(world, { until: () => world.calls.count(DATA_FILE) === 3 });
+    await runUntil(world, { until: () => world.calls.count(DATA_FILE) === 3 });
     expect(world.fault('flush:npm_package')).toMatchObject({ kind: 'flush-failed' });
     expect(world.fault('flush:npm_package')!.reason).toMatch(/3 attempts, the last took \d+ ms/);
     expect(world.state).toBe('stalled');
@@ -95,9 +95,9 @@ describe('a flush that fails', () => {
     const world = await startedWorld();
     world.upstream.publish('a');
     world.calls.fail(DATA_FILE);
-    await settle(world, { until: () => world.state === 'stalled' });
+    await runUntil(world, { until: () => world.state === 'stalled' });
     world.upstream.publish(names(250));
-    await settle(world, { until: () => world.balance.changes === 251, withinMs: MINUTE });
+    await runUntil(world, { until: () => world.balance.changes === 251, withinMs: MINUTE });
     expect(world.engine.files.durableCursor()).toBe('0');
   });
 
@@ -105,7 +105,7 @@ describe('a flush that fails', () => {
     const world = await startedWorld();
     world.upstream.publish('a');
     const put = world.calls.hold(DATA_FILE);
-    await settle(world, { until: () => world.fault('flush:npm_package') !== null });
+    await runUntil(world, { until: () => world.fault('flush:npm_package') !== null });
     expect(world.fault('flush:npm_package')).toMatchObject({ kind: 'deadline' });
     await followed(world);
     put.release();
@@ -121,8 +121,8 @@ describe('another object with the key of a data file', () => {
     world.upstream.publish('a');
     await nextRun(world);
     const key = 'npm/metadata/partitions.parquet/year=2026/month=11/data-0000000000000001-0000000000000001.parquet';
-    world.bucket.place(key, Buffer.from('somebody else'));
-    await settle(world, { until: () => world.fault('flush:npm_package') !== null });
+    world.bucket.store(key, Buffer.from('somebody else'));
+    await runUntil(world, { until: () => world.fault('flush:npm_package') !== null });
     expect(world.fault('flush:npm_package')).toMatchObject({ kind: 'foreign-object', stalls: 1 });
     await pass(world, 60 * MINUTE);
     expect(world.state).toBe('stalled');
@@ -130,7 +130,7 @@ describe('another object with the key of a data file', () => {
     expect(world.files).toEqual([]);
     expect(Buffer.from(world.bucket.objects.get(key)!.bytes).toString()).toBe('somebody else');
     world.bucket.objects.delete(key);
-    await settle(world, { until: () => world.isFollowed, withinMs: 6 * MINUTE });
+    await runUntil(world, { until: () => world.isFollowed, withinMs: 6 * MINUTE });
     expect(world.state).toBe('following');
     await expectProof(world);
   });
@@ -140,11 +140,11 @@ describe('another object with the key of a data file', () => {
     world.upstream.publish('a');
     await followed(world);
     const key = 'npm/metadata/partitions.parquet/year=2026/month=11/data-0000000000000002-0000000000000002.parquet';
-    world.bucket.place(key, Buffer.from('somebody else'), { digest: 'f00' });
+    world.bucket.store(key, Buffer.from('somebody else'), { digest: 'f00' });
     world.upstream.publish('b');
-    await settle(world, { until: () => world.state === 'stalled' });
+    await runUntil(world, { until: () => world.state === 'stalled' });
     world.upstream.publish(['c', 'd']);
-    await settle(world, { until: () => world.balance.changes === 4, withinMs: MINUTE });
+    await runUntil(world, { until: () => world.balance.changes === 4, withinMs: MINUTE });
     expect(world.database.runs()).toHaveLength(1);
     world.bucket.objects.delete(key);
     await followed(world);
@@ -161,7 +161,7 @@ describe('the same rows', () => {
     while (world.balance.changes < 40) await nextRun(world);
     expect(world.clock.elapsedMs).toBe(0);
     await disturb(world);
-    await settle(world, { until: () => world.files.length === 1 });
+    await runUntil(world, { until: () => world.files.length === 1 });
     const [file] = world.files;
     expect(file!.rows).toBe(40);
     return world.bucket.objects.get(file!.key)!.bytes;

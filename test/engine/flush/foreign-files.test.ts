@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { expectProof } from '../../simulation/oracle/proof.ts';
 import { DEFAULT_SETTINGS, pages } from '../../simulation/world/sources.ts';
-import { followed, nextRun, pass, settle, startedWorld } from '../../simulation/world/world.ts';
+import { followed, nextRun, pass, runUntil, startedWorld } from '../../simulation/world/world.ts';
 
 const MINUTE = 60_000;
 const FILE = 'year=2025/month=01/data-0000000000000001-0000000000000009.parquet';
@@ -9,7 +9,7 @@ const FILE = 'year=2025/month=01/data-0000000000000001-0000000000000009.parquet'
 describe('an object without a journal whose lake has data files', () => {
   it('is stalled, and pulls and numbers nothing', async () => {
     const world = await startedWorld();
-    world.bucket.place(`npm/metadata/partitions.parquet/${FILE}`, Buffer.from('rows'));
+    world.bucket.store(`npm/metadata/partitions.parquet/${FILE}`, Buffer.from('rows'));
     world.upstream.publish('a');
     await pass(world, 60 * MINUTE);
     expect(world.state).toBe('stalled');
@@ -21,27 +21,27 @@ describe('an object without a journal whose lake has data files', () => {
   it('checks again every few minutes, and starts when they are gone', async () => {
     const world = await startedWorld();
     const key = `npm/metadata/partitions.parquet/${FILE}`;
-    world.bucket.place(key, Buffer.from('rows'));
+    world.bucket.store(key, Buffer.from('rows'));
     world.upstream.publish('a');
     await pass(world, 30 * MINUTE);
     expect(world.calls.count(/^bucket\.list/)).toBeGreaterThanOrEqual(6);
     expect(world.calls.count(/^bucket\.list/)).toBeLessThanOrEqual(8);
     world.bucket.objects.delete(key);
-    await settle(world, { until: () => world.isFollowed, withinMs: 10 * MINUTE });
+    await runUntil(world, { until: () => world.isFollowed, withinMs: 10 * MINUTE });
     await expectProof(world);
   });
 
   it('checks all its tables', async () => {
     const world = await startedWorld({ kind: pages });
-    world.bucket.place(`github/repos/partitions.parquet/${FILE}`, Buffer.from('rows'));
+    world.bucket.store(`github/repos/partitions.parquet/${FILE}`, Buffer.from('rows'));
     await nextRun(world);
     expect(world.fault('lake')).toMatchObject({ kind: 'lake-not-empty' });
   });
 
   it('does not count documents or files of other tables', async () => {
     const world = await startedWorld();
-    world.bucket.place('npm/raw/a/latest.json', Buffer.from('{}'));
-    world.bucket.place(`pypi/metadata/partitions.parquet/${FILE}`, Buffer.from('rows'));
+    world.bucket.store('npm/raw/a/latest.json', Buffer.from('{}'));
+    world.bucket.store(`pypi/metadata/partitions.parquet/${FILE}`, Buffer.from('rows'));
     world.upstream.publish('a');
     await nextRun(world);
     expect(world.balance.changes).toBe(1);
@@ -86,7 +86,7 @@ describe('an object with a journal', () => {
   it('flushes where the lake has objects that are no data files', async () => {
     const world = await startedWorld();
     await nextRun(world);
-    world.bucket.place('npm/metadata/partitions.parquet/year=2999/month=01/_SUCCESS', Buffer.from(''));
+    world.bucket.store('npm/metadata/partitions.parquet/year=2999/month=01/_SUCCESS', Buffer.from(''));
     world.upstream.publish('a');
     await followed(world);
     expect(world.files).toMatchObject([{ rows: 1 }]);
@@ -100,6 +100,6 @@ describe('an object with a journal', () => {
     expect(world.balance.changes).toBe(0);
     expect(world.state).toBe('backing-off');
     repair();
-    await settle(world, { until: () => world.isFollowed, withinMs: 6 * MINUTE + DEFAULT_SETTINGS.pollMs });
+    await runUntil(world, { until: () => world.isFollowed, withinMs: 6 * MINUTE + DEFAULT_SETTINGS.pollMs });
   });
 });

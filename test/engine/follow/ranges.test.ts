@@ -9,7 +9,7 @@ import {
   followed,
   nextRun,
   pass,
-  settle,
+  runUntil,
   startedWorld,
   type World,
   type WorldOptions,
@@ -46,7 +46,7 @@ describe('a backfill', () => {
     const world = await lateWorld(names(40), { pageChanges: 7 });
     const { changed, range } = await started(world, 'backfill', { from: '0', to: world.firstCursor });
     expect([changed, range.state]).toEqual([true, 'counting']);
-    await settle(world, { until: isDone(world, 'backfill') });
+    await runUntil(world, { until: isDone(world, 'backfill') });
     const rows = await lakeRows(world);
     expect(rows.filter(row => /#1$/.test(String(row._cursor)))).toHaveLength(40);
     expect(rangeOf(world.engine, 'backfill')).toMatchObject({ changes: 40, done: 40, seconds_left: 0 });
@@ -59,7 +59,7 @@ describe('a backfill', () => {
   it('counts first, and from then on says how long it takes', async () => {
     const world = await lateWorld(names(300), { pageChanges: 50, requestsPerSecond: 1_000 });
     await started(world, 'backfill', { from: '0', to: world.firstCursor, rate: 2 });
-    await settle(world, { until: () => rangeOf(world.engine, 'backfill')!.state === 'loading' });
+    await runUntil(world, { until: () => rangeOf(world.engine, 'backfill')!.state === 'loading' });
     expect(world.upstream.requests.filter(({ host }) => host === 'documents.test')).toHaveLength(1);
     const startedMs = world.clock.elapsedMs;
     const told: { atMs: number; left: number }[] = [];
@@ -81,7 +81,7 @@ describe('a backfill', () => {
     await pass(world, MINUTE);
     world.upstream.publish('news');
     const startedMs = world.clock.elapsedMs;
-    await settle(world, { until: () => world.lane.cursor === String(world.upstream.seq) });
+    await runUntil(world, { until: () => world.lane.cursor === String(world.upstream.seq) });
     expect(world.clock.elapsedMs - startedMs).toBeLessThanOrEqual(10_000);
     expect(rangeOf(world.engine, 'backfill')!.state).toBe('loading');
   });
@@ -107,7 +107,7 @@ describe('a backfill', () => {
       accepted: [{ change: { ...parked, cursor }, outcome }],
     });
     load.release();
-    await settle(world, { until: isDone(world, 'backfill') });
+    await runUntil(world, { until: isDone(world, 'backfill') });
     const versions = (await lakeRows(world)).filter(row => row.name === 'a').map(row => row.version);
     // The feed shows it elsewhere by now, and the tail has been there: it is loaded no more.
     expect(versions).toEqual(['revision 2']);
@@ -129,7 +129,7 @@ describe('a backfill', () => {
       }
       await world.engine.watch();
     }
-    await settle(world, { until: isDone(world, 'backfill') });
+    await runUntil(world, { until: isDone(world, 'backfill') });
     expect(world.balance).toMatchObject({ changes: 61, rows: 61, balanced: true });
     await expectProof(world);
     await expectNewest(world);
@@ -138,7 +138,7 @@ describe('a backfill', () => {
   it('ends where it is cancelled, and what came stays', async () => {
     const world = await lateWorld(names(60), { pageChanges: 9 });
     await started(world, 'backfill', { from: '0', to: world.firstCursor, rate: 5 });
-    await settle(world, { until: () => rangeOf(world.engine, 'backfill')!.done > 0 });
+    await runUntil(world, { until: () => rangeOf(world.engine, 'backfill')!.done > 0 });
     const answer = await controlRange(world.engine, 'backfill', 'cancel');
     expect(answer).toMatchObject({ changed: true, range: { state: 'cancelled', ended_at: expect.any(String) } });
     expect(await controlRange(world.engine, 'backfill', 'cancel')).toMatchObject({ changed: false });
@@ -146,7 +146,7 @@ describe('a backfill', () => {
     await pass(world, 10 * MINUTE);
     expect(world.balance.changes).toBe(changes);
     await started(world, 'backfill', { from: '0', to: world.firstCursor });
-    await settle(world, { until: isDone(world, 'backfill') });
+    await runUntil(world, { until: isDone(world, 'backfill') });
     await expectProof(world);
     await expectNewest(world);
   });
@@ -155,10 +155,10 @@ describe('a backfill', () => {
     const world = await lateWorld(names(20));
     world.upstream.faults.set('package-3', { status: 403 });
     await started(world, 'backfill', { from: '0', to: world.firstCursor });
-    await settle(world, { until: isDone(world, 'backfill') });
+    await runUntil(world, { until: isDone(world, 'backfill') });
     expect(world.balance).toMatchObject({ parked: 1, balanced: true });
     world.upstream.faults.clear();
-    await settle(world, { until: () => world.isFollowed && world.parked.length === 0 });
+    await runUntil(world, { until: () => world.isFollowed && world.parked.length === 0 });
     await expectProof(world);
     await expectNewest(world);
   });
@@ -170,7 +170,7 @@ describe('a backfill', () => {
     expect((await started(world, 'backfill', request)).changed).toBe(false);
     const other = await startRange(world.engine, 'backfill', { from: '3', to: world.firstCursor, rate: null });
     expect(other).toMatchObject({ code: 'conflict', hint: expect.stringContaining('cancel') });
-    await settle(world, { until: isDone(world, 'backfill') });
+    await runUntil(world, { until: isDone(world, 'backfill') });
     expect((await started(world, 'backfill', request)).changed).toBe(false);
     expect(world.balance.changes).toBe(21);
   });
@@ -200,10 +200,10 @@ describe('a backfill', () => {
     world.upstream.publish(keys);
     world.upstream.pages.push(keys);
     world.startAt('1');
-    await settle(world, { until: () => world.isFollowed });
+    await runUntil(world, { until: () => world.isFollowed });
     const startedMs = world.clock.elapsedMs;
     await started(world, 'backfill', { from: '0', to: '1', rate: 2 });
-    await settle(world, { until: isDone(world, 'backfill') });
+    await runUntil(world, { until: isDone(world, 'backfill') });
     const tookMs = world.clock.elapsedMs - startedMs;
     expect(tookMs).toBeGreaterThan(55_000);
     expect(tookMs).toBeLessThan(120_000);
@@ -219,7 +219,7 @@ describe('a backfill', () => {
     expect(world.runs - runs).toBeLessThanOrEqual(20);
     expect(rangeOf(world.engine, 'backfill')).toMatchObject({ state: 'loading', done: 0 });
     isPending.mockRestore();
-    await settle(world, { until: isDone(world, 'backfill') });
+    await runUntil(world, { until: isDone(world, 'backfill') });
     await expectProof(world);
     await expectNewest(world);
   });
@@ -232,14 +232,14 @@ describe('a backfill', () => {
       world.upstream.pages.push(keys);
     }
     world.startAt('3');
-    await settle(world, { until: () => world.isFollowed });
+    await runUntil(world, { until: () => world.isFollowed });
     await started(world, 'backfill', { from: '0', to: '3' });
     for (let kill = 0; kill < 5; kill++) {
       await pass(world, 20_000);
       world.kill();
       await world.engine.watch();
     }
-    await settle(world, { until: isDone(world, 'backfill') });
+    await runUntil(world, { until: isDone(world, 'backfill') });
     expect(world.balance).toMatchObject({ changes: 480, balanced: true });
     await expectProof(world);
     await expectPages(world);
@@ -265,7 +265,7 @@ describe('a rewind', () => {
     await followed(world);
     const { changed } = await started(world, 'rewind', { to: '0' });
     expect(changed).toBe(true);
-    await settle(world, { until: isDone(world, 'rewind') });
+    await runUntil(world, { until: isDone(world, 'rewind') });
     expect(world.balance).toMatchObject({ changes: 20, rows: 20, balanced: true });
     expect(await lakeRows(world)).toHaveLength(20);
     expect(runTypes(world).sort()).toEqual(['follow', 'replay']);
@@ -280,12 +280,12 @@ describe('a rewind', () => {
     await followed(world);
     await started(world, 'rewind', { to: '0' });
     expect((await started(world, 'rewind', { to: '0' })).changed).toBe(false);
-    await settle(world, { until: isDone(world, 'rewind') });
+    await runUntil(world, { until: isDone(world, 'rewind') });
     expect((await started(world, 'rewind', { to: '0' })).changed).toBe(false);
     world.upstream.publish('b');
     await followed(world);
     expect((await started(world, 'rewind', { to: '0' })).changed).toBe(true);
-    await settle(world, { until: isDone(world, 'rewind') });
+    await runUntil(world, { until: isDone(world, 'rewind') });
     expect(world.balance).toMatchObject({ changes: 32, balanced: true });
     await expectProof(world);
   });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Ticket } from '../../../src/ports/queues.ts';
 import { expectNewest, expectProof, lakeRows } from '../../simulation/oracle/proof.ts';
-import { followed, pass, settle, startedWorld, type World } from '../../simulation/world/world.ts';
+import { followed, pass, runUntil, startedWorld, type World } from '../../simulation/world/world.ts';
 
 const MINUTE = 60_000;
 
@@ -10,7 +10,7 @@ async function mendedWorld(options = {}): Promise<World> {
   const world = await startedWorld(options);
   world.upstream.faults.set('a', { status: 403 });
   world.upstream.publish('a');
-  await settle(world, { until: () => world.parked.length === 1 });
+  await runUntil(world, { until: () => world.parked.length === 1 });
   world.upstream.faults.clear();
   return world;
 }
@@ -22,7 +22,7 @@ describe('a ticket', () => {
     const world = await mendedWorld();
     const sent: Ticket[][] = [];
     world.queue.deliver = batch => ({ delaysMs: sent.push(batch) === 1 ? [] : [0] });
-    await settle(world, { until: isMended(world) });
+    await runUntil(world, { until: isMended(world) });
     expect(sent).toEqual([[{ changeNumber: 1, attempt: 0 }], [{ changeNumber: 1, attempt: 0 }]]);
     await expectProof(world);
   });
@@ -30,7 +30,7 @@ describe('a ticket', () => {
   it('that is doubled gives its rows once', async () => {
     const world = await mendedWorld();
     world.queue.deliver = () => ({ delaysMs: [0, 0, 500, MINUTE, 20 * MINUTE] });
-    await settle(world, { until: isMended(world) });
+    await runUntil(world, { until: isMended(world) });
     await pass(world, 30 * MINUTE);
     expect(world.queue.deliveries).toBe(5);
     expect(await lakeRows(world)).toHaveLength(1);
@@ -43,7 +43,7 @@ describe('a ticket', () => {
     world.upstream.publish('a');
     const late: Ticket[][] = [];
     world.queue.deliver = batch => ({ delaysMs: late.push(batch) === 1 ? [60 * MINUTE] : [0] });
-    await settle(world, { until: () => world.parked[0]?.attempts === 3 });
+    await runUntil(world, { until: () => world.parked[0]?.attempts === 3 });
     const asked = world.upstream.requests.length;
     expect(world.engine.retries.admit(late[0]!)).toEqual({ calls: [], prepare: [] });
     expect(world.upstream.requests).toHaveLength(asked);
@@ -53,7 +53,7 @@ describe('a ticket', () => {
     const world = await mendedWorld();
     world.calls.fail(/^queue\.admit/, { times: 3 });
     const startedMs = world.clock.elapsedMs;
-    await settle(world, { until: isMended(world) });
+    await runUntil(world, { until: isMended(world) });
     expect(world.calls.count(/^queue\.expire/)).toBe(1);
     expect(world.clock.elapsedMs - startedMs).toBeLessThan(world.options.retry.leaseMs);
     await expectProof(world);
@@ -66,9 +66,9 @@ describe('a ticket', () => {
     expect(world.fault('retry')).toMatchObject({ kind: 'queue-failed' });
     expect(world.state).toBe('backing-off');
     world.upstream.publish('b');
-    await settle(world, { until: () => world.balance.rows === 1 });
+    await runUntil(world, { until: () => world.balance.rows === 1 });
     repair();
-    await settle(world, { until: isMended(world) });
+    await runUntil(world, { until: isMended(world) });
     await expectProof(world);
   });
 
@@ -79,7 +79,7 @@ describe('a ticket', () => {
     expect(world.balance.parked).toBe(1);
     expect(world.engine.retries.admit([{ changeNumber: 1, attempt: 0 }]).calls).toEqual([]);
     await world.engine.control('start');
-    await settle(world, { until: isMended(world) });
+    await runUntil(world, { until: isMended(world) });
   });
 });
 
@@ -89,7 +89,7 @@ describe('whoever brings a ticket', () => {
       for (const answer of ['none', 'lost'] as const) {
         const world = await mendedWorld();
         world.calls.fail(new RegExp(`^queue\\.${call}`), { times: 1, answer });
-        await settle(world, { until: isMended(world) });
+        await runUntil(world, { until: isMended(world) });
         await pass(world, 30 * MINUTE);
         expect(await lakeRows(world)).toHaveLength(1);
         await expectProof(world);
@@ -100,9 +100,9 @@ describe('whoever brings a ticket', () => {
   it('is refused when a newer change of the key came in meanwhile', async () => {
     const world = await mendedWorld();
     const take = world.calls.hold(/^queue\.take/);
-    await settle(world, { until: () => world.calls.count(/^queue\.take/) === 1 });
+    await runUntil(world, { until: () => world.calls.count(/^queue\.take/) === 1 });
     world.upstream.publish('a');
-    await settle(world, { until: () => world.balance.changes === 2 });
+    await runUntil(world, { until: () => world.balance.changes === 2 });
     take.release();
     await pass(world, 30 * MINUTE);
     expect(await lakeRows(world)).toHaveLength(1);
@@ -113,7 +113,7 @@ describe('whoever brings a ticket', () => {
   it('is refused while a newer change of the key is at hand, loaded before', async () => {
     const world = await mendedWorld({ pollMs: 5_000 });
     const take = world.calls.hold(/^queue\.take/);
-    await settle(world, { until: () => world.calls.count(/^queue\.take/) === 1 });
+    await runUntil(world, { until: () => world.calls.count(/^queue\.take/) === 1 });
     world.upstream.publish('a');
     const load = world.calls.hold(/^load\.load a/, { answer: true });
     await pass(world, 6_000);
@@ -134,10 +134,10 @@ describe('whoever brings a ticket', () => {
     const names = Array.from({ length: 30 }, (_, index) => `package-${index}`);
     for (const name of names) world.upstream.faults.set(name, { status: 403 });
     world.upstream.publish(names);
-    await settle(world, { until: () => world.balance.parked === 30 });
+    await runUntil(world, { until: () => world.balance.parked === 30 });
     world.upstream.faults.clear();
     const startedMs = world.clock.now();
-    await settle(world, { until: isMended(world) });
+    await runUntil(world, { until: isMended(world) });
     const asked = world.upstream.requests.filter(({ subject, atMs }) => /^package/.test(subject) && atMs >= startedMs);
     for (const [index, { atMs }] of asked.slice(0, -3).entries())
       expect(asked[index + 3]!.atMs - atMs).toBeGreaterThanOrEqual(1_900);
@@ -148,14 +148,14 @@ describe('whoever brings a ticket', () => {
     const world = await startedWorld();
     for (const key of ['a', 'b', 'c']) world.upstream.faults.set(key, { status: 403 });
     world.upstream.publish(['a', 'b', 'c']);
-    await settle(world, { until: () => world.balance.parked === 3 });
+    await runUntil(world, { until: () => world.balance.parked === 3 });
     world.upstream.faults.clear();
     world.upstream.faults.set('b', { kills: true });
-    await settle(world, { until: () => world.balance.parked === 1 });
+    await runUntil(world, { until: () => world.balance.parked === 1 });
     expect(world.parked).toMatchObject([{ key: 'b' }]);
-    await settle(world, { until: () => world.parked[0]?.reason === 'document-kills-loader' });
+    await runUntil(world, { until: () => world.parked[0]?.reason === 'document-kills-loader' });
     world.upstream.faults.clear();
-    await settle(world, { until: isMended(world) });
+    await runUntil(world, { until: isMended(world) });
     await expectProof(world);
   });
 });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { expectNewest, expectProof } from '../../simulation/oracle/proof.ts';
-import { followed, nextRun, pass, settle, startedWorld } from '../../simulation/world/world.ts';
+import { followed, nextRun, pass, runUntil, startedWorld } from '../../simulation/world/world.ts';
 
 const SETTLE = 10_000;
 const settling = () => startedWorld({ settleMs: SETTLE });
@@ -36,7 +36,7 @@ describe('a change at the head', () => {
     world.upstream.publish(['a', 'b', 'c']);
     await nextRun(world);
     world.upstream.publish('a');
-    await settle(world, { until: () => world.balance.changes === 2 });
+    await runUntil(world, { until: () => world.balance.changes === 2 });
     expect(world.lane.cursor).not.toBe(String(world.upstream.seq));
     await followed(world);
     await expectProof(world);
@@ -61,7 +61,7 @@ describe('a change at the head', () => {
     await nextRun(world);
     await pass(world, 4_000);
     world.upstream.publish('b');
-    await settle(world, { until: () => world.balance.changes === 1 });
+    await runUntil(world, { until: () => world.balance.changes === 1 });
     expect(askedMs(world, 'a')).toBe(SETTLE);
     expect(world.lane.lag_changes).toBe(1);
     await followed(world);

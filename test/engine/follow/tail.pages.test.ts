@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { expectProof, lakeRows } from '../../simulation/oracle/proof.ts';
 import { pages } from '../../simulation/world/sources.ts';
-import { followed, nextRun, pass, settle, startedWorld, type World } from '../../simulation/world/world.ts';
+import { followed, nextRun, pass, runUntil, startedWorld, type World } from '../../simulation/world/world.ts';
 
 const MINUTE = 60_000;
 
@@ -97,7 +97,7 @@ describe('a page whose changes are no resume points', () => {
       'user-440': 441,
     });
     world.upstream.faults.clear();
-    await settle(world, { until: () => world.isFollowed && world.parked.length === 0 });
+    await runUntil(world, { until: () => world.isFollowed && world.parked.length === 0 });
     expect(world.balance).toMatchObject({ changes: 450, rows: 450, parked: 0 });
     await expectProof(world);
   });
@@ -109,7 +109,7 @@ describe('a page whose changes are no resume points', () => {
     world.upstream.publish('poison');
     world.storage.refuses = (statement, params) =>
       /INSERT INTO entries/.test(statement) && Buffer.from(params.at(-1) as Uint8Array).includes('"poison"');
-    await settle(world, { until: () => world.isFollowed, withinMs: 3_600_000 });
+    await runUntil(world, { until: () => world.isFollowed, withinMs: 3_600_000 });
     expect(world.parked).toMatchObject([{ key: 'poison', reason: 'row-too-large' }]);
     expect(world.balance).toMatchObject({ changes: 450, rows: 449, parked: 1 });
     await expectProof(world);
@@ -130,7 +130,7 @@ describe('the durable cursor of two tables', () => {
   it('waits for the files of both', async () => {
     const world = await pagedWorld();
     const repair = world.calls.fail(/^bucket\.put github\/repos\/partitions/);
-    await settle(world, { until: () => world.fault('flush:github_repo') !== null });
+    await runUntil(world, { until: () => world.fault('flush:github_repo') !== null });
     expect(world.files).toMatchObject([{ table_name: 'github_profile', rows: 450 }]);
     expect(world.lane.cursor).toBe('1');
     expect(world.engine.files.durableCursor()).toBe('0');

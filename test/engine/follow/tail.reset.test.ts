@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { CursorError } from '../../../src/errors.ts';
 import { expectProof } from '../../simulation/oracle/proof.ts';
-import { followed, pass, settle, startedWorld, type World } from '../../simulation/world/world.ts';
+import { followed, pass, runUntil, startedWorld, type World } from '../../simulation/world/world.ts';
 
 const MINUTE = 60_000;
 
@@ -25,7 +25,7 @@ describe('a feed that counts anew', () => {
     low(world);
     const pulls = world.calls.count(/^load\.pull/);
     const startedMs = world.clock.elapsedMs;
-    await settle(world, { until: () => world.fault('follow')?.kind === 'sequence-reset' });
+    await runUntil(world, { until: () => world.fault('follow')?.kind === 'sequence-reset' });
     expect(world.calls.count(/^load\.pull/) - pulls).toBeGreaterThanOrEqual(3);
     expect(world.clock.elapsedMs - startedMs).toBeGreaterThanOrEqual(15 * MINUTE);
     expect(world.clock.elapsedMs - startedMs).toBeLessThanOrEqual(25 * MINUTE);
@@ -36,7 +36,7 @@ describe('a feed that counts anew', () => {
     const world = await followedWorld();
     for (const readings of [1, 2]) {
       low(world);
-      await settle(world, { until: () => world.lane.reset_readings === readings });
+      await runUntil(world, { until: () => world.lane.reset_readings === readings });
       expect(world.fault('follow')?.kind).toBe('upstream-shape');
       expect(world.state).not.toBe('stalled');
     }
@@ -48,7 +48,7 @@ describe('a feed that counts anew', () => {
     await pass(world, 10 * MINUTE);
     expect(world.state).not.toBe('stalled');
     honest(world);
-    await settle(world, { until: () => world.state === 'following' });
+    await runUntil(world, { until: () => world.state === 'following' });
   });
 
   it('keeps its cursor, and goes on when it counts as before', async () => {
@@ -60,7 +60,7 @@ describe('a feed that counts anew', () => {
     expect(world.state).toBe('stalled');
     honest(world);
     world.upstream.publish('d');
-    await settle(world, { until: () => world.isFollowed, withinMs: 10 * MINUTE });
+    await runUntil(world, { until: () => world.isFollowed, withinMs: 10 * MINUTE });
     expect(world.state).toBe('following');
     await expectProof(world);
   });

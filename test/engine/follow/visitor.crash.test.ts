@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { expectProof } from '../../simulation/oracle/proof.ts';
-import { agendaWorld, unwatch, visited, watch } from '../../simulation/world/visits.ts';
-import { pass, settle, type World } from '../../simulation/world/world.ts';
+import { agendaWorld, unwatch, visitCount, watch } from '../../simulation/world/visits.ts';
+import { pass, runUntil, type World } from '../../simulation/world/world.ts';
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
@@ -35,8 +35,8 @@ async function expectVisits(world: World, label: string): Promise<void> {
     // It may be killed by that too: then nobody hears of it.
     void world.engine.watch();
   }
-  await settle(world, { until: () => world.isFollowed });
-  expect(visited(world), label).toBe(VISITS);
+  await runUntil(world, { until: () => world.isFollowed });
+  expect(visitCount(world), label).toBe(VISITS);
   expect(world.balance, label).toMatchObject({ changes: VISITS, rows: KEYS.length, balanced: true });
   await expectProof(world);
 }
@@ -45,7 +45,7 @@ describe('an agenda whose object is killed', () => {
   it('forgets no key and visits none twice, at whatever call', async () => {
     const calm = await watchedWorld();
     const before = calm.calls.made.length;
-    await settle(calm, { until: () => visited(calm) === 2 * KEYS.length && calm.isFollowed });
+    await runUntil(calm, { until: () => visitCount(calm) === 2 * KEYS.length && calm.isFollowed });
     const calls = calm.calls.made.length - before;
     expect(calls).toBeGreaterThan(30);
     for (let at = 1; at <= calls; at++)
@@ -68,7 +68,7 @@ describe('an agenda whose object is killed', () => {
 
   it('before a removal is safe tells so, and has it when it is asked again', async () => {
     const world = await watchedWorld();
-    await settle(world, { until: () => world.isFollowed });
+    await runUntil(world, { until: () => world.isFollowed });
     const answer = world.calls.hold(/^object\.unwatch/);
     const removed = unwatch(world, ['a.red']);
     await answer.made;

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { expectProof } from '../../simulation/oracle/proof.ts';
-import { agendaWorld, asked, nextDueMs, visited, watch } from '../../simulation/world/visits.ts';
-import { followed, nextRun, pass, settle, type World } from '../../simulation/world/world.ts';
+import { agendaWorld, nextDueMs, requestTimes, visitCount, watch } from '../../simulation/world/visits.ts';
+import { followed, nextRun, pass, runUntil, type World } from '../../simulation/world/world.ts';
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
@@ -15,7 +15,7 @@ async function failedWorld(options = {}): Promise<World> {
   world.upstream.publish('a.red', 'first');
   world.upstream.faults.set('a.red', { status: 500 });
   await watch(world, ['a.red']);
-  await settle(world, { until: () => visited(world) === 1 });
+  await runUntil(world, { until: () => visitCount(world) === 1 });
   return world;
 }
 
@@ -30,11 +30,11 @@ describe('a visit that failed', () => {
   it('is looked at again, and its key not visited meanwhile, be it due', async () => {
     const world = await failedWorld();
     await pass(world, 5 * HOUR);
-    expect(visited(world)).toBe(1);
+    expect(visitCount(world)).toBe(1);
     expect(world.state).toBe('following');
-    expect(asked(world, 'a.red').length).toBeGreaterThan(5);
+    expect(requestTimes(world, 'a.red').length).toBeGreaterThan(5);
     world.upstream.faults.clear();
-    await settle(world, { until: () => world.parked.length === 0 });
+    await runUntil(world, { until: () => world.parked.length === 0 });
     expect(world.balance).toMatchObject({ rows: 1, parked: 0, balanced: true });
     expect(found(world)).toMatchObject({ outcome: 'found', times: 1 });
     expect(nextDueMs(world, 'a.red')! - world.clock.now()).toBeGreaterThan(0.9 * HOUR);
@@ -54,21 +54,21 @@ describe('a visit that failed', () => {
     const world = await agendaWorld();
     world.upstream.faults.set('a.red', { status: 500, retryAfterMs: 10 * HOUR });
     await watch(world, ['a.red']);
-    await settle(world, { until: () => visited(world) === 1 });
-    const [firstMs] = asked(world, 'a.red');
+    await runUntil(world, { until: () => visitCount(world) === 1 });
+    const [firstMs] = requestTimes(world, 'a.red');
     expect(nextDueMs(world, 'a.red')! - firstMs!).toBeGreaterThanOrEqual(10 * HOUR);
     await pass(world, 9 * HOUR);
-    expect(asked(world, 'a.red')).toHaveLength(1);
+    expect(requestTimes(world, 'a.red')).toHaveLength(1);
   });
 
   it('is superseded by the next visit once it is a dead letter', async () => {
     const world = await failedWorld({ retry: { waitMs: 10_000, attemptsMax: 2, leaseMs: 300_000 } });
-    await settle(world, { until: () => world.balance.dead === 1, withinMs: HOUR });
+    await runUntil(world, { until: () => world.balance.dead === 1, withinMs: HOUR });
     world.upstream.faults.clear();
     const dueMs = nextDueMs(world, 'a.red')!;
     await pass(world, dueMs - world.clock.now() - 1);
-    expect(visited(world)).toBe(1);
-    await settle(world, { until: () => visited(world) === 2 });
+    expect(visitCount(world)).toBe(1);
+    await runUntil(world, { until: () => visitCount(world) === 2 });
     expect(world.balance).toMatchObject({ rows: 1, dead: 0, skipped: { superseded: 1 }, balanced: true });
     await followed(world);
     await expectProof(world);
@@ -78,7 +78,7 @@ describe('a visit that failed', () => {
     const world = await failedWorld();
     world.upstream.remove('a.red');
     world.upstream.faults.clear();
-    await settle(world, { until: () => world.parked.length === 0 });
+    await runUntil(world, { until: () => world.parked.length === 0 });
     expect(world.balance).toMatchObject({ rows: 0, tombstones: 0, skipped: { 'no-rows': 1 }, balanced: true });
   });
 
@@ -88,7 +88,7 @@ describe('a visit that failed', () => {
     world.storage.refuses = (statement, params) =>
       /INSERT INTO keys/.test(statement) && params.includes('a.red') && params.some(value => value !== null);
     await watch(world, ['a.red', 'b.red']);
-    await settle(world, { until: () => visited(world) === 2 });
+    await runUntil(world, { until: () => visitCount(world) === 2 });
     expect(world.balance).toMatchObject({ rows: 1, parked: 1, balanced: true });
     expect(found(world)).toMatchObject({ outcome: 'failed' });
   });
@@ -98,7 +98,7 @@ describe('a visit that failed', () => {
     world.upstream.publish(['a.red', 'b.blue']);
     world.upstream.faults.set('a.red', { kills: true });
     await watch(world, ['a.red', 'b.blue']);
-    await settle(world, { until: () => visited(world) === 2 });
+    await runUntil(world, { until: () => visitCount(world) === 2 });
     expect(world.balance).toMatchObject({ rows: 1, parked: 1, balanced: true });
     expect(world.parked).toMatchObject([{ key: 'a.red', reason: 'document-kills-loader' }]);
   });
@@ -113,9 +113,9 @@ describe('the list of servers', () => {
     await pass(world, 20 * MINUTE);
     expect(world.state).toBe('backing-off');
     expect(world.fault('follow')).toMatchObject({ kind: 'upstream-unreachable' });
-    expect(visited(world)).toBe(0);
+    expect(visitCount(world)).toBe(0);
     world.upstream.feedFault = null;
-    await settle(world, { until: () => world.isFollowed, withinMs: 6 * MINUTE });
+    await runUntil(world, { until: () => world.isFollowed, withinMs: 6 * MINUTE });
     expect(world.balance).toMatchObject({ rows: 1, balanced: true });
     expect(world.state).toBe('following');
   });
@@ -125,19 +125,19 @@ describe('the list of servers', () => {
     world.upstream.publish('a.red');
     await watch(world, ['a.red']);
     await followed(world);
-    expect(asked(world, 'servers')).toHaveLength(1);
+    expect(requestTimes(world, 'servers')).toHaveLength(1);
     world.upstream.feedFault = { status: 500 };
     await pass(world, 26.5 * HOUR);
-    const times = asked(world, 'servers');
+    const times = requestTimes(world, 'servers');
     expect(times[1]! - times[0]!).toBeGreaterThanOrEqual(DAY);
     expect(times).toHaveLength(4);
     expect(world.fault('follow')).toBeNull();
-    expect(visited(world)).toBeGreaterThan(4);
+    expect(visitCount(world)).toBeGreaterThan(4);
     world.upstream.feedFault = null;
     world.upstream.servers.red = 'other.test';
     await pass(world, 40 * HOUR);
-    expect(asked(world, 'servers')).toHaveLength(6);
-    expect(asked(world, 'other.test').length).toBeGreaterThan(0);
+    expect(requestTimes(world, 'servers')).toHaveLength(6);
+    expect(requestTimes(world, 'other.test').length).toBeGreaterThan(0);
   });
 
   it('from a clock that has jumped back is asked for again', async () => {
@@ -149,7 +149,7 @@ describe('the list of servers', () => {
     world.clock.jump(-365 * DAY);
     await world.engine.poke();
     await nextRun(world);
-    expect(asked(world, 'servers')).toHaveLength(2);
+    expect(requestTimes(world, 'servers')).toHaveLength(2);
   });
 });
 
@@ -162,11 +162,11 @@ describe('a clock that jumps', () => {
     await followed(world);
     world.clock.jump(365 * DAY);
     await world.engine.poke();
-    await settle(world, { until: () => visited(world) === 6 });
+    await runUntil(world, { until: () => visitCount(world) === 6 });
     world.clock.jump(-365 * DAY);
-    const before = visited(world);
+    const before = visitCount(world);
     await world.engine.watch();
-    await settle(world, { until: () => visited(world) === before + 3, withinMs: HOUR });
+    await runUntil(world, { until: () => visitCount(world) === before + 3, withinMs: HOUR });
     for (const key of keys) expect(nextDueMs(world, key)! - world.clock.now()).toBeLessThanOrEqual(DAY);
     await followed(world);
     await expectProof(world);
@@ -179,8 +179,8 @@ describe('a clock that jumps', () => {
     await followed(world);
     world.clock.jump(30 * DAY);
     await world.engine.watch();
-    await settle(world, { until: () => visited(world) === 2 });
+    await runUntil(world, { until: () => visitCount(world) === 2 });
     await pass(world, 30 * MINUTE);
-    expect(visited(world)).toBe(2);
+    expect(visitCount(world)).toBe(2);
   });
 });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { expectProof } from '../../simulation/oracle/proof.ts';
-import { agendaWorld, asked, nextDueMs, visited, watch } from '../../simulation/world/visits.ts';
-import { followed, nextRun, pass, settle, type World } from '../../simulation/world/world.ts';
+import { agendaWorld, nextDueMs, requestTimes, visitCount, watch } from '../../simulation/world/visits.ts';
+import { followed, nextRun, pass, runUntil, type World } from '../../simulation/world/world.ts';
 
 const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
@@ -43,9 +43,9 @@ describe('hosts beside each other', () => {
   ])('keep their pace while one %s', async (_, disturb) => {
     const world = await worldOf({ red: 600, blue: 600, slow: 600 });
     disturb(world);
-    await settle(world, { until: () => asked(world, 'red.test').length >= 600 });
+    await runUntil(world, { until: () => requestTimes(world, 'red.test').length >= 600 });
     for (const host of ['red.test', 'blue.test']) {
-      const times = asked(world, host).slice(0, 600);
+      const times = requestTimes(world, host).slice(0, 600);
       expect(rateOf(times), host).toBeGreaterThan(0.9);
       const waits = times.slice(1).map((ms, index) => ms - times[index]!);
       expect(Math.min(...waits), host).toBeGreaterThanOrEqual(999);
@@ -57,25 +57,25 @@ describe('hosts beside each other', () => {
   it('keep their pace while one is asked for a hundred that fail', async () => {
     const world = await worldOf({ red: 150, slow: 150 });
     world.upstream.hostFaults.set('slow.test', { status: 500 });
-    await settle(world, { until: () => asked(world, 'red.test').length >= 150 });
+    await runUntil(world, { until: () => requestTimes(world, 'red.test').length >= 150 });
     expect(world.parked.length).toBeGreaterThan(100);
-    expect(rateOf(asked(world, 'red.test').slice(0, 150))).toBeGreaterThan(0.9);
+    expect(rateOf(requestTimes(world, 'red.test').slice(0, 150))).toBeGreaterThan(0.9);
   });
 
   it('keep going while one that is slow is asked for each key alone, as a Loader died of one', async () => {
     const world = await worldOf({ slow: 60 });
     isLate('slow.test', 15_000)(world);
     world.calls.fail(/^load\.load/, { times: 1 });
-    await settle(world, { until: () => world.fault('follow') !== null });
+    await runUntil(world, { until: () => world.fault('follow') !== null });
     const quick = names('red', 60);
     world.upstream.publish(quick);
     await watch(world, quick);
-    await settle(world, {
+    await runUntil(world, {
       until: () => quick.every(key => nextDueMs(world, key)! > world.clock.now()),
       withinMs: 5 * MINUTE,
     });
-    expect(asked(world, 'red.test')).toHaveLength(60);
-    await settle(world, { until: () => visited(world) === 120, withinMs: 30 * MINUTE });
+    expect(requestTimes(world, 'red.test')).toHaveLength(60);
+    await runUntil(world, { until: () => visitCount(world) === 120, withinMs: 30 * MINUTE });
     expect(world.balance).toMatchObject({ rows: 120, parked: 0, balanced: true });
   });
 
@@ -87,7 +87,7 @@ describe('hosts beside each other', () => {
     const servers = Object.fromEntries(spaces.map(space => [space, 'one.test']));
     const world = await agendaWorld({ ...STEADY, servers });
     for (const space of spaces) await watch(world, names(space, 20));
-    await settle(world, { until: () => asked(world, 'one.test').length >= 160 });
+    await runUntil(world, { until: () => requestTimes(world, 'one.test').length >= 160 });
     for (const space of spaces) {
       const visits = world.upstream.requests.filter(({ subject }) => subject.endsWith(`.${space}`)).length;
       expect(visits, space).toBeGreaterThanOrEqual(2);
@@ -97,7 +97,7 @@ describe('hosts beside each other', () => {
   it('are not held up by one key that its host always turns away', async () => {
     const world = await worldOf({ red: 30 });
     world.upstream.faults.set('n0.red', { status: 429 });
-    await settle(world, { until: () => visited(world) === 30, withinMs: HOUR });
+    await runUntil(world, { until: () => visitCount(world) === 30, withinMs: HOUR });
     expect(world.balance).toMatchObject({ rows: 29, parked: 1, balanced: true });
     expect(world.parked).toMatchObject([{ key: 'n0.red', reason: 'http-429' }]);
   });
@@ -110,10 +110,10 @@ describe('the pace of a host', () => {
     ['a late answer', isLate('red.test', 19_000)],
   ])('halves with %s and rises again with clean answers, over restarts', async (_, disturb) => {
     const world = await worldOf({ red: 400 }, { hostRequestsPerSecond: 4, hostRequestsPerSecondMax: 4 });
-    await settle(world, { until: () => asked(world, 'red.test').length > 0 });
+    await runUntil(world, { until: () => requestTimes(world, 'red.test').length > 0 });
     await pass(world, SECOND);
     disturb(world);
-    await settle(world, { until: () => (pace(world, 'red.test')?.rate ?? 4) <= 2 });
+    await runUntil(world, { until: () => (pace(world, 'red.test')?.rate ?? 4) <= 2 });
     const { rate } = pace(world, 'red.test');
     world.kill();
     expect(pace(world, 'red.test').rate).toBe(rate);
@@ -136,7 +136,7 @@ describe('the pace of a host', () => {
       world.kill();
       await world.engine.poke();
     }
-    const times = asked(world, 'red.test');
+    const times = requestTimes(world, 'red.test');
     for (const [index, ms] of times.entries()) {
       const later = times[index + 10];
       // Of an instance that was killed requests are still under way.
@@ -147,18 +147,18 @@ describe('the pace of a host', () => {
   it('is nothing while it is blocked, and the object sleeps', async () => {
     const world = await worldOf({ red: 50 });
     world.upstream.hostFaults.set('red.test', { status: 429, retryAfterMs: 30 * MINUTE });
-    await settle(world, { until: () => pace(world, 'red.test')?.strikes === 1 });
+    await runUntil(world, { until: () => pace(world, 'red.test')?.strikes === 1 });
     const { runs } = world;
-    const before = asked(world, 'red.test').length;
+    const before = requestTimes(world, 'red.test').length;
     world.kill();
     await world.engine.poke();
     await pass(world, 29 * MINUTE);
-    expect(asked(world, 'red.test')).toHaveLength(before);
+    expect(requestTimes(world, 'red.test')).toHaveLength(before);
     // One for each poll, and the few that wrote what had come before.
     expect(world.runs - runs).toBeLessThanOrEqual(29 + 5);
     world.upstream.hostFaults.clear();
     await followed(world);
-    expect(asked(world, 'red.test').length).toBeGreaterThanOrEqual(before + 50 - 1);
+    expect(requestTimes(world, 'red.test').length).toBeGreaterThanOrEqual(before + 50 - 1);
   });
 });
 
@@ -177,7 +177,7 @@ describe('a second host', () => {
   it('is asked by the Loader itself the first time, with a slot where there is one', async () => {
     const world = await halvedWorld();
     expect(known(world).every(({ more_hosts }) => more_hosts === '["both.test"]')).toBe(true);
-    const times = asked(world, 'both.test');
+    const times = requestTimes(world, 'both.test');
     const waits = times.slice(1).map((ms, index) => ms - times[index]!);
     expect(Math.min(...waits)).toBeGreaterThanOrEqual(999);
     expect(world.balance).toMatchObject({ rows: 20, balanced: true });
@@ -185,24 +185,30 @@ describe('a second host', () => {
 
   it('is waited for while it is busy', async () => {
     const world = await halvedWorld();
-    await settle(world, { until: () => known(world).every(({ outcome }) => outcome === 'found'), withinMs: 48 * HOUR });
-    const before = asked(world, 'both.test').length;
+    await runUntil(world, {
+      until: () => known(world).every(({ outcome }) => outcome === 'found'),
+      withinMs: 48 * HOUR,
+    });
+    const before = requestTimes(world, 'both.test').length;
     const { changes } = world.balance;
-    await settle(world, { until: () => world.balance.changes >= changes + 20 });
-    expect(asked(world, 'both.test').length - before).toBe(world.balance.changes - changes);
+    await runUntil(world, { until: () => world.balance.changes >= changes + 20 });
+    expect(requestTimes(world, 'both.test').length - before).toBe(world.balance.changes - changes);
     expect(known(world).every(({ outcome }) => outcome === 'found')).toBe(true);
   });
 
   it('is left out while it is blocked, and not asked', async () => {
     const world = await halvedWorld();
-    await settle(world, { until: () => known(world).every(({ outcome }) => outcome === 'found'), withinMs: 48 * HOUR });
+    await runUntil(world, {
+      until: () => known(world).every(({ outcome }) => outcome === 'found'),
+      withinMs: 48 * HOUR,
+    });
     world.upstream.hostFaults.set('both.test', { status: 429, retryAfterMs: 20 * HOUR });
-    await settle(world, { until: () => pace(world, 'both.test').strikes > 0 });
-    const before = asked(world, 'both.test').length;
-    const mains = asked(world, 'red.test').length;
+    await runUntil(world, { until: () => pace(world, 'both.test').strikes > 0 });
+    const before = requestTimes(world, 'both.test').length;
+    const mains = requestTimes(world, 'red.test').length;
     await pass(world, 10 * HOUR);
-    expect(asked(world, 'both.test')).toHaveLength(before);
-    expect(asked(world, 'red.test').length).toBeGreaterThan(mains + 20);
+    expect(requestTimes(world, 'both.test')).toHaveLength(before);
+    expect(requestTimes(world, 'red.test').length).toBeGreaterThan(mains + 20);
     expect(known(world).every(({ outcome }) => outcome === 'partial')).toBe(true);
     // A part that is as it was gives no row.
     expect(world.balance).toMatchObject({ rows: 20, parked: 0, balanced: true });
@@ -213,13 +219,13 @@ describe('a second host', () => {
   it('is left out of another look at a parked visit while it is blocked', async () => {
     const world = await halvedWorld();
     world.upstream.faults.set('n0.red', { status: 500 });
-    await settle(world, { until: () => world.parked.length > 0 });
+    await runUntil(world, { until: () => world.parked.length > 0 });
     world.upstream.faults.clear();
     world.engine.journal.state.saveHost({
       ...pace(world, 'both.test'),
       blocked_until_ms: world.clock.now() + 20 * HOUR,
     });
-    await settle(world, { until: () => world.parked.length === 0, withinMs: HOUR });
+    await runUntil(world, { until: () => world.parked.length === 0, withinMs: HOUR });
   });
 
   it('that is slow holds the other keys of a space up for minutes only', async () => {
@@ -228,7 +234,7 @@ describe('a second host', () => {
     world.upstream.publish([...slow, ...quick], 'main');
     for (const key of slow) world.upstream.halves.set(key, { host: 'both.test', text: 'half' });
     await watch(world, slow);
-    await settle(world, { until: () => visited(world) >= 400 });
+    await runUntil(world, { until: () => visitCount(world) >= 400 });
     // All of them are due before the others, and their second host answers one in twenty seconds.
     await world.engine.control('pause');
     await pass(world, 30 * HOUR);
@@ -236,6 +242,6 @@ describe('a second host', () => {
     world.engine.journal.state.saveHost({ ...pace(world, 'both.test'), rate: 0.05 });
     world.upstream.latencyMs = (_, host) => (host === 'both.test' ? 20_000 : 100);
     await world.engine.control('start');
-    await settle(world, { until: () => quick.every(key => asked(world, key).length > 0), withinMs: HOUR });
+    await runUntil(world, { until: () => quick.every(key => requestTimes(world, key).length > 0), withinMs: HOUR });
   });
 });

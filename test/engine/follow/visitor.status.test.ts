@@ -3,8 +3,8 @@ import { metricsOf } from '../../../src/engine/controls/metrics.ts';
 import { statusOf } from '../../../src/engine/controls/status.ts';
 import { watchedKeys, watchKeys } from '../../../src/engine/controls/watched-keys.ts';
 import { expectProof } from '../../simulation/oracle/proof.ts';
-import { agendaWorld, asked, unwatch, visited, watch } from '../../simulation/world/visits.ts';
-import { followed, nextRun, pass, settle, startedWorld } from '../../simulation/world/world.ts';
+import { agendaWorld, requestTimes, unwatch, visitCount, watch } from '../../simulation/world/visits.ts';
+import { followed, nextRun, pass, runUntil, startedWorld } from '../../simulation/world/world.ts';
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
@@ -37,11 +37,11 @@ describe('the status of an agenda', () => {
     await watch(world, keys);
     const due = { keys: 150, due: 150, overdue: 0, oldest_due_at: new Date(startMs).toISOString() };
     expect((await statusOf(world.engine)).agenda).toEqual({ ...due, seconds_at_rate: null });
-    await settle(world, { until: () => visited(world) >= 60 });
+    await runUntil(world, { until: () => visitCount(world) >= 60 });
     const status = await statusOf(world.engine);
     expect(status.agenda!.seconds_at_rate).toBe(120);
     expect(status.state).toBe('catching-up');
-    expect(status.agenda!.due).toBe(150 - visited(world));
+    expect(status.agenda!.due).toBe(150 - visitCount(world));
     expect(status.lag.changes).toBeGreaterThan(0);
     await followed(world);
     await nextRun(world);
@@ -66,10 +66,10 @@ describe('the status of an agenda', () => {
     expect((await metricsOf(world.engine)).agenda).toEqual(due);
     await pass(world, HOUR);
     expect((await metricsOf(world.engine)).agenda).toEqual({ ...due, overdue: 3 });
-    const before = visited(world);
+    const before = visitCount(world);
     expect(world.state).toBe('paused');
     await world.engine.control('start');
-    await settle(world, { until: () => visited(world) === before + 3, withinMs: MINUTE });
+    await runUntil(world, { until: () => visitCount(world) === before + 3, withinMs: MINUTE });
     await followed(world);
     await expectProof(world);
   });
@@ -81,9 +81,9 @@ describe('the status of an agenda', () => {
     await watch(world, ['a.red', 'b.red']);
     await unwatch(world, ['b.red']);
     await pass(world, 3 * HOUR);
-    expect(asked(world, 'a.red')).toEqual([]);
+    expect(requestTimes(world, 'a.red')).toEqual([]);
     await world.engine.control('start');
-    await settle(world, { until: () => visited(world) === 1 });
+    await runUntil(world, { until: () => visitCount(world) === 1 });
     expect(world.balance).toMatchObject({ rows: 1, balanced: true });
   });
 });
@@ -110,7 +110,7 @@ describe('watching keys', () => {
     const startMs = world.clock.now();
     world.upstream.publish('a.red');
     await watch(world, ['a.red']);
-    await settle(world, { until: () => visited(world) === 1 });
+    await runUntil(world, { until: () => visitCount(world) === 1 });
     expect(world.clock.now() - startMs).toBeLessThanOrEqual(1_000);
   });
 
@@ -123,7 +123,7 @@ describe('watching keys', () => {
       await watch(world, ['b.red']);
       flush.release();
     });
-    await settle(world, { until: () => visited(world) === 2, withinMs: 5 * MINUTE });
+    await runUntil(world, { until: () => visitCount(world) === 2, withinMs: 5 * MINUTE });
   });
 
   it('thousands at once are visited over several slices and runs, each once', async () => {
@@ -134,7 +134,7 @@ describe('watching keys', () => {
     world.upstream.latencyMs = () => 50;
     await watch(world, keys);
     const { runs } = world;
-    await settle(world, { until: () => visited(world) === 3_000, withinMs: HOUR });
+    await runUntil(world, { until: () => visitCount(world) === 3_000, withinMs: HOUR });
     expect(world.runs - runs).toBeGreaterThan(1);
     expect(world.log.filter(({ event }) => event === 'slice_accepted').length).toBeGreaterThan(3);
     const documents = world.upstream.requests.filter(({ subject }) => subject.includes('.'));

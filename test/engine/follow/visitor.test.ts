@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { expectProof, lakeRows } from '../../simulation/oracle/proof.ts';
-import { agendaWorld, asked, nextDueMs, unwatch, visited, watch } from '../../simulation/world/visits.ts';
-import { followed, pass, settle } from '../../simulation/world/world.ts';
+import { agendaWorld, nextDueMs, requestTimes, unwatch, visitCount, watch } from '../../simulation/world/visits.ts';
+import { followed, pass, runUntil } from '../../simulation/world/world.ts';
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
@@ -25,25 +25,25 @@ describe('a key', () => {
     world.upstream.publish('a.red', 'first');
     await watch(world, ['a.red']);
     await followed(world);
-    const [firstMs] = asked(world, 'a.red');
+    const [firstMs] = requestTimes(world, 'a.red');
     for (const hours of [1, 2, 3]) {
       const dueMs = nextDueMs(world, 'a.red')!;
       await pass(world, dueMs - world.clock.now() - 1);
-      expect(asked(world, 'a.red')).toHaveLength(hours);
-      await settle(world, { until: () => visited(world) === hours + 1 });
+      expect(requestTimes(world, 'a.red')).toHaveLength(hours);
+      await runUntil(world, { until: () => visitCount(world) === hours + 1 });
       // Noticed at the next look for what is due, at the latest.
-      expect(asked(world, 'a.red').at(-1)! - dueMs).toBeLessThanOrEqual(1_000);
+      expect(requestTimes(world, 'a.red').at(-1)! - dueMs).toBeLessThanOrEqual(1_000);
     }
-    expect(asked(world, 'a.red').map(ms => Math.floor((ms - firstMs!) / HOUR))).toEqual([0, 1, 3, 6]);
+    expect(requestTimes(world, 'a.red').map(ms => Math.floor((ms - firstMs!) / HOUR))).toEqual([0, 1, 3, 6]);
   });
 
   it('gives no row while it is unchanged, one where it changed', async () => {
     const world = await agendaWorld();
     world.upstream.publish('a.red', 'first');
     await watch(world, ['a.red']);
-    await settle(world, { until: () => visited(world) === 3 });
+    await runUntil(world, { until: () => visitCount(world) === 3 });
     world.upstream.publish('a.red', 'second');
-    await settle(world, { until: () => visited(world) === 5 });
+    await runUntil(world, { until: () => visitCount(world) === 5 });
     await followed(world);
     expect(await bios(world)).toEqual([
       ['a.red', 'first', '1'],
@@ -59,9 +59,9 @@ describe('a key', () => {
     await watch(world, ['a.red']);
     await followed(world);
     world.upstream.remove('a.red');
-    await settle(world, { until: () => visited(world) === 4 });
+    await runUntil(world, { until: () => visitCount(world) === 4 });
     world.upstream.publish('a.red', 'again');
-    await settle(world, { until: () => visited(world) === 5 });
+    await runUntil(world, { until: () => visitCount(world) === 5 });
     await followed(world);
     expect(await bios(world)).toEqual([
       ['a.red', 'first', '1'],
@@ -75,7 +75,7 @@ describe('a key', () => {
   it('that was never there gives nothing', async () => {
     const world = await agendaWorld();
     await watch(world, ['a.red']);
-    await settle(world, { until: () => visited(world) === 2 });
+    await runUntil(world, { until: () => visitCount(world) === 2 });
     expect(world.balance).toMatchObject({ changes: 2, rows: 0, tombstones: 0, balanced: true });
     expect(world.balance.skipped).toMatchObject({ 'no-rows': 2 });
     expect(world.engine.journal.agenda!.find('a.red')).toMatchObject({ outcome: 'gone', times: 2 });
@@ -85,10 +85,10 @@ describe('a key', () => {
     const world = await agendaWorld({ servers: {} });
     world.upstream.publish('a.red', 'first');
     await watch(world, ['a.red']);
-    await settle(world, { until: () => world.balance.dead === 1 });
+    await runUntil(world, { until: () => world.balance.dead === 1 });
     world.upstream.servers.red = 'red.test';
     world.upstream.servers.blue = 'blue.test';
-    await settle(world, { until: () => world.balance.rows === 1, withinMs: 48 * HOUR });
+    await runUntil(world, { until: () => world.balance.rows === 1, withinMs: 48 * HOUR });
     expect(world.balance).toMatchObject({ dead: 0, rows: 1, balanced: true });
   });
 });
@@ -101,8 +101,8 @@ describe('a key that is removed', () => {
     await followed(world);
     expect(await unwatch(world, ['a.red', 'c.red'])).toBe(1);
     await pass(world, 5 * HOUR);
-    expect(asked(world, 'a.red')).toHaveLength(1);
-    expect(asked(world, 'b.red').length).toBeGreaterThan(2);
+    expect(requestTimes(world, 'a.red')).toHaveLength(1);
+    expect(requestTimes(world, 'b.red').length).toBeGreaterThan(2);
     expect(world.engine.journal.agenda!.spaces()).toMatchObject([{ name: 'red', keys: 1 }]);
   });
 
@@ -115,7 +115,7 @@ describe('a key that is removed', () => {
       await unwatch(world, ['a.red']);
       load.release();
     });
-    await settle(world, { until: () => visited(world) === 1 });
+    await runUntil(world, { until: () => visitCount(world) === 1 });
     expect(world.balance).toMatchObject({ changes: 1, rows: 0, skipped: { unwatched: 1 }, balanced: true });
   });
 
@@ -123,11 +123,11 @@ describe('a key that is removed', () => {
     const world = await agendaWorld();
     world.upstream.faults.set('a.red', { status: 500 });
     await watch(world, ['a.red']);
-    await settle(world, { until: () => world.parked.length === 1 });
-    const before = asked(world, 'a.red').length;
+    await runUntil(world, { until: () => world.parked.length === 1 });
+    const before = requestTimes(world, 'a.red').length;
     await unwatch(world, ['a.red']);
     await pass(world, 5 * HOUR);
-    expect(asked(world, 'a.red')).toHaveLength(before);
+    expect(requestTimes(world, 'a.red')).toHaveLength(before);
     expect(world.balance).toMatchObject({ changes: 1, parked: 0, skipped: { unwatched: 1 }, balanced: true });
   });
 
@@ -136,14 +136,14 @@ describe('a key that is removed', () => {
     world.upstream.publish('a.red');
     world.upstream.faults.set('a.red', { status: 500 });
     await watch(world, ['a.red']);
-    await settle(world, { until: () => world.parked.length === 1 });
+    await runUntil(world, { until: () => world.parked.length === 1 });
     world.upstream.faults.clear();
     const look = world.calls.hold(/^queue\.load\.load/, { answer: true });
     void look.made.then(async () => {
       await unwatch(world, ['a.red']);
       look.release();
     });
-    await settle(world, { until: () => world.balance.skipped.unwatched === 1 });
+    await runUntil(world, { until: () => world.balance.skipped.unwatched === 1 });
     await pass(world, HOUR);
     expect(world.balance).toMatchObject({ changes: 1, rows: 0, parked: 0, balanced: true });
   });
@@ -151,18 +151,18 @@ describe('a key that is removed', () => {
   it('while it is dead, is no letter any more', async () => {
     const world = await agendaWorld({ servers: {} });
     await watch(world, ['a.red']);
-    await settle(world, { until: () => world.balance.dead === 1 });
+    await runUntil(world, { until: () => world.balance.dead === 1 });
     await unwatch(world, ['a.red']);
     expect(world.balance).toMatchObject({ changes: 1, dead: 0, skipped: { unwatched: 1 }, balanced: true });
     const isTold = () => world.engine.journal.parked.letters.unpublished(1).length === 0;
-    await settle(world, { until: isTold });
+    await runUntil(world, { until: isTold });
   });
 
   it('and added again starts anew', async () => {
     const world = await agendaWorld();
     world.upstream.publish('a.red', 'first');
     await watch(world, ['a.red']);
-    await settle(world, { until: () => visited(world) === 3 });
+    await runUntil(world, { until: () => visitCount(world) === 3 });
     await unwatch(world, ['a.red']);
     await watch(world, ['a.red']);
     expect(world.engine.journal.agenda!.find('a.red')).toMatchObject({ outcome: null, times: 0, digest: null });
@@ -179,10 +179,10 @@ describe('a key that is removed', () => {
     await watch(world, ['a.red']);
     await followed(world);
     world.upstream.remove('a.red');
-    await settle(world, { until: () => world.balance.tombstones === 1 });
+    await runUntil(world, { until: () => world.balance.tombstones === 1 });
     await unwatch(world, ['a.red']);
     await watch(world, ['a.red']);
-    await settle(world, { until: () => visited(world) === 3 });
+    await runUntil(world, { until: () => visitCount(world) === 3 });
     expect(world.balance).toMatchObject({ rows: 1, tombstones: 1, skipped: { unchanged: 1 }, balanced: true });
   });
 });

@@ -1,14 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import type { Outcome } from '../../../src/engine/journal/changes.ts';
 import { expectNewest, expectProof, lakeRows } from '../../simulation/oracle/proof.ts';
-import { followed, settle, startedWorld, type World } from '../../simulation/world/world.ts';
+import { followed, runUntil, startedWorld, type World } from '../../simulation/world/world.ts';
 
 /** A world in which a change of `a` is parked. */
 async function parkedWorld(): Promise<World> {
   const world = await startedWorld({ pollMs: 5_000 });
   world.upstream.faults.set('a', { status: 403 });
   world.upstream.publish(['a', 'b']);
-  await settle(world, { until: () => world.parked.length === 1 });
+  await runUntil(world, { until: () => world.parked.length === 1 });
   return world;
 }
 
@@ -33,7 +33,7 @@ describe('a parked change', () => {
   it('is superseded by a newer change that is parked', async () => {
     const world = await parkedWorld();
     world.upstream.publish('a');
-    await settle(world, { until: () => world.balance.changes === 3 });
+    await runUntil(world, { until: () => world.balance.changes === 3 });
     expect(world.parked).toMatchObject([{ key: 'a', cursor: String(world.upstream.seq), change_number: 3 }]);
     expect(world.balance).toMatchObject({ rows: 1, parked: 1, skipped: { superseded: 1 }, balanced: true });
   });
@@ -50,7 +50,7 @@ describe('a parked change', () => {
     const world = await parkedWorld();
     const { cursor } = world.parked[0]!;
     world.upstream.faults.clear();
-    await settle(world, { until: () => world.parked.length === 0 });
+    await runUntil(world, { until: () => world.parked.length === 0 });
     await followed(world);
     const rows = await lakeRows(world);
     expect(rows.find(row => row.name === 'a')).toMatchObject({ _cursor: `${cursor}#1`, _op: 'upsert' });
@@ -63,10 +63,10 @@ describe('a parked change', () => {
     const world = await parkedWorld();
     for (const key of ['c', 'd', 'e']) world.upstream.faults.set(key, { status: 403 });
     world.upstream.publish(['c', 'd', 'e']);
-    await settle(world, { until: () => world.parked.length === 4 });
+    await runUntil(world, { until: () => world.parked.length === 4 });
     for (const key of ['c', 'a', 'e', 'd']) {
       world.upstream.faults.delete(key);
-      await settle(world, { until: () => !world.parked.some(parked => parked.key === key) });
+      await runUntil(world, { until: () => !world.parked.some(parked => parked.key === key) });
     }
     await followed(world);
     await expectProof(world);
@@ -80,11 +80,11 @@ describe('a parked change', () => {
     world.upstream.publish('a');
     const month = 30 * 24 * 3_600_000;
     world.clock.jump(month);
-    await settle(world, { until: () => world.parked.length === 1 });
+    await runUntil(world, { until: () => world.parked.length === 1 });
     world.clock.jump(-month);
     world.upstream.faults.clear();
     await world.engine.watch();
-    await settle(world, { until: () => world.isFollowed && world.parked.length === 0, withinMs: 2 * 3_600_000 });
+    await runUntil(world, { until: () => world.isFollowed && world.parked.length === 0, withinMs: 2 * 3_600_000 });
     await expectProof(world);
   });
 
@@ -120,7 +120,7 @@ describe('the result of an attempt', () => {
     const world = await parkedWorld();
     const [parked] = world.parked;
     world.upstream.publish('a');
-    await settle(world, { until: () => world.balance.changes === 3 });
+    await runUntil(world, { until: () => world.balance.changes === 3 });
     const lastLsn = world.engine.journal.state.lastLsnOf('a');
     const nowMs = world.clock.now();
     expect(world.engine.journal.acceptRetry({ parked: parked!, outcome: found(1), lastLsn, nowMs })).toBe(false);

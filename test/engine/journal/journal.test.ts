@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { LIMITS } from '../../../src/config.ts';
 import { TAIL } from '../../../src/engine/journal/changes.ts';
 import { expectNewest, expectProof, lakeRows } from '../../simulation/oracle/proof.ts';
-import { followed, nextRun, settle, startedWorld } from '../../simulation/world/world.ts';
+import { followed, nextRun, runUntil, startedWorld } from '../../simulation/world/world.ts';
 
 const DAY = 24 * 3_600_000;
 
@@ -73,9 +73,9 @@ describe('the end of a month', () => {
   it('separates the rows before it from those after it', async () => {
     const world = await startedWorld({ startMs, flushAgeMs: 3_600_000 });
     world.upstream.publish(['a', 'b']);
-    await settle(world, { until: () => world.balance.changes === 2 });
+    await runUntil(world, { until: () => world.balance.changes === 2 });
     world.upstream.publish(['c', 'd']);
-    await settle(world, { until: () => world.balance.changes === 3 || world.balance.changes === 4 });
+    await runUntil(world, { until: () => world.balance.changes === 3 || world.balance.changes === 4 });
     world.upstream.publish(['e', 'f']);
     await followed(world);
     await expectProof(world);
@@ -93,10 +93,10 @@ describe('the end of a month', () => {
   it('ends the file of the month at once', async () => {
     const world = await startedWorld({ startMs, flushAgeMs: 3_600_000 });
     world.upstream.publish('a');
-    await settle(world, { until: () => world.balance.changes === 1 });
+    await runUntil(world, { until: () => world.balance.changes === 1 });
     world.clock.jump(60_000);
     world.upstream.publish('b');
-    await settle(world, { until: () => world.files.length === 1, withinMs: 60_000 });
+    await runUntil(world, { until: () => world.files.length === 1, withinMs: 60_000 });
     expect(world.files[0]!.key).toContain('/month=11/');
   });
 
@@ -134,7 +134,7 @@ describe('an append that SQLite refuses', () => {
       /INSERT INTO entries/.test(statement) && Buffer.from(params.at(-1) as Uint8Array).includes('"poison"');
     await followed(world);
     world.storage.refuses = () => false;
-    await settle(world, { until: () => world.isFollowed && world.parked.length === 0 });
+    await runUntil(world, { until: () => world.isFollowed && world.parked.length === 0 });
     await expectProof(world);
     await expectNewest(world);
   });
@@ -142,7 +142,7 @@ describe('an append that SQLite refuses', () => {
   it('does not stop the source when it is the key that SQLite refuses', async () => {
     const world = await startedWorld();
     world.upstream.publish(['a', 'half \ud800 of a character', 'b']);
-    await settle(world, { until: () => world.lane.cursor === String(world.upstream.seq), withinMs: 3_600_000 });
+    await runUntil(world, { until: () => world.lane.cursor === String(world.upstream.seq), withinMs: 3_600_000 });
     await followed(world);
     expect((await lakeRows(world)).map(row => row.name)).toEqual(expect.arrayContaining(['a', 'b']));
     expect(world.balance).toMatchObject({ changes: 3, balanced: true });
@@ -152,11 +152,11 @@ describe('an append that SQLite refuses', () => {
     const world = await startedWorld();
     world.upstream.publish(['a', 'poison', 'b']);
     for (const key of ['a', 'poison', 'b']) world.upstream.faults.set(key, { status: 403 });
-    await settle(world, { until: () => world.parked.length === 3 });
+    await runUntil(world, { until: () => world.parked.length === 3 });
     world.upstream.faults.clear();
     world.storage.refuses = (statement, params) =>
       /INSERT INTO entries/.test(statement) && Buffer.from(params.at(-1) as Uint8Array).includes('"poison"');
-    await settle(world, { until: () => world.isFollowed && world.parked.length === 1, withinMs: 3_600_000 });
+    await runUntil(world, { until: () => world.isFollowed && world.parked.length === 1, withinMs: 3_600_000 });
     expect(world.parked).toMatchObject([{ key: 'poison' }]);
     expect((await lakeRows(world)).map(row => row.name).sort()).toEqual(['a', 'b']);
   });

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { LIMITS } from '../../../src/config.ts';
 import { dismissFailed, failedChange, failedOf, replayFailed } from '../../../src/engine/controls/failed.ts';
 import { expectNewest, expectProof, lakeRows } from '../../simulation/oracle/proof.ts';
-import { followed, pass, settle, startedWorld, type World } from '../../simulation/world/world.ts';
+import { followed, pass, runUntil, startedWorld, type World } from '../../simulation/world/world.ts';
 
 const DAY = 24 * 3_600_000;
 const ALL = { state: 'dead', reason: null, olderThanSeconds: null } as const;
@@ -13,7 +13,7 @@ async function deadWorld(faults: Record<string, number> = { a: 404 }): Promise<W
   const world = await startedWorld({ pollMs: 60_000 });
   for (const [key, status] of Object.entries(faults)) world.upstream.faults.set(key, { status });
   world.upstream.publish([...Object.keys(faults), 'z']);
-  await settle(world, { until: () => world.balance.dead === Object.keys(faults).length, withinMs: 2 * DAY });
+  await runUntil(world, { until: () => world.balance.dead === Object.keys(faults).length, withinMs: 2 * DAY });
   return world;
 }
 
@@ -42,7 +42,7 @@ describe('a change that keeps failing', () => {
 
   it('is one letter in the operational database, with the history of its attempts', async () => {
     const world = await deadWorld();
-    await settle(world, { until: isPublished(world, 'failed') });
+    await runUntil(world, { until: isPublished(world, 'failed') });
     const [letter, ...rest] = letters(world);
     expect(rest).toEqual([]);
     expect(letter).toMatchObject({
@@ -63,9 +63,9 @@ describe('a change that keeps failing', () => {
     const world = await startedWorld();
     world.upstream.faults.set('a', { status: 451 });
     world.upstream.publish('a');
-    await settle(world, { until: () => world.balance.dead === 1 });
+    await runUntil(world, { until: () => world.balance.dead === 1 });
     expect(world.upstream.requests.filter(({ subject }) => subject === 'a')).toHaveLength(1);
-    await settle(world, { until: isPublished(world, 'failed') });
+    await runUntil(world, { until: isPublished(world, 'failed') });
     expect(letters(world)).toMatchObject([{ retry_count: 0 }]);
   });
 
@@ -83,7 +83,7 @@ describe('a dead change', () => {
     const world = await deadWorld();
     world.upstream.faults.clear();
     for (let time = 0; time < 3; time++) await replayFailed(world.engine, { numbers: null, query: ALL, dryRun: false });
-    await settle(world, { until: isPublished(world, 'resolved') });
+    await runUntil(world, { until: isPublished(world, 'resolved') });
     expect(await replayFailed(world.engine, { numbers: [1], query: ALL, dryRun: false })).toEqual({
       changes: 0,
       by_reason: {},
@@ -100,8 +100,8 @@ describe('a dead change', () => {
     const world = await deadWorld();
     await replayFailed(world.engine, { numbers: [1], query: ALL, dryRun: false });
     expect(failedChange(world.engine, 1)).toMatchObject({ id: 'coalescing-1', state: 'replaying' });
-    await settle(world, { until: () => world.balance.dead === 1, withinMs: 2 * DAY });
-    await settle(world, { until: () => letters(world)[0]?.retry_count === 40 });
+    await runUntil(world, { until: () => world.balance.dead === 1, withinMs: 2 * DAY });
+    await runUntil(world, { until: () => letters(world)[0]?.retry_count === 40 });
     expect(letters(world)).toMatchObject([{ status: 'failed' }]);
     expect(failedChange(world.engine, 1)).toMatchObject({ state: 'dead', attempts: 40 });
   });
@@ -110,7 +110,7 @@ describe('a dead change', () => {
     const world = await deadWorld();
     world.upstream.faults.clear();
     world.upstream.publish('a');
-    await settle(world, { until: isPublished(world, 'superseded') });
+    await runUntil(world, { until: isPublished(world, 'superseded') });
     expect(world.balance).toMatchObject({ changes: 3, rows: 2, dead: 0, skipped: { superseded: 1 } });
     expect(await replayFailed(world.engine, { numbers: [1], query: ALL, dryRun: false })).toMatchObject({ changes: 0 });
     await pass(world, DAY);
@@ -135,7 +135,7 @@ describe('a dead change', () => {
     const item = world.upstream.items.get('a')!;
     Object.assign(item, { deleted: false, revision: 3 });
     await replayFailed(world.engine, { numbers: null, query: ALL, dryRun: false });
-    await settle(world, { until: isPublished(world, 'resolved') });
+    await runUntil(world, { until: isPublished(world, 'resolved') });
     expect((await lakeRows(world)).map(row => row._op)).toEqual(['upsert', 'upsert']);
     await expectNewest(world);
   });
@@ -146,7 +146,7 @@ describe('a dead change', () => {
     expect(dismissFailed(world.engine, 1, 'unpublished')).toBe(false);
     expect(dismissFailed(world.engine, 2, 'not dead')).toBe(null);
     await world.engine.poke();
-    await settle(world, { until: isPublished(world, 'dismissed') });
+    await runUntil(world, { until: isPublished(world, 'dismissed') });
     expect(JSON.parse(String(letters(world)[0]!.message_body)).note).toBe('unpublished');
     expect(world.balance).toMatchObject({ changes: 2, rows: 1, dead: 0, skipped: { dismissed: 1 }, balanced: true });
   });
@@ -170,7 +170,7 @@ describe('a dead change', () => {
     world.upstream.faults.set('a', { status: 451 });
     world.upstream.publish('a');
     world.calls.fail(/^d1/, { times: 2, answer: 'lost' });
-    await settle(world, { until: () => world.isFollowed && letters(world).length > 0 });
+    await runUntil(world, { until: () => world.isFollowed && letters(world).length > 0 });
     expect(letters(world)).toHaveLength(1);
   });
 
@@ -179,9 +179,9 @@ describe('a dead change', () => {
     world.upstream.faults.set('a', { status: 451 });
     world.upstream.publish('a');
     const old = world.calls.hold(/^d1/);
-    await settle(world, { until: () => world.fault('project') !== null });
+    await runUntil(world, { until: () => world.fault('project') !== null });
     dismissFailed(world.engine, 1, 'legal');
-    await settle(world, { until: () => letters(world)[0]?.status === 'dismissed' });
+    await runUntil(world, { until: () => letters(world)[0]?.status === 'dismissed' });
     old.release();
     await pass(world, 60_000);
     expect(letters(world)).toMatchObject([{ status: 'dismissed' }]);
@@ -193,7 +193,7 @@ describe('a parked change', () => {
     const world = await startedWorld();
     world.upstream.faults.set('a', { status: 403 });
     world.upstream.publish('a');
-    await settle(world, { until: () => world.parked[0]?.attempts === 2 });
+    await runUntil(world, { until: () => world.parked[0]?.attempts === 2 });
     expect(failedOf(world.engine, { ...ALL, ...PAGE, state: 'parked' })).toMatchObject([
       {
         id: 'coalescing-1',
@@ -214,7 +214,7 @@ describe('a source most of whose changes fail', () => {
     const names = Array.from({ length: 400 }, (_, index) => `package-${index}`);
     for (const name of names.slice(0, 250)) world.upstream.faults.set(name, { status: 403 });
     world.upstream.publish(names);
-    await settle(world, { until: () => world.fault('follow')?.kind === 'upstream-failing' });
+    await runUntil(world, { until: () => world.fault('follow')?.kind === 'upstream-failing' });
     const { changes } = world.balance;
     expect(changes).toBeGreaterThanOrEqual(LIMITS.failingChangesMin);
     expect(changes).toBeLessThan(250);
@@ -222,7 +222,7 @@ describe('a source most of whose changes fail', () => {
     await pass(world, 4 * 60_000);
     expect(world.balance.changes).toBe(changes);
     world.upstream.faults.clear();
-    await settle(world, { until: () => world.isFollowed && world.parked.length === 0 });
+    await runUntil(world, { until: () => world.isFollowed && world.parked.length === 0 });
     await expectProof(world);
     await expectNewest(world);
   });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { LIMITS } from '../../../src/config.ts';
 import { expectNewest, expectProof, lakeRows } from '../../simulation/oracle/proof.ts';
-import { followed, pass, settle, startedWorld, type World, type WorldOptions } from '../../simulation/world/world.ts';
+import { followed, pass, runUntil, startedWorld, type World, type WorldOptions } from '../../simulation/world/world.ts';
 
 const isParked = (world: World) => () => world.parked.length > 0;
 const isUnparked = (world: World) => () => world.isFollowed && world.parked.length === 0;
@@ -13,7 +13,7 @@ async function laggingWorld(options: WorldOptions = {}): Promise<World> {
   await followed(world);
   world.upstream.lagging.set('a', 1);
   world.upstream.publish('a');
-  await settle(world, { until: isParked(world) });
+  await runUntil(world, { until: isParked(world) });
   return world;
 }
 
@@ -31,7 +31,7 @@ describe('a lagging revision', () => {
   it('gives a second row once the later revision is served', async () => {
     const world = await laggingWorld();
     world.upstream.lagging.clear();
-    await settle(world, { until: isUnparked(world) });
+    await runUntil(world, { until: isUnparked(world) });
     const rows = await lakeRows(world);
     const cursor = String(world.upstream.seq);
     expect(rows.map(row => [row.version, row._cursor]).slice(1)).toEqual([
@@ -46,7 +46,7 @@ describe('a lagging revision', () => {
   it('is attempted four times, and then counted as never served', async () => {
     const world = await laggingWorld();
     const [, loadedMs] = askedMs(world);
-    await settle(world, { until: isUnparked(world) });
+    await runUntil(world, { until: isUnparked(world) });
     const times = [loadedMs!, ...askedMs(world).slice(2)];
     const waits = times.slice(1).map((atMs, index) => atMs - times[index]!);
     // The queue waits a second for more tickets.
@@ -57,7 +57,7 @@ describe('a lagging revision', () => {
 
   it('never becomes a dead letter, however few attempts other changes have', async () => {
     const world = await laggingWorld({ retry: { waitMs: 10_000, attemptsMax: 1, leaseMs: 300_000 } });
-    await settle(world, { until: isUnparked(world) });
+    await runUntil(world, { until: isUnparked(world) });
     expect(world.balance).toMatchObject({ dead: 0, skipped: { 'revision-never-served': 1 } });
   });
 
@@ -67,12 +67,12 @@ describe('a lagging revision', () => {
     world.upstream.publish('a');
     world.upstream.publish('a');
     world.upstream.lagging.set('a', 1);
-    await settle(world, { until: isParked(world) });
+    await runUntil(world, { until: isParked(world) });
     world.upstream.lagging.set('a', 2);
-    await settle(world, { until: () => world.balance.rows === 2 });
+    await runUntil(world, { until: () => world.balance.rows === 2 });
     expect(world.parked).toMatchObject([{ change_number: 3, reason: 'lagging-revision', attempts: 0 }]);
     world.upstream.lagging.clear();
-    await settle(world, { until: isUnparked(world) });
+    await runUntil(world, { until: isUnparked(world) });
     expect((await lakeRows(world)).map(row => row.version)).toEqual(['1', '2', '3']);
     await expectProof(world);
   });
@@ -81,7 +81,7 @@ describe('a lagging revision', () => {
     const world = await laggingWorld();
     world.storage.sql.exec("UPDATE keys SET revision = 2 WHERE key = 'a'");
     world.upstream.lagging.clear();
-    await settle(world, { until: isUnparked(world) });
+    await runUntil(world, { until: isUnparked(world) });
     expect(world.balance).toMatchObject({ changes: 3, rows: 2, skipped: { unchanged: 1 } });
   });
 
@@ -91,7 +91,7 @@ describe('a lagging revision', () => {
     await followed(world);
     world.upstream.lagging.set('a', 1);
     world.upstream.publish('a');
-    await settle(world, { until: isParked(world) });
+    await runUntil(world, { until: isParked(world) });
     world.upstream.lagging.clear();
     world.upstream.publish('a');
     await followed(world);
@@ -105,7 +105,7 @@ describe('a lagging revision', () => {
     const before = askedMs(world).length;
     world.upstream.lagging.clear();
     world.upstream.changeSilently('a', { deleted: true });
-    await settle(world, { until: isUnparked(world), withinMs: 3 * 3_600_000 });
+    await runUntil(world, { until: isUnparked(world), withinMs: 3 * 3_600_000 });
     expect(askedMs(world).length - before).toBe(LIMITS.recheckMs.length);
     expect(world.balance).toMatchObject({ changes: 3, rows: 2, skipped: { 'revision-never-served': 1 } });
     await expectProof(world);
@@ -119,7 +119,7 @@ describe('a lagging revision', () => {
     world.upstream.lagging.clear();
     await pass(world, 3 * 3_600_000);
     expect(world.balance.skipped['revision-never-served']).toBe(0);
-    await settle(world, { until: isUnparked(world) });
+    await runUntil(world, { until: isUnparked(world) });
     await expectNewest(world);
   });
 });

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { LIMITS } from '../../../src/config.ts';
 import { StepError } from '../../../src/errors.ts';
 import { expectNewest, expectProof, lakeRows } from '../../simulation/oracle/proof.ts';
-import { followed, nextRun, pass, settle, startedWorld, type World } from '../../simulation/world/world.ts';
+import { followed, nextRun, pass, runUntil, startedWorld, type World } from '../../simulation/world/world.ts';
 
 const names = (count: number) => Array.from({ length: count }, (_, index) => `package-${index}`);
 const lone = ({ calls }: World, key: string) => calls.made.filter(call => call === `load.load ${key}`).length;
@@ -15,7 +15,7 @@ describe('a document that kills its Loader', () => {
     await nextRun(world);
     expect(world.fault('follow')).toMatchObject({ kind: 'loader-failed' });
     expect(world.balance.changes).toBe(0);
-    await settle(world, { until: () => world.parked.length > 0 });
+    await runUntil(world, { until: () => world.parked.length > 0 });
     expect(world.parked).toMatchObject([{ key: 'package-7', reason: 'document-kills-loader' }]);
     expect(lone(world, 'package-7')).toBe(LIMITS.loaderDeathsMax);
     expect(world.balance).toMatchObject({ rows: 19, parked: 1 });
@@ -29,7 +29,7 @@ describe('a document that kills its Loader', () => {
     world.upstream.publish(names(20));
     await followed(world);
     world.upstream.faults.clear();
-    await settle(world, { until: () => world.isFollowed && world.parked.length === 0 });
+    await runUntil(world, { until: () => world.isFollowed && world.parked.length === 0 });
     await expectProof(world);
     await expectNewest(world);
   });
@@ -39,9 +39,9 @@ describe('a document that kills its Loader', () => {
     world.upstream.publish(names(20));
     world.upstream.faults.set('package-3', { kills: true });
     world.upstream.faults.set('package-9', { status: 403 });
-    await settle(world, { until: () => world.parked.length === 2 });
+    await runUntil(world, { until: () => world.parked.length === 2 });
     world.upstream.faults.delete('package-9');
-    await settle(world, { until: () => world.isFollowed && world.parked.length === 1, withinMs: 3_600_000 });
+    await runUntil(world, { until: () => world.isFollowed && world.parked.length === 1, withinMs: 3_600_000 });
     expect(world.parked).toMatchObject([{ key: 'package-3', reason: 'document-kills-loader' }]);
     await expectProof(world);
   });
@@ -66,7 +66,7 @@ describe('changes whose Loader died once', () => {
     world.upstream.publish(names(60));
     world.upstream.latencyMs = key => (key.startsWith('package') ? 15_000 : 0);
     world.calls.fail(/^load\.load /, { times: 1 });
-    await settle(world, { until: () => world.isFollowed, withinMs: 30 * 60_000 });
+    await runUntil(world, { until: () => world.isFollowed, withinMs: 30 * 60_000 });
     expect(world.upstream.requests.filter(({ subject }) => subject.startsWith('package')).length).toBeLessThan(100);
     expect(world.balance).toMatchObject({ rows: 60, parked: 0, balanced: true });
     await expectProof(world);

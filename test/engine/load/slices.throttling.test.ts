@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { expectNewest, expectProof } from '../../simulation/oracle/proof.ts';
 import { DOCUMENT_HOST } from '../../simulation/world/upstream.ts';
-import { followed, nextRun, pass, settle, startedWorld, type World } from '../../simulation/world/world.ts';
+import { followed, nextRun, pass, runUntil, startedWorld, type World } from '../../simulation/world/world.ts';
 
 const MINUTE = 60_000;
 const names = (count: number) => Array.from({ length: count }, (_, index) => `package-${index}`);
@@ -33,7 +33,7 @@ describe('a host that says 429', () => {
     const full = pace(world)?.rate ?? 10;
     world.upstream.documentsFault = { status: 429 };
     world.upstream.publish('b');
-    await settle(world, { until: () => world.fault('follow') !== null });
+    await runUntil(world, { until: () => world.fault('follow') !== null });
     expect(pace(world)).toMatchObject({ rate: full / 2, strikes: 1 });
     world.upstream.documentsFault = null;
     const rates: number[] = [];
@@ -90,7 +90,7 @@ describe('a host that says 429', () => {
     expect(world.parked).toMatchObject([{ key: 'package-7', reason: 'http-429' }]);
     expect(world.balance).toMatchObject({ rows: 49, parked: 1 });
     world.upstream.faults.clear();
-    await settle(world, { until: isUnparked(world) });
+    await runUntil(world, { until: isUnparked(world) });
     await expectProof(world);
     await expectNewest(world);
   });
@@ -122,7 +122,7 @@ describe('an upstream that does not answer', () => {
     expect(world.fault('follow')).toMatchObject({ kind: 'upstream-unreachable' });
     expect(world.state).toBe('backing-off');
     world.upstream.feedFault = null;
-    await settle(world, { until: () => world.isFollowed, withinMs: 6 * MINUTE });
+    await runUntil(world, { until: () => world.isFollowed, withinMs: 6 * MINUTE });
     expect(world.state).toBe('following');
     expect(world.balance).toMatchObject({ rows: 5, parked: 0 });
   });
@@ -138,7 +138,7 @@ describe('an upstream that does not answer', () => {
     await pass(world, 5 * MINUTE);
     expect(world.parked.length).toBeLessThan(5);
     world.upstream.documentsFault = null;
-    await settle(world, { until: isUnparked(world) });
+    await runUntil(world, { until: isUnparked(world) });
     expect(world.state).toBe('following');
     await expectProof(world);
     await expectNewest(world);
@@ -157,7 +157,7 @@ describe('an upstream that does not answer', () => {
     expect(world.parked).toMatchObject([{ key: 'package-7', reason }]);
     expect(world.balance).toMatchObject({ rows: 19, parked: 1 });
     world.upstream.faults.clear();
-    await settle(world, { until: isUnparked(world) });
+    await runUntil(world, { until: isUnparked(world) });
     await expectNewest(world);
   });
 

@@ -5,7 +5,7 @@ import { RowFacts } from '../../../src/lake/catalog/row-facts.ts';
 import { rootKey } from '../../../src/lake/object-keys.ts';
 import { CATALOG_CALL, fillFiles } from '../../simulation/schedules/catalog-scenario.ts';
 import { readCatalog } from '../../simulation/world/catalog.ts';
-import { followed, settle, startedWorld } from '../../simulation/world/world.ts';
+import { followed, runUntil, startedWorld } from '../../simulation/world/world.ts';
 
 const KIB = 1024;
 const TABLE = npmPackage.name;
@@ -31,7 +31,7 @@ async function costOfFlush(files: number) {
   const world = await startedWorld();
   fillFiles(world, files, file => gathered[file % gathered.length]!);
   world.storage.sql.exec('UPDATE source SET published_cursor = ?', '0');
-  await settle(world, { until: () => world.isFollowed });
+  await runUntil(world, { until: () => world.isFollowed });
   const { length } = world.calls.made;
   let bytes = 0;
   world.bucket.onPut = put => {
@@ -69,7 +69,7 @@ describe('a flush', () => {
   it('writes a catalog anew in parts', async () => {
     const world = await startedWorld();
     fillFiles(world, 2 * LIMITS.catalogSegmentsPerRun * LIMITS.catalogSegmentFilesMax + 1);
-    await settle(world, { until: () => world.isFollowed });
+    await runUntil(world, { until: () => world.isFollowed });
     expect(readCatalog(world.bucket, TABLE)!.root.segments).toHaveLength(2 * LIMITS.catalogSegmentsPerRun + 1);
     expect(world.runs).toBeGreaterThanOrEqual(3);
   });

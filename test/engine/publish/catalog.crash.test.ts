@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { DEATHS, playCatalog } from '../../simulation/schedules/catalog-scenario.ts';
+import { CALL_FAULTS, playCatalog } from '../../simulation/schedules/catalog-scenario.ts';
 
 describe('a reader in a loop', () => {
-  it.each(DEATHS)('finds the table complete, whichever call of the catalog meets: %s', async death => {
+  it.each(CALL_FAULTS)('finds the table complete, whichever call of the catalog meets: %s', async fault => {
     let calls = 0;
-    while (await playCatalog(calls, death)) calls += 1;
+    while (await playCatalog(calls, fault)) calls += 1;
     // A head and a put for the schema, three puts for each of five flushes, and a removal.
     expect(calls).toBeGreaterThanOrEqual(18);
   });

@@ -7,7 +7,7 @@ import { CatalogReader } from '../../simulation/oracle/catalog-reader.ts';
 import { expectProof } from '../../simulation/oracle/proof.ts';
 import { fillFiles } from '../../simulation/schedules/catalog-scenario.ts';
 import { expectCatalog, readCatalog, readIndexes } from '../../simulation/world/catalog.ts';
-import { followed, nextRun, pass, settle, startedWorld, type World } from '../../simulation/world/world.ts';
+import { followed, nextRun, pass, runUntil, startedWorld, type World } from '../../simulation/world/world.ts';
 
 const MINUTE = 60_000;
 const TABLE = 'npm_package';
@@ -115,13 +115,13 @@ describe('the catalog while the bucket refuses it', () => {
     const repair = world.calls.fail(/^bucket\.put catalog/);
     for (const key of ['a', 'b', 'c']) {
       world.upstream.publish(key);
-      await settle(world, { until: () => world.files.at(-1)?.cursor === String(world.upstream.seq) });
+      await runUntil(world, { until: () => world.files.at(-1)?.cursor === String(world.upstream.seq) });
     }
     expect(world.database.runs().length).toBeGreaterThanOrEqual(2);
     expect(world.fault(`catalog:${TABLE}`)).toMatchObject({ kind: 'bucket-failed' });
     expect(readCatalog(world.bucket, TABLE)).toBeNull();
     repair();
-    await settle(world, { until: () => world.isFollowed, withinMs: 6 * MINUTE });
+    await runUntil(world, { until: () => world.isFollowed, withinMs: 6 * MINUTE });
     await expectProof(world);
   });
 
@@ -167,7 +167,7 @@ describe('a root that lands late', () => {
     const old = world.calls.hold(ROOT_PUT);
     void old.made.then(() => world.kill());
     const next = world.calls.hold(/^bucket\.put catalog\/partitions/);
-    await settle(world, { until: () => world.files.length === 2 });
+    await runUntil(world, { until: () => world.files.length === 2 });
     old.release();
     await pass(world, 1_000);
     expect(catalogOf(world).root.snapshot).toBe(2);
@@ -192,7 +192,7 @@ describe('a catalog that was lost', () => {
   it('is written anew with its full segments when all but the indexes are gone', async () => {
     const world = await startedWorld();
     fillFiles(world, LIMITS.catalogSegmentFilesMax);
-    await settle(world, { until: () => world.isFollowed });
+    await runUntil(world, { until: () => world.isFollowed });
     for (const key of world.bucket.keys('catalog/partitions/')) world.bucket.objects.delete(key);
     await publish(world, 'a');
     expectCatalog(world);
@@ -201,13 +201,13 @@ describe('a catalog that was lost', () => {
   it('is written anew when its root is further ahead than a dead instance can have put it', async () => {
     const world = await startedWorld();
     fillFiles(world, LIMITS.catalogSegmentFilesMax);
-    await settle(world, { until: () => world.isFollowed });
+    await runUntil(world, { until: () => world.isFollowed });
     const { root } = catalogOf(world);
     const { metadata } = world.bucket.objects.get(ROOT)!.head;
     // A lost journal put it, and removed a segment that this journal still knows.
     const later = { ...root, snapshot: root.snapshot + 5 };
     const facts = { ...metadata, digest: 'former', snapshot: String(later.snapshot) };
-    world.bucket.place(ROOT, Buffer.from(JSON.stringify(later)), facts);
+    world.bucket.store(ROOT, Buffer.from(JSON.stringify(later)), facts);
     world.bucket.objects.delete(root.segments[0]!.key);
     await publish(world, 'a');
     expect(catalogOf(world).root.snapshot).toBe(later.snapshot + 1);
@@ -240,7 +240,7 @@ describe('a catalog that was lost', () => {
   it.each(['partitions', 'indexes'])('writes a lost object of its %s anew, and nothing else', async kind => {
     const world = await startedWorld();
     fillFiles(world, 3 * LIMITS.catalogSegmentFilesMax);
-    await settle(world, { until: () => world.isFollowed });
+    await runUntil(world, { until: () => world.isFollowed });
     const [, gone] = catalogOf(world).root.segments;
     world.bucket.objects.delete(kind === 'indexes' ? gone!.index : gone!.key);
     const before = objectsOf(world);
@@ -259,7 +259,7 @@ describe('a catalog that was lost', () => {
     await Promise.all([
       put.made.then(() => {
         const key = world.calls.made.findLast(call => call.startsWith('bucket.put catalog/indexes'))!.split(' ')[1]!;
-        world.bucket.place(key, Buffer.from('{}'));
+        world.bucket.store(key, Buffer.from('{}'));
         put.release();
       }),
       followed(world),

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { expectProof } from '../../simulation/oracle/proof.ts';
-import { followed, nextRun, pass, settle, startedWorld, type World } from '../../simulation/world/world.ts';
+import { followed, nextRun, pass, runUntil, startedWorld, type World } from '../../simulation/world/world.ts';
 
 const MINUTE = 60_000;
 const syncTimes = (world: World) => world.database.rows('SELECT last_sequence, last_sync_time FROM sync_state');
@@ -11,14 +11,14 @@ describe('the operational database', () => {
     const repair = world.calls.fail(/^d1/);
     for (const key of ['a', 'b', 'c']) {
       world.upstream.publish(key);
-      await settle(world, { until: () => world.files.at(-1)?.cursor === String(world.upstream.seq) });
+      await runUntil(world, { until: () => world.files.at(-1)?.cursor === String(world.upstream.seq) });
     }
     expect(world.database.runs()).toEqual([]);
     expect(world.fault('project')).toMatchObject({ kind: 'database-failed' });
     expect(world.state).toBe('backing-off');
     expect(world.engine.files.durableCursor()).toBe(String(world.upstream.seq));
     repair();
-    await settle(world, { until: () => world.isFollowed, withinMs: 6 * MINUTE });
+    await runUntil(world, { until: () => world.isFollowed, withinMs: 6 * MINUTE });
     expect(world.database.runs()).toHaveLength(3);
     await expectProof(world);
   });
@@ -38,7 +38,7 @@ describe('the operational database', () => {
     world.upstream.publish('a');
     await nextRun(world);
     const old = world.calls.hold(/^d1/);
-    await settle(world, { until: () => world.fault('project') !== null });
+    await runUntil(world, { until: () => world.fault('project') !== null });
     expect(world.fault('project')).toMatchObject({ kind: 'deadline' });
     await followed(world);
     world.upstream.publish('b');
@@ -99,10 +99,10 @@ describe('the operational database', () => {
     const repair = world.calls.fail(/^d1/);
     for (let file = 0; file < 120; file++) {
       world.upstream.publish(`package-${file}`);
-      await settle(world, { until: () => world.files.length === file + 1 });
+      await runUntil(world, { until: () => world.files.length === file + 1 });
     }
     repair();
-    await settle(world, { until: () => world.isFollowed, withinMs: 6 * MINUTE });
+    await runUntil(world, { until: () => world.isFollowed, withinMs: 6 * MINUTE });
     expect(world.database.runs()).toHaveLength(120);
     await expectProof(world);
   });

@@ -3,7 +3,7 @@ import { consumeKeys, type KeysMessage } from '../../../src/queues/discovered-ke
 import { readDomain } from '../../../src/sources/names/domain.ts';
 import { expectProof } from '../../simulation/oracle/proof.ts';
 import { coalescing, type SourceKind } from '../../simulation/world/sources.ts';
-import { settle, startedWorld, type World } from '../../simulation/world/world.ts';
+import { runUntil, startedWorld, type World } from '../../simulation/world/world.ts';
 
 const SEED = Number(process.env.FEEDS_SEED ?? Math.floor(Math.random() * 1e9));
 const ROUNDS = Number(process.env.FEEDS_ROUNDS ?? 30);
@@ -66,7 +66,7 @@ async function deliverAll(world: World, target: Target, deliver: (message: KeysM
     for (; next < world.sentKeys.length; next++) void deliver(messageOf(world, next)).catch(() => undefined);
     return isEmpty(world)();
   };
-  await settle(world, { until, withinMs: 24 * 3_600_000 });
+  await runUntil(world, { until, withinMs: 24 * 3_600_000 });
   return target;
 }
 
@@ -74,7 +74,7 @@ describe('keys for the agenda of another source', () => {
   it('are sent once their rows are accepted, and leave when they have arrived', async () => {
     const world = await startedWorld({ kind: feeding });
     world.upstream.publish(['a', 'b', 'none-of-it', 'a-']);
-    await settle(world, { until: () => world.sentKeys.length === 1 });
+    await runUntil(world, { until: () => world.sentKeys.length === 1 });
     const { outbox } = world.engine.journal;
     expect(messageOf(world, 0)).toMatchObject({
       target: 'whois',
@@ -84,21 +84,21 @@ describe('keys for the agenda of another source', () => {
     expect(await target.bring(world, messageOf(world, 0))).toEqual({ acked: 1, retried: 0 });
     expect([...target.watched]).toEqual(['a.com', 'b.com']);
     expect(outbox.nextDueMs()).toBeNull();
-    await settle(world, { until: () => world.isFollowed });
+    await runUntil(world, { until: () => world.isFollowed });
     await expectProof(world);
   });
 
   it('of a row that was deleted are none', async () => {
     const world = await startedWorld({ kind: feeding });
     world.upstream.remove('a');
-    await settle(world, { until: () => world.isFollowed });
+    await runUntil(world, { until: () => world.isFollowed });
     expect(world.sentKeys).toEqual([]);
   });
 
   it.each(['watchKeys', 'keysArrived'] as const)('are delivered again when %s failed', async call => {
     const world = await startedWorld({ kind: feeding });
     world.upstream.publish('a');
-    await settle(world, { until: () => world.sentKeys.length === 1 });
+    await runUntil(world, { until: () => world.sentKeys.length === 1 });
     const target = new Target();
     target.fails = call;
     expect(await target.bring(world, messageOf(world, 0))).toEqual({ acked: 0, retried: 1 });
@@ -110,9 +110,9 @@ describe('keys for the agenda of another source', () => {
   it('that a queue lost are sent again after the lease, not before', async () => {
     const world = await startedWorld({ kind: feeding });
     world.upstream.publish('a');
-    await settle(world, { until: () => world.sentKeys.length === 1 });
+    await runUntil(world, { until: () => world.sentKeys.length === 1 });
     const sentMs = world.clock.elapsedMs;
-    await settle(world, { until: () => world.sentKeys.length === 2 });
+    await runUntil(world, { until: () => world.sentKeys.length === 2 });
     expect(world.clock.elapsedMs - sentMs).toBeGreaterThanOrEqual(world.options.retry.leaseMs);
   });
 
@@ -120,10 +120,10 @@ describe('keys for the agenda of another source', () => {
     const world = await startedWorld({ kind: feeding });
     const repair = world.calls.fail(/^feed\.send/);
     world.upstream.publish('a');
-    await settle(world, { until: () => world.isFollowed && world.fault('feed') !== null });
+    await runUntil(world, { until: () => world.isFollowed && world.fault('feed') !== null });
     expect(world.fault('feed')).toMatchObject({ kind: 'queue-failed' });
     repair();
-    await settle(world, { until: () => world.sentKeys.length === 1 });
+    await runUntil(world, { until: () => world.sentKeys.length === 1 });
   });
 
   it('are refused where the message is not one of keys, and the message is acknowledged', async () => {

@@ -12,7 +12,7 @@ import {
   followed,
   nextRun,
   pass,
-  settle,
+  runUntil,
   startedWorld,
   type World,
   type WorldOptions,
@@ -33,7 +33,7 @@ async function streamedWorld(options: WorldOptions = {}): Promise<{ world: World
 
 /** Waits until all that the feed shows is in files and in the stream. */
 function streamed(world: World): Promise<void> {
-  return settle(world, { until: () => world.isFollowed && world.isStreamed, withinMs: 30 * MINUTE });
+  return runUntil(world, { until: () => world.isFollowed && world.isStreamed, withinMs: 30 * MINUTE });
 }
 
 /** The same world with other settings, as after a deploy. */
@@ -130,7 +130,7 @@ describe('a table with a stream', () => {
     await followed(world);
     await world.engine.control('pause');
     repair();
-    await settle(world, { until: () => world.isStreamed, withinMs: 6 * MINUTE });
+    await runUntil(world, { until: () => world.isStreamed, withinMs: 6 * MINUTE });
     await expectStreamed(world);
   });
 
@@ -153,7 +153,7 @@ describe('a stream that fails', () => {
     const repair = world.calls.fail(SEND);
     for (let file = 1; file <= 120; file++) {
       world.upstream.publish(`package-${file}`);
-      await settle(world, { until: () => world.files.length === file, withinMs: 2 * MINUTE });
+      await runUntil(world, { until: () => world.files.length === file, withinMs: 2 * MINUTE });
     }
     await followed(world);
     expect(stream.records.size).toBe(0);
@@ -173,12 +173,12 @@ describe('a stream that fails', () => {
     await streamed(world);
     const never = world.calls.before(call => (SEND.test(call) ? new Promise<never>(() => undefined) : undefined));
     world.upstream.publish('b');
-    await settle(world, { until: () => world.fault(STEP) !== null, withinMs: 3 * MINUTE });
+    await runUntil(world, { until: () => world.fault(STEP) !== null, withinMs: 3 * MINUTE });
     expect(world.fault(STEP)).toMatchObject({ kind: 'deadline' });
     for (const key of ['c', 'd', 'e']) {
       world.upstream.publish(key);
       const { elapsedMs } = world.clock;
-      await settle(world, { until: () => world.files.at(-1)!.cursor === String(world.upstream.seq) });
+      await runUntil(world, { until: () => world.files.at(-1)!.cursor === String(world.upstream.seq) });
       expect(world.clock.elapsedMs - elapsedMs).toBeLessThan(2 * MINUTE);
     }
     never();
@@ -201,7 +201,7 @@ describe('a stream that fails', () => {
     const error = Object.assign(new Error('too many'), { status: 429, retryAfter: 600 });
     world.calls.fail(SEND, { times: 1, error });
     world.upstream.publish('a');
-    await settle(world, { until: () => world.fault(STEP) !== null });
+    await runUntil(world, { until: () => world.fault(STEP) !== null });
     const { elapsedMs } = world.clock;
     expect(world.fault(STEP)).toMatchObject({ kind: 'stream-failed' });
     await streamed(world);
@@ -213,7 +213,7 @@ describe('a stream that fails', () => {
     const { world } = await streamedWorld();
     world.calls.fail(SEND);
     world.upstream.publish('a');
-    await settle(world, { until: () => world.fault(STEP) !== null });
+    await runUntil(world, { until: () => world.fault(STEP) !== null });
     redeploy(world, {});
     expect(world.fault(STEP)).toBeNull();
     await nextRun(world);
@@ -226,7 +226,7 @@ describe('a stream that refuses a row', () => {
     const { world, stream } = await streamedWorld();
     stream.refuses = ({ name }) => name === 'bad';
     world.upstream.publish([...names(37), 'bad', ...names(20, 'later')]);
-    await settle(world, { until: () => world.fault(STEP) !== null });
+    await runUntil(world, { until: () => world.fault(STEP) !== null });
     expect([...stream.records.keys()]).toEqual(Array.from({ length: 37 }, (_, index) => index + 1));
     expect(stream.repeated).toBe(0);
     const { state, last_error, streams } = await statusOf(world.engine);
@@ -259,7 +259,7 @@ describe('a stream whose next file', () => {
     repair();
     const object = world.bucket.objects.get(file(world))!;
     await world.bucket.remove([file(world)]);
-    await settle(world, { until: () => world.fault(STEP)?.kind === 'lake-damaged' });
+    await runUntil(world, { until: () => world.fault(STEP)?.kind === 'lake-damaged' });
     expect(world.fault(STEP)!.reason).toMatch(
       /data-0+1-0+2\.parquet: expected \d+ bytes of etag [\da-f]{32}, got none/,
     );
@@ -281,8 +281,8 @@ describe('a stream whose next file', () => {
     }
     repair();
     const [first, second] = world.files.map(({ key }) => world.bucket.objects.get(key)!);
-    world.bucket.place(first!.head.key, second!.bytes, first!.head.metadata);
-    await settle(world, { until: () => world.fault(STEP)?.kind === 'lake-damaged' });
+    world.bucket.store(first!.head.key, second!.bytes, first!.head.metadata);
+    await runUntil(world, { until: () => world.fault(STEP)?.kind === 'lake-damaged' });
     expect(stream.records.size).toBe(0);
     world.bucket.objects.set(first!.head.key, first!);
     await streamed(world);
@@ -293,7 +293,7 @@ describe('a stream whose next file', () => {
     const { world } = await streamedWorld();
     const repair = world.calls.fail(/^bucket\.range/);
     world.upstream.publish('a');
-    await settle(world, { until: () => world.fault(STEP) !== null });
+    await runUntil(world, { until: () => world.fault(STEP) !== null });
     expect(world.fault(STEP)).toMatchObject({ kind: 'bucket-failed' });
     repair();
     await streamed(world);
@@ -319,7 +319,7 @@ describe('an object whose storage was restored to an earlier time', () => {
     await world.engine.watch();
     world.upstream.publish('d');
     await streamed(world);
-    await settle(world, { until: () => streamsOf(world.engine).npm_package?.waiting === 0 });
+    await runUntil(world, { until: () => streamsOf(world.engine).npm_package?.waiting === 0 });
     await expectStreamed(world);
     expect(stream.repeated).toBe(3);
   });

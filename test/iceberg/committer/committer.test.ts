@@ -75,7 +75,7 @@ describe('a failure', () => {
     await allCommitted(world);
     const { location } = world.catalog.metadata(table.name);
     const key = `${location.replace(/^s3:\/\/[^/]+\//, '')}/data/lsn-2-3.parquet`;
-    world.bucket.place(key, new Uint8Array(10));
+    world.bucket.store(key, new Uint8Array(10));
     world.settle(1);
     await world.pass(10 * MINUTE);
     expect(await statusIn(world)).toMatchObject({

@@ -241,7 +241,7 @@ export const AGENDA_MUTANTS: Mutant[] = [
   {
     name: 'Retry-After of a host ignored',
     breaks: EARLY,
-    caughtBy: scene('a host that says when to come again'),
+    caughtBy: scene('a host that sends Retry-After'),
     edits: [
       {
         file: 'src/engine/load/admission.ts',
@@ -253,7 +253,7 @@ export const AGENDA_MUTANTS: Mutant[] = [
   {
     name: 'slice waits for changes that are loaded alone',
     breaks: STARVED,
-    caughtBy: scene('a slow host whose keys go alone'),
+    caughtBy: scene('a slow host whose keys are loaded alone'),
     edits: [
       {
         file: 'src/engine/load/slices.ts',
@@ -265,7 +265,7 @@ export const AGENDA_MUTANTS: Mutant[] = [
   {
     name: 'deletion of a deleted key appended again',
     breaks: DOUBLED,
-    caughtBy: scene('a key whose deletion is known'),
+    caughtBy: scene('a deleted key that is added again'),
     edits: [
       {
         file: AGENDA,

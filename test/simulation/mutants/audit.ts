@@ -1,4 +1,13 @@
-import { ALIVE, ANSWERS_TO_NOBODY, auditedSchedules, DOUBLED, LOST, type Mutant, PAUSED, scene } from './mutant.ts';
+import {
+  ALIVE,
+  ANSWERS_TO_ABANDONED_RUNS,
+  auditedSchedules,
+  DOUBLED,
+  LOST,
+  type Mutant,
+  PAUSED,
+  scene,
+} from './mutant.ts';
 
 const AUDIT = 'src/engine/audit/audit.ts';
 const SWEEP = 'src/engine/audit/sweeper.ts';
@@ -14,7 +23,7 @@ export const AUDIT_MUTANTS: Mutant[] = [
   {
     name: 'missing key reported without a second check',
     breaks: REPORTED,
-    caughtBy: scene('a sweep while a page is at hand'),
+    caughtBy: scene('a sweep while a page is pending'),
     edits: [
       {
         file: SWEEPS,
@@ -38,7 +47,7 @@ export const AUDIT_MUTANTS: Mutant[] = [
   {
     name: 'extra key reported though its row changed',
     breaks: REPORTED,
-    caughtBy: scene('a sweep while a page is at hand'),
+    caughtBy: scene('a sweep while a page is pending'),
     edits: [
       {
         file: SWEEPS,
@@ -72,9 +81,9 @@ export const AUDIT_MUTANTS: Mutant[] = [
     ],
   },
   {
-    name: 'missed change accepted though its key got a row meanwhile',
+    name: 'change of a sweep accepted though its key got a row meanwhile',
     breaks: DOUBLED,
-    caughtBy: scene('a missed key that the feed shows after all'),
+    caughtBy: scene('a missing key that the feed shows later'),
     edits: [
       {
         file: SWEEPS,
@@ -93,7 +102,7 @@ export const AUDIT_MUTANTS: Mutant[] = [
         text: "sweep.phase !== 'listing' || sweep.after !== before.after) return false;",
         instead: "sweep.phase !== 'listing') return false;",
       },
-      ...ANSWERS_TO_NOBODY,
+      ...ANSWERS_TO_ABANDONED_RUNS,
     ],
   },
   {
@@ -110,9 +119,9 @@ export const AUDIT_MUTANTS: Mutant[] = [
     ],
   },
   {
-    name: 'missed change of a deleted key retried for ever',
+    name: 'change of a sweep for a deleted key retried for ever',
     breaks: LOST,
-    caughtBy: scene('a missed key that is gone when it is looked at'),
+    caughtBy: scene('a missing key that is deleted before its attempt'),
     edits: [
       {
         file: 'src/engine/journal/rechecks.ts',
@@ -196,7 +205,7 @@ export const AUDIT_MUTANTS: Mutant[] = [
   {
     name: 'self-check ignores the digest',
     breaks: SEEN,
-    caughtBy: auditedSchedules(),
+    caughtBy: auditedSchedules({ from: 12 }),
     edits: [
       {
         file: CHECK,

@@ -19,7 +19,7 @@ export const COMMITTER_MUTANTS: Mutant[] = [
   {
     name: 'a commit succeeds on any base',
     breaks: ONCE,
-    caughtBy: commitSchedules({ from: 35 }),
+    caughtBy: commitSchedules({ from: 56 }),
     edits: [
       {
         file: APPEND,

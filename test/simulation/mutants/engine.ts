@@ -1,15 +1,15 @@
-import { ANSWERS_TO_NOBODY, DOUBLED, DURABLE, LOST, type Mutant, NEWEST, SAME, schedules } from './mutant.ts';
+import { ANSWERS_TO_ABANDONED_RUNS, DOUBLED, DURABLE, LOST, type Mutant, NEWEST, SAME, schedules } from './mutant.ts';
 
 const JOURNAL = 'src/engine/journal/journal.ts';
 const FILES = 'src/engine/journal/files.ts';
 const FLUSH = 'src/engine/flush/flush.ts';
 const ENGINE = 'src/engine/engine.ts';
-const FORMER_STAMP = {
+const SYNC_TIME_UNCHECKED = {
   file: 'src/engine/publish/database.ts',
   text: 'if (cursor !== null && storedAt !== isoTime(stampMs)) {',
   instead: 'if (false) {',
 };
-const NO_LATER_FILES = { file: FLUSH, text: 'await checkLaterFiles({ ports, files, table });', instead: '' };
+const LATER_FILES_UNCHECKED = { file: FLUSH, text: 'await checkLaterFiles({ ports, files, table });', instead: '' };
 
 /** Mutants of appends, files and what the database says of them. */
 export const ENGINE_MUTANTS: Mutant[] = [
@@ -23,7 +23,7 @@ export const ENGINE_MUTANTS: Mutant[] = [
         text: 'if (this.state.lane(append.lane).cursor !== append.cursorBefore) return false;\n      // Accept',
         instead: '// Accept',
       },
-      ...ANSWERS_TO_NOBODY,
+      ...ANSWERS_TO_ABANDONED_RUNS,
     ],
   },
   {
@@ -105,7 +105,7 @@ export const ENGINE_MUTANTS: Mutant[] = [
     caughtBy: schedules({ from: 43, seeds: 200 }),
     edits: [
       { file: ENGINE, text: 'if (this.journal.state.source().lake_checked === 1) return;', instead: 'return;' },
-      NO_LATER_FILES,
+      LATER_FILES_UNCHECKED,
     ],
   },
   {
@@ -220,13 +220,13 @@ export const ENGINE_MUTANTS: Mutant[] = [
     name: 'flush without the check for later files',
     breaks: DOUBLED,
     caughtBy: schedules({ from: 240, seeds: 100 }),
-    edits: [NO_LATER_FILES],
+    edits: [LATER_FILES_UNCHECKED],
   },
   {
     name: 'sync time in the database not continued from',
     breaks: DURABLE,
     caughtBy: schedules({ from: 179, seeds: 100 }),
-    edits: [FORMER_STAMP],
+    edits: [SYNC_TIME_UNCHECKED],
   },
   {
     name: 'superseded change not counted',

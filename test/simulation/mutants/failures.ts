@@ -78,7 +78,7 @@ export const FAILURE_MUTANTS: Mutant[] = [
     ],
   },
   {
-    name: 'letter projected only once',
+    name: 'letter published only once',
     breaks: LOST,
     caughtBy: schedules(),
     edits: [
@@ -94,7 +94,7 @@ export const FAILURE_MUTANTS: Mutant[] = [
     ],
   },
   {
-    name: 'letter inserted anew at each projection',
+    name: 'letter inserted anew at each publish',
     breaks: ALIVE,
     caughtBy: schedules(),
     edits: [

@@ -3,12 +3,12 @@ import { LOST, type Mutant, NEWEST, scene } from './mutant.ts';
 const RANGES = 'src/engine/follow/ranges.ts';
 const LETTERS = 'src/engine/journal/letters.ts';
 
-/** Mutants of results that come late, while something newer of the same key is under way. */
+/** Mutants of results that arrive after something newer of the same key. */
 export const LATE_RESULT_MUTANTS: Mutant[] = [
   {
     name: 'late result appended over a newer row',
     breaks: NEWEST,
-    caughtBy: scene('a push between a look and its result'),
+    caughtBy: scene('a push between an attempt and its result'),
     edits: [
       {
         file: 'src/engine/journal/journal.ts',
@@ -20,7 +20,7 @@ export const LATE_RESULT_MUTANTS: Mutant[] = [
   {
     name: "retry appended before the tail's loaded change",
     breaks: NEWEST,
-    caughtBy: scene('a look at a key that the tail is loading'),
+    caughtBy: scene('an attempt at a key that the tail is loading'),
     edits: [
       {
         file: 'src/engine/follow/retries.ts',
@@ -78,9 +78,9 @@ export const LATE_RESULT_MUTANTS: Mutant[] = [
     ],
   },
   {
-    name: 'letter projected over a newer version',
+    name: 'letter published over a newer version',
     breaks: LOST,
-    caughtBy: scene('a letter that is told late'),
+    caughtBy: scene('a letter that is published late'),
     edits: [
       {
         file: LETTERS,
@@ -91,9 +91,9 @@ export const LATE_RESULT_MUTANTS: Mutant[] = [
     ],
   },
   {
-    name: 'changed letter marked as projected',
+    name: 'changed letter marked as published',
     breaks: LOST,
-    caughtBy: scene('a letter that turns while it is told'),
+    caughtBy: scene('a letter that changes while it is published'),
     edits: [
       {
         file: LETTERS,

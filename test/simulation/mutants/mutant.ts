@@ -14,7 +14,7 @@ export type CaughtBy =
   /** Random schedules of the engine. Seeds are `step` apart; `audited`: each of them sweeps and self-checks. */
   | { play: 'schedules'; from: number; seeds: number; step: number; audited: boolean }
   | { play: 'scene'; scene: SceneName; seeds: number }
-  /** Each call of the catalog step, or of the stream step, goes wrong in each way. */
+  /** Each fault at each call of the catalog step, or of the stream step. */
   | { play: 'catalog' }
   | { play: 'stream' }
   /** Random schedules of the Iceberg committer. */
@@ -36,16 +36,16 @@ export const LIMITED = 'the committer keeps the limits of the Iceberg catalog';
 const RUN = 'src/alarm/run.ts';
 
 /** The engine waits for a Loader call that hangs until the run is given up. */
-export const CALLS_WITHOUT_END: Edit = {
+export const CALLS_WITHOUT_DEADLINE: Edit = {
   file: RUN,
   text: 'return await this.#clock.within(begin(), ms, subject);',
   instead: 'return await begin();',
 };
 
 /** A run that was given up still gets its answers. Only then is it seen whether another check refuses them. */
-export const ANSWERS_TO_NOBODY: Edit[] = [
+export const ANSWERS_TO_ABANDONED_RUNS: Edit[] = [
   { file: RUN, text: 'finally {\n      this.#checkAbandoned();', instead: 'finally {' },
-  CALLS_WITHOUT_END,
+  CALLS_WITHOUT_DEADLINE,
 ];
 
 const SEEDS = 300;

@@ -43,7 +43,7 @@ describe('the share of mutants', () => {
   });
 });
 
-/** Plays a mutant in a process of its own; null when it is caught, else what the process printed. */
+/** Plays a mutant in another process; null when it is caught, else what the process printed. */
 async function simulated(name: string): Promise<string | null> {
   try {
     await promisify(execFile)(process.execPath, [SIMULATE, '--mutant', name]);

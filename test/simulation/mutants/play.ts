@@ -15,7 +15,7 @@ export interface Caught {
  * file of `src` yet.
  */
 export function playMutant({ edits, caughtBy }: Mutant): Promise<Caught | null> {
-  // Most of a short play is the start: the cache halves it. An edited file has a hash of its own in it.
+  // The compile cache halves the start, which is most of a short play. It checks each source, so edits are compiled.
   enableCompileCache();
   importEdited(edits);
   return play(caughtBy);
@@ -30,12 +30,12 @@ async function play(caughtBy: CaughtBy): Promise<Caught | null> {
       return failed[0] ? { ...failed[0], played: seeds } : null;
     }
     case 'catalog': {
-      const { DEATHS, playCatalog } = await import('../schedules/catalog-scenario.ts');
-      return playScenario(DEATHS, playCatalog);
+      const { CALL_FAULTS, playCatalog } = await import('../schedules/catalog-scenario.ts');
+      return playScenario(CALL_FAULTS, playCatalog);
     }
     case 'stream': {
-      const { DEATHS, playStream } = await import('../schedules/stream-scenario.ts');
-      return playScenario(DEATHS, playStream);
+      const { CALL_FAULTS, playStream } = await import('../schedules/stream-scenario.ts');
+      return playScenario(CALL_FAULTS, playStream);
     }
     case 'commits': {
       const { playCommits } = await import('../schedules/commit-schedule.ts');
@@ -49,16 +49,16 @@ async function play(caughtBy: CaughtBy): Promise<Caught | null> {
 }
 
 /** Lets each call of a scenario go wrong in each way, until one ends in an error. */
-async function playScenario<Death>(
-  deaths: readonly Death[],
-  playOnce: (nth: number, death: Death) => Promise<boolean>,
+async function playScenario<Fault>(
+  faults: readonly Fault[],
+  playOnce: (nth: number, fault: Fault) => Promise<boolean>,
 ): Promise<Caught | null> {
   let played = 0;
   try {
-    for (const death of deaths)
+    for (const fault of faults)
       for (let nth = 0, wasMade = true; wasMade; nth++) {
         played += 1;
-        wasMade = await playOnce(nth, death);
+        wasMade = await playOnce(nth, fault);
       }
     return null;
   } catch (error) {

@@ -1,4 +1,4 @@
-import { ALIVE, CALLS_WITHOUT_END, type Mutant, PAUSED, schedules } from './mutant.ts';
+import { ALIVE, CALLS_WITHOUT_DEADLINE, type Mutant, PAUSED, schedules } from './mutant.ts';
 
 const ENGINE = 'src/engine/engine.ts';
 const LOOP = 'src/alarm/alarm-loop.ts';
@@ -16,7 +16,7 @@ export const RUN_MUTANTS: Mutant[] = [
         text: "await clock.within(work(run), LIMITS.runMsMax, 'run');",
         instead: 'await work(run);',
       },
-      CALLS_WITHOUT_END,
+      CALLS_WITHOUT_DEADLINE,
     ],
   },
   {

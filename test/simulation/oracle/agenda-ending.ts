@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import { HOSTS } from '../clients/agenda-desk.ts';
-import { calmAgenda, changeDocuments, disturbHost, HOST_FAULTS } from '../clients/agenda-round.ts';
-import type { Scene } from '../schedules/schedule.ts';
+import { HOSTS } from '../clients/agenda-client.ts';
+import { changeDocuments, disturbHost, HOST_FAULTS, repairAgenda } from '../clients/agenda-step.ts';
+import type { Schedule } from '../schedules/schedule.ts';
 import { pick } from '../world/faults.ts';
 import { nextRun, pass, type World } from '../world/world.ts';
 import { freshUntilMs } from './agenda-state.ts';
@@ -10,20 +10,20 @@ import type { Appended, VisitOracle } from './visit-oracle.ts';
 
 const MINUTE = 60_000;
 const DAY = 24 * 60 * MINUTE;
-/** Of a host that answers, a key waits so long beside the time its own host takes for all: three slices and a recovery. */
+/** Besides the time that its own host takes for all keys, a key waits at most this long: three slices and a recovery. */
 const BOUND_MS = 70_000;
-/** No rule says to look later than so long after now: it is what a clock that jumped back may leave. */
+/** No rule sets a due time later than this; a clock that jumped back may leave one. */
 const AHEAD_MS_MAX = 200 * DAY;
 
 /**
- * Every key is due three times more: once to see that none is forgotten, once while one host does not answer as it
- * should, and once to see what the upstream says at last.
+ * Makes every key due three more times: first to see that each is visited, then while one host fails, and last so that
+ * the newest rows are what the upstream says.
  */
-export async function visitAll(scene: Scene, becomeQuiet: () => Promise<void>): Promise<void> {
-  const { world, faults, people } = scene;
-  const { visits } = people;
+export async function visitAll(schedule: Schedule, becomeQuiet: () => Promise<void>): Promise<void> {
+  const { world, faults, clients } = schedule;
+  const { visits } = clients;
   if (!visits) return;
-  // A run looks for what a clock that was ahead has put there.
+  // A run repairs due times that a clock that was ahead has set.
   await world.engine.poke();
   await nextRun(world);
   for (const [key, { due_ms }] of visits.state.keys)
@@ -31,14 +31,14 @@ export async function visitAll(scene: Scene, becomeQuiet: () => Promise<void>): 
   await visitOnce(world, visits, becomeQuiet);
   const { random } = faults.draw('agenda at the end');
   changeDocuments(world.upstream, random, 12);
-  await visitBeside(world, visits, { host: pick(random, HOSTS), fault: pick(random, HOST_FAULTS) });
-  calmAgenda(world);
+  await visitDuringFault(world, visits, { host: pick(random, HOSTS), fault: pick(random, HOST_FAULTS) });
+  repairAgenda(world);
   changeDocuments(world.upstream, random, 12);
   await becomeQuiet();
   await visitOnce(world, visits, becomeQuiet);
 }
 
-/** The clock is moved past all due times, all waits of hosts, and the time for which the list of servers is fresh. */
+/** Moves the clock past all due times, all blocks of hosts, and the time for which the list of servers is fresh. */
 async function makeDue({ clock, storage, engine }: World, { state }: VisitOracle): Promise<void> {
   const dueMs = [...state.keys.values()].map(({ due_ms }) => due_ms);
   const waitMs = [...state.hosts.values()].map(({ blocked_until_ms }) => blocked_until_ms);
@@ -46,7 +46,7 @@ async function makeDue({ clock, storage, engine }: World, { state }: VisitOracle
   await engine.watch();
 }
 
-/** No key is forgotten: each is visited once it is due. */
+/** Every key is visited when it is due. */
 async function visitOnce(world: World, visits: VisitOracle, becomeQuiet: () => Promise<void>): Promise<void> {
   const before = new Map(visits.visits);
   await makeDue(world, visits);
@@ -55,8 +55,8 @@ async function visitOnce(world: World, visits: VisitOracle, becomeQuiet: () => P
     assert.ok((visits.visits.get(key) ?? 0) > (before.get(key) ?? 0), `${key}: expected a visit once it was due`);
 }
 
-/** None is starved: keys of the other hosts are visited at their own pace. */
-async function visitBeside(
+/** While one host fails, the keys of the other hosts are visited at the pace of their hosts. */
+async function visitDuringFault(
   world: World,
   visits: VisitOracle,
   { host, fault }: { host: string; fault: (typeof HOST_FAULTS)[number] },
@@ -74,16 +74,16 @@ async function visitBeside(
   const isVisited = (key: string) => (visits.visits.get(key) ?? 0) > (before.get(key) ?? 0);
   const waiting = () => others.filter(key => !isVisited(key));
   await pass(world, boundMs, () => waiting().length === 0);
-  const expected = `expected visits beside ${host} (${JSON.stringify(fault)}) within ${boundMs} ms`;
+  const expected = `expected visits during the fault of ${host} (${JSON.stringify(fault)}) within ${boundMs} ms`;
   assert.deepEqual(waiting(), [], expected);
-  // It is late, it forbids, it fails: each is an answer, and the visit has come to something by it.
-  const own = upstream.requests.slice(first).filter(({ host: asked }) => asked === host);
+  // Each request to the failing host ends the visit of its key, but for throttled ones.
+  const own = upstream.requests.slice(first).filter(request => request.host === host);
   const answered = new Set(own.map(({ subject }) => subject));
-  const left = [...answered].filter(key => hostOf(key) === host && !isVisited(key) && visits.state.keys.has(key));
-  if (!('status' in fault && fault.status === 429)) assert.deepEqual(left, [], `${expected} of what it answered`);
+  const unvisited = [...answered].filter(key => hostOf(key) === host && !isVisited(key) && visits.state.keys.has(key));
+  if (!('status' in fault && fault.status === 429)) assert.deepEqual(unvisited, [], `${expected} of what it answered`);
 }
 
-/** Every row is that of a visit which found something other than the last one; the newest of a key is what there is. */
+/** Every row is that of a visit that must give it; the newest row of a key is what its hosts say. */
 export async function expectVisits(world: World, visits: VisitOracle): Promise<void> {
   const rows = (await lakeRows(world)).map(row => ({
     key: String(row.username),
@@ -96,7 +96,7 @@ export async function expectVisits(world: World, visits: VisitOracle): Promise<v
   for (const { key, lsn, cursor, op, bio } of rows) {
     const appended = visits.appended.find(({ firstLsn, lastLsn }) => firstLsn <= lsn && lsn <= lastLsn);
     assert.ok(appended, `LSN ${lsn}: expected it appended at some time`);
-    assert.ok(isPlaceOf(appended, cursor), `LSN ${lsn}: expected ${JSON.stringify(appended.places)}, got ${cursor}`);
+    assert.ok(isCursorOf(appended, cursor), `LSN ${lsn}: expected ${JSON.stringify(appended.cursors)}, got ${cursor}`);
     if (!appended.rows) continue;
     assert.deepEqual({ op, bio }, appended.rows.get(key), `LSN ${lsn}: expected what the visit of ${key} found`);
     newest.set(key, op === 'delete' ? null : bio);
@@ -105,14 +105,14 @@ export async function expectVisits(world: World, visits: VisitOracle): Promise<v
     const item = world.upstream.items.get(key);
     const half = world.upstream.halves.get(key);
     const whole = !item || item.deleted ? null : half ? `${item.text}+${half.text}` : item.text;
-    // A second host that was busy has said nothing.
-    const told = (bio: string | null) => (outcome === 'partial' ? bio?.split('+')[0] : bio);
+    // After a partial answer the row need not have what the second host says.
+    const checked = (bio: string | null) => (outcome === 'partial' ? bio?.split('+')[0] : bio);
     const message = `${key}: expected its newest row to say what its hosts say`;
-    assert.equal(told(newest.get(key) ?? null), told(whole), message);
+    assert.equal(checked(newest.get(key) ?? null), checked(whole), message);
   }
 }
 
-function isPlaceOf({ places }: Appended, cursor: string): boolean {
-  if ('look' in places) return cursor.startsWith(places.look);
-  return /^\d+$/.test(cursor) && Number(cursor) > places.after && Number(cursor) <= places.upTo;
+function isCursorOf({ cursors }: Appended, cursor: string): boolean {
+  if ('prefix' in cursors) return cursor.startsWith(cursors.prefix);
+  return /^\d+$/.test(cursor) && Number(cursor) > cursors.after && Number(cursor) <= cursors.upTo;
 }

@@ -3,7 +3,7 @@ import type { World } from '../world/world.ts';
 
 type Rows<T> = T & Record<string, SqlValue>;
 
-/** A key as it stands in the object's SQLite. */
+/** A row of the object's table of watched keys. */
 export interface WatchedRow {
   key: string;
   due_ms: number;
@@ -32,22 +32,22 @@ interface HostRow {
   blocked_until_ms: number;
 }
 
-/** What the object's SQLite says of its agenda, of what failed, and of what changes came to. */
+/** The object's tables of watched keys, parked changes, hosts and outcomes, as they are now. */
 export interface AgendaState {
-  /** Visits accepted. */
+  /** The number of accepted visits. */
   cursor: number;
   lsn: number;
   keys: Map<string, WatchedRow>;
   parked: Map<number, ParkedRow>;
   outcomes: Map<string, number>;
   hosts: Map<string, HostRow>;
-  /** Whether a key's newest row is a deletion; keys without a row are missing. */
+  /** By key: whether its newest row is a deletion. Keys without a row are left out. */
   deleted: Map<string, boolean>;
-  /** Keys that are counted of all spaces. */
-  counted: number;
+  /** The sum of what the spaces say of their numbers of keys. */
+  countedKeys: number;
 }
 
-/** Reads the tables themselves: what the engine makes of them is not asked. */
+/** Reads the tables directly, without the code of the engine. */
 export function agendaState({ storage: { sql } }: World): AgendaState {
   const all = <T>(statement: string) => sql.exec<Rows<T>>(statement);
   const [lane] = all<{ cursor: string | null }>("SELECT cursor FROM lanes WHERE lane = 'tail'");
@@ -63,23 +63,23 @@ export function agendaState({ storage: { sql } }: World): AgendaState {
     outcomes: new Map(outcomes.map(({ outcome, changes }) => [outcome, changes])),
     hosts: new Map(all<HostRow>('SELECT * FROM hosts').map(row => [row.host, row])),
     deleted: new Map(deleted.map(row => [row.key, row.deleted === 1])),
-    counted: spaces?.keys ?? 0,
+    countedKeys: spaces?.keys ?? 0,
   };
 }
 
-/** Keys that are due, and wait for no other look. */
+/** Keys that are due and have no parked change. */
 export function dueKeys({ keys, parked }: AgendaState, nowMs: number): string[] {
   const waiting = new Set<string>();
   for (const { key, died_ms } of parked.values()) if (died_ms === null) waiting.add(key);
   return [...keys.values()].flatMap(({ key, due_ms }) => (due_ms <= nowMs && !waiting.has(key) ? [key] : []));
 }
 
-/** Changes of a key that failed, and are looked at again or dead. */
+/** The parked and dead changes of a key. */
 export function parkedOf({ parked }: AgendaState, key: string): ParkedRow[] {
   return [...parked.values()].filter(one => one.key === key);
 }
 
-/** Where the servers are told from, as the object knows it. */
+/** Until when the object's list of servers is fresh; 0 when it has none. */
 export function freshUntilMs(sql: SqlPort): number {
   return sql.exec<{ ms: number }>('SELECT fresh_until_ms AS ms FROM agenda_servers')[0]?.ms ?? 0;
 }

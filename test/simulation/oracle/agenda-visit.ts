@@ -1,30 +1,30 @@
 import type { Seen } from '../../../src/ports/change.ts';
 import type { LoadOutcome } from '../../../src/ports/loader.ts';
-import { nextLook } from '../world/sources.ts';
+import { nextVisit } from '../world/sources.ts';
 import type { AgendaState, WatchedRow } from './agenda-state.ts';
 
-/** What a Loader has brought of a key, or why it brought nothing. */
-export type Came =
+/** What a Loader loaded for a key, or why it loaded nothing. */
+export type LoadResult =
   | { seen: Seen; op: 'upsert' | 'delete'; bio: string | null }
   | { seen: null; reason: string; retryAfterMs: number | null };
 
-/** What an accepted visit is counted as, its row, and how its key must stand after it. */
-export interface Judged {
+/** How an accepted visit must be counted, its row, and the key's row in the agenda after it. */
+export interface ExpectedVisit {
   counts: 'rows' | 'tombstones' | 'parked' | 'skipped:unchanged' | 'skipped:no-rows';
   row: { op: string; bio: string | null } | null;
   reason: string | null;
   after: WatchedRow;
 }
 
-/** Why a visit fails of which no answer tells: its host says "wait" to it, its Loader dies, SQLite refuses its row. */
-export const UNTOLD: Came[] = ['http-429', 'document-kills-loader', 'row-too-large'].map(reason => ({
+/** Failures that no answer of a Loader reports: its host is throttled, the Loader dies, SQLite refuses the row. */
+export const UNREPORTED_FAILURES: LoadResult[] = ['http-429', 'document-kills-loader', 'row-too-large'].map(reason => ({
   seen: null,
   reason,
   retryAfterMs: null,
 }));
 
-/** What an outcome says of its key; null where it was not looked at. */
-export function cameOf(outcome: LoadOutcome): Came | null {
+/** The result of one outcome; null when the key was not visited. */
+export function resultOf(outcome: LoadOutcome): LoadResult | null {
   if (outcome.kind === 'park' || outcome.kind === 'unanswered')
     return { seen: null, reason: outcome.reason, retryAfterMs: outcome.retryAfterMs };
   if (outcome.kind !== 'rows' || !outcome.seen) return null;
@@ -33,32 +33,37 @@ export function cameOf(outcome: LoadOutcome): Came | null {
 }
 
 /**
- * What must come of a visit that is accepted now: the key is due again from now on, by its rule; a row is given where
- * something is other than at the last visit that saw as much; a deletion only of what has a row that is none.
+ * What a visit that is accepted now must do. The next due time counts from now. It gives a row when the digest differs
+ * from that of the last visit that saw as much, and a deletion only when the key's newest row is none.
  */
-export function judged(came: Came, before: WatchedRow, { deleted }: AgendaState, nowMs: number): Judged {
-  const { seen } = came;
+export function expectedVisit(
+  result: LoadResult,
+  before: WatchedRow,
+  { deleted }: AgendaState,
+  nowMs: number,
+): ExpectedVisit {
+  const { seen } = result;
   if (!seen) {
-    const notBeforeMs = came.retryAfterMs === null ? null : nowMs + came.retryAfterMs;
-    const after = lookedAt(before, { nowMs, outcome: 'failed', seen: null, changed: false, notBeforeMs });
-    return { counts: 'parked', row: null, reason: came.reason, after };
+    const notBeforeMs = result.retryAfterMs === null ? null : nowMs + result.retryAfterMs;
+    const after = visitedRow(before, { nowMs, outcome: 'failed', seen: null, changed: false, notBeforeMs });
+    return { counts: 'parked', row: null, reason: result.reason, after };
   }
   const isSame = seen.partial ? seen.mainDigest === before.main_digest : seen.digest === before.digest;
   const changed = !isSame && before.digest !== null;
   const outcome = !seen.found ? 'gone' : seen.partial ? 'partial' : 'found';
-  const after = lookedAt(before, { nowMs, outcome, seen, changed, notBeforeMs: null });
+  const after = visitedRow(before, { nowMs, outcome, seen, changed, notBeforeMs: null });
   if (!(seen.partial && isSame)) Object.assign(after, { digest: seen.digest, main_digest: seen.mainDigest });
-  const isKept = deleted.get(before.key) === false;
-  if (!seen.found && !isKept) {
+  const hasRow = deleted.get(before.key) === false;
+  if (!seen.found && !hasRow) {
     const counts = deleted.has(before.key) ? 'skipped:unchanged' : 'skipped:no-rows';
     return { counts, row: null, reason: null, after };
   }
   if (isSame) return { counts: 'skipped:unchanged', row: null, reason: null, after };
-  const { op, bio } = came;
+  const { op, bio } = result;
   return { counts: op === 'delete' ? 'tombstones' : 'rows', row: { op, bio }, reason: null, after };
 }
 
-function lookedAt(
+function visitedRow(
   before: WatchedRow,
   visit: {
     nowMs: number;
@@ -68,21 +73,21 @@ function lookedAt(
     notBeforeMs: number | null;
   },
 ): WatchedRow {
-  const { seen, ...looked } = visit;
-  const times = before.outcome === looked.outcome ? before.times + 1 : 1;
+  const { seen, ...rest } = visit;
+  const times = before.outcome === rest.outcome ? before.times + 1 : 1;
   const facts = seen?.facts ?? null;
-  const { atMs } = nextLook({ key: before.key, times, facts, ...looked });
-  const told = seen && {
-    checked_ms: looked.nowMs,
+  const { atMs } = nextVisit({ key: before.key, times, facts, ...rest });
+  const answered = seen && {
+    checked_ms: rest.nowMs,
     more_hosts: seen.moreHosts.length > 0 ? JSON.stringify(seen.moreHosts) : null,
     facts: JSON.stringify(facts),
   };
-  return { ...before, ...told, due_ms: Math.round(atMs), outcome: looked.outcome, times };
+  return { ...before, ...answered, due_ms: Math.round(atMs), outcome: rest.outcome, times };
 }
 
-/** What is wrong with how a key stands; null where nothing is. */
-export function wrongRow(expected: WatchedRow, got: WatchedRow): string | null {
+/** The first difference between two rows of the agenda, but for the reason; null when they are equal. */
+export function differenceOf(expected: WatchedRow, got: WatchedRow): string | null {
   const names = Object.keys(expected) as (keyof WatchedRow)[];
-  const wrong = names.find(name => (name as string) !== 'reason' && expected[name] !== got[name]);
-  return wrong ? `expected ${wrong} ${expected[wrong]}, got ${got[wrong]}` : null;
+  const differing = names.find(name => (name as string) !== 'reason' && expected[name] !== got[name]);
+  return differing ? `expected ${differing} ${expected[differing]}, got ${got[differing]}` : null;
 }

@@ -3,7 +3,7 @@ import { rootKey } from '../../../src/lake/object-keys.ts';
 import { readCatalog } from '../world/catalog.ts';
 import type { World } from '../world/world.ts';
 
-/** A root somebody has read, what it named, and since when it no longer stands. */
+/** A root that was read, the objects it named, and when another root replaced it. */
 interface ReadRoot {
   bytes: Uint8Array;
   objects: { key: string; bytes: Uint8Array }[];
@@ -11,15 +11,14 @@ interface ReadRoot {
 }
 
 /**
- * Reads every table's catalog before and after each call anybody makes, and again what was named by the roots it read
- * that were replaced less than an hour ago. What it finds must be whole, never less than before, and stay as it was.
+ * Reads every table's catalog before and after each call, and again all objects that it read in the last hour. A catalog
+ * must be whole and never older than before, and no object of it may change.
  */
 export class CatalogReader {
-  /** What was wrong first. */
   violation: Error | null = null;
   reads = 0;
   readonly #world: World;
-  readonly #known = new Map<string, ReadRoot[]>();
+  readonly #roots = new Map<string, ReadRoot[]>();
   readonly #newest = new Map<string, { snapshot: number; lastLsn: number }>();
 
   constructor(world: World) {
@@ -28,7 +27,7 @@ export class CatalogReader {
     world.calls.after(() => this.read());
   }
 
-  /** A failure here must not look like one of the call. */
+  /** Stores the first error, because an error thrown here would count as a failure of the call. */
   read(): void {
     try {
       for (const { name } of this.#world.engine.source.tables) this.#readTable(name);
@@ -44,15 +43,15 @@ export class CatalogReader {
 
   #readTable(table: string): void {
     const { bucket } = this.#world;
-    const known = this.#known.get(table) ?? [];
-    this.#known.set(table, known);
+    const roots = this.#roots.get(table) ?? [];
+    this.#roots.set(table, roots);
     const bytes = bucket.objects.get(rootKey(table))?.bytes;
-    if (!bytes && known.length > 0) throw new Error(`${table}: expected a root to stay, got none`);
-    if (bytes && known.at(-1)?.bytes !== bytes) this.#readRoot(table, bytes, known);
-    for (const root of known) this.#readAgain(root);
+    if (!bytes && roots.length > 0) throw new Error(`${table}: expected a root to stay, got none`);
+    if (bytes && roots.at(-1)?.bytes !== bytes) this.#readRoot(table, bytes, roots);
+    for (const root of roots) this.#readAgain(root);
   }
 
-  #readRoot(table: string, bytes: Uint8Array, known: ReadRoot[]): void {
+  #readRoot(table: string, bytes: Uint8Array, roots: ReadRoot[]): void {
     const { bucket, clock } = this.#world;
     this.reads += 1;
     const { snapshot, totals, segments } = readCatalog(bucket, table)!.root;
@@ -64,19 +63,19 @@ export class CatalogReader {
       );
     this.#newest.set(table, { snapshot, lastLsn });
     if (snapshot === before.snapshot) throw new Error(`${table}: expected one root of snapshot ${snapshot}, got two`);
-    for (const root of known) root.replacedMs ??= clock.elapsedMs;
+    for (const root of roots) root.replacedMs ??= clock.elapsedMs;
     const keys = segments.flatMap(({ key, index }) => [key, index]);
     const objects = keys.map(key => ({ key, bytes: bucket.objects.get(key)?.bytes ?? new Uint8Array() }));
-    known.push({ bytes, objects, replacedMs: null });
+    roots.push({ bytes, objects, replacedMs: null });
   }
 
   #readAgain({ objects, replacedMs }: ReadRoot): void {
     const { bucket, clock } = this.#world;
     if (replacedMs !== null && clock.elapsedMs - replacedMs >= LIMITS.catalogRetentionMs) return;
     for (const { key, bytes } of objects) {
-      const stands = bucket.objects.get(key)?.bytes;
-      if (!stands) throw new Error(`${key}: expected what a root names to stay for an hour, got nothing`);
-      if (stands !== bytes && Buffer.compare(stands, bytes) !== 0)
+      const stored = bucket.objects.get(key)?.bytes;
+      if (!stored) throw new Error(`${key}: expected what a root names to stay for an hour, got nothing`);
+      if (stored !== bytes && Buffer.compare(stored, bytes) !== 0)
         throw new Error(`${key}: expected it never to change, got another`);
     }
   }

@@ -6,16 +6,16 @@ import { expectCatalog } from '../world/catalog.ts';
 import { coalescing } from '../world/sources.ts';
 import type { World } from '../world/world.ts';
 
-/** Rows by the bytes of their file, which no file changes: a proof reads each several times. */
+/** Decoded rows by the bytes of their file, because a proof reads each file several times. */
 const decoded = new WeakMap<Uint8Array, Value[][]>();
 
 async function decode({ encoding }: World, table: Table, bytes: Uint8Array): Promise<Value[][]> {
-  const known = decoded.get(bytes) ?? (await encoding.decode(table, bytes));
-  decoded.set(bytes, known);
-  return known;
+  const rows = decoded.get(bytes) ?? (await encoding.decode(table, bytes));
+  decoded.set(bytes, rows);
+  return rows;
 }
 
-/** All rows of a table, as a reader of the bucket finds them, in LSN order. */
+/** All rows of a table's data files in the bucket, in LSN order. */
 export async function lakeRows(world: World, table: Table = world.engine.source.tables[0]!): Promise<Row[]> {
   const rows: Row[] = [];
   for (const key of world.bucket.keys(partitionsPrefix(table))) {
@@ -26,12 +26,12 @@ export async function lakeRows(world: World, table: Table = world.engine.source.
   return rows.sort((a, b) => Number(a._lsn) - Number(b._lsn));
 }
 
-/** The rows that say something of upstream: not those that somebody pushed. */
+/** The rows of a table that were not pushed. */
 async function upstreamRows(world: World, table?: Table): Promise<Row[]> {
   return (await lakeRows(world, table)).filter(row => !String(row._cursor).startsWith('push/'));
 }
 
-/** Nothing in the bucket is there twice or out of order, and each file holds one month: true also of a stalled source. */
+/** The bucket has each LSN, and each key and cursor, once and in order, and each file has one month; also when stalled. */
 export async function expectOnce(world: World): Promise<void> {
   for (const table of world.engine.source.tables) {
     const rows = await lakeRows(world, table);
@@ -40,8 +40,8 @@ export async function expectOnce(world: World): Promise<void> {
       rows.map((_, index) => index + 1),
       `${table.name}: expected each LSN once`,
     );
-    const places = rows.map(row => JSON.stringify([keyOf(table, row), row._cursor]));
-    assert.equal(new Set(places).size, places.length, `${table.name}: expected each key and cursor once`);
+    const changes = rows.map(row => JSON.stringify([keyOf(table, row), row._cursor]));
+    assert.equal(new Set(changes).size, changes.length, `${table.name}: expected each key and cursor once`);
     const times = rows.map(row => String(row.updated_at));
     assert.deepEqual(times, [...times].sort(), `${table.name}: expected LSN order to be time order`);
     for (const key of world.bucket.keys(partitionsPrefix(table))) {
@@ -53,7 +53,7 @@ export async function expectOnce(world: World): Promise<void> {
   }
 }
 
-/** Both halves of the proof on what is in the bucket, and that journal, database, catalog and balance agree with it. */
+/** Checks the bucket, and that journal, database, catalog and balance agree with it. */
 export async function expectProof(world: World): Promise<void> {
   const { engine, database, bucket, lane, balance } = world;
   await expectOnce(world);
@@ -67,7 +67,7 @@ export async function expectProof(world: World): Promise<void> {
   expectCatalog(world);
 }
 
-/** The balance counts what is in the lake; each row stands at a place the feed showed, or was pushed or missed. */
+/** The balance counts the rows of the lake, and the cursor of each row was shown, pushed, or found by a sweep. */
 export async function expectAccounted(
   world: World,
   {
@@ -92,21 +92,21 @@ export async function expectAccounted(
   assert.deepEqual({ upserts, tombstones }, { upserts: changesOf('upsert'), tombstones: changesOf('delete') });
 }
 
-/** The newest row of every key says what the upstream says now; nothing is owed of a key and place that are excused. */
+/** The newest row of every key is what the upstream says now. Changes in `excused`, `<key>@<cursor>`, are left out. */
 export async function expectNewest(world: World, excused: ReadonlySet<string> = new Set()): Promise<void> {
   const newest = new Map<string, string>();
   for (const row of await upstreamRows(world))
     newest.set(String(row.name), row._op === 'delete' ? 'deleted' : `revision ${row.version}`);
-  const isOwed = ({ key, seq }: { key: string; seq: number }) =>
+  const isExpected = ({ key, seq }: { key: string; seq: number }) =>
     !key.startsWith('internal:') && !excused.has(`${key}@${seq}`);
-  const items = [...world.upstream.items.values()].filter(isOwed);
+  const items = [...world.upstream.items.values()].filter(isExpected);
   for (const { key, seq } of world.upstream.items.values()) if (excused.has(`${key}@${seq}`)) newest.delete(key);
   const expected = items.map(({ key, deleted, revision }) => [key, deleted ? 'deleted' : `revision ${revision}`]);
   const byKey = (entries: string[][]) => Object.fromEntries(entries.sort(([a], [b]) => (a! < b! ? -1 : 1)));
   assert.deepEqual(byKey([...newest]), byKey(expected as string[][]), 'newest rows: expected what the upstream says');
 }
 
-/** The rows of a key never go back to an older revision, but where its upstream did or somebody else pushed them. */
+/** The rows of a key never go back to an older revision, unless its upstream did. Pushed rows are left out. */
 export async function expectInOrder(world: World): Promise<void> {
   const [table] = world.engine.source.tables;
   const column = world.kind === coalescing ? 'version' : 'bio';
@@ -121,11 +121,11 @@ export async function expectInOrder(world: World): Promise<void> {
   }
 }
 
-/** Every key of every page has its row in each table it is of, but where its place there is excused. */
+/** Every key of every page has a row in each of its tables. Changes in `excused`, `<key>@<cursor>`, are left out. */
 export async function expectPages(world: World, excused: ReadonlySet<string> = new Set()): Promise<void> {
   const { tables } = world.engine.source;
   const pages = world.upstream.pages.map((keys, page) =>
-    keys.filter((key, at) => !excused.has(`${key}@${page}:${at}`)),
+    keys.filter((key, index) => !excused.has(`${key}@${page}:${index}`)),
   );
   const shown = [...new Set(pages.flat())].sort();
   for (const [index, table] of tables.entries()) {
@@ -136,17 +136,17 @@ export async function expectPages(world: World, excused: ReadonlySet<string> = n
   }
 }
 
-/** A file encoded again of the rows it holds has the same bytes. */
+/** Encoding the rows of each data file again gives the same bytes. */
 export async function expectSameBytes(world: World): Promise<void> {
   const { engine, bucket, encoding } = world;
   for (const table of engine.source.tables)
     for (const file of engine.files.files({ table: table.name, afterLsn: 0, limit: 1_000 })) {
       const { first_lsn: firstLsn, last_lsn: lastLsn, cursor } = file;
       const { bytes } = bucket.objects.get(file.key)!;
-      const lsnAt = table.columns.findIndex(({ name }) => name === '_lsn');
+      const lsnIndex = table.columns.findIndex(({ name }) => name === '_lsn');
       const rows = [...(await decode(world, table, bytes))];
       const again = encoding.port.open({ source: engine.source.id, table, firstLsn });
-      for (const values of rows.sort((a, b) => Number(a[lsnAt]) - Number(b[lsnAt]))) again.append(values);
+      for (const values of rows.sort((a, b) => Number(a[lsnIndex]) - Number(b[lsnIndex]))) again.append(values);
       const encoded = Buffer.concat(again.finish({ lastLsn, cursor }));
       assert.equal(Buffer.compare(encoded, bytes), 0, `${file.key}: expected the same bytes again`);
     }

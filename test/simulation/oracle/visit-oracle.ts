@@ -1,57 +1,66 @@
 import type { Answer, LoadOutcome, LoadRequest } from '../../../src/ports/loader.ts';
 import type { World } from '../world/world.ts';
 import { type AgendaState, agendaState, dueKeys, type ParkedRow, parkedOf, type WatchedRow } from './agenda-state.ts';
-import { type Came, cameOf, type Judged, judged, UNTOLD, wrongRow } from './agenda-visit.ts';
+import {
+  differenceOf,
+  type ExpectedVisit,
+  expectedVisit,
+  type LoadResult,
+  resultOf,
+  UNREPORTED_FAILURES,
+} from './agenda-visit.ts';
 
 const DAY = 24 * 3_600_000;
-/** No rule of the simulated source says to look later than this. */
+/** No rule of the simulated source sets a due time later than this. */
 const AHEAD_MS_MAX = 200 * DAY;
-/** A run's own time: what was due when a slice was picked is still asked for so much later. */
+/** The longest time from picking a slice to its last load. */
 const SLICE_MS_MAX = 6 * 60_000;
 
-/** What is written outside a transaction, and says something of visits. */
+/** Statements outside a transaction after which the agenda is checked. */
 const ON_AGENDA = /\b(?:agenda|parked|hosts)\b/;
 
-/** Rows that were appended together, by key; null where they were pushed. */
+/** Rows that were appended together. */
 export interface Appended {
   firstLsn: number;
   lastLsn: number;
+  /** By key; null when they were pushed. */
   rows: Map<string, { op: string; bio: string | null }> | null;
-  /** Places of its rows: visits after one and up to another, or the looks at one. */
-  places: { after: number; upTo: number } | { look: string };
+  /** The cursors of its rows: the visits after one up to another, or all that start with a prefix. */
+  cursors: { after: number; upTo: number } | { prefix: string };
 }
 
 /**
- * What must hold of an agenda at every moment. It sees each transaction of the object, and what Loaders have brought:
- * from these alone it says what must have come of each visit.
+ * Checks an agenda after each transaction of the object. From the answers of the Loaders it computes what each visit must
+ * do, and compares that with the object's tables.
  */
 export class VisitOracle {
   readonly appended: Appended[] = [];
-  /** Visits that were accepted, by key, looks included. */
+  /** The number of accepted visits by key, attempts at parked changes included. */
   readonly visits = new Map<string, number>();
-  /** Keys that somebody adds or removes at this very moment. */
+  /** Keys that a request adds or removes at this moment. */
   adding: ReadonlySet<string> = new Set();
   removing: ReadonlySet<string> = new Set();
-  /** Keys the present instance has asked for last. */
-  asked: string[] = [];
+  /** The keys of the living instance's last load. */
+  loading: string[] = [];
   readonly #world: World;
-  readonly #fail: (promise: string) => void;
+  readonly #fail: (message: string) => void;
   #state: AgendaState;
-  /** What came of loads of a key since a visit of it was accepted; and what did before, while that is not safe. */
-  readonly #came = new Map<string, Came[]>();
-  readonly #spent = new Map<string, Came[]>();
-  /** When a key was last seen to be due, in elapsed time. */
+  /** By key: the results of loads since its last accepted visit, newest first. */
+  readonly #results = new Map<string, LoadResult[]>();
+  /** By key: the results before that visit, until the visit is flushed. */
+  readonly #earlierResults = new Map<string, LoadResult[]>();
+  /** The elapsed time when a key was last due. */
   readonly #seenDue = new Map<string, number>();
 
-  constructor(world: World, fail: (promise: string) => void) {
+  constructor(world: World, fail: (message: string) => void) {
     this.#world = world;
     this.#fail = fail;
     this.#state = agendaState(world);
     world.storage.onWritten = statement => this.#written(statement);
-    world.storage.onSafe = () => this.#spent.clear();
+    world.storage.onFlushed = () => this.#earlierResults.clear();
     world.storage.onReplaced = () => this.#replaced();
-    world.clock.onJump = () => this.#lookForDue();
-    world.onLoading = request => this.#asks(request);
+    world.clock.onJump = () => this.#noteDue();
+    world.onLoading = request => this.#checkLoad(request);
     world.onLoaded = (request, answer) => this.#loaded(request, answer);
   }
 
@@ -59,40 +68,41 @@ export class VisitOracle {
     return this.#state;
   }
 
-  #expect(holds: boolean, promise: string): void {
-    if (!holds) this.#fail(promise);
+  #expect(holds: boolean, message: string): void {
+    if (!holds) this.#fail(message);
   }
 
-  /** None early: whatever is visited is due, and waits for no other look. */
-  #asks({ changes }: LoadRequest): void {
+  /** Every key that is loaded is due and has no parked change. */
+  #checkLoad({ changes }: LoadRequest): void {
     const nowMs = this.#world.clock.elapsedMs;
-    this.#lookForDue();
-    this.asked = changes.map(({ key }) => key);
+    this.#noteDue();
+    this.loading = changes.map(({ key }) => key);
     for (const { key } of changes) {
       const seenMs = this.#seenDue.get(key) ?? Number.NEGATIVE_INFINITY;
       this.#expect(nowMs - seenMs <= SLICE_MS_MAX, `${key}: expected no visit before it is due, got one`);
-      this.#came.set(key, [...new Set([...(this.#came.get(key) ?? []), ...UNTOLD])]);
+      this.#results.set(key, [...new Set([...(this.#results.get(key) ?? []), ...UNREPORTED_FAILURES])]);
     }
   }
 
   #loaded({ changes }: LoadRequest, answer: Answer<LoadOutcome[]>): void {
     if (!answer.ok) return;
     for (const [index, { key }] of changes.entries()) {
-      const came = cameOf(answer.value[index]!);
-      if (came) this.#came.set(key, [came, ...(this.#came.get(key) ?? [])]);
+      const result = resultOf(answer.value[index]!);
+      if (result) this.#results.set(key, [result, ...(this.#results.get(key) ?? [])]);
     }
   }
 
-  #lookForDue(): void {
+  #noteDue(): void {
     const { clock } = this.#world;
     for (const key of dueKeys(this.#state, clock.now())) this.#seenDue.set(key, clock.elapsedMs);
   }
 
-  /** The object died and lost what was not safe, or came back with other contents. */
+  /** The object died and lost unflushed writes, or got other contents. */
   #replaced(): void {
     this.#state = agendaState(this.#world);
-    for (const [key, came] of this.#spent) this.#came.set(key, [...(this.#came.get(key) ?? []), ...came]);
-    this.#spent.clear();
+    for (const [key, results] of this.#earlierResults)
+      this.#results.set(key, [...(this.#results.get(key) ?? []), ...results]);
+    this.#earlierResults.clear();
     while ((this.appended.at(-1)?.lastLsn ?? 0) > this.#state.lsn) this.appended.pop();
   }
 
@@ -101,98 +111,107 @@ export class VisitOracle {
     const before = this.#state;
     const after = agendaState(this.#world);
     this.#state = after;
-    this.#checkPeople(before, after);
+    this.#checkKeys(before, after);
     this.#checkHosts(before, after);
     const changed = [...after.keys.values()].flatMap(row => {
       const old = before.keys.get(row.key);
-      return old && wrongRow(old, row) !== null ? [{ old, row }] : [];
+      return old && differenceOf(old, row) !== null ? [{ old, row }] : [];
     });
     const visited = changed.filter(({ old, row }) => !this.#isRecalled(old, row));
     this.#checkVisits(before, after, visited);
-    this.#lookForDue();
+    this.#noteDue();
   }
 
-  /** Keys come and go on somebody's word alone, and are due at once when they come. */
-  #checkPeople(before: AgendaState, after: AgendaState): void {
+  /** Only requests add and remove keys, and a new key is due at once. */
+  #checkKeys(before: AgendaState, after: AgendaState): void {
     const nowMs = this.#world.clock.now();
     for (const [key, row] of after.keys) {
       if (before.keys.has(key)) continue;
       const fresh = { due_ms: nowMs, added_ms: nowMs, checked_ms: null, outcome: null, times: 0, digest: null };
       const none = { main_digest: null, more_hosts: null, facts: null };
-      const wrong = wrongRow({ ...row, ...fresh, ...none }, row);
-      this.#expect(this.adding.has(key) && wrong === null, `${key}: expected it added by somebody, ${wrong}`);
+      const wrong = differenceOf({ ...row, ...fresh, ...none }, row);
+      this.#expect(this.adding.has(key) && wrong === null, `${key}: expected a request to add it, ${wrong}`);
     }
     for (const key of before.keys.keys()) {
       if (after.keys.has(key)) continue;
       this.#expect(this.removing.has(key), `${key}: expected it to stay watched`);
-      this.#expect(parkedOf(after, key).length === 0, `${key}: expected nothing parked of what is not watched`);
+      this.#expect(parkedOf(after, key).length === 0, `${key}: expected no parked change of a key that is not watched`);
     }
-    this.#expect(after.counted === after.keys.size, `spaces: expected ${after.keys.size} keys, got ${after.counted}`);
+    this.#expect(
+      after.countedKeys === after.keys.size,
+      `spaces: expected ${after.keys.size} keys, got ${after.countedKeys}`,
+    );
   }
 
-  /** A host that has said "wait" gives no slot before its time, whoever asks for one. */
+  /** A blocked host gives no slot before its block is over. */
   #checkHosts(before: AgendaState, after: AgendaState): void {
     const nowMs = this.#world.clock.now();
     for (const [host, { next_slot_ms }] of after.hosts) {
       const old = before.hosts.get(host);
       if (!old || next_slot_ms <= old.next_slot_ms) continue;
-      // A wait further ahead than any host's was noted by a clock that jumped back since.
+      // A block longer than any host asks for was set by a clock that has jumped back since.
       const isBlocked = old.blocked_until_ms > nowMs && old.blocked_until_ms <= nowMs + 2 * DAY;
-      this.#expect(!isBlocked, `${host}: expected no slot before its wait is over, got one`);
+      this.#expect(!isBlocked, `${host}: expected no slot before its block is over, got one`);
     }
   }
 
   #isRecalled(old: WatchedRow, row: WatchedRow): boolean {
     const nowMs = this.#world.clock.now();
     const isAhead = old.due_ms > nowMs + AHEAD_MS_MAX;
-    return isAhead && wrongRow({ ...old, due_ms: nowMs }, row) === null;
+    return isAhead && differenceOf({ ...old, due_ms: nowMs }, row) === null;
   }
 
-  /** None with two outcomes for one due time: each visit accepted is one that was loaded, and is counted once. */
+  /** A due time has one outcome: each accepted visit was loaded, and is counted once. */
   #checkVisits(before: AgendaState, after: AgendaState, visited: { old: WatchedRow; row: WatchedRow }[]): void {
     const accepted = after.cursor - before.cursor;
     const counted = (name: string) => (after.outcomes.get(name) ?? 0) - (before.outcomes.get(name) ?? 0);
     if (accepted === 0 && visited.length === 0) {
-      // Only what is pushed gives rows beside visits.
+      // Only pushes give rows without a visit.
       if (after.lsn > before.lsn)
-        this.appended.push({ firstLsn: before.lsn + 1, lastLsn: after.lsn, rows: null, places: { look: 'push/' } });
+        this.appended.push({ firstLsn: before.lsn + 1, lastLsn: after.lsn, rows: null, cursors: { prefix: 'push/' } });
       return;
     }
-    const [look] = accepted === 0 ? parkedOf(before, visited[0]!.row.key).filter(one => one.died_ms === null) : [];
-    const isLook = visited.length === 1 && look !== undefined && !after.parked.has(look.change_number);
-    this.#expect(accepted > 0 || isLook, `${visited[0]?.row.key}: expected another due time by an accepted visit only`);
+    const [retried] = accepted === 0 ? parkedOf(before, visited[0]!.row.key).filter(one => one.died_ms === null) : [];
+    const isRetry = visited.length === 1 && retried !== undefined && !after.parked.has(retried.change_number);
+    this.#expect(
+      accepted > 0 || isRetry,
+      `${visited[0]?.row.key}: expected another due time only by an accepted visit`,
+    );
     if (accepted > 0) {
-      const left = visited.length + counted('skipped:unwatched');
-      this.#expect(left === accepted, `cursor: expected ${left} visits accepted, got ${accepted}`);
+      const expected = visited.length + counted('skipped:unwatched');
+      this.#expect(expected === accepted, `cursor: expected ${expected} visits accepted, got ${accepted}`);
       const superseded = visited.flatMap(({ row }) => parkedOf(before, row.key)).length;
       const got = counted('skipped:superseded');
       this.#expect(got === superseded, `superseded: expected ${superseded}, got ${got}`);
     }
-    const judgements = visited.map(({ old, row }) => this.#judge(old, row, before, after));
-    this.#checkCounts(judgements, counted);
-    this.#noteRows(before, after, { judgements, look: look ?? null });
+    const expectations = visited.map(({ old, row }) => this.#expectedOf(old, row, before, after));
+    this.#checkCounts(expectations, counted);
+    this.#noteRows(before, after, { expectations, retried: retried ?? null });
   }
 
-  #judge(old: WatchedRow, row: WatchedRow, before: AgendaState, after: AgendaState): Judged | null {
+  #expectedOf(old: WatchedRow, row: WatchedRow, before: AgendaState, after: AgendaState): ExpectedVisit | null {
     const { key } = row;
-    const came = this.#came.get(key) ?? [];
-    const all = came.map(one => judged(one, old, before, this.#world.clock.now()));
+    const results = this.#results.get(key) ?? [];
+    const all = results.map(one => expectedVisit(one, old, before, this.#world.clock.now()));
     const reasons = new Set(parkedOf(after, key).map(({ reason }) => reason));
-    const fits = (one: Judged) => wrongRow(one.after, row) === null && (one.reason === null || reasons.has(one.reason));
+    const fits = (one: ExpectedVisit) =>
+      differenceOf(one.after, row) === null && (one.reason === null || reasons.has(one.reason));
     const right = all.find(fits) ?? null;
-    const wrong = all[0] ? (wrongRow(all[0].after, row) ?? `expected ${all[0].reason}`) : 'expected a load before it';
+    const wrong = all[0]
+      ? (differenceOf(all[0].after, row) ?? `expected ${all[0].reason}`)
+      : 'expected a load before it';
     this.#expect(right !== null, `${key}: visit accepted: ${wrong}`);
-    this.#spent.set(key, [...came, ...(this.#spent.get(key) ?? [])]);
-    this.#came.delete(key);
+    this.#earlierResults.set(key, [...results, ...(this.#earlierResults.get(key) ?? [])]);
+    this.#results.delete(key);
     this.#seenDue.delete(key);
     this.visits.set(key, (this.visits.get(key) ?? 0) + 1);
     return right;
   }
 
-  /** The balance moves by what the visits have come to, to the unit. */
-  #checkCounts(judgements: (Judged | null)[], counted: (name: string) => number): void {
+  /** The outcomes count these visits, to the unit. */
+  #checkCounts(expectations: (ExpectedVisit | null)[], counted: (name: string) => number): void {
     for (const name of ['rows', 'tombstones', 'skipped:unchanged', 'skipped:no-rows']) {
-      const expected = judgements.filter(one => one?.counts === name).length;
+      const expected = expectations.filter(one => one?.counts === name).length;
       const got = counted(name);
       this.#expect(got === expected, `balance: expected ${expected} more ${name}, got ${got}`);
     }
@@ -201,13 +220,13 @@ export class VisitOracle {
   #noteRows(
     before: AgendaState,
     after: AgendaState,
-    { judgements, look }: { judgements: (Judged | null)[]; look: ParkedRow | null },
+    { expectations, retried }: { expectations: (ExpectedVisit | null)[]; retried: ParkedRow | null },
   ): void {
-    const rows = new Map(judgements.flatMap(one => (one?.row ? [[one.after.key, one.row] as const] : [])));
+    const rows = new Map(expectations.flatMap(one => (one?.row ? [[one.after.key, one.row] as const] : [])));
     const given = after.lsn - before.lsn;
     this.#expect(given === rows.size, `rows: expected ${rows.size} of these visits, got ${given}`);
     if (given === 0) return;
-    const places = look ? { look: `${look.cursor}#` } : { after: before.cursor, upTo: after.cursor };
-    this.appended.push({ firstLsn: before.lsn + 1, lastLsn: after.lsn, rows, places });
+    const cursors = retried ? { prefix: `${retried.cursor}#` } : { after: before.cursor, upTo: after.cursor };
+    this.appended.push({ firstLsn: before.lsn + 1, lastLsn: after.lsn, rows, cursors });
   }
 }

@@ -3,56 +3,58 @@ import { LIMITS } from '../../../src/config.ts';
 import { dataFileKey, segmentKeys } from '../../../src/lake/object-keys.ts';
 import { CatalogReader } from '../oracle/catalog-reader.ts';
 import { expectCatalog } from '../world/catalog.ts';
-import { pass, settle, startedWorld, type World } from '../world/world.ts';
+import { pass, runUntil, startedWorld, type World } from '../world/world.ts';
+import { faultNthCall } from './nth-call.ts';
 
 const MINUTE = 60_000;
 const ROWS = 40;
-/** What the catalog asks of the bucket. */
+/** The bucket calls of the catalog. */
 export const CATALOG_CALL = /^bucket\.\w+ catalog\//;
 
-/**
- * What happens at one of its calls: the instance dies before, or after, or the call lands when it is long dead, and when
- * another file was settled meanwhile; or the instance lives and hears no answer, or a late one.
- */
-export const DEATHS = ['before', 'after', 'late', 'overtaken', 'answer lost', 'held'] as const;
-export type Death = (typeof DEATHS)[number];
+/** `overtaken`: as `late`, and another file is settled before the call lands. */
+export const CALL_FAULTS = ['before', 'after', 'late', 'overtaken', 'answer lost', 'held'] as const;
+type CatalogCallFault = (typeof CALL_FAULTS)[number];
 
 /**
- * Three files are settled around the end of a segment, and one more an hour later, while one call of the catalog's, the
- * `nth`, goes wrong. Throws what a reader in a loop found, or finds at the end. Returns whether there was such a call.
+ * Settles three files around the end of a segment, and two more an hour later, with a fault at the nth call of the
+ * catalog. Throws what a catalog reader found. Returns whether there was such a call.
  */
-export async function playCatalog(nth: number, death: Death): Promise<boolean> {
-  // What holds of small segments holds of large ones, and takes no minute.
+export async function playCatalog(nth: number, fault: CatalogCallFault): Promise<boolean> {
+  // Segments of four files show the same as full ones, in less time.
   Object.assign(LIMITS, { catalogSegmentFilesMax: 4 });
   const world = await startedWorld();
   fillFiles(world, LIMITS.catalogSegmentFilesMax - 2);
   const reader = new CatalogReader(world);
-  const isHit = strike(world, nth, death);
+  const wasMade = faultNthCall(world, {
+    pattern: CATALOG_CALL,
+    nth,
+    fault: fault === 'overtaken' ? 'late' : fault,
+    ...(fault === 'overtaken' && { onKilled: () => overtake(world) }),
+  });
   for (const key of ['a', 'b', 'c']) {
     world.upstream.publish(key);
-    await whole(world);
+    await catalogued(world);
   }
-  // Nothing is looked for meanwhile: only time is to pass.
+  // Pulls in this time would find nothing.
   world.pollEvery(LIMITS.catalogRetentionMs);
   await pass(world, LIMITS.catalogRetentionMs);
   world.pollEvery(MINUTE);
   world.upstream.publish('d');
-  await whole(world);
+  await catalogued(world);
   await pass(world, 5 * MINUTE);
   world.upstream.publish('e');
-  await whole(world);
+  await catalogued(world);
   reader.check();
   expectCatalog(world);
   expectKnown(world);
-  return isHit();
+  return wasMade();
 }
 
-/** Waits until all is followed, no longer than anything here takes. */
-function whole(world: World): Promise<void> {
-  return settle(world, { until: () => world.isFollowed, withinMs: 2 * LIMITS.catalogRetentionMs });
+function catalogued(world: World): Promise<void> {
+  return runUntil(world, { until: () => world.isFollowed, withinMs: 2 * LIMITS.catalogRetentionMs });
 }
 
-/** Every segment and index in the lake is written down, so that it is removed one day. */
+/** The journal knows every segment and index in the lake, so that it can remove them. */
 function expectKnown({ storage, bucket }: World): void {
   const rows = storage.sql.exec<{ first_lsn: number; last_lsn: number; number: number }>('SELECT * FROM segments');
   const known = new Set(
@@ -65,34 +67,14 @@ function expectKnown({ storage, bucket }: World): void {
       if (!known.has(key)) throw new Error(`${key}: expected the journal to know of it, got nothing`);
 }
 
-function strike(world: World, nth: number, death: Death): () => boolean {
-  let calls = 0;
-  const isIt = (call: string) => CATALOG_CALL.test(call) && calls++ === nth;
-  if (death === 'after' || death === 'answer lost')
-    world.calls.after(call => {
-      if (!isIt(call)) return;
-      if (death === 'after') world.kill();
-      else throw new Error('the answer was lost');
-    });
-  else
-    world.calls.before(call => {
-      if (!isIt(call)) return;
-      if (death !== 'held') world.kill();
-      if (death === 'before') throw new Error('the instance is dead');
-      if (death === 'overtaken') overtake(world);
-      return world.clock.sleep(3 * MINUTE);
-    });
-  return () => calls > nth;
-}
-
-/** Another file is settled before the successor can write any catalog. */
+/** Settles another file before the next instance can write the catalog. */
 function overtake(world: World): void {
   world.upstream.publish('overtaking');
   const repair = world.calls.fail(CATALOG_CALL);
   void world.clock.sleep(5 * MINUTE).then(repair);
 }
 
-/** Settled files of the past, each of forty rows: in the journal, not in the lake. */
+/** Adds settled files of forty rows each to the journal, without objects in the lake. */
 export function fillFiles(world: World, count: number, facts: (file: number) => string | null = () => null): void {
   const { sql } = world.storage;
   for (let file = 0; file < count; file++) {
@@ -117,7 +99,7 @@ export function fillFiles(world: World, count: number, facts: (file: number) => 
   const totals = 'UPDATE tables SET rows = ?, files = ?, bytes = ?, last_lsn = ? WHERE name = ?';
   sql.exec(totals, rows, count, count * 30_000, rows, npmPackage.name);
   sql.exec('UPDATE source SET lake_checked = 1');
-  // Who looked for them in the lake would find none.
+  // A self-check would find their objects missing, so it counts as done.
   sql.exec('UPDATE self_check SET started_ms = ?1, ended_ms = ?1', world.clock.now());
   world.storage.flush();
 }

@@ -84,7 +84,7 @@ class Disturbance {
   }
 
   async calm(): Promise<void> {
-    this.#faults.calm = true;
+    this.#faults.areOver = true;
     for (const twin of this.#twins) twin.end();
     this.#world.catalog.faults.length = 0;
     this.#world.settle(FILES_MAX);

@@ -1,122 +1,129 @@
 import assert from 'node:assert/strict';
 import { pick, type Random } from '../world/faults.ts';
-import { asked, unwatch, visited, watch } from '../world/visits.ts';
-import { followed, nextRun, pass, settle, type World } from '../world/world.ts';
+import { requestTimes, unwatch, visitCount, watch } from '../world/visits.ts';
+import { followed, nextRun, pass, runUntil, type World } from '../world/world.ts';
 
 const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 
-/** Moments of an agenda that random schedules hardly ever meet. */
+/** Situations of an agenda that random schedules rarely reach. */
 export const AGENDA_SCENES = {
   'a clock that was a year ahead': yearAhead,
   'spaces that share a host': sharedHost,
-  'a host that says when to come again': comeAgain,
-  'a slow host whose keys go alone': slowAlone,
-  'a second host that is blocked': secondBlocked,
-  'a key whose deletion is known': deletedBefore,
+  'a host that sends Retry-After': retryAfter,
+  'a slow host whose keys are loaded alone': slowHost,
+  'a second host that is blocked': secondHostBlocked,
+  'a deleted key that is added again': deletedKey,
 };
 
-/** What a clock has put a year ahead is visited by the one that is right again. */
+/** Keys whose due times a clock set a year ahead are visited when the clock is right again. */
 async function yearAhead(world: World, random: Random): Promise<void> {
   const keys = names('red', 1 + Math.floor(random() * 5));
-  await watching(world, { red: 'red.test' }, keys);
+  await startWatching(world, { red: 'red.test' }, keys);
   await followed(world);
   const aheadMs = (300 + Math.floor(random() * 1_000)) * DAY;
   world.clock.jump(aheadMs);
   await world.engine.poke();
-  await settle(world, { until: () => visited(world) === 2 * keys.length });
+  await runUntil(world, { until: () => visitCount(world) === 2 * keys.length });
   world.clock.jump(-aheadMs);
   if (random() < 0.5) world.kill({ lose: false });
   await world.engine.watch();
-  await settle(world, { until: () => visited(world) === 3 * keys.length, withinMs: 2 * HOUR });
+  await runUntil(world, { until: () => visitCount(world) === 3 * keys.length, withinMs: 2 * HOUR });
 }
 
-/** Spaces that are due alike have their turns, however few slots their host has. */
+/** Spaces that are due at the same time take turns, however few slots their host has. */
 async function sharedHost(world: World, random: Random): Promise<void> {
   const spaces = Array.from({ length: 18 + Math.floor(random() * 7) }, (_, index) => `s${letter(index)}`);
   setPace(world, 1);
   const keys = spaces.flatMap(space => names(space, 8));
-  await watching(world, Object.fromEntries(spaces.map(space => [space, 'one.test'])), keys);
-  await settle(world, { until: () => asked(world, 'one.test').length >= 4 * spaces.length });
+  await startWatching(world, Object.fromEntries(spaces.map(space => [space, 'one.test'])), keys);
+  await runUntil(world, { until: () => requestTimes(world, 'one.test').length >= 4 * spaces.length });
   for (const space of spaces) {
     const visits = world.upstream.requests.filter(({ subject }) => subject.endsWith(`.${space}`)).length;
     assert.ok(visits >= 2, `${space}: expected two of four turns by now, got ${visits} visits`);
   }
 }
 
-/** A host that said "wait" hears nothing until its time is over, whatever happens to the object meanwhile. */
-async function comeAgain(world: World, random: Random): Promise<void> {
+/** A host that sent Retry-After gets no request before that time, even when the object dies meanwhile. */
+async function retryAfter(world: World, random: Random): Promise<void> {
   const { upstream } = world;
   const waitMs = pick(random, [2 * MINUTE, 40 * MINUTE, 7 * HOUR]);
   const keys = [...names('red', 30), ...names('blue', 30)];
   upstream.hostFaults.set('red.test', { status: 429, retryAfterMs: waitMs });
-  await watching(world, { red: 'red.test', blue: 'blue.test' }, keys);
-  await settle(world, { until: () => asked(world, 'red.test').length > 0 });
-  const saidMs = world.clock.now();
-  const before = asked(world, 'red.test').length;
+  await startWatching(world, { red: 'red.test', blue: 'blue.test' }, keys);
+  await runUntil(world, { until: () => requestTimes(world, 'red.test').length > 0 });
+  const answeredMs = world.clock.now();
+  const before = requestTimes(world, 'red.test').length;
   if (random() < 0.5) world.kill({ lose: false });
   await world.engine.watch();
   await pass(world, waitMs - MINUTE);
-  assert.equal(asked(world, 'red.test').length, before, 'red.test: expected nothing asked before its wait is over');
+  assert.equal(
+    requestTimes(world, 'red.test').length,
+    before,
+    'red.test: expected no request before Retry-After is over',
+  );
   upstream.hostFaults.clear();
   await followed(world);
-  const nextMs = asked(world, 'red.test')[before]!;
-  assert.ok(nextMs >= saidMs + waitMs - MINUTE, `red.test: expected a wait of ${waitMs} ms, got ${nextMs - saidMs}`);
+  const nextMs = requestTimes(world, 'red.test')[before]!;
+  assert.ok(
+    nextMs >= answeredMs + waitMs - MINUTE,
+    `red.test: expected a wait of ${waitMs} ms, got ${nextMs - answeredMs}`,
+  );
   assert.equal(world.balance.rows, keys.length, 'rows: expected one of each key');
 }
 
-/** The Loader died once, and each key of a host that takes long is asked for alone: others wait for a few of them only. */
-async function slowAlone(world: World, random: Random): Promise<void> {
+/** After a dead Loader call each key of a slow host is loaded alone; keys of other hosts wait for only a few of them. */
+async function slowHost(world: World, random: Random): Promise<void> {
   const slow = names('red', 40);
   const quick = names('blue', 20 + Math.floor(random() * 30));
   world.upstream.latencyMs = (_, host) => (host === 'red.test' ? pick(random, [13, 15, 17]) * SECOND : 200);
   world.calls.fail(/^load\.load/, { times: 1 });
-  await watching(world, { red: 'red.test', blue: 'blue.test' }, slow);
+  await startWatching(world, { red: 'red.test', blue: 'blue.test' }, slow);
   await nextRun(world);
   world.upstream.publish(quick);
   await watch(world, quick);
   const isVisited = (key: string) => world.engine.journal.agenda!.find(key)!.outcome !== null;
-  await settle(world, { until: () => quick.every(isVisited), withinMs: 2 * MINUTE });
-  await settle(world, { until: () => slow.every(isVisited), withinMs: 30 * MINUTE });
+  await runUntil(world, { until: () => quick.every(isVisited), withinMs: 2 * MINUTE });
+  await runUntil(world, { until: () => slow.every(isVisited), withinMs: 30 * MINUTE });
 }
 
-/** What a second host has would come with its keys; while it may not be asked, they are visited without. */
-async function secondBlocked(world: World, random: Random): Promise<void> {
+/** Keys with a second half are visited without it while the host of the second half is blocked. */
+async function secondHostBlocked(world: World, random: Random): Promise<void> {
   const keys = [...names('red', 5), ...names('blue', 1 + Math.floor(random() * 5))];
   for (const key of keys) world.upstream.halves.set(key, { host: 'both.test', text: 'half' });
-  await watching(world, { red: 'red.test', blue: 'blue.test' }, keys);
-  await settle(world, { until: () => visited(world) === keys.length });
+  await startWatching(world, { red: 'red.test', blue: 'blue.test' }, keys);
+  await runUntil(world, { until: () => visitCount(world) === keys.length });
   world.upstream.hostFaults.set('both.test', { status: 429, retryAfterMs: 20 * HOUR });
-  await settle(world, { until: () => visited(world) === 2 * keys.length, withinMs: 2 * HOUR });
-  await settle(world, { until: () => visited(world) === 3 * keys.length, withinMs: 3 * HOUR });
+  await runUntil(world, { until: () => visitCount(world) === 2 * keys.length, withinMs: 2 * HOUR });
+  await runUntil(world, { until: () => visitCount(world) === 3 * keys.length, withinMs: 3 * HOUR });
   world.upstream.hostFaults.clear();
 }
 
-/** A key that is gone gives one deletion, however often it is taken off the agenda and added again. */
-async function deletedBefore(world: World, random: Random): Promise<void> {
-  await watching(world, { red: 'red.test' }, ['a.red', 'b.red']);
+/** A deleted key gives one deletion row, however often it is removed and added again. */
+async function deletedKey(world: World, random: Random): Promise<void> {
+  await startWatching(world, { red: 'red.test' }, ['a.red', 'b.red']);
   await followed(world);
   world.upstream.remove('a.red');
-  await settle(world, { until: () => world.balance.tombstones === 1 });
+  await runUntil(world, { until: () => world.balance.tombstones === 1 });
   for (let times = 1 + Math.floor(random() * 3); times > 0; times--) {
-    const before = visited(world);
+    const before = visitCount(world);
     await unwatch(world, ['a.red']);
     if (random() < 0.5) await pass(world, random() * HOUR);
     await watch(world, ['a.red']);
-    await settle(world, { until: () => visited(world) > before && world.isFollowed });
+    await runUntil(world, { until: () => visitCount(world) > before && world.isFollowed });
   }
   assert.equal(world.balance.tombstones, 1, 'a.red: expected one deletion');
 }
 
-async function watching(world: World, servers: Record<string, string>, keys: string[]): Promise<void> {
+async function startWatching(world: World, servers: Record<string, string>, keys: string[]): Promise<void> {
   Object.assign(world.upstream.servers, servers);
   world.upstream.publish(keys);
   await watch(world, keys);
 }
 
-/** Settings are read by the next instance. */
+/** Starts another instance, because settings are read at the start. */
 function setPace(world: World, requestsPerSecond: number): void {
   const pace = { hostRequestsPerSecond: requestsPerSecond, hostRequestsPerSecondMax: requestsPerSecond };
   Object.assign(world.settings, pace);

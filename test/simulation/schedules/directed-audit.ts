@@ -1,21 +1,21 @@
 import assert from 'node:assert/strict';
 import { LIMITS } from '../../../src/config.ts';
 import type { Random } from '../world/faults.ts';
-import { followed, pass, reached, settle, type World } from '../world/world.ts';
+import { followed, pass, reached, runUntil, type World } from '../world/world.ts';
 
 const SECOND = 1_000;
 
-/** Moments of a sweep that random schedules hardly ever meet. */
+/** Situations of a sweep that random schedules rarely reach. */
 export const AUDIT_SCENES = {
-  'a sweep while a page is at hand': pageAtHand,
+  'a sweep while a page is pending': pagePending,
   'a listing that leaves a key out': keyLeftOut,
-  'a missed key that the feed shows after all': missedAndShown,
-  'a missed key that is gone when it is looked at': missedAndGone,
+  'a missing key that the feed shows later': missingAndShown,
+  'a missing key that is deleted before its attempt': missingAndDeleted,
   'a listing that is answered late': answeredLate,
 };
 
-/** The tail has pulled what a sweep finds missing, or extra, and accepts it before the second look. */
-async function pageAtHand(world: World, random: Random): Promise<void> {
+/** The tail has pulled the changes of keys that a sweep finds missing or extra, and accepts them before the second check. */
+async function pagePending(world: World, random: Random): Promise<void> {
   const { upstream } = world;
   upstream.publish(['a', 'b', 'gone']);
   await followed(world);
@@ -27,13 +27,13 @@ async function pageAtHand(world: World, random: Random): Promise<void> {
   world.engine.audit.startSweep(1);
   const listed = world.calls.hold(/^load\.list/);
   await reached(world, listed);
-  assert.ok(world.engine.journal.state.lastLsnOf('new') === 0, 'scene: expected the page to be at hand');
+  assert.ok(world.engine.journal.state.lastLsnOf('new') === 0, 'scene: expected the page to be pending');
   upstream.faults.clear();
   listed.release();
   await expectSwept(world, { listed: 5, present: 5, missing: 0, deleted: 0, extra: 0, loaded_afresh: 0 });
 }
 
-/** What one page does not show another may. */
+/** A key that one listing leaves out is in the next. */
 async function keyLeftOut(world: World, random: Random): Promise<void> {
   const { upstream } = world;
   const keys = Array.from({ length: 3 + Math.floor(random() * 5) }, (_, index) => `key-${index}`);
@@ -48,8 +48,8 @@ async function keyLeftOut(world: World, random: Random): Promise<void> {
   await expectSwept(world, { listed: present, present, missing: 0, deleted: 0, extra: 0, loaded_afresh: 0 });
 }
 
-/** More are missing than are loaded at once; one of those that wait comes in by the feed. */
-async function missedAndShown(world: World, random: Random): Promise<void> {
+/** More keys are missing than are loaded at once; the feed shows one of those that wait. */
+async function missingAndShown(world: World, random: Random): Promise<void> {
   const { upstream, queue } = world;
   const keys = Array.from(
     { length: LIMITS.missedWaitingMax + 5 },
@@ -61,7 +61,7 @@ async function missedAndShown(world: World, random: Random): Promise<void> {
   queue.deliver = () => ({ delaysMs: [] });
   world.engine.audit.startSweep(1);
   await world.engine.poke();
-  await settle(world, { until: () => world.parked.length === LIMITS.missedWaitingMax });
+  await runUntil(world, { until: () => world.parked.length === LIMITS.missedWaitingMax });
   upstream.publish(keys.slice(LIMITS.missedWaitingMax + Math.floor(random() * 5)));
   await followed(world);
   queue.deliver = () => ({ delaysMs: [0] });
@@ -71,52 +71,31 @@ async function missedAndShown(world: World, random: Random): Promise<void> {
   await expectSwept(world, { ...counts, deleted: 0, extra: 0 });
 }
 
-/** What was listed and is gone, also from the feed, ends as a change without rows. */
-async function missedAndGone(world: World, random: Random): Promise<void> {
+/** A key that was listed, and is deleted without showing it in the feed, ends as a change without rows. */
+async function missingAndDeleted(world: World, random: Random): Promise<void> {
   const { upstream, calls } = world;
   upstream.publish('other');
   await followed(world);
   upstream.changeSilently('a');
-  const look = calls.hold(/^queue\.load\.load a/);
-  // Where it is looked at as any other, it is dead soon.
+  const attempt = calls.hold(/^queue\.load\.load a/);
+  // An attempt that counts as any other makes the change dead soon.
   world.options.retry.attemptsMax = 2;
   world.engine.audit.startSweep(1);
   await world.engine.poke();
-  await reached(world, look);
+  await reached(world, attempt);
   upstream.changeSilently('a', { deleted: true });
   await pass(world, random() * 5 * SECOND);
-  look.release();
-  await settle(world, { until: () => world.parked.length === 0 });
+  attempt.release();
+  await runUntil(world, { until: () => world.parked.length === 0 });
   const { changes, dead, skipped } = world.balance;
   assert.deepEqual({ changes, dead, none: skipped['no-rows'] }, { changes: 2, dead: 0, none: 1 }, 'balance');
 }
 
-/** A page comes when its run was given up and another has gone on. */
+/** A page of the listing arrives when its run was given up and another run has continued the sweep. */
 async function answeredLate(world: World, random: Random): Promise<void> {
   const { upstream } = world;
   world.settings.pageChanges = 2 + Math.floor(random() * 3);
-  upstream.publish([
-    'a',
-    'b',
-    'c',
-    'd',
-    'e',
-    'f',
-    'g',
-    'h',
-    'i',
-    'j',
-    'k',
-    'l',
-    'm',
-    'n',
-    'o',
-    'p',
-    'q',
-    'r',
-    's',
-    't',
-  ]);
+  upstream.publish(Array.from({ length: 20 }, (_, index) => String.fromCharCode(97 + index)));
   await followed(world);
   const first = world.calls.hold(/^load\.list null/, { answer: true });
   world.engine.audit.startSweep(1);
@@ -134,7 +113,7 @@ type Counts = Record<'listed' | 'present' | 'missing' | 'deleted' | 'extra' | 'l
 
 async function expectSwept(world: World, expected: Counts): Promise<void> {
   const { audit } = world.engine;
-  await settle(world, { until: () => audit.status().running === null && audit.status().last !== null });
+  await runUntil(world, { until: () => audit.status().running === null && audit.status().last !== null });
   const { listed, present, missing, deleted, extra, loaded_afresh, missing_keys, extra_keys } = audit.status().last!;
   const counts = { listed, present, missing, deleted, extra, loaded_afresh };
   assert.deepEqual(counts, expected, 'sweep: expected these counts');

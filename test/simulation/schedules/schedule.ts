@@ -1,53 +1,54 @@
 import { partitionsPrefix } from '../../../src/lake/object-keys.ts';
-import { beginAgenda, playAgenda } from '../clients/agenda-round.ts';
-import { beginAudits, playAudits } from '../clients/audit-round.ts';
-import { People } from '../clients/people.ts';
+import { playAgendaStep, startAgenda } from '../clients/agenda-step.ts';
+import { playAuditStep, startAudits } from '../clients/audit-step.ts';
+import { Clients } from '../clients/clients.ts';
 import { Oracle } from '../oracle/oracle.ts';
 import { VisitOracle } from '../oracle/visit-oracle.ts';
-import { disturb, drawnAction, type Weather } from '../world/disturb.ts';
+import { disturb, drawControl, type Outages } from '../world/disturb.ts';
 import { JSON_LINES, PARQUET } from '../world/encode.ts';
 import { type Fault, Faults, pick } from '../world/faults.ts';
 import { disturbQueue } from '../world/queue-faults.ts';
 import { agenda, coalescing, pages, type SourceKind } from '../world/sources.ts';
 import { pass, startedWorld, type World } from '../world/world.ts';
-import { calmDown, expectAll } from './ending.ts';
+import { expectAll, finish } from './ending.ts';
 
 const MINUTE = 60_000;
 const DAY = 24 * 60 * MINUTE;
-const ROUNDS = 5;
-/** The real encoder costs more than all the rest: one seed in so many has it. */
+const STEPS = 5;
+/** One seed in this many has real Parquet files, because encoding them takes longer than all else. */
 export const SEEDS_PER_PARQUET = 50;
-/** No call is held up longer. */
-export const HELD_MS_MAX = 16 * MINUTE;
+/** No call is delayed longer. */
+export const DELAY_MS_MAX = 16 * MINUTE;
 
 export interface Simulated {
   faults: Fault[];
   error: Error | null;
-  /** Runs the engine made. */
+  /** The number of the engine's runs. */
   runs: number;
   trace: string[];
 }
 
 export interface SimulateOptions {
-  /** The only faults that happen, by id; null for all that are drawn. */
+  /** Only faults with these ids happen; null for all that are drawn. */
   only?: ReadonlySet<string> | null;
   trace?: boolean;
-  /** Whether somebody sweeps and checks; as the seed has it where it is left out. */
+  /** Whether there are sweeps and self-checks; where it is left out, the seed decides. */
   audited?: boolean;
 }
 
-export interface Scene {
+export interface Schedule {
   world: World;
   faults: Faults;
   oracle: Oracle;
-  people: People;
-  weather: Weather;
-  earlier: ReturnType<World['storage']['copy']> | null;
-  /** Data files stood that the object no longer knew of when its storage was lost or put back: to be stalled is right then. */
+  clients: Clients;
+  outages: Outages;
+  /** A copy of the object's storage, which may come back later. */
+  earlierStorage: ReturnType<World['storage']['copy']> | null;
+  /** Whether the bucket has data files that the object does not know of since it lost its storage: it may stall then. */
   mayStall: boolean;
 }
 
-/** Runs the schedule of a seed and checks all promises on the way and at its end. Never throws. */
+/** Plays the schedule of a seed, and checks all guarantees during it and at its end. Never throws. */
 export async function simulate(
   seed: number,
   { only = null, trace = false, audited }: SimulateOptions = {},
@@ -55,29 +56,29 @@ export async function simulate(
   const faults = new Faults(seed, only);
   const lines: string[] = [];
   const world = await startedWorld(optionsOf(seed, faults));
-  const people = new People(world);
-  const oracle = new Oracle(world, people);
-  if (world.kind === agenda) people.watch(new VisitOracle(world, promise => oracle.fail(promise)));
+  const clients = new Clients(world);
+  const oracle = new Oracle(world, clients);
+  if (world.kind === agenda) clients.followAgenda(new VisitOracle(world, message => oracle.fail(message)));
   if (trace) traceInto(lines, { world, faults });
-  const weather = disturb({ world, faults, oracle, people });
+  const outages = disturb({ world, faults, oracle, clients });
   disturbQueue({ world, faults });
-  const scene: Scene = { world, faults, oracle, people, weather, earlier: null, mayStall: false };
-  beginAudits(scene, audited);
+  const schedule: Schedule = { world, faults, oracle, clients, outages, earlierStorage: null, mayStall: false };
+  startAudits(schedule, audited);
   try {
-    beginAgenda(scene);
-    await beginLate(scene);
-    for (let round = 0; round < ROUNDS; round++) await playRound(scene);
-    await calmDown(scene);
-    await expectAll(scene, seed);
+    startAgenda(schedule);
+    await startLate(schedule);
+    for (let step = 0; step < STEPS; step++) await playStep(schedule);
+    await finish(schedule);
+    await expectAll(schedule, seed);
     await world.recycle();
     return { faults: faults.happened, error: null, runs: world.runs, trace: lines };
   } catch (error) {
-    // What the oracle saw first is the cause of what came later.
+    // The oracle's violation came before the error, and may be its cause.
     return { faults: faults.happened, error: oracle.violation ?? (error as Error), runs: world.runs, trace: lines };
   }
 }
 
-/** Of eight seeds five follow a feed, two follow pages, and one has keys to visit. */
+/** Of eight seeds five follow a feed, two follow pages, and one has an agenda. */
 function kindOf(seed: number): SourceKind {
   if (seed % 8 === 6) return agenda;
   return seed % 4 === 3 ? pages : coalescing;
@@ -99,65 +100,65 @@ function optionsOf(seed: number, faults: Faults) {
   };
 }
 
-/** Some tails begin in the middle of their feed. */
-async function beginLate({ world, ...rest }: Scene): Promise<void> {
+/** Some tails start in the middle of their feed. */
+async function startLate({ world, ...rest }: Schedule): Promise<void> {
   const { id, random } = rest.faults.draw('late beginning');
-  if (rest.people.agenda || random() >= 0.3 || !rest.faults.happens({ id, kind: 'late beginning', atMs: 0, call: '' }))
+  if (rest.clients.agenda || random() >= 0.3 || !rest.faults.happens({ id, kind: 'late start', atMs: 0, call: '' }))
     return;
   for (let times = 0; times < 3; times++)
     world.kind === pages ? publishPage({ world, ...rest }) : publish({ world, ...rest });
-  rest.people.audits.beginLate();
+  rest.clients.audits.startLate();
   world.startAt(String(world.kind === pages ? world.upstream.pages.length : world.upstream.seq));
   world.storage.flush();
 }
 
-async function playRound(scene: Scene): Promise<void> {
-  const { world, faults, oracle } = scene;
+async function playStep(schedule: Schedule): Promise<void> {
+  const { world, faults, oracle } = schedule;
   const { random } = faults.draw('round');
-  if (world.kind === pages) publishPage(scene);
-  else if (world.kind === coalescing) publish(scene);
-  playAudits(scene);
-  changeWeather(scene);
-  playAgenda(scene);
-  await loseStorage(scene);
-  control(scene);
-  visit(scene);
-  if (random() < 0.5) scene.earlier ??= world.storage.copy();
-  // The watchdog looks about once a minute.
-  oracle.unclear(2 * MINUTE);
+  if (world.kind === pages) publishPage(schedule);
+  else if (world.kind === coalescing) publish(schedule);
+  playAuditStep(schedule);
+  drawOutages(schedule);
+  playAgendaStep(schedule);
+  await loseStorage(schedule);
+  sendControl(schedule);
+  sendRequest(schedule);
+  if (random() < 0.5) schedule.earlierStorage ??= world.storage.copy();
+  // The watchdog is due about once a minute.
+  oracle.ignoreAlarms(2 * MINUTE);
   void world.engine.watch().catch(() => undefined);
   await pass(world, random() * 2 * MINUTE);
-  giveUpAlarm(scene);
+  dropAlarm(schedule);
   oracle.check();
 }
 
-/** The platform gives an alarm up that has failed too often: only the watchdog brings the source back. */
-function giveUpAlarm({ world, faults }: Scene): void {
+/** The platform drops an alarm that failed too often: only the watchdog starts the source again. */
+function dropAlarm({ world, faults }: Schedule): void {
   const { id, random } = faults.draw('alarm');
   if (random() >= 0.05 || world.running) return;
-  if (!faults.happens({ id, kind: 'alarm given up', atMs: world.clock.elapsedMs, call: '' })) return;
+  if (!faults.happens({ id, kind: 'alarm dropped', atMs: world.clock.elapsedMs, call: '' })) return;
   world.storage.alarmMs = null;
 }
 
-/** Between two rounds somebody starts, pauses or flushes the source. */
-function control({ world, faults }: Scene): void {
+/** Starts, pauses or flushes the source. */
+function sendControl({ world, faults }: Schedule): void {
   const { id, random } = faults.draw('control');
   if (random() >= (world.engine.paused ? 0.5 : 0.1)) return;
-  const action = drawnAction(world, random);
-  if (!faults.happens({ id, kind: `told to ${action}`, atMs: world.clock.elapsedMs, call: '' })) return;
+  const action = drawControl(world, random);
+  if (!faults.happens({ id, kind: `control: ${action}`, atMs: world.clock.elapsedMs, call: '' })) return;
   void world.engine.control(action).catch(() => undefined);
 }
 
-/** Between two rounds somebody asks for more than that. */
-function visit({ world, faults, people }: Scene): void {
+/** Sends a request of one of the clients. */
+function sendRequest({ world, faults, clients }: Schedule): void {
   const { id, random } = faults.draw('visit');
-  const drawn = random() < 0.3 ? people.drawn(random) : null;
+  const drawn = random() < 0.3 ? clients.draw(random) : null;
   if (!drawn || !faults.happens({ id, kind: drawn.kind, atMs: world.clock.elapsedMs, call: '' })) return;
-  void drawn.act().catch(() => undefined);
+  void drawn.run().catch(() => undefined);
 }
 
-/** Publishes, removes and breaks documents. */
-function publish({ world, faults }: Scene): void {
+/** Publishes and removes documents, and sets faults of documents. */
+function publish({ world, faults }: Schedule): void {
   const { id, random } = faults.draw('changes');
   if (!faults.happens({ id, kind: 'changes', atMs: world.clock.elapsedMs, call: '' })) return;
   const { upstream } = world;
@@ -180,32 +181,32 @@ function publish({ world, faults }: Scene): void {
   }
 }
 
-function publishPage({ world, faults, oracle }: Scene): void {
+function publishPage({ world, faults, oracle }: Schedule): void {
   const { id, random } = faults.draw('changes');
   if (!faults.happens({ id, kind: 'changes', atMs: world.clock.elapsedMs, call: '' })) return;
   const length = Math.floor(random() * 12);
   const names = Array.from({ length }, () => `user-${Math.floor(random() * 40)}${pick(random, ['', '+'])}`);
   const page = [...new Set(names)];
-  // What its documents say tells old from new.
+  // The number of the page is the revision of its documents.
   world.upstream.publish(page, String(world.upstream.pages.length));
   if (random() < 0.2 && page[0]) world.upstream.faults.set(page[0], { status: 404 });
   for (const [index, key] of page.entries()) oracle.shown.add(`${key}@${world.upstream.pages.length}:${index}`);
   world.upstream.pages.push(page);
 }
 
-/** What goes wrong until the next round: each thing by a draw of its own. */
-function changeWeather({ world, faults, oracle, weather }: Scene): void {
+/** Draws the outages of this step, and a jump of the clock, one draw for each. */
+function drawOutages({ world, faults, oracle, outages }: Schedule): void {
   const { upstream, clock } = world;
   const drawn = (name: string, share: number) => {
     const { id, random } = faults.draw(name);
     const happens = random() < share && faults.happens({ id, kind: name, atMs: clock.elapsedMs, call: '' });
     return happens ? random : null;
   };
-  weather.database = drawn('database down', 0.05) !== null;
-  weather.loaders = drawn('loaders dying', 0.03) !== null;
-  weather.alarms = drawn('no alarms', 0.04) !== null;
+  outages.database = drawn('database down', 0.05) !== null;
+  outages.loaders = drawn('loaders dying', 0.03) !== null;
+  outages.alarms = drawn('no alarms', 0.04) !== null;
   const bucket = drawn('bucket down or slow', 0.05);
-  weather.bucket = bucket ? pick(bucket, ['failing', 'slow'] as const) : null;
+  outages.bucket = bucket ? pick(bucket, ['failing', 'slow'] as const) : null;
   upstream.feedFault = drawn('feed down', 0.05) ? { reason: 'unreachable' } : null;
   const documents = drawn('documents down', 0.05);
   upstream.documentsFault = documents
@@ -213,44 +214,45 @@ function changeWeather({ world, faults, oracle, weather }: Scene): void {
     : null;
   const jump = drawn('clock jumps', 0.12);
   if (!jump) return;
-  oracle.unclear();
+  oracle.ignoreAlarms();
   const toMonthEndMs = nextMonthMs(clock.now()) - clock.now() - 30_000;
   clock.jump(pick(jump, [-3 * DAY, -20 * MINUTE, -5_000, 5_000, 20 * MINUTE, 2 * DAY, toMonthEndMs]));
 }
 
-/** The object comes back without its storage, or with that of an earlier time; the bucket stays. */
-async function loseStorage(scene: Scene): Promise<void> {
-  const { world, faults, oracle } = scene;
+/** The object starts again without its storage, or with an earlier copy of it; the bucket stays. */
+async function loseStorage(schedule: Schedule): Promise<void> {
+  const { world, faults, oracle } = schedule;
   const { id, random } = faults.draw('storage lost');
   if (random() >= 0.02) return;
-  const earlier = random() < 0.5 ? scene.earlier : null;
-  const kind = earlier ? 'storage put back' : 'storage lost';
+  const earlier = random() < 0.5 ? schedule.earlierStorage : null;
+  const kind = earlier ? 'storage restored' : 'storage lost';
   if (!faults.happens({ id, kind, atMs: world.clock.elapsedMs, call: '' })) return;
-  oracle.forget();
+  oracle.onStorageLost();
   world.kill();
   world.storage.alarmMs = null;
-  // What the lost instance began lands before anybody brings it back.
-  await pass(world, HELD_MS_MAX);
-  oracle.forget();
+  // All calls of the lost instance land before the object starts again.
+  await pass(world, DELAY_MS_MAX);
+  oracle.onStorageLost();
   if (earlier) world.storage.restore(earlier);
   else world.storage.wipe();
   world.kill();
   const known = world.storage.sql.exec<{ key: string }>('SELECT key FROM files UNION SELECT key FROM intents');
   const knownKeys = new Set(known.map(({ key }) => key));
   const keys = world.engine.source.tables.flatMap(table => world.bucket.keys(partitionsPrefix(table)));
-  scene.mayStall ||= keys.some(key => !knownKeys.has(key));
+  schedule.mayStall ||= keys.some(key => !knownKeys.has(key));
 }
 
-/** Calls, log lines and faults, in order, each with its time. */
+/** Adds calls, log lines and faults to the trace, in order, each with its time. */
 function traceInto(lines: string[], { world, faults }: { world: World; faults: Faults }): void {
   const time = () => `${(world.clock.elapsedMs / 1000).toFixed(3).padStart(10)}s`;
-  let told = 0;
-  let logged = 0;
+  let faultsTraced = 0;
+  let logTraced = 0;
   const flush = () => {
-    for (const { id, kind, call } of faults.happened.slice(told)) lines.push(`${time()} FAULT ${kind} (${id}) ${call}`);
-    told = faults.happened.length;
-    for (const line of world.log.slice(logged)) lines.push(`${time()} log   ${JSON.stringify(line)}`);
-    logged = world.log.length;
+    for (const { id, kind, call } of faults.happened.slice(faultsTraced))
+      lines.push(`${time()} FAULT ${kind} (${id}) ${call}`);
+    faultsTraced = faults.happened.length;
+    for (const line of world.log.slice(logTraced)) lines.push(`${time()} log   ${JSON.stringify(line)}`);
+    logTraced = world.log.length;
   };
   world.calls.before(call => {
     flush();

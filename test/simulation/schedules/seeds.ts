@@ -56,7 +56,7 @@ export async function trySeedsIn(processes: number, { from, seeds }: SeedRange):
   return sum;
 }
 
-/** Tries seeds in a process of its own. */
+/** Tries seeds in another process. */
 export function inProcess(range: SeedRange): Promise<Tally> {
   return new Promise((resolve, reject) => {
     const child = fork(path.join(import.meta.dirname, 'seeds-process.ts'), [JSON.stringify(range)]);

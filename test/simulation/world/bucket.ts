@@ -6,7 +6,7 @@ interface StoredObject {
   bytes: Uint8Array;
 }
 
-/** An object that was put, and the metadata of the one it replaced. */
+/** An object that was put, and the metadata of the object it replaced. */
 export interface Put {
   key: string;
   bytes: Uint8Array;
@@ -14,14 +14,14 @@ export interface Put {
   replaced: Record<string, string> | null;
 }
 
-/** A bucket in memory: an etag per put, conditions, custom metadata. */
+/** A bucket in memory with R2's conditions, etags and custom metadata. */
 export class MemoryBucket implements BucketPort {
   readonly objects = new Map<string, StoredObject>();
-  /** Keys put to, refused puts included, in order. */
+  /** The keys of all puts in order, those of refused puts too. */
   readonly puts: string[] = [];
-  /** Told of each object put, and of each try, refused or not. */
+  /** Called for each object that is put, and before each put of a data file, refused or not. */
   onPut: (put: Put) => void = () => undefined;
-  onTry: (tried: { key: string; bytes: Uint8Array; digest: string }) => void = () => undefined;
+  onPutAttempt: (attempt: { key: string; bytes: Uint8Array; digest: string }) => void = () => undefined;
 
   async head(key: string): Promise<ObjectHead | null> {
     return this.objects.get(key)?.head ?? null;
@@ -33,11 +33,11 @@ export class MemoryBucket implements BucketPort {
     { onlyIf, metadata }: { onlyIf: PutCondition; metadata: Record<string, string>; contentType: string },
   ): Promise<ObjectHead | null> {
     this.puts.push(key);
-    const stands = this.objects.get(key);
+    const stored = this.objects.get(key);
     const bytes = Buffer.concat(chunks);
-    if (metadata.digest !== undefined) this.onTry({ key, bytes, digest: metadata.digest });
-    if (isRefused(onlyIf, stands)) return null;
-    return this.place(key, bytes, metadata);
+    if (metadata.digest !== undefined) this.onPutAttempt({ key, bytes, digest: metadata.digest });
+    if (isRefused(onlyIf, stored)) return null;
+    return this.store(key, bytes, metadata);
   }
 
   async tail(key: string, bytes: number): Promise<Uint8Array | null> {
@@ -45,8 +45,8 @@ export class MemoryBucket implements BucketPort {
   }
 
   async range(key: string, { offset, bytes, etag }: ByteRange & { etag: string }): Promise<Uint8Array | null> {
-    const stands = this.objects.get(key);
-    return stands?.head.etag === etag ? stands.bytes.slice(offset, offset + bytes) : null;
+    const stored = this.objects.get(key);
+    return stored?.head.etag === etag ? stored.bytes.slice(offset, offset + bytes) : null;
   }
 
   async list(prefix: string, { limit, after = '' }: { limit: number; after?: string | undefined }): Promise<string[]> {
@@ -63,8 +63,8 @@ export class MemoryBucket implements BucketPort {
     return [...this.objects.keys()].filter(key => key.startsWith(prefix)).sort();
   }
 
-  /** Puts without a condition, as somebody else would. */
-  place(key: string, bytes: Uint8Array, metadata: Record<string, string> = {}): ObjectHead {
+  /** Puts without a condition, as a stranger to the engine would. */
+  store(key: string, bytes: Uint8Array, metadata: Record<string, string> = {}): ObjectHead {
     const head = { key, bytes: bytes.length, etag: etagOf(bytes), metadata: { ...metadata } };
     const replaced = this.objects.get(key)?.head.metadata ?? null;
     this.objects.set(key, { head, bytes: new Uint8Array(bytes) });
@@ -79,7 +79,7 @@ export function etagOf(bytes: Uint8Array): string {
 }
 
 /** A put without a condition is never refused. */
-function isRefused(onlyIf: PutCondition | undefined, stands: StoredObject | undefined): boolean {
+function isRefused(onlyIf: PutCondition | undefined, stored: StoredObject | undefined): boolean {
   if (onlyIf === undefined) return false;
-  return 'absent' in onlyIf ? stands !== undefined : stands?.head.etag !== onlyIf.etag;
+  return 'absent' in onlyIf ? stored !== undefined : stored?.head.etag !== onlyIf.etag;
 }

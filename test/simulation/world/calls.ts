@@ -1,18 +1,18 @@
-/** What is told of a call before it has its effect, and after: `<port>.<method> <subject>`. */
+/** Called before and after the effect of a call, which is named `<port>.<method> <subject>`. */
 type Hook = (call: string) => void | Promise<void>;
 
-/** A call that is held back until it is let go. */
+/** A call that waits until it is released. */
 export interface HeldCall {
-  /** Settles once the call has been made. */
+  /** Resolves when the call has been made. */
   made: Promise<void>;
   release(): void;
 }
 
-/** Every call the engine makes out of its object passes here: where it can be failed, held back, or its answer lost. */
+/** All calls out of the object go through here. A hook can fail a call, hold it back, or lose its answer. */
 export class Calls {
   /** All calls made so far. */
   readonly made: string[] = [];
-  /** Calls without an answer yet, those of dead instances too. */
+  /** Calls that have no answer yet, those of dead instances included. */
   underWay = 0;
   readonly #before = new Set<Hook>();
   readonly #after = new Set<Hook>();
@@ -27,7 +27,7 @@ export class Calls {
     return () => this.#after.delete(hook);
   }
 
-  /** Fails matching calls: before they had any effect or, with `answer: 'lost'`, after. Returns what ends it. */
+  /** Fails matching calls before their effect or, with `answer: 'lost'`, after it. Call the result to stop. */
   fail(
     pattern: RegExp,
     {
@@ -45,7 +45,7 @@ export class Calls {
     return answer === 'lost' ? this.after(hook) : this.before(hook);
   }
 
-  /** Holds the first matching call back before its effect, or its answer after it. */
+  /** Holds back the first matching call or, with `answer`, its answer. */
   hold(pattern: RegExp, { answer = false } = {}): HeldCall {
     const made = Promise.withResolvers<void>();
     const released = Promise.withResolvers<void>();
@@ -58,12 +58,6 @@ export class Calls {
     return { made: made.promise, release: released.resolve };
   }
 
-  /** Nothing is disturbed any more. */
-  calm(): void {
-    this.#before.clear();
-    this.#after.clear();
-  }
-
   count(pattern: RegExp): number {
     return this.made.filter(call => pattern.test(call)).length;
   }
@@ -74,7 +68,7 @@ export class Calls {
     try {
       for (const hook of [...this.#before]) {
         const wait = hook(call);
-        // Nothing is waited for in vain: there are more calls than anything else.
+        // Await only a promise: there are more calls than anything else, and each await costs a turn of the loop.
         if (wait) await wait;
       }
       const result = await effect();

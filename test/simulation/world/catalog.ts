@@ -11,16 +11,16 @@ import { rootKey } from '../../../src/lake/object-keys.ts';
 import type { MemoryBucket } from './bucket.ts';
 import type { World } from './world.ts';
 
-/** What a reader of the lake finds who begins at the root. */
+/** A table's root, and the files that its segments name. */
 export interface ReadCatalog {
   root: CatalogRoot;
   files: CatalogFile[];
 }
 
-/** Segments by their bytes, which nobody changes: they are read again and again. */
+/** Parsed segments by their bytes, which never change, because each is read many times. */
 const parsed = new WeakMap<Uint8Array, Segment>();
 
-/** Reads a table's catalog through its root; null where none stands. Throws when it is not whole. */
+/** Reads a table's catalog from its root on; null when there is no root. Throws when an object is missing. */
 export function readCatalog(bucket: MemoryBucket, table: string): ReadCatalog | null {
   const bytes = bucket.objects.get(rootKey(table))?.bytes;
   if (!bytes) return null;
@@ -34,12 +34,12 @@ export function readCatalog(bucket: MemoryBucket, table: string): ReadCatalog | 
   };
 }
 
-/** The indexes a root names. */
+/** The indexes that a root names. */
 export function readIndexes(bucket: MemoryBucket, { segments }: CatalogRoot): KeyIndex[] {
   return segments.map(({ index }) => indexForm.parse(JSON.parse(textOf(bytesAt(bucket, index)))));
 }
 
-/** Each table's catalog names the journal's files, neither more nor fewer, and what it names stands in the lake. */
+/** Each table's catalog names exactly the journal's files, and every object it names is in the lake. */
 export function expectCatalog({ engine, bucket }: World): void {
   for (const { name } of engine.source.tables) {
     const settled = engine.files.files({ table: name, afterLsn: 0, limit: 100_000 });

@@ -6,16 +6,16 @@ interface Timer {
   due: () => void;
 }
 
-/** Lets everything that waits for nothing but a promise go on, until all that is left waits for a call or for time. */
+/** Resolves when all promise callbacks have run: what is left waits for a held call or for time. */
 export function drained(): Promise<void> {
   return new Promise(resolve => setImmediate(resolve));
 }
 
-/** Time that passes only when it is told to. Timers follow elapsed time; `jump` moves what the clock says, and no timer. */
+/** Time passes only in `advance`. Timers follow the elapsed time; `jump` changes only what `now` says. */
 export class VirtualClock implements ClockPort {
   /** Milliseconds since the simulation began. */
   elapsedMs = 0;
-  /** Told before the clock is moved. */
+  /** Called before a jump. */
   onJump: () => void = () => undefined;
   #offsetMs: number;
   #timers: Timer[] = [];
@@ -57,7 +57,7 @@ export class VirtualClock implements ClockPort {
     return this.#timers[0] ? Math.max(0, this.#timers[0].atMs - this.elapsedMs) : null;
   }
 
-  /** Lets time pass; each timer that comes due on the way has gone as far as it can before the next one does. */
+  /** Lets time pass. All that one timer starts runs before the next timer does. */
   async advance(ms: number): Promise<void> {
     const endMs = this.elapsedMs + Math.round(ms);
     for (let next = this.#timers[0]; next && next.atMs <= endMs; next = this.#timers[0]) {

@@ -95,7 +95,7 @@ export class CommitWorld {
   settle(count: number): void {
     for (const { bytes, firstLsn, lastLsn } of files.slice(this.#settled.length, this.#settled.length + count)) {
       const key = `${table.prefix}/partitions.parquet/year=2026/month=11/data-${firstLsn}-${lastLsn}.parquet`;
-      const { etag } = this.bucket.place(key, bytes);
+      const { etag } = this.bucket.store(key, bytes);
       const facts = { bytes: bytes.length, rows: lastLsn - firstLsn + 1, year: 2026, month: 11 };
       this.#settled.push({ key, first_lsn: firstLsn, last_lsn: lastLsn, etag, ...facts });
     }
@@ -153,7 +153,7 @@ export class CommitWorld {
       settings: this.settings,
     });
     storage.flush();
-    storage.opened();
+    storage.saveFresh();
     this.instance = instance;
   }
 
@@ -219,7 +219,7 @@ export class CommitWorld {
             const object = bucket.objects.get(from.key);
             if (object?.head.etag !== from.etag) return 'missing';
             if (bucket.objects.has(to)) return 'refused';
-            bucket.place(to, object.bytes, metadata);
+            bucket.store(to, object.bytes, metadata);
             return 'copied';
           }),
       },

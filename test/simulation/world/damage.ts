@@ -11,12 +11,13 @@ const KINDS = [
   'other bytes',
 ] as const;
 
-/** Damages data files behind the object's back, and puts them back as they were. */
+/** Damages data files without the object, and restores them. */
 export class Damage {
   /** Keys of files that were ever damaged. */
-  readonly ever = new Set<string>();
+  readonly everDamaged = new Set<string>();
   readonly #world: World;
-  readonly #whole = new Map<string, Stored>();
+  /** The originals of files that were damaged and not restored. */
+  readonly #originals = new Map<string, Stored>();
 
   constructor(world: World) {
     this.#world = world;
@@ -24,40 +25,40 @@ export class Damage {
 
   /** Keys of files that are damaged now. */
   get keys(): string[] {
-    return [...this.#whole.keys()].filter(key => !this.#isWhole(key)).sort();
+    return [...this.#originals.keys()].filter(key => !this.#isWhole(key)).sort();
   }
 
   has(key: string): boolean {
-    return this.#whole.has(key);
+    return this.#originals.has(key);
   }
 
-  /** What is done to one more file; null where none is whole. A file the database knows of is never put again. */
-  drawn(random: Random): { kind: string; act: () => void } | null {
+  /** Damage to one more file that the database knows of, because the engine never puts those again; null without one. */
+  draw(random: Random): { kind: string; run: () => void } | null {
     const { bucket, database } = this.#world;
     const keys = database.runs().map(run => String(JSON.parse(String(run.data)).key));
-    const whole = keys.filter(key => !this.has(key) && bucket.objects.has(key));
-    if (whole.length === 0) return null;
-    const key = pick(random, whole);
+    const undamaged = keys.filter(key => !this.has(key) && bucket.objects.has(key));
+    if (undamaged.length === 0) return null;
+    const key = pick(random, undamaged);
     const kind = pick(random, KINDS);
-    return { kind: `file ${kind}`, act: () => this.#do(key, kind) };
+    return { kind: `file ${kind}`, run: () => this.#do(key, kind) };
   }
 
-  putBack(): void {
-    for (const [key, stored] of this.#whole) this.#world.bucket.objects.set(key, stored);
-    this.#whole.clear();
+  restore(): void {
+    for (const [key, stored] of this.#originals) this.#world.bucket.objects.set(key, stored);
+    this.#originals.clear();
   }
 
-  /** What was removed comes back where a put that a dead instance made lands late. */
+  /** Also true of a removed file that a late put of a dead instance put again. */
   #isWhole(key: string): boolean {
-    const [before, now] = [this.#whole.get(key)!, this.#world.bucket.objects.get(key)];
+    const [before, now] = [this.#originals.get(key)!, this.#world.bucket.objects.get(key)];
     return now?.head.metadata.digest === before.head.metadata.digest && Buffer.compare(now!.bytes, before.bytes) === 0;
   }
 
   #do(key: string, kind: (typeof KINDS)[number]): void {
     const { objects } = this.#world.bucket;
     const stored = objects.get(key)!;
-    this.#whole.set(key, stored);
-    this.ever.add(key);
+    this.#originals.set(key, stored);
+    this.everDamaged.add(key);
     const damaged = kind === 'removed' ? null : damagedBy(kind, stored);
     if (damaged) objects.set(key, damaged);
     else objects.delete(key);
@@ -78,7 +79,7 @@ function damagedBy(kind: Exclude<(typeof KINDS)[number], 'removed'>, { head, byt
   }
   const others = {
     'cut at its end': () => bytes.slice(0, half),
-    // Its end says what it said.
+    // The footer stays as it was.
     'cut in its middle': () => Buffer.concat([bytes.slice(0, 1), bytes.slice(2)]),
     'overwritten at its end': () => Buffer.concat([bytes.slice(0, half), new Uint8Array(bytes.length - half)]),
   }[kind]();

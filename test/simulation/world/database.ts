@@ -11,11 +11,12 @@ interface Prepared {
   statements: Map<string, StatementSync>;
 }
 
-const spare: Prepared[] = [];
+/** Databases of earlier worlds, emptied: migrating one costs more than a schedule. */
+const pool: Prepared[] = [];
 
-/** The operational database, with its real migrations. */
+/** The operational database, made by the real migrations. */
 export class SimulatedDatabase implements D1Port {
-  readonly #prepared = spare.pop() ?? migrated();
+  readonly #prepared = pool.pop() ?? migrated();
 
   async batch(statements: { sql: string; params: SqlValue[] }[]): Promise<Record<string, SqlValue>[][]> {
     this.#prepare('BEGIN').run();
@@ -29,7 +30,6 @@ export class SimulatedDatabase implements D1Port {
     }
   }
 
-  /** The rows of a query. */
   rows(sql: string, ...params: SqlValue[]): Record<string, SqlValue>[] {
     return this.#prepare(sql).all(...params) as Record<string, SqlValue>[];
   }
@@ -42,11 +42,11 @@ export class SimulatedDatabase implements D1Port {
     return this.rows('SELECT * FROM ingestion_runs ORDER BY id');
   }
 
-  /** Gives its database, emptied, to the next one. Nothing may use this one afterwards. */
+  /** Empties its database and gives it to the next instance of this class. This one must not be used afterwards. */
   recycle(): void {
     for (const { name } of this.rows("SELECT name FROM sqlite_master WHERE type = 'table'"))
       this.#prepare(`DELETE FROM ${name}`).run();
-    spare.push(this.#prepared);
+    pool.push(this.#prepared);
   }
 
   #prepare(statement: string): StatementSync {

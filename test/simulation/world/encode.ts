@@ -6,7 +6,7 @@ import { openRows } from '../../../src/parquet/read.ts';
 import type { DataFileEncoder, DataFileFooter, EncodePort } from '../../../src/ports/data-file.ts';
 import { readWithHyparquet } from '../../parquet/readers.ts';
 
-/** An encoder and what reads its files back: rows in file order, values in column order. */
+/** An encoder, and a decoder of its files that gives rows in file order with values in column order. */
 export interface Encoding {
   port: EncodePort;
   decode(table: Table, bytes: Uint8Array): Promise<Value[][]>;
@@ -38,7 +38,7 @@ class JsonFile implements DataFileEncoder {
   }
 }
 
-/** Files of JSON lines: cheap, for many runs. */
+/** Files of JSON lines, which cost little in many schedules. */
 export const JSON_LINES: Encoding = {
   port: {
     open: options => new JsonFile(options),
@@ -62,7 +62,7 @@ export const JSON_LINES: Encoding = {
   },
 };
 
-/** The real files. */
+/** Parquet files, by the real encoder. */
 export const PARQUET: Encoding = {
   port: {
     open: openDataFile,

@@ -2,7 +2,7 @@ import { randomFrom } from '../../parquet/rows.ts';
 
 export type Random = () => number;
 
-/** One thing that went wrong: `id` is its place among the draws of its name, and the same in every run of the seed. */
+/** A fault that happened. Its `id` is `<name>#<number of the draw>`, the same in every run of the seed. */
 export interface Fault {
   id: string;
   kind: string;
@@ -11,16 +11,16 @@ export interface Fault {
 }
 
 /**
- * The faults of one seed. Each is drawn for itself, from the seed, its name and how many of that name came before:
- * what happens to one call does not change what is drawn for calls of another name. With `only`, no other happens.
+ * The faults of one seed. A draw depends on the seed, its name and the number of draws of that name before it, so a
+ * fault in one call does not change the draws for calls of other names. With `only`, no other fault happens.
  */
 export class Faults {
   readonly happened: Fault[] = [];
-  /** Nothing is disturbed any more. */
-  calm = false;
+  /** When true, no more faults happen. */
+  areOver = false;
   readonly #seed: number;
   readonly #only: ReadonlySet<string> | null;
-  /** By name: how many were drawn, and the hash of what all their ids begin with. */
+  /** By name: the number of draws, and the hash that all of them continue. */
   readonly #drawn = new Map<string, { count: number; hash: number }>();
 
   constructor(seed: number, only: ReadonlySet<string> | null = null) {
@@ -38,16 +38,16 @@ export class Faults {
 
   /** Whether a fault that was drawn happens; notes it if so. */
   happens(fault: Fault): boolean {
-    if (this.calm || (this.#only && !this.#only.has(fault.id))) return false;
+    if (this.areOver || (this.#only && !this.#only.has(fault.id))) return false;
     this.happened.push(fault);
     return true;
   }
 }
 
-/** FNV-1a, going on from the hash of what stands before. */
-function hashOf(text: string, before = 0x811c9dc5): number {
+/** FNV-1a of a text that continues the text with the hash `before`. */
+export function hashOf(text: string, before = 0x811c9dc5): number {
   let hash = before;
-  for (let at = 0; at < text.length; at++) hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193);
+  for (let index = 0; index < text.length; index++) hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193);
   return hash | 0;
 }
 
@@ -55,22 +55,22 @@ export function pick<T>(random: Random, values: readonly T[]): T {
   return values[Math.floor(random() * values.length)]!;
 }
 
-/** The fewest ids without which `fails` no longer holds: halves, then quarters, and so on are left out by turns. */
+/** A small set of ids that still fails, none of which can be left out alone. Tries halves first, then smaller parts. */
 export async function shrink(ids: string[], fails: (ids: string[]) => Promise<boolean>): Promise<string[]> {
-  let kept = ids;
-  let parts = 2;
-  while (kept.length > 0) {
-    const size = Math.ceil(kept.length / parts);
+  let left = ids;
+  let partCount = 2;
+  while (left.length > 0) {
+    const size = Math.ceil(left.length / partCount);
     let smaller: string[] | null = null;
-    for (let start = 0; start < kept.length && !smaller; start += size) {
-      const rest = [...kept.slice(0, start), ...kept.slice(start + size)];
+    for (let start = 0; start < left.length && !smaller; start += size) {
+      const rest = [...left.slice(0, start), ...left.slice(start + size)];
       if (await fails(rest)) smaller = rest;
     }
     if (smaller) {
-      kept = smaller;
-      parts = Math.max(2, parts - 1);
-    } else if (size === 1) return kept;
-    else parts = Math.min(kept.length, parts * 2);
+      left = smaller;
+      partCount = Math.max(2, partCount - 1);
+    } else if (size === 1) return left;
+    else partCount = Math.min(left.length, partCount * 2);
   }
-  return kept;
+  return left;
 }

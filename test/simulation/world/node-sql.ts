@@ -2,14 +2,14 @@ import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import type { SqlPort } from '../../../src/ports/sql.ts';
 import { guardSql } from '../../../src/ports/sql-guard.ts';
 
-/** Prepared statements kept; a program has fewer, unless it builds them from values. */
+/** Most prepared statements at once. A program has fewer, unless it builds statements from values. */
 const STATEMENTS_MAX = 500;
 
-/** The object's SQLite outside the worker: a file, or memory. `close` ends it without waiting for a transaction. */
+/** The `sql` port on `node:sqlite`, in a file or in memory. `close` does not wait for a transaction. */
 export function nodeSql(path = ':memory:'): SqlPort & { close(): void } {
   const database = new DatabaseSync(path);
   const statements = new Map<string, StatementSync>();
-  // Prepared once: a simulation has more transactions than anything else.
+  // Prepared once, because a simulation runs more transactions than any other statement.
   const begin = database.prepare('BEGIN IMMEDIATE');
   const commit = database.prepare('COMMIT');
   const rollback = database.prepare('ROLLBACK');
@@ -31,7 +31,7 @@ export function nodeSql(path = ':memory:'): SqlPort & { close(): void } {
       commit.run();
       return result;
     } catch (error) {
-      // Some failures have rolled back already.
+      // SQLite itself rolls back on some errors.
       if (database.isTransaction) rollback.run();
       throw error;
     }

@@ -7,19 +7,19 @@ import type { Answer, LoaderSteps, LoadOutcome, LoadPort, LoadRequest } from '..
 import type { StreamPort } from '../../../src/ports/platform.ts';
 import type { Ports } from '../../../src/ports/ports.ts';
 import { streamPort } from '../../../src/worker/streams.ts';
-import type { Visit } from './upstream.ts';
+import type { UpstreamCall } from './upstream.ts';
 import type { World } from './world.ts';
 
-/** Answers nobody is there to hear. */
+/** The answer to a call of a dead instance. */
 const NEVER = new Promise<never>(() => undefined);
 
 /**
- * The ports of one instance of the engine. Each call waits until what was written before it is safe. A dead instance
- * makes no more calls and hears no more answers, but calls it made have their effect whenever they land.
+ * The ports of one instance of the engine. A call out of the object flushes its storage first. A dead instance makes no
+ * more calls and gets no more answers, but the calls it made have their effect whenever they land.
  */
 export function instancePorts(world: World, isAlive: () => boolean): Ports {
   const { storage, clock, bucket, database } = world;
-  const heard = <T>(answer: Promise<T>): Promise<T> =>
+  const whileAlive = <T>(answer: Promise<T>): Promise<T> =>
     answer.then(
       value => (isAlive() ? value : NEVER),
       error => {
@@ -27,79 +27,53 @@ export function instancePorts(world: World, isAlive: () => boolean): Ports {
         return NEVER;
       },
     );
-  const made = <T>(call: string, effect: () => T | Promise<T>): Promise<T> => {
+  const makeCall = <T>(call: string, effect: () => T | Promise<T>): Promise<T> => {
     if (!isAlive()) return NEVER;
     storage.flush();
-    return heard(world.calls.make(call, effect));
+    return whileAlive(world.calls.make(call, effect));
   };
-  const ours = <T>(kind: 'bucket-failed' | 'database-failed', answer: Promise<T>): Promise<T> =>
-    answer.catch(error => {
-      throw new StepError(kind, messageOf(error));
-    });
+  const bucketCall = <T>(call: string, effect: () => Promise<T>): Promise<T> =>
+    failAs('bucket-failed', makeCall(`bucket.${call}`, effect));
   return {
     sql: storage.sql,
     encode: world.encoding.port,
     clock: {
       now: () => clock.now(),
-      within: (work, ms, subject) => heard(clock.within(work, ms, subject)),
-      turn: () => heard(clock.turn()),
+      within: (work, ms, subject) => whileAlive(clock.within(work, ms, subject)),
+      turn: () => whileAlive(clock.turn()),
     },
     bucket: {
-      head: key =>
-        ours(
-          'bucket-failed',
-          made(`bucket.head ${key}`, () => bucket.head(key)),
-        ),
-      put: (key, chunks, options) =>
-        ours(
-          'bucket-failed',
-          made(`bucket.put ${key}`, () => bucket.put(key, chunks, options)),
-        ),
-      tail: (key, bytes) =>
-        ours(
-          'bucket-failed',
-          made(`bucket.tail ${key}`, () => bucket.tail(key, bytes)),
-        ),
-      range: (key, range) =>
-        ours(
-          'bucket-failed',
-          made(`bucket.range ${key}`, () => bucket.range(key, range)),
-        ),
-      list: (prefix, options) =>
-        ours(
-          'bucket-failed',
-          made(`bucket.list ${prefix}`, () => bucket.list(prefix, options)),
-        ),
-      remove: keys =>
-        ours(
-          'bucket-failed',
-          made(`bucket.remove ${keys.join(' ')}`, () => bucket.remove(keys)),
-        ),
+      head: key => bucketCall(`head ${key}`, () => bucket.head(key)),
+      put: (key, chunks, options) => bucketCall(`put ${key}`, () => bucket.put(key, chunks, options)),
+      tail: (key, bytes) => bucketCall(`tail ${key}`, () => bucket.tail(key, bytes)),
+      range: (key, range) => bucketCall(`range ${key}`, () => bucket.range(key, range)),
+      list: (prefix, options) => bucketCall(`list ${prefix}`, () => bucket.list(prefix, options)),
+      remove: keys => bucketCall(`remove ${keys.join(' ')}`, () => bucket.remove(keys)),
     },
     d1: {
       batch: statements =>
-        ours(
+        failAs(
           'database-failed',
-          made('d1.batch', () => database.batch(statements)),
+          makeCall('d1.batch', () => database.batch(statements)),
         ),
     },
-    load: watchedPort(world, { load: loadPort(world, made), isAlive }),
+    load: watchedPort(world, { load: loadPort(world, makeCall), isAlive }),
     wake: {
-      get: () => made('wake.get', () => storage.alarmMs),
+      get: () => makeCall('wake.get', () => storage.alarmMs),
       set: atMs =>
-        made(`wake.set ${atMs}`, () => {
-          // The alarm is part of the object: what was not safe before it died never is.
+        makeCall(`wake.set ${atMs}`, () => {
+          // The alarm is part of the object's storage, which a dead instance no longer writes.
           if (isAlive()) storage.alarmMs = atMs;
         }),
     },
-    feeds: { send: (target, keys) => made(`feed.send ${target}`, () => world.fed(target, keys)) },
-    streams: streamsPort(world, made),
-    tickets: { send: tickets => made(`queue.send ${tickets.length}`, () => world.queue.send(tickets)) },
+    feeds: { send: (target, keys) => makeCall(`feed.send ${target}`, () => world.addSentKeys(target, keys)) },
+    streams: streamsPort(world, makeCall),
+    tickets: { send: tickets => makeCall(`queue.send ${tickets.length}`, () => world.queue.send(tickets)) },
     log: (event, fields) => void world.log.push({ event, ...fields }),
   };
 }
 
-/** Reports each load that the present instance asks of its Loader. */
+/** Reports each load that a living instance requests of its Loader. */
 function watchedPort(world: World, { load, isAlive }: { load: LoadPort; isAlive: () => boolean }): LoadPort {
   return {
     ...load,
@@ -110,20 +84,23 @@ function watchedPort(world: World, { load, isAlive }: { load: LoadPort; isAlive:
   };
 }
 
-/** The real port, bound to stand-ins of the streams that the world's options name. */
-function streamsPort({ options, streams }: World, made: <T>(call: string, effect: () => T) => Promise<T>): StreamPort {
+/** The real port, bound to a stand-in of each stream that the world's options name. */
+function streamsPort(
+  { options, streams }: World,
+  makeCall: <T>(call: string, effect: () => T) => Promise<T>,
+): StreamPort {
   const bindings = Object.entries(options.streams).map(([table, binding]) => {
     const stream = streams.get(table)!;
     const send = (records: StreamRecord[]) => {
       const sent = structuredClone(records);
-      return made(`stream.send ${binding} ${sent[0]?._lsn}-${sent.at(-1)?._lsn}`, () => stream.take(sent));
+      return makeCall(`stream.send ${binding} ${sent[0]?._lsn}-${sent.at(-1)?._lsn}`, () => stream.take(sent));
     };
     return [binding, { send }];
   });
   return streamPort({ streams: options.streams, tables: TABLES, env: Object.fromEntries(bindings) });
 }
 
-/** What a trace calls a request of a Loader's step. */
+/** What a trace says of a request, after the name of the Loader's step. */
 const SUBJECTS: { [S in keyof LoaderSteps]: (request: LoaderSteps[S]['request']) => string } = {
   start: () => '',
   pull: ({ cursor }) => ` ${cursor}`,
@@ -134,55 +111,67 @@ const SUBJECTS: { [S in keyof LoaderSteps]: (request: LoaderSteps[S]['request'])
 };
 
 /** The real Loader steps over the simulated source. */
-export function loadPort(world: World, made: <T>(call: string, effect: () => T | Promise<T>) => Promise<T>): LoadPort {
-  async function visiting<S extends keyof LoaderSteps>(
+export function loadPort(
+  world: World,
+  makeCall: <T>(call: string, effect: () => T | Promise<T>) => Promise<T>,
+): LoadPort {
+  async function runLoaderStep<S extends keyof LoaderSteps>(
     step: S,
     request: LoaderSteps[S]['request'],
   ): Promise<Answer<LoaderSteps[S]['value']>> {
     const deadlineAtMs = 'deadlineAtMs' in request ? request.deadlineAtMs : Number.POSITIVE_INFINITY;
-    const visit: Visit = { permits: [...request.permits], deadlineAtMs, tallies: new Map(), slotsUsed: new Map() };
-    // Where only the upstream names hosts, whoever asks one has to ask for the slot as well.
+    const upstreamCall: UpstreamCall = {
+      permits: [...request.permits],
+      deadlineAtMs,
+      tallies: new Map(),
+      slotsUsed: new Map(),
+    };
+    // A source that learns its hosts from the upstream requests their permits while it loads.
     const permit = (host: string) => world.ask(`object.permit ${host}`, engine => engine.permit(host));
-    if (world.engine.source.others) visit.permit = permit;
+    if (world.engine.source.others) upstreamCall.permit = permit;
     const { settings, clock } = world;
     const bucket = loaderBucket(world);
-    const source = world.kind(world.upstream, visit) as Loading['source'];
+    const source = world.kind(world.upstream, upstreamCall) as Loading['source'];
     const loading: Loading = { source, settings, contact: 'test', bucket, now: () => clock.now() };
     const answer = await runStep(loading, step, request);
     if (step === 'load') world.onLoaded(request as LoadRequest, answer as Answer<LoadOutcome[]>);
-    // What crosses between two isolates is a copy.
-    return copied({ ...answer, hosts: [...visit.tallies.values()] });
+    // Two isolates share no objects.
+    return deepCopy({ ...answer, hosts: [...upstreamCall.tallies.values()] });
   }
   return {
     run: async (step, request) => {
       if (step === 'prepare') return { ok: true, value: null, hosts: [] };
-      return made(`load.${step}${SUBJECTS[step](request)}`, () => visiting(step, request));
+      return makeCall(`load.${step}${SUBJECTS[step](request)}`, () => runLoaderStep(step, request));
     },
-    ping: () => made('load.ping', () => undefined),
+    ping: () => makeCall('load.ping', () => undefined),
   };
 }
 
-/** A deep copy of plain values: structuredClone takes many times as long. */
-function copied<T>(value: T): T {
-  if (Array.isArray(value)) return value.map(copied) as T;
+/** A deep copy of plain values. `structuredClone` takes many times as long. */
+function deepCopy<T>(value: T): T {
+  if (Array.isArray(value)) return value.map(deepCopy) as T;
   if (typeof value !== 'object' || value === null) return value;
   const copy: Record<string, unknown> = {};
-  for (const name in value) copy[name] = copied(value[name]);
+  for (const name in value) copy[name] = deepCopy(value[name]);
   return copy as T;
 }
 
-/** The bucket as a Loader call sees it: it lives on when the object that made the call is dead. */
+/** A Loader call's own bucket: it lives on when the object that made the call is dead. */
 function loaderBucket({ calls, bucket }: World): BucketPort {
-  const ours = <T>(answer: Promise<T>): Promise<T> =>
-    answer.catch(error => {
-      throw new StepError('bucket-failed', messageOf(error));
-    });
+  const bucketCall = <T>(call: string, effect: () => Promise<T>): Promise<T> =>
+    failAs('bucket-failed', calls.make(`loader.${call}`, effect));
   return {
-    head: key => ours(calls.make(`loader.head ${key}`, () => bucket.head(key))),
-    put: (key, chunks, options) => ours(calls.make(`loader.put ${key}`, () => bucket.put(key, chunks, options))),
+    head: key => bucketCall(`head ${key}`, () => bucket.head(key)),
+    put: (key, chunks, options) => bucketCall(`put ${key}`, () => bucket.put(key, chunks, options)),
     tail: (key, bytes) => bucket.tail(key, bytes),
     range: (key, range) => bucket.range(key, range),
     list: (prefix, options) => bucket.list(prefix, options),
     remove: keys => bucket.remove(keys),
   };
+}
+
+function failAs<T>(kind: 'bucket-failed' | 'database-failed', answer: Promise<T>): Promise<T> {
+  return answer.catch(error => {
+    throw new StepError(kind, messageOf(error));
+  });
 }

@@ -1,16 +1,16 @@
 import type { Faults, Random } from './faults.ts';
-import type { Delivered } from './queue.ts';
+import type { DeliveryPlan } from './queue.ts';
 import type { World } from './world.ts';
 
 const MINUTE = 60_000;
-/** Longer than a ticket's lease, and than the looks of a change that soon dies take together. */
+/** Longer than a ticket's lease, and than all attempts of a change with few attempts. */
 const LATE_MS_MAX = 20 * MINUTE;
 
-/** Loses, delays, doubles and expires batches of tickets, each as its draw says; batches overtake each other by it. */
+/** Loses, delays, doubles and expires batches of tickets at random, which also changes their order. */
 export function disturbQueue({ world, faults }: { world: World; faults: Faults }): void {
   world.queue.deliver = batch => {
     const { id, random } = faults.draw('delivery');
-    const drawn = drawnDelivery(random);
+    const drawn = drawDelivery(random);
     if (drawn === null) return { delaysMs: [0] };
     const call = batch.map(({ changeNumber, attempt }) => `${changeNumber}/${attempt}`).join(' ');
     const happens = faults.happens({ id, kind: drawn.kind, atMs: world.clock.elapsedMs, call });
@@ -18,7 +18,7 @@ export function disturbQueue({ world, faults }: { world: World; faults: Faults }
   };
 }
 
-function drawnDelivery(random: Random): { kind: string; delivery: Delivered } | null {
+function drawDelivery(random: Random): { kind: string; delivery: DeliveryPlan } | null {
   const chance = random();
   const lateMs = random() * LATE_MS_MAX;
   if (chance < 0.06) return { kind: 'tickets lost', delivery: { delaysMs: [] } };
@@ -26,6 +26,6 @@ function drawnDelivery(random: Random): { kind: string; delivery: Delivered } | 
   if (chance < 0.2) return { kind: 'tickets out of order', delivery: { delaysMs: [lateMs / 20] } };
   if (chance < 0.32) return { kind: 'tickets doubled', delivery: { delaysMs: [0, random() * 10_000, lateMs] } };
   if (chance < 0.36) return { kind: 'tickets expired', delivery: { delaysMs: [lateMs], expires: true } };
-  if (chance < 0.44) return { kind: 'consumer gone', delivery: { delaysMs: [0], callsMax: Math.floor(random() * 3) } };
+  if (chance < 0.44) return { kind: 'consumer died', delivery: { delaysMs: [0], callsMax: Math.floor(random() * 3) } };
   return null;
 }

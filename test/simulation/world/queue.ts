@@ -5,38 +5,36 @@ import { presentTickets } from '../../../src/queues/tickets.ts';
 import { loadPort } from './ports.ts';
 import type { World } from './world.ts';
 
-/** What a consumer is given at once, and how long the queue waits for so many. */
+/** Tickets in a batch, and how long the queue waits for that many. */
 const BATCH_SIZE = 10;
 const BATCH_WAIT_MS = 1_000;
-/** Deliveries of one batch before it is given up, and what lies between them. */
+/** Deliveries of a batch before the queue gives it up, and the time between them. */
 const DELIVERIES_MAX = 3;
 const REDELIVERY_MS = 30_000;
 
-/** What becomes of one batch on its way. */
-export interface Delivered {
-  /** How long each of its copies takes; none of a batch that is lost. */
+/** How one batch is delivered. */
+export interface DeliveryPlan {
+  /** The delay of each of its copies; empty when the batch is lost. */
   delaysMs: number[];
-  /** Its object is only told that it was given up. */
+  /** The batch is given up before its first delivery. */
   expires?: boolean;
-  /** Its consumer is gone, and the batch with it, after so many calls. */
+  /** The consumer dies after this many calls, and the batch is lost. */
   callsMax?: number;
 }
 
-export type Delivery = (batch: Ticket[]) => Delivered;
-
-/** What a consumer that is gone hears. */
+/** The answer to a call of a dead consumer. */
 const NEVER = new Promise<never>(() => undefined);
 
-/** A queue of tickets and its consumers. Each consumer lives on when the object dies, and calls whoever is its instance then. */
+/** A queue of tickets and its consumers. A consumer lives on when the object dies, and calls the next instance. */
 export class SimulatedQueue {
   /** Batches delivered so far. */
   deliveries = 0;
-  deliver: Delivery = () => ({ delaysMs: [0] });
-  /** The Loader that consumers have, where it is not that of the simulated source. */
+  deliver: (batch: Ticket[]) => DeliveryPlan = () => ({ delaysMs: [0] });
+  /** The Loader of the consumers; null for that of the simulated source. */
   load: LoadPort | null = null;
-  /** The last look at each change that tickets were sent for. */
+  /** By change number: the last attempt that a ticket was sent for. */
   readonly lastSent = new Map<number, number>();
-  /** Told of what the object lets be loaded. */
+  /** Called with the tickets that the object admits. */
   onAdmit: (admitted: Admitted) => void = () => undefined;
   readonly #world: World;
 
@@ -56,29 +54,29 @@ export class SimulatedQueue {
     }
   }
 
-  async #deliver(tickets: Ticket[], way: { delayMs: number; delivery: number; callsMax: number }): Promise<void> {
+  async #deliver(tickets: Ticket[], options: { delayMs: number; delivery: number; callsMax: number }): Promise<void> {
     const { clock } = this.#world;
-    const { delayMs, delivery, callsMax } = way;
+    const { delayMs, delivery, callsMax } = options;
     await clock.sleep(delayMs);
     this.deliveries += 1;
     try {
       if (delivery <= DELIVERIES_MAX) await this.#consume(tickets, callsMax);
       else await this.#world.ask('queue.expire', engine => engine.expire(tickets));
     } catch {
-      // Who tells of expired tickets may fail too, and is not called again.
-      if (delivery < DELIVERIES_MAX) await this.#again(tickets, { ...way, delayMs: REDELIVERY_MS });
-      else if (delivery === DELIVERIES_MAX) await this.#again(tickets, { ...way, delayMs: 0 });
+      // The platform calls the consumer of expired tickets only once, even when that call fails.
+      if (delivery < DELIVERIES_MAX) await this.#again(tickets, { ...options, delayMs: REDELIVERY_MS });
+      else if (delivery === DELIVERIES_MAX) await this.#again(tickets, { ...options, delayMs: 0 });
     }
   }
 
-  #again(tickets: Ticket[], way: { delayMs: number; delivery: number; callsMax: number }): Promise<void> {
-    return this.#deliver(tickets, { ...way, delivery: way.delivery + 1 });
+  #again(tickets: Ticket[], options: { delayMs: number; delivery: number; callsMax: number }): Promise<void> {
+    return this.#deliver(tickets, { ...options, delivery: options.delivery + 1 });
   }
 
   #consume(tickets: Ticket[], callsMax: number): Promise<void> {
     const { calls, clock } = this.#world;
     let callsLeft = callsMax;
-    const heard = <T>(answer: Promise<T>): Promise<T> => {
+    const whileAlive = <T>(answer: Promise<T>): Promise<T> => {
       callsLeft -= 1;
       return callsLeft < 0
         ? answer.then(
@@ -88,18 +86,19 @@ export class SimulatedQueue {
         : answer;
     };
     const object = {
-      admitTickets: (brought: Ticket[]) =>
-        heard(
+      admitTickets: (presented: Ticket[]) =>
+        whileAlive(
           this.#world.ask('queue.admit', ({ retries }) => {
-            const admitted = retries.admit(brought);
+            const admitted = retries.admit(presented);
             this.onAdmit(admitted);
             return admitted;
           }),
         ),
-      takeBack: (handedBack: HandedBack) => heard(this.#world.ask('queue.take', engine => engine.takeBack(handedBack))),
+      takeBack: (handedBack: HandedBack) =>
+        whileAlive(this.#world.ask('queue.take', engine => engine.takeBack(handedBack))),
     };
-    const own = loadPort(this.#world, (call, effect) => heard(calls.make(`queue.${call}`, effect)));
-    // A dead consumer waits for nothing: it must not see a deadline pass either.
+    const own = loadPort(this.#world, (call, effect) => whileAlive(calls.make(`queue.${call}`, effect)));
+    // A dead consumer must not see a deadline pass either.
     const within: ClockPort['within'] = (work, ms, subject) =>
       callsLeft < 0 ? NEVER : clock.within(work, ms, subject);
     const consumer = { load: this.load ?? own, clock: { now: () => clock.now(), within } };

@@ -5,24 +5,24 @@ import type { Row, Table } from '../../../schemas/table.ts';
 import { ChangeError, CursorError, StepError } from '../../../src/errors.ts';
 import type { Change, Loaded, Visit as Visited } from '../../../src/ports/change.ts';
 import type { Source } from '../../../src/sources/source.ts';
-import { DOCUMENT_HOST, FEED_HOST, type Upstream, type Visit } from './upstream.ts';
+import { DOCUMENT_HOST, FEED_HOST, type Upstream, type UpstreamCall } from './upstream.ts';
 
-/** How the simulated sources are set. Times are milliseconds. */
+/** The settings of the simulated sources. */
 export interface SourceSettings {
   pollMs: number;
   settleMs: number;
   pageChanges: number;
   requestsPerSecond: number;
-  /** Of an agenda's hosts, at first and at most. */
+  /** The first and the highest pace of an agenda's hosts. */
   hostRequestsPerSecond?: number;
   hostRequestsPerSecondMax?: number;
 }
 
-/** A source bound to its upstream, for the length of one Loader call. */
-export type SourceKind = (upstream: Upstream, visit: Visit) => Source<SourceSettings>;
+/** Makes the source of one Loader call, bound to its upstream. */
+export type SourceKind = (upstream: Upstream, call: UpstreamCall) => Source<SourceSettings>;
 
-/** Follows the upstream's coalescing feed: each change is a place to resume from; a change of `internal:…` is skipped. */
-export const coalescing: SourceKind = (upstream, visit) => ({
+/** Follows the upstream's coalescing feed. Each change is a resume point; keys `internal:…` are skipped. */
+export const coalescing: SourceKind = (upstream, call) => ({
   ...COMMON,
   id: 'coalescing',
   prefix: 'npm',
@@ -34,7 +34,7 @@ export const coalescing: SourceKind = (upstream, visit) => ({
 
     async pull({ cursor }, { settings }) {
       const since = Number(cursor);
-      const { results, lastSeq, head } = await upstream.page(since, { limit: settings.pageChanges, visit });
+      const { results, lastSeq, head } = await upstream.page(since, { limit: settings.pageChanges, call });
       const changes = results.map(({ key, seq, revision, deleted }) => ({
         key,
         cursor: String(seq),
@@ -51,7 +51,7 @@ export const coalescing: SourceKind = (upstream, visit) => ({
       };
     },
 
-    list: (after, { settings }) => upstream.list(after, { limit: settings.pageChanges, visit }),
+    list: (after, { settings }) => upstream.list(after, { limit: settings.pageChanges, call }),
   },
 
   async load(change, { afresh }) {
@@ -62,7 +62,7 @@ export const coalescing: SourceKind = (upstream, visit) => ({
     };
     if (change.deleted && !afresh) return gone;
     try {
-      const { bytes, revision, text } = await upstream.document(change.key, visit);
+      const { bytes, revision, text } = await upstream.document(change.key, call);
       const row = rowOf(npmPackage, { name: change.key, version: String(revision), description: text });
       const documents = [{ name: change.key, bytes, revision }];
       return { documents, rows: [{ table: npmPackage.name, op: 'upsert', row }], revision };
@@ -74,10 +74,10 @@ export const coalescing: SourceKind = (upstream, visit) => ({
 });
 
 /**
- * Follows the upstream's `pages`, which are whole or not at all: no change is a place to resume from. Each change gives
- * a row of one table, and a key that ends in `+` one of each.
+ * Follows the upstream's whole `pages`, in which no change is a resume point. A change gives a row of the first table,
+ * and of both tables when its key ends in `+`.
  */
-export const pages: SourceKind = (upstream, visit) => ({
+export const pages: SourceKind = (upstream, call) => ({
   ...COMMON,
   id: 'pages',
   prefix: 'github',
@@ -88,7 +88,7 @@ export const pages: SourceKind = (upstream, visit) => ({
     start: async () => '0',
 
     async pull({ cursor }) {
-      const page = await upstream.wholePage(Number(cursor), visit);
+      const page = await upstream.wholePage(Number(cursor), call);
       const next = page ? Number(cursor) + 1 : Number(cursor);
       const changes = (page ?? []).map((key, index) => ({
         key,
@@ -103,7 +103,7 @@ export const pages: SourceKind = (upstream, visit) => ({
   },
 
   async load({ key }) {
-    const { bytes, text } = await upstream.document(key, visit);
+    const { bytes, text } = await upstream.document(key, call);
     const profile = { table: githubProfile.name, op: 'upsert' as const };
     const repo = { table: githubRepo.name, op: 'upsert' as const };
     const rows = [
@@ -121,10 +121,10 @@ export const pages: SourceKind = (upstream, visit) => ({
 const HOUR = 3_600_000;
 
 /**
- * Visits keys `<name>.<space>`: each space is served by a host that the upstream names, and some keys have a second half
- * at another one. A key is due again after an hour for each visit in a row that came to the same, up to a day.
+ * Visits keys `<name>.<space>`. The upstream names the host of each space, and some keys have a second half at another
+ * host. A key is due again after an hour for each visit in a row with the same outcome, up to a day.
  */
-export const agenda: SourceKind = (upstream, visit) => ({
+export const agenda: SourceKind = (upstream, call) => ({
   ...COMMON,
   id: 'agenda',
   prefix: 'github',
@@ -151,19 +151,19 @@ export const agenda: SourceKind = (upstream, visit) => ({
   agenda: {
     read: text =>
       /^[a-z\d-]+\.[a-z]+$/.test(text) ? { key: text, space: text.split('.')[1]! } : { rejected: 'no-key' },
-    next: nextLook,
+    next: nextVisit,
     directory: {
       serverOf: (space, servers) => servers[space] ?? null,
-      read: () => upstream.serverList(visit),
+      read: () => upstream.serverList(call),
     },
   },
 
   async load({ key, server }) {
     if (!server) throw new ChangeError('no-server', `${key}: expected a server, got none`);
-    const answer = await upstream.answer(server, key, visit);
+    const answer = await upstream.answer(server, key, call);
     if (!answer) return { documents: [], rows: [profileOf('delete', key, null)], revision: null, seen: GONE };
     const half = upstream.halves.get(key) ?? null;
-    const second = half && (await upstream.answer(half.host, key, visit).then(() => half.text, missing));
+    const second = half && (await upstream.answer(half.host, key, call).then(() => half.text, nullOnFailure));
     const mainDigest = String(answer.revision);
     const bio = half ? `${answer.text}+${second ?? ''}` : answer.text;
     return {
@@ -183,8 +183,8 @@ export const agenda: SourceKind = (upstream, visit) => ({
   },
 });
 
-/** When a simulated key is looked at again. */
-export function nextLook({ nowMs, outcome, times, changed, notBeforeMs }: Visited): { atMs: number; reason: string } {
+/** When the simulated source visits a key again. */
+export function nextVisit({ nowMs, outcome, times, changed, notBeforeMs }: Visited): { atMs: number; reason: string } {
   const hours = outcome === 'failed' ? 3 : changed ? 0.5 : Math.min(times, 24);
   return { atMs: Math.max(nowMs + hours * HOUR, notBeforeMs ?? 0), reason: changed ? 'changed' : outcome };
 }
@@ -203,8 +203,8 @@ function profileOf(op: 'upsert' | 'delete', username: string, bio: string | null
   return { table: githubProfile.name, op, row: rowOf(githubProfile, { username, bio }) };
 }
 
-/** A half that does not come takes nothing from the other. */
-function missing(error: unknown): null {
+/** For a second half: when it cannot be loaded, the first half is loaded without it. */
+function nullOnFailure(error: unknown): null {
   if (error instanceof ChangeError || (error instanceof StepError && error.kind === 'deadline')) return null;
   throw error;
 }
@@ -226,8 +226,8 @@ const COMMON = {
   },
   requests(step: 'pull' | 'prepare' | 'load' | 'list', changes: Change[]): Record<string, number> {
     if (step === 'pull' || step === 'list') return { [FEED_HOST]: 1 };
-    const asked = step === 'load' ? changes.filter(({ skip, deleted }) => skip === null && !deleted).length : 0;
-    return asked === 0 ? {} : { [DOCUMENT_HOST]: asked };
+    const documents = step === 'load' ? changes.filter(({ skip, deleted }) => skip === null && !deleted).length : 0;
+    return documents === 0 ? {} : { [DOCUMENT_HOST]: documents };
   },
 };
 
@@ -240,7 +240,7 @@ export const DEFAULT_SETTINGS: SourceSettings = {
   hostRequestsPerSecondMax: 5,
 };
 
-/** A row of a table, null where nothing is given. */
+/** A row of a table without lineage; columns that are not given are null. */
 export function rowOf(table: Table, values: Row): Row {
   const lineage = ['_lsn', '_op', '_cursor'];
   const columns = table.columns.filter(({ name }) => !lineage.includes(name));

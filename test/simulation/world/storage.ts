@@ -1,18 +1,18 @@
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import type { SqlPort, SqlValue } from '../../../src/ports/sql.ts';
 import { guardSql } from '../../../src/ports/sql-guard.ts';
-import { RememberedSql } from './remembered.ts';
+import { CachedSql } from './cached-sql.ts';
 
 interface Prepared {
   statement: StatementSync;
-  /** What an answer's columns are called; none where the statement gives no answer. */
+  /** The columns of its answer; empty when it gives none. */
   columns: string[];
 }
 
-/** A database in memory with all that is made for it. Kept and emptied: to make one costs more than a whole simulation. */
-class Kept {
-  readonly sql: RememberedSql;
-  /** What its tables held right after they were made; null until then. */
+/** A database in memory with its prepared statements. Worlds reuse it, because making one costs more than a schedule. */
+class PooledDatabase {
+  readonly sql: CachedSql;
+  /** The contents of its tables right after the object made them; null until then. */
   fresh: Map<string, Record<string, SqlValue>[]> | null = null;
   readonly #database = new DatabaseSync(':memory:');
   readonly #statements = new Map<string, Prepared>();
@@ -22,7 +22,7 @@ class Kept {
       exec: (statement, params) => this.#exec(statement, params),
       transaction: work => this.#nested(work),
     });
-    this.sql = new RememberedSql(guarded);
+    this.sql = new CachedSql(guarded);
   }
 
   rows(text: string): Record<string, SqlValue>[] {
@@ -50,7 +50,7 @@ class Kept {
     } catch (error) {
       this.run('ROLLBACK TO work');
       this.run('RELEASE work');
-      this.sql.forget();
+      this.sql.invalidate();
       throw error;
     }
   }
@@ -67,13 +67,13 @@ class Kept {
   }
 }
 
-/** SQLite prepares a statement anew each time its limit is bound; written out it is not. */
+/** Writes the limit into the statement, because SQLite prepares it again each time a limit is bound. */
 function withLimit(statement: string, params: SqlValue[]): { text: string; params: SqlValue[] } {
   if (!statement.endsWith('LIMIT ?')) return { text: statement, params };
   return { text: `${statement.slice(0, -1)}${params.at(-1)}`, params: params.slice(0, -1) };
 }
 
-/** Objects of one shape, which are quicker to read and to copy than those SQLite gives. */
+/** Rows as objects of one shape, which are quicker to read and to copy than those that SQLite gives. */
 function rowsOf({ statement, columns }: Prepared, params: SqlValue[]): Record<string, SqlValue>[] {
   return (statement.all(...params) as unknown as SqlValue[][]).map(values => {
     const row: Record<string, SqlValue> = {};
@@ -82,36 +82,38 @@ function rowsOf({ statement, columns }: Prepared, params: SqlValue[]): Record<st
   });
 }
 
-const spare = new Map<string, Kept[]>();
+const pool = new Map<string, PooledDatabase[]>();
 
 /**
- * An object's SQLite and its alarm. What is written is only safe once it is flushed: calls out of the object wait for
- * that, and an object that dies before it loses what it wrote since.
+ * An object's SQLite and its alarm. Writes are safe when they are flushed. Calls out of the object flush first; an object
+ * that dies may lose the writes since.
  */
 export class SimulatedStorage {
   readonly sql: SqlPort;
   alarmMs: number | null = null;
-  /** Makes SQLite refuse a statement, as it does with what is too large for it. */
+  /** Makes SQLite refuse a statement, as it refuses values that are too large. */
   refuses: (statement: string, params: SqlValue[]) => boolean = () => false;
-  /** Told of each statement, or transaction (null), that may have written; of what is safe now; and of other contents. */
+  /** Called after each statement, or transaction (null), that may have written. */
   onWritten: ((statement: string | null) => void) | null = null;
-  onSafe: () => void = () => undefined;
+  /** Called when all writes so far are safe. */
+  onFlushed: () => void = () => undefined;
+  /** Called when the contents were rolled back or replaced. */
   onReplaced: () => void = () => undefined;
-  /** Transactions that are open. */
+  /** The number of open transactions, one inside the other. */
   #depth = 0;
   readonly #kind: string;
-  readonly #kept: Kept;
+  readonly #database: PooledDatabase;
 
-  /** Storages of one `kind` have the same tables. With `remembers` set to false, SQLite itself is asked each time. */
-  constructor(kind: string, { remembers = true }: { remembers?: boolean } = {}) {
+  /** Storages of one `kind` have the same tables. With `caches: false`, SQLite itself runs every statement. */
+  constructor(kind: string, { caches = true }: { caches?: boolean } = {}) {
     this.#kind = kind;
-    this.#kept = spare.get(kind)?.pop() ?? new Kept();
-    this.#kept.run('BEGIN');
-    const { sql } = this.#kept;
+    this.#database = pool.get(kind)?.pop() ?? new PooledDatabase();
+    this.#database.run('BEGIN');
+    const { sql } = this.#database;
     this.sql = {
       exec: (statement, ...params) => {
         if (this.refuses(statement, params)) throw new RangeError('it is too large for SQLite');
-        if (!remembers) sql.forget();
+        if (!caches) sql.invalidate();
         const rows = sql.exec(statement, params);
         if (this.onWritten && this.#depth === 0 && !statement.startsWith('SELECT')) this.onWritten(statement);
         return rows as never;
@@ -121,64 +123,67 @@ export class SimulatedStorage {
   }
 
   flush(): void {
-    if (!this.#kept.sql.isWritten) return;
-    this.#kept.sql.isWritten = false;
-    this.#kept.run('COMMIT');
-    this.#kept.run('BEGIN');
-    this.onSafe();
+    if (!this.#database.sql.isWritten) return;
+    this.#database.sql.isWritten = false;
+    this.#database.run('COMMIT');
+    this.#database.run('BEGIN');
+    this.onFlushed();
   }
 
   lose(): void {
-    this.#kept.run('ROLLBACK');
-    this.#kept.run('BEGIN');
-    this.#kept.sql.isWritten = false;
-    this.#kept.sql.forget();
+    this.#database.run('ROLLBACK');
+    this.#database.run('BEGIN');
+    this.#database.sql.isWritten = false;
+    this.#database.sql.invalidate();
     this.onReplaced();
   }
 
-  /** Notes that the object's tables were just made. */
-  opened(): void {
-    this.#kept.fresh ??= this.copy();
+  /** To be called when the object has made its tables: `wipe` goes back to this. */
+  saveFresh(): void {
+    this.#database.fresh ??= this.copy();
   }
 
-  /** All it holds. */
+  /** The rows of all tables. */
   copy(): Map<string, Record<string, SqlValue>[]> {
-    const tables = this.#kept.rows("SELECT name FROM sqlite_master WHERE type = 'table'");
-    return new Map(tables.map(({ name }) => [String(name), this.#kept.rows(`SELECT * FROM ${name}`)]));
+    const tables = this.#database.rows("SELECT name FROM sqlite_master WHERE type = 'table'");
+    return new Map(tables.map(({ name }) => [String(name), this.#database.rows(`SELECT * FROM ${name}`)]));
   }
 
-  /** Holds what a copy holds, and nothing else. */
+  /** Replaces all contents by those of a copy. */
   restore(copy: Map<string, Record<string, SqlValue>[]>): void {
     for (const [table, rows] of copy) {
-      this.#kept.run(`DELETE FROM ${table}`);
+      this.#database.run(`DELETE FROM ${table}`);
       for (const row of rows) {
-        const places = Object.keys(row).map(() => '?');
-        this.#kept.run(`INSERT INTO ${table} (${Object.keys(row)}) VALUES (${places})`, ...Object.values(row));
+        const placeholders = Object.keys(row).map(() => '?');
+        this.#database.run(
+          `INSERT INTO ${table} (${Object.keys(row)}) VALUES (${placeholders})`,
+          ...Object.values(row),
+        );
       }
     }
-    this.#kept.sql.isWritten = true;
-    this.#kept.sql.forget();
+    this.#database.sql.isWritten = true;
+    this.#database.sql.invalidate();
     this.onReplaced();
     this.flush();
   }
 
-  /** As it was when the object first opened it. */
+  /** Goes back to the tables as the object first made them. */
   wipe(): void {
-    this.restore(this.#kept.fresh!);
+    this.restore(this.#database.fresh!);
   }
 
-  /** Gives its database to the next storage of its kind. Nothing may use this one afterwards. */
+  /** Gives its database to the next storage of its kind. This storage must not be used afterwards. */
   recycle(): void {
     this.wipe();
-    this.#kept.run('COMMIT');
-    spare.set(this.#kind, [...(spare.get(this.#kind) ?? []), this.#kept]);
+    this.#database.run('COMMIT');
+    pool.set(this.#kind, [...(pool.get(this.#kind) ?? []), this.#database]);
   }
 
   #transaction<T>(work: () => T): T {
     this.#depth += 1;
     let result: T;
     try {
-      result = this.#kept.sql.transaction(work);
+      result = this.#database.sql.transaction(work);
     } finally {
       this.#depth -= 1;
     }

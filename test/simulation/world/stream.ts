@@ -5,11 +5,11 @@ import { streamsOf } from '../../../src/engine/controls/status.ts';
 import { lakeRows } from '../oracle/proof.ts';
 import type { World } from './world.ts';
 
-/** What a request to a stream may weigh as JSON. */
+/** The most bytes of JSON in a request to a stream. */
 const REQUEST_BYTES_MAX = 5_000_000;
 
-/** Values a stream's type takes, by the words of its schema. */
-const TAKES: Record<string, (value: unknown) => boolean> = {
+/** The values that each type of a stream's schema accepts. */
+const ACCEPTS: Record<string, (value: unknown) => boolean> = {
   string: value => typeof value === 'string',
   bool: value => typeof value === 'boolean',
   int32: value => Number.isInteger(value) && Math.abs(Number(value)) < 2 ** 31 + 1,
@@ -18,19 +18,19 @@ const TAKES: Record<string, (value: unknown) => boolean> = {
 };
 
 /**
- * Stands in for a stream: keeps what it is sent. A record that does not fit the schema the real one drops without
- * telling; this one remembers it as a problem, as it does rows that come before others have.
+ * Stands in for a stream and stores its records. The real one drops a record that does not fit the schema without an
+ * error; this one adds a problem, as it does for a record that comes before an earlier one.
  */
 export class StreamStandIn {
   readonly table: Table;
   /** By LSN. */
   readonly records = new Map<number, StreamRecord>();
   readonly problems: string[] = [];
-  /** Records in each request it took. */
+  /** The number of records in each accepted request. */
   readonly requests: number[] = [];
-  /** Records that it had before. */
+  /** Records that came more than once. */
   repeated = 0;
-  /** Says of a record that it is not taken. */
+  /** Whether a record is refused, and its request with it. */
   refuses: (record: StreamRecord) => boolean = () => false;
 
   constructor(table: Table) {
@@ -51,8 +51,8 @@ export class StreamStandIn {
   }
 
   #take(record: StreamRecord): void {
-    const misfit = misfitOf(this.table, record);
-    if (misfit !== null) this.problems.push(misfit);
+    const mismatch = mismatchOf(this.table, record);
+    if (mismatch !== null) this.problems.push(mismatch);
     const lsn = Number(record._lsn);
     const before = this.records.get(lsn);
     if (before !== undefined) {
@@ -65,18 +65,18 @@ export class StreamStandIn {
   }
 }
 
-function misfitOf(table: Table, record: StreamRecord): string | null {
+function mismatchOf(table: Table, record: StreamRecord): string | null {
   const { fields } = streamSchema(table);
   const unknown = Object.keys(record).find(name => !fields.some(field => field.name === name));
   if (unknown !== undefined) return `expected no column ${unknown}`;
-  const misfit = fields.find(({ name, type, required }) => {
+  const mismatch = fields.find(({ name, type, required }) => {
     const value = record[name];
-    return value === undefined ? required : !TAKES[type]!(value);
+    return value === undefined ? required : !ACCEPTS[type]!(value);
   });
-  return misfit ? `expected ${misfit.type} in ${misfit.name}, got ${typeof record[misfit.name]}` : null;
+  return mismatch ? `expected ${mismatch.type} in ${mismatch.name}, got ${typeof record[mismatch.name]}` : null;
 }
 
-/** Each stream has every row of the lake as the lake has it, came by them in order, and the status says so. */
+/** Each stream got every row of the lake unchanged and in order, and the status says so. */
 export async function expectStreamed(world: World): Promise<void> {
   for (const [name, stream] of world.streams) {
     assert.deepEqual(stream.problems, [], `${name}: expected a stream without problems`);

@@ -6,10 +6,10 @@ import type { VirtualClock } from './clock.ts';
 export const FEED_HOST = 'feed.test';
 export const DOCUMENT_HOST = 'documents.test';
 
-/** Whoever asks a host for a key of an agenda waits so long for an answer: two tries of nine seconds. */
+/** A request for a key of an agenda times out after this: two tries of nine seconds each. */
 const ANSWER_MS_MAX = 18_000;
 
-/** What an upstream does instead of answering. `kills` ends the Loader call that asks. */
+/** How an upstream fails. `kills` ends the Loader call that made the request. */
 export type Fault =
   | { reason: ParkReason | 'unreachable'; status?: number; retryAfterMs?: number }
   | { kills: true }
@@ -29,45 +29,46 @@ export interface FeedPage {
   head: number;
 }
 
-/** One call's way to the upstream: its permits, its end, and its tally. */
-export interface Visit {
+/** The state of one Loader call: its permits, its deadline, and its tallies by host. */
+export interface UpstreamCall {
   permits: Permit[];
   deadlineAtMs: number;
   tallies: Map<string, HostTally>;
   slotsUsed: Map<Permit, number>;
-  /** Gets a slot for a host that is not among the permits. */
+  /** Gets a permit for a host that the call has none for. */
   permit?: (host: string) => Promise<Permit | null>;
 }
 
 /**
- * An upstream in memory: a feed that shows each item once, at the sequence of its newest change (npm's kind), and a
- * document per item. What goes wrong is set by whoever runs it.
+ * An upstream in memory. Its feed shows each item once, at the sequence of its newest change, as npm's does; each item
+ * has a document. Tests set its faults.
  */
 export class Upstream {
   readonly items = new Map<string, Item>();
   seq = 0;
-  /** Faults by document, of all documents, and of the feed. */
+  /** Faults of single documents by key, of all documents, of the feed, and of the listing. */
   readonly faults = new Map<string, Fault>();
   documentsFault: Fault | null = null;
   feedFault: Fault | null = null;
   listFault: Fault | null = null;
-  /** Revisions that are still served though the feed has announced later ones. */
+  /** By key: an older revision that is served although the feed has shown a later one. */
   readonly lagging = new Map<string, number>();
-  /** Keys that an older revision was ever served of. */
+  /** Keys of which an older revision was served at some time. */
   readonly lagged = new Set<string>();
-  /** Keys whose newest change the feed never shows. */
+  /** Keys that the feed does not show, because their newest change was silent. */
   readonly silent = new Set<string>();
-  /** How long an answer takes. */
+  /** The time an answer takes. */
   latencyMs: (key: string, host: string) => number = () => 0;
-  /** Of an agenda: faults of hosts, which host serves which space, how long that list is fresh, and second halves. */
+  /** For an agenda: faults by host, and the host of each space with the time for which that list is fresh. */
   readonly hostFaults = new Map<string, Fault>();
   readonly servers: Record<string, string> = {};
   serversFreshMs = 24 * 3_600_000;
+  /** By key: the second half of its document, which another host serves. */
   readonly halves = new Map<string, { host: string; text: string }>();
-  /** Changes a page on its way. */
+  /** Change a page of the feed, or of the listing, before it is answered. */
   alter: (page: FeedPage) => FeedPage = page => page;
   alterList: (page: KeyPage, after: string | null) => KeyPage = page => page;
-  /** Keys of whole pages, for a source that is not the coalescing feed's. */
+  /** The keys of each whole page, for the source that follows pages. */
   readonly pages: string[][] = [];
   readonly requests: { host: string; subject: string; atMs: number }[] = [];
   readonly #clock: VirtualClock;
@@ -84,38 +85,42 @@ export class Upstream {
     this.#change(key, { deleted: true, text: '' });
   }
 
-  /** Changes an item, or removes it, without a word in the feed: until its next change it is not shown at all. */
+  /** Changes or removes an item, which the feed does not show again until its next change. */
   changeSilently(key: string, { deleted = false, text = '' } = {}): void {
     this.#change(key, { deleted, text });
     this.silent.add(key);
   }
 
-  async page(since: number, { limit, visit }: { limit: number; visit: Visit }): Promise<FeedPage> {
-    await this.#ask(FEED_HOST, `since ${since}`, { fault: () => this.feedFault, visit });
+  async page(since: number, { limit, call }: { limit: number; call: UpstreamCall }): Promise<FeedPage> {
+    await this.#request(FEED_HOST, `since ${since}`, { fault: () => this.feedFault, call });
     const isShown = ({ key, seq }: Item) => seq > since && !this.silent.has(key);
     const later = [...this.items.values()].filter(isShown).sort((a, b) => a.seq - b.seq);
     const results = later.slice(0, limit).map(item => ({ ...item }));
     return this.alter({ results, lastSeq: results.at(-1)?.seq ?? this.seq, head: this.seq });
   }
 
-  /** Keys of items that are not deleted, after one, in the order of their bytes. */
-  async list(after: string | null, { limit, visit }: { limit: number; visit: Visit }): Promise<KeyPage> {
-    await this.#ask(FEED_HOST, `list ${after}`, { fault: () => this.listFault, visit });
+  /** A page of the keys after one, in byte order, without those of deleted items. */
+  async list(after: string | null, { limit, call }: { limit: number; call: UpstreamCall }): Promise<KeyPage> {
+    await this.#request(FEED_HOST, `list ${after}`, { fault: () => this.listFault, call });
     const keys = [...this.items.values()].flatMap(({ key, deleted }) => (deleted ? [] : [key]));
     const listed = keys.filter(key => !key.startsWith('internal:') && (after === null || key > after)).sort();
     const page = listed.slice(0, limit);
     return this.alterList({ keys: page, next: listed.length > limit ? page.at(-1)! : null }, after);
   }
 
-  async wholePage(index: number, visit: Visit): Promise<string[] | null> {
-    await this.#ask(FEED_HOST, `page ${index}`, { fault: () => this.feedFault, visit });
+  async wholePage(index: number, call: UpstreamCall): Promise<string[] | null> {
+    await this.#request(FEED_HOST, `page ${index}`, { fault: () => this.feedFault, call });
     return this.pages[index] ?? null;
   }
 
-  /** An item's document. Throws as the only fetch of an upstream does. */
-  async document(key: string, visit: Visit): Promise<{ bytes: Uint8Array; revision: number; text: string }> {
+  /** An item's document. Throws what the real fetcher throws. */
+  async document(key: string, call: UpstreamCall): Promise<{ bytes: Uint8Array; revision: number; text: string }> {
     const isServed = () => this.lagging.has(key) || this.items.get(key)?.deleted === false;
-    await this.#ask(DOCUMENT_HOST, key, { fault: () => this.faults.get(key) ?? this.documentsFault, isServed, visit });
+    await this.#request(DOCUMENT_HOST, key, {
+      fault: () => this.faults.get(key) ?? this.documentsFault,
+      isServed,
+      call,
+    });
     const item = this.items.get(key);
     const lagging = this.lagging.get(key);
     if (lagging !== undefined) this.lagged.add(key);
@@ -125,23 +130,22 @@ export class Upstream {
     return { ...document, bytes: Buffer.from(JSON.stringify(document)) };
   }
 
-  /** Where spaces are served. */
-  async serverList(visit: Visit): Promise<Servers> {
-    await this.#ask(FEED_HOST, 'servers', { fault: () => this.feedFault, visit });
+  async serverList(call: UpstreamCall): Promise<Servers> {
+    await this.#request(FEED_HOST, 'servers', { fault: () => this.feedFault, call });
     return { servers: { ...this.servers }, etag: null, freshUntilMs: this.#clock.now() + this.serversFreshMs };
   }
 
-  /** What a host says of a key of an agenda; null where that is gone. Throws as the only fetch of an upstream does. */
-  async answer(host: string, key: string, visit: Visit): Promise<{ revision: number; text: string } | null> {
+  /** A host's answer for a key of an agenda; null when the key is gone. Throws what the real fetcher throws. */
+  async answer(host: string, key: string, call: UpstreamCall): Promise<{ revision: number; text: string } | null> {
     const isServed = () => this.items.get(key)?.deleted === false;
-    const tookMs = this.latencyMs(key, host);
-    const late: Fault | null = tookMs > ANSWER_MS_MAX ? { reason: 'timeout' } : null;
+    const latencyMs = this.latencyMs(key, host);
+    const late: Fault | null = latencyMs > ANSWER_MS_MAX ? { reason: 'timeout' } : null;
     const fault = () => late ?? this.faults.get(key) ?? this.hostFaults.get(host) ?? null;
     try {
-      await this.#ask(host, key, { fault, isServed, visit, latencyMs: Math.min(tookMs, ANSWER_MS_MAX) });
+      await this.#request(host, key, { fault, isServed, call, latencyMs: Math.min(latencyMs, ANSWER_MS_MAX) });
     } catch (error) {
       const isRefused = error instanceof ChangeError && (error.status === 403 || error.reason === 'timeout');
-      if (isRefused) visit.tallies.get(host)!.refused += 1;
+      if (isRefused) call.tallies.get(host)!.refused += 1;
       throw error;
     }
     const item = this.items.get(key);
@@ -155,36 +159,36 @@ export class Upstream {
     this.items.set(key, { key, seq: this.seq, revision, deleted, text });
   }
 
-  async #ask(
+  async #request(
     host: string,
     subject: string,
     {
       fault,
       isServed = () => true,
-      visit,
+      call,
       latencyMs = this.latencyMs(subject, host),
-    }: { fault: () => Fault | null; isServed?: () => boolean; visit: Visit; latencyMs?: number },
+    }: { fault: () => Fault | null; isServed?: () => boolean; call: UpstreamCall; latencyMs?: number },
   ): Promise<void> {
-    await this.#slot(host, visit);
-    const leftMs = visit.deadlineAtMs - this.#clock.now();
+    await this.#slot(host, call);
+    const leftMs = call.deadlineAtMs - this.#clock.now();
     if (latencyMs > 0) await this.#clock.sleep(Math.min(latencyMs, leftMs));
     if (latencyMs > leftMs) throw new StepError('deadline', `${subject}: expected an answer before the call's end`);
-    const tally = visit.tallies.get(host) ?? { ...structuredClone(EMPTY_TALLY), host };
-    visit.tallies.set(host, tally);
+    const tally = call.tallies.get(host) ?? { ...structuredClone(EMPTY_TALLY), host };
+    call.tallies.set(host, tally);
     tally.requests += 1;
     this.requests.push({ host, subject, atMs: this.#clock.now() });
-    const wrong = fault();
-    tally.statuses[wrong ? answerOf(wrong) : isServed() ? '2xx' : '4xx'] += 1;
-    if (wrong) throw faultError(subject, wrong, tally);
+    const failure = fault();
+    tally.statuses[failure ? answerOf(failure) : isServed() ? '2xx' : '4xx'] += 1;
+    if (failure) throw faultError(subject, failure, tally);
   }
 
-  /** Waits for the next slot of the call's permits, as an asker must. */
-  async #slot(host: string, { permits, slotsUsed, permit: askFor }: Visit): Promise<void> {
+  /** Waits for the next slot of the call's permits, as every request must. */
+  async #slot(host: string, { permits, slotsUsed, permit: requestPermit }: UpstreamCall): Promise<void> {
     const isFree = (permit: Permit) => permit.host === host && (slotsUsed.get(permit) ?? 0) < permit.count;
-    const asked = permits.some(isFree) ? undefined : await askFor?.(host);
-    if (asked) permits.push(asked);
+    const added = permits.some(isFree) ? undefined : await requestPermit?.(host);
+    if (added) permits.push(added);
     const permit = permits.find(isFree);
-    if (asked === null) throw new StepError('deadline', `${host}: expected a slot in time, got none`);
+    if (added === null) throw new StepError('deadline', `${host}: expected a slot in time, got none`);
     if (!permit) throw new Error(`${host}: expected a permit, got none left`);
     const slot = slotsUsed.get(permit) ?? 0;
     const waitMs = permit.startAtMs + slot * permit.intervalMs - this.#clock.now();
@@ -203,7 +207,7 @@ const EMPTY_TALLY = {
   retryAfterMs: null,
 };
 
-/** How an upstream with this fault answers; what is wrong with a document comes with a status of 200. */
+/** The class of the status that a fault answers with; a fault in a document itself answers 200. */
 function answerOf(fault: Fault): StatusClass {
   if ('kills' in fault) return 'none';
   if (fault.status !== undefined) return `${Math.floor(fault.status / 100)}xx` as StatusClass;

@@ -3,7 +3,7 @@ import { unwatchKeys, watchKeys } from '../../../src/engine/controls/watched-key
 import { agenda } from './sources.ts';
 import { startedWorld, type World, type WorldOptions } from './world.ts';
 
-/** A world that visits keys `<name>.<space>`; spaces `red` and `blue` are served at a host each, unless others are named. */
+/** A world that visits keys `<name>.<space>`. Each space of `servers` has its host. */
 export async function agendaWorld({
   servers = { red: 'red.test', blue: 'blue.test' },
   ...options
@@ -13,23 +13,23 @@ export async function agendaWorld({
   return world;
 }
 
-/** Somebody who looks on while an object changes its agenda. */
-type LookingOn = <T>(change: () => T) => T;
+/** Runs a change of an object's agenda, and something before and after it. */
+type Wrap = <T>(change: () => T) => T;
 
-const nobody: LookingOn = change => change();
+const unwrapped: Wrap = change => change();
 
-/** Puts keys on the agenda, as a request of its own. */
-export function watch(world: World, keys: string[], lookingOn: LookingOn = nobody): Promise<WatchResult> {
+/** Adds keys to the agenda. */
+export function watch(world: World, keys: string[], wrap: Wrap = unwrapped): Promise<WatchResult> {
   const part = keys.map((key, index) => ({ line: index + 1, key, space: key.split('.')[1]! }));
-  return world.ask('object.watch', engine => lookingOn(() => watchKeys(engine, { atMs: null, keys: part })));
+  return world.ask('object.watch', engine => wrap(() => watchKeys(engine, { atMs: null, keys: part })));
 }
 
-export function unwatch(world: World, keys: string[], lookingOn: LookingOn = nobody): Promise<number> {
-  return world.ask('object.unwatch', engine => lookingOn(() => unwatchKeys(engine, keys)));
+export function unwatch(world: World, keys: string[], wrap: Wrap = unwrapped): Promise<number> {
+  return world.ask('object.unwatch', engine => wrap(() => unwatchKeys(engine, keys)));
 }
 
-/** When a key was asked for, or a host for anything: milliseconds since 1970. */
-export function asked({ upstream }: World, subject: string): number[] {
+/** The times of all requests for a key, or to a host, in milliseconds since 1970. */
+export function requestTimes({ upstream }: World, subject: string): number[] {
   const requests = upstream.requests.filter(request => request.subject === subject || request.host === subject);
   return requests.map(({ atMs }) => atMs);
 }
@@ -38,7 +38,7 @@ export function nextDueMs({ engine }: World, key: string): number | null {
   return engine.journal.agenda!.find(key)?.due_ms ?? null;
 }
 
-/** Visits accepted so far. */
-export function visited({ lane }: World): number {
+/** The number of visits accepted so far. */
+export function visitCount({ lane }: World): number {
   return Number(lane.cursor ?? 0);
 }

@@ -19,10 +19,10 @@ import { SimulatedStorage } from './storage.ts';
 import { StreamStandIn } from './stream.ts';
 import { Upstream } from './upstream.ts';
 
-/** After this, and twice as long each time, the platform runs an alarm again whose handler failed; then it gives up. */
+/** The platform runs a failed alarm again after this time, doubled at each failure, up to so many times. */
 const ALARM_RETRY_MS = 2_000;
 const ALARM_RETRIES_MAX = 6;
-/** More runs than any schedule needs at one moment: no time would ever pass. */
+/** An engine that runs more often than this at one moment would never let time pass. */
 const RUNS_AT_ONCE_MAX = 1_000;
 
 export interface WorldOptions extends Partial<SourceSettings>, Partial<EngineOptions> {
@@ -31,7 +31,7 @@ export interface WorldOptions extends Partial<SourceSettings>, Partial<EngineOpt
   startMs?: number;
 }
 
-/** One source's object with everything around it. Instances of its engine come and go; the rest stays. */
+/** One source's object with its clock, ports and upstream. Instances of its engine start and die; the rest stays. */
 export class World {
   readonly clock: VirtualClock;
   readonly calls = new Calls();
@@ -40,29 +40,29 @@ export class World {
   readonly database = new SimulatedDatabase();
   readonly upstream: Upstream;
   readonly queue: SimulatedQueue = new SimulatedQueue(this);
-  /** Keys for other agendas, as they were sent. */
+  /** Keys that were sent to other agendas. */
   readonly sentKeys: { target: string; keys: { id: number; key: string }[] }[] = [];
   readonly log: (LogFields & { event: string })[] = [];
   readonly kind: SourceKind;
-  /** What streams have, by the table each was made for. */
+  /** Stand-ins of the streams, by table. */
   readonly streams: ReadonlyMap<string, StreamStandIn>;
   readonly settings: SourceSettings;
   readonly options: EngineOptions;
   encoding: Encoding;
   engine!: Engine;
-  /** Runs that ended. */
+  /** The number of runs that ended. */
   runs = 0;
-  /** Told of each run that starts. */
+  /** Called when a run starts. */
   onRunStart: () => void = () => undefined;
-  /** Told of each run of the present instance that ended, and how long it took. */
+  /** Called when a run of the living instance has ended, with its duration. */
   onRunEnd: (run: { ms: number; failed: boolean }) => void = () => undefined;
-  /** Told of each Loader call that is to load, and of what one has loaded, whoever made it. */
+  /** Called before each load of the living instance, and after each load of anyone with its answer. */
   onLoading: (request: LoadRequest) => void = () => undefined;
   onLoaded: (request: LoadRequest, answer: Answer<LoadOutcome[]>) => void = () => undefined;
   #running = false;
-  /** Runs in a row that failed or were killed. */
+  /** The number of runs in a row that failed or were killed. */
   #failures = 0;
-  /** Runs that started at one moment. */
+  /** The number of runs that started at this moment. */
   #moment = { ms: 0, runs: 0 };
   #instance = 0;
   #death = Promise.withResolvers<never>();
@@ -71,8 +71,8 @@ export class World {
     this.clock = new VirtualClock(startMs);
     this.upstream = new Upstream(this.clock);
     this.kind = kind;
-    // With real files SQLite itself answers too: what is remembered must make no difference.
-    this.storage = new SimulatedStorage(kind.name, { remembers: encoding === JSON_LINES });
+    // Worlds with real files do not cache statements: the cache must make no difference.
+    this.storage = new SimulatedStorage(kind.name, { caches: encoding === JSON_LINES });
     this.encoding = encoding;
     const own = {
       enabled: true,
@@ -87,7 +87,7 @@ export class World {
     this.options = { ...own, ...pick(given, own) };
     const streamed = Object.keys(this.options.streams);
     this.streams = new Map(streamed.map(table => [table, new StreamStandIn(tableNamed(table))]));
-    this.#begin();
+    this.#startInstance();
   }
 
   get running(): boolean {
@@ -116,7 +116,7 @@ export class World {
     return this.engine.journal.parked.due(Number.MAX_SAFE_INTEGER, 1_000);
   }
 
-  fed(target: string, keys: { id: number; key: string }[]): void {
+  addSentKeys(target: string, keys: { id: number; key: string }[]): void {
     this.sentKeys.push({ target, keys });
   }
 
@@ -124,7 +124,7 @@ export class World {
     return this.engine.journal.state.fault(step);
   }
 
-  /** The tail begins here. To be said before its first run. */
+  /** Sets the tail's first cursor. Only before the first run. */
   startAt(cursor: string): void {
     this.engine.journal.state.updateLane(TAIL, { cursor, first_cursor: cursor });
   }
@@ -133,10 +133,10 @@ export class World {
     return this.lane.first_cursor!;
   }
 
-  /** Everything the feed has shown is in files, and the operational database and the catalog know it. Parked changes may be left. */
+  /** Whether all that the feed shows, or is due, is in files, database and catalog. Parked changes may be left. */
   get isFollowed(): boolean {
     const { files, journal } = this.engine;
-    const head = this.kind === agenda ? this.#visits : String(this.#shown);
+    const head = this.kind === agenda ? this.#agendaEnd : String(this.#feedEnd);
     const isAtHead = head !== null && this.lane.cursor === head && files.backlog().rows === 0;
     return (
       isAtHead &&
@@ -146,13 +146,13 @@ export class World {
     );
   }
 
-  /** The catalog names every file. */
+  /** Whether the catalog names every file. */
   get isCatalogued(): boolean {
     const catalog = new JournalCatalog(this.storage.sql);
     return this.engine.source.tables.every(({ name }) => !catalog.isBehind(name));
   }
 
-  /** Every row that is in a file is in its stream. */
+  /** Whether each row in a file is in its stream. */
   get isStreamed(): boolean {
     return [...this.streams].every(([table, { records }]) => {
       const last = this.engine.files.lastFile(table);
@@ -160,12 +160,12 @@ export class World {
     });
   }
 
-  get #shown(): number {
+  get #feedEnd(): number {
     return this.engine.source.resumable ? this.upstream.seq : this.upstream.pages.length;
   }
 
-  /** The cursor where nothing that is due is left to visit; else null. What is parked is looked at by itself. */
-  get #visits(): string | null {
+  /** The cursor, when no key is due but those with a parked change; else null. */
+  get #agendaEnd(): string | null {
     const { agenda } = this.engine.journal;
     const each = { nowMs: this.clock.now(), each: 1 };
     const due = agenda!.due(
@@ -175,47 +175,47 @@ export class World {
     return due.every(({ visits }) => visits.length === 0) ? this.lane.cursor : null;
   }
 
-  /** From now on the source looks for something new no oftener than this. */
+  /** Sets the time between two pulls, for this and later instances. */
   pollEvery(ms: number): void {
     this.settings.pollMs = ms;
     this.engine.source.pollMs = ms;
   }
 
-  /** Starts a run as the platform does: by an alarm that is spent with it. */
+  /** Starts a run as the platform does: the alarm is gone with it. */
   fire(): void {
     this.storage.alarmMs = null;
     this.#countAtMoment();
-    // Noted first: the run may be killed by its first call.
+    // Set before the run starts, because its first call may kill it.
     this.#running = true;
     const instance = this.#instance;
     const startedMs = this.clock.elapsedMs;
     this.onRunStart();
-    const ended = (failed: boolean) => {
+    const onEnd = (failed: boolean) => {
       if (instance !== this.#instance) return;
       this.#running = false;
       this.runs += 1;
-      if (failed) this.#failed();
+      if (failed) this.#retryAlarm();
       else this.#failures = 0;
       this.onRunEnd({ ms: this.clock.elapsedMs - startedMs, failed });
     };
     this.engine.wake().then(
-      () => ended(false),
-      () => ended(true),
+      () => onEnd(false),
+      () => onEnd(true),
     );
   }
 
-  /** Ends the instance at once. What it wrote since its last call out is lost, or not; another instance takes over. */
+  /** Kills the instance and starts another. With `lose`, the writes since the last flush are lost. */
   kill({ lose = true } = {}): void {
     if (lose) this.storage.lose();
     else this.storage.flush();
-    if (this.#running) this.#failed();
+    if (this.#running) this.#retryAlarm();
     this.#running = false;
-    this.#begin();
+    this.#startInstance();
   }
 
   /**
-   * Somebody outside asks the present instance. The answer waits until what was written is safe; it is an error where
-   * the instance dies before. What crosses is a copy.
+   * Sends a request to the living instance. The answer is a copy; it waits until the writes before it are flushed, and is
+   * an error when the instance dies first.
    */
   ask<T>(call: string, effect: (engine: Engine) => T | Promise<T>): Promise<T> {
     return this.calls.make(call, async () => {
@@ -233,14 +233,14 @@ export class World {
     if (this.#moment.runs > RUNS_AT_ONCE_MAX) throw new Error('run: expected time to pass between alarms, got none');
   }
 
-  /** An alarm whose handler throws, or dies, before it has set the next is run again, but not for ever. */
-  #failed(): void {
+  /** The platform runs an alarm again whose handler failed, or died, before it set another; not for ever. */
+  #retryAlarm(): void {
     this.#failures += 1;
     if (this.#failures > ALARM_RETRIES_MAX) this.#failures = 0;
     else this.storage.alarmMs ??= this.clock.now() + ALARM_RETRY_MS * 2 ** (this.#failures - 1);
   }
 
-  /** Gives what is dear to make to the next world. Nothing of this one may be under way, or used afterwards. */
+  /** Gives the databases to later worlds. No call may be under way, and this world must not be used afterwards. */
   async recycle(): Promise<void> {
     this.#instance += 1;
     await drained();
@@ -248,16 +248,16 @@ export class World {
     this.database.recycle();
   }
 
-  #begin(): void {
+  #startInstance(): void {
     this.#instance += 1;
-    // Often nobody waits for it.
+    // Most instances have no request to reject.
     this.#death.promise.catch(() => undefined);
     this.#death.reject(new Error('the object died'));
     this.#death = Promise.withResolvers();
     const instance = this.#instance;
     const ports = instancePorts(this, () => instance === this.#instance);
     this.engine = new Engine({ ports, source: this.#source(), options: this.options });
-    this.storage.opened();
+    this.storage.saveFresh();
   }
 
   #source(): EngineSource {
@@ -274,8 +274,8 @@ export async function startedWorld(options: WorldOptions = {}): Promise<World> {
   return world;
 }
 
-/** Fires alarms, and lets time pass from one to the next, until something holds between two runs. */
-export async function settle(
+/** Fires alarms and lets time pass until `until` holds between two runs. Throws when the time is over before. */
+export async function runUntil(
   world: World,
   { until, withinMs = 24 * 3_600_000 }: { until: () => boolean; withinMs?: number },
 ): Promise<void> {
@@ -291,12 +291,12 @@ export async function settle(
   }
 }
 
-/** Waits until everything the feed shows is in files. */
+/** Lets time pass until `isFollowed` holds. */
 export function followed(world: World): Promise<void> {
-  return settle(world, { until: () => world.isFollowed });
+  return runUntil(world, { until: () => world.isFollowed });
 }
 
-/** Lets time pass and fires the alarms that come due in it; ends early between two runs when something holds. */
+/** Lets this much time pass and fires alarms; stops early when `until` holds between two runs. */
 export async function pass(world: World, ms: number, until: () => boolean = () => false): Promise<void> {
   const endMs = world.clock.elapsedMs + ms;
   for (;;) {
@@ -310,7 +310,7 @@ export async function pass(world: World, ms: number, until: () => boolean = () =
   }
 }
 
-/** Lets time pass until a held call is made, in the middle of a run or not. */
+/** Lets time pass until a held call is made, which may be in the middle of a run. */
 export async function reached(world: World, { made }: HeldCall, withinMs = 3_600_000): Promise<void> {
   let isMade = false;
   void made.then(() => {
@@ -323,10 +323,10 @@ export async function reached(world: World, { made }: HeldCall, withinMs = 3_600
   }
 }
 
-/** Waits for the alarm and for the end of the run it starts. */
+/** Lets time pass until the next run has ended. */
 export async function nextRun(world: World): Promise<void> {
   const { runs } = world;
-  await settle(world, { until: () => world.runs > runs });
+  await runUntil(world, { until: () => world.runs > runs });
 }
 
 function fireDue(world: World): boolean {
@@ -342,6 +342,6 @@ function nextEventMs({ clock, storage, running }: World): number | null {
   return waits.length === 0 ? null : Math.min(...waits);
 }
 
-function pick<T extends object>(given: Partial<T>, names: T): Partial<T> {
-  return Object.fromEntries(Object.entries(given).filter(([name]) => name in names)) as Partial<T>;
+function pick<T extends object>(given: Partial<T>, known: T): Partial<T> {
+  return Object.fromEntries(Object.entries(given).filter(([name]) => name in known)) as Partial<T>;
 }

@@ -3,7 +3,7 @@ import type { VisitOracle } from '../oracle/visit-oracle.ts';
 import { pick, type Random } from '../world/faults.ts';
 import { unwatch, watch } from '../world/visits.ts';
 import type { World } from '../world/world.ts';
-import type { Act } from './people.ts';
+import type { ClientAction } from './clients.ts';
 
 /** Two spaces share a host. */
 export const SERVERS = { red: 'one.test', blue: 'one.test', green: 'two.test', gray: 'three.test' } as const;
@@ -12,8 +12,8 @@ export const HOSTS = [...new Set(Object.values(SERVERS)), SECOND_HOST];
 
 export const AGENDA_KEYS = Object.keys(SERVERS).flatMap(space => ['a', 'b', 'c'].map(name => `${name}.${space}`));
 
-/** Adds keys to an agenda and takes them off, most of all those that something is just happening to. */
-export class AgendaDesk {
+/** Adds keys to an agenda and removes them, mostly keys that are being visited or have failed. */
+export class AgendaClient {
   readonly #world: World;
   readonly #oracle: VisitOracle;
 
@@ -22,17 +22,17 @@ export class AgendaDesk {
     this.#oracle = oracle;
   }
 
-  drawn(random: Random): Act {
+  draw(random: Random): ClientAction {
     const chance = random();
     const keys = Array.from({ length: 1 + Math.floor(random() * 3) }, () => this.#key(random));
-    if (chance < 0.3) return { kind: 'keys added', act: () => this.watch(keys) };
-    if (chance < 0.6) return { kind: 'keys removed', act: () => this.unwatch(keys) };
+    if (chance < 0.3) return { kind: 'keys added', run: () => this.watch(keys) };
+    if (chance < 0.6) return { kind: 'keys removed', run: () => this.unwatch(keys) };
     if (chance < 0.8) {
-      const act = () => Promise.allSettled([this.unwatch(keys), this.watch(keys)]);
-      return { kind: 'keys removed and added again', act };
+      const run = () => Promise.allSettled([this.unwatch(keys), this.watch(keys)]);
+      return { kind: 'keys removed and added again', run };
     }
     const most = AGENDA_KEYS.filter(() => random() < 0.7);
-    return { kind: 'most keys added', act: () => this.watch(most) };
+    return { kind: 'most keys added', run: () => this.watch(most) };
   }
 
   watch(keys: string[]): Promise<unknown> {
@@ -53,11 +53,10 @@ export class AgendaDesk {
     });
   }
 
-  /** Mostly one that is being visited, or has failed. */
   #key(random: Random): string {
-    const { asked, state } = this.#oracle;
+    const { loading, state } = this.#oracle;
     const failed = [...state.keys.keys()].filter(key => parkedOf(state, key).length > 0);
-    const [lively, any] = [[...asked, ...failed], pick(random, AGENDA_KEYS)];
-    return random() < 0.7 && lively.length > 0 ? pick(random, lively) : any;
+    const [busy, any] = [[...loading, ...failed], pick(random, AGENDA_KEYS)];
+    return random() < 0.7 && busy.length > 0 ? pick(random, busy) : any;
   }
 }

@@ -2,11 +2,11 @@ import type { SqlPort, SqlValue } from '../../../src/ports/sql.ts';
 
 type Rows = Record<string, SqlValue>[];
 
-interface Remembered {
+interface CachedStatement {
   isQuery: boolean;
-  /** Tables it reads or writes; null where it is neither a query nor a change of rows, and nothing of it is remembered. */
+  /** Tables it reads or writes; null when its answers are not cached, because it is no plain query or change of rows. */
   tables: Table[] | null;
-  /** By bound values: what it answered, and how often its tables had been written to by then. */
+  /** Its answers by bound values, each with the number of writes to its tables at that time. */
   answers: Map<string, { writes: number; rows: Rows }>;
 }
 
@@ -14,25 +14,25 @@ interface Table {
   writes: number;
 }
 
-/** Where a statement names a table; `UPDATE SET` names none, and does no harm. */
+/** The tables a statement names. `DO UPDATE SET` gives a table `SET`, which nothing writes to. */
 const TABLE = /\b(?:FROM|JOIN|INTO|UPDATE)\s+(\w+)/g;
-/** Tables named in a list. */
+/** A list of tables after FROM. */
 const SEVERAL = /\bFROM\s+\w+(?:\s+\w+)?\s*,/;
 
-/** Answers kept of one statement; a statement that is bound to times has many, and none comes again. */
+/** Cached answers of one statement. A statement with bound times has many answers that are never asked for again. */
 const ANSWERS_MAX = 50;
 
 /**
- * Answers a statement from memory while nothing was written to its tables since: most of what an engine asks its
- * SQLite it has asked before. So does a write that changed nothing, which changes nothing again.
+ * Answers a statement from memory when nothing was written to its tables since it last ran, because an engine repeats
+ * most of its statements. A write that changed no row is cached too: it would change no row again.
  */
-export class RememberedSql {
-  /** Something was written since this was last set. */
+export class CachedSql {
+  /** Whether anything was written since the owner set this to false. */
   isWritten = false;
   /** Rows that the last statement inserted, updated or deleted. */
   changes = 0;
   readonly #sql: SqlPort;
-  readonly #statements = new Map<string, Remembered>();
+  readonly #statements = new Map<string, CachedStatement>();
   readonly #tables = new Map<string, Table>();
 
   constructor(sql: SqlPort) {
@@ -40,26 +40,26 @@ export class RememberedSql {
   }
 
   exec<R = Record<string, SqlValue>>(statement: string, params: SqlValue[]): R[] {
-    const remembered = this.#statements.get(statement) ?? this.#read(statement);
-    if (remembered.tables === null) {
+    const cached = this.#statements.get(statement) ?? this.#read(statement);
+    if (cached.tables === null) {
       this.isWritten = true;
       return this.#sql.exec<R>(statement, ...params);
     }
     const key = keyOf(params);
-    const writes = writesTo(remembered.tables);
-    const before = key === null ? undefined : remembered.answers.get(key);
-    // Whoever asked may have written into the rows it got.
+    const writes = writesTo(cached.tables);
+    const before = key === null ? undefined : cached.answers.get(key);
+    // Rows are copied, because the caller may change those it gets.
     if (before?.writes === writes) return before.rows.map(row => ({ ...row })) as R[];
     this.changes = 0;
     const rows = this.#sql.exec(statement, ...params);
-    if (this.changes > 0 || (!remembered.isQuery && rows.length > 0)) {
+    if (this.changes > 0 || (!cached.isQuery && rows.length > 0)) {
       this.isWritten = true;
-      for (const table of remembered.tables) table.writes += 1;
+      for (const table of cached.tables) table.writes += 1;
       return rows as R[];
     }
     if (key === null) return rows as R[];
-    if (remembered.answers.size >= ANSWERS_MAX) remembered.answers.clear();
-    remembered.answers.set(key, { writes, rows: rows.map(row => ({ ...row })) });
+    if (cached.answers.size >= ANSWERS_MAX) cached.answers.clear();
+    cached.answers.set(key, { writes, rows: rows.map(row => ({ ...row })) });
     return rows as R[];
   }
 
@@ -67,19 +67,19 @@ export class RememberedSql {
     return this.#sql.transaction(work);
   }
 
-  /** Something may be other than it was without a statement having passed here. */
-  forget(): void {
+  /** To be called when contents change other than by `exec`. */
+  invalidate(): void {
     for (const table of this.#tables.values()) table.writes += 1;
   }
 
-  #read(statement: string): Remembered {
+  #read(statement: string): CachedStatement {
     const isQuery = /^SELECT\b/.test(statement);
     const names = [...statement.matchAll(TABLE)].map(([, name]) => name!);
     const isPlain = (isQuery || /^(?:INSERT|UPDATE|DELETE)\b/.test(statement)) && !SEVERAL.test(statement);
     const tables = isPlain && !names.includes('sqlite_master') ? names.map(name => this.#table(name)) : null;
-    const remembered = { isQuery, tables, answers: new Map() };
-    this.#statements.set(statement, remembered);
-    return remembered;
+    const cached = { isQuery, tables, answers: new Map() };
+    this.#statements.set(statement, cached);
+    return cached;
   }
 
   #table(name: string): Table {
@@ -89,14 +89,14 @@ export class RememberedSql {
   }
 }
 
-/** Only ever grows, and with every write to one of them. */
+/** The writes to all of these tables; it only grows. */
 function writesTo(tables: Table[]): number {
   let writes = 0;
   for (const table of tables) writes += table.writes;
   return writes;
 }
 
-/** Null where a value is no text and no number: such a statement does not come twice. */
+/** The bound values as text; null when one is a blob, because such a statement is not repeated. */
 function keyOf(params: SqlValue[]): string | null {
   let key = '';
   for (const param of params) {

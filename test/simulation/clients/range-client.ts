@@ -6,7 +6,7 @@ import { lakeRows } from '../oracle/proof.ts';
 import { pick, type Random } from '../world/faults.ts';
 import { pages } from '../world/sources.ts';
 import type { World } from '../world/world.ts';
-import type { Act } from './people.ts';
+import type { ClientAction } from './clients.ts';
 
 const LANES: RangeLane[] = ['backfill', 'rewind'];
 
@@ -17,41 +17,41 @@ interface Shown {
   after: number;
 }
 
-/** Starts ranges beside the tail, pauses, resumes and cancels them, and says what must have come of them. */
-export class RangeDesk {
+/** Starts, pauses, resumes and cancels ranges, and checks the rows they must have given. */
+export class RangeClient {
   readonly #world: World;
-  /** The table's newest LSN when a run began, and when one was cancelled. */
-  readonly #begun = new Map<number, number>();
+  /** The table's newest LSN when a run was started, and when it was cancelled, by run. */
+  readonly #started = new Map<number, number>();
   readonly #cancelled = new Map<number, number>();
 
   constructor(world: World) {
     this.#world = world;
   }
 
-  drawn(random: Random): Act | null {
+  draw(random: Random): ClientAction | null {
     const { engine, lane: tail } = this.#world;
     const lane = pick(random, LANES);
     if (tail.cursor === null) return null;
     const request = this.#request(lane, random);
-    if (!this.#isUnderWay(lane)) return { kind: `${lane} started`, act: () => this.#start(lane, request) };
-    if (rangeOf(engine, lane)!.state === 'paused') return { kind: `${lane} resumed`, act: () => this.#resume(lane) };
+    if (!this.#isUnderWay(lane)) return { kind: `${lane} started`, run: () => this.#start(lane, request) };
+    if (rangeOf(engine, lane)!.state === 'paused') return { kind: `${lane} resumed`, run: () => this.#resume(lane) };
     const chance = random();
-    if (chance < 0.4) return { kind: `${lane} paused`, act: () => this.#control(lane, 'pause') };
-    if (chance < 0.6) return { kind: `${lane} cancelled`, act: () => this.#control(lane, 'cancel') };
+    if (chance < 0.4) return { kind: `${lane} paused`, run: () => this.#control(lane, 'pause') };
+    if (chance < 0.6) return { kind: `${lane} cancelled`, run: () => this.#control(lane, 'cancel') };
     const { from, to } = rangeOf(engine, lane)!;
     const same = lane === 'rewind' ? { to: from } : { from, to };
-    const act = async () => {
+    const run = async () => {
       await this.#control(lane, 'cancel');
       await this.#start(lane, chance < 0.9 ? { ...same, rate: request.rate } : request);
     };
-    return { kind: `${lane} begun anew`, act };
+    return { kind: `${lane} restarted`, run };
   }
 
   get areDone(): boolean {
     return !LANES.some(lane => this.#isUnderWay(lane));
   }
 
-  /** Paused ranges go on; mostly all that lies before the tail is asked for. */
+  /** Resumes paused ranges, and mostly starts a backfill of all before the tail's first cursor. */
   async finish(random: Random): Promise<void> {
     for (const lane of LANES) if (this.#isUnderWay(lane)) await this.#resume(lane);
     const { first_cursor: to } = this.#world.lane;
@@ -59,22 +59,22 @@ export class RangeDesk {
       await this.#start('backfill', { from: '0', to: to!, rate: 1_000 });
   }
 
-  /** The object lost its storage: runs are numbered anew. */
-  forget(): void {
-    this.#begun.clear();
+  /** Without its storage the object may give the same run numbers again. */
+  onStorageLost(): void {
+    this.#started.clear();
     this.#cancelled.clear();
   }
 
-  /** Changes from before the tail's beginning that no range which is done has been through. */
-  unasked(): string[] {
+  /** Changes before the tail's first cursor that no finished backfill covers, as `<key>@<cursor>`. */
+  unrequested(): string[] {
     const { engine, firstCursor } = this.#world;
     const backfill = rangeOf(engine, 'backfill');
-    const isAsked = ({ after }: Shown) => backfill?.state === 'done' && isIn(backfill, after);
-    const early = this.#shown().filter(shown => shown.after <= Number(firstCursor) && !isAsked(shown));
+    const isCovered = ({ after }: Shown) => backfill?.state === 'done' && isIn(backfill, after);
+    const early = this.#shown().filter(shown => shown.after <= Number(firstCursor) && !isCovered(shown));
     return early.map(({ key, cursor }) => `${key}@${cursor}`);
   }
 
-  /** A range that is done has a row of each key in its stretch, and one that was cancelled got none since. */
+  /** A finished range has a row of each key it covers; a cancelled one has given no row since. */
   async expect(dismissed: ReadonlySet<string>): Promise<void> {
     const [table] = this.#world.engine.source.tables;
     const rows = (await lakeRows(this.#world)).filter(row => !String(row._cursor).startsWith('push/'));
@@ -88,12 +88,12 @@ export class RangeDesk {
       if (!range) continue;
       const isCancelled = this.#cancelled.has(range.run);
       assert.ok(!isCancelled || range.state === 'cancelled', `${lane}: expected it cancelled, got ${range.state}`);
-      const begunLsn = this.#begun.get(range.run);
-      assert.ok(begunLsn !== undefined, `${lane}: expected a run that was begun, got ${range.run}`);
+      const startLsn = this.#started.get(range.run);
+      assert.ok(startLsn !== undefined, `${lane}: expected a run that was started, got ${range.run}`);
       for (const { key, cursor, after } of range.state === 'done' ? this.#shown() : []) {
         if (!isIn(range, after) || dismissed.has(`${key}@${cursor}`)) continue;
         const lsn = Number(newest.get(key)?._lsn ?? 0);
-        assert.ok(lsn > begunLsn, `${lane} ${range.run}: expected a row of ${key}@${cursor} since it began, got none`);
+        assert.ok(lsn > startLsn, `${lane} ${range.run}: expected a row of ${key}@${cursor} since its start, got none`);
       }
     }
   }
@@ -102,7 +102,7 @@ export class RangeDesk {
     const { kind, upstream } = this.#world;
     if (kind === pages)
       return upstream.pages.flatMap((keys, page) =>
-        keys.map((key, at) => ({ key, cursor: `${page}:${at}`, after: page + 1 })),
+        keys.map((key, index) => ({ key, cursor: `${page}:${index}`, after: page + 1 })),
       );
     const isShown = ({ key }: { key: string }) => !key.startsWith('internal:') && !upstream.silent.has(key);
     const items = [...upstream.items.values()].filter(isShown);
@@ -127,7 +127,7 @@ export class RangeDesk {
       const lastLsn = lastLsnOf(engine);
       const answer = startRange(engine, lane, request);
       const range = rangeOf(engine, lane);
-      if (range && !this.#begun.has(range.run)) this.#begun.set(range.run, lastLsn);
+      if (range && !this.#started.has(range.run)) this.#started.set(range.run, lastLsn);
       await answer;
     });
   }
@@ -139,7 +139,7 @@ export class RangeDesk {
   async #control(lane: RangeLane, action: 'pause' | 'resume' | 'cancel'): Promise<void> {
     const { answer, lastLsn, run } = await this.#world.ask('object.range', async engine => {
       const lastLsn = lastLsnOf(engine);
-      // By its answer another run may stand there.
+      // Read before the call, because another run may be in the lane when it answers.
       const run = rangeOf(engine, lane)?.run;
       return { answer: await controlRange(engine, lane, action), lastLsn, run };
     });

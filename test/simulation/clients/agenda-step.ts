@@ -1,15 +1,15 @@
-import type { Scene } from '../schedules/schedule.ts';
+import type { Schedule } from '../schedules/schedule.ts';
 import { pick, type Random } from '../world/faults.ts';
 import type { Fault, Upstream } from '../world/upstream.ts';
 import type { World } from '../world/world.ts';
-import { AGENDA_KEYS, HOSTS, SECOND_HOST, SERVERS } from './agenda-desk.ts';
+import { AGENDA_KEYS, HOSTS, SECOND_HOST, SERVERS } from './agenda-client.ts';
 
 const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 
-/** What a host does instead of answering at once. */
+/** How a host answers, other than well and at once. */
 export const HOST_FAULTS: (Fault | { slowMs: number })[] = [
   { slowMs: 2 * SECOND },
   { slowMs: 19 * SECOND },
@@ -25,14 +25,14 @@ export const HOST_FAULTS: (Fault | { slowMs: number })[] = [
 
 const KEY_FAULTS: Fault[] = [{ status: 500 }, { status: 404 }, { status: 429 }, { status: 403 }, { kills: true }];
 
-/** How far the clock is moved: some keys are due then, or all of them; a year is further ahead than any due time. */
+/** Moves of the clock: some keys are due after them, or all. A year is further ahead than any due time. */
 const MOVES_MS = [HOUR, HOUR, 4 * HOUR, 2 * DAY, 7 * DAY, 30 * DAY, -30 * DAY, 365 * DAY, -365 * DAY];
 
-type AgendaScene = Pick<Scene, 'world' | 'faults' | 'oracle' | 'people'>;
+type AgendaSchedule = Pick<Schedule, 'world' | 'faults' | 'oracle' | 'clients'>;
 
-/** Somebody watches the first keys; while keys are loaded, somebody often comes by who adds and removes some. */
-export function beginAgenda({ world, faults, people }: AgendaScene): void {
-  const { agenda } = people;
+/** Adds the first keys. From now on some calls that load keys come with a request that adds or removes keys. */
+export function startAgenda({ world, faults, clients }: AgendaSchedule): void {
+  const { agenda } = clients;
   if (!agenda) return;
   const { random } = faults.draw('agenda');
   Object.assign(world.upstream.servers, SERVERS);
@@ -41,17 +41,17 @@ export function beginAgenda({ world, faults, people }: AgendaScene): void {
   if (random() < 0.2) world.upstream.feedFault = { reason: 'unreachable' };
   void agenda.watch(AGENDA_KEYS.filter(() => random() < 0.6)).catch(() => undefined);
   world.calls.before(call => {
-    if (faults.calm || !/load\.load/.test(call)) return;
+    if (faults.areOver || !/load\.load/.test(call)) return;
     const draw = faults.draw('agenda visited');
     if (draw.random() > 0.12) return;
-    const { kind, act } = agenda.drawn(draw.random);
-    if (faults.happens({ id: draw.id, kind, atMs: world.clock.elapsedMs, call })) void act().catch(() => undefined);
+    const { kind, run } = agenda.draw(draw.random);
+    if (faults.happens({ id: draw.id, kind, atMs: world.clock.elapsedMs, call })) void run().catch(() => undefined);
   });
 }
 
-/** Documents change, vanish and come back; hosts and their list do what hosts do; hours or weeks go by. */
-export function playAgenda({ world, faults, oracle, people }: AgendaScene): void {
-  if (!people.agenda) return;
+/** Changes documents, key faults, host faults and the list of servers, then moves the clock by hours or weeks. */
+export function playAgendaStep({ world, faults, oracle, clients }: AgendaSchedule): void {
+  if (!clients.agenda) return;
   const { upstream, clock } = world;
   const drawn = (name: string, share: number): Random | null => {
     const { id, random } = faults.draw(name);
@@ -65,7 +65,7 @@ export function playAgenda({ world, faults, oracle, people }: AgendaScene): void
   if (failing)
     for (let count = 1 + Math.floor(failing() * 4); count > 0; count--)
       upstream.faults.set(pick(failing, AGENDA_KEYS), pick(failing, KEY_FAULTS));
-  mendHosts(upstream);
+  repairHosts(upstream);
   for (const host of HOSTS) {
     const random = drawn(`${host} disturbed`, 0.3);
     if (random) disturbHost(upstream, host, pick(random, HOST_FAULTS));
@@ -78,12 +78,11 @@ export function playAgenda({ world, faults, oracle, people }: AgendaScene): void
   }
   const move = drawn('time moved', 0.75);
   if (!move) return;
-  oracle.unclear();
+  oracle.ignoreAlarms();
   clock.jump(pick(move, MOVES_MS));
 }
 
-/** No host does anything but answer. */
-export function mendHosts(upstream: Upstream): void {
+export function repairHosts(upstream: Upstream): void {
   upstream.hostFaults.clear();
   upstream.latencyMs = () => 0;
 }
@@ -91,18 +90,18 @@ export function mendHosts(upstream: Upstream): void {
 export function disturbHost(upstream: Upstream, host: string, fault: (typeof HOST_FAULTS)[number]): void {
   if (!('slowMs' in fault)) return void upstream.hostFaults.set(host, fault);
   const { latencyMs } = upstream;
-  upstream.latencyMs = (key, asked) => (asked === host ? fault.slowMs : latencyMs(key, asked));
+  upstream.latencyMs = (key, requested) => (requested === host ? fault.slowMs : latencyMs(key, requested));
 }
 
-/** All hosts answer, and the list names all of them. */
-export function calmAgenda({ upstream }: World): void {
-  mendHosts(upstream);
+/** All hosts answer, and the list names each of them. */
+export function repairAgenda({ upstream }: World): void {
+  repairHosts(upstream);
   Object.assign(upstream.servers, SERVERS);
 }
 
-/** Changes, removes and brings back documents, and second halves. */
-export function changeDocuments(upstream: Upstream, random: Random, most: number): void {
-  for (let count = Math.floor(random() * most); count > 0; count--) {
+/** Changes and removes documents, and changes second halves. */
+export function changeDocuments(upstream: Upstream, random: Random, countMax: number): void {
+  for (let count = Math.floor(random() * countMax); count > 0; count--) {
     const key = pick(random, AGENDA_KEYS);
     const text = `text ${upstream.seq}`;
     const chance = random();

@@ -7,23 +7,23 @@ import { lakeRows } from '../oracle/proof.ts';
 import { pick, type Random } from '../world/faults.ts';
 import { agenda, pages, rowOf } from '../world/sources.ts';
 import type { World } from '../world/world.ts';
-import { AGENDA_KEYS } from './agenda-desk.ts';
-import type { Act } from './people.ts';
+import { AGENDA_KEYS } from './agenda-client.ts';
+import type { ClientAction } from './clients.ts';
 
-/** Lines are numbered from one of these on: marks of lines stand in blocks, and some requests lie in two. */
+/** The number of a request's first line. The object marks lines in blocks, and some requests are in two blocks. */
 const FIRST_LINES = [1, 8_189];
 
 interface Request {
   part: PushPart;
   /** Lines that were ever answered as accepted. */
   accepted: Set<number>;
-  begunMs: number;
-  /** It is too long ago to be repeated, by whatever the clock said. */
-  isOld: boolean;
+  startedMs: number;
+  /** It is older, by any time the clock showed, than the object remembers its lines. */
+  isExpired: boolean;
 }
 
-/** Pushes rows in parts, repeats requests, cut elsewhere, and stops where a part failed. */
-export class PushDesk {
+/** Pushes rows in parts and repeats requests in other parts; a request stops at its first part that fails. */
+export class PushClient {
   readonly requests: Request[] = [];
   readonly #world: World;
 
@@ -31,36 +31,36 @@ export class PushDesk {
     this.#world = world;
   }
 
-  drawn(random: Random): Act {
+  draw(random: Random): ClientAction {
     const size = 1 + Math.floor(random() * 4);
     const repeated = random() < 0.5 ? this.requests[Math.floor(random() * this.requests.length)] : undefined;
-    if (repeated) return { kind: 'push repeated', act: () => this.#send(repeated, size) };
+    if (repeated) return { kind: 'push repeated', run: () => this.#send(repeated, size) };
     const request = this.#request(random);
-    const act = () => {
+    const run = () => {
       this.requests.push(request);
       return this.#send(request, size);
     };
-    return { kind: 'pushed', act };
+    return { kind: 'pushed', run };
   }
 
-  /** Every request is repeated once more, whole. */
+  /** Repeats every request whole. */
   async finish(): Promise<void> {
     for (const request of this.requests) await this.#send(request, 3).catch(() => undefined);
   }
 
-  /** Places of all lines that were ever pushed. */
-  get places(): Set<string> {
-    const placesOf = ({ part }: Request) => part.rows.map(({ line }) => `push/${part.identity}/${line}`);
-    return new Set(this.requests.flatMap(placesOf));
+  /** The cursors of all lines that were ever pushed. */
+  get cursors(): Set<string> {
+    const cursorsOf = ({ part }: Request) => part.rows.map(({ line }) => `push/${part.identity}/${line}`);
+    return new Set(this.requests.flatMap(cursorsOf));
   }
 
-  /** Whether somebody pushed rows of a key. */
+  /** Whether a row of a key was pushed. */
   has(key: string): boolean {
     const [table] = this.#world.engine.source.tables;
     return this.requests.some(({ part }) => part.rows.some(({ row }) => keyOf(table!, row) === key));
   }
 
-  /** Every line that was answered as accepted is there once. */
+  /** Every line that was answered as accepted has one row. */
   async expect(): Promise<void> {
     const rows = new Map<string, number>();
     for (const { _cursor } of await lakeRows(this.#world)) {
@@ -78,7 +78,7 @@ export class PushDesk {
     const { kind, engine, clock } = this.#world;
     const [table] = engine.source.tables;
     const first = pick(random, FIRST_LINES);
-    const owed = engine.journal.parked.due(Number.MAX_SAFE_INTEGER, 10).map(({ key }) => key);
+    const parked = engine.journal.parked.due(Number.MAX_SAFE_INTEGER, 10).map(({ key }) => key);
     const rows = Array.from({ length: 1 + Math.floor(random() * 8) }, (_, index) => {
       const number = Math.floor(random() * 30);
       const shown =
@@ -87,27 +87,27 @@ export class PushDesk {
           : kind === pages
             ? `user-${number}`
             : `package-${number}`;
-      const key = pick(random, [`pushed-${number}`, shown, owed[0] ?? shown]);
+      const key = pick(random, [`pushed-${number}`, shown, parked[0] ?? shown]);
       return { line: first + index, row: rowOf(table!, { [table!.key[0]!]: key }) };
     });
     const part = { identity: `request-${this.requests.length}`, table: table!.name, rows };
-    return { part, accepted: new Set(), begunMs: clock.now(), isOld: false };
+    return { part, accepted: new Set(), startedMs: clock.now(), isExpired: false };
   }
 
   async #send(request: Request, size: number): Promise<void> {
     const { part, accepted } = request;
     for (let first = 0; first < part.rows.length; first += size) {
       const rows = part.rows.slice(first, first + size);
-      const isIn = await this.#world.ask('object.push', async engine => {
-        this.#age();
-        return !request.isOld && (await takePush(engine, { ...part, rows })).refused === null;
+      const isAccepted = await this.#world.ask('object.push', async engine => {
+        this.#expire();
+        return !request.isExpired && (await takePush(engine, { ...part, rows })).refused === null;
       });
-      if (isIn) for (const { line } of rows) accepted.add(line);
+      if (isAccepted) for (const { line } of rows) accepted.add(line);
     }
   }
 
-  #age(): void {
+  #expire(): void {
     const oldMs = this.#world.clock.now() - LIMITS.pushRetentionMs;
-    for (const request of this.requests) request.isOld ||= request.begunMs <= oldMs;
+    for (const request of this.requests) request.isExpired ||= request.startedMs <= oldMs;
   }
 }

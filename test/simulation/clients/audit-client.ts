@@ -4,48 +4,52 @@ import { Damage } from '../world/damage.ts';
 import { type Faults, pick, type Random } from '../world/faults.ts';
 import { coalescing } from '../world/sources.ts';
 import type { World } from '../world/world.ts';
-import type { DeadLetterDesk } from './dead-letters.ts';
-import type { Act } from './people.ts';
-import type { PushDesk } from './push-desk.ts';
+import type { ClientAction } from './clients.ts';
+import type { LetterClient } from './letter-client.ts';
+import type { PushClient } from './push-client.ts';
 
-/** Keys that upstream has at most; the feed shows those below 30. */
-const KEYS = 70;
-/** More missed changes than wait for their first look at once. */
+/** Upstream has at most this many keys; the feed shows those below 30. */
+const KEYS_MAX = 70;
+/** More than the object keeps parked at once of the keys that a sweep found missing. */
 const GAP_KEYS = 35;
 const SAMPLES = [0.3, 0.7];
 
-/** Starts sweeps and self-checks, knows what feed and bucket hide, and says what may be told of it. */
-export class AuditDesk {
-  /** Somebody looks at this world: most have nobody, since it takes long. */
-  isOn = false;
-  hasForgotten = false;
-  /** Keys that the last sweep found and had loaded: whatever excuses them does so no longer. */
-  owed: ReadonlySet<string> = new Set();
+/**
+ * Starts sweeps and self-checks, hides changes from the feed, damages files, and knows which keys a sweep may report
+ * because of that.
+ */
+export class AuditClient {
+  /** False in most worlds, because sweeps and self-checks take long. */
+  isEnabled = false;
+  hasLostStorage = false;
+  /** Keys that the last sweep had loaded: from then on they must have a row, whatever excused them before. */
+  reloadedKeys: ReadonlySet<string> = new Set();
   readonly damage: Damage;
   readonly #world: World;
-  readonly #letters: DeadLetterDesk;
-  readonly #pushes: PushDesk;
-  /** Keys that ever changed without a word in the feed. */
+  readonly #letters: LetterClient;
+  readonly #pushes: PushClient;
+  /** Keys with a change that the feed never showed. */
   readonly #silent = new Set<string>();
-  /** Keys that upstream held before the tail began. */
+  /** Keys that upstream had before the tail's first cursor. */
   #early: ReadonlySet<string> = new Set();
-  /** Keys that a page of the listing left out, and how often. */
+  /** How often a page of the listing left out a key. */
   readonly #leftOut = new Map<string, number>();
-  /** All keys listed since a sweep began. */
+  /** The keys listed since a sweep started, and that sweep's id. */
   #listed = { sweep: 0, keys: new Set<string>() };
 
-  constructor(world: World, { letters, pushes }: { letters: DeadLetterDesk; pushes: PushDesk }) {
+  constructor(world: World, { letters, pushes }: { letters: LetterClient; pushes: PushClient }) {
     this.#world = world;
     this.#letters = letters;
     this.#pushes = pushes;
     this.damage = new Damage(world);
   }
 
-  drawn(random: Random): Act {
+  draw(random: Random): ClientAction {
     const chance = random();
-    if (this.#world.kind !== coalescing || chance < 0.25) return { kind: 'self-check asked', act: () => this.check() };
-    if (chance < 0.5) return { kind: 'sample swept', act: () => this.sweep(pick(random, SAMPLES)) };
-    return { kind: 'swept', act: () => this.sweep(1) };
+    if (this.#world.kind !== coalescing || chance < 0.25)
+      return { kind: 'self-check requested', run: () => this.check() };
+    if (chance < 0.5) return { kind: 'sample sweep requested', run: () => this.sweep(pick(random, SAMPLES)) };
+    return { kind: 'sweep requested', run: () => this.sweep(1) };
   }
 
   sweep(sample: number): Promise<unknown> {
@@ -62,24 +66,24 @@ export class AuditDesk {
     });
   }
 
-  /** What upstream holds now came before the tail. */
-  beginLate(): void {
+  /** The tail starts after all that upstream has now. */
+  startLate(): void {
     this.#early = new Set(this.#world.upstream.items.keys());
   }
 
-  /** Something changes upstream and the feed says nothing of it; now and then much at once. */
+  /** Changes or removes documents without showing it in the feed; sometimes many at once. */
   changeSilently(random: Random): void {
     const { upstream } = this.#world;
     const isGap = random() < 0.15;
     for (let count = isGap ? GAP_KEYS : 1 + Math.floor(random() * 3); count > 0; count--) {
-      const key = `package-${Math.floor(random() * KEYS)}`;
+      const key = `package-${Math.floor(random() * KEYS_MAX)}`;
       const isHeld = upstream.items.get(key)?.deleted === false;
       upstream.changeSilently(key, { deleted: isHeld && !isGap && random() < 0.6 });
       this.#silent.add(key);
     }
   }
 
-  /** Lists as upstreams do: short pages, keys twice, keys left out, each as its draw says. */
+  /** From now on some pages of the listing are short, or list keys twice, or leave keys out. */
   disturbListing(faults: Faults): void {
     this.#world.upstream.alterList = (page, after) => {
       const { id, random } = faults.draw('listing');
@@ -93,8 +97,8 @@ export class AuditDesk {
     };
   }
 
-  /** Whether a sweep may find a key missing: its feed need not have shown it, or what was shown was not wanted. */
-  mayMiss(key: string): boolean {
+  /** Whether a sweep may find a key missing: the feed need not have shown it, or its change was dismissed. */
+  mayBeMissing(key: string): boolean {
     const isDismissed = [...this.#letters.dismissed].some(cursor => cursor.startsWith(`${key}@`));
     return this.#silent.has(key) || this.#early.has(key) || isDismissed;
   }
@@ -105,7 +109,7 @@ export class AuditDesk {
     return this.#silent.has(key) || isUnlisted || this.isPushed(key) || this.#world.upstream.lagged.has(key);
   }
 
-  /** Key and place of what the feed does not show: nobody owes a row of it but a sweep. */
+  /** Changes that the feed does not show, as `<key>@<cursor>`: only a sweep must bring their rows. */
   get unshown(): string[] {
     const { items, silent } = this.#world.upstream;
     return [...silent].map(key => `${key}@${items.get(key)!.seq}`);
@@ -115,22 +119,22 @@ export class AuditDesk {
     return this.#pushes.has(key);
   }
 
-  /** Dead changes of keys that upstream took away without a word: no replay brings them back. A sweep's own end. */
-  get deadSilently(): number {
+  /** Dead changes of keys that upstream removed without showing it: a replay cannot load them. Those of a sweep end. */
+  get deadUnshown(): number {
     const statement = 'SELECT key FROM parked WHERE died_ms IS NOT NULL AND from_sweep = 0';
     const dead = this.#world.storage.sql.exec<{ key: string }>(statement);
     return dead.filter(({ key }) => this.#silent.has(key)).length;
   }
 
-  /** Keys listed since a sweep began; null where that was not seen. */
+  /** Keys listed since a sweep started; null when this client did not start it. */
   listedIn(sweep: number): ReadonlySet<string> | null {
     return this.#listed.sweep === sweep ? this.#listed.keys : null;
   }
 
-  /** The object lost its storage, and with it what it had looked at. What is damaged must not stay so. */
-  forget(): void {
-    this.hasForgotten = true;
-    this.damage.putBack();
+  /** Without its storage the object no longer knows which files it checked: nothing may stay damaged. */
+  onStorageLost(): void {
+    this.hasLostStorage = true;
+    this.damage.restore();
   }
 
   #altered(kind: (typeof LISTING_FAULTS)[number], { keys, next }: KeyPage, after: string | null): KeyPage {
