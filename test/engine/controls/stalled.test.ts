@@ -4,11 +4,12 @@ import { metricsOf } from '../../../src/engine/controls/metrics.ts';
 import { StalledSource } from '../../../src/engine/controls/stalled.ts';
 import { statusOf } from '../../../src/engine/controls/status.ts';
 import { JournalLayoutError } from '../../../src/errors.ts';
+import { policyOf } from '../../../src/failure-policy.ts';
 import type { LogFields } from '../../../src/log.ts';
 import { startedWorld } from '../../simulation/world/world.ts';
 
 const NOW_MS = Date.UTC(2026, 10, 29);
-const HINT = 'This journal was written by another version of Tributary; deploy that version again, or rebuild.';
+const HINT = policyOf('journal-layout').hint;
 const error = new JournalLayoutError('journal of npm: expected layout 10, got 9');
 
 function stalledSource() {
