@@ -17,13 +17,13 @@ function rank(unit: number): number {
 const CODE_POINT_MAX = 0x10ffff;
 const SURROGATES = { first: 0xd800, after: 0xe000 };
 
-/** The least text, in this order, after all texts that begin with `prefix`; null where there is none. */
+/** The first text in this order after all texts that begin with `prefix`; null when there is none. */
 export function textAfter(prefix: string): string | null {
   const points = Array.from(prefix, character => character.codePointAt(0)!);
   while (points.at(-1) === CODE_POINT_MAX) points.pop();
   const last = points.pop();
   if (last === undefined) return null;
-  // Surrogates are not characters: UTF-8 has no bytes for them.
+  // Skip the surrogates, for which UTF-8 has no bytes.
   const next = last + 1 === SURROGATES.first ? SURROGATES.after : last + 1;
   return String.fromCodePoint(...points, next);
 }

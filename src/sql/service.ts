@@ -83,7 +83,9 @@ export function readPosition(message: string, query: string, tokens: Token[]): {
   return { message, at: token?.at ?? null };
 }
 
-/** The JSON of an answer, null where it is none. A whole number past 2^53 is text, as in every answer of the API. */
+/**
+ * Parses JSON. A whole number past 2^53 becomes text, as in every answer of the API. Null for a text that is not JSON.
+ */
 function parsed(text: string): unknown {
   try {
     return parseExactJson(text, String);
