@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
@@ -27,7 +27,10 @@ beforeAll(() => {
   followThePage();
 });
 
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+afterAll(() => {
+  rmSync(folder, { recursive: true, force: true });
+  rmSync(`${folder}.json`, { force: true });
+});
 
 /** Writes the files that the page shows, its recordings, and the lines of the two indexes. */
 function followThePage(): void {
@@ -58,13 +61,24 @@ async function run(program: string, args: string[], env: Record<string, string> 
 
 it('a source that follows the page passes the registry walk, the layout and the documents', async () => {
   expect(await run('tsc', ['--noEmit'])).toBe('');
-  const vitest = ['run', '--config', 'test/vitest.config.ts', '--project', 'node', '--reporter', 'json'];
+  const vitest = [
+    'run',
+    '--config',
+    'test/vitest.config.ts',
+    '--project',
+    'node',
+    '--reporter',
+    'json',
+    '--outputFile',
+    `${folder}.json`,
+  ];
   const tests = ['test/sources/registry', 'test/layout', 'test/documents', 'test/local/source-files'];
   // The first run writes the expected rows; a person reads them then.
-  await run('vitest', [...vitest, 'test/sources/registry.test.ts'], { WRITE_ROWS: '1' });
+  await run('vitest', [...vitest, 'test/sources/registry'], { WRITE_ROWS: '1' });
   const output = await run('vitest', [...vitest, ...tests]);
-  const report = JSON.parse(output.slice(output.indexOf('{'), output.lastIndexOf('}') + 1)) as {
-    numPassedTests: number;
+  const file = `${folder}.json`;
+  if (!existsSync(file)) throw new Error(`expected a report of the tests, got ${output}`);
+  const report = JSON.parse(readFileSync(file, 'utf8')) as {
     testResults: { assertionResults: { status: string; fullName: string; failureMessages: string[] }[] }[];
   };
   const results = report.testResults.flatMap(({ assertionResults }) => assertionResults);
