@@ -1,12 +1,8 @@
 import { z } from 'zod';
 import { SettingError } from './errors.ts';
-import { LIMITS } from './limits.ts';
+import { LIMITS, MINUTE, MiB, SECOND } from './limits.ts';
 
 export { LIMITS };
-
-const MiB = 1024 * 1024;
-const SECOND = 1000;
-const MINUTE = 60 * SECOND;
 
 /** A setting that is a whole number from `min` to `max`. */
 export function integerSetting(fallback: number, min: number, max: number) {

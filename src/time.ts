@@ -9,3 +9,12 @@ export function isoTime(ms: number | null): string | null {
 export function isoDay(ms: number): string {
   return isoTime(ms).slice(0, 10);
 }
+
+/** Waits at most `ms` for a result. Rejects with its error, or with the one that `late` makes. */
+export function within<T>(result: Promise<T>, ms: number, late: () => Error): Promise<T> {
+  let timer: ReturnType<typeof setTimeout>;
+  const end = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(late()), ms);
+  });
+  return Promise.race([result, end]).finally(() => clearTimeout(timer));
+}

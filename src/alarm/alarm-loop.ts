@@ -1,4 +1,4 @@
-import { LIMITS } from '../config.ts';
+import { LIMITS } from '../limits.ts';
 import type { ClockPort, WakePort } from '../ports/platform.ts';
 import { Run } from './run.ts';
 

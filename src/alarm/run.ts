@@ -1,6 +1,9 @@
-import { LIMITS } from '../config.ts';
 import { StepError } from '../errors.ts';
+import { LIMITS, SECOND } from '../limits.ts';
 import type { ClockPort, WakePort } from '../ports/platform.ts';
+
+/** After this time a run starts nothing new. */
+const RUN_WORK_MS = 30 * SECOND;
 
 /** What one run may still do: its time, its calls, and the alarm that starts the next run when this one is killed. */
 export class Run {
@@ -22,7 +25,7 @@ export class Run {
   /** The run begins nothing new any more. A clock that jumped back ends the run too. */
   get over(): boolean {
     const elapsedMs = this.#clock.now() - this.startedMs;
-    return this.#abandoned || elapsedMs >= LIMITS.runWorkMs || elapsedMs < 0 || this.callsLeft <= 0;
+    return this.#abandoned || elapsedMs >= RUN_WORK_MS || elapsedMs < 0 || this.callsLeft <= 0;
   }
 
   /** The run has ended; work of it that is still going ends at its next call. */

@@ -69,7 +69,7 @@ export const METRIC_FAMILIES: readonly MetricFamily[] = [
     type: 'gauge',
     unit: 'changes',
     labels: ['source'],
-    help: 'Changes that failed and are looked at again.',
+    help: 'Changes that failed and are retried.',
     read: onePerSource(({ changes }) => changes.parked ?? 0),
   },
   {
@@ -77,7 +77,7 @@ export const METRIC_FAMILIES: readonly MetricFamily[] = [
     type: 'gauge',
     unit: 'changes',
     labels: ['source'],
-    help: 'Changes that failed for good and wait for somebody to replay or dismiss them.',
+    help: 'Changes that failed and are not retried any more, until a person replays or dismisses them.',
     read: onePerSource(({ changes }) => changes.dead ?? 0),
   },
   {
@@ -85,7 +85,7 @@ export const METRIC_FAMILIES: readonly MetricFamily[] = [
     type: 'counter',
     unit: 'attempts',
     labels: ['source'],
-    help: 'Looks at parked changes, whatever came of them.',
+    help: 'Attempts at parked changes, whatever their results.',
     read: onePerSource(({ retries }) => retries),
   },
   {

@@ -4,7 +4,7 @@ import { messageOf } from '../errors.ts';
 import type { ApiCall, ApiEnv, Known } from './env.ts';
 import { catalogOf } from './iceberg.ts';
 import { METRIC_FAMILIES, type MetricFamily, type Reading, type Scrape } from './metric-families.ts';
-import { callSource, within } from './sources.ts';
+import { answerWithin, callSource } from './sources.ts';
 import { withoutSecrets } from './token.ts';
 
 /** A source that has not answered after this counts as down: half of the 10 s after which Prometheus gives up. */
@@ -37,7 +37,7 @@ async function metricsOf(env: ApiEnv, { log }: Known, id: string): Promise<Sourc
 async function catalogTables(env: ApiEnv, { log }: Known): Promise<CatalogTableStatus[]> {
   try {
     const status = catalogOf(env)?.status();
-    return status ? (await within(status, { ms: METRICS_MS_MAX, subject: 'metrics of the catalog' })).tables : [];
+    return status ? (await answerWithin(status, { ms: METRICS_MS_MAX, subject: 'metrics of the catalog' })).tables : [];
   } catch (error) {
     log('metrics_failed', { step: 'catalog', message: withoutSecrets(messageOf(error), env) });
     return [];

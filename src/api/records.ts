@@ -1,13 +1,19 @@
 import type { Column } from '../../schemas/column.ts';
 import type { Row, Table } from '../../schemas/table.ts';
-import { LIMITS } from '../config.ts';
 import type { PushPart, PushResult } from '../contract/push.ts';
+import { LIMITS, MiB } from '../limits.ts';
 import { ApiError, answer } from './answer.ts';
 import { piecesOf } from './body.ts';
 import type { ApiCall } from './env.ts';
 import { invalid } from './fields.ts';
 import type { Piece } from './json-stream.ts';
 import { sourceOf } from './sources.ts';
+
+/** Pushed rows go to the object in parts of at most so many bytes and rows: each is one transaction, and far below the 32 MiB of one call. */
+const PUSH_PART_BYTES_MAX = 4 * MiB;
+const PUSH_PART_ROWS_MAX = 2_000;
+/** Rejected lines that an answer lists. */
+const PUSH_REJECTED_MAX = 20;
 
 const HINT =
   'Send NDJSON (content-type application/x-ndjson), or a JSON object or list (application/json). The header Idempotency-Key makes the request safe to repeat.';
@@ -69,12 +75,12 @@ class Push {
     const read = readRecord(this.#table, bytes);
     if ('expected' in read) {
       this.#rejected += 1;
-      if (this.#rejections.length < LIMITS.pushRejectedMax) this.#rejections.push({ line, ...read });
+      if (this.#rejections.length < PUSH_REJECTED_MAX) this.#rejections.push({ line, ...read });
       return;
     }
     this.#rows.push({ line, row: read.row });
     this.#bytes += bytes!.length;
-    if (this.#bytes >= LIMITS.pushPartBytesMax || this.#rows.length >= LIMITS.pushPartRowsMax) await this.flush();
+    if (this.#bytes >= PUSH_PART_BYTES_MAX || this.#rows.length >= PUSH_PART_ROWS_MAX) await this.flush();
   }
 
   async flush(): Promise<void> {

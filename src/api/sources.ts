@@ -2,6 +2,7 @@ import { readSettings } from '../config.ts';
 import type { ControlAction } from '../contract/controls.ts';
 import type { SourceStub } from '../contract/objects.ts';
 import { SettingError } from '../errors.ts';
+import { within } from '../time.ts';
 import { ApiError, answer } from './answer.ts';
 import { readBody } from './body.ts';
 import type { ApiCall, ApiEnv, Handler, Known } from './env.ts';
@@ -42,24 +43,16 @@ export function callSource<T>(
   { id, subject, ms }: { id: string; subject: string; ms: number },
   call: (stub: SourceStub) => Promise<T>,
 ): Promise<T> {
-  return within(
+  return answerWithin(
     // In a callback, because making the stub may throw as well.
     Promise.resolve().then(() => call(env.SOURCES_NS.getByName(id))),
     { subject, ms },
   );
 }
 
-/** Waits at most `ms` for a result. Throws its error, or one that says it is late. */
-export async function within<T>(result: Promise<T>, { subject, ms }: { subject: string; ms: number }): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`${subject}: expected an answer within ${ms} ms, got none`)), ms);
-  });
-  try {
-    return await Promise.race([result, late]);
-  } finally {
-    clearTimeout(timer);
-  }
+/** Waits at most `ms` for an answer. Throws its error, or one that says it is late. */
+export function answerWithin<T>(answer: Promise<T>, { subject, ms }: { subject: string; ms: number }): Promise<T> {
+  return within(answer, ms, () => new Error(`${subject}: expected an answer within ${ms} ms, got none`));
 }
 
 /** The source that the path names in `:id`, and its object. Throws `not_found` for an unknown source. */

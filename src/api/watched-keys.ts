@@ -9,8 +9,13 @@ import { wholeNumber } from './fields.ts';
 import type { Piece } from './json-stream.ts';
 import { sourceOf } from './sources.ts';
 
+/** Rejected lines that an answer lists. */
+const WATCH_REJECTED_MAX = 1_000;
+/** Watched keys of one answer. */
+const WATCHED_LIST_MAX = 1_000;
+
 const HINT = 'Send a JSON list of names, or one name a line as content-type application/x-ndjson or text/plain.';
-const LIST_HINT = `Use ?after=<key>&limit=<number up to ${LIMITS.watchedListMax}>.`;
+const LIST_HINT = `Use ?after=<key>&limit=<number up to ${WATCHED_LIST_MAX}>.`;
 const LIST_KEYS_DEFAULT = 100;
 /** Bytes of a name in UTF-8 with its quotes: the longest domain has 253 letters. */
 const NAME_BYTES_MAX = 2_000;
@@ -66,7 +71,7 @@ export async function listKeys(call: ApiCall): Promise<Response> {
   const limit = wholeNumber(given, {
     name: 'limit',
     min: 1,
-    max: LIMITS.watchedListMax,
+    max: WATCHED_LIST_MAX,
     code: 'invalid_setting',
     hint: LIST_HINT,
   });
@@ -160,8 +165,7 @@ class KeyReader {
 
   #reject({ line, text, reason }: Rejection): void {
     this.#reasons[reason] = (this.#reasons[reason] ?? 0) + 1;
-    if (this.#rejections.length < LIMITS.watchRejectedMax)
-      this.#rejections.push({ line, text: text.slice(0, 100), reason });
+    if (this.#rejections.length < WATCH_REJECTED_MAX) this.#rejections.push({ line, text: text.slice(0, 100), reason });
   }
 }
 

@@ -27,6 +27,16 @@ import { publishToDatabase } from './publish/database.ts';
 import { Feeder } from './publish/discovered-keys.ts';
 import { Streamer, streamStep } from './publish/streams.ts';
 
+/** The platform allows 32 invocations a request. The last slice may add 4 to this, and a listing 3. */
+const LOAD_CALLS_PER_RUN = 25;
+/**
+ * A source slows down when more than this share of the changes of the last minutes was parked, because then the upstream
+ * or our reading of it is at fault. Fewer changes say too little.
+ */
+const FAILING_SHARE_MAX = 0.5;
+export const FAILING_CHANGES_MIN = 100;
+const FAILING_WINDOW_MINUTES = 10;
+
 /** Thresholds of a source, from its settings. `enabled`: the settings name the source. */
 export interface EngineOptions {
   enabled: boolean;
@@ -52,7 +62,7 @@ export class Engine {
   readonly options: EngineOptions;
   readonly admission: Admission;
   readonly #flushers: Flusher[];
-  readonly #projections: ReturnType<typeof projectionsOf>;
+  readonly #publishers: ReturnType<typeof publishersOf>;
   readonly #steps: Steps;
   readonly #tail: Tail | Visitor;
   readonly #ranges: RangePuller[];
@@ -76,7 +86,7 @@ export class Engine {
     this.#flushers = source.tables.map(
       table => new Flusher({ table, source: source.id, ports, state: journal.state, files, thresholds: options }),
     );
-    this.#projections = projectionsOf({ ports, source, streams: options.streams });
+    this.#publishers = publishersOf({ ports, source, streams: options.streams });
     this.#steps = new Steps({ source: source.id, faults: journal.state, clock: ports.clock, log: ports.log });
     this.admission = new Admission(journal.state, source);
     const { admission } = this;
@@ -94,7 +104,7 @@ export class Engine {
     this.#loop = new AlarmLoop({
       clock: ports.clock,
       wake: ports.wake,
-      callsMax: LIMITS.loadCallsPerRun,
+      callsMax: LOAD_CALLS_PER_RUN,
       work: run => this.#work(run),
       onFailure: error => this.#failRun(error),
       nextWakeMs: () => this.nextWakeMs(),
@@ -146,8 +156,8 @@ export class Engine {
     if (this.files.backlog().rows === 0) this.journal.state.updateSource({ flush_requested: 0 });
     // Publish settled files to D1, the catalog and the streams.
     await run.keepArmed();
-    if (this.#isUnprojected()) await this.#steps.run('project', () => this.#project());
-    for (const projection of this.#projections) await this.#steps.run(projection.step, () => projection.work(run));
+    if (this.#isUnpublished()) await this.#steps.run('database', () => this.#publishToDatabase());
+    for (const publisher of this.#publishers) await this.#steps.run(publisher.step, () => publisher.work(run));
     // Audit last, so that it sees what this run has published.
     await run.keepArmed();
     const { paused } = this;
@@ -190,9 +200,9 @@ export class Engine {
     // An agenda's keys have hosts of their own: the failures of one say nothing of the others.
     if (this.source.agenda) return;
     const minute = Math.floor(this.ports.clock.now() / 60_000);
-    const { changes, parked } = this.journal.state.changesSince(minute - LIMITS.failingWindowMinutes);
-    if (changes < LIMITS.failingChangesMin || parked / changes <= LIMITS.failingShareMax) return;
-    const expected = `at most ${LIMITS.failingShareMax * 100} % parked`;
+    const { changes, parked } = this.journal.state.changesSince(minute - FAILING_WINDOW_MINUTES);
+    if (changes < FAILING_CHANGES_MIN || parked / changes <= FAILING_SHARE_MAX) return;
+    const expected = `at most ${FAILING_SHARE_MAX * 100} % parked`;
     throw new StepError(
       'upstream-failing',
       `recent changes: expected ${expected}, got ${parked} of ${changes}`,
@@ -207,13 +217,13 @@ export class Engine {
     this.journal.state.updateSource({ lake_checked: 1 });
   }
 
-  async #project(): Promise<void> {
+  async #publishToDatabase(): Promise<void> {
     const { ports, files, journal, source } = this;
     const { letters } = journal.parked;
     await publishToDatabase({ ports, files, letters, source: source.id, cursor: files.durableCursor() });
   }
 
-  #isUnprojected(): boolean {
+  #isUnpublished(): boolean {
     return (
       this.files.unpublished(1).length > 0 ||
       this.journal.parked.letters.unpublished(1).length > 0 ||
@@ -239,8 +249,8 @@ export class Engine {
       }
     }
     for (const flusher of this.#flushers) want(flusher.step, flusher.nextMs(nowMs));
-    if (this.#isUnprojected()) want('project', nowMs);
-    for (const { step, isDue } of this.#projections) if (isDue) want(step, nowMs);
+    if (this.#isUnpublished()) want('database', nowMs);
+    for (const { step, isDue } of this.#publishers) if (isDue) want(step, nowMs);
     for (const { step, atMs } of this.audit.steps({ nowMs, paused: this.paused })) want(step, atMs);
     return times.length > 0 ? Math.min(...times) : null;
   }
@@ -281,14 +291,14 @@ export class Engine {
 }
 
 /** A step that publishes one table's settled files: repeated until it lands, and nothing waits for it. */
-interface Projection {
+interface Publisher {
   readonly step: string;
   readonly isDue: boolean;
   work(run: Run): Promise<void>;
 }
 
-/** A source's projections, in the order of a run. `streams`: by table, the binding of its stream. */
-export function projectionsOf({
+/** The publishers of a source's tables, in the order of a run. `streams`: by table, the binding of its stream. */
+export function publishersOf({
   ports,
   source: { id: source, tables },
   streams: bindings,
@@ -296,7 +306,7 @@ export function projectionsOf({
   ports: Ports;
   source: EngineSource;
   streams: Record<string, string>;
-}): Projection[] {
+}): Publisher[] {
   const catalog = new JournalCatalog(ports.sql);
   const streams = new JournalStreams(ports.sql);
   const state = new JournalState(ports.sql);

@@ -18,6 +18,9 @@ interface Version {
 /**
  * Puts an object unless the one that has the key was fetched later or has a higher revision. It may be repeated, and
  * may run twice at the same time. Throws `StepError` `bucket-failed`.
+ *
+ * An etag is a digest of the bytes, so the condition does not see that other writers put other bytes and then these again
+ * between the head and the put. Without revisions the object may then be the older document; rows do not depend on it.
  */
 export async function putNewest(
   bucket: BucketPort,

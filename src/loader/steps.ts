@@ -1,16 +1,26 @@
 import { keyOf, tableNamed } from '../../schemas/index.ts';
-import { LIMITS } from '../config.ts';
 import { ChangeError, CursorError, messageOf, StepError } from '../errors.ts';
 import { putNewest, uploadNewest } from '../lake/newest.ts';
 import { metadataKey, rawKey } from '../lake/object-keys.ts';
+import { LIMITS, MiB } from '../limits.ts';
 import type { BucketPort, UploadPort } from '../ports/bucket.ts';
 import type { Change, Loaded } from '../ports/change.ts';
 import type { Permit } from '../ports/hosts.ts';
 import type { Answer, LoaderSteps, LoadFailure, LoadOutcome, LoadRequest } from '../ports/loader.ts';
 import { storableKey } from '../ports/sql-guard.ts';
 import type { Source, SourceContext } from '../sources/source.ts';
-import { createFetcher, type Fetcher, type FetcherOptions, LargeDocument } from '../sources/upstream/fetcher.ts';
+import {
+  createFetcher,
+  type Fetcher,
+  type FetcherOptions,
+  isConnectionFault,
+  LargeDocument,
+} from '../sources/upstream/fetcher.ts';
+import { isThrottled } from '../sources/upstream/tally.ts';
 import { fitRow } from './row-size.ts';
+
+/** A document of unknown size counts as this much. */
+const DOCUMENT_BYTES_UNKNOWN = 8 * MiB;
 
 /** What every step of a source's Loader needs. `settings` are the source's own. */
 export interface Loading {
@@ -121,10 +131,9 @@ function failureOf(error: unknown): LoadFailure | null {
   if (error instanceof CursorError) return { kind: 'cursor', message, retryAfterMs: null };
   if (error instanceof StepError) return { kind: 'own', message, retryAfterMs: error.retryAfterMs };
   if (!(error instanceof ChangeError)) return null;
-  const { reason, retryAfterMs } = error;
+  const { retryAfterMs } = error;
   if (isThrottled(error)) return { kind: 'throttled', message, retryAfterMs };
-  if (reason === 'unreachable' || reason === 'timeout' || reason === 'truncated')
-    return { kind: 'unreachable', message, retryAfterMs };
+  if (isConnectionFault(error)) return { kind: 'unreachable', message, retryAfterMs };
   return { kind: error.status === null ? 'shape' : 'status', message, retryAfterMs };
 }
 
@@ -185,7 +194,7 @@ class Load {
 
   async #loadAt(index: number): Promise<void> {
     const known = this.#request.knownBytes[index] ?? null;
-    const bytes = Math.min(known ?? LIMITS.documentBytesUnknown, this.#request.budgetBytes);
+    const bytes = Math.min(known ?? DOCUMENT_BYTES_UNKNOWN, this.#request.budgetBytes);
     while (this.#freeBytes < bytes) await new Promise<void>(resolve => this.#waiting.push(resolve));
     // Hand the change back untouched when its host has throttled this call, or the call's rows fill a slice.
     if (this.#throttled.has(this.#hostOf(this.#request.changes[index]!))) return;
@@ -253,16 +262,12 @@ class Load {
       return { kind: 'deferred', reason: 'throttled' };
     }
     const { reason, message: detail, retryAfterMs, status } = error;
-    const isUnanswered = (status !== null && status >= 500) || ['unreachable', 'timeout', 'truncated'].includes(reason);
+    const isUnanswered = (status !== null && status >= 500) || isConnectionFault(error);
     // The closed list of park reasons has none for a failed connection: it counts as a timeout.
     const why = reason === 'unreachable' ? 'timeout' : reason;
     const refusal = { reason: why, detail, retryAfterMs, stack: error.stack ?? null };
     return isUnanswered ? { kind: 'unanswered', ...refusal } : { kind: 'park', ...refusal };
   }
-}
-
-function isThrottled({ status, retryAfterMs }: ChangeError): boolean {
-  return status === 429 || (status === 503 && retryAfterMs !== null);
 }
 
 /** The row as its table's schema gives it. Throws `wrong-shape` with the column and what was expected. */

@@ -3,7 +3,7 @@ import { unconvertStatistics } from 'hyparquet-writer/src/unconvert.js';
 import type { Column } from '../../schemas/column.ts';
 import type { Table, Value } from '../../schemas/table.ts';
 import { compareText } from '../../schemas/text_order.ts';
-import { LIMITS } from '../config.ts';
+import { LIMITS } from '../limits.ts';
 import type { DataFileEncoder } from '../ports/data-file.ts';
 import { CODERS, columnData } from './column-data.ts';
 import { parquetSchema } from './schema.ts';

@@ -1,9 +1,14 @@
-import { LIMITS } from '../config.ts';
 import { messageOf } from '../errors.ts';
+import { LIMITS, MiB } from '../limits.ts';
 import type { Change } from './change.ts';
 import type { Permit } from './hosts.ts';
 import type { Answer, LoadOutcome, LoadPort, LoadRequest } from './loader.ts';
 import type { ClockPort } from './platform.ts';
+
+/** JSON of the rows of one slice, which is one append: what one transaction writes, and what a crash loses at most. */
+export const SLICE_ROW_BYTES_MAX = 8 * MiB;
+/** Documents that all running loads hold together. With rows and copies that is under half of a 128 MB isolate. */
+export const LOAD_BYTES_MAX = 48 * MiB;
 
 interface LoadCallOptions {
   changes: Change[];
@@ -25,8 +30,8 @@ export function loadRequest({ alone, callsAtOnce, ...rest }: LoadCallOptions): L
   return {
     ...rest,
     large: alone,
-    budgetBytes: alone ? LIMITS.loadBytesMax : LIMITS.loadBytesMax / callsAtOnce,
-    rowBytesMax: LIMITS.sliceRowBytesMax / callsAtOnce,
+    budgetBytes: alone ? LOAD_BYTES_MAX : LOAD_BYTES_MAX / callsAtOnce,
+    rowBytesMax: SLICE_ROW_BYTES_MAX / callsAtOnce,
   };
 }
 

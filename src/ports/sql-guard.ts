@@ -1,5 +1,7 @@
-import { LIMITS } from '../config.ts';
 import type { SqlPort, SqlValue } from './sql.ts';
+
+/** Characters of a change's key that are stored: more than an object key has, less than an SQLite value holds. */
+export const CHANGE_KEY_LENGTH_MAX = 8_192;
 
 /** SQLite in a Durable Object rejects a value or a row over 2 MB. SQLite elsewhere does not, so this file does. */
 export const SQL_VALUE_BYTES_MAX = 2_000_000;
@@ -22,11 +24,11 @@ export interface RawSql {
 }
 
 /**
- * The key cut to `LIMITS.changeKeyLengthMax` characters and well-formed, because SQLite takes no other. A cut key is
+ * The key cut to `CHANGE_KEY_LENGTH_MAX` characters and well-formed, because SQLite takes no other. A cut key is
  * longer than any key of the lake, so no document is stored under it.
  */
 export function storableKey(key: string): string {
-  return key.slice(0, LIMITS.changeKeyLengthMax).toWellFormed();
+  return key.slice(0, CHANGE_KEY_LENGTH_MAX).toWellFormed();
 }
 
 /**

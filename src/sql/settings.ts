@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { integerSetting, parseSettings, urlSetting } from '../config.ts';
+import { MiB } from '../limits.ts';
 import { NAMESPACE } from './names.ts';
 
 /** The settings of R2 SQL: where it is, and the limits of one query. */
@@ -12,8 +13,6 @@ export interface SqlSettings {
   bytesMax: number;
   timeoutMs: number;
 }
-
-const MiB = 1024 * 1024;
 
 const shape = z.object({
   R2_SQL_URL: urlSetting('https://api.sql.cloudflarestorage.com'),

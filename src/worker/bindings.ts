@@ -9,20 +9,13 @@ import type { FeedPort, TicketPort } from '../ports/queues.ts';
 import type { SqlPort, SqlValue } from '../ports/sql.ts';
 import { guardSql } from '../ports/sql-guard.ts';
 import type { KeysMessage } from '../queues/discovered-keys.ts';
+import { within } from '../time.ts';
 
 /** The clock of an object: the machine's clock plus `aheadMs`. */
 export const clockPort = (aheadMs: number): ClockPort => ({
   now: () => Date.now() + aheadMs,
-  within(work, ms, subject) {
-    let timer: ReturnType<typeof setTimeout>;
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(
-        () => reject(new StepError('deadline', `${subject}: expected a result within ${ms} ms, got none`)),
-        ms,
-      );
-    });
-    return Promise.race([work, late]).finally(() => clearTimeout(timer));
-  },
+  within: (work, ms, subject) =>
+    within(work, ms, () => new StepError('deadline', `${subject}: expected a result within ${ms} ms, got none`)),
   turn: () => scheduler.wait(0),
 });
 

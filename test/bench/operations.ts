@@ -104,7 +104,7 @@ function snapshot(world: World, heads: number) {
   };
 }
 
-/** Notes every statement and every look at an object's head from now on. */
+/** Notes every statement and every read of an object's head from now on. */
 function record({ storage, database, bucket }: World): { object: Statement[]; database: Statement[]; heads: string[] } {
   const noted = { object: [] as Statement[], database: [] as Statement[], heads: [] as string[] };
   storage.refuses = (sql, params) => {

@@ -3,7 +3,7 @@ import type { NpmPackage } from '../../schemas/npm_package.ts';
 import { packumentRow, readPackument } from '../../src/sources/npm/packument.ts';
 import { NPM_RECORDINGS, readRecordings, readRecording as textOf } from '../../src/sources/npm/stand-in/recordings.ts';
 
-/** What stands in a document and differs from package to package, however alike two of them are. */
+/** The parts of a document that differ from package to package, however alike two packages are. */
 const DIGESTS = /\b[0-9a-f]{40}\b|\bsha512-[\w+/]{86}==/g;
 /** Columns whose texts are put together anew for each row, from those of all recordings. */
 const MIXED = ['description', 'keywords', 'dependencies', 'dev_dependencies'] as const;

@@ -135,7 +135,7 @@ test(`${RUNTIME_KILLS} kills of the runtime and ${TREE_KILLS} of everything lose
   }
 });
 
-/** Reads the table through the catalog's root until it is told to end, and notes each answer that is not whole. */
+/** Reads the table through the catalog's root until it is stopped, and notes each answer that is not whole. */
 function readRepeatedly(): { end(): Promise<{ reads: number; torn: string[] }> } {
   const table = tableNamed('npm_package');
   const folder = path.join(stateDir, 'reader');

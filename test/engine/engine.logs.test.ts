@@ -35,7 +35,7 @@ describe('a finished unit has one line', () => {
     expect(lines(world, 'step_failed')).toEqual([]);
   });
 
-  it('for tickets that were sent, each look, and each turn of a letter', async () => {
+  it('for tickets that were sent, each attempt, and each change of a letter', async () => {
     const world = await startedWorld();
     world.upstream.faults.set('a', { status: 403 });
     world.upstream.publish('a');
@@ -56,7 +56,7 @@ describe('a finished unit has one line', () => {
     ]);
   });
 
-  it('for a look that helped', async () => {
+  it('for an attempt that succeeded', async () => {
     const world = await startedWorld();
     world.upstream.faults.set('a', { status: 403 });
     world.upstream.publish('a');
@@ -66,7 +66,7 @@ describe('a finished unit has one line', () => {
     expect(lines(world, 'retry_accepted')).toEqual([{ key: 'a', attempt: 1, state: 'rows', rows: 1, reason: null }]);
   });
 
-  it('for looks at a lagging revision, and what it came to', async () => {
+  it('for attempts at a lagging revision, and their result', async () => {
     const world = await startedWorld();
     world.upstream.publish('a');
     await followed(world);
@@ -103,7 +103,7 @@ describe('a finished unit has one line', () => {
 });
 
 describe('a line', () => {
-  it('has only fields that are listed, and nothing is told while nothing is done', async () => {
+  it('has only listed fields, and is silent while there is no work', async () => {
     const world = await startedWorld();
     world.upstream.faults.set('bad', { status: 403 });
     world.upstream.publish(['a', 'bad']);

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { BACKOFF_MS_MAX } from '../../src/alarm/backoff.ts';
 import { LIMITS } from '../../src/config.ts';
 import { expectNewest, expectProof } from '../simulation/oracle/proof.ts';
 import { drained } from '../simulation/world/clock.ts';
@@ -71,7 +72,7 @@ describe('a run', () => {
       await nextRun(world);
       const aheadMs = world.storage.alarmMs! - world.clock.now();
       expect(aheadMs).toBeGreaterThan(0);
-      expect(aheadMs).toBeLessThanOrEqual(LIMITS.backoffMsMax);
+      expect(aheadMs).toBeLessThanOrEqual(BACKOFF_MS_MAX);
     }
   });
 
@@ -128,7 +129,7 @@ describe('the steps of a run', () => {
   it.each([
     ['follow', /^load\.pull/],
     ['flush', /^bucket\.put .*data-/],
-    ['project', /^d1/],
+    ['database', /^d1/],
   ])('go on when %s fails', async (failing, pattern) => {
     const world = await startedWorld();
     world.upstream.publish(['a', 'b']);

@@ -1,7 +1,6 @@
 import { expect, vi } from 'vitest';
 import { npmPackage } from '../../schemas/npm_package.ts';
 import type { Row } from '../../schemas/table.ts';
-import { LIMITS } from '../../src/config.ts';
 import { RowBuffer } from '../../src/engine/flush/row-buffer.ts';
 import { TAIL } from '../../src/engine/journal/changes.ts';
 import { JournalFiles } from '../../src/engine/journal/files.ts';
@@ -11,6 +10,7 @@ import { rawKey } from '../../src/lake/object-keys.ts';
 import { runStep } from '../../src/loader/steps.ts';
 import type { Change, Page } from '../../src/ports/change.ts';
 import type { Permit } from '../../src/ports/hosts.ts';
+import { LOAD_BYTES_MAX } from '../../src/ports/load-call.ts';
 import type { LoadOutcome } from '../../src/ports/loader.ts';
 import { npm } from '../../src/sources/npm/npm.ts';
 import type { Source } from '../../src/sources/source.ts';
@@ -101,7 +101,7 @@ export class Journey {
       prepared: null,
       afresh: false,
       large: true,
-      budgetBytes: LIMITS.loadBytesMax,
+      budgetBytes: LOAD_BYTES_MAX,
       rowBytesMax: Number.POSITIVE_INFINITY,
       deadlineAtMs: NOW_MS + 60_000,
       knownBytes: cases.map(({ body }) => body.length),

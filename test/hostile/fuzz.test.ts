@@ -7,6 +7,7 @@ import { LIMITS } from '../../src/config.ts';
 import { ChangeError, messageOf } from '../../src/errors.ts';
 import type { Change, Page } from '../../src/ports/change.ts';
 import type { LoadOutcome } from '../../src/ports/loader.ts';
+import { CHANGE_KEY_LENGTH_MAX } from '../../src/ports/sql-guard.ts';
 import { npm } from '../../src/sources/npm/npm.ts';
 import { packumentRow, readPackument, VERSIONS } from '../../src/sources/npm/packument.ts';
 import { NPM_RECORDINGS, readRecording, readRecordings } from '../../src/sources/npm/stand-in/recordings.ts';
@@ -81,7 +82,7 @@ function pageOf(coin: Coin): Uint8Array {
 
 /** A key in the form that the engine stores. */
 function storedKey(key: string): string {
-  return key.slice(0, LIMITS.changeKeyLengthMax).toWellFormed();
+  return key.slice(0, CHANGE_KEY_LENGTH_MAX).toWellFormed();
 }
 
 /** Like `expect`, at a tenth of its time. */

@@ -20,7 +20,7 @@ const TOP_LEVEL = [
   'CHANGELOG.md',
 ];
 
-/** Bugs gather in long files: over the first number is worth a look, over the second fails. */
+/** Bugs gather in long files: over the first number warns, over the second fails. */
 const FILE_LINES_WARN = 300;
 const FILE_LINES_MAX = 450;
 const FUNCTION_LINES_MAX = 70;
@@ -51,7 +51,7 @@ const D1_TABLES = /\b(ingestion_runs|sync_state|failed_messages)\b/;
 const SQL =
   /\b(SELECT\s+[\s\S]+\s+FROM\s|INSERT\s+(OR\s+\w+\s+)?INTO\s|UPDATE\s+\w+\s+SET\s|DELETE\s+FROM\s|(CREATE|DROP|ALTER)\s+(UNIQUE\s+)?(TABLE|INDEX|TRIGGER|VIEW)\s|PRAGMA\s)/;
 
-// Put together from parts, so that this file does not hold what it looks for.
+// Put together from parts, so that this file does not hold what it searches for.
 const UNFINISHED = new RegExp(
   `\\b(${['TO', 'FIX', 'XX'].map((start, n) => start + ['DO', 'ME', 'X'][n]).join('|')})\\b`,
 );

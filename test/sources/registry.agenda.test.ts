@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { LIMITS } from '../../src/config.ts';
+import { AGENDA_AHEAD_MS_MAX } from '../../src/engine/journal/agenda.ts';
 import { ChangeError } from '../../src/errors.ts';
 import type { Change, Loaded, Servers, Visit } from '../../src/ports/change.ts';
 import { SOURCES } from '../../src/sources/registry.ts';
@@ -157,7 +158,7 @@ describe.each(WITH_AGENDA)('source $id', source => {
       expect(agenda.next(structuredClone(visited))).toEqual({ atMs, reason });
       expect(Number.isInteger(atMs)).toBe(true);
       expect(atMs).toBeGreaterThan(visited.nowMs);
-      expect(atMs).toBeLessThanOrEqual(visited.nowMs + LIMITS.agendaAheadMsMax);
+      expect(atMs).toBeLessThanOrEqual(visited.nowMs + AGENDA_AHEAD_MS_MAX);
       if (visited.notBeforeMs !== null) expect(atMs).toBeGreaterThanOrEqual(visited.notBeforeMs);
       expect(reason).toMatch(/^[a-z][a-z-]+$/);
       reasons.add(reason);

@@ -4,6 +4,7 @@ import { npmPackage } from '../../schemas/npm_package.ts';
 import { LIMITS } from '../../src/config.ts';
 import { putNewest } from '../../src/lake/newest.ts';
 import type { Change } from '../../src/ports/change.ts';
+import { LOAD_BYTES_MAX, SLICE_ROW_BYTES_MAX } from '../../src/ports/load-call.ts';
 import type { Answer, LoadOutcome, LoadRequest } from '../../src/ports/loader.ts';
 import { bucketPort } from '../../src/worker/r2.ts';
 import { prepare } from './source.ts';
@@ -42,8 +43,8 @@ function loadAnswer(
     prepared: null,
     afresh: false,
     large: true,
-    budgetBytes: LIMITS.loadBytesMax,
-    rowBytesMax: LIMITS.sliceRowBytesMax,
+    budgetBytes: LOAD_BYTES_MAX,
+    rowBytesMax: SLICE_ROW_BYTES_MAX,
     permits: [{ host: new URL(upstream.origin).host, count: changes.length, startAtMs: 0, intervalMs: 0 }],
     knownBytes: changes.map(() => null),
     deadlineAtMs: Date.now() + 30_000,
@@ -92,7 +93,7 @@ describe('a document that is fine', () => {
     ]);
   });
 
-  it('of a deleted package is a delete row, without asking; with asking, when it is looked at afresh', async () => {
+  it('of a deleted package is a delete row, without asking; with asking, when it is loaded afresh', async () => {
     const before = (await upstream.requests()).length;
     const gone = { kind: 'rows', rows: [{ op: 'delete', row: { name: 'left' } }], documentBytes: 0, revision: 4 };
     expect(await only({ key: 'left', deleted: true, revision: 4 })).toMatchObject(gone);
@@ -253,7 +254,7 @@ describe('a Loader', () => {
     expect(await pull('0')).toMatchObject({ ok: false, failure: { kind: 'shape' } });
   });
 
-  it('dies of what is no fault of the upstream: a request nobody took a permit for', async () => {
+  it('dies of what is no fault of the upstream: a request without a permit', async () => {
     await expect(load(['ms'], { permits: [] })).rejects.toThrow('permit');
   });
 });

@@ -7,6 +7,9 @@ import type { Ports } from '../../ports/ports.ts';
 import type { DataFile } from '../journal/files.ts';
 import type { JournalProblems, Problem } from '../journal/problems.ts';
 
+/** Data files that a self-check reads in one run: two ranged reads each. */
+const SELF_CHECK_FILES_PER_RUN = 50;
+
 /** The etag of an object that was put whole is the MD5 of its bytes; that of a multipart upload has another form. */
 const MD5 = /^[0-9a-f]{32}$/;
 
@@ -42,7 +45,7 @@ export class SelfCheck {
     }
     // Check files until the run has had its share.
     const endMs = clock.now() + LIMITS.auditStepMsMax;
-    for (let files = 0; this.#isRunning() && files < LIMITS.selfCheckFilesPerRun && clock.now() < endMs; ) {
+    for (let files = 0; this.#isRunning() && files < SELF_CHECK_FILES_PER_RUN && clock.now() < endMs; ) {
       const check = this.#problems.current();
       const results = await this.#checkFiles(this.#problems.nextFiles(check), run);
       this.#problems.advance(check, results, clock.now());

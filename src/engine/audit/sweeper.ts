@@ -10,6 +10,11 @@ import type { JournalSweep, Sweep } from '../journal/sweeps.ts';
 import type { Admission } from '../load/admission.ts';
 import { ask } from '../load/ask.ts';
 
+/** Pages of a listing in one run. */
+const LIST_PAGES_PER_RUN = 3;
+/** A sweep that finds more differing keys ends: it compares with another lake, and each key would be a load. */
+export const SWEEP_DIFFERENCES_MAX = 100_000;
+
 interface SweeperOptions {
   ports: Ports;
   source: EngineSource;
@@ -42,7 +47,7 @@ export class Sweeper {
     const endMs = this.#ports.clock.now() + LIMITS.auditStepMsMax;
     let pages = 0;
     // The sweep has a time of its own, because a tail with a backlog uses up every run.
-    const mayList = () => pages++ < LIMITS.listPagesPerRun && this.#ports.clock.now() < endMs;
+    const mayList = () => pages++ < LIST_PAGES_PER_RUN && this.#ports.clock.now() < endMs;
     for (let sweep = this.#sweeps.running(); sweep; sweep = this.#sweeps.running()) {
       if (!(await this.#step(sweep, run, mayList))) return;
     }
@@ -57,7 +62,7 @@ export class Sweeper {
 
   /** One step; false when the next one has to wait. */
   async #step(sweep: Sweep, run: Run, mayList: () => boolean): Promise<boolean> {
-    if (this.#sweeps.countDifferences(sweep.id) > LIMITS.sweepDifferencesMax) return this.#giveUp(sweep);
+    if (this.#sweeps.countDifferences(sweep.id) > SWEEP_DIFFERENCES_MAX) return this.#giveUp(sweep);
     switch (sweep.phase) {
       case 'listing': {
         if (!mayList()) return false;
@@ -109,7 +114,7 @@ export class Sweeper {
   }
 
   #giveUp(sweep: Sweep): boolean {
-    const reason = `expected at most ${LIMITS.sweepDifferencesMax} keys to differ, got more: ask for a smaller sample`;
+    const reason = `expected at most ${SWEEP_DIFFERENCES_MAX} keys to differ, got more: ask for a smaller sample`;
     this.#sweeps.end(sweep.id, { reason, nowMs: this.#ports.clock.now() });
     return false;
   }

@@ -73,7 +73,7 @@ function boundsOf(engine: Engine, lane: RangeLane, request: RangeRequest): { fro
   const conflict = (message: string, hint: string): RangeRefusal => ({ code: 'conflict', message, hint });
   if (tail.cursor === null) return conflict(`${lane}: expected a source that has begun`, `Start ${source.id} first.`);
   // A rewind ends at the tail's cursor, a backfill at the latest where the tail began.
-  const limit = lane === 'rewind' ? tail.cursor : (tail.first_cursor ?? tail.cursor);
+  const limit = lane === 'rewind' ? tail.cursor : tail.first_cursor!;
   try {
     const from = source.parse(lane === 'rewind' ? request.to! : request.from!);
     const to = lane === 'rewind' ? tail.cursor : source.parse(request.to!);

@@ -1,8 +1,11 @@
-import { LIMITS } from '../../config.ts';
 import type { AgendaStatus, WatchedKey, WatchPart, WatchResult } from '../../contract/watched-keys.ts';
+import { MINUTE } from '../../limits.ts';
 import { isoTime } from '../../time.ts';
 import type { Engine } from '../engine.ts';
 import { type AgendaCount, agendaOf, type Watched } from '../journal/agenda.ts';
+
+/** A key that has been due for longer counts as overdue. */
+const OVERDUE_MS = 60 * MINUTE;
 
 /** Adds keys to the agenda, due at once. Known keys stay as they are; `repeated` names keys this request added before. */
 export async function watchKeys(engine: Engine, { atMs, keys }: WatchPart): Promise<WatchResult> {
@@ -41,7 +44,7 @@ export function watchedKey({ journal }: Engine, key: string): WatchedKey | null 
 /** How many keys there are, and how many are due now; null for a source with a feed. */
 export function agendaCount({ journal, ports }: Engine): AgendaCount | null {
   const nowMs = ports.clock.now();
-  return journal.agenda?.count({ nowMs, overdueMs: nowMs - LIMITS.overdueMs }) ?? null;
+  return journal.agenda?.count({ nowMs, overdueMs: nowMs - OVERDUE_MS }) ?? null;
 }
 
 /** How many keys are due, and how long visiting all keys takes; null for a source with a feed. */

@@ -1,13 +1,15 @@
 import type { Table } from '../../../schemas/table.ts';
 import { waitingUntil } from '../../alarm/backoff.ts';
 import type { Run } from '../../alarm/run.ts';
-import { LIMITS } from '../../config.ts';
 import { messageOf, StepError } from '../../errors.ts';
 import type { Ports } from '../../ports/ports.ts';
 import type { JournalFiles } from '../journal/files.ts';
 import type { JournalState } from '../journal/state.ts';
 import { flush } from './flush.ts';
 import { RowBuffer } from './row-buffer.ts';
+
+/** Attempts of a flush before its failure shows as `flush-failed`: the first ones are often passing. */
+const FLUSH_ATTEMPTS_MAX = 3;
 
 interface FlusherOptions {
   table: Table;
@@ -57,7 +59,7 @@ export class Flusher {
   }
 
   /**
-   * Writes one data file if one is due. Throws `StepError`, and `flush-failed` after `LIMITS.flushAttemptsMax`
+   * Writes one data file if one is due. Throws `StepError`, and `flush-failed` after `FLUSH_ATTEMPTS_MAX`
    * attempts.
    */
   async work(run: Run): Promise<void> {
@@ -67,7 +69,7 @@ export class Flusher {
     const attempts = files.intent(table.name)?.attempts ?? 0;
     // Attempts that killed the object were counted, and failed no step. Stall the table now; a stalled one goes on
     // probing.
-    if (attempts >= LIMITS.flushAttemptsMax && !state.fault(this.step)) {
+    if (attempts >= FLUSH_ATTEMPTS_MAX && !state.fault(this.step)) {
       const bytes = this.#buffer.bytes;
       throw new StepError(
         'flush-failed',
@@ -83,7 +85,7 @@ export class Flusher {
     } catch (error) {
       const attempts = files.intent(table.name)?.attempts ?? 0;
       const isForeign = error instanceof StepError && error.kind === 'foreign-object';
-      if (attempts < LIMITS.flushAttemptsMax || isForeign) throw error;
+      if (attempts < FLUSH_ATTEMPTS_MAX || isForeign) throw error;
       const lastMs = ports.clock.now() - startedMs;
       throw new StepError(
         'flush-failed',

@@ -1,7 +1,7 @@
 import { waitingUntil } from '../../alarm/backoff.ts';
 import type { Run } from '../../alarm/run.ts';
-import { LIMITS } from '../../config.ts';
 import { StepError } from '../../errors.ts';
+import { LIMITS, SECOND } from '../../limits.ts';
 import type { Page } from '../../ports/change.ts';
 import type { Ports } from '../../ports/ports.ts';
 import type { EngineSource } from '../../ports/source.ts';
@@ -11,6 +11,12 @@ import type { Range, RangeLane } from '../journal/ranges.ts';
 import type { Admission } from '../load/admission.ts';
 import { ask } from '../load/ask.ts';
 import type { SliceLoader } from '../load/slices.ts';
+
+/**
+ * A range loads in one run what its rate allows in this time, and at most this many changes: the tail waits for it.
+ */
+const RANGE_SLICE_MS = 5 * SECOND;
+const RANGE_SLICE_CHANGES_MAX = 50;
 
 interface RangeOptions {
   lane: RangeLane;
@@ -222,5 +228,5 @@ export class RangePuller {
 }
 
 function sliceOf({ rate }: Range): number {
-  return Math.max(1, Math.min(LIMITS.rangeSliceChangesMax, Math.floor((rate * LIMITS.rangeSliceMs) / 1000)));
+  return Math.max(1, Math.min(RANGE_SLICE_CHANGES_MAX, Math.floor((rate * RANGE_SLICE_MS) / 1000)));
 }

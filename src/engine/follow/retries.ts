@@ -9,6 +9,9 @@ import { appendOrPark, type Outcome } from '../journal/changes.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { Admission } from '../load/admission.ts';
 
+/** Tickets that one run sends: as many messages as one send to a queue takes. */
+const TICKETS_PER_RUN = 100;
+
 interface RetriesOptions {
   ports: Ports;
   source: EngineSource;
@@ -46,7 +49,7 @@ export class Retries {
   async send(): Promise<void> {
     const { parked } = this.#journal;
     const nowMs = this.#ports.clock.now();
-    const tickets = parked.due(nowMs, LIMITS.ticketsPerRun).map(ticketOf);
+    const tickets = parked.due(nowMs, TICKETS_PER_RUN).map(ticketOf);
     if (tickets.length === 0) return;
     for (const ticket of tickets) parked.defer(ticket, { nowMs, dueMs: nowMs + this.#pace.leaseMs });
     const sent = this.#ports.tickets.send(tickets);

@@ -1,7 +1,7 @@
 import { waitingUntil } from '../../alarm/backoff.ts';
 import type { Run } from '../../alarm/run.ts';
-import { LIMITS } from '../../config.ts';
 import { StepError } from '../../errors.ts';
+import { LIMITS, MINUTE } from '../../limits.ts';
 import type { Page } from '../../ports/change.ts';
 import type { Ports } from '../../ports/ports.ts';
 import type { EngineSource } from '../../ports/source.ts';
@@ -12,6 +12,12 @@ import type { Admission } from '../load/admission.ts';
 import { ask } from '../load/ask.ts';
 import type { SliceLoader } from '../load/slices.ts';
 import { splitSettled, type Unsettled } from './settling.ts';
+
+/** The engine works through a page in slices: one append, one SQLite transaction, and what a crash loses at most. */
+export const SLICE_CHANGES_MAX = 200;
+/** A head below the cursor is a sequence reset after this many readings over at least this time. */
+const RESET_READINGS = 3;
+const RESET_MS = 15 * MINUTE;
 
 /** The page being worked off. It lives in memory only: after an eviction it is pulled again, or read back from the lane. */
 interface Pending {
@@ -205,7 +211,7 @@ export class Tail {
   async #nextSlice(pending: Pending, run: Run): Promise<Accepted[]> {
     const { page, done, loaded } = pending;
     // Load the changes of the slice that are not loaded yet.
-    const changes = page.changes.slice(done, done + LIMITS.sliceChangesMax);
+    const changes = page.changes.slice(done, done + SLICE_CHANGES_MAX);
     const missing = changes.flatMap((_, index) => (loaded.has(done + index) ? [] : [index]));
     const loading = missing.map(index => changes[index]!);
     const { outcomes, waitUntilMs } =
@@ -278,9 +284,9 @@ export class Tail {
     const reset_readings = lane.reset_readings + 1;
     const reset_first_ms = lane.reset_first_ms ?? nowMs;
     this.#journal.state.updateLane(TAIL, { reset_readings, reset_first_ms });
-    const isReset = reset_readings >= LIMITS.resetReadings && nowMs - reset_first_ms >= LIMITS.resetMs;
+    const isReset = reset_readings >= RESET_READINGS && nowMs - reset_first_ms >= RESET_MS;
     const message = `head: expected at least the cursor ${lane.cursor}, got ${page.head ?? page.cursor} (reading ${reset_readings})`;
     if (isReset) throw new StepError('sequence-reset', message);
-    throw new StepError('upstream-shape', message, LIMITS.resetMs / (LIMITS.resetReadings - 1));
+    throw new StepError('upstream-shape', message, RESET_MS / (RESET_READINGS - 1));
   }
 }

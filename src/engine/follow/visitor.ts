@@ -1,7 +1,7 @@
 import { waitingUntil } from '../../alarm/backoff.ts';
 import type { Run } from '../../alarm/run.ts';
-import { LIMITS } from '../../config.ts';
 import { messageOf, StepError } from '../../errors.ts';
+import { LIMITS, MINUTE } from '../../limits.ts';
 import type { Ports } from '../../ports/ports.ts';
 import type { EngineSource } from '../../ports/source.ts';
 import { agendaOf, type JournalAgenda } from '../journal/agenda.ts';
@@ -12,6 +12,11 @@ import type { Admission } from '../load/admission.ts';
 import { ask } from '../load/ask.ts';
 import type { SliceLoader } from '../load/slices.ts';
 import { type PickedVisits, pickVisits } from './visits.ts';
+
+/** The longest time a list of servers counts as fresh, whatever its upstream says. */
+const SERVERS_FRESH_MS_MAX = 7 * 24 * 60 * MINUTE;
+/** When the list of servers is fetched again after a failure. */
+const SERVERS_RETRY_MS = 60 * MINUTE;
 
 interface VisitorOptions {
   ports: Ports;
@@ -92,7 +97,7 @@ export class Visitor {
     if (!this.#source.agenda?.directory) return;
     const known = this.#agenda.servers.current();
     const nowMs = this.#ports.clock.now();
-    if (known && waitingUntil(known.freshUntilMs, nowMs, LIMITS.serversFreshMsMax) > nowMs) return;
+    if (known && waitingUntil(known.freshUntilMs, nowMs, SERVERS_FRESH_MS_MAX) > nowMs) return;
     try {
       const servers = await ask({
         ...this.#options,
@@ -106,7 +111,7 @@ export class Visitor {
     } catch (error) {
       if (!known) throw error;
       this.#ports.log('servers_failed', { source: this.#source.id, reason: messageOf(error) });
-      this.#agenda.servers.save({ ...known, freshUntilMs: nowMs + LIMITS.serversRetryMs });
+      this.#agenda.servers.save({ ...known, freshUntilMs: nowMs + SERVERS_RETRY_MS });
     }
   }
 

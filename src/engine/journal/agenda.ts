@@ -1,10 +1,13 @@
-import { LIMITS } from '../../config.ts';
+import { MINUTE } from '../../limits.ts';
 import type { Change, Seen, Visit } from '../../ports/change.ts';
 import type { AgendaRules } from '../../ports/source.ts';
 import type { SqlPort, SqlValue } from '../../ports/sql.ts';
 import { type Accepted, type Outcome, TAIL } from './changes.ts';
 import type { RowState } from './key-index.ts';
 import { JournalServers } from './servers.ts';
+
+/** No rule sets a later due time than this. A later one comes from a clock that was ahead, and counts as due. */
+export const AGENDA_AHEAD_MS_MAX = 200 * 24 * 60 * MINUTE;
 
 /** A watched key, which is visited again and again. Times are milliseconds since 1970. */
 export interface Watched {
@@ -228,7 +231,7 @@ export class JournalAgenda {
       `UPDATE agenda SET due_ms = ?1 WHERE key IN (
          SELECT key FROM agenda_spaces CROSS JOIN agenda INDEXED BY agenda_due ON space = id AND due_ms > ?2)`,
       nowMs,
-      nowMs + LIMITS.agendaAheadMsMax,
+      nowMs + AGENDA_AHEAD_MS_MAX,
     );
   }
 

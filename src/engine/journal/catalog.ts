@@ -3,6 +3,9 @@ import type { RowFactsJson } from '../../lake/catalog/row-facts.ts';
 import type { NamedSegment, SettledFile } from '../../lake/catalog/write.ts';
 import type { SqlPort } from '../../ports/sql.ts';
 
+/** Segments whose removal one run begins: one R2 operation each. */
+const CATALOG_REMOVED_MAX = 50;
+
 /** What the journal knows of a table's catalog in the lake. */
 interface CatalogState {
   /** The number of the newest known root. */
@@ -213,7 +216,7 @@ export class JournalCatalog {
       `SELECT ${SEGMENT_COLUMNS} FROM segments WHERE table_name = ? AND unnamed_ms <= ? ORDER BY unnamed_ms LIMIT ?`,
       table,
       sinceMs,
-      LIMITS.catalogRemovedMax,
+      CATALOG_REMOVED_MAX,
     );
   }
 

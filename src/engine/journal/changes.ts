@@ -1,5 +1,4 @@
-import type { Failure } from '../../errors.ts';
-import { messageOf, type ParkReason, type SkipReason } from '../../errors.ts';
+import type { Failure, ParkReason, SkipReason } from '../../errors.ts';
 import type { Change, LoadedRow, Seen } from '../../ports/change.ts';
 import type { JournalRanges } from './ranges.ts';
 
@@ -12,17 +11,12 @@ export type Outcome =
   | { kind: 'skip'; reason: SkipReason }
   | ({ kind: 'park'; retryAfterMs: number | null } & Failure);
 
-/** The outcome of a change whose rows SQLite refuses. */
-function unstorableOutcome(error: unknown): Outcome {
-  return { kind: 'park', reason: 'row-too-large', detail: messageOf(error), retryAfterMs: null };
-}
-
 /**
  * Appends changes in one transaction. When SQLite refuses it, parks each change whose rows SQLite refuses alone, and
  * appends again. Throws SQLite's error when no single change causes it.
  */
 export function appendOrPark<T>(
-  journal: { canStore(one: Accepted, nowMs: number): boolean },
+  journal: { refusalOf(one: Accepted, nowMs: number): string | null },
   { accepted, nowMs }: { accepted: Accepted[]; nowMs: number },
   append: (accepted: Accepted[]) => T,
 ): T {
@@ -31,11 +25,11 @@ export function appendOrPark<T>(
   } catch (error) {
     if (accepted.every(({ outcome }) => outcome.kind !== 'rows')) throw error;
     return append(
-      accepted.map(one =>
-        one.outcome.kind === 'rows' && !journal.canStore(one, nowMs)
-          ? { ...one, outcome: unstorableOutcome(error) }
-          : one,
-      ),
+      accepted.map(one => {
+        const detail = one.outcome.kind === 'rows' ? journal.refusalOf(one, nowMs) : null;
+        if (detail === null) return one;
+        return { ...one, outcome: { kind: 'park', reason: 'row-too-large', detail, retryAfterMs: null } };
+      }),
     );
   }
 }

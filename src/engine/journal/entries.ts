@@ -1,11 +1,15 @@
 import { tableNamed } from '../../../schemas/index.ts';
 import type { Value } from '../../../schemas/table.ts';
-import { LIMITS } from '../../config.ts';
 import { sha256Hex } from '../../digest.ts';
 import type { Change, LoadedRow } from '../../ports/change.ts';
 import type { EncodePort } from '../../ports/data-file.ts';
 import type { SqlPort } from '../../ports/sql.ts';
 import type { SourceRow } from './state.ts';
+
+/** Compressed size of one journal entry, below SQLite's 2 MB a value. */
+const ENTRY_BYTES_MAX = 1_500_000;
+/** Rows of one journal entry. A range of entries can so be cut close to the row limit of a file. */
+const ENTRY_ROWS_MAX = 20_000;
 
 /** A row of an entry: operation, cursor, then the table's values in column order without the lineage. */
 export type JournalRow = [op: string, cursor: string, ...values: Value[]];
@@ -133,7 +137,7 @@ function* chunksOf(rows: PendingRow[]): Generator<PendingRow[]> {
   let chunk: PendingRow[] = [];
   let bytes = 0;
   for (const row of rows) {
-    if (chunk.length > 0 && (bytes + row.bytes > LIMITS.entryBytesMax || chunk.length >= LIMITS.entryRowsMax)) {
+    if (chunk.length > 0 && (bytes + row.bytes > ENTRY_BYTES_MAX || chunk.length >= ENTRY_ROWS_MAX)) {
       yield chunk;
       chunk = [];
       bytes = 0;

@@ -1,4 +1,5 @@
 import { LIMITS, type RetryPace } from '../../config.ts';
+import { messageOf } from '../../errors.ts';
 import type { Change } from '../../ports/change.ts';
 import type { EncodePort } from '../../ports/data-file.ts';
 import type { EngineSource } from '../../ports/source.ts';
@@ -195,13 +196,13 @@ export class Journal {
     });
   }
 
-  /** Whether SQLite takes the rows of a change. */
-  canStore(accepted: Accepted, nowMs: number): boolean {
+  /** Why SQLite refuses the rows of a change; null when it takes them. */
+  refusalOf(accepted: Accepted, nowMs: number): string | null {
     try {
       rehearse(this.#sql, () => this.#acceptOutsideTail([accepted], { run: 0, runType: 'replay', nowMs }));
-      return true;
-    } catch {
-      return false;
+      return null;
+    } catch (error) {
+      return messageOf(error);
     }
   }
 

@@ -1,8 +1,11 @@
-import { LIMITS } from '../../config.ts';
 import type { ParkReason } from '../../errors.ts';
+import { MINUTE } from '../../limits.ts';
 import type { SqlPort, SqlValue } from '../../ports/sql.ts';
 import { isoTime } from '../../time.ts';
 import type { ParkedChange } from './changes.ts';
+
+/** How long the object remembers a resolved dead letter. The operational database has it for good. */
+const LETTERS_RETENTION_MS = 30 * 24 * 60 * MINUTE;
 
 /** `failed` until its change has a row (`resolved`), its key has a newer change, or an operator dismisses it. */
 type LetterStatus = 'failed' | 'resolved' | 'superseded' | 'dismissed';
@@ -125,7 +128,7 @@ export class DeadLetters {
       );
     this.#sql.exec(
       "DELETE FROM letters WHERE published = 1 AND status <> 'failed' AND resolved_ms < ?",
-      nowMs - LIMITS.lettersRetentionMs,
+      nowMs - LETTERS_RETENTION_MS,
     );
   }
 }

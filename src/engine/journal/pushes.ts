@@ -1,5 +1,8 @@
-import { LIMITS } from '../../config.ts';
+import { MINUTE } from '../../limits.ts';
 import type { SqlPort } from '../../ports/sql.ts';
+
+/** How long a repeated request that pushes rows is recognized. */
+export const PUSH_RETENTION_MS = 14 * 24 * 60 * MINUTE;
 
 /** Lines of one row of marks, which is a kilobyte. */
 const BLOCK_LINES = 8_192;
@@ -22,7 +25,7 @@ export class JournalPushes {
 
   /** Adds a new request, and removes those that are too old to be repeated. */
   start(identity: string, { run, nowMs }: { run: number; nowMs: number }): void {
-    const beforeMs = nowMs - LIMITS.pushRetentionMs;
+    const beforeMs = nowMs - PUSH_RETENTION_MS;
     this.#sql.exec(
       'DELETE FROM push_lines WHERE identity IN (SELECT identity FROM pushes WHERE started_ms < ?)',
       beforeMs,

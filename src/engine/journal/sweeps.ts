@@ -6,6 +6,11 @@ import type { ParkedChanges } from './parked.ts';
 import { isSampled } from './sampling.ts';
 import type { JournalState } from './state.ts';
 
+/** Keys of a sweep that one transaction checks again. */
+const SWEEP_CHECKS_MAX = 500;
+/** Missed changes that wait for their first attempt. Few, so that most of the host's pace remains for the tail. */
+export const MISSED_WAITING_MAX = 25;
+
 /**
  * A comparison of the keys that the upstream lists with the key index. The sweep lists all keys, waits until the tail
  * has pulled everything older than the listing, checks each difference again, and has missing keys loaded (`mending`).
@@ -209,7 +214,7 @@ export class JournalSweep {
 
   /**
    * Makes a change of its own, at the tail's cursor, for confirmed keys that are still missing or deleted: parked, and
-   * due at once. At most `LIMITS.missedWaitingMax` wait for their first attempt. `none`: no confirmed key is left.
+   * due at once. At most `MISSED_WAITING_MAX` wait for their first attempt. `none`: no confirmed key is left.
    */
   parkMissing(id: number, { cursor, nowMs }: { cursor: string; nowMs: number }): 'parked' | 'waiting' | 'none' {
     return this.#sql.transaction(() => {
@@ -221,7 +226,7 @@ export class JournalSweep {
         this.#sql,
         some.map(({ key }) => key),
       );
-      const free = LIMITS.missedWaitingMax - waitingSweepChanges(this.#sql);
+      const free = MISSED_WAITING_MAX - waitingSweepChanges(this.#sql);
       if (free <= 0) return 'waiting';
       for (const [index, { state, lsn }] of states.slice(0, free).entries()) {
         const { kind, key, lsn: lsnBefore } = some[index]!;
@@ -346,7 +351,7 @@ export class JournalSweep {
       sweep.id,
       kind,
       state,
-      LIMITS.sweepChecksMax,
+      SWEEP_CHECKS_MAX,
     );
   }
 }

@@ -1,6 +1,6 @@
 import type { Run } from '../../alarm/run.ts';
-import { LIMITS } from '../../config.ts';
 import { messageOf, StepError } from '../../errors.ts';
+import { LIMITS, SECOND } from '../../limits.ts';
 import type { Change } from '../../ports/change.ts';
 import type { Permit } from '../../ports/hosts.ts';
 import { callLoader, type LoadCall, loadRequest } from '../../ports/load-call.ts';
@@ -10,6 +10,17 @@ import type { Outcome } from '../journal/changes.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { Admission } from './admission.ts';
 import { failureError, loaderCallMs } from './ask.ts';
+
+/** The same for a slice of small documents from many hosts: each call waits for up to six answers at a time. */
+const SPREAD_CALLS_AT_ONCE = 8;
+/**
+ * A Loader call starts nothing new, and waits for nothing, this long before its deadline, so that it returns in time.
+ */
+const LOAD_RETURN_MS = 1 * SECOND;
+/** When a change has ended this many calls that it had to itself, its document is the cause. */
+export const LOADER_DEATHS_MAX = 3;
+/** A change that was throttled or not answered this many times is parked. */
+const THROTTLED_MAX = 3;
 
 /** The result of a slice: an outcome a change, null where it was not loaded, and when its host has room where none had. */
 export interface LoadedSlice {
@@ -51,7 +62,7 @@ interface SliceLoaderOptions {
 const KILLS_LOADER: Outcome = {
   kind: 'park',
   reason: 'document-kills-loader',
-  detail: `its Loader died ${LIMITS.loaderDeathsMax} times`,
+  detail: `its Loader died ${LOADER_DEATHS_MAX} times`,
   retryAfterMs: null,
 };
 
@@ -127,7 +138,7 @@ export class SliceLoader {
     }
     const { cursor } = changes[first.index]!;
     this.#journal.state.suspectChange(cursor, { deaths: 0, throttled: 1 });
-    if (this.#journal.state.suspect(cursor)!.throttled >= LIMITS.throttledMax) outcomes[first.index] = first.park;
+    if (this.#journal.state.suspect(cursor)!.throttled >= THROTTLED_MAX) outcomes[first.index] = first.park;
     else throw new StepError('upstream-unreachable', first.park.detail, first.park.retryAfterMs);
   }
 
@@ -149,7 +160,7 @@ export class SliceLoader {
       const { cursor } = changes[index]!;
       state.suspectChange(cursor, { deaths: 0, throttled: 1 });
       const times = state.suspect(cursor)!.throttled;
-      if (times < LIMITS.throttledMax) continue;
+      if (times < THROTTLED_MAX) continue;
       outcomes[index] = { kind: 'park', reason: 'http-429', detail: `throttled ${times} times`, retryAfterMs: null };
     }
   }
@@ -203,7 +214,7 @@ export class SliceLoader {
   /** Distributes changes over calls, those of one key together and in order; suspects and large documents go alone. */
   #plan({ changes, spread }: Slice, admitted: number[]): { together: Call[]; alone: number[] } {
     const alone: number[] = [];
-    const count = spread ? LIMITS.spreadCallsAtOnce : LIMITS.loadCallsAtOnce;
+    const count = spread ? SPREAD_CALLS_AT_ONCE : LIMITS.loadCallsAtOnce;
     const lanes: number[][] = Array.from({ length: count }, () => []);
     const laneOf = new Map<string, number[]>();
     for (const index of admitted) {
@@ -229,7 +240,7 @@ export class SliceLoader {
     const changes = call.indexes.map(index => slice.changes[index]!);
     const nowMs = this.#ports.clock.now();
     const ms = slice.spread ? LIMITS.visitMsMax : LIMITS.sliceLoadMsMax;
-    const callsAtOnce = slice.spread ? LIMITS.spreadCallsAtOnce : LIMITS.loadCallsAtOnce;
+    const callsAtOnce = slice.spread ? SPREAD_CALLS_AT_ONCE : LIMITS.loadCallsAtOnce;
     const permits = this.#permits(changes, { afresh: slice.afresh, nowMs });
     if (!permits) return [];
     const request = loadRequest({
@@ -240,7 +251,7 @@ export class SliceLoader {
       alone: call.alone,
       callsAtOnce,
       knownBytes: changes.map(change => this.#journal.state.documentBytesOf(change.key) ?? this.#source.documentBytes),
-      deadlineAtMs: nowMs + ms - LIMITS.loadReturnMs,
+      deadlineAtMs: nowMs + ms - LOAD_RETURN_MS,
     });
     const limits = {
       ms: loaderCallMs(ms),
@@ -252,7 +263,7 @@ export class SliceLoader {
       clock: this.#ports.clock,
     });
     if ('died' in answer) {
-      // The call of an abandoned run did not die: nobody waited for it any more.
+      // The call of an abandoned run did not die: its run stopped waiting for it.
       if (slice.run.abandoned) throw new StepError('deadline', answer.message);
       this.#noteDeath(changes, { ...answer, alone: call.alone });
       slice.outcomes[call.indexes[0]!] = KILLS_LOADER;
@@ -283,7 +294,7 @@ export class SliceLoader {
     if (died === 'loader') throw failure;
     const { cursor } = changes[0]!;
     state.suspectChange(cursor, { deaths: 1, throttled: 0 });
-    if (state.suspect(cursor)!.deaths < LIMITS.loaderDeathsMax) throw failure;
+    if (state.suspect(cursor)!.deaths < LOADER_DEATHS_MAX) throw failure;
   }
 
   /** Permits for a call's requests, or null when a host has too few left. */

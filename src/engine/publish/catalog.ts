@@ -1,14 +1,19 @@
 import type { Table } from '../../../schemas/table.ts';
 import type { Run } from '../../alarm/run.ts';
-import { LIMITS } from '../../config.ts';
 import { sha256Hex } from '../../digest.ts';
 import { messageOf, StepError } from '../../errors.ts';
 import { indexOf, rootOf, type SettledFile, schemaOf, segmentOf } from '../../lake/catalog/write.ts';
 import { putNewest } from '../../lake/newest.ts';
 import { rootKey, schemaKey, segmentKeys } from '../../lake/object-keys.ts';
+import { LIMITS, MINUTE } from '../../limits.ts';
 import type { ObjectHead, PutCondition } from '../../ports/bucket.ts';
 import type { Ports } from '../../ports/ports.ts';
 import type { JournalCatalog, SegmentRow } from '../journal/catalog.ts';
+
+/** Segments that one run writes when it writes a catalog anew: 10,000 SQLite rows read, 5 MB put. */
+export const CATALOG_SEGMENTS_PER_RUN = 20;
+/** How long a segment outlives the last root that names it: a reader fetches a hundred segments in seconds. */
+export const CATALOG_RETENTION_MS = 60 * MINUTE;
 
 /** Puts of a root that another writer may beat before the step fails. */
 const ROOT_ATTEMPTS_MAX = 5;
@@ -111,7 +116,7 @@ export class Cataloger {
       const last = segments.at(-1);
       const files = catalog.filesAfter(table.name, last?.last_lsn ?? 0);
       if (files.length === 0) return segments;
-      if (written === LIMITS.catalogSegmentsPerRun) return null;
+      if (written === CATALOG_SEGMENTS_PER_RUN) return null;
       segments.push(await this.#writeSegment(files, { cursorFrom: last?.cursor ?? null, run }));
     }
   }
@@ -205,7 +210,7 @@ export class Cataloger {
   /** Removes segments that no root has named for so long that no reader needs them. */
   async #removeUnnamed(run: Run): Promise<void> {
     const { table, source, ports, catalog } = this.#options;
-    const old = catalog.unnamedSegments(table.name, ports.clock.now() - LIMITS.catalogRetentionMs);
+    const old = catalog.unnamedSegments(table.name, ports.clock.now() - CATALOG_RETENTION_MS);
     if (old.length === 0) return;
     await run.keepArmed();
     const keys = old.flatMap(row => Object.values(keysOf(row)));

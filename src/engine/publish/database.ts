@@ -1,10 +1,17 @@
-import { LIMITS } from '../../config.ts';
 import { StepError } from '../../errors.ts';
+import { SECOND } from '../../limits.ts';
 import type { Ports } from '../../ports/ports.ts';
 import type { SqlValue } from '../../ports/sql.ts';
 import { isoTime } from '../../time.ts';
 import type { DataFile, JournalFiles } from '../journal/files.ts';
 import { type DeadLetters, letterStatement } from '../journal/letters.ts';
+
+/** A write to D1 that takes longer is given up and repeated. */
+const DATABASE_CALL_MS_MAX = 20 * SECOND;
+/** Dead letters in one write to the operational database. */
+const PUBLISHED_LETTERS_MAX = 50;
+/** Files in one write to the operational database. */
+const PUBLISHED_FILES_MAX = 50;
 
 /**
  * Publishes settled files, dead letters and the durable cursor to the operational database, the oldest first. Every
@@ -25,9 +32,9 @@ export async function publishToDatabase({
   cursor: string | null;
 }): Promise<void> {
   // Collect what the database does not have yet, under a new stamp.
-  const settled = files.unpublished(LIMITS.projectFilesMax);
+  const settled = files.unpublished(PUBLISHED_FILES_MAX);
   const stampMs = files.nextPublishedMs(ports.clock.now());
-  const changedLetters = letters.unpublished(LIMITS.projectLettersMax);
+  const changedLetters = letters.unpublished(PUBLISHED_LETTERS_MAX);
   const statements = [
     ...settled.map(file => runStatement(source, file)),
     ...changedLetters.map(letter => letterStatement(source, letter)),
@@ -37,8 +44,8 @@ export async function publishToDatabase({
   // Write it, and read back the stamp that the database has then.
   const answers = await ports.clock.within(
     ports.d1.batch(statements),
-    LIMITS.databaseCallMsMax,
-    `projection of ${settled.length} files`,
+    DATABASE_CALL_MS_MAX,
+    `publication of ${settled.length} files`,
   );
   // Raise our stamp over a newer one, which an earlier journal of this source wrote, or a clock that was ahead.
   const storedAt = answers.at(-1)?.[0]?.at;

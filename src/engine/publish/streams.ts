@@ -1,12 +1,17 @@
 import { type StreamRecord, streamRecord } from '../../../schemas/stream.ts';
 import type { Table, Value } from '../../../schemas/table.ts';
 import type { Run } from '../../alarm/run.ts';
-import { LIMITS } from '../../config.ts';
 import { messageOf, StepError } from '../../errors.ts';
+import { LIMITS, SECOND } from '../../limits.ts';
 import type { ByteRange } from '../../ports/bucket.ts';
 import type { DataFileReader } from '../../ports/data-file.ts';
 import type { Ports } from '../../ports/ports.ts';
 import type { JournalStreams, ReadableFile } from '../journal/streams.ts';
+
+/** After this time in one run, a table's stream gets no other request: the tail waits for it. */
+const STREAM_MS_MAX = 5 * SECOND;
+/** A send that takes longer is given up and repeated. */
+const STREAM_CALL_MS_MAX = 20 * SECOND;
 
 interface StreamerOptions {
   table: Table;
@@ -44,7 +49,7 @@ export class Streamer {
    */
   async work(run: Run): Promise<void> {
     const { clock } = this.#options.ports;
-    const endMs = clock.now() + LIMITS.streamMsMax;
+    const endMs = clock.now() + STREAM_MS_MAX;
     while (this.isDue && clock.now() < endMs) await this.#sendFile(run, endMs);
   }
 
@@ -110,7 +115,7 @@ export class Streamer {
     const startedMs = ports.clock.now();
     try {
       const sent = ports.streams.send(binding, records);
-      await ports.clock.within(sent, LIMITS.streamCallMsMax, `send of ${records.length} records to ${binding}`);
+      await ports.clock.within(sent, STREAM_CALL_MS_MAX, `send of ${records.length} records to ${binding}`);
     } catch (error) {
       if (!(error instanceof StepError) || error.kind !== 'stream-refused') throw error;
       if (records.length > 1) return false;

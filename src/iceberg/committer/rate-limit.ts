@@ -3,22 +3,27 @@ import { CatalogError } from '../errors.ts';
 import type { CatalogWrite } from '../rest/answer.ts';
 import type { CommitState } from './state.ts';
 
+/** Basin Catalog's own limits on writes in a minute. */
+export const CATALOG_COMMITS_PER_MINUTE_MAX = 20;
+const CATALOG_CREATES_PER_MINUTE_MAX = 10;
+const CATALOG_WRITES_PER_MINUTE_MAX = 120;
+
 const MINUTE = 60_000;
 
 /** The catalog's limits on writes in one minute (Basin Catalog, limits). `counts`: whether an earlier write counts. */
 const RULES: { text: string; max: number; counts(earlier: CatalogWrite, write: CatalogWrite): boolean }[] = [
   {
     text: 'commits to this table',
-    max: LIMITS.catalogCommitsPerMinuteMax,
+    max: CATALOG_COMMITS_PER_MINUTE_MAX,
     counts: (earlier, write) =>
       write.operation === 'commit' && earlier.operation === 'commit' && earlier.table === write.table,
   },
   {
     text: 'created tables',
-    max: LIMITS.catalogCreatesPerMinuteMax,
+    max: CATALOG_CREATES_PER_MINUTE_MAX,
     counts: (earlier, write) => write.operation === 'create' && earlier.operation === 'create',
   },
-  { text: 'writes', max: LIMITS.catalogWritesPerMinuteMax, counts: () => true },
+  { text: 'writes', max: CATALOG_WRITES_PER_MINUTE_MAX, counts: () => true },
 ];
 
 /**

@@ -1,8 +1,9 @@
 import type { Table } from '../../../schemas/table.ts';
 import type { Run } from '../../alarm/run.ts';
-import { type CatalogSettings, LIMITS } from '../../config.ts';
+import type { CatalogSettings } from '../../config.ts';
 import { StepError } from '../../errors.ts';
 import { exactJson, parseExactJson } from '../../exact-json.ts';
+import { LIMITS, SECOND } from '../../limits.ts';
 import { type CommitRequest, planAppend } from '../append/append.ts';
 import { type CopiedFile, rowCount } from '../append/data-file.ts';
 import { CatalogError } from '../errors.ts';
@@ -13,6 +14,11 @@ import { openTable } from '../rest/open-table.ts';
 import { consecutiveFiles, copyFile, readCopy } from './copies.ts';
 import type { CommitterPorts } from './ports.ts';
 import type { CommitAttempt, CommitState, LastCommit, WaitingFile } from './state.ts';
+
+/** Files in one answer of a source to the committer: more than one commit takes. */
+const COMMIT_FILES_LISTED_MAX = 1_000;
+/** A source's object answers from its SQLite, in well under a second. */
+const SOURCE_CALL_MS_MAX = 20 * SECOND;
 
 /** Creating a table takes six requests, each with its own deadline. */
 const OPEN_TABLE = { ms: 6 * REQUEST_MS_MAX, subject: 'open table' };
@@ -106,9 +112,9 @@ export class TableCommitter {
   async #listFiles(run: Run): Promise<void> {
     const { name } = this.table;
     const committed = this.#state.table(name).committed_lsn ?? 0;
-    const query = { table: name, after: committed, limit: LIMITS.commitFilesListedMax };
+    const query = { table: name, after: committed, limit: COMMIT_FILES_LISTED_MAX };
     const list = () => this.#ports.files.liveFiles(this.source, query);
-    const listed = await run.call(list, { ms: LIMITS.sourceCallMsMax, subject: `files of ${this.source}` });
+    const listed = await run.call(list, { ms: SOURCE_CALL_MS_MAX, subject: `files of ${this.source}` });
     const { next, waiting } = consecutiveFiles(listed, committed);
     this.#state.setFilesWaiting(name, waiting);
     this.#state.setWaiting(name, next.slice(0, this.#pace.commitFiles), this.#ports.clock.now());

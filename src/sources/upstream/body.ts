@@ -1,8 +1,11 @@
 import { joinBytes } from '../../bytes.ts';
-import { LIMITS } from '../../config.ts';
 import { ChangeError } from '../../errors.ts';
+import { LIMITS, MiB } from '../../limits.ts';
 import type { Fetched } from '../source.ts';
 import { type JsonAnswer, notJsonFault } from './json.ts';
+
+/** Documents that are stored unparsed are put in parts of this size. R2 requires at least 5 MiB, and equal parts except the last. */
+export const DOCUMENT_PART_BYTES = 8 * MiB;
 
 /** A document over `LIMITS.documentBytesLarge` that this call may not load; another call loads its change. */
 export class LargeDocument extends Error {
@@ -157,8 +160,8 @@ class Body {
       if (notJson) throw notJson;
       this.#upload = await openUpload!();
     }
-    for (let from = 0; from < bytes.length; from += LIMITS.documentPartBytes)
-      await this.#upload.part(bytes.subarray(from, from + LIMITS.documentPartBytes));
+    for (let from = 0; from < bytes.length; from += DOCUMENT_PART_BYTES)
+      await this.#upload.part(bytes.subarray(from, from + DOCUMENT_PART_BYTES));
     this.#filledBytes = 0;
   }
 

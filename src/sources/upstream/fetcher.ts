@@ -116,7 +116,7 @@ async function retryConnection<T>(
     } catch (error) {
       // A try that our deadline cut short says nothing about the upstream, so the fault of the try before is the reason.
       if (fault && error instanceof StepError && error.kind === 'deadline') throw fault;
-      if (isConnectionFault(error)) fault = error;
+      if (error instanceof ChangeError && isConnectionFault(error)) fault = error;
       throw error;
     }
   };
@@ -125,13 +125,13 @@ async function retryConnection<T>(
     minTimeout: msMin,
     randomize: true,
     maxRetryTime: msMax,
-    shouldRetry: ({ error }) => isConnectionFault(error),
+    shouldRetry: ({ error }) => error instanceof ChangeError && isConnectionFault(error),
   });
 }
 
-/** Whether a retry at once may help: there was no connection, or it broke. */
-function isConnectionFault(error: unknown): error is ChangeError {
-  return error instanceof ChangeError && ['unreachable', 'truncated', 'timeout'].includes(error.reason);
+/** Whether the connection was at fault: there was none, or it broke. A retry at once may help. */
+export function isConnectionFault({ reason }: ChangeError): boolean {
+  return reason === 'unreachable' || reason === 'truncated' || reason === 'timeout';
 }
 
 function pause(ms: number): Promise<void> {

@@ -20,8 +20,8 @@ export function classOf(status: number): Exclude<StatusClass, 'none'> {
 }
 
 /**
- * Counts an answer other than 200 by what it says about its host, and keeps the longest wait. 429, and 503 with a time
- * to wait, are throttling. A 404 counts as nothing, because it is an answer.
+ * Counts an answer other than 200 by what it says about its host, and keeps the longest wait. A 404 counts as nothing,
+ * because it is an answer.
  */
 export function countRefusal(
   tally: HostTally,
@@ -29,7 +29,12 @@ export function countRefusal(
 ): void {
   if (retryAfterMs !== null) tally.retryAfterMs = Math.max(tally.retryAfterMs ?? 0, retryAfterMs);
   if (status === 304) tally.notModified += 1;
-  else if (status === 429 || (status === 503 && retryAfterMs !== null)) tally.throttled += 1;
+  else if (isThrottled({ status, retryAfterMs })) tally.throttled += 1;
   else if (status === 403) tally.refused += 1;
   else if (status >= 500) tally.errors += 1;
+}
+
+/** Whether an answer asks to slow down: 429, or 503 with a time to wait. */
+export function isThrottled({ status, retryAfterMs }: { status: number | null; retryAfterMs: number | null }): boolean {
+  return status === 429 || (status === 503 && retryAfterMs !== null);
 }

@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { LIMITS } from '../../../src/config.ts';
+import { SWEEP_DIFFERENCES_MAX } from '../../../src/engine/audit/sweeper.ts';
+import { MISSED_WAITING_MAX } from '../../../src/engine/journal/sweeps.ts';
 import { expectNewest, expectProof, lakeRows } from '../../simulation/oracle/proof.ts';
 import { drained } from '../../simulation/world/clock.ts';
 import {
@@ -352,7 +354,7 @@ describe('a sweep', () => {
 
   it('is given up with a reason when too many keys differ', async () => {
     const world = await startedWorld({ pageChanges: 40_000 });
-    const many = Array.from({ length: LIMITS.sweepDifferencesMax + 50 }, (_, index) => `other-${index}`);
+    const many = Array.from({ length: SWEEP_DIFFERENCES_MAX + 50 }, (_, index) => `other-${index}`);
     world.upstream.alterList = () => ({ keys: many.sort(), next: null });
     world.upstream.publish('a');
     await followed(world);
@@ -433,7 +435,7 @@ describe('a change made by a sweep', () => {
     };
     await sweep(world);
     await runUntil(world, { until: isLoaded(world) });
-    expect(most).toBe(LIMITS.missedWaitingMax);
+    expect(most).toBe(MISSED_WAITING_MAX);
     expect(status(world).last).toMatchObject({ missing: 100, loaded_afresh: 100 });
     expect(world.balance).toMatchObject({ changes: 350, rows: 350, balanced: true });
     await expectProof(world);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { LIMITS } from '../../../src/config.ts';
+import { BACKOFF_MS_MAX } from '../../../src/alarm/backoff.ts';
 import { healthOf } from '../../../src/engine/controls/status.ts';
 import { expectProof } from '../../simulation/oracle/proof.ts';
 import { PARQUET } from '../../simulation/world/encode.ts';
@@ -66,7 +66,7 @@ describe('a self-check', () => {
     await pass(world, 10 * MINUTE);
     expect(healthOf(world.engine)).toMatchObject({ ok: false, reason: expect.stringContaining(key) });
     world.bucket.store(key, object.bytes, object.head.metadata);
-    await pass(world, LIMITS.backoffMsMax + MINUTE);
+    await pass(world, BACKOFF_MS_MAX + MINUTE);
     expect(world.fault('damage')).toBeNull();
     expect(checkOf(world)).toMatchObject({ found: 1, problems: [] });
     expect(healthOf(world.engine)).toMatchObject({ ok: true });

@@ -23,7 +23,7 @@ describe('a paused source', () => {
     expect(world.storage.alarmMs).toBeNull();
   });
 
-  it('looks at no parked change', async () => {
+  it('retries no parked change', async () => {
     const world = await startedWorld();
     world.upstream.faults.set('a', { status: 403 });
     world.upstream.publish('a');
@@ -57,7 +57,7 @@ describe('a paused source', () => {
     expect(world.storage.alarmMs).toBeNull();
   });
 
-  it('flushes when somebody asks', async () => {
+  it('flushes on request', async () => {
     const world = await startedWorld({ flushAgeMs: 60 * MINUTE });
     world.upstream.publish('a');
     await nextRun(world);

@@ -86,7 +86,7 @@ describe('a source’s metrics', () => {
     expect(Object.values(after).reduce((sum, count) => sum + count, 0)).toBe(asked(world, DOCUMENT_HOST));
   });
 
-  it('count each look at a parked change, also the one that helped, and none that was not one', async () => {
+  it('count each attempt at a parked change, also the one that succeeded, and nothing else', async () => {
     const world = await startedWorld();
     world.upstream.faults.set('a', { status: 403 });
     world.upstream.publish('a');
@@ -129,7 +129,7 @@ describe('a source’s metrics', () => {
     expect(flush.buckets.map(bucket => bucket.count)).toEqual([0, 0, 0, 0, 0, 1, 1, 1, 1, 1]);
   });
 
-  it('measure the Loader calls of other looks too', async () => {
+  it('measure the Loader calls of retries too', async () => {
     const world = await startedWorld();
     world.upstream.faults.set('a', { status: 403 });
     world.upstream.publish('a');
@@ -224,7 +224,7 @@ describe('what happened once', () => {
     await followed(world);
     const metrics = await metricsOf(world.engine);
     expect(metrics).toMatchObject({ changes_accepted: 1, changes: { rows: 1 }, load_seconds: { count: 1 } });
-    // What nobody was told of is not counted.
+    // Calls without an answer are not counted.
     expect(asked(world, DOCUMENT_HOST)).toBe(2);
     expect(requests(metrics, DOCUMENT_HOST)).toEqual({ '2xx': 1 });
   });

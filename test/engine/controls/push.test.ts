@@ -30,7 +30,7 @@ function pusher(world: World) {
     });
   const env = {
     SOURCES_NS: { getByName: () => ({ push }) as unknown as SourceStub },
-    CATALOG_NS: { getByName: () => expect.fail('expected nobody to ask the catalog') },
+    CATALOG_NS: { getByName: () => expect.fail('expected no call of the catalog') },
     ADMIN_TOKEN: 'token',
   } as ApiEnv;
   const api = createApi({ sources: [{ id: 'npm', tables: [npmPackage] }], tables: [npmPackage], log: () => undefined });
@@ -188,7 +188,7 @@ describe('lines that are wrong', () => {
     ],
   ];
 
-  it.each(wrong)('are told: %s', async (_, text, column, expected, actual) => {
+  it.each(wrong)('are named: %s', async (_, text, column, expected, actual) => {
     const world = await startedWorld();
     const answer = await pusher(world)(`${line('before')}\n${text}\n${line('after')}`);
     expect(answer).toMatchObject({ status: 200, accepted: 2, rejected: 1 });
@@ -197,14 +197,14 @@ describe('lines that are wrong', () => {
     expect(rejection!.actual).toContain(actual);
   });
 
-  it('are told: invalid UTF-8', async () => {
+  it('are named: invalid UTF-8', async () => {
     const world = await startedWorld();
     const bytes = Buffer.concat([Buffer.from('{"name":"'), Buffer.from([0xff]), Buffer.from(`"}\n${line('b')}`)]);
     const answer = await pusher(world)(bytes as never);
     expect(answer).toMatchObject({ accepted: 1, rejections: [{ line: 1, actual: 'invalid UTF-8' }] });
   });
 
-  it('are counted all, and the first of them told', async () => {
+  it('are all counted, and the first of them listed', async () => {
     const world = await startedWorld();
     const answer = await pusher(world)(Array.from({ length: 50 }, () => '{}').join('\n'));
     expect(answer).toMatchObject({ accepted: 0, rejected: 50 });

@@ -62,14 +62,14 @@ describe('a backfill', () => {
     await runUntil(world, { until: () => rangeOf(world.engine, 'backfill')!.state === 'loading' });
     expect(world.upstream.requests.filter(({ host }) => host === 'documents.test')).toHaveLength(1);
     const startedMs = world.clock.elapsedMs;
-    const told: { atMs: number; left: number }[] = [];
+    const shown: { atMs: number; left: number }[] = [];
     while (rangeOf(world.engine, 'backfill')!.state !== 'done') {
-      told.push({ atMs: world.clock.elapsedMs, left: rangeOf(world.engine, 'backfill')!.seconds_left! * 1_000 });
+      shown.push({ atMs: world.clock.elapsedMs, left: rangeOf(world.engine, 'backfill')!.seconds_left! * 1_000 });
       await nextRun(world);
     }
     const tookMs = world.clock.elapsedMs - startedMs;
     expect(tookMs).toBeGreaterThan(120_000);
-    for (const { atMs, left } of told.filter(({ atMs }) => atMs < startedMs + 0.8 * tookMs)) {
+    for (const { atMs, left } of shown.filter(({ atMs }) => atMs < startedMs + 0.8 * tookMs)) {
       const rightMs = startedMs + tookMs - atMs;
       expect(Math.abs(left - rightMs)).toBeLessThanOrEqual(0.1 * tookMs);
     }

@@ -37,7 +37,7 @@ describe('a ticket', () => {
     await expectProof(world);
   });
 
-  it('that comes back after its change was looked at again is worth nothing', async () => {
+  it('that comes back after a later attempt at its change is refused', async () => {
     const world = await startedWorld();
     world.upstream.faults.set('a', { status: 403 });
     world.upstream.publish('a');
@@ -84,7 +84,7 @@ describe('a ticket', () => {
 });
 
 describe('whoever brings a ticket', () => {
-  it('may die at any call: the change is looked at again', async () => {
+  it('may die at any call: the change is retried', async () => {
     for (const call of ['admit', 'load.load', 'take']) {
       for (const answer of ['none', 'lost'] as const) {
         const world = await mendedWorld();

@@ -78,7 +78,7 @@ describe('a change at the head', () => {
     expect(askedMs(world, 'a')).toBe(SETTLE);
   });
 
-  it('is let in in the end though its item changes again before it has settled, each time', async () => {
+  it('is loaded in the end although its item changes again each time before the settle time ends', async () => {
     const world = await settling();
     for (let change = 0; change < 40; change++) {
       world.upstream.publish('a');

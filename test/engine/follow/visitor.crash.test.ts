@@ -32,7 +32,7 @@ async function expectVisits(world: World, label: string): Promise<void> {
   // The watchdog re-arms an object whose alarm was lost.
   for (let elapsed = 0; elapsed < UNTIL_MS; elapsed += 30 * MINUTE) {
     await pass(world, 30 * MINUTE);
-    // It may be killed by that too: then nobody hears of it.
+    // That may kill it too; then there is no answer.
     void world.engine.watch();
   }
   await runUntil(world, { until: () => world.isFollowed });

@@ -27,7 +27,7 @@ describe('a visit that failed', () => {
     expect(nextDueMs(world, 'a.red')! - world.clock.now()).toBeGreaterThan(2.9 * HOUR);
   });
 
-  it('is looked at again, and its key not visited meanwhile, be it due', async () => {
+  it('is retried, and its key is not visited meanwhile, although it is due', async () => {
     const world = await failedWorld();
     await pass(world, 5 * HOUR);
     expect(visitCount(world)).toBe(1);
@@ -74,7 +74,7 @@ describe('a visit that failed', () => {
     await expectProof(world);
   });
 
-  it('that is gone by the next look, and never was there, gives nothing', async () => {
+  it('that is gone at the next attempt, and never had a row, gives nothing', async () => {
     const world = await failedWorld();
     world.upstream.remove('a.red');
     world.upstream.faults.clear();

@@ -216,7 +216,7 @@ describe('a second host', () => {
     await expectProof(world);
   });
 
-  it('is left out of another look at a parked visit while it is blocked', async () => {
+  it('is left out of a retry of a parked visit while it is blocked', async () => {
     const world = await halvedWorld();
     world.upstream.faults.set('n0.red', { status: 500 });
     await runUntil(world, { until: () => world.parked.length > 0 });

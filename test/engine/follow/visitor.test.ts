@@ -31,7 +31,7 @@ describe('a key', () => {
       await pass(world, dueMs - world.clock.now() - 1);
       expect(requestTimes(world, 'a.red')).toHaveLength(hours);
       await runUntil(world, { until: () => visitCount(world) === hours + 1 });
-      // Noticed at the next look for what is due, at the latest.
+      // Noticed at the latest when due visits are picked the next time.
       expect(requestTimes(world, 'a.red').at(-1)! - dueMs).toBeLessThanOrEqual(1_000);
     }
     expect(requestTimes(world, 'a.red').map(ms => Math.floor((ms - firstMs!) / HOUR))).toEqual([0, 1, 3, 6]);
@@ -119,7 +119,7 @@ describe('a key that is removed', () => {
     expect(world.balance).toMatchObject({ changes: 1, rows: 0, skipped: { unwatched: 1 }, balanced: true });
   });
 
-  it('while it is parked, is looked at no more', async () => {
+  it('while it is parked, is not visited', async () => {
     const world = await agendaWorld();
     world.upstream.faults.set('a.red', { status: 500 });
     await watch(world, ['a.red']);
@@ -131,17 +131,17 @@ describe('a key that is removed', () => {
     expect(world.balance).toMatchObject({ changes: 1, parked: 0, skipped: { unwatched: 1 }, balanced: true });
   });
 
-  it('while a parked visit is looked at again, gives nothing', async () => {
+  it('while a parked visit is retried, gives nothing', async () => {
     const world = await agendaWorld();
     world.upstream.publish('a.red');
     world.upstream.faults.set('a.red', { status: 500 });
     await watch(world, ['a.red']);
     await runUntil(world, { until: () => world.parked.length === 1 });
     world.upstream.faults.clear();
-    const look = world.calls.hold(/^queue\.load\.load/, { answer: true });
-    void look.made.then(async () => {
+    const retry = world.calls.hold(/^queue\.load\.load/, { answer: true });
+    void retry.made.then(async () => {
       await unwatch(world, ['a.red']);
-      look.release();
+      retry.release();
     });
     await runUntil(world, { until: () => world.balance.skipped.unwatched === 1 });
     await pass(world, HOUR);

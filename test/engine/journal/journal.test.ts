@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { LIMITS } from '../../../src/config.ts';
+import { SLICE_CHANGES_MAX } from '../../../src/engine/follow/tail.ts';
 import { TAIL } from '../../../src/engine/journal/changes.ts';
+import { SLICE_ROW_BYTES_MAX } from '../../../src/ports/load-call.ts';
 import { expectNewest, expectProof, lakeRows } from '../../simulation/oracle/proof.ts';
 import { followed, nextRun, runUntil, startedWorld } from '../../simulation/world/world.ts';
 
@@ -29,7 +31,7 @@ describe('an append', () => {
     world.upstream.publish(Array.from({ length: 450 }, (_, index) => `package-${index}`));
     await followed(world);
     const appends = world.log.filter(({ event }) => event === 'slice_accepted').map(({ changes }) => changes);
-    expect(appends).toEqual([LIMITS.sliceChangesMax, LIMITS.sliceChangesMax, 450 - 2 * LIMITS.sliceChangesMax]);
+    expect(appends).toEqual([SLICE_CHANGES_MAX, SLICE_CHANGES_MAX, 450 - 2 * SLICE_CHANGES_MAX]);
   });
 
   it('takes no more bytes of rows than a slice has', async () => {
@@ -43,7 +45,7 @@ describe('an append', () => {
     await expectNewest(world);
     const appends = world.log.filter(({ event }) => event === 'slice_accepted').map(({ changes }) => Number(changes));
     // Each of the calls under way may exceed its share by one document.
-    expect(Math.max(...appends) * 900_000).toBeLessThan(LIMITS.sliceRowBytesMax + 7 * LIMITS.loadCallsAtOnce * 900_000);
+    expect(Math.max(...appends) * 900_000).toBeLessThan(SLICE_ROW_BYTES_MAX + 7 * LIMITS.loadCallsAtOnce * 900_000);
     for (const file of world.files) expect(file.bytes).toBeLessThan(LIMITS.fileBytesMax + LIMITS.rowBytesMax);
     expect(world.files.length).toBeGreaterThan(1);
   });

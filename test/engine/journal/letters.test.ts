@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { LIMITS } from '../../../src/config.ts';
 import { dismissFailed, failedChange, failedOf, replayFailed } from '../../../src/engine/controls/failed.ts';
+import { FAILING_CHANGES_MIN } from '../../../src/engine/engine.ts';
 import { expectNewest, expectProof, lakeRows } from '../../simulation/oracle/proof.ts';
 import { followed, pass, runUntil, startedWorld, type World } from '../../simulation/world/world.ts';
 
@@ -179,7 +180,7 @@ describe('a dead change', () => {
     world.upstream.faults.set('a', { status: 451 });
     world.upstream.publish('a');
     const old = world.calls.hold(/^d1/);
-    await runUntil(world, { until: () => world.fault('project') !== null });
+    await runUntil(world, { until: () => world.fault('database') !== null });
     dismissFailed(world.engine, 1, 'legal');
     await runUntil(world, { until: () => letters(world)[0]?.status === 'dismissed' });
     old.release();
@@ -216,7 +217,7 @@ describe('a source most of whose changes fail', () => {
     world.upstream.publish(names);
     await runUntil(world, { until: () => world.fault('follow')?.kind === 'upstream-failing' });
     const { changes } = world.balance;
-    expect(changes).toBeGreaterThanOrEqual(LIMITS.failingChangesMin);
+    expect(changes).toBeGreaterThanOrEqual(FAILING_CHANGES_MIN);
     expect(changes).toBeLessThan(250);
     expect(world.state).toBe('backing-off');
     await pass(world, 4 * 60_000);

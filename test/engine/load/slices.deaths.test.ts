@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { LIMITS } from '../../../src/config.ts';
+import { LOADER_DEATHS_MAX } from '../../../src/engine/load/slices.ts';
 import { StepError } from '../../../src/errors.ts';
 import { expectNewest, expectProof, lakeRows } from '../../simulation/oracle/proof.ts';
 import { followed, nextRun, pass, runUntil, startedWorld, type World } from '../../simulation/world/world.ts';
@@ -17,7 +17,7 @@ describe('a document that kills its Loader', () => {
     expect(world.balance.changes).toBe(0);
     await runUntil(world, { until: () => world.parked.length > 0 });
     expect(world.parked).toMatchObject([{ key: 'package-7', reason: 'document-kills-loader' }]);
-    expect(lone(world, 'package-7')).toBe(LIMITS.loaderDeathsMax);
+    expect(lone(world, 'package-7')).toBe(LOADER_DEATHS_MAX);
     expect(world.balance).toMatchObject({ rows: 19, parked: 1 });
     await followed(world);
     await expectProof(world);
@@ -56,7 +56,7 @@ describe('a document that kills its Loader', () => {
     }
     await followed(world);
     expect(world.parked).toMatchObject([{ key: 'a', reason: 'document-kills-loader' }]);
-    expect(lone(world, 'a')).toBe(1 + LIMITS.loaderDeathsMax);
+    expect(lone(world, 'a')).toBe(1 + LOADER_DEATHS_MAX);
   });
 });
 

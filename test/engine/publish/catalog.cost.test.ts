@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { npmPackage } from '../../../schemas/npm_package.ts';
 import { LIMITS } from '../../../src/config.ts';
+import { CATALOG_SEGMENTS_PER_RUN } from '../../../src/engine/publish/catalog.ts';
 import { RowFacts } from '../../../src/lake/catalog/row-facts.ts';
 import { rootKey } from '../../../src/lake/object-keys.ts';
 import { CATALOG_CALL, fillFiles } from '../../simulation/schedules/catalog-scenario.ts';
@@ -68,9 +69,9 @@ describe('a flush', () => {
 
   it('writes a catalog anew in parts', async () => {
     const world = await startedWorld();
-    fillFiles(world, 2 * LIMITS.catalogSegmentsPerRun * LIMITS.catalogSegmentFilesMax + 1);
+    fillFiles(world, 2 * CATALOG_SEGMENTS_PER_RUN * LIMITS.catalogSegmentFilesMax + 1);
     await runUntil(world, { until: () => world.isFollowed });
-    expect(readCatalog(world.bucket, TABLE)!.root.segments).toHaveLength(2 * LIMITS.catalogSegmentsPerRun + 1);
+    expect(readCatalog(world.bucket, TABLE)!.root.segments).toHaveLength(2 * CATALOG_SEGMENTS_PER_RUN + 1);
     expect(world.runs).toBeGreaterThanOrEqual(3);
   });
 });

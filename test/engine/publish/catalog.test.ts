@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { LIMITS } from '../../../src/config.ts';
 import { JournalCatalog, type SegmentRow } from '../../../src/engine/journal/catalog.ts';
+import { CATALOG_RETENTION_MS } from '../../../src/engine/publish/catalog.ts';
 import { filesHolding } from '../../../src/lake/catalog/read.ts';
 import { rootKey, schemaKey } from '../../../src/lake/object-keys.ts';
 import { CatalogReader } from '../../simulation/oracle/catalog-reader.ts';
@@ -83,7 +84,7 @@ describe('the catalog of a table', () => {
     const reader = new CatalogReader(world);
     for (const key of ['a', 'b', 'c']) await publish(world, key);
     expect(objectsOf(world)).toHaveLength(6);
-    await pass(world, LIMITS.catalogRetentionMs - 3 * MINUTE);
+    await pass(world, CATALOG_RETENTION_MS - 3 * MINUTE);
     await publish(world, 'd');
     expect(objectsOf(world)).toHaveLength(8);
     await pass(world, 3 * MINUTE);
@@ -97,7 +98,7 @@ describe('the catalog of a table', () => {
     const world = await startedWorld();
     await publish(world, 'a');
     await publish(world, 'b');
-    await pass(world, LIMITS.catalogRetentionMs);
+    await pass(world, CATALOG_RETENTION_MS);
     world.calls.fail(/^bucket\.remove/, { times: 1 });
     await publish(world, 'c');
     expect(world.state).toBe('following');

@@ -14,7 +14,7 @@ describe('the operational database', () => {
       await runUntil(world, { until: () => world.files.at(-1)?.cursor === String(world.upstream.seq) });
     }
     expect(world.database.runs()).toEqual([]);
-    expect(world.fault('project')).toMatchObject({ kind: 'database-failed' });
+    expect(world.fault('database')).toMatchObject({ kind: 'database-failed' });
     expect(world.state).toBe('backing-off');
     expect(world.engine.files.durableCursor()).toBe(String(world.upstream.seq));
     repair();
@@ -38,8 +38,8 @@ describe('the operational database', () => {
     world.upstream.publish('a');
     await nextRun(world);
     const old = world.calls.hold(/^d1/);
-    await runUntil(world, { until: () => world.fault('project') !== null });
-    expect(world.fault('project')).toMatchObject({ kind: 'deadline' });
+    await runUntil(world, { until: () => world.fault('database') !== null });
+    expect(world.fault('database')).toMatchObject({ kind: 'deadline' });
     await followed(world);
     world.upstream.publish('b');
     await followed(world);

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { LIMITS, readSettings } from '../../../src/config.ts';
+import { CATALOG_COMMITS_PER_MINUTE_MAX } from '../../../src/iceberg/committer/rate-limit.ts';
 import { statusOf } from '../../../src/iceberg/committer/status.ts';
 import { CATALOG_SETTINGS } from '../../api/fake-sources.ts';
 import { CommitWorld, table } from '../../simulation/world/commit-world.ts';
@@ -49,10 +50,10 @@ describe('a commit', () => {
     const world = new CommitWorld({ commitFiles: 1 });
     world.settle(60);
     await world.pass(30 * SECOND);
-    expect(commits(world)).toHaveLength(LIMITS.catalogCommitsPerMinuteMax);
+    expect(commits(world)).toHaveLength(CATALOG_COMMITS_PER_MINUTE_MAX);
     world.kill();
     await world.pass(25 * SECOND);
-    expect(commits(world)).toHaveLength(LIMITS.catalogCommitsPerMinuteMax);
+    expect(commits(world)).toHaveLength(CATALOG_COMMITS_PER_MINUTE_MAX);
     expect(await statusIn(world)).toMatchObject({ state: 'backing-off', last_error: { kind: 'throttled' } });
     await allCommitted(world);
     expect(world.catalog.requests.filter(({ status }) => status === 429)).toEqual([]);

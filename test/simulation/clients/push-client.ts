@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { keyOf } from '../../../schemas/table.ts';
-import { LIMITS } from '../../../src/config.ts';
 import type { PushPart } from '../../../src/contract/push.ts';
 import { takePush } from '../../../src/engine/controls/push.ts';
+import { PUSH_RETENTION_MS } from '../../../src/engine/journal/pushes.ts';
 import { lakeRows } from '../oracle/proof.ts';
 import { pick, type Random } from '../world/faults.ts';
 import { agenda, pages, rowOf } from '../world/sources.ts';
@@ -107,7 +107,7 @@ export class PushClient {
   }
 
   #expire(): void {
-    const oldMs = this.#world.clock.now() - LIMITS.pushRetentionMs;
+    const oldMs = this.#world.clock.now() - PUSH_RETENTION_MS;
     for (const request of this.requests) request.isExpired ||= request.startedMs <= oldMs;
   }
 }

@@ -69,7 +69,7 @@ export const CATALOG_MUTANTS: Mutant[] = [
     name: 'replaced segments removed at once',
     breaks: CATALOG,
     caughtBy: CATALOG_SCENARIO,
-    edits: [{ file: CATALOGER, text: 'ports.clock.now() - LIMITS.catalogRetentionMs', instead: 'ports.clock.now()' }],
+    edits: [{ file: CATALOGER, text: 'ports.clock.now() - CATALOG_RETENTION_MS', instead: 'ports.clock.now()' }],
   },
   {
     name: 'segments removed that the root names',

@@ -1,4 +1,4 @@
-import { LIMITS } from '../../../src/config.ts';
+import { CATALOG_RETENTION_MS } from '../../../src/engine/publish/catalog.ts';
 import { rootKey } from '../../../src/lake/object-keys.ts';
 import { readCatalog } from '../world/catalog.ts';
 import type { World } from '../world/world.ts';
@@ -71,7 +71,7 @@ export class CatalogReader {
 
   #readAgain({ objects, replacedMs }: ReadRoot): void {
     const { bucket, clock } = this.#world;
-    if (replacedMs !== null && clock.elapsedMs - replacedMs >= LIMITS.catalogRetentionMs) return;
+    if (replacedMs !== null && clock.elapsedMs - replacedMs >= CATALOG_RETENTION_MS) return;
     for (const { key, bytes } of objects) {
       const stored = bucket.objects.get(key)?.bytes;
       if (!stored) throw new Error(`${key}: expected what a root names to stay for an hour, got nothing`);

@@ -1,6 +1,6 @@
-import { LIMITS } from '../../../src/config.ts';
 import { statusOf } from '../../../src/engine/controls/status.ts';
 import { partitionsPrefix } from '../../../src/lake/object-keys.ts';
+import { LIMITS } from '../../../src/limits.ts';
 import type { Clients } from '../clients/clients.ts';
 import type { Put } from '../world/bucket.ts';
 import { pages } from '../world/sources.ts';
@@ -9,7 +9,7 @@ import { auditProblem } from './audit-proof.ts';
 
 const MINUTE = 60_000;
 /** The longest run: its own limit, and the delays of its first and last call that set an alarm. */
-const RUN_MS_MAX = LIMITS.runMsMax + 5 * MINUTE;
+const LONGEST_RUN_MS = LIMITS.runMsMax + 5 * MINUTE;
 
 /** Calls that make requests to an upstream. */
 const UPSTREAM_CALL = /^load\.(?:start|pull|load|list|servers)/;
@@ -124,7 +124,7 @@ export class Oracle {
   }
 
   #afterRun({ ms, failed }: { ms: number; failed: boolean }): void {
-    this.#expect(ms <= RUN_MS_MAX, `run: expected an end within ${RUN_MS_MAX} ms, got one after ${ms}`);
+    this.#expect(ms <= LONGEST_RUN_MS, `run: expected an end within ${LONGEST_RUN_MS} ms, got one after ${ms}`);
     this.#checkAttempts();
     this.#expectNoProblem(auditProblem(this.#world, this.#clients.audits));
     if (failed || !this.#areAlarmsChecked) return;

@@ -1,5 +1,6 @@
 import { npmPackage } from '../../../schemas/npm_package.ts';
 import { LIMITS } from '../../../src/config.ts';
+import { CATALOG_RETENTION_MS } from '../../../src/engine/publish/catalog.ts';
 import { dataFileKey, segmentKeys } from '../../../src/lake/object-keys.ts';
 import { CatalogReader } from '../oracle/catalog-reader.ts';
 import { expectCatalog } from '../world/catalog.ts';
@@ -36,8 +37,8 @@ export async function playCatalog(nth: number, fault: CatalogCallFault): Promise
     await catalogued(world);
   }
   // Pulls in this time would find nothing.
-  world.pollEvery(LIMITS.catalogRetentionMs);
-  await pass(world, LIMITS.catalogRetentionMs);
+  world.pollEvery(CATALOG_RETENTION_MS);
+  await pass(world, CATALOG_RETENTION_MS);
   world.pollEvery(MINUTE);
   world.upstream.publish('d');
   await catalogued(world);
@@ -51,7 +52,7 @@ export async function playCatalog(nth: number, fault: CatalogCallFault): Promise
 }
 
 function catalogued(world: World): Promise<void> {
-  return runUntil(world, { until: () => world.isFollowed, withinMs: 2 * LIMITS.catalogRetentionMs });
+  return runUntil(world, { until: () => world.isFollowed, withinMs: 2 * CATALOG_RETENTION_MS });
 }
 
 /** The journal knows every segment and index in the lake, so that it can remove them. */

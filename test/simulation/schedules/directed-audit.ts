@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { LIMITS } from '../../../src/config.ts';
+import { MISSED_WAITING_MAX } from '../../../src/engine/journal/sweeps.ts';
 import type { Random } from '../world/faults.ts';
 import { followed, pass, reached, runUntil, type World } from '../world/world.ts';
 
@@ -51,18 +51,15 @@ async function keyLeftOut(world: World, random: Random): Promise<void> {
 /** More keys are missing than are loaded at once; the feed shows one of those that wait. */
 async function missingAndShown(world: World, random: Random): Promise<void> {
   const { upstream, queue } = world;
-  const keys = Array.from(
-    { length: LIMITS.missedWaitingMax + 5 },
-    (_, index) => `key-${String(index).padStart(2, '0')}`,
-  );
+  const keys = Array.from({ length: MISSED_WAITING_MAX + 5 }, (_, index) => `key-${String(index).padStart(2, '0')}`);
   upstream.publish('other');
   await followed(world);
   for (const key of keys) upstream.changeSilently(key);
   queue.deliver = () => ({ delaysMs: [] });
   world.engine.audit.startSweep(1);
   await world.engine.poke();
-  await runUntil(world, { until: () => world.parked.length === LIMITS.missedWaitingMax });
-  upstream.publish(keys.slice(LIMITS.missedWaitingMax + Math.floor(random() * 5)));
+  await runUntil(world, { until: () => world.parked.length === MISSED_WAITING_MAX });
+  upstream.publish(keys.slice(MISSED_WAITING_MAX + Math.floor(random() * 5)));
   await followed(world);
   queue.deliver = () => ({ delaysMs: [0] });
   const shown = world.balance.rows - 1;

@@ -4,12 +4,13 @@ import { describe, expect, it } from 'vitest';
 import { LIMITS } from '../../../src/config.ts';
 import { StepError } from '../../../src/errors.ts';
 import type { Upload } from '../../../src/sources/upstream/body.ts';
+import { DOCUMENT_PART_BYTES } from '../../../src/sources/upstream/body.ts';
 import { LargeDocument } from '../../../src/sources/upstream/fetcher.ts';
 import { Unread } from '../../../src/sources/upstream/json.ts';
 import { failureOf, fetcherFor, json, manualTimer, NOW, raw, serve } from './fetcher.ts';
 
 const MiB = 1024 * 1024;
-const PART = LIMITS.documentPartBytes;
+const PART = DOCUMENT_PART_BYTES;
 const document = { subject: 'thing', name: 'a/b', unread: 'versions' };
 
 /** JSON text of exactly so many bytes. */
