@@ -1,4 +1,5 @@
 import type { ParkReason, SkipReason } from '../errors.ts';
+import type { InletStatus } from './inlets.ts';
 import type { TableFacts } from './tables.ts';
 import type { AgendaStatus } from './watched-keys.ts';
 
@@ -43,6 +44,8 @@ export interface SourceStatus {
   upstream: { requests: number; not_modified: number; throttled: number; errors: number };
   /** Null for a source with a feed. */
   agenda: AgendaStatus | null;
+  /** Tables of other sources that the agenda reads; none for a source without inlets. */
+  inlets: InletStatus[];
   next_wake_at: string | null;
   last_error: {
     kind: string | null;
@@ -72,6 +75,7 @@ export interface SourceMetrics {
   lag: { changes: number | null; seconds: number | null };
   /** Watched keys; null for a source with a feed. */
   agenda: { keys: number; due: number; overdue: number } | null;
+  inlets: Pick<InletStatus, 'table' | 'lsn' | 'behind' | 'findings' | 'evidence' | 'passed_over'>[];
   buffer: { rows: number; bytes: number; oldest_age_seconds: number };
   /** How long each flush took, from the first request to the bucket until the file was settled. */
   flush_seconds: Histogram;

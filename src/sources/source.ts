@@ -1,7 +1,8 @@
 import type { ZodType } from 'zod';
 import type { Table } from '../../schemas/table.ts';
-import type { Change, KeyPage, Loaded, LoadedRow, Page, PullRequest, Servers } from '../ports/change.ts';
+import type { Change, KeyPage, Loaded, Page, PullRequest, Servers } from '../ports/change.ts';
 import type { HostPace, HostRequests } from '../ports/hosts.ts';
+import type { InletRules } from '../ports/inlet.ts';
 import type { AgendaRules } from '../ports/source.ts';
 import type { CursorForm } from './count-cursor.ts';
 
@@ -14,6 +15,8 @@ export interface Agenda<S> extends AgendaRules {
   directory?: NonNullable<AgendaRules['directory']> & {
     read(known: Servers | null, ctx: SourceContext<S>): Promise<Servers>;
   };
+  /** Tables of other sources whose rows name keys. The setting FEEDS turns on those of one source together. */
+  inlets?: InletRules[];
 }
 
 /** The raw answer to a fetch that ended with status 200. */
@@ -109,8 +112,6 @@ interface SourceParts<S, P> {
   /** Fetches in bulk what the loads of a slice share; plain JSON. A slice is loaded without it when it fails. */
   prepare?(changes: Change[], ctx: SourceContext<S>): Promise<P>;
   load(change: Change, ctx: LoadContext<S, P>): Promise<Loaded>;
-  /** By source, the keys that a row of this source has for its agenda; pure, in any form that the agenda reads. */
-  feeds?: Record<string, (row: LoadedRow) => string[]>;
 }
 
 /**

@@ -132,6 +132,7 @@ export function statusOf(source: string): SourceStatus {
     last_flush: { at: null, rows: null, bytes: null, key: null, duration_ms: null },
     upstream: { requests: 0, not_modified: 0, throttled: 0, errors: 0 },
     agenda: null,
+    inlets: [],
     next_wake_at: null,
     last_error: { kind: null, reason: null, hint: null, retry: null, at: null },
   };
@@ -153,6 +154,7 @@ export function metricsOf(source: string): SourceMetrics {
     ],
     retries: 4,
     agenda: null,
+    inlets: [],
     lag: { changes: null, seconds: null },
     buffer: { rows: 10, bytes: 1_000, oldest_age_seconds: 2.5 },
     flush_seconds: {

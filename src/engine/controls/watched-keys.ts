@@ -12,7 +12,7 @@ export async function watchKeys(engine: Engine, { atMs, keys }: WatchPart): Prom
   const { journal, ports } = engine;
   const agenda = agendaOf(journal);
   const addedMs = atMs ?? ports.clock.now();
-  const since = ports.sql.transaction(() => keys.map(key => agenda.add(key, addedMs)));
+  const since = ports.sql.transaction(() => keys.map(key => agenda.watch(key, addedMs)));
   const repeated = keys.filter((_, index) => since[index] === addedMs).map(({ line }) => line);
   const added = since.filter(ms => ms === null).length;
   if (added > 0) {

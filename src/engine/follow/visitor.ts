@@ -60,8 +60,14 @@ export class Visitor {
       const { changes, roomAtMs } = this.#pick();
       if (changes.length === 0) return this.#wait(roomAtMs);
       // Visit them.
-      const { outcomes } = await this.#options.slices.load(changes, { run, afresh: true, spread: true });
-      const visited = outcomes.flatMap((outcome, index) => (outcome ? [{ change: changes[index]!, outcome }] : []));
+      const { outcomes, evidenceVersions } = await this.#options.slices.load(changes, {
+        run,
+        afresh: true,
+        spread: true,
+      });
+      const visited = outcomes.flatMap((outcome, index) =>
+        outcome ? [{ change: changes[index]!, outcome, evidenceVersion: evidenceVersions[index]! }] : [],
+      );
       // Append what the visits found.
       this.#append(visited);
       await run.keepArmed();
@@ -140,9 +146,9 @@ export class Visitor {
     if (visited.length === 0) return;
     const nowMs = this.#ports.clock.now();
     const cursorBefore = this.#lane().cursor!;
-    const numbered = visited.map(({ change, outcome }, index) => ({
+    const numbered = visited.map(({ change, ...rest }, index) => ({
       change: { ...change, cursor: String(Number(cursorBefore) + index + 1) },
-      outcome,
+      ...rest,
     }));
     const cursorAfter = String(Number(cursorBefore) + visited.length);
     const isAppended = appendOrPark(this.#journal, { accepted: numbered, nowMs }, accepted =>

@@ -3,6 +3,7 @@ import type { Change, Seen, Visit } from '../../ports/change.ts';
 import type { AgendaRules } from '../../ports/source.ts';
 import type { SqlPort, SqlValue } from '../../ports/sql.ts';
 import { type Accepted, type Outcome, TAIL } from './changes.ts';
+import type { JournalEvidence } from './evidence.ts';
 import type { RowState } from './key-index.ts';
 import { JournalServers } from './servers.ts';
 
@@ -79,10 +80,12 @@ export class JournalAgenda {
   readonly servers: JournalServers;
   readonly #sql: SqlPort;
   readonly #rules: AgendaRules;
+  readonly #evidence: JournalEvidence;
 
-  constructor(sql: SqlPort, rules: AgendaRules) {
+  constructor(sql: SqlPort, rules: AgendaRules, evidence: JournalEvidence) {
     this.#sql = sql;
     this.#rules = rules;
+    this.#evidence = evidence;
     this.servers = new JournalServers(sql);
   }
 
@@ -98,11 +101,25 @@ export class JournalAgenda {
     return null;
   }
 
-  /** Removes a key; false when it is not watched. */
+  /** Adds a key as `add` does because a person asks for it: inlets may add it again from now on. */
+  watch(key: { key: string; space: string }, nowMs: number): number | null {
+    this.#sql.exec('DELETE FROM removed_keys WHERE key = ?', key.key);
+    return this.add(key, nowMs);
+  }
+
+  /** Removes a key until a person adds it again; false when it is not watched. */
   remove(key: string): boolean {
     const [removed] = this.#sql.exec<{ space: number }>('DELETE FROM agenda WHERE key = ? RETURNING space', key);
-    if (removed) this.#sql.exec('UPDATE agenda_spaces SET keys = keys - 1 WHERE id = ?', removed.space);
-    return removed !== undefined;
+    if (!removed) return false;
+    this.#sql.exec('UPDATE agenda_spaces SET keys = keys - 1 WHERE id = ?', removed.space);
+    this.#sql.exec('INSERT INTO removed_keys (key) VALUES (?) ON CONFLICT DO NOTHING', key);
+    return true;
+  }
+
+  /** Makes a watched key due at a time, unless it is due before that. */
+  advance(key: string, { dueMs, reason }: { dueMs: number; reason: string }): void {
+    const statement = 'UPDATE agenda SET due_ms = ?1, reason = ?2 WHERE key = ?3 AND due_ms > ?1';
+    this.#sql.exec(statement, dueMs, reason, key);
   }
 
   find(key: string): Watched | null {
@@ -251,19 +268,21 @@ export class JournalAgenda {
   /**
    * Gives the outcome of a visit, and sets when its key is due again. A visit that finds what the last one found is
    * skipped as `unchanged`, one of a key that is gone and has no row to delete as `no-rows` or `unchanged`, and one of
-   * a key that was removed meanwhile as `unwatched`. The caller holds the transaction that accepts the visit.
+   * a key that was removed meanwhile as `unwatched`. Where the key's evidence is another one than the visit had, the due
+   * time stays, because the visit has not seen it. The caller holds the transaction that accepts the visit.
    */
   acceptVisit(
-    { change: { key }, outcome }: Accepted,
+    { change: { key }, outcome, evidenceVersion = null }: Accepted,
     { nowMs, rowState }: { nowMs: number; rowState: RowState },
   ): Outcome {
     const watched = this.find(key);
     this.#sql.exec('DELETE FROM suspects WHERE cursor = ?', visitCursor(key));
     if (!watched) return { kind: 'skip', reason: 'unwatched' };
+    const isOvertaken = evidenceVersion !== null && evidenceVersion !== this.#evidence.versionOf(key);
     // Schedule a failed visit again.
     if (outcome.kind !== 'rows') {
       const retryAfterMs = outcome.kind === 'park' ? outcome.retryAfterMs : null;
-      this.#scheduleNext(watched, { nowMs, outcome: 'failed', seen: null, isSame: true, retryAfterMs });
+      this.#scheduleNext(watched, { nowMs, outcome: 'failed', seen: null, isSame: true, isOvertaken, retryAfterMs });
       return outcome;
     }
     // Compare what the visit has seen with what the last one has, and schedule the next visit.
@@ -271,7 +290,7 @@ export class JournalAgenda {
     if (!seen) throw new Error(`visit of ${key}: expected what it has seen, got nothing`);
     const isSame = seen.partial ? seen.mainDigest === watched.main_digest : seen.digest === watched.digest;
     const visitOutcome = !seen.found ? 'gone' : seen.partial ? 'partial' : 'found';
-    this.#scheduleNext(watched, { nowMs, outcome: visitOutcome, seen, isSame, retryAfterMs: null });
+    this.#scheduleNext(watched, { nowMs, outcome: visitOutcome, seen, isSame, isOvertaken, retryAfterMs: null });
     // Skip a deletion of no row, and what has not changed.
     if (!seen.found && rowState !== 'present')
       return { kind: 'skip', reason: rowState === 'missing' ? 'no-rows' : 'unchanged' };
@@ -285,11 +304,12 @@ export class JournalAgenda {
       outcome: Visit['outcome'];
       seen: Seen | null;
       isSame: boolean;
+      isOvertaken: boolean;
       retryAfterMs: number | null;
     },
   ): void {
     const { key } = watched;
-    const { nowMs, outcome, seen, isSame, retryAfterMs } = visit;
+    const { nowMs, outcome, seen, isSame, isOvertaken, retryAfterMs } = visit;
     const times = watched.outcome === outcome ? watched.times + 1 : 1;
     const facts = seen ? JSON.stringify(seen.facts) : watched.facts;
     const { atMs, reason } = this.#rules.next({
@@ -306,8 +326,8 @@ export class JournalAgenda {
     this.#sql.exec(
       `UPDATE agenda SET due_ms = ?, reason = ?, checked_ms = ?, outcome = ?, times = ?, digest = ?, main_digest = ?,
          more_hosts = ?, facts = ? WHERE key = ?`,
-      Math.round(atMs),
-      reason,
+      isOvertaken ? watched.due_ms : Math.round(atMs),
+      isOvertaken ? watched.reason : reason,
       seen ? nowMs : watched.checked_ms,
       outcome,
       times,

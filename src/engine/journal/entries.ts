@@ -73,6 +73,8 @@ export class AppendedRows {
     for (const [name, rows] of this.#tables) {
       const [last] = sql.exec<{ last_lsn: number }>('SELECT last_lsn FROM tables WHERE name = ?', name);
       let lsn = last!.last_lsn;
+      // Give the table its identity with its first row, so that whoever reads its rows sees that it began anew.
+      if (lsn === 0) sql.exec('UPDATE tables SET identity = ? WHERE name = ?', crypto.randomUUID(), name);
       for (const chunk of chunksOf(rows)) {
         writeEntry(sql, encode, { ...facts, table: name, chunk, firstLsn: lsn + 1 });
         for (const row of chunk) indexKey(sql, { table: name, row, lsn: ++lsn });

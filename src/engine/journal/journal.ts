@@ -9,8 +9,9 @@ import { JournalAgenda } from './agenda.ts';
 import { type Accepted, type Append, type Outcome, type ParkedChange, type RangeAppend, TAIL } from './changes.ts';
 import { countOutcome } from './counts.ts';
 import { AppendedRows, type EntryFacts } from './entries.ts';
+import { JournalEvidence } from './evidence.ts';
+import { JournalInlets } from './inlets.ts';
 import { rowStateOf } from './key-index.ts';
-import { JournalOutbox } from './outbox.ts';
 import { type DeadFilter, ParkedChanges } from './parked.ts';
 import { JournalPushes } from './pushes.ts';
 import { JournalRanges, type Range } from './ranges.ts';
@@ -28,7 +29,9 @@ export class Journal {
   readonly pushes: JournalPushes;
   /** Null of a source with a feed. */
   readonly agenda: JournalAgenda | null;
-  readonly outbox: JournalOutbox;
+  /** Null of a source without inlets. */
+  readonly evidence: JournalEvidence | null;
+  readonly inlets: JournalInlets | null;
   readonly #runType: 'follow' | 'refresh';
   readonly #sql: SqlPort;
   readonly #encode: EncodePort;
@@ -36,7 +39,12 @@ export class Journal {
   constructor(
     sql: SqlPort,
     encode: EncodePort,
-    { pace, agenda = null, feeds = {} }: { pace: RetryPace } & Partial<Pick<EngineSource, 'agenda' | 'feeds'>>,
+    {
+      pace,
+      agenda = null,
+      inlets = [],
+      settleMs = 0,
+    }: { pace: RetryPace } & Partial<Pick<EngineSource, 'agenda' | 'inlets' | 'settleMs'>>,
   ) {
     this.#sql = sql;
     this.#encode = encode;
@@ -45,8 +53,11 @@ export class Journal {
     this.ranges = new JournalRanges(sql);
     this.pushes = new JournalPushes(sql);
     this.#runType = agenda ? 'refresh' : 'follow';
-    this.agenda = agenda && new JournalAgenda(sql, agenda);
-    this.outbox = new JournalOutbox(sql, feeds);
+    const evidence = new JournalEvidence(sql, { counts: agenda?.counts ?? false });
+    this.agenda = agenda && new JournalAgenda(sql, agenda, evidence);
+    const isFed = this.agenda !== null && inlets.length > 0;
+    this.evidence = isFed ? evidence : null;
+    this.inlets = isFed ? new JournalInlets(sql, { agenda: this.agenda!, evidence, settleMs }) : null;
   }
 
   /**
@@ -153,11 +164,14 @@ export class Journal {
     parked,
     outcome,
     lastLsn,
+    evidenceVersion = null,
     nowMs,
   }: {
     parked: ParkedChange;
     outcome: Outcome;
     lastLsn: number;
+    /** The version of the evidence that the attempt had; null where the source has no inlets. */
+    evidenceVersion?: number | null;
     nowMs: number;
   }): boolean {
     return this.#sql.transaction(() => {
@@ -185,7 +199,7 @@ export class Journal {
       const run = source.last_run + 1;
       const change: Change = { ...parked, deleted: parked.deleted === 1, skip: null };
       const rows = new AppendedRows();
-      const visited = this.#acceptVisit({ change, outcome: judged }, nowMs);
+      const visited = this.#acceptVisit({ change, outcome: judged, evidenceVersion }, nowMs);
       this.#recordOutcome(parked.change_number, visited, { rows, source, run, nowMs });
       source.last_run = run;
       // Write its rows without a cursor before them, because the durable cursor has passed the change.
@@ -281,7 +295,6 @@ export class Journal {
     }
     const cursor = ctx.run === null ? change.cursor : `${change.cursor}#${ctx.run}`;
     for (const row of outcome.rows) ctx.rows.add(change, { ...outcome, row, cursor });
-    this.outbox.add(outcome.rows, ctx.nowMs);
     countOutcome(this.#sql, outcome.rows.every(row => row.op === 'delete') ? 'tombstones' : 'rows', 1);
     if (change.revision !== null && outcome.revision !== null && outcome.revision < change.revision) {
       const detail = `expected revision ${change.revision}, got ${outcome.revision}`;

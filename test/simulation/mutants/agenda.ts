@@ -35,8 +35,8 @@ export const AGENDA_MUTANTS: Mutant[] = [
     edits: [
       {
         file: VISITOR,
-        text: 'const { outcomes } = await',
-        instead: 'const startedMs = this.#ports.clock.now();\n      const { outcomes } = await',
+        text: 'const { outcomes, evidenceVersions } = await',
+        instead: 'const startedMs = this.#ports.clock.now();\n      const { outcomes, evidenceVersions } = await',
       },
       { file: VISITOR, text: 'this.#append(visited);', instead: 'this.#append(visited, startedMs);' },
       {
@@ -65,7 +65,7 @@ export const AGENDA_MUTANTS: Mutant[] = [
     edits: [
       {
         file: JOURNAL,
-        text: 'const visited = this.#acceptVisit({ change, outcome: judged }, nowMs);',
+        text: 'const visited = this.#acceptVisit({ change, outcome: judged, evidenceVersion }, nowMs);',
         instead: 'const visited = { change, outcome: judged };',
       },
     ],
@@ -185,7 +185,7 @@ export const AGENDA_MUTANTS: Mutant[] = [
     edits: [
       {
         file: AGENDA,
-        text: "if (removed) this.#sql.exec('UPDATE agenda_spaces SET keys = keys - 1 WHERE id = ?', removed.space);",
+        text: "this.#sql.exec('UPDATE agenda_spaces SET keys = keys - 1 WHERE id = ?', removed.space);",
         instead: '',
       },
     ],
