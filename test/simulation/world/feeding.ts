@@ -34,8 +34,10 @@ interface StoredFile extends FeedingFile {
  */
 export class FeedingTable {
   identity: string | null = null;
-  /** All rows of this identity; row `n` has LSN `n + 1`. */
+  /** All rows of this identity; the first has LSN 1. */
   rows: SaidRow[] = [];
+  /** The rows of each identity that the table had. */
+  readonly history = new Map<string, SaidRow[]>();
   files: StoredFile[] = [];
   /** Counts the times that the table began. */
   beginnings = 0;
@@ -53,7 +55,10 @@ export class FeedingTable {
 
   /** Appends rows, which no inlet sees before they are settled. */
   add(...rows: SaidRow[]): void {
-    if (this.rows.length === 0) this.identity = `table ${++this.beginnings}`;
+    if (this.rows.length === 0) {
+      this.identity = `table ${++this.beginnings}`;
+      this.history.set(this.identity, this.rows);
+    }
     this.rows.push(...rows);
   }
 
@@ -97,7 +102,8 @@ export class FeedingTable {
     for (let lsn = firstLsn; lsn <= lastLsn; lsn++) file.append(valuesOf(lsn, this.rows[lsn - 1]!));
     const bytes = Buffer.concat(file.finish({ lastLsn, cursor: String(lastLsn) }));
     const range = { firstLsn, lastLsn, stampMs: Date.UTC(2026, 10) };
-    const key = `${dataFileKey(npmPackage, range)}.${this.beginnings}.${generation}`;
+    // A table that began anew may give the key of an old file to other bytes.
+    const key = `${dataFileKey(npmPackage, range)}.${generation}`;
     const { etag } = this.#bucket.store(key, bytes);
     return { key, etag, bytes: bytes.length, first_lsn: firstLsn, last_lsn: lastLsn, generation };
   }

@@ -147,6 +147,15 @@ export class World {
     );
   }
 
+  /** Whether the agenda has seen every settled row of the table that feeds it. */
+  get isFed(): boolean {
+    const { inlets } = this.engine.journal;
+    if (!inlets) return true;
+    const { identity, lsn } = inlets.find(this.engine.source.inlets[0]!);
+    const { feeding } = this;
+    return feeding.identity === null || (identity === feeding.identity && lsn === feeding.settledLsn);
+  }
+
   /** Whether the catalog names every file. */
   get isCatalogued(): boolean {
     const catalog = new JournalCatalog(this.storage.sql);
