@@ -9,12 +9,12 @@ import { verify } from '../../src/local/demo/verify.ts';
 import { demoSettings } from '../../src/local/demo.ts';
 import { cacheTables, lastLsnOf, localAddress, openLake } from '../../src/local/query/lake.ts';
 import { openTables, type Tables } from '../../src/local/query/tables.ts';
-import { groupOf, type Process, sendSignal, treeOf } from '../../src/local/runtime/processes.ts';
 import { type Runtime, startRuntime } from '../../src/local/runtime/runtime.ts';
 import { queryDatabase } from '../../src/local/runtime/wrangler.ts';
 import { fetchStatus } from '../../src/local/status.ts';
 import { type NpmStandIn, startStandIn } from '../../src/sources/npm/stand-in/stand-in.ts';
 import { makeCoin } from '../../src/sources/stand-in/faults.ts';
+import { killRuntime, killTree } from './kills.ts';
 
 const SEED = Number(process.env.E2E_SEED ?? Date.now() % 1_000_000);
 const CHANGES = Number(process.env.E2E_CHANGES ?? 300);
@@ -90,8 +90,8 @@ test(`${RUNTIME_KILLS} kills of the runtime and ${TREE_KILLS} of everything lose
     release(share);
     const moment = before + Math.floor(random() * share);
     await expect.poll(async () => (await status()).balance.changes, end).toBeGreaterThanOrEqual(moment);
-    if (kill === 'runtime') await killRuntime();
-    else await killTree();
+    if (kill === 'runtime') await killRuntime(runtime);
+    else await killAll();
   }
   release(standIn.waiting());
   const feedLast = String(standIn.updateSeq());
@@ -207,22 +207,8 @@ async function lastSequence(): Promise<string | null> {
   return row?.last_sequence ?? null;
 }
 
-/** The runtime is the workerd without the port in its arguments; the one with the port is the front door. */
-function findRuntime(): Process | undefined {
-  const servers = treeOf(runtime.pid).filter(({ command }) => /\bworkerd serve\b/.test(command));
-  return servers.find(({ command }) => !command.includes(`:${runtime.port} `));
-}
-
-async function killRuntime(): Promise<void> {
-  const killed = findRuntime()!;
-  sendSignal(killed.pid, 'SIGKILL');
-  await expect.poll(() => findRuntime()?.pid ?? killed.pid, EVENT).not.toBe(killed.pid);
-}
-
-async function killTree(): Promise<void> {
-  const { pid } = runtime;
-  for (const member of treeOf(pid)) sendSignal(member.pid, 'SIGKILL');
-  await expect.poll(() => groupOf(pid).length, EVENT).toBe(0);
+async function killAll(): Promise<void> {
+  await killTree(runtime);
   await runtime.stop();
   runtime = await start();
 }
