@@ -93,7 +93,7 @@ async function measure(runtime: Runtime, spaces: string[]): Promise<Figure[]> {
 }
 
 /** Processor time of the worker's process so far, in steps of a hundredth of a second: a busy machine does not change it. */
-function cpuMsOf(runtime: Runtime): number {
+export function cpuMsOf(runtime: Runtime): number {
   const stat = readFileSync(`/proc/${workerdOf(runtime).pid}/stat`, 'utf8');
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return (Number(fields[11]) + Number(fields[12])) * 10;
@@ -162,7 +162,7 @@ async function work({ url }: Runtime, body: Work): Promise<{ ms: number; done: n
   return { ms: performance.now() - startedAt, done };
 }
 
-async function withRuntime<T>(
+export async function withRuntime<T>(
   options: Omit<Parameters<typeof startRuntime>[0], 'port'>,
   use: (runtime: Runtime) => Promise<T>,
 ): Promise<T> {
@@ -175,7 +175,7 @@ async function withRuntime<T>(
 }
 
 /** The largest database of a class of objects: the others hold nothing. */
-function sqliteOf(stateDir: string, folder: string): string {
+export function sqliteOf(stateDir: string, folder: string): string {
   const place = path.join(stateDir, 'v3/do', folder);
   const files = readdirSync(place).filter(found => /^[0-9a-f]{64}\.sqlite$/.test(found));
   return files.map(name => path.join(place, name)).sort((a, b) => statSync(b).size - statSync(a).size)[0]!;

@@ -61,21 +61,25 @@ export class JournalEvidence {
       if (finding.facts !== null) given.set(JSON.stringify([finding.key, finding.item]), finding);
     // Withdraw what the row gives no longer, or gives in another form.
     const kept = row === null ? this.#ofFindings(inlet, [...given.values()]) : this.#ofRow(inlet, row);
-    for (const { id, key, item, facts, sample } of kept) {
+    const keyIds = new Map<string, number>();
+    for (const { id, key, key_id, item, facts, sample } of kept) {
       const name = JSON.stringify([key, item]);
       const finding = given.get(name);
       if (finding?.facts === facts && finding.sample === sample) {
         given.delete(name);
         continue;
       }
-      this.#remove(id);
       changed.add(key);
+      if (finding) keyIds.set(name, key_id);
+      // The numbers of items stay where an item of the same name follows.
+      if (finding) this.#sql.exec('DELETE FROM evidence WHERE id = ?', id);
+      else this.#remove(id);
     }
     // Keep what is new.
-    for (const { key, item, facts, sample } of given.values()) {
+    for (const [name, { key, item, facts, sample }] of given) {
       this.#sql.exec(
         'INSERT INTO evidence (key_id, inlet, row_key, item, facts, sample, lsn) VALUES (?, ?, ?, ?, ?, ?, ?)',
-        this.#countItem(key),
+        keyIds.get(name) ?? this.#countItem(key),
         inlet,
         row,
         item,
@@ -85,7 +89,8 @@ export class JournalEvidence {
       );
       changed.add(key);
     }
-    if (given.size > 0) this.#sql.exec('UPDATE inlets SET items = items + ? WHERE id = ?', given.size, inlet);
+    const added = given.size - keyIds.size;
+    if (added > 0) this.#sql.exec('UPDATE inlets SET items = items + ? WHERE id = ?', added, inlet);
     return changed;
   }
 

@@ -72,9 +72,7 @@ export const INLET_MUTANTS: Mutant[] = [
     name: 'what a row said before kept beside what it says now',
     breaks: FOLD,
     caughtBy: agendaSchedules({ from: 22 }),
-    edits: [
-      { file: EVIDENCE, text: '      this.#remove(id);\n      changed.add(key);', instead: '      changed.add(key);' },
-    ],
+    edits: [{ file: EVIDENCE, text: '      else this.#remove(id);\n', instead: '' }],
   },
   {
     name: 'evidence withdrawn by key and item, whatever row gave it',
