@@ -59,6 +59,7 @@ function readArgs(args: string[]): { source: Source; keys: string[] | null; json
   return { source: sourceNamed(positionals[0]!), keys: keys ?? null, json: values.json };
 }
 
+/** What recordings claim. Some of them are faults, which the source refuses as it should, and which claim nothing. */
 async function gatherRecorded(
   source: Source,
   { start }: Examples,

@@ -1,7 +1,8 @@
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { REQUESTS_MAX } from '../../src/local/probe/permits.ts';
 import type { Result } from '../../src/local/probe/report.ts';
 import { runProbe } from '../../src/local/probe.ts';
+import { npm } from '../../src/sources/npm/npm.ts';
 import { templateNames } from '../../src/sources/npm/stand-in/documents.ts';
 import { NPM_RECORDINGS, readRecordings } from '../../src/sources/npm/stand-in/recordings.ts';
 import { type NpmStandIn, startStandIn as startNpm } from '../../src/sources/npm/stand-in/stand-in.ts';
@@ -214,6 +215,25 @@ describe('a probe of npm', () => {
     expect(standIn.requests.total).toBeLessThanOrEqual(REQUESTS_MAX);
     expect(unanswered.at(-1)).toContain(`expected at most ${REQUESTS_MAX} requests in one probe, got more to send`);
     expect(code).toBe(2);
+  });
+
+  it('names the failure of a source whose code breaks on an answer', async () => {
+    const standIn = await npmStandIn();
+    const load = vi.spyOn(npm, 'load').mockRejectedValueOnce(new TypeError('x is not a function'));
+    const { code, refused, kinds } = await probeNpm(standIn);
+    expect(refused).toEqual(['x is not a function']);
+    expect(kinds).toContainEqual({ kind: 'npm package', live: KEYS.length - 1, recorded: expect.any(Number) });
+    expect(code).toBe(1);
+    load.mockRestore();
+  });
+
+  it('takes a web page for no answer', async () => {
+    const standIn = await npmStandIn();
+    standIn.fault('cookie', [{ headers: { 'content-type': 'text/html' }, body: '<html></html>' }]);
+    const { code, unanswered, found } = await probeNpm(standIn);
+    const host = new URL(standIn.origin).host;
+    expect(unanswered).toEqual([`${host}: npm package: expected JSON, got markup`]);
+    expect({ code, found }).toEqual({ code: 2, found: [] });
   });
 
   it('asks a throttling host no more', async () => {

@@ -41,8 +41,8 @@ export interface Gathered {
   requests: Record<string, number>;
 }
 
-/** Reasons of an answer that did not come, came in part, or is a page of something between us and the upstream. */
-const NO_ANSWER = ['unreachable', 'timeout', 'truncated', 'not-json'];
+/** Reasons of an answer that did not come, came in part, is a web page, or is too large to be compared. */
+const NO_ANSWER = ['unreachable', 'timeout', 'truncated', 'not-json', 'too-large'];
 
 type Context = SourceContext<unknown>;
 
@@ -126,12 +126,15 @@ class Run {
     else this.#addRows(loaded);
   }
 
-  /** The result of a step; null where the upstream's answers, or none, ended it. Rethrows faults of our own. */
+  /** The result of a step; null where the upstream's answers, or none, ended it. */
   async attempt<T>(work: (ctx: Context) => Promise<T>): Promise<T | null> {
     try {
       return await work(this.#context());
     } catch (error) {
-      this.#report(error);
+      // On a live answer of another form the source's code may break. On recorded ones that is a fault of ours.
+      const isOurs = !isUnanswered(error) && !(error instanceof ChangeError) && !(error instanceof CursorError);
+      if (isOurs && (!this.#isLive || (error as Error).name === 'AbortError')) throw error;
+      this.#report(error as Error);
       return null;
     }
   }
@@ -188,7 +191,8 @@ class Run {
       return await send();
     } catch (error) {
       this.#permits.failed(error);
-      this.#report(error);
+      // A source may go on without this answer, so report it here.
+      if (error instanceof ChangeError || isUnanswered(error)) this.#report(error as Error);
       throw error;
     }
   }
@@ -221,11 +225,10 @@ class Run {
     }
   }
 
-  #report(error: unknown): void {
-    if (!(error instanceof Error) || this.#reported.has(error)) return;
-    const { message } = error;
-    if (!isUnanswered(error) && !(error instanceof ChangeError) && !(error instanceof CursorError)) throw error;
+  #report(error: Error): void {
+    if (this.#reported.has(error)) return;
     this.#reported.add(error);
+    const { message } = error;
     const [list, text] = isUnanswered(error)
       ? [this.gathered.unanswered, error instanceof ChangeError ? `${this.#permits.newest()}: ${message}` : message]
       : [this.gathered.refused, message];
