@@ -297,6 +297,40 @@ describe('a probe of whois', () => {
     expect(code).toBe(1);
   });
 
+  it('compares the lines of a text that the source refuses', async () => {
+    const standIn = await whoisStandIn();
+    const domain = 'xn--msterstadt-9db.de';
+    standIn.fault(domain, [{ body: 'Domain: other.de\nStatus: connect\nChanged: x\nZustand: y' }], { repeat: true });
+    const { code, found, refused } = await probe('whois', standIn.settings, { keys: [domain] });
+    expect(refused).toEqual(['whois text: expected the queried domain, got another']);
+    expect(found.filter(line => !line.includes('missing'))).toEqual(['whois domain .de: new zustand']);
+    expect(code).toBe(1);
+  });
+
+  it('takes neither the keys of lines nor columns for those of a map, and a further column for no loss', async () => {
+    const textOf = (domain: string, keys: string[]) =>
+      [`Domain: ${domain}`, 'Status: connect', ...keys.map(key => `${key}: x`)].join('\n');
+    const [first, second] = ['xn--msterstadt-9db.de', 'example-latin.de'];
+    const examples: Examples = {
+      keys: [],
+      async start() {
+        const recorded = await startWhois({ fast: true });
+        recorded.fault(first!, [{ body: textOf(first!, ['A', 'B', 'C', 'D', 'E']) }]);
+        recorded.fault(second!, [{ body: textOf(second!, ['V', 'W', 'X', 'Y', 'Z']) }]);
+        return { standIn: recorded, keys: [first!, second!] };
+      },
+    };
+    const standIn = await whoisStandIn();
+    standIn.fault(first!, [{ body: `${textOf(first!, ['A', 'Zustand'])}\nChanged: 2026-01-02` }]);
+    const { code, found } = await probe('whois', standIn.settings, { keys: [first!], examples });
+    expect(found.sort()).toEqual([
+      'row of whois_record from whois domain .de: new upsert.updated_date',
+      'whois domain .de: new changed',
+      'whois domain .de: new zustand',
+    ]);
+    expect(code).toBe(0);
+  });
+
   it('says when a registered domain reads as a deletion', async () => {
     const standIn = await whoisStandIn();
     const domain = 'xn--msterstadt-9db.de';

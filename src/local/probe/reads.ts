@@ -34,6 +34,7 @@ function itemReads(reads: Reads, isWalked: boolean): ProxyHandler<object> {
   return {
     get(list, key) {
       const item: unknown = Reflect.get(list, key);
+      // `JSON.stringify` walks over the members of an object, and reads the items of a list like any other code.
       if (key === 'toJSON') return () => list;
       if (typeof key === 'symbol' || !/^\d+$/.test(key)) return item;
       return watchReads(item, markRead(reads, ITEMS, !isWalked), isWalked);
@@ -47,7 +48,6 @@ function memberReads(reads: Reads): ProxyHandler<object> {
   return {
     get(object, key) {
       const member: unknown = Reflect.get(object, key);
-      if (key === 'toJSON') return () => object;
       if (typeof key === 'symbol' || !Object.hasOwn(object, key)) return member;
       const isWalked = walked.delete(key);
       return watchReads(member, markRead(reads, key, !isWalked), isWalked);

@@ -84,6 +84,9 @@ describe('the differences of two sets of answers', () => {
   it('take no record for a map: its keys are common, or its values have several types', () => {
     const person = [{ name: 'a', mail: 'b' }, { name: 'a' }, { name: 'a', url: 'c' }];
     expect(compare(person, [{ name: 'a', phone: 'd' }])).toEqual(['new phone']);
+    const common = { ...mapOf(1), ...mapOf(2), ...mapOf(3) };
+    const records = [{ ...common, rare: 'x' }, common, {}, {}, {}];
+    expect(compare(records, [{ ...common, other: 'x' }])).toEqual(['new other']);
     const mixed = [mapOf(1), mapOf(2), mapOf(3), mapOf(4, 1)];
     expect(compare(mixed, [{ d: 'x' }])).toEqual(['new d']);
     expect(compare([mapOf(1), mapOf(2), mapOf(3)], [{ d: 'x' }], false)).toEqual(['new d']);
@@ -127,6 +130,7 @@ describe('what a source reads', () => {
     expect(readsOf(value, read => JSON.stringify(Object.fromEntries(Object.entries(read))))).toEqual([]);
     expect(readsOf({ a: [1], b: 'x' }, read => Object.keys(read).map(key => [...read[key]]))).toEqual([]);
     expect(readsOf(value, async read => read)).toEqual([]);
+    expect(readsOf({ list: [[1], { a: 1 }] }, ({ list }) => JSON.stringify(list))).toEqual(['list']);
   });
 
   it('is what it reads by name of a member that it walks to, and after a walk', () => {
