@@ -398,7 +398,7 @@ describe('the command line', () => {
     const lines = written.split('\n');
     expect(lines).toContain('npm head: 1 here, 1 recorded, the same form');
     expect(written).toMatch(/^ {2}missing read {4}_rev {2}\(recorded: text in (\d+) of \1\)$/m);
-    expect(lines).toContain('  new     unread  odd[31m  (here: number in 4 of 4)');
+    expect(lines).toContain('  new     unread  ["odd\\u001b[31m"]  (here: number in 4 of 4)');
     expect(lines).toContain('  and 11 more that the source does not read (--json prints all)');
     expect(lines.at(-2)).toBe(
       'Paths that differ: 1 read, 31 unread. Refused: 0. Hosts or keys without an answer: 0. The recordings are not true any more.',

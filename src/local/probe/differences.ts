@@ -92,7 +92,7 @@ export function differences({ kind, recorded, live, reads, maps = true }: Compar
     const names = new Set([...recorded, ...live].flat().flatMap(object => Object.keys(object).map(nameOf)));
     for (const name of names) {
       const member: At = {
-        path: `${path}${path === '' ? '' : '.'}${name}`,
+        path: pathTo(path, name),
         recorded: membersOf(recorded, name, nameOf),
         live: membersOf(live, name, nameOf),
         reads: at.reads.flatMap(({ members }) =>
@@ -122,6 +122,12 @@ export function differences({ kind, recorded, live, reads, maps = true }: Compar
 
   compareValues({ path: '', recorded: each(recorded), live: each(live), reads }, countsOf({ recorded, live }));
   return found;
+}
+
+/** The path to a member. A key with characters of paths is quoted: `exports["./next"]`. */
+function pathTo(path: string, name: string): string {
+  if (name !== ANY_KEY && !/^[\w$@ -]+$/.test(name)) return `${path}[${JSON.stringify(name)}]`;
+  return path === '' ? name : `${path}.${name}`;
 }
 
 function countsOf({ recorded, live }: Pick<Compared, 'recorded' | 'live'>) {

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { ChangeError, CursorError, StepError } from '../../errors.ts';
 import type { Change, Loaded } from '../../ports/change.ts';
 import type { Source, SourceContext } from '../../sources/source.ts';
-import { createFetcher, type Fetcher } from '../../sources/upstream/fetcher.ts';
+import { createFetcher, type Fetcher, isConnectionFault } from '../../sources/upstream/fetcher.ts';
 import { checkShape } from '../../sources/upstream/json.ts';
 import { connect } from './connect.ts';
 import { createPermits, type PermitOptions, PROBE_MS_MAX, ProbeLimit } from './permits.ts';
@@ -41,8 +41,8 @@ export interface Gathered {
   requests: Record<string, number>;
 }
 
-/** Reasons of an answer that did not come, came in part, is a web page, or is too large to be compared. */
-const NO_ANSWER = ['unreachable', 'timeout', 'truncated', 'not-json', 'too-large'];
+/** Reasons of an answer that is a web page, or too large to be compared. */
+const NO_FORM = ['not-json', 'too-large'];
 
 type Context = SourceContext<unknown>;
 
@@ -239,7 +239,10 @@ class Run {
 /** Whether an error says that there is no answer, and nothing about an answer's form. */
 function isUnanswered(error: unknown): boolean {
   if (error instanceof ProbeLimit || error instanceof StepError) return true;
-  return error instanceof ChangeError && (error.status !== null || NO_ANSWER.includes(error.reason));
+  return (
+    error instanceof ChangeError &&
+    (error.status !== null || isConnectionFault(error) || NO_FORM.includes(error.reason))
+  );
 }
 
 function changeOf(key: string, cursor: string): Change {

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ChangeError } from '../../errors.ts';
 import type { HostPace, Permit } from '../../ports/hosts.ts';
-import { RETRIES_MAX } from '../../sources/upstream/fetcher.ts';
+import { isConnectionFault, RETRIES_MAX } from '../../sources/upstream/fetcher.ts';
+import { isThrottled } from '../../sources/upstream/tally.ts';
 
 /** Requests that a probe sends at most, repeated ones included: enough for each step and a handful of documents. */
 export const REQUESTS_MAX = 20;
@@ -46,8 +47,7 @@ export function createPermits({ pace, limits, requests }: PermitOptions) {
     /** Notes that the request with the newest permit failed. */
     failed(error: unknown): void {
       if (!(error instanceof ChangeError)) return;
-      const isThrottled = error.status === 429 || error.retryAfterMs !== null;
-      if (isThrottled || ['unreachable', 'timeout'].includes(error.reason)) lost.set(newest, error);
+      if (isThrottled(error) || isConnectionFault(error)) lost.set(newest, error);
     },
     /** A function that sends a request, with its calls counted. */
     counted<A extends unknown[], R>(send: (...args: A) => R, hostOf: (target: A[0]) => string): (...args: A) => R {

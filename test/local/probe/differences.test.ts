@@ -51,6 +51,17 @@ describe('the differences of two sets of answers', () => {
     expect(compare([{ a: 1 }], [[{ a: 1 }]])).toEqual(['type ']);
   });
 
+  it('quote keys that a path could be read into', () => {
+    const recorded = [{ exports: { '.': 1, 'a b-c': 1 } }];
+    const live = [{ exports: { './next': 1 }, 'x"[]': 1 }];
+    expect(compare(recorded, live)).toEqual([
+      'missing exports["."]',
+      'missing exports.a b-c',
+      'new exports["./next"]',
+      'new ["x\\"[]"]',
+    ]);
+  });
+
   it('merge the items of lists, and find nothing in an empty list', () => {
     expect(compare([[{ a: 1 }, { b: 1 }]], [[{ a: 1, c: 1 }]])).toEqual(['missing [].b', 'new [].c']);
     expect(compare([{ list: [{ a: 1 }] }], [{ list: [] }])).toEqual([]);
