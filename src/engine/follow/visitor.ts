@@ -2,6 +2,7 @@ import { waitingUntil } from '../../alarm/backoff.ts';
 import type { Run } from '../../alarm/run.ts';
 import { messageOf, StepError } from '../../errors.ts';
 import { LIMITS, MINUTE } from '../../limits.ts';
+import type { Change } from '../../ports/change.ts';
 import type { Ports } from '../../ports/ports.ts';
 import type { EngineSource } from '../../ports/source.ts';
 import { agendaOf, type JournalAgenda } from '../journal/agenda.ts';
@@ -11,12 +12,16 @@ import type { Lane } from '../journal/state.ts';
 import type { Admission } from '../load/admission.ts';
 import { ask } from '../load/ask.ts';
 import type { SliceLoader } from '../load/slices.ts';
+import { probeVisits } from './probe.ts';
 import { type PickedVisits, pickVisits } from './visits.ts';
 
 /** The longest time a list of servers counts as fresh, whatever its upstream says. */
 const SERVERS_FRESH_MS_MAX = 7 * 24 * 60 * MINUTE;
 /** When the list of servers is fetched again after a failure. */
 const SERVERS_RETRY_MS = 60 * MINUTE;
+
+/** How long a key waits that has changed and got no permit: some permits of its host are free by then. */
+const PERMIT_WAIT_MS = 1 * MINUTE;
 
 interface VisitorOptions {
   ports: Ports;
@@ -56,19 +61,54 @@ export class Visitor {
     // Repair due times that a clock ahead of time has set.
     this.#agenda.correctDueTimes(this.#ports.clock.now());
     while (!(await isDone()) && !run.over) {
-      // Pick due keys whose hosts have room.
-      const { changes, roomAtMs } = this.#pick();
-      if (changes.length === 0) return this.#wait(roomAtMs);
-      // Visit them.
-      const { outcomes } = await this.#options.slices.load(changes, { run, afresh: true, spread: true });
-      const visited = outcomes.flatMap((outcome, index) => (outcome ? [{ change: changes[index]!, outcome }] : []));
-      // Append what the visits found.
+      // Pick due keys whose hosts have room, and note how late visits are.
+      const { probe, load, oldestDueMs, roomAtMs } = this.#pick();
+      this.#agenda.adjustStretch({ oldestDueMs, nowMs: this.#ports.clock.now() });
+      if (probe.length + load.length === 0) return this.#wait(roomAtMs);
+      // Ask the probe which keys changed, and append those that did not.
+      const { changed, unchanged, failed } = await probeVisits(probe, { ...this.#options, run });
+      this.#append(unchanged);
+      if (failed.length > 0) this.#putOff(failed);
+      // Visit the others, and append what the visits found.
+      const { visited, waiting } = await this.#visit([...changed, ...load], run);
       this.#append(visited);
+      // Make room for other keys, because changed ones that got no permit would be probed again at once.
+      const again = new Set(changed.map(({ key }) => key));
+      const nowMs = this.#ports.clock.now();
+      const dueMs = Math.max(waiting.untilMs ?? 0, nowMs + PERMIT_WAIT_MS);
+      const keys = waiting.keys.filter(key => again.has(key));
+      if (keys.length > 0) this.#agenda.postpone(keys, { dueMs, reason: 'no-permit' });
       await run.keepArmed();
       // Leave the rest to the next run when no visit ended in time.
-      if (visited.length === 0) return this.#wait(this.#ports.clock.now() + LIMITS.backoffMsMin);
+      if (visited.length + unchanged.length + failed.length === 0) return this.#wait(nowMs + LIMITS.backoffMsMin);
     }
     this.#wait(this.#ports.clock.now());
+  }
+
+  /** Loads visits. `waiting`: the keys that were not loaded, and when their hosts have room where they had none. */
+  async #visit(
+    changes: Change[],
+    run: Run,
+  ): Promise<{ visited: Accepted[]; waiting: { keys: string[]; untilMs: number | null } }> {
+    if (changes.length === 0) return { visited: [], waiting: { keys: [], untilMs: null } };
+    const loaded = await this.#options.slices.load(changes, { run, afresh: true, spread: true });
+    const visited = loaded.outcomes.flatMap((outcome, index) =>
+      outcome ? [{ change: changes[index]!, outcome }] : [],
+    );
+    const keys = changes.filter((_, index) => loaded.outcomes[index] === null).map(({ key }) => key);
+    return { visited, waiting: { keys, untilMs: loaded.waitUntilMs } };
+  }
+
+  /** Schedules keys again whose probe failed. */
+  #putOff(failed: { key: string; reason: string }[]): void {
+    const { journal } = this.#options;
+    this.#ports.sql.transaction(() =>
+      journal.visits!.putOff(
+        failed.map(({ key }) => key),
+        this.#ports.clock.now(),
+      ),
+    );
+    this.#ports.log('probe_failed', { source: this.#source.id, keys: failed.length, reason: failed[0]!.reason });
   }
 
   /** There is nothing to forget: all that the visitor knows is in the journal. */

@@ -167,10 +167,9 @@ export class World {
   /** The cursor, when no key is due but those with a parked change; else null. */
   get #agendaEnd(): string | null {
     const { agenda } = this.engine.journal;
-    const each = { nowMs: this.clock.now(), each: 1 };
-    const due = agenda!.due(
-      agenda!.spaces().map(({ id }) => id),
-      each,
+    const spaces = agenda!.spaces().map(({ id }) => id);
+    const due = (['first', 'again'] as const).flatMap(kind =>
+      agenda!.due(spaces, { kind, nowMs: this.clock.now(), each: 1 }),
     );
     return due.every(({ visits }) => visits.length === 0) ? this.lane.cursor : null;
   }
