@@ -19,6 +19,8 @@ export async function probeKeys<S>(
   ctx: SourceContext<S>,
 ): Promise<(ProbeAnswer | null)[]> {
   const answers = changes.map((): ProbeAnswer | null => null);
+  /** Keys that failed alone since the last answer: what failed may have been the upstream. */
+  const doubtful: number[] = [];
   const indexes = [...changes.keys()];
   const waiting = Array.from({ length: Math.ceil(changes.length / probe.keysMax) }, (_, part) =>
     indexes.slice(part * probe.keysMax, (part + 1) * probe.keysMax),
@@ -34,20 +36,23 @@ export async function probeKeys<S>(
         throw new ChangeError('wrong-shape', `probe: expected ${asked.length} answers, got ${found.length}`);
       for (const [position, index] of asked.entries()) answers[index] = found[position]!;
       failures = 0;
+      doubtful.length = 0;
     } catch (error) {
       // Keep what was answered when there is no time left, or the host asks to slow down.
       if (error instanceof StepError && error.kind === 'deadline') break;
       if (!(error instanceof ChangeError)) throw error;
       failures += 1;
-      const isAnswered = answers.some(answer => answer !== null);
       if (isThrottled(error) || failures >= FAILURES_MAX) {
-        if (isAnswered) break;
+        for (const index of doubtful) answers[index] = null;
+        if (answers.some(answer => answer !== null)) break;
         throw error;
       }
       // Halve the request, so that one key does not fail the others.
       const half = Math.ceil(asked.length / 2);
-      if (asked.length === 1) answers[asked[0]!] = { kind: 'failed', reason: messageOf(error) };
-      else waiting.unshift(asked.slice(0, half), asked.slice(half));
+      if (asked.length === 1) {
+        answers[asked[0]!] = { kind: 'failed', reason: messageOf(error) };
+        doubtful.push(asked[0]!);
+      } else waiting.unshift(asked.slice(0, half), asked.slice(half));
     }
   }
   return answers;

@@ -14,7 +14,7 @@ export interface Agenda<S> extends AgendaRules {
   directory?: NonNullable<AgendaRules['directory']> & {
     read(known: Servers | null, ctx: SourceContext<S>): Promise<Servers>;
   };
-  /** Only where one request says of many keys whether they changed. Keys are probed from their second visit on. */
+  /** Only where one request says of many keys whether they changed. First visits and unfinished ones go without it. */
   probe?: Probe<S>;
   /** By table, the columns in which a difference alone gives no row. */
   uncounted?: Record<string, string[]>;

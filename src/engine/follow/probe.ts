@@ -22,7 +22,6 @@ export async function probeVisits(
   options: { ports: Ports; source: EngineSource; admission: Admission; run: Run },
 ): Promise<Probed> {
   const probed: Probed = { changed: [], unchanged: [], failed: [] };
-  if (changes.length === 0) return probed;
   const subject = `probe of ${changes.length} keys`;
   const answers = await ask({
     ...options,

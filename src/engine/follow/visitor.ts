@@ -1,5 +1,6 @@
 import { waitingUntil } from '../../alarm/backoff.ts';
 import type { Run } from '../../alarm/run.ts';
+import type { Steps } from '../../alarm/steps.ts';
 import { messageOf, StepError } from '../../errors.ts';
 import { LIMITS, MINUTE } from '../../limits.ts';
 import type { Change } from '../../ports/change.ts';
@@ -23,12 +24,16 @@ const SERVERS_RETRY_MS = 60 * MINUTE;
 /** How long a key waits that has changed and got no permit: some permits of its host are free by then. */
 const PERMIT_WAIT_MS = 1 * MINUTE;
 
+/** The name of the step that asks the probe. */
+const PROBE = 'probe';
+
 interface VisitorOptions {
   ports: Ports;
   source: EngineSource;
   journal: Journal;
   admission: Admission;
   slices: SliceLoader;
+  steps: Steps;
 }
 
 /**
@@ -66,41 +71,50 @@ export class Visitor {
       this.#agenda.adjustStretch({ oldestDueMs, nowMs: this.#ports.clock.now() });
       if (probe.length + load.length === 0) return this.#wait(roomAtMs);
       // Ask the probe which keys changed, and append those that did not.
-      const { changed, unchanged, failed } = await probeVisits(probe, { ...this.#options, run });
+      const { changed, unchanged, failed } = await this.#probe(probe, run);
       this.#append(unchanged);
-      if (failed.length > 0) this.#putOff(failed);
+      this.#putOff(failed);
       // Visit the others, and append what the visits found.
-      const { visited, waiting } = await this.#visit([...changed, ...load], run);
+      const visited = await this.#visit(changed, load, run);
       this.#append(visited);
-      // Make room for other keys, because changed ones that got no permit would be probed again at once.
-      const again = new Set(changed.map(({ key }) => key));
-      const nowMs = this.#ports.clock.now();
-      const dueMs = Math.max(waiting.untilMs ?? 0, nowMs + PERMIT_WAIT_MS);
-      const keys = waiting.keys.filter(key => again.has(key));
-      if (keys.length > 0) this.#agenda.postpone(keys, { dueMs, reason: 'no-permit' });
       await run.keepArmed();
       // Leave the rest to the next run when no visit ended in time.
-      if (visited.length + unchanged.length + failed.length === 0) return this.#wait(nowMs + LIMITS.backoffMsMin);
+      if (visited.length + unchanged.length + failed.length === 0 && load.length > 0)
+        return this.#wait(this.#ports.clock.now() + LIMITS.backoffMsMin);
     }
     this.#wait(this.#ports.clock.now());
   }
 
-  /** Loads visits. `waiting`: the keys that were not loaded, and when their hosts have room where they had none. */
-  async #visit(
-    changes: Change[],
-    run: Run,
-  ): Promise<{ visited: Accepted[]; waiting: { keys: string[]; untilMs: number | null } }> {
-    if (changes.length === 0) return { visited: [], waiting: { keys: [], untilMs: null } };
-    const loaded = await this.#options.slices.load(changes, { run, afresh: true, spread: true });
-    const visited = loaded.outcomes.flatMap((outcome, index) =>
-      outcome ? [{ change: changes[index]!, outcome }] : [],
-    );
-    const keys = changes.filter((_, index) => loaded.outcomes[index] === null).map(({ key }) => key);
-    return { visited, waiting: { keys, untilMs: loaded.waitUntilMs } };
+  /**
+   * Asks the probe for keys. When it fails as a whole, the keys stay due and the probe has a back-off of its own, so that
+   * first visits go on.
+   */
+  async #probe(changes: Change[], run: Run): ReturnType<typeof probeVisits> {
+    const probed: Awaited<ReturnType<typeof probeVisits>> = { changed: [], unchanged: [], failed: [] };
+    if (changes.length === 0) return probed;
+    await this.#options.steps.run(PROBE, async () => {
+      Object.assign(probed, await probeVisits(changes, { ...this.#options, run }));
+    });
+    return probed;
+  }
+
+  /**
+   * Loads visits: `changed` are those that the probe found, `others` have room at their hosts. Returns those that ended.
+   */
+  async #visit(changed: Change[], others: Change[], run: Run): Promise<Accepted[]> {
+    const changes = [...changed, ...others];
+    if (changes.length === 0) return [];
+    const { outcomes, waitUntilMs } = await this.#options.slices.load(changes, { run, afresh: true, spread: true });
+    // Put off the changed keys that got no permit, because they would be picked and probed again before all others.
+    const waiting = changed.filter((_, index) => outcomes[index] === null).map(({ key }) => key);
+    const dueMs = Math.max(waitUntilMs ?? 0, this.#ports.clock.now() + PERMIT_WAIT_MS);
+    if (waiting.length > 0) this.#agenda.postpone(waiting, { dueMs, reason: 'no-permit' });
+    return outcomes.flatMap((outcome, index) => (outcome ? [{ change: changes[index]!, outcome }] : []));
   }
 
   /** Schedules keys again whose probe failed. */
   #putOff(failed: { key: string; reason: string }[]): void {
+    if (failed.length === 0) return;
     const { journal } = this.#options;
     this.#ports.sql.transaction(() =>
       journal.visits!.putOff(
@@ -157,8 +171,10 @@ export class Visitor {
 
   #pick(): PickedVisits {
     const first = Number(this.#lane().cursor);
-    const { admission, source } = this.#options;
-    return pickVisits({ agenda: this.#agenda, admission, source }, { nowMs: this.#ports.clock.now(), first });
+    const { admission, source, steps } = this.#options;
+    const nowMs = this.#ports.clock.now();
+    const probeAtMs = steps.retryMs(PROBE);
+    return pickVisits({ agenda: this.#agenda, admission, source }, { nowMs, first, probeAtMs });
   }
 
   /** Notes how many keys are still due, and when to go on: at `roomAtMs` where some are, else when the next one is. */

@@ -30,7 +30,7 @@ interface PickOptions {
  */
 export function pickVisits(
   { agenda, admission, source }: PickOptions,
-  { nowMs, first }: { nowMs: number; first: number },
+  { nowMs, first, probeAtMs = 0 }: { nowMs: number; first: number; probeAtMs?: number },
 ): PickedVisits {
   const servers = new Map(agenda.spaces().map(({ id, name }) => [id, agenda.serverOf(name)]));
   const spaces = [...servers.keys()];
@@ -55,18 +55,23 @@ export function pickVisits(
   };
   const firsts = dueOf('first', room).due;
   const { due: again, oldestDueMs } = dueOf('again', probeRoom);
+  const isProbeWaiting = probeRoom !== room && probeAtMs > nowMs && again.length > 0;
   // Take the revisits, and leave room for first visits: at most half of it.
   const candidates = firsts.flatMap(({ space, visits }) =>
     visits.map(visit => ({ space, change: changeOf(visit, servers.get(space)!) })),
   );
   room.reserve(candidates, first % 2);
   const reserved = Math.min(LIMITS.visitsMax / 2, candidates.length);
-  const revisits = takeTurns(again, { servers, room: probeRoom, most: LIMITS.visitsMax - reserved });
+  const revisits = takeTurns(isProbeWaiting ? [] : again, {
+    servers,
+    room: probeRoom,
+    most: LIMITS.visitsMax - reserved,
+  });
   // Take the first visits. The changed ones among probed keys need the other half of the room.
   if (probeRoom === room || revisits.length === 0) room.release();
   else room.keepReserved();
   const visits = takeTurns(firsts, { servers, room, most: LIMITS.visitsMax - revisits.length });
-  const roomAtMs = earliest(room.atMs, probeRoom.atMs);
+  const roomAtMs = earliest(earliest(room.atMs, probeRoom.atMs), isProbeWaiting ? probeAtMs : null);
   if (probeRoom === room) return { probe: [], load: [...revisits, ...visits], oldestDueMs, roomAtMs };
   return { probe: revisits, load: visits, oldestDueMs, roomAtMs };
 }

@@ -19,6 +19,8 @@ export interface Watched {
   key: string;
   space: string;
   due_ms: number;
+  /** 1 where the next visit is a revisit, which a probe may answer. */
+  revisit: number;
   /** Why it is due then. */
   reason: string;
   added_ms: number;
@@ -51,7 +53,7 @@ export interface DueVisit {
   facts: Change['facts'];
 }
 
-/** Keys that no visit has found out anything of yet, or the others. */
+/** First visits, with those that go on with unfinished ones; or revisits, which a probe may answer. */
 export type VisitKind = 'first' | 'again';
 
 /** Due visits of one space, those due longest first. */
@@ -64,14 +66,16 @@ interface SpaceVisits {
 export interface AgendaCount {
   keys: number;
   due: number;
+  /** How many of the due ones are first visits, or go on with unfinished ones. */
+  firstDue: number;
   overdue: number;
   oldestDueMs: number | null;
   /** When the first key becomes due that is not due yet. */
   nextDueMs: number | null;
 }
 
-/** The values of `agenda.visited`, by kind of visit and as a table. */
-const VISITED: Record<VisitKind, number> = { first: 0, again: 1 };
+/** The values of `agenda.revisit`, by kind of visit and as a table. */
+const REVISIT: Record<VisitKind, number> = { first: 0, again: 1 };
 const KINDS = '(SELECT 0 AS kind UNION ALL SELECT 1)';
 
 /** The cursor of a visit's change until it is accepted and gets its number. */
@@ -145,11 +149,11 @@ export class JournalAgenda {
   /** Spaces with due keys of a kind, and since when; the one due longest first. */
   dueSpaces(spaces: number[], { kind, nowMs }: { kind: VisitKind; nowMs: number }): { space: number; dueMs: number }[] {
     const found = this.#sql.exec<{ space: number; first: number | null }>(
-      `SELECT value AS space, (SELECT min(due_ms) FROM agenda INDEXED BY agenda_due WHERE space = value AND visited = ?2)
+      `SELECT value AS space, (SELECT min(due_ms) FROM agenda INDEXED BY agenda_due WHERE space = value AND revisit = ?2)
          AS first
        FROM json_each(?1)`,
       JSON.stringify(spaces),
-      VISITED[kind],
+      REVISIT[kind],
     );
     const due = found.flatMap(({ space, first }) =>
       first !== null && first <= nowMs ? [{ space, dueMs: first }] : [],
@@ -189,13 +193,13 @@ export class JournalAgenda {
     const found = this.#sql.exec<{ space: number; keys: string }>(
       `SELECT value AS space, (SELECT json_group_array(json_array(key, json(more_hosts), due_ms, json(facts))) FROM (
          SELECT key, more_hosts, due_ms, facts FROM agenda INDEXED BY agenda_due
-         WHERE space = value AND visited = ?4 AND due_ms <= ?2
+         WHERE space = value AND revisit = ?4 AND due_ms <= ?2
            AND NOT EXISTS (SELECT 1 FROM parked WHERE parked.key = agenda.key AND died_ms IS NULL)
          ORDER BY due_ms LIMIT ?3)) AS keys FROM json_each(?1)`,
       JSON.stringify(spaces),
       nowMs,
       each,
-      VISITED[kind],
+      REVISIT[kind],
     );
     return found.map(({ space, keys }) => {
       const visits = JSON.parse(keys) as [string, string[] | null, number, Change['facts']][];
@@ -215,12 +219,12 @@ export class JournalAgenda {
       Record<'kind' | 'keys' | 'due' | 'overdue', number> & Record<'oldest' | 'next', number | null>
     >(
       `SELECT kind, keys,
-         (SELECT count(*) FROM agenda WHERE space = id AND visited = kind AND due_ms <= ?1) AS due,
-         (SELECT count(*) FROM agenda WHERE space = id AND visited = kind AND due_ms <= ?2) AS overdue,
-         (SELECT due_ms FROM agenda INDEXED BY agenda_due WHERE space = id AND visited = kind AND due_ms <= ?1
+         (SELECT count(*) FROM agenda WHERE space = id AND revisit = kind AND due_ms <= ?1) AS due,
+         (SELECT count(*) FROM agenda WHERE space = id AND revisit = kind AND due_ms <= ?2) AS overdue,
+         (SELECT due_ms FROM agenda INDEXED BY agenda_due WHERE space = id AND revisit = kind AND due_ms <= ?1
             AND NOT EXISTS (SELECT 1 FROM parked WHERE parked.key = agenda.key AND died_ms IS NULL)
           ORDER BY due_ms LIMIT 1) AS oldest,
-         (SELECT min(due_ms) FROM agenda WHERE space = id AND visited = kind AND due_ms > ?1) AS next
+         (SELECT min(due_ms) FROM agenda WHERE space = id AND revisit = kind AND due_ms > ?1) AS next
        FROM agenda_spaces CROSS JOIN ${KINDS} WHERE keys > 0`,
       nowMs,
       overdueMs,
@@ -235,6 +239,7 @@ export class JournalAgenda {
     return {
       keys: sum(one => (one.kind === 0 ? one.keys : 0)),
       due: sum(one => one.due) - parked!.due,
+      firstDue: sum(one => (one.kind === 0 ? one.due : 0)),
       overdue: sum(one => one.overdue) - parked!.overdue,
       oldestDueMs: earliest(counted.map(one => one.oldest)),
       nextDueMs: earliest(counted.map(one => one.next)),
@@ -251,7 +256,7 @@ export class JournalAgenda {
     this.#sql.exec(
       `UPDATE agenda SET due_ms = ?1 WHERE key IN (
          SELECT key FROM agenda_spaces CROSS JOIN ${KINDS}
-           CROSS JOIN agenda INDEXED BY agenda_due ON space = id AND visited = kind AND due_ms > ?2)`,
+           CROSS JOIN agenda INDEXED BY agenda_due ON space = id AND revisit = kind AND due_ms > ?2)`,
       nowMs,
       nowMs + AGENDA_AHEAD_MS_MAX,
     );

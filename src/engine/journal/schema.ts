@@ -298,13 +298,14 @@ export const SCHEMA = [
   ) WITHOUT ROWID`,
   // Parts of the key space, each served by one server. `keys` counts the watched keys.
   'CREATE TABLE agenda_spaces (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, keys INTEGER NOT NULL DEFAULT 0)',
-  // Watched keys. `visited` is 0 before the first visit that did not fail. `outcome` is that of the last visit and `times`
+  // Watched keys. `revisit` is 0 before the first visit that did not fail,
+  // and while a key has more than one visit's work. `outcome` is that of the last visit and `times`
   // how many visits in a row had it; `digest`, `more_hosts` and `facts` are JSON.
   `CREATE TABLE agenda (
     key TEXT PRIMARY KEY,
     space INTEGER NOT NULL,
     due_ms INTEGER NOT NULL,
-    visited INTEGER NOT NULL DEFAULT 0,
+    revisit INTEGER NOT NULL DEFAULT 0,
     reason TEXT NOT NULL,
     added_ms INTEGER NOT NULL,
     checked_ms INTEGER,
@@ -316,7 +317,7 @@ export const SCHEMA = [
     facts TEXT
   ) WITHOUT ROWID`,
   // SQLite appends the primary key to it, so that due keys are read from the index alone.
-  'CREATE INDEX agenda_due ON agenda (space, visited, due_ms)',
+  'CREATE INDEX agenda_due ON agenda (space, revisit, due_ms)',
   // One row: the factor by which intervals between visits are stretched, and when it was adjusted last.
   `CREATE TABLE agenda_pace (
     id INTEGER PRIMARY KEY CHECK (id = 1),

@@ -85,6 +85,12 @@ export class JournalVisits {
       this.#sql.exec('UPDATE agenda SET digest = NULL, main_digest = NULL WHERE key = ?', key);
   }
 
+  /** How many keys that visits found were no keys, by the reason. */
+  refusals(): Record<string, number> {
+    const found = this.#sql.exec<{ reason: string; keys: number }>('SELECT reason, keys FROM agenda_refusals');
+    return Object.fromEntries(found.map(({ reason, keys }) => [reason, keys]));
+  }
+
   #read(text: string): { key: string; space: string } | null {
     const read = this.#rules.read(text);
     return 'rejected' in read ? null : read;
@@ -126,11 +132,11 @@ export class JournalVisits {
     // Stretch the wait while hosts have too little room for all visits.
     const stretchedMs = nowMs + (atMs - nowMs) * (outcome === 'failed' ? 1 : this.#agenda.stretch());
     this.#sql.exec(
-      `UPDATE agenda SET due_ms = ?, reason = ?, visited = max(visited, ?), checked_ms = ?, outcome = ?, times = ?,
+      `UPDATE agenda SET due_ms = ?, reason = ?, revisit = coalesce(?, revisit), checked_ms = ?, outcome = ?, times = ?,
          digest = ?, main_digest = ?, more_hosts = ?, facts = ? WHERE key = ?`,
       Math.round(Math.min(stretchedMs, Math.max(atMs, nowMs + AGENDA_AHEAD_MS_MAX))),
       reason,
-      seen ? 1 : 0,
+      seen ? (seen.unfinished ? 0 : 1) : null,
       seen ? nowMs : watched.checked_ms,
       outcome,
       times,

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { agendaStatus } from '../../../src/engine/controls/watched-keys.ts';
 import { expectProof } from '../../simulation/oracle/proof.ts';
-import { agendaWorld, nextDueMs, requestTimes, visitCount, watch } from '../../simulation/world/visits.ts';
+import { agendaWorld, nextDueMs, requestTimes, unwatch, visitCount, watch } from '../../simulation/world/visits.ts';
 import { followed, nextRun, pass, runUntil, type World } from '../../simulation/world/world.ts';
 
 const SECOND = 1_000;
@@ -243,5 +244,50 @@ describe('a second host', () => {
     world.upstream.latencyMs = (_, host) => (host === 'both.test' ? 20_000 : 100);
     await world.engine.control('start');
     await runUntil(world, { until: () => quick.every(key => requestTimes(world, key).length > 0), withinMs: HOUR });
+  });
+});
+
+describe('first visits', () => {
+  it('get half of a host while keys are due again, and all of it when none is', async () => {
+    const world = await worldOf({ red: 200 });
+    await runUntil(world, { until: () => visitCount(world) >= 200, withinMs: HOUR });
+    const [before] = requestTimes(world, 'red.test').slice(-1);
+    const more = Array.from({ length: 4_500 }, (_, index) => `m${index}.red`);
+    world.upstream.publish(more);
+    await watch(world, more);
+    world.upstream.requests.length = 0;
+    await runUntil(world, { until: () => requestTimes(world, 'red.test').length >= 3_800 });
+    const dueAgainMs = before! + HOUR;
+    const shareOf = (fromMs: number, toMs: number) => {
+      const asked = world.upstream.requests.filter(
+        ({ host, atMs }) => host === 'red.test' && atMs >= fromMs && atMs < toMs,
+      );
+      return asked.filter(({ subject }) => subject.startsWith('m')).length / asked.length;
+    };
+    // An hour after their first visit, and for as long as it takes, the 200 keys are due again and get half.
+    expect(shareOf(0, dueAgainMs - 5 * MINUTE)).toBeGreaterThan(0.9);
+    expect(shareOf(dueAgainMs, dueAgainMs + 3 * MINUTE)).toBeGreaterThan(0.4);
+    expect(shareOf(dueAgainMs, dueAgainMs + 3 * MINUTE)).toBeLessThan(0.6);
+  });
+});
+
+describe('intervals between visits', () => {
+  it('stretch while hosts have no room for all, the same for all keys, and shrink again', async () => {
+    const world = await worldOf({ red: 3_000 });
+    const stretch = () => world.engine.journal.agenda!.stretch();
+    await runUntil(world, { until: () => visitCount(world) >= 3_000, withinMs: 2 * HOUR });
+    expect(stretch()).toBe(1);
+    // Each key is due after an hour, then two, then three, and the host takes 50 minutes for all: they fit.
+    await pass(world, 6 * HOUR);
+    expect(stretch()).toBe(1);
+    const more = names('red', 20_000).slice(3_000);
+    world.upstream.publish(more);
+    await watch(world, more);
+    await pass(world, 12 * HOUR);
+    expect(stretch()).toBeGreaterThan(1.5);
+    expect(agendaStatus(world.engine)).toMatchObject({ stretch: stretch() });
+    await unwatch(world, more);
+    await pass(world, 24 * HOUR);
+    expect(stretch()).toBe(1);
   });
 });

@@ -7,7 +7,7 @@ type Rows<T> = T & Record<string, SqlValue>;
 export interface WatchedRow {
   key: string;
   due_ms: number;
-  visited: number;
+  revisit: number;
   added_ms: number;
   checked_ms: number | null;
   outcome: string | null;

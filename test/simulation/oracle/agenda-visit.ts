@@ -85,7 +85,7 @@ function visitedRow(
   const { atMs } = nextVisit({ key: before.key, times, facts, ...rest });
   const dueMs = Math.min(rest.nowMs + (atMs - rest.nowMs) * stretch, Math.max(atMs, rest.nowMs + AHEAD_MS_MAX));
   const answered = seen && {
-    visited: 1,
+    revisit: 1,
     checked_ms: rest.nowMs,
     more_hosts: seen.moreHosts?.length ? JSON.stringify(seen.moreHosts) : null,
     facts: JSON.stringify(facts),

@@ -128,7 +128,7 @@ export class VisitOracle {
       if (before.keys.has(key)) continue;
       const fresh = {
         due_ms: nowMs,
-        visited: 0,
+        revisit: 0,
         added_ms: nowMs,
         checked_ms: null,
         outcome: null,
