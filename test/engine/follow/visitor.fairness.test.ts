@@ -247,30 +247,6 @@ describe('a second host', () => {
   });
 });
 
-describe('first visits', () => {
-  it('get half of a host while keys are due again, and all of it when none is', async () => {
-    const world = await worldOf({ red: 200 });
-    await runUntil(world, { until: () => visitCount(world) >= 200, withinMs: HOUR });
-    const [before] = requestTimes(world, 'red.test').slice(-1);
-    const more = Array.from({ length: 4_500 }, (_, index) => `m${index}.red`);
-    world.upstream.publish(more);
-    await watch(world, more);
-    world.upstream.requests.length = 0;
-    await runUntil(world, { until: () => requestTimes(world, 'red.test').length >= 3_800 });
-    const dueAgainMs = before! + HOUR;
-    const shareOf = (fromMs: number, toMs: number) => {
-      const asked = world.upstream.requests.filter(
-        ({ host, atMs }) => host === 'red.test' && atMs >= fromMs && atMs < toMs,
-      );
-      return asked.filter(({ subject }) => subject.startsWith('m')).length / asked.length;
-    };
-    // An hour after their first visit, and for as long as it takes, the 200 keys are due again and get half.
-    expect(shareOf(0, dueAgainMs - 5 * MINUTE)).toBeGreaterThan(0.9);
-    expect(shareOf(dueAgainMs, dueAgainMs + 3 * MINUTE)).toBeGreaterThan(0.4);
-    expect(shareOf(dueAgainMs, dueAgainMs + 3 * MINUTE)).toBeLessThan(0.6);
-  });
-});
-
 describe('intervals between visits', () => {
   it('stretch while hosts have no room for all, the same for all keys, and shrink again', async () => {
     const world = await worldOf({ red: 3_000 });
