@@ -150,6 +150,20 @@ describe('a visit', () => {
     ]);
   });
 
+  it('puts documents in folders of their own, and never replaces an immutable one', async () => {
+    const world = await visitedWorld(['a.red']);
+    world.bucket.store('github/raw/parts/a.red/2.json', Buffer.from('first'));
+    world.upstream.publish('a.red', 'parts 3');
+    await runUntil(world, { until: () => visitCount(world) >= 4 });
+    world.upstream.publish('a.red', 'filed');
+    await runUntil(world, { until: () => world.bucket.keys('github/space=').length > 0 });
+    expect(world.bucket.keys('github/space=')).toEqual(['github/space=red/a.red.txt']);
+    expect(world.bucket.keys('github/raw/parts/')).toEqual(
+      [1, 2, 3].map(part => `github/raw/parts/a.red/${part}.json`),
+    );
+    expect(Buffer.from(world.bucket.objects.get('github/raw/parts/a.red/2.json')!.bytes).toString()).toBe('first');
+  });
+
   it('gives no row where only a column differs that counts as no change', async () => {
     const world = await visitedWorld(['a.red']);
     world.upstream.publish('a.red', 'first#77');

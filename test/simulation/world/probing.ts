@@ -1,6 +1,6 @@
 import { githubProfile } from '../../../schemas/github_profile.ts';
 import { githubRepo } from '../../../schemas/github_repo.ts';
-import type { Change, Loaded, LoadedRow } from '../../../src/ports/change.ts';
+import type { Change, Document, Loaded, LoadedRow } from '../../../src/ports/change.ts';
 import { agenda, nextVisit, rowOf, type SourceKind } from './sources.ts';
 
 export const PROBE_HOST = 'probe.test';
@@ -15,7 +15,8 @@ interface Facts extends Record<string, unknown> {
 
 /**
  * As `agenda`, with a probe, two tables, and answers whose text says more: `moved <key>` the key's new name, `finds <key>
- * <key> …` keys that it names, `parts <number>` work for so many visits. A number after `#` is the count of followers,
+ * <key> …` keys that it names, `parts <number>` work for so many visits, `filed` a
+ * document in a folder of its own. A number after `#` is the count of followers,
  * which alone is no change.
  */
 export const probing: SourceKind = (upstream, call) => {
@@ -24,6 +25,7 @@ export const probing: SourceKind = (upstream, call) => {
     ...rest,
     id: 'probing',
     tables: [githubProfile, githubRepo],
+    folders: ['space='],
     pace: settings => {
       const pace = rest.pace(settings);
       return { ...pace, hosts: { ...pace.hosts, [PROBE_HOST]: { requestsPerSecond: 1, burst: 5 } } };
@@ -74,8 +76,21 @@ function loadedOf(change: Change, { revision, text }: { revision: number; text: 
   if (movedTo) rows.unshift({ table: githubProfile.name, op: 'delete', row: rowOf(githubProfile, { username: key }) });
   if (parts > 1)
     rows.push({ table: githubRepo.name, op: 'upsert', row: rowOf(githubRepo, { full_name: `${key}/${part}` }) });
+  const bytes = Buffer.from(JSON.stringify({ text }));
+  const documents: Document[] = [{ name, bytes, revision: null }];
+  if (parts > 1)
+    documents.push({
+      name,
+      bytes,
+      revision: null,
+      path: ['raw', 'parts', name],
+      file: `${part}.json`,
+      immutable: true,
+    });
+  if (word === 'filed')
+    documents.push({ name, bytes, revision: null, path: [`space=${name.split('.')[1]}`], file: `${name}.txt` });
   return {
-    documents: [{ name, bytes: Buffer.from(JSON.stringify({ text })), revision: null }],
+    documents,
     rows,
     revision: null,
     seen: {
