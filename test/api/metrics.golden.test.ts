@@ -14,7 +14,7 @@ function fullApi() {
   api.stubs.npm!.metrics = async () => ({
     ...metricsOf('npm'),
     state: 'catching-up',
-    agenda: { keys: 9, due: 4, overdue: 0 },
+    agenda: { keys: 9, due: 4, overdue: 0, stretch: 1.5 },
     lag: { changes: 12, seconds: 1.5 },
     load_seconds: { ...histogram, sum_seconds: 0.1 },
     last_success_at: 1_795_550_400.25,

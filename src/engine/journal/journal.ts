@@ -16,6 +16,7 @@ import { JournalPushes } from './pushes.ts';
 import { JournalRanges, type Range } from './ranges.ts';
 import { countsAsAttempt, judgeLaggingRevision, judgeSweepChange, recheckDelayMs } from './rechecks.ts';
 import { JournalState, type SourceRow } from './state.ts';
+import { JournalVisits } from './visits.ts';
 
 /**
  * Accepts changes: rows, parked changes and the lane's cursor in one transaction. Every accepted change gets the next
@@ -28,6 +29,7 @@ export class Journal {
   readonly pushes: JournalPushes;
   /** Null of a source with a feed. */
   readonly agenda: JournalAgenda | null;
+  readonly visits: JournalVisits | null;
   readonly outbox: JournalOutbox;
   readonly #runType: 'follow' | 'refresh';
   readonly #sql: SqlPort;
@@ -46,6 +48,7 @@ export class Journal {
     this.pushes = new JournalPushes(sql);
     this.#runType = agenda ? 'refresh' : 'follow';
     this.agenda = agenda && new JournalAgenda(sql, agenda);
+    this.visits = agenda && new JournalVisits(sql, agenda, this.agenda!);
     this.outbox = new JournalOutbox(sql, feeds);
   }
 
@@ -235,7 +238,7 @@ export class Journal {
         countOutcome(this.#sql, 'skipped:superseded', superseded);
       }
       // Give the change its number and its outcome.
-      const visited = facts.runType === 'push' ? one : this.#acceptVisit(one, nowMs);
+      const visited = facts.runType === 'push' ? this.#acceptPush(one) : this.#acceptVisit(one, nowMs);
       parked += this.#recordOutcome(++source.change_number, visited, { rows, source, run, nowMs });
       this.#sql.exec('DELETE FROM suspects WHERE cursor = ?', one.change.cursor);
     }
@@ -243,11 +246,18 @@ export class Journal {
     this.#write(rows, { ...facts, source, changes: accepted.length, parked, nowMs });
   }
 
+  /** A pushed row as it is. The next visit of its key gives a row again, whatever it finds. */
+  #acceptPush(one: Accepted): Accepted {
+    if (this.visits && one.outcome.kind === 'rows')
+      for (const row of one.outcome.rows) this.visits.forget(row, one.change.key);
+    return one;
+  }
+
   /** The change with the outcome that the agenda gives it, which also sets when its key is due again. */
   #acceptVisit(one: Accepted, nowMs: number): Accepted {
-    if (!this.agenda) return one;
+    if (!this.visits) return one;
     const rowState = rowStateOf(this.#sql, one.change.key);
-    return { ...one, outcome: this.agenda.acceptVisit(one, { nowMs, rowState }) };
+    return { ...one, outcome: this.visits.accept(one, { nowMs, rowState }) };
   }
 
   /** Removes keys from the agenda, with their parked and dead changes. Returns how many were watched. */

@@ -6,6 +6,7 @@ import { ENGINE_MUTANTS } from './engine.ts';
 import { FAILURE_MUTANTS } from './failures.ts';
 import { LATE_RESULT_MUTANTS } from './late-results.ts';
 import type { Mutant } from './mutant.ts';
+import { PROBE_MUTANTS } from './probe.ts';
 import { RANGE_AND_PUSH_MUTANTS } from './ranges-and-pushes.ts';
 import { RUN_MUTANTS } from './runs.ts';
 import { STREAM_MUTANTS } from './streams.ts';
@@ -18,6 +19,7 @@ export const MUTANTS: Mutant[] = [
   LATE_RESULT_MUTANTS,
   AUDIT_MUTANTS,
   AGENDA_MUTANTS,
+  PROBE_MUTANTS,
   CATALOG_MUTANTS,
   STREAM_MUTANTS,
   COMMITTER_MUTANTS,
