@@ -9,3 +9,8 @@ export function sha256(data: string | Uint8Array): Buffer<ArrayBuffer> {
 export function sha256Hex(data: string | Uint8Array): string {
   return createHash('sha256').update(data).digest('hex');
 }
+
+/** The first 128 bits of the SHA-256 in base64, 22 characters: enough to see whether one thing has changed. */
+export function shortDigest(data: string | Uint8Array): string {
+  return sha256(data).subarray(0, 16).toString('base64').replace(/=+$/, '');
+}

@@ -25,6 +25,7 @@ export const EVENTS = {
   // Failures.
   step_failed: 'A step of a run failed; it is tried again after `retry_after_ms`.',
   prepare_failed: 'The bulk fetch for a slice failed; the slice is loaded without it.',
+  probe_failed: 'The probe of an agenda got no answer for some keys; they are due again later.',
   servers_failed: 'The list of servers could not be fetched anew; the stored one stays in use.',
   request_failed:
     'A request of the API failed with status 500; `message` has the reason, which the answer does not show.',
@@ -56,6 +57,7 @@ export const LOG_FIELDS = [
   'dead',
   'letters',
   'target',
+  'keys',
   'findings',
   'added',
   'refused',

@@ -187,6 +187,14 @@ export const METRIC_FAMILIES: readonly MetricFamily[] = [
     read: onePerSource(({ agenda }) => agenda?.overdue ?? null),
   },
   {
+    name: 'tributary_agenda_stretch',
+    type: 'gauge',
+    unit: 'factor',
+    labels: ['source'],
+    help: 'By which factor intervals between visits are stretched, because hosts have no room for all of them.',
+    read: onePerSource(({ agenda }) => agenda?.stretch ?? null),
+  },
+  {
     name: 'tributary_inlet_lsn',
     type: 'gauge',
     unit: 'LSN',

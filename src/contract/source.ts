@@ -74,7 +74,7 @@ export interface SourceMetrics {
   retries: number;
   lag: { changes: number | null; seconds: number | null };
   /** Watched keys; null for a source with a feed. */
-  agenda: { keys: number; due: number; overdue: number } | null;
+  agenda: { keys: number; due: number; overdue: number; stretch: number } | null;
   inlets: Pick<InletStatus, 'table' | 'lsn' | 'behind' | 'findings' | 'evidence' | 'passed_over'>[];
   buffer: { rows: number; bytes: number; oldest_age_seconds: number };
   /** How long each flush took, from the first request to the bucket until the file was settled. */

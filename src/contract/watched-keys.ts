@@ -1,13 +1,21 @@
 // The JSON of watched keys. An unknown value is null; no field is ever absent, at any depth. Times are ISO 8601.
 
-/** How many keys an agenda has, and how many are due. `overdue`: due for more than an hour. */
+/**
+ * How many keys an agenda has, and how many are due. `first_due`: due for their first visit, parked ones included.
+ * `overdue`: due for more than an hour.
+ */
 export interface AgendaStatus {
   keys: number;
   due: number;
+  first_due: number;
   overdue: number;
   oldest_due_at: string | null;
   /** How long one visit of every key takes at the present rates of the hosts; null without a key or a server. */
   seconds_at_rate: number | null;
+  /** By which factor all intervals between visits are stretched, because the hosts have no room for all of them. */
+  stretch: number;
+  /** How many keys that visits found were no keys, by the reason. */
+  refused_keys: Record<string, number>;
 }
 
 /** A key on an agenda, and its last visit. */

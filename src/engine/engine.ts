@@ -93,7 +93,7 @@ export class Engine {
     const slices = new SliceLoader({ ports, source, journal, admission });
     const parts = { ports, source, journal, admission, slices };
     this.#tail = source.agenda
-      ? new Visitor(parts)
+      ? new Visitor({ ...parts, steps: this.#steps })
       : new Tail({ ...parts, onPulled: keys => this.audit.keysPulled(keys) });
     const { inlets, state } = journal;
     this.#inlets = inlets

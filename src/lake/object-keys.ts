@@ -49,6 +49,21 @@ export function rawKey(prefix: string, name: string, file = 'latest.json'): stri
 }
 
 /**
+ * The key of a document: in the folders that it names, else in that of its name. Throws `ChangeError` `key-too-long`, and
+ * an Error for a folder that the source does not declare.
+ */
+export function documentKey(
+  { prefix, folders = [] }: { prefix: string; folders?: readonly string[] },
+  { name, path, file = 'latest.json' }: { name: string; path?: string[]; file?: string },
+): string {
+  if (!path) return rawKey(prefix, name, file);
+  const [first = ''] = path;
+  if (first !== 'raw' && !folders.some(folder => first.startsWith(folder)))
+    throw new Error(`document of ${prefix}: expected a folder raw, ${folders.join(', ')}, got ${first}`);
+  return checkLength([prefix, ...[...path, file].map(segmentOf)].join('/'));
+}
+
+/**
  * The key of an item's metadata JSON on the day of a load (UTC). `name` has the values of the table's key columns in
  * order; each becomes one segment. Throws `ChangeError` `key-too-long`.
  */

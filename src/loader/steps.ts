@@ -1,7 +1,7 @@
 import { keyOf, tableNamed } from '../../schemas/index.ts';
 import { ChangeError, CursorError, messageOf, StepError } from '../errors.ts';
 import { putNewest, uploadNewest } from '../lake/newest.ts';
-import { metadataKey, rawKey } from '../lake/object-keys.ts';
+import { documentKey, metadataKey, rawKey } from '../lake/object-keys.ts';
 import { LIMITS, MiB } from '../limits.ts';
 import type { BucketPort, UploadPort } from '../ports/bucket.ts';
 import type { Change, Loaded } from '../ports/change.ts';
@@ -19,7 +19,8 @@ import {
 } from '../sources/upstream/fetcher.ts';
 import { isThrottled } from '../sources/upstream/tally.ts';
 import { readInlet } from './inlet.ts';
-import { fitRow } from './row-size.ts';
+import { probeKeys } from './probe.ts';
+import { checkRow, digestsOf } from './rows.ts';
 
 /** A document of unknown size counts as this much. */
 const DOCUMENT_BYTES_UNKNOWN = 8 * MiB;
@@ -69,6 +70,13 @@ const STEPS: { [S in keyof LoaderSteps]: Step<LoaderSteps[S]> } = {
   prepare: {
     ms: () => LIMITS.sliceLoadMsMax,
     work: async ({ source }, { changes }, ctx) => source.prepare?.(changes, ctx) ?? null,
+  },
+  probe: {
+    ms: () => LIMITS.visitMsMax,
+    async work({ source }, { changes }, ctx) {
+      if (!source.agenda?.probe) throw new Error(`${source.id}: expected an agenda with a probe`);
+      return probeKeys(source.agenda.probe, changes, ctx);
+    },
   },
   list: {
     ms: () => LIMITS.listMsMax,
@@ -237,17 +245,18 @@ class Load {
   async #store({ documents, rows, revision, seen }: Loaded): Promise<LoadOutcome> {
     const { source, bucket, now } = this.#loading;
     const fetchedAtMs = now();
-    const fitted = rows.map(({ table, op, row }) => ({
-      table,
-      op,
-      row: fitRow(tableNamed(table), checkRow(table, row)),
-    }));
-    const put = (key: string, bytes: Uint8Array) => {
-      const contentType = key.endsWith('.txt') ? 'text/plain' : CONTENT_TYPE;
-      return putNewest(bucket, key, bytes, { fetchedAtMs, revision, contentType });
+    const fitted = rows.map(checkRow);
+    const put = async ({ key, bytes, immutable = false }: { key: string; bytes: Uint8Array; immutable?: boolean }) => {
+      const contentType = key.endsWith('.json') ? CONTENT_TYPE : 'text/plain';
+      if (immutable) await bucket.put(key, [bytes], { onlyIf: { absent: true }, metadata: {}, contentType });
+      else await putNewest(bucket, key, bytes, { fetchedAtMs, revision, contentType });
     };
     // Make every key before the first put, because a name that is too long for a key must leave no document either.
-    const raws = documents.map(({ name, file, bytes }) => ({ key: rawKey(source.prefix, name, file), bytes }));
+    const raws = documents.map(document => ({
+      key: documentKey(source, document),
+      bytes: document.bytes,
+      immutable: document.immutable === true,
+    }));
     const metadata = fitted
       .filter(({ op }) => op === 'upsert')
       .map(({ table, row }) => {
@@ -255,10 +264,11 @@ class Load {
         const key = metadataKey(tableNamed(table), fetchedAtMs, keyOf(tableNamed(table), row));
         return { key, bytes: new TextEncoder().encode(JSON.stringify(rest)) };
       });
-    for (const { key, bytes } of [...raws, ...metadata]) await put(key, bytes);
+    for (const object of [...raws, ...metadata]) await put(object);
     this.#rowBytes += fitted.reduce((sum, { row }) => sum + JSON.stringify(row).length, 0);
     const documentBytes = documents.reduce((sum, { bytes }) => sum + bytes.length, 0);
-    return { kind: 'rows', rows: fitted, documentBytes, revision, seen };
+    const digests = seen && { ...digestsOf(fitted, source.agenda?.uncounted), ...seen.digests };
+    return { kind: 'rows', rows: fitted, documentBytes, revision, seen: seen && { ...seen, digests } };
   }
 
   #refusal(error: unknown, change: Change): LoadOutcome {
@@ -276,12 +286,4 @@ class Load {
     const refusal = { reason: why, detail, retryAfterMs, stack: error.stack ?? null };
     return isUnanswered ? { kind: 'unanswered', ...refusal } : { kind: 'park', ...refusal };
   }
-}
-
-/** The row as its table's schema gives it. Throws `wrong-shape` with the column and what was expected. */
-function checkRow(table: string, row: Loaded['rows'][number]['row']) {
-  const checked = tableNamed(table).validator.safeParse(row);
-  if (checked.success) return checked.data;
-  const [issue] = checked.error.issues;
-  throw new ChangeError('wrong-shape', `${table} row: ${issue?.path.join('.')}: ${issue?.message}`);
 }

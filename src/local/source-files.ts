@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import type { Demo } from '../sources/stand-in/demo.ts';
+import type { Examples } from '../sources/stand-in/examples.ts';
 
 export type Environment = Record<string, string | undefined>;
 
@@ -13,6 +14,12 @@ const SOURCES_DIR = path.resolve(import.meta.dirname, '../sources');
 export async function demoOf(id: string): Promise<Demo | null> {
   if (!existsSync(path.join(SOURCES_DIR, id, 'stand-in/demo.ts'))) return null;
   return (await import(`../sources/${id}/stand-in/demo.ts`)).demo;
+}
+
+/** What a probe asks for, `stand-in/examples.ts` in the source's folder; null when it has none. */
+export async function examplesOf(id: string): Promise<Examples | null> {
+  if (!existsSync(path.join(SOURCES_DIR, id, 'stand-in/examples.ts'))) return null;
+  return (await import(`../sources/${id}/stand-in/examples.ts`)).examples;
 }
 
 /** What finds local settings of a source, `local-settings.ts` in its folder; null when it has none. */

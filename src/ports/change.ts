@@ -16,6 +16,10 @@ export interface Change {
   server?: string | null;
   /** Hosts that the last visit of this key asked besides the key's server. */
   moreHosts?: string[];
+  /** `Seen.facts` of the key's last visit that did not fail; null before the first. */
+  facts?: Record<string, unknown> | null;
+  /** What the probe answered of this key, where it did; small plain JSON. */
+  probed?: unknown;
   /** What inlets have found about this key. Only where the source has inlets. */
   evidence?: Evidence;
 }
@@ -93,6 +97,13 @@ export interface Document {
    * The file's name in the lake: `latest.json` by default, another one for several documents of an item or for text.
    */
   file?: string;
+  /**
+   * The folders of the document under the source's prefix, in place of `raw` and the name. The first one is `raw`, or
+   * begins with one of the source's `folders`.
+   */
+  path?: string[];
+  /** The document's name says all of its contents, so an object that has its key is never replaced. */
+  immutable?: boolean;
 }
 
 /** One row that a change gave, without lineage. */
@@ -117,21 +128,39 @@ export interface Loaded {
 export interface Seen {
   /** The upstream has the key. */
   found: boolean;
-  /**
-   * Over everything that counts as a change. A visit with the digest of the one before gives no row, unless `always`.
-   */
-  digest: string;
-  /** The visit gives a row even when nothing changed. */
-  always: boolean;
-  /** A part of the answer is missing. The engine then compares `mainDigest` only. */
-  partial: boolean;
-  /** Over the main part of the answer. */
-  mainDigest: string;
-  /** Hosts that this visit asked besides the key's server. The next visit takes permits for them from the start. */
-  moreHosts: string[];
-  /** What `AgendaRules.next` gets of this visit, and again after later visits that fail: small plain JSON. */
+  /** What the next visit gets, and `AgendaRules.next`, also after later visits that fail: small plain JSON. */
   facts: Record<string, unknown>;
+  /** The upstream says that nothing changed since the last visit, which therefore has no row. */
+  unchanged?: boolean;
+  /**
+   * By table, over everything that counts as a change. A visit with the digest of the one before gives no row of that
+   * table. A table that is not named has a digest over its rows.
+   */
+  digests?: Record<string, string>;
+  /** The visit gives a row even when nothing changed. */
+  always?: boolean;
+  /** A part of the answer is missing. The engine then compares `mainDigest` only. */
+  partial?: boolean;
+  /** Over the main part of the answer; null where an answer has no parts. */
+  mainDigest?: string | null;
+  /** Hosts that this visit asked besides the key's server. The next visit takes permits for them from the start. */
+  moreHosts?: string[];
+  /** The key has more than one visit's work: the next visit goes on at once. */
+  unfinished?: boolean;
+  /** Keys that this visit found, in any form that the agenda reads. They are watched from now on. */
+  keys?: string[];
+  /** The name that the key has at the upstream now, where it is another one. The watched key moves there. */
+  movedTo?: string;
 }
+
+/**
+ * What a probe says of one key. `changed`: load the key; `answer` goes with it, as small plain JSON. `failed`: the upstream
+ * did not answer for this key.
+ */
+export type ProbeAnswer =
+  | { kind: 'unchanged'; facts?: Record<string, unknown> }
+  | { kind: 'changed'; answer: unknown }
+  | { kind: 'failed'; reason: string };
 
 /**
  * The outcome of a visit, from which `AgendaRules.next` computes the next due time. Times are milliseconds since 1970.

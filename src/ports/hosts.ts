@@ -38,3 +38,6 @@ export interface HostTally {
   /** The longest wait that an answer asked for; null when none did. */
   retryAfterMs: number | null;
 }
+
+/** The steps of a source that ask its hosts. */
+export type AskedStep = 'pull' | 'prepare' | 'load' | 'list' | 'probe';

@@ -1,5 +1,5 @@
 import type { Failure, SkipReason } from '../errors.ts';
-import type { Change, KeyPage, LoadedRow, Page, PullRequest, Seen, Servers } from './change.ts';
+import type { Change, KeyPage, LoadedRow, Page, ProbeAnswer, PullRequest, Seen, Servers } from './change.ts';
 import type { HostTally, Permit } from './hosts.ts';
 import type { FeedingFile, InletAnswer } from './inlet.ts';
 
@@ -55,6 +55,8 @@ export interface LoaderSteps {
   servers: { request: { known: Servers | null; permits: Permit[] }; value: Servers };
   /** What the loads of a slice share, as plain JSON. For a source that `prepares` only. */
   prepare: { request: { changes: Change[]; permits: Permit[] }; value: unknown };
+  /** What the probe says of each key, in order; null of a key that there was no time or no permit to ask for. */
+  probe: { request: { changes: Change[]; permits: Permit[] }; value: (ProbeAnswer | null)[] };
   /** Keys that the upstream holds: those after a key, or the first ones. For a source that `lists` only. */
   list: { request: { after: string | null; permits: Permit[] }; value: KeyPage };
   /** Puts the documents of changes into the bucket and returns their rows: one outcome for each change, in order. */

@@ -1,14 +1,22 @@
 import type { Table } from '../../schemas/table.ts';
-import type { Change, Visit } from './change.ts';
-import type { HostPace } from './hosts.ts';
+import type { Change, LoadedRow, Visit } from './change.ts';
+import type { AskedStep, HostPace } from './hosts.ts';
 import type { InletRules } from './inlet.ts';
 
 /** The pure functions of a source's agenda. */
 export interface AgendaRules {
-  /** The key in canonical form, and its name space, so that visits are spread over name spaces; or why it is no key. */
+  /**
+   * The key in canonical form, and its name space, or why it is no key. Visits are spread over name spaces, and those of
+   * one name space with the same hosts make the same requests.
+   */
   read(text: string): { key: string; space: string } | { rejected: string };
   /** When the next visit is due, in milliseconds since 1970, and why then. */
   next(visit: Visit): { atMs: number; reason: string };
+  /**
+   * The watched key that a row comes from, for rows that people push. Without it, the key that `read` makes of the row's
+   * key.
+   */
+  keyOf?(row: LoadedRow): string | null;
   /** For a source whose keys have different servers: the server of a name space, null when none is known. */
   directory?: { serverOf(space: string, servers: Record<string, string>): string | null };
   /** A visit gets its key's evidence as counts instead of items. */
@@ -38,11 +46,13 @@ export interface EngineSource {
   /** The cursor in canonical form. Throws `CursorError` for a text that is no cursor. */
   parse(cursor: string): string;
   /** The requests that a step sends to each host at most. */
-  requests(step: 'pull' | 'prepare' | 'load' | 'list', changes: Change[]): Record<string, number>;
+  requests(step: AskedStep, changes: Change[]): Record<string, number>;
   /** The inlets that the settings turn on. */
   inlets: EngineInlet[];
   /** Usual bytes of a document; null where that is not known. */
   documentBytes: number | null;
+  /** The most keys that one request of the source's probe asks for; null without a probe. */
+  probeKeysMax: number | null;
   /** The source fetches in bulk what the loads of a slice share. */
   prepares: boolean;
   /** The source can list the upstream's keys. */

@@ -12,6 +12,7 @@ export function engineSourceOf<S>(source: Source<S>, settings: S, feeding: strin
   const { resumable, compare, parse } = feed ?? VISITS;
   const requests: EngineSource['requests'] = (step, changes) => source.requests(step, changes, settings);
   const inlets = (agenda?.inlets ?? []).filter(inlet => feeding.includes(inlet.source));
-  const can = { prepares: source.prepare !== undefined, lists: feed?.list !== undefined };
+  const probeKeysMax = agenda?.probe?.keysMax ?? null;
+  const can = { probeKeysMax, prepares: source.prepare !== undefined, lists: feed?.list !== undefined };
   return { id, tables, resumable, compare, parse, agenda, documentBytes, ...pace, others, inlets, requests, ...can };
 }

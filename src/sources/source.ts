@@ -1,7 +1,7 @@
 import type { ZodType } from 'zod';
 import type { Table } from '../../schemas/table.ts';
-import type { Change, KeyPage, Loaded, Page, PullRequest, Servers } from '../ports/change.ts';
-import type { HostPace, HostRequests } from '../ports/hosts.ts';
+import type { Change, KeyPage, Loaded, Page, ProbeAnswer, PullRequest, Servers } from '../ports/change.ts';
+import type { AskedStep, HostPace, HostRequests } from '../ports/hosts.ts';
 import type { InletRules } from '../ports/inlet.ts';
 import type { AgendaRules } from '../ports/source.ts';
 import type { CursorForm } from './count-cursor.ts';
@@ -17,6 +17,21 @@ export interface Agenda<S> extends AgendaRules {
   };
   /** Tables of other sources whose rows name keys. The setting FEEDS turns on those of one source together. */
   inlets?: InletRules[];
+  /** Only where one request says of many keys whether they changed. First visits and unfinished ones go without it. */
+  probe?: Probe<S>;
+  /** By table, the columns in which a difference alone gives no row. */
+  uncounted?: Record<string, string[]>;
+}
+
+/** One request for many keys. */
+export interface Probe<S> {
+  /** Keys in one request. */
+  keysMax: number;
+  /**
+   * An answer for each key, in order. When it throws `ChangeError`, the keys are asked for again in two halves, so that a
+   * key which fails does not fail the others.
+   */
+  ask(changes: Change[], ctx: SourceContext<S>): Promise<ProbeAnswer[]>;
 }
 
 /** The raw answer to a fetch that ended with status 200. */
@@ -107,8 +122,10 @@ interface SourceParts<S, P> {
   pace(settings: S): { pollMs: number; settleMs: number; hosts: Record<string, HostPace>; others?: HostPace };
   /** The usual size of a document in bytes, where it is known before the first one is loaded. */
   documentBytes?: number;
+  /** Folders of documents under its prefix besides `raw`, by their first characters, as `tld=`. */
+  folders?: string[];
   /** The requests of a step, by host, at most. Step `pull` of a source with an agenda reads its directory. */
-  requests(step: 'pull' | 'prepare' | 'load' | 'list', changes: Change[], settings: S): HostRequests;
+  requests(step: AskedStep, changes: Change[], settings: S): HostRequests;
   /** Fetches in bulk what the loads of a slice share; plain JSON. A slice is loaded without it when it fails. */
   prepare?(changes: Change[], ctx: SourceContext<S>): Promise<P>;
   load(change: Change, ctx: LoadContext<S, P>): Promise<Loaded>;

@@ -14,7 +14,7 @@ function fullApi() {
   api.stubs.npm!.metrics = async () => ({
     ...metricsOf('npm'),
     state: 'catching-up',
-    agenda: { keys: 9, due: 4, overdue: 0 },
+    agenda: { keys: 9, due: 4, overdue: 0, stretch: 1.5 },
     inlets: [
       {
         table: 'a',

@@ -143,10 +143,13 @@ describe('the metrics', () => {
 
   it('of an agenda say how much is due, and are absent without an agenda', async () => {
     const api = fakeApi();
-    api.stubs.pypi!.metrics = async () => ({ ...metricsOf('pypi'), agenda: { keys: 9, due: 4, overdue: 0 } });
+    api.stubs.pypi!.metrics = async () => ({
+      ...metricsOf('pypi'),
+      agenda: { keys: 9, due: 4, overdue: 0, stretch: 1.5 },
+    });
     const text = await textOf(api);
     const families = expectRules(text);
-    for (const [name, value] of Object.entries({ keys: 9, due: 4, overdue: 0 }))
+    for (const [name, value] of Object.entries({ keys: 9, due: 4, overdue: 0, stretch: 1.5 }))
       expect(families[`tributary_agenda_${name}`]).toMatchObject({
         type: 'gauge',
         samples: [{ labels: { source: 'pypi' }, value }],

@@ -34,24 +34,24 @@ export class Bench extends DurableObject {
         const servers = Object.fromEntries(spaces.map(space => [space, `https://rdap.${space}/`]));
         agenda.servers.save({ servers, etag: null, freshUntilMs: nowMs });
       }
-      if (kind === 'pick') done += pickVisits({ agenda, admission, source }, { nowMs, first: round }).changes.length;
+      if (kind === 'pick') done += pickVisits({ agenda, admission, source }, { nowMs, first: round }).load.length;
       if (kind === 'count') done += agenda.count({ nowMs, overdueMs: nowMs }).due;
       if (kind === 'reschedule') {
-        const [space] = agenda.due([1 + (round % spaces.length)], { nowMs, each: 1 });
+        const [space] = agenda.due([1 + (round % spaces.length)], { kind: 'again', nowMs, each: 1 });
         const [visit] = space!.visits;
         const change = { key: visit!.key, cursor: '1', deleted: false, revision: null, skip: null };
         const seen = {
           found: true,
           always: false,
           partial: false,
-          digest: 'x'.repeat(22),
+          digests: { whois_record: 'x'.repeat(22) },
           mainDigest: 'x'.repeat(22),
           moreHosts: ['rdap.registrar.example'],
           facts: { expiry: '2027-01-01T00:00:00Z', statuses: ['active'] },
         };
         const outcome = { kind: 'rows', rows: [], revision: null, documentBytes: 0, seen } as const;
         sql.transaction(() =>
-          agenda.acceptVisit({ change, outcome: { ...outcome, rows: [] } }, { nowMs, rowState: 'missing' }),
+          journal.visits!.accept({ change, outcome: { ...outcome, rows: [] } }, { nowMs, rowState: 'missing' }),
         );
         done += 1;
       }

@@ -1,5 +1,4 @@
 import { DurableObject } from 'cloudflare:workers';
-import { agendaOf } from '../../src/engine/journal/agenda.ts';
 import { JournalEvidence } from '../../src/engine/journal/evidence.ts';
 import { Journal } from '../../src/engine/journal/journal.ts';
 import { openJournal } from '../../src/engine/journal/open.ts';
@@ -72,15 +71,14 @@ function accept(journal: Journal, sql: ReturnType<typeof objectSql>, key: string
     found: true,
     always: false,
     partial: false,
-    digest: 'x'.repeat(22),
+    digests: { domain: 'x'.repeat(22) },
     mainDigest: 'x'.repeat(22),
-    moreHosts: [],
     facts: {},
   };
   const outcome = { kind: 'rows' as const, rows: [], revision: null, documentBytes: 0, seen };
   const change = { key, cursor: '1', deleted: false, revision: null, skip: null };
   const visit = { change, outcome, evidenceVersion: evidence.version };
-  sql.transaction(() => agendaOf(journal).acceptVisit(visit, { nowMs: Date.now(), rowState: 'missing' }));
+  sql.transaction(() => journal.visits!.accept(visit, { nowMs: Date.now(), rowState: 'missing' }));
   return evidence.items.length;
 }
 

@@ -3,6 +3,7 @@ import { LIMITS } from '../../src/config.ts';
 import { ChangeError } from '../../src/errors.ts';
 import {
   dataFileKey,
+  documentKey,
   metadataKey,
   nameFromSegment,
   parseDataFileKey,
@@ -152,6 +153,28 @@ describe('keys', () => {
       expect(() => dataFileKey(npm, { stampMs: november, firstLsn, lastLsn })).toThrow(RangeError);
     }
     for (const atMs of [Number.NaN, -1e14, 1e15]) expect(() => metadataKey(npm, atMs, 'a')).toThrow(RangeError);
+  });
+});
+
+describe('keys of documents', () => {
+  it('are in the folders that the document names', () => {
+    const zones = { prefix: 'zones', folders: ['tld='] };
+    expect(documentKey(zones, { name: 'a.com' })).toBe('zones/raw/a.com/latest.json');
+    expect(documentKey(zones, { name: 'a.com', file: 'latest.txt' })).toBe('zones/raw/a.com/latest.txt');
+    expect(documentKey(zones, { name: 'a.com', path: ['tld=com'], file: 'a.com.zone' })).toBe(
+      'zones/tld=com/a.com.zone',
+    );
+    const page = { name: 'o/n', path: ['raw', 'commits', 'o/n', '..'], file: 'a-b.json' };
+    expect(documentKey(zones, page)).toBe('zones/raw/commits/o%2Fn/%2E%2E/a-b.json');
+  });
+
+  it('refuse a folder that the source does not declare, and a key that is too long', () => {
+    for (const path of [['partitions.parquet'], ['2026'], [], ['Raw']])
+      expect(() => documentKey({ prefix: 'zones', folders: ['tld='] }, { name: 'a', path })).toThrow(
+        'expected a folder',
+      );
+    const path = ['raw', 'x'.repeat(1_024)];
+    expect(() => documentKey({ prefix: 'zones' }, { name: 'a', path })).toThrow('expected at most 1024 bytes');
   });
 });
 

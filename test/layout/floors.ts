@@ -29,7 +29,7 @@ export const FLOORS: Record<string, string[][]> = {
   'src/lake': [['catalog'], ['object-keys.ts', 'newest.ts']],
   'src/local': [
     ['*.ts'],
-    ['demo', 'deploy'],
+    ['demo', 'deploy', 'probe'],
     ['query', 'runtime'],
     ['program.ts', 'settings.ts', 'status.ts'],
     ['source-files.ts'],

@@ -1,7 +1,9 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { demoOf, localSettingsOf } from '../../src/local/source-files.ts';
+import type { Result } from '../../src/local/probe/report.ts';
+import { runProbe } from '../../src/local/probe.ts';
+import { demoOf, examplesOf, localSettingsOf } from '../../src/local/source-files.ts';
 import { SOURCES } from '../../src/sources/registry.ts';
 import type { StandInModule } from '../../src/sources/stand-in/stand-in.ts';
 
@@ -36,6 +38,28 @@ describe.each(SOURCES)('source $id', source => {
     }
   });
 
+  it('has examples for a probe, whose recorded answers have one form', async () => {
+    const { start, keys } = (await examplesOf(source.id))!;
+    expect(keys.length).toBeGreaterThan(0);
+    const { standIn, keys: recorded } = await start();
+    try {
+      const written: string[] = [];
+      const options = {
+        signal: new AbortController().signal,
+        announce: () => {},
+        write: (text: string) => written.push(text),
+      };
+      const args = [source.id, '--json', '--keys', recorded.slice(0, 3).join(',')];
+      expect(await runProbe(args, { CONTACT: 'tests', ...standIn.settings }, options), written[0]).not.toBe(1);
+      const { kinds, differences } = JSON.parse(written[0]!) as Result;
+      expect(differences).toEqual([]);
+      expect(kinds.length).toBeGreaterThan(0);
+      expect(kinds.filter(kind => kind.recorded === 0)).toEqual([]);
+    } finally {
+      await standIn.stop();
+    }
+  });
+
   it('finds local settings under its own names only', async () => {
     const localSettings = await localSettingsOf(source.id);
     const found = localSettings?.({ npm_execpath: '/none' }) ?? {};
@@ -43,8 +67,8 @@ describe.each(SOURCES)('source $id', source => {
   });
 });
 
-it('a source without files for local programs has no demo and no local settings', async () => {
-  expect([await demoOf('none'), await localSettingsOf('none')]).toEqual([null, null]);
+it('a source without files for local programs has no demo, no examples and no local settings', async () => {
+  expect([await demoOf('none'), await examplesOf('none'), await localSettingsOf('none')]).toEqual([null, null, null]);
 });
 
 /** Commands and products with a source's id in their name. */

@@ -59,7 +59,8 @@ export async function metricsOf(engine: Engine): Promise<SourceMetrics> {
 
 function dueOf(engine: Engine): SourceMetrics['agenda'] {
   const count = agendaCount(engine);
-  return count && { keys: count.keys, due: count.due, overdue: count.overdue };
+  const { agenda } = engine.journal;
+  return count && agenda && { keys: count.keys, due: count.due, overdue: count.overdue, stretch: agenda.stretch() };
 }
 
 function requestsOf(statuses: Statuses): SourceMetrics['requests'] {

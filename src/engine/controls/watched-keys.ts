@@ -50,25 +50,31 @@ export function agendaCount({ journal, ports }: Engine): AgendaCount | null {
 /** How many keys are due, and how long visiting all keys takes; null for a source with a feed. */
 export function agendaStatus(engine: Engine): AgendaStatus | null {
   const { journal, ports, source, admission } = engine;
-  const { agenda } = journal;
+  const { agenda, visits } = journal;
   const count = agendaCount(engine);
-  if (!agenda || !count) return null;
-  const { keys, due, overdue, oldestDueMs } = count;
+  if (!agenda || !visits || !count) return null;
+  const { keys, due, firstDue, overdue, oldestDueMs } = count;
   const nowMs = ports.clock.now();
   const requests = new Map<string, number>();
+  // With a probe, most keys cost their share of its requests.
+  const step = source.probeKeysMax === null ? 'load' : 'probe';
+  const keysAtOnce = source.probeKeysMax ?? 1;
   for (const { name, keys } of agenda.spaces()) {
     const change = { key: '', cursor: '', deleted: false, revision: null, skip: null, server: agenda.serverOf(name) };
-    for (const [host, count] of Object.entries(source.requests('load', [change])))
-      requests.set(host, (requests.get(host) ?? 0) + count * keys);
+    for (const [host, count] of Object.entries(source.requests(step, [change])))
+      requests.set(host, (requests.get(host) ?? 0) + (count * keys) / keysAtOnce);
   }
   // Hosts are asked at the same time, so the slowest one decides.
   const seconds = [...requests].map(([host, count]) => count / admission.rateOf(host, nowMs));
   return {
     keys,
     due,
+    first_due: firstDue,
     overdue,
     oldest_due_at: isoTime(oldestDueMs),
     seconds_at_rate: seconds.length === 0 ? null : Math.ceil(seconds.reduce((most, one) => Math.max(most, one))),
+    stretch: agenda.stretch(),
+    refused_keys: visits.refusals(),
   };
 }
 

@@ -173,9 +173,9 @@ export class Retries {
 
   /** The change as it is loaded now: without the hosts beside its server's where one of them is blocked. */
   #changeOf({ key, cursor, deleted, revision }: ParkedChange, nowMs: number): Grant['change'] {
-    const hosts = this.#journal.agenda?.hostsOf(key);
-    if (hosts?.moreHosts?.some(host => this.#admission.isBlocked(host, nowMs))) hosts.moreHosts = [];
-    return { key, cursor, deleted: deleted === 1, revision, skip: null, ...hosts };
+    const visit = this.#journal.agenda?.visitOf(key);
+    if (visit?.moreHosts?.some(host => this.#admission.isBlocked(host, nowMs))) visit.moreHosts = [];
+    return { key, cursor, deleted: deleted === 1, revision, skip: null, ...visit };
   }
 
   /** A retry fetches deleted items as well, so their requests count. */

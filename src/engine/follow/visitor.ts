@@ -1,7 +1,9 @@
 import { waitingUntil } from '../../alarm/backoff.ts';
 import type { Run } from '../../alarm/run.ts';
+import type { Steps } from '../../alarm/steps.ts';
 import { messageOf, StepError } from '../../errors.ts';
 import { LIMITS, MINUTE } from '../../limits.ts';
+import type { Change } from '../../ports/change.ts';
 import type { Ports } from '../../ports/ports.ts';
 import type { EngineSource } from '../../ports/source.ts';
 import { agendaOf, type JournalAgenda } from '../journal/agenda.ts';
@@ -11,6 +13,7 @@ import type { Lane } from '../journal/state.ts';
 import type { Admission } from '../load/admission.ts';
 import { ask } from '../load/ask.ts';
 import type { SliceLoader } from '../load/slices.ts';
+import { probeVisits } from './probe.ts';
 import { type PickedVisits, pickVisits } from './visits.ts';
 
 /** The longest time a list of servers counts as fresh, whatever its upstream says. */
@@ -18,12 +21,19 @@ const SERVERS_FRESH_MS_MAX = 7 * 24 * 60 * MINUTE;
 /** When the list of servers is fetched again after a failure. */
 const SERVERS_RETRY_MS = 60 * MINUTE;
 
+/** How long a key waits that has changed and got no permit: some permits of its host are free by then. */
+const PERMIT_WAIT_MS = 1 * MINUTE;
+
+/** The name of the step that asks the probe. */
+const PROBE = 'probe';
+
 interface VisitorOptions {
   ports: Ports;
   source: EngineSource;
   journal: Journal;
   admission: Admission;
   slices: SliceLoader;
+  steps: Steps;
 }
 
 /**
@@ -56,25 +66,69 @@ export class Visitor {
     // Repair due times that a clock ahead of time has set.
     this.#agenda.correctDueTimes(this.#ports.clock.now());
     while (!(await isDone()) && !run.over) {
-      // Pick due keys whose hosts have room.
-      const { changes, roomAtMs } = this.#pick();
-      if (changes.length === 0) return this.#wait(roomAtMs);
-      // Visit them.
-      const { outcomes, evidenceVersions } = await this.#options.slices.load(changes, {
-        run,
-        afresh: true,
-        spread: true,
-      });
-      const visited = outcomes.flatMap((outcome, index) =>
-        outcome ? [{ change: changes[index]!, outcome, evidenceVersion: evidenceVersions[index]! }] : [],
-      );
-      // Append what the visits found.
+      // Pick due keys whose hosts have room, and note how late visits are.
+      const { probe, load, oldestDueMs, roomAtMs } = this.#pick();
+      this.#agenda.adjustStretch({ oldestDueMs, nowMs: this.#ports.clock.now() });
+      if (probe.length + load.length === 0) return this.#wait(roomAtMs);
+      // Ask the probe which keys changed, and append those that did not.
+      const { changed, unchanged, failed } = await this.#probe(probe, run);
+      this.#append(unchanged);
+      this.#putOff(failed);
+      // Visit the others, and append what the visits found.
+      const visited = await this.#visit(changed, load, run);
       this.#append(visited);
       await run.keepArmed();
       // Leave the rest to the next run when no visit ended in time.
-      if (visited.length === 0) return this.#wait(this.#ports.clock.now() + LIMITS.backoffMsMin);
+      if (visited.length + unchanged.length + failed.length === 0 && load.length > 0)
+        return this.#wait(this.#ports.clock.now() + LIMITS.backoffMsMin);
     }
     this.#wait(this.#ports.clock.now());
+  }
+
+  /**
+   * Asks the probe for keys. When it fails as a whole, the keys stay due and the probe has a back-off of its own, so that
+   * first visits go on.
+   */
+  async #probe(changes: Change[], run: Run): ReturnType<typeof probeVisits> {
+    const probed: Awaited<ReturnType<typeof probeVisits>> = { changed: [], unchanged: [], failed: [] };
+    if (changes.length === 0) return probed;
+    await this.#options.steps.run(PROBE, async () => {
+      Object.assign(probed, await probeVisits(changes, { ...this.#options, run }));
+    });
+    return probed;
+  }
+
+  /**
+   * Loads visits: `changed` are those that the probe found, `others` have room at their hosts. Returns those that ended.
+   */
+  async #visit(changed: Change[], others: Change[], run: Run): Promise<Accepted[]> {
+    const changes = [...changed, ...others];
+    if (changes.length === 0) return [];
+    const { outcomes, evidenceVersions, waitUntilMs } = await this.#options.slices.load(changes, {
+      run,
+      afresh: true,
+      spread: true,
+    });
+    // Put off the changed keys that got no permit, because they would be picked and probed again before all others.
+    const waiting = changed.filter((_, index) => outcomes[index] === null).map(({ key }) => key);
+    const dueMs = Math.max(waitUntilMs ?? 0, this.#ports.clock.now() + PERMIT_WAIT_MS);
+    if (waiting.length > 0) this.#agenda.postpone(waiting, { dueMs, reason: 'no-permit' });
+    return outcomes.flatMap((outcome, index) =>
+      outcome ? [{ change: changes[index]!, outcome, evidenceVersion: evidenceVersions[index]! }] : [],
+    );
+  }
+
+  /** Schedules keys again whose probe failed. */
+  #putOff(failed: { key: string; reason: string }[]): void {
+    if (failed.length === 0) return;
+    const { journal } = this.#options;
+    this.#ports.sql.transaction(() =>
+      journal.visits!.putOff(
+        failed.map(({ key }) => key),
+        this.#ports.clock.now(),
+      ),
+    );
+    this.#ports.log('probe_failed', { source: this.#source.id, keys: failed.length, reason: failed[0]!.reason });
   }
 
   /** There is nothing to forget: all that the visitor knows is in the journal. */
@@ -123,8 +177,10 @@ export class Visitor {
 
   #pick(): PickedVisits {
     const first = Number(this.#lane().cursor);
-    const { admission, source } = this.#options;
-    return pickVisits({ agenda: this.#agenda, admission, source }, { nowMs: this.#ports.clock.now(), first });
+    const { admission, source, steps } = this.#options;
+    const nowMs = this.#ports.clock.now();
+    const probeAtMs = steps.retryMs(PROBE);
+    return pickVisits({ agenda: this.#agenda, admission, source }, { nowMs, first, probeAtMs });
   }
 
   /** Notes how many keys are still due, and when to go on: at `roomAtMs` where some are, else when the next one is. */

@@ -1,20 +1,26 @@
 import { MINUTE } from '../../limits.ts';
-import type { Change, Seen, Visit } from '../../ports/change.ts';
+import type { Change, Visit } from '../../ports/change.ts';
 import type { AgendaRules } from '../../ports/source.ts';
 import type { SqlPort, SqlValue } from '../../ports/sql.ts';
-import { type Accepted, type Outcome, TAIL } from './changes.ts';
-import type { JournalEvidence } from './evidence.ts';
-import type { RowState } from './key-index.ts';
+import { TAIL } from './changes.ts';
 import { JournalServers } from './servers.ts';
 
 /** No rule sets a later due time than this. A later one comes from a clock that was ahead, and counts as due. */
 export const AGENDA_AHEAD_MS_MAX = 200 * 24 * 60 * MINUTE;
+
+const HOUR = 60 * MINUTE;
+/** A revisit that has been due for longer is late. A slice takes 20 s, so shorter waits come and go. */
+const LATE_MS = 10 * MINUTE;
+/** With this stretch, a key that is due hourly is visited every 42 days. More keys need another pace, not another factor. */
+const STRETCH_MAX = 1_000;
 
 /** A watched key, which is visited again and again. Times are milliseconds since 1970. */
 export interface Watched {
   key: string;
   space: string;
   due_ms: number;
+  /** 1 where the next visit is a revisit, which a probe may answer; 0 also where a change of evidence makes it due. */
+  revisit: number;
   /** Why it is due then. */
   reason: string;
   added_ms: number;
@@ -23,6 +29,7 @@ export interface Watched {
   /** The outcome of the last visit, and how many visits in a row had it. */
   outcome: Visit['outcome'] | null;
   times: number;
+  /** JSON of the digests of the last visit by table; null before the first. */
   digest: string | null;
   main_digest: string | null;
   /** JSON list of the hosts that the last visit asked besides its server's; null where there were none. */
@@ -38,12 +45,16 @@ interface Space {
   keys: number;
 }
 
-/** A key to visit, with the hosts that its last visit asked besides its server's. */
+/** A key to visit, with what its last visit left: the hosts that it asked besides the key's server, and its facts. */
 export interface DueVisit {
   key: string;
   moreHosts: string[];
   dueMs: number;
+  facts: Change['facts'];
 }
+
+/** First visits, with those that go on with unfinished ones; or revisits, which a probe may answer. */
+export type VisitKind = 'first' | 'again';
 
 /** Due visits of one space, those due longest first. */
 interface SpaceVisits {
@@ -55,11 +66,17 @@ interface SpaceVisits {
 export interface AgendaCount {
   keys: number;
   due: number;
+  /** How many of the due ones are first visits, or go on with unfinished ones. */
+  firstDue: number;
   overdue: number;
   oldestDueMs: number | null;
   /** When the first key becomes due that is not due yet. */
   nextDueMs: number | null;
 }
+
+/** The values of `agenda.revisit`, by kind of visit and as a table. */
+const REVISIT: Record<VisitKind, number> = { first: 0, again: 1 };
+const KINDS = '(SELECT 0 AS kind UNION ALL SELECT 1)';
 
 /** The cursor of a visit's change until it is accepted and gets its number. */
 export function visitCursor(key: string): string {
@@ -80,12 +97,10 @@ export class JournalAgenda {
   readonly servers: JournalServers;
   readonly #sql: SqlPort;
   readonly #rules: AgendaRules;
-  readonly #evidence: JournalEvidence;
 
-  constructor(sql: SqlPort, rules: AgendaRules, evidence: JournalEvidence) {
+  constructor(sql: SqlPort, rules: AgendaRules) {
     this.#sql = sql;
     this.#rules = rules;
-    this.#evidence = evidence;
     this.servers = new JournalServers(sql);
   }
 
@@ -101,25 +116,39 @@ export class JournalAgenda {
     return null;
   }
 
-  /** Adds a key as `add` does because a person asks for it: inlets may add it again from now on. */
+  /** Adds a key as `add` does because a person asks for it: rows and visits may add it again from now on. */
   watch(key: { key: string; space: string }, nowMs: number): number | null {
     this.#sql.exec('DELETE FROM removed_keys WHERE key = ?', key.key);
     return this.add(key, nowMs);
   }
 
-  /** Removes a key until a person adds it again; false when it is not watched. */
+  /** Removes a key; false when it is not watched. */
   remove(key: string): boolean {
     const [removed] = this.#sql.exec<{ space: number }>('DELETE FROM agenda WHERE key = ? RETURNING space', key);
-    if (!removed) return false;
-    this.#sql.exec('UPDATE agenda_spaces SET keys = keys - 1 WHERE id = ?', removed.space);
+    if (removed) this.#sql.exec('UPDATE agenda_spaces SET keys = keys - 1 WHERE id = ?', removed.space);
+    return removed !== undefined;
+  }
+
+  /** Removes a key because a person asks for it: it stays out until a person adds it again. */
+  unwatch(key: string): boolean {
+    if (!this.remove(key)) return false;
     this.#sql.exec('INSERT INTO removed_keys (key) VALUES (?) ON CONFLICT DO NOTHING', key);
     return true;
   }
 
-  /** Makes a watched key due at a time, unless it is due before that. */
+  /** Whether a person removed a key and has not added it again. */
+  isRemoved(key: string): boolean {
+    return this.#sql.exec('SELECT key FROM removed_keys WHERE key = ?', key).length > 0;
+  }
+
+  /** Makes a watched key due at a time, unless it is due before that. No probe may answer its next visit. */
   advance(key: string, { dueMs, reason }: { dueMs: number; reason: string }): void {
-    const statement = 'UPDATE agenda SET due_ms = ?1, reason = ?2 WHERE key = ?3 AND due_ms > ?1';
-    this.#sql.exec(statement, dueMs, reason, key);
+    this.#sql.exec(
+      'UPDATE agenda SET due_ms = min(due_ms, ?1), reason = iif(due_ms > ?1, ?2, reason), revisit = 0 WHERE key = ?3',
+      dueMs,
+      reason,
+      key,
+    );
   }
 
   find(key: string): Watched | null {
@@ -145,12 +174,14 @@ export class JournalAgenda {
     );
   }
 
-  /** Spaces with due keys, and since when; the one due longest first. */
-  dueSpaces(spaces: number[], nowMs: number): { space: number; dueMs: number }[] {
+  /** Spaces with due keys of a kind, and since when; the one due longest first. */
+  dueSpaces(spaces: number[], { kind, nowMs }: { kind: VisitKind; nowMs: number }): { space: number; dueMs: number }[] {
     const found = this.#sql.exec<{ space: number; first: number | null }>(
-      `SELECT value AS space, (SELECT min(due_ms) FROM agenda INDEXED BY agenda_due WHERE space = value) AS first
-       FROM json_each(?)`,
+      `SELECT value AS space, (SELECT min(due_ms) FROM agenda INDEXED BY agenda_due WHERE space = value AND revisit = ?2)
+         AS first
+       FROM json_each(?1)`,
       JSON.stringify(spaces),
+      REVISIT[kind],
     );
     const due = found.flatMap(({ space, first }) =>
       first !== null && first <= nowMs ? [{ space, dueMs: first }] : [],
@@ -164,11 +195,11 @@ export class JournalAgenda {
    */
   spreadDueVisits(
     wanted: { space: number; room: number }[],
-    { nowMs, most }: { nowMs: number; most: number },
+    { kind, nowMs, most }: { kind: VisitKind; nowMs: number; most: number },
   ): SpaceVisits[] {
     const share = Math.max(1, Math.floor(most / Math.max(1, wanted.length)));
     const spaces = wanted.map(({ space }) => space);
-    const first = this.due(spaces, { nowMs, each: share });
+    const first = this.due(spaces, { kind, nowMs, each: share });
     const full = wanted.filter(({ room }, index) => room > share && first[index]!.visits.length === share);
     const left = most - first.reduce((sum, { visits }) => sum + visits.length, 0);
     const room = full.reduce((largest, one) => Math.max(largest, one.room), 0);
@@ -176,29 +207,34 @@ export class JournalAgenda {
     if (each <= share) return first;
     const second = this.due(
       full.map(({ space }) => space),
-      { nowMs, each },
+      { kind, nowMs, each },
     );
     const more = new Map(second.map(({ space, visits }) => [space, visits]));
     return first.map(({ space, visits }) => ({ space, visits: more.get(space) ?? visits }));
   }
 
   /**
-   * The due visits of some spaces, at most `each` a space. A parked key is left out, because its attempts have their
+   * The due visits of a kind of some spaces, at most `each` a space. A parked key is left out, because its attempts have their
    * own times.
    */
-  due(spaces: number[], { nowMs, each }: { nowMs: number; each: number }): SpaceVisits[] {
+  due(spaces: number[], { kind, nowMs, each }: { kind: VisitKind; nowMs: number; each: number }): SpaceVisits[] {
     const found = this.#sql.exec<{ space: number; keys: string }>(
-      `SELECT value AS space, (SELECT json_group_array(json_array(key, json(more_hosts), due_ms)) FROM (
-         SELECT key, more_hosts, due_ms FROM agenda INDEXED BY agenda_due WHERE space = value AND due_ms <= ?2
+      `SELECT value AS space, (SELECT json_group_array(json_array(key, json(more_hosts), due_ms, json(facts))) FROM (
+         SELECT key, more_hosts, due_ms, facts FROM agenda INDEXED BY agenda_due
+         WHERE space = value AND revisit = ?4 AND due_ms <= ?2
            AND NOT EXISTS (SELECT 1 FROM parked WHERE parked.key = agenda.key AND died_ms IS NULL)
          ORDER BY due_ms LIMIT ?3)) AS keys FROM json_each(?1)`,
       JSON.stringify(spaces),
       nowMs,
       each,
+      REVISIT[kind],
     );
     return found.map(({ space, keys }) => {
-      const visits = JSON.parse(keys) as [string, string[] | null, number][];
-      return { space, visits: visits.map(([key, moreHosts, dueMs]) => ({ key, moreHosts: moreHosts ?? [], dueMs })) };
+      const visits = JSON.parse(keys) as [string, string[] | null, number, Change['facts']][];
+      return {
+        space,
+        visits: visits.map(([key, moreHosts, dueMs, facts]) => ({ key, moreHosts: moreHosts ?? [], dueMs, facts })),
+      };
     });
   }
 
@@ -208,16 +244,16 @@ export class JournalAgenda {
    */
   count({ nowMs, overdueMs }: { nowMs: number; overdueMs: number }): AgendaCount {
     const counted = this.#sql.exec<
-      Record<'keys' | 'due' | 'overdue', number> & Record<'oldest' | 'next', number | null>
+      Record<'kind' | 'keys' | 'due' | 'overdue', number> & Record<'oldest' | 'next', number | null>
     >(
-      `SELECT keys,
-         (SELECT count(*) FROM agenda WHERE space = id AND due_ms <= ?1) AS due,
-         (SELECT count(*) FROM agenda WHERE space = id AND due_ms <= ?2) AS overdue,
-         (SELECT due_ms FROM agenda INDEXED BY agenda_due WHERE space = id AND due_ms <= ?1
+      `SELECT kind, keys,
+         (SELECT count(*) FROM agenda WHERE space = id AND revisit = kind AND due_ms <= ?1) AS due,
+         (SELECT count(*) FROM agenda WHERE space = id AND revisit = kind AND due_ms <= ?2) AS overdue,
+         (SELECT due_ms FROM agenda INDEXED BY agenda_due WHERE space = id AND revisit = kind AND due_ms <= ?1
             AND NOT EXISTS (SELECT 1 FROM parked WHERE parked.key = agenda.key AND died_ms IS NULL)
           ORDER BY due_ms LIMIT 1) AS oldest,
-         (SELECT min(due_ms) FROM agenda WHERE space = id AND due_ms > ?1) AS next
-       FROM agenda_spaces WHERE keys > 0`,
+         (SELECT min(due_ms) FROM agenda WHERE space = id AND revisit = kind AND due_ms > ?1) AS next
+       FROM agenda_spaces CROSS JOIN ${KINDS} WHERE keys > 0`,
       nowMs,
       overdueMs,
     );
@@ -229,8 +265,9 @@ export class JournalAgenda {
     );
     const sum = (of: (space: (typeof counted)[number]) => number) => counted.reduce((total, one) => total + of(one), 0);
     return {
-      keys: sum(one => one.keys),
+      keys: sum(one => (one.kind === 0 ? one.keys : 0)),
       due: sum(one => one.due) - parked!.due,
+      firstDue: sum(one => (one.kind === 0 ? one.due : 0)),
       overdue: sum(one => one.overdue) - parked!.overdue,
       oldestDueMs: earliest(counted.map(one => one.oldest)),
       nextDueMs: earliest(counted.map(one => one.next)),
@@ -246,18 +283,20 @@ export class JournalAgenda {
   correctDueTimes(nowMs: number): void {
     this.#sql.exec(
       `UPDATE agenda SET due_ms = ?1 WHERE key IN (
-         SELECT key FROM agenda_spaces CROSS JOIN agenda INDEXED BY agenda_due ON space = id AND due_ms > ?2)`,
+         SELECT key FROM agenda_spaces CROSS JOIN ${KINDS}
+           CROSS JOIN agenda INDEXED BY agenda_due ON space = id AND revisit = kind AND due_ms > ?2)`,
       nowMs,
       nowMs + AGENDA_AHEAD_MS_MAX,
     );
   }
 
-  /** The hosts that a visit of a key asks; no server where the key is not watched. */
-  hostsOf(key: string): Pick<Change, 'server' | 'moreHosts'> {
+  /** The hosts that a visit of a key asks, and the facts that it gets; no server where the key is not watched. */
+  visitOf(key: string): Pick<Change, 'server' | 'moreHosts' | 'facts'> {
     const watched = this.find(key);
     if (!watched) return { server: null };
     const moreHosts = JSON.parse(watched.more_hosts ?? '[]') as string[];
-    return { server: this.serverOf(watched.space), moreHosts };
+    const facts = JSON.parse(watched.facts ?? 'null') as Change['facts'];
+    return { server: this.serverOf(watched.space), moreHosts, facts };
   }
 
   /** The server of a space; null where none is known. */
@@ -266,88 +305,54 @@ export class JournalAgenda {
   }
 
   /**
-   * Gives the outcome of a visit, and sets when its key is due again. A visit that finds what the last one found is
-   * skipped as `unchanged`, one of a key that is gone and has no row to delete as `no-rows` or `unchanged`, and one of
-   * a key that was removed meanwhile as `unwatched`. Where the key's evidence is another one than the visit had, the due
-   * time stays, because the visit has not seen it. The caller holds the transaction that accepts the visit.
+   * Gives a watched key another name, in place, with all that its visits found. Where the new name is watched already,
+   * the old one ends.
    */
-  acceptVisit(
-    { change: { key }, outcome, evidenceVersion = null }: Accepted,
-    { nowMs, rowState }: { nowMs: number; rowState: RowState },
-  ): Outcome {
-    const watched = this.find(key);
-    this.#sql.exec('DELETE FROM suspects WHERE cursor = ?', visitCursor(key));
-    if (!watched) return { kind: 'skip', reason: 'unwatched' };
-    const isOvertaken = evidenceVersion !== null && evidenceVersion !== this.#evidence.versionOf(key);
-    // Schedule a failed visit again.
-    if (outcome.kind !== 'rows') {
-      const retryAfterMs = outcome.kind === 'park' ? outcome.retryAfterMs : null;
-      this.#scheduleNext(watched, { nowMs, outcome: 'failed', seen: null, isSame: true, isOvertaken, retryAfterMs });
-      return outcome;
+  rename(key: string, to: { key: string; space: string }): void {
+    if (this.find(to.key)) {
+      this.remove(key);
+      return;
     }
-    // Compare what the visit has seen with what the last one has, and schedule the next visit.
-    const { seen } = outcome;
-    if (!seen) throw new Error(`visit of ${key}: expected what it has seen, got nothing`);
-    const isSame = seen.partial ? seen.mainDigest === watched.main_digest : seen.digest === watched.digest;
-    const visitOutcome = !seen.found ? 'gone' : seen.partial ? 'partial' : 'found';
-    this.#scheduleNext(watched, { nowMs, outcome: visitOutcome, seen, isSame, isOvertaken, retryAfterMs: null });
-    // Skip a deletion of no row, and what has not changed.
-    if (!seen.found && rowState !== 'present')
-      return { kind: 'skip', reason: rowState === 'missing' ? 'no-rows' : 'unchanged' };
-    return isSame && !seen.always ? { kind: 'skip', reason: 'unchanged' } : outcome;
+    const space = this.#spaceId(to.space);
+    const [{ space: before }] = this.#sql.exec<{ space: number }>('SELECT space FROM agenda WHERE key = ?', key) as [
+      { space: number },
+    ];
+    this.#sql.exec('UPDATE agenda SET key = ?, space = ? WHERE key = ?', to.key, space, key);
+    this.#sql.exec('UPDATE agenda_spaces SET keys = keys - 1 WHERE id = ?', before);
+    this.#sql.exec('UPDATE agenda_spaces SET keys = keys + 1 WHERE id = ?', space);
   }
 
-  #scheduleNext(
-    watched: Watched,
-    visit: {
-      nowMs: number;
-      outcome: Visit['outcome'];
-      seen: Seen | null;
-      isSame: boolean;
-      isOvertaken: boolean;
-      retryAfterMs: number | null;
-    },
-  ): void {
-    const { key } = watched;
-    const { nowMs, outcome, seen, isSame, isOvertaken, retryAfterMs } = visit;
-    const times = watched.outcome === outcome ? watched.times + 1 : 1;
-    const facts = seen ? JSON.stringify(seen.facts) : watched.facts;
-    const { atMs, reason } = this.#rules.next({
-      key,
-      nowMs,
-      outcome,
-      times,
-      changed: !isSame && watched.digest !== null,
-      facts: facts === null ? null : (JSON.parse(facts) as Visit['facts']),
-      notBeforeMs: retryAfterMs === null ? null : nowMs + retryAfterMs,
-    });
-    // An unchanged partial answer does not prove that the whole record is unchanged, so keep the old digests.
-    const digests = seen && !(seen.partial && isSame) ? seen : null;
+  /** Sets when keys that could not be visited now are due. */
+  postpone(keys: string[], { dueMs, reason }: { dueMs: number; reason: string }): void {
     this.#sql.exec(
-      `UPDATE agenda SET due_ms = ?, reason = ?, checked_ms = ?, outcome = ?, times = ?, digest = ?, main_digest = ?,
-         more_hosts = ?, facts = ? WHERE key = ?`,
-      isOvertaken ? watched.due_ms : Math.round(atMs),
-      isOvertaken ? watched.reason : reason,
-      seen ? nowMs : watched.checked_ms,
-      outcome,
-      times,
-      digests?.digest ?? watched.digest,
-      digests?.mainDigest ?? watched.main_digest,
-      seen ? listText(seen.moreHosts) : watched.more_hosts,
-      facts,
-      key,
+      'UPDATE agenda SET due_ms = ?, reason = ? WHERE key IN (SELECT value FROM json_each(?))',
+      Math.round(dueMs),
+      reason,
+      JSON.stringify(keys),
     );
+  }
+
+  /** The factor by which intervals between visits are stretched at present; 1 while hosts have room for all visits. */
+  stretch(): number {
+    return this.#sql.exec<{ stretch: number }>('SELECT stretch FROM agenda_pace')[0]!.stretch;
+  }
+
+  /**
+   * Adjusts the stretch to how late visits are: it doubles with each hour in which keys stay due for longer than
+   * `LATE_MS`, and halves with each hour in which they do not.
+   */
+  adjustStretch({ oldestDueMs, nowMs }: { oldestDueMs: number | null; nowMs: number }): void {
+    const [pace] = this.#sql.exec<{ stretch: number; at_ms: number }>('SELECT stretch, at_ms FROM agenda_pace');
+    const hours = Math.min(1, Math.max(0, nowMs - pace!.at_ms) / HOUR);
+    const isLate = oldestDueMs !== null && oldestDueMs < nowMs - LATE_MS;
+    const stretch = Math.min(STRETCH_MAX, Math.max(1, pace!.stretch * 2 ** (isLate ? hours : -hours)));
+    this.#sql.exec('UPDATE agenda_pace SET stretch = ?, at_ms = ?', stretch, nowMs);
   }
 
   #spaceId(name: string): number {
     this.#sql.exec('INSERT INTO agenda_spaces (name) VALUES (?) ON CONFLICT DO NOTHING', name);
     return this.#sql.exec<{ id: number }>('SELECT id FROM agenda_spaces WHERE name = ?', name)[0]!.id;
   }
-}
-
-/** JSON of a list; null for an empty one, because most keys have none and it would take room. */
-function listText(list: string[]): string | null {
-  return list.length === 0 ? null : JSON.stringify(list);
 }
 
 function earliest(times: (number | null)[]): number | null {

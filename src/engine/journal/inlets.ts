@@ -134,7 +134,7 @@ export class JournalInlets {
         // Add unknown keys, but those that a person removed.
         for (const { key, space } of row.findings) {
           appended.findings += 1;
-          if (this.#isRemoved(key)) refusals[REMOVED] = (refusals[REMOVED] ?? 0) + 1;
+          if (this.#agenda.isRemoved(key)) refusals[REMOVED] = (refusals[REMOVED] ?? 0) + 1;
           else if (this.#agenda.add({ key, space }, nowMs) === null) appended.added += 1;
         }
         // Replace what the row's key gave before.
@@ -163,10 +163,6 @@ export class JournalInlets {
     this.#evidence.raiseVersion(changed);
     for (const key of changed) this.#agenda.advance(key, { dueMs: nowMs + this.#settleMs, reason: 'evidence' });
     this.#agenda.wakeVisitor();
-  }
-
-  #isRemoved(key: string): boolean {
-    return this.#sql.exec('SELECT key FROM removed_keys WHERE key = ?', key).length > 0;
   }
 
   #countRefusals(id: number, refusals: Record<string, number>): number {

@@ -17,6 +17,7 @@ import { JournalPushes } from './pushes.ts';
 import { JournalRanges, type Range } from './ranges.ts';
 import { countsAsAttempt, judgeLaggingRevision, judgeSweepChange, recheckDelayMs } from './rechecks.ts';
 import { JournalState, type SourceRow } from './state.ts';
+import { JournalVisits } from './visits.ts';
 
 /**
  * Accepts changes: rows, parked changes and the lane's cursor in one transaction. Every accepted change gets the next
@@ -29,6 +30,7 @@ export class Journal {
   readonly pushes: JournalPushes;
   /** Null of a source with a feed. */
   readonly agenda: JournalAgenda | null;
+  readonly visits: JournalVisits | null;
   /** Null of a source without inlets. */
   readonly evidence: JournalEvidence | null;
   readonly inlets: JournalInlets | null;
@@ -54,7 +56,8 @@ export class Journal {
     this.pushes = new JournalPushes(sql);
     this.#runType = agenda ? 'refresh' : 'follow';
     const evidence = new JournalEvidence(sql, { counts: agenda?.counts ?? false });
-    this.agenda = agenda && new JournalAgenda(sql, agenda, evidence);
+    this.agenda = agenda && new JournalAgenda(sql, agenda);
+    this.visits = agenda && new JournalVisits(sql, agenda, { agenda: this.agenda!, evidence });
     const isFed = this.agenda !== null && inlets.length > 0;
     this.evidence = isFed ? evidence : null;
     this.inlets = isFed ? new JournalInlets(sql, { agenda: this.agenda!, evidence, settleMs }) : null;
@@ -249,7 +252,7 @@ export class Journal {
         countOutcome(this.#sql, 'skipped:superseded', superseded);
       }
       // Give the change its number and its outcome.
-      const visited = facts.runType === 'push' ? one : this.#acceptVisit(one, nowMs);
+      const visited = facts.runType === 'push' ? this.#acceptPush(one) : this.#acceptVisit(one, nowMs);
       parked += this.#recordOutcome(++source.change_number, visited, { rows, source, run, nowMs });
       this.#sql.exec('DELETE FROM suspects WHERE cursor = ?', one.change.cursor);
     }
@@ -257,17 +260,24 @@ export class Journal {
     this.#write(rows, { ...facts, source, changes: accepted.length, parked, nowMs });
   }
 
+  /** A pushed row as it is. The next visit of its key gives a row again, whatever it finds. */
+  #acceptPush(one: Accepted): Accepted {
+    if (this.visits && one.outcome.kind === 'rows')
+      for (const row of one.outcome.rows) this.visits.forget(row, one.change.key);
+    return one;
+  }
+
   /** The change with the outcome that the agenda gives it, which also sets when its key is due again. */
   #acceptVisit(one: Accepted, nowMs: number): Accepted {
-    if (!this.agenda) return one;
+    if (!this.visits) return one;
     const rowState = rowStateOf(this.#sql, one.change.key);
-    return { ...one, outcome: this.agenda.acceptVisit(one, { nowMs, rowState }) };
+    return { ...one, outcome: this.visits.accept(one, { nowMs, rowState }) };
   }
 
   /** Removes keys from the agenda, with their parked and dead changes. Returns how many were watched. */
   unwatch(keys: string[], nowMs: number): number {
     return this.#sql.transaction(() => {
-      const removed = keys.filter(key => this.agenda?.remove(key));
+      const removed = keys.filter(key => this.agenda?.unwatch(key));
       const status = { status: 'dismissed', note: 'its key is no longer watched' } as const;
       for (const key of removed)
         countOutcome(this.#sql, 'skipped:unwatched', this.parked.removeAllOf(key, { ...status, nowMs }));

@@ -3,7 +3,7 @@
  * or upgraded. Every layout has the table `source` with the columns `layout` and `name`, so that every version can
  * tell.
  */
-export const LAYOUT = 11;
+export const LAYOUT = 12;
 
 /**
  * The tables of a source's object. Columns ending in `_ms` are milliseconds, or milliseconds since 1970; flags are 0 or
@@ -300,12 +300,14 @@ export const SCHEMA = [
   ) WITHOUT ROWID`,
   // Parts of the key space, each served by one server. `keys` counts the watched keys.
   'CREATE TABLE agenda_spaces (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, keys INTEGER NOT NULL DEFAULT 0)',
-  // Watched keys. `outcome` is that of the last visit and `times` how many visits in a row had it; `more_hosts` and
-  // `facts` are JSON.
+  // Watched keys. `revisit` is 0 before the first visit that did not fail, while a key has more than one visit's work,
+  // and after a change of its evidence. `outcome` is that of the last visit and `times`
+  // how many visits in a row had it; `digest`, `more_hosts` and `facts` are JSON.
   `CREATE TABLE agenda (
     key TEXT PRIMARY KEY,
     space INTEGER NOT NULL,
     due_ms INTEGER NOT NULL,
+    revisit INTEGER NOT NULL DEFAULT 0,
     reason TEXT NOT NULL,
     added_ms INTEGER NOT NULL,
     checked_ms INTEGER,
@@ -317,7 +319,16 @@ export const SCHEMA = [
     facts TEXT
   ) WITHOUT ROWID`,
   // SQLite appends the primary key to it, so that due keys are read from the index alone.
-  'CREATE INDEX agenda_due ON agenda (space, due_ms)',
+  'CREATE INDEX agenda_due ON agenda (space, revisit, due_ms)',
+  // One row: the factor by which intervals between visits are stretched, and when it was adjusted last.
+  `CREATE TABLE agenda_pace (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    stretch REAL NOT NULL DEFAULT 1,
+    at_ms INTEGER NOT NULL DEFAULT 0
+  )`,
+  'INSERT INTO agenda_pace (id) VALUES (1)',
+  // How many keys that visits found were no keys, by the reason.
+  'CREATE TABLE agenda_refusals (reason TEXT PRIMARY KEY, keys INTEGER NOT NULL)',
   // One row: which server serves each space, as JSON.
   `CREATE TABLE agenda_servers (
     id INTEGER PRIMARY KEY CHECK (id = 1),

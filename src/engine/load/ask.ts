@@ -1,20 +1,33 @@
 import type { Run } from '../../alarm/run.ts';
 import { LIMITS } from '../../config.ts';
 import { type ErrorKind, StepError } from '../../errors.ts';
+import type { Change } from '../../ports/change.ts';
+import type { AskedStep } from '../../ports/hosts.ts';
 import type { Answer, LoaderSteps, LoadFailure } from '../../ports/loader.ts';
 import type { Ports } from '../../ports/ports.ts';
 import type { EngineSource } from '../../ports/source.ts';
 import type { Admission } from './admission.ts';
 
 /** A step that asks the source's own hosts, in whole or not at all. */
-type AskedStep = 'start' | 'pull' | 'servers' | 'list';
+type Step = 'start' | 'pull' | 'servers' | 'list' | 'probe';
 
-interface AskOptions<S extends AskedStep> {
+/** What each of them is called where a source says how many requests it makes. */
+const REQUESTED_AS: Record<Step, AskedStep> = {
+  start: 'pull',
+  pull: 'pull',
+  servers: 'pull',
+  list: 'list',
+  probe: 'probe',
+};
+
+interface AskOptions<S extends Step> {
   ports: Pick<Ports, 'load' | 'clock'>;
   source: Pick<EngineSource, 'requests'>;
   admission: Admission;
   run: Run;
   step: S;
+  /** The changes that the step asks for, where it asks for some. */
+  changes?: Change[];
   /** What the step is asked, without its permits. */
   request: Omit<LoaderSteps[S]['request'], 'permits'>;
   /** The Loader's own deadline. */
@@ -23,10 +36,10 @@ interface AskOptions<S extends AskedStep> {
 }
 
 /** Asks one step of a Loader. Throws `StepError`; `upstream-throttled` where a host has no room for it yet. */
-export async function ask<S extends AskedStep>(options: AskOptions<S>): Promise<LoaderSteps[S]['value']> {
-  const { ports, source, admission, run, step, request, ms, subject } = options;
+export async function ask<S extends Step>(options: AskOptions<S>): Promise<LoaderSteps[S]['value']> {
+  const { ports, source, admission, run, step, changes = [], request, ms, subject } = options;
   // Take permits of every host that the step asks.
-  const permits = admission.takeAll(source.requests(step === 'list' ? 'list' : 'pull', []), ports.clock.now());
+  const permits = admission.takeAll(source.requests(REQUESTED_AS[step], changes), ports.clock.now());
   // Call the Loader.
   const whole = { ...request, permits } as LoaderSteps[S]['request'];
   const answer: Answer<LoaderSteps[S]['value']> = await run.call(() => ports.load.run(step, whole), {

@@ -92,7 +92,7 @@ export class SliceLoader {
     );
     // Admit the changes whose hosts have room.
     const wanted = changes.flatMap((change, index) => (change.skip ? [] : [index]));
-    const { admitted, waitUntilMs } = this.#admit(changes, { wanted, afresh });
+    const { admitted, waitUntilMs } = this.#admit(changes, { wanted, afresh, spread });
     const evidenceVersions = changes.map((): number | null => null);
     if (admitted.length === 0) return { outcomes, evidenceVersions, waitUntilMs };
     // Fetch what the changes share.
@@ -172,14 +172,18 @@ export class SliceLoader {
     }
   }
 
-  /** As many of the wanted changes, in order, as their hosts have room for in this slice. */
+  /**
+   * As many of the wanted changes, in order, as their hosts have room for in this slice. One without room ends them,
+   * because later changes must not overtake it; where the order does not matter, only that one waits.
+   */
   #admit(
     changes: Change[],
-    { wanted, afresh }: { wanted: number[]; afresh: boolean },
+    { wanted, afresh, spread }: { wanted: number[]; afresh: boolean; spread: boolean },
   ): { admitted: number[]; waitUntilMs: number | null } {
     const nowMs = this.#ports.clock.now();
     const left = new Map<string, number>();
     const admitted: number[] = [];
+    let waitUntilMs: number | null = null;
     for (const index of wanted) {
       const requests = Object.entries(this.#requests([changes[index]!], afresh));
       for (const [host] of requests) {
@@ -190,14 +194,17 @@ export class SliceLoader {
           nowMs,
           windowMs: LIMITS.slicePermitMsMax,
         });
-        if (count === 0 && admitted.length === 0) return { admitted, waitUntilMs: atMs };
+        if (count === 0) waitUntilMs ??= atMs;
         left.set(host, count);
       }
-      if (requests.some(([host, count]) => left.get(host)! < count)) break;
+      if (requests.some(([host, count]) => left.get(host)! < count)) {
+        if (spread) continue;
+        break;
+      }
       for (const [host, count] of requests) left.set(host, left.get(host)! - count);
       admitted.push(index);
     }
-    return { admitted, waitUntilMs: null };
+    return { admitted, waitUntilMs: spread || admitted.length === 0 ? waitUntilMs : null };
   }
 
   /** What the source fetches in bulk for the slice; null when that failed, because loads can do without. */

@@ -15,7 +15,7 @@ import { createTally } from './tally.ts';
 export { LargeDocument };
 
 /** A fault of the connection is retried at once; the object waits for anything that lasts longer. */
-const RETRIES_MAX = 2;
+export const RETRIES_MAX = 2;
 const RETRY_MS_MIN = 250;
 
 export interface FetcherOptions extends Omit<PacerOptions, 'now' | 'sleep'>, Omit<HttpOptions, 'now' | 'tally'> {

@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { whoisRecord } from '../../../schemas/whois_record.ts';
-import { sha256 } from '../../digest.ts';
+import { shortDigest } from '../../digest.ts';
 import { ChangeError, StepError } from '../../errors.ts';
 import type { Change, Loaded, Seen } from '../../ports/change.ts';
-import type { HostRequests } from '../../ports/hosts.ts';
+import type { AskedStep, HostRequests } from '../../ports/hosts.ts';
 import { isoTime } from '../../time.ts';
 import { readDomain } from '../names/domain.ts';
 import type { Source, SourceContext } from '../source.ts';
@@ -99,11 +99,7 @@ export const whois: Source<WhoisSettings, null> = {
   },
 };
 
-function requests(
-  step: 'pull' | 'prepare' | 'load' | 'list',
-  changes: Change[],
-  settings: WhoisSettings,
-): HostRequests {
+function requests(step: AskedStep, changes: Change[], settings: WhoisSettings): HostRequests {
   if (step === 'pull') return { [new URL(settings.bootstrapUrl).host]: 1 };
   const hosts = step === 'load' ? changes.flatMap(hostsOf) : [];
   const counts: HostRequests = {};
@@ -131,7 +127,7 @@ async function loadRdap(domain: string, server: string, ctx: Context): Promise<L
   const missing = related !== null && 'missing' in related ? related.missing : null;
   const { facts, redacted } = mergeAnswers(registry.answer, registrar?.answer ?? null);
   const data = { registry: registry.json, registrar: registrar?.json ?? null, redacted, registrar_missing: missing };
-  const mainDigest = digestOf(stable);
+  const mainDigest = shortDigest(stable);
   return {
     documents: [
       { name: domain, bytes: registry.bytes, revision: null },
@@ -143,7 +139,9 @@ async function loadRdap(domain: string, server: string, ctx: Context): Promise<L
       ...seenOf(facts, ctx),
       mainDigest,
       partial: missing !== null,
-      digest: registrar ? digestOf(`${stable}\n${registrar.answer.stable}`) : mainDigest,
+      digests: {
+        [whoisRecord.name]: registrar ? shortDigest(`${stable}\n${registrar.answer.stable}`) : mainDigest,
+      },
       moreHosts: relatedUrl === null ? [] : [new URL(relatedUrl).host],
     },
   };
@@ -210,7 +208,7 @@ async function loadWhois(domain: string, tld: string, ctx: Context): Promise<Loa
   const text = decodeText(bytes);
   const { found, facts, redacted, stable } = readWhoisText(text, domain);
   if (!found) return deletionOf(domain, ctx);
-  const digest = digestOf(stable);
+  const digest = shortDigest(stable);
   return {
     documents: [{ name: domain, bytes, revision: null, file: 'latest.txt' }],
     rows: [
@@ -221,11 +219,11 @@ async function loadWhois(domain: string, tld: string, ctx: Context): Promise<Loa
       },
     ],
     revision: null,
-    seen: { ...seenOf(facts, ctx), digest, mainDigest: digest },
+    seen: { ...seenOf(facts, ctx), digests: { [whoisRecord.name]: digest }, mainDigest: digest },
   };
 }
 
-function seenOf({ expiry_date, status_codes }: WhoisFacts, ctx: Context): Omit<Seen, 'digest' | 'mainDigest'> {
+function seenOf({ expiry_date, status_codes }: WhoisFacts, ctx: Context): Omit<Seen, 'digests' | 'mainDigest'> {
   const facts: VisitFacts = { expiry: expiry_date, statuses: status_codes?.split(',') ?? [] };
   return { found: true, partial: false, always: ctx.settings.everyCheck, moreHosts: [], facts: { ...facts } };
 }
@@ -233,12 +231,11 @@ function seenOf({ expiry_date, status_codes }: WhoisFacts, ctx: Context): Omit<S
 /** The deletion of a domain that is not registered. */
 function deletionOf(domain: string, ctx: Context): Loaded {
   const row = rowOf(domain, { facts: NO_FACTS, data: null, raw: null }, ctx);
-  const digests = { digest: 'gone', mainDigest: 'gone' };
   return {
     documents: [],
     rows: [{ table: whoisRecord.name, op: 'delete', row }],
     revision: null,
-    seen: { ...seenOf(NO_FACTS, ctx), ...digests, found: false },
+    seen: { ...seenOf(NO_FACTS, ctx), digests: { [whoisRecord.name]: 'gone' }, mainDigest: 'gone', found: false },
   };
 }
 
@@ -256,9 +253,4 @@ function rowOf(
     created_at: facts.created_date,
     updated_at: null,
   };
-}
-
-/** SHA-256 cut to 128 bits, in base64: that suffices to compare a key's visits. */
-function digestOf(text: string): string {
-  return sha256(text).subarray(0, 16).toString('base64').replace(/=+$/, '');
 }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { agendaStatus } from '../../../src/engine/controls/watched-keys.ts';
 import { expectProof } from '../../simulation/oracle/proof.ts';
-import { agendaWorld, nextDueMs, requestTimes, visitCount, watch } from '../../simulation/world/visits.ts';
+import { agendaWorld, nextDueMs, requestTimes, unwatch, visitCount, watch } from '../../simulation/world/visits.ts';
 import { followed, nextRun, pass, runUntil, type World } from '../../simulation/world/world.ts';
 
 const SECOND = 1_000;
@@ -243,5 +244,26 @@ describe('a second host', () => {
     world.upstream.latencyMs = (_, host) => (host === 'both.test' ? 20_000 : 100);
     await world.engine.control('start');
     await runUntil(world, { until: () => quick.every(key => requestTimes(world, key).length > 0), withinMs: HOUR });
+  });
+});
+
+describe('intervals between visits', () => {
+  it('stretch while hosts have no room for all, the same for all keys, and shrink again', async () => {
+    const world = await worldOf({ red: 3_000 });
+    const stretch = () => world.engine.journal.agenda!.stretch();
+    await runUntil(world, { until: () => visitCount(world) >= 3_000, withinMs: 2 * HOUR });
+    expect(stretch()).toBe(1);
+    // Each key is due after an hour, then two, then three, and the host takes 50 minutes for all: they fit.
+    await pass(world, 6 * HOUR);
+    expect(stretch()).toBe(1);
+    const more = names('red', 20_000).slice(3_000);
+    world.upstream.publish(more);
+    await watch(world, more);
+    await pass(world, 12 * HOUR);
+    expect(stretch()).toBeGreaterThan(1.5);
+    expect(agendaStatus(world.engine)).toMatchObject({ stretch: stretch() });
+    await unwatch(world, more);
+    await pass(world, 24 * HOUR);
+    expect(stretch()).toBe(1);
   });
 });

@@ -25,7 +25,16 @@ describe('the status of an agenda', () => {
     expect(status).toMatchObject({
       state: 'following',
       lag: { changes: 0, seconds: 0 },
-      agenda: { keys: 0, due: 0, overdue: 0, oldest_due_at: null, seconds_at_rate: null },
+      agenda: {
+        keys: 0,
+        due: 0,
+        first_due: 0,
+        overdue: 0,
+        oldest_due_at: null,
+        seconds_at_rate: null,
+        stretch: 1,
+        refused_keys: {},
+      },
     });
   });
 
@@ -35,8 +44,8 @@ describe('the status of an agenda', () => {
     world.upstream.publish(keys);
     const startMs = world.clock.now();
     await watch(world, keys);
-    const due = { keys: 150, due: 150, overdue: 0, oldest_due_at: new Date(startMs).toISOString() };
-    expect((await statusOf(world.engine)).agenda).toEqual({ ...due, seconds_at_rate: null });
+    const due = { keys: 150, due: 150, first_due: 150, overdue: 0, oldest_due_at: new Date(startMs).toISOString() };
+    expect((await statusOf(world.engine)).agenda).toMatchObject({ ...due, seconds_at_rate: null });
     await runUntil(world, { until: () => visitCount(world) >= 60 });
     const status = await statusOf(world.engine);
     expect(status.agenda!.seconds_at_rate).toBe(120);
@@ -63,9 +72,9 @@ describe('the status of an agenda', () => {
     await pass(world, 90 * MINUTE);
     const due = { keys: 3, due: 3, overdue: 0 };
     expect((await statusOf(world.engine)).agenda).toMatchObject(due);
-    expect((await metricsOf(world.engine)).agenda).toEqual(due);
+    expect((await metricsOf(world.engine)).agenda).toEqual({ ...due, stretch: 1 });
     await pass(world, HOUR);
-    expect((await metricsOf(world.engine)).agenda).toEqual({ ...due, overdue: 3 });
+    expect((await metricsOf(world.engine)).agenda).toEqual({ ...due, overdue: 3, stretch: 1 });
     const before = visitCount(world);
     expect(world.state).toBe('paused');
     await world.engine.control('start');

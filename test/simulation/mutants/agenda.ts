@@ -1,6 +1,7 @@
 import { agendaSchedules, DOUBLED, LOST, type Mutant, NEWEST, scene } from './mutant.ts';
 
 const AGENDA = 'src/engine/journal/agenda.ts';
+const VISITS = 'src/engine/journal/visits.ts';
 const PICK = 'src/engine/follow/visits.ts';
 const VISITOR = 'src/engine/follow/visitor.ts';
 const JOURNAL = 'src/engine/journal/journal.ts';
@@ -19,7 +20,7 @@ export const AGENDA_MUTANTS: Mutant[] = [
     caughtBy: agendaSchedules(),
     edits: [
       {
-        file: AGENDA,
+        file: VISITS,
         text: `this.#sql.exec(
       \`UPDATE agenda SET due_ms = ?, reason = ?,`,
         instead: `const later = (...given: Parameters<SqlPort['exec']>) => queueMicrotask(() => void this.#sql.exec(...given));
@@ -35,14 +36,16 @@ export const AGENDA_MUTANTS: Mutant[] = [
     edits: [
       {
         file: VISITOR,
-        text: 'const { outcomes, evidenceVersions } = await',
-        instead: 'const startedMs = this.#ports.clock.now();\n      const { outcomes, evidenceVersions } = await',
+        text: 'const visited = await this.#visit(changed, load, run);',
+        instead:
+          'const startedMs = this.#ports.clock.now();\n      const visited = await this.#visit(changed, load, run);',
       },
       { file: VISITOR, text: 'this.#append(visited);', instead: 'this.#append(visited, startedMs);' },
       {
         file: VISITOR,
         text: '#append(visited: Accepted[]): void {\n    if (visited.length === 0) return;\n    const nowMs = this.#ports.clock.now();',
-        instead: '#append(visited: Accepted[], nowMs: number): void {\n    if (visited.length === 0) return;',
+        instead:
+          '#append(visited: Accepted[], nowMs = this.#ports.clock.now()): void {\n    if (visited.length === 0) return;',
       },
     ],
   },
@@ -52,9 +55,10 @@ export const AGENDA_MUTANTS: Mutant[] = [
     caughtBy: agendaSchedules(),
     edits: [
       {
-        file: AGENDA,
-        text: 'const visitOutcome = !seen.found ?',
-        instead: "if (isSame) return { kind: 'skip', reason: 'unchanged' };\n    const visitOutcome = !seen.found ?",
+        file: VISITS,
+        text: 'this.#schedule(watched, {\n      nowMs,\n      outcome: !seen.found ?',
+        instead:
+          "if (isSame) return { kind: 'skip', reason: 'unchanged' };\n    this.#schedule(watched, {\n      nowMs,\n      outcome: !seen.found ?",
       },
     ],
   },
@@ -89,9 +93,9 @@ export const AGENDA_MUTANTS: Mutant[] = [
     caughtBy: agendaSchedules(),
     edits: [
       {
-        file: AGENDA,
-        text: 'Math.round(atMs),',
-        instead: "outcome === 'failed' ? nowMs : Math.round(atMs),",
+        file: VISITS,
+        text: 'const stretchedMs = nowMs + (atMs - nowMs) *',
+        instead: "const stretchedMs = outcome === 'failed' ? nowMs : nowMs + (atMs - nowMs) *",
       },
     ],
   },
@@ -101,7 +105,7 @@ export const AGENDA_MUTANTS: Mutant[] = [
     caughtBy: agendaSchedules(),
     edits: [
       {
-        file: AGENDA,
+        file: VISITS,
         text: "const retryAfterMs = outcome.kind === 'park' ? outcome.retryAfterMs : null;",
         instead: 'const retryAfterMs = null;',
       },
@@ -113,7 +117,7 @@ export const AGENDA_MUTANTS: Mutant[] = [
     caughtBy: agendaSchedules({ from: 38 }),
     edits: [
       {
-        file: AGENDA,
+        file: VISITS,
         text: "if (!watched) return { kind: 'skip', reason: 'unwatched' };",
         instead: 'if (!watched) return outcome;',
       },
@@ -160,9 +164,14 @@ export const AGENDA_MUTANTS: Mutant[] = [
     caughtBy: agendaSchedules({ from: 38 }),
     edits: [
       {
-        file: AGENDA,
-        text: 'const isSame = seen.partial ? seen.mainDigest === watched.main_digest : seen.digest === watched.digest;',
-        instead: 'const isSame = seen.digest === watched.digest;',
+        file: VISITS,
+        text: 'const isTableSame = (table: string) =>\n    partial ? mainDigest === main_digest : before',
+        instead: 'const isTableSame = (table: string) =>\n    before',
+      },
+      {
+        file: VISITS,
+        text: 'const isSame = digest !== null && (partial ? mainDigest === main_digest : Object',
+        instead: 'const isSame = digest !== null && (Object',
       },
     ],
   },
@@ -172,9 +181,9 @@ export const AGENDA_MUTANTS: Mutant[] = [
     caughtBy: agendaSchedules({ from: 38 }),
     edits: [
       {
-        file: AGENDA,
-        text: 'const digests = seen && !(seen.partial && isSame) ? seen : null;',
-        instead: 'const digests = seen;',
+        file: VISITS,
+        text: 'digests: partial && isSame ? null :',
+        instead: 'digests:',
       },
     ],
   },
@@ -268,7 +277,7 @@ export const AGENDA_MUTANTS: Mutant[] = [
     caughtBy: scene('a deleted key that is added again'),
     edits: [
       {
-        file: AGENDA,
+        file: VISITS,
         text: "if (!seen.found && rowState !== 'present')",
         instead: "if (!seen.found && rowState === 'missing')",
       },
@@ -281,8 +290,8 @@ export const AGENDA_MUTANTS: Mutant[] = [
     edits: [
       {
         file: PICK,
-        text: 'return this.#takes(alone) ? alone : null;',
-        instead: 'return isBlocked ? null : this.#takes(alone) ? alone : null;',
+        text: 'return this.#takes({ space, change: alone }) ? alone : null;',
+        instead: 'return isBlocked ? null : this.#takes({ space, change: alone }) ? alone : null;',
       },
     ],
   },

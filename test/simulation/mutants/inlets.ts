@@ -4,6 +4,7 @@ const READER = 'src/engine/follow/inlet.ts';
 const INLETS = 'src/engine/journal/inlets.ts';
 const EVIDENCE = 'src/engine/journal/evidence.ts';
 const AGENDA = 'src/engine/journal/agenda.ts';
+const VISITS = 'src/engine/journal/visits.ts';
 const RETRIES = 'src/engine/follow/retries.ts';
 const LOADER = 'src/loader/inlet.ts';
 
@@ -111,19 +112,25 @@ export const INLET_MUTANTS: Mutant[] = [
     name: 'visit put off by each change of evidence',
     breaks: SEEN,
     caughtBy: agendaSchedules({ from: 22 }),
-    edits: [{ file: AGENDA, text: 'WHERE key = ?3 AND due_ms > ?1', instead: 'WHERE key = ?3' }],
+    edits: [{ file: AGENDA, text: 'SET due_ms = min(due_ms, ?1)', instead: 'SET due_ms = ?1' }],
   },
   {
     name: 'evidence that came during an attempt taken for seen',
     breaks: SEEN,
     caughtBy: scene('evidence that comes during an attempt'),
-    edits: [{ file: AGENDA, text: 'isOvertaken ? watched.due_ms : Math.round(atMs)', instead: 'Math.round(atMs)' }],
+    edits: [{ file: VISITS, text: 'isOvertaken ? watched.due_ms : ', instead: '' }],
   },
   {
     name: 'attempt at a parked key without its evidence',
     breaks: SEEN,
     caughtBy: scene('evidence that comes before an attempt'),
     edits: [{ file: RETRIES, text: 'change: evidence ? { ...change, evidence } : change,', instead: 'change,' }],
+  },
+  {
+    name: 'change of evidence left to the probe',
+    breaks: SEEN,
+    caughtBy: agendaSchedules({ from: 22 }),
+    edits: [{ file: AGENDA, text: ', revisit = 0 WHERE key = ?3', instead: ' WHERE key = ?3' }],
   },
   {
     name: 'removed key added again by a row',

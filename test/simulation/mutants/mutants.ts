@@ -7,6 +7,7 @@ import { FAILURE_MUTANTS } from './failures.ts';
 import { INLET_MUTANTS } from './inlets.ts';
 import { LATE_RESULT_MUTANTS } from './late-results.ts';
 import type { Mutant } from './mutant.ts';
+import { PROBE_MUTANTS } from './probe.ts';
 import { RANGE_AND_PUSH_MUTANTS } from './ranges-and-pushes.ts';
 import { RUN_MUTANTS } from './runs.ts';
 import { STREAM_MUTANTS } from './streams.ts';
@@ -20,6 +21,7 @@ export const MUTANTS: Mutant[] = [
   AUDIT_MUTANTS,
   AGENDA_MUTANTS,
   INLET_MUTANTS,
+  PROBE_MUTANTS,
   CATALOG_MUTANTS,
   STREAM_MUTANTS,
   COMMITTER_MUTANTS,

@@ -99,9 +99,9 @@ export async function expectVisits(world: World, visits: VisitOracle): Promise<v
     const appended = visits.appended.find(({ firstLsn, lastLsn }) => firstLsn <= lsn && lsn <= lastLsn);
     assert.ok(appended, `LSN ${lsn}: expected it appended at some time`);
     assert.ok(isCursorOf(appended, cursor), `LSN ${lsn}: expected ${JSON.stringify(appended.cursors)}, got ${cursor}`);
+    newest.set(key, op === 'delete' ? null : bio);
     if (!appended.rows) continue;
     assert.deepEqual({ op, bio }, appended.rows.get(key), `LSN ${lsn}: expected what the visit of ${key} found`);
-    newest.set(key, op === 'delete' ? null : bio);
     said.set(key, op === 'delete' ? null : company);
   }
   for (const [key, { outcome }] of visits.state.keys) {

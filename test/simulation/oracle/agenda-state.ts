@@ -8,6 +8,7 @@ type Rows<T> = T & Record<string, SqlValue>;
 export interface WatchedRow {
   key: string;
   due_ms: number;
+  revisit: number;
   added_ms: number;
   checked_ms: number | null;
   outcome: string | null;
@@ -37,6 +38,8 @@ interface HostRow {
 export interface AgendaState {
   /** The number of accepted visits. */
   cursor: number;
+  /** The factor of all intervals but those after failures. */
+  stretch: number;
   lsn: number;
   keys: Map<string, WatchedRow>;
   parked: Map<number, ParkedRow>;
@@ -44,6 +47,8 @@ export interface AgendaState {
   hosts: Map<string, HostRow>;
   /** By key: whether its newest row is a deletion. Keys without a row are left out. */
   deleted: Map<string, boolean>;
+  /** By key: the LSN of its newest row. */
+  lastLsn: Map<string, number>;
   /** The sum of what the spaces say of their numbers of keys. */
   countedKeys: number;
   /** Null of an agenda that nothing feeds. */
@@ -55,16 +60,21 @@ export function agendaState({ storage: { sql }, fed }: World): AgendaState {
   const all = <T>(statement: string) => sql.exec<Rows<T>>(statement);
   const [lane] = all<{ cursor: string | null }>("SELECT cursor FROM lanes WHERE lane = 'tail'");
   const [tables] = all<{ lsn: number | null }>('SELECT sum(last_lsn) AS lsn FROM tables');
+  const [pace] = all<{ stretch: number }>('SELECT stretch FROM agenda_pace');
   const [spaces] = all<{ keys: number | null }>('SELECT sum(keys) AS keys FROM agenda_spaces');
   const outcomes = all<{ outcome: string; changes: number }>('SELECT outcome, changes FROM outcomes');
-  const deleted = all<{ key: string; deleted: number }>('SELECT key, min(deleted) AS deleted FROM keys GROUP BY key');
+  const deleted = all<{ key: string; deleted: number; lsn: number }>(
+    'SELECT key, min(deleted) AS deleted, max(last_lsn) AS lsn FROM keys GROUP BY key',
+  );
   return {
     cursor: Number(lane?.cursor ?? 0),
+    stretch: pace!.stretch,
     lsn: tables?.lsn ?? 0,
     keys: new Map(all<WatchedRow>('SELECT * FROM agenda').map(row => [row.key, row])),
     parked: new Map(all<ParkedRow>('SELECT * FROM parked').map(row => [row.change_number, row])),
     outcomes: new Map(outcomes.map(({ outcome, changes }) => [outcome, changes])),
     hosts: new Map(all<HostRow>('SELECT * FROM hosts').map(row => [row.host, row])),
+    lastLsn: new Map(deleted.map(({ key, lsn }) => [key, lsn])),
     deleted: new Map(deleted.map(row => [row.key, row.deleted === 1])),
     countedKeys: spaces?.keys ?? 0,
     inlet: fed ? inletState(sql) : null,

@@ -3,6 +3,9 @@ import type { LoadOutcome } from '../../../src/ports/loader.ts';
 import { nextVisit } from '../world/sources.ts';
 import type { AgendaState, WatchedRow } from './agenda-state.ts';
 
+/** No rule of the simulated source, and no stretch, sets a due time later than this. */
+export const AHEAD_MS_MAX = 200 * 24 * 3_600_000;
+
 /** What a Loader loaded for a key, or why it loaded nothing. */
 export type LoadResult = { evidenceVersion: number | null } & (
   | { seen: Seen; op: 'upsert' | 'delete'; bio: string | null }
@@ -44,32 +47,35 @@ export function resultOf(outcome: LoadOutcome, evidenceVersion: number | null): 
 export function expectedVisit(
   result: LoadResult,
   before: WatchedRow,
-  state: AgendaState,
+  state: Pick<AgendaState, 'deleted' | 'stretch' | 'inlet'>,
   nowMs: number,
 ): ExpectedVisit {
   const expected = scheduledVisit(result, before, state, nowMs);
   const version = state.inlet?.versions.get(before.key) ?? 0;
   const isOvertaken = result.evidenceVersion !== null && result.evidenceVersion !== version;
-  return isOvertaken ? { ...expected, after: { ...expected.after, due_ms: before.due_ms } } : expected;
+  if (!isOvertaken) return expected;
+  return { ...expected, after: { ...expected.after, due_ms: before.due_ms, revisit: before.revisit } };
 }
 
 function scheduledVisit(
   result: LoadResult,
   before: WatchedRow,
-  { deleted }: AgendaState,
+  { deleted, stretch }: Pick<AgendaState, 'deleted' | 'stretch'>,
   nowMs: number,
 ): ExpectedVisit {
   const { seen } = result;
   if (!seen) {
     const notBeforeMs = result.retryAfterMs === null ? null : nowMs + result.retryAfterMs;
-    const after = visitedRow(before, { nowMs, outcome: 'failed', seen: null, changed: false, notBeforeMs });
+    const failed = { outcome: 'failed' as const, seen: null, changed: false, notBeforeMs };
+    const after = visitedRow(before, { nowMs, stretch: 1, ...failed });
     return { counts: 'parked', row: null, reason: result.reason, after };
   }
-  const isSame = seen.partial ? seen.mainDigest === before.main_digest : seen.digest === before.digest;
+  const digest = JSON.stringify(seen.digests);
+  const isSame = seen.partial ? seen.mainDigest === before.main_digest : digest === before.digest;
   const changed = !isSame && before.digest !== null;
   const outcome = !seen.found ? 'gone' : seen.partial ? 'partial' : 'found';
-  const after = visitedRow(before, { nowMs, outcome, seen, changed, notBeforeMs: null });
-  if (!(seen.partial && isSame)) Object.assign(after, { digest: seen.digest, main_digest: seen.mainDigest });
+  const after = visitedRow(before, { nowMs, stretch, outcome, seen, changed, notBeforeMs: null });
+  if (!(seen.partial && isSame)) Object.assign(after, { digest, main_digest: seen.mainDigest });
   const hasRow = deleted.get(before.key) === false;
   if (!seen.found && !hasRow) {
     const counts = deleted.has(before.key) ? 'skipped:unchanged' : 'skipped:no-rows';
@@ -84,22 +90,25 @@ function visitedRow(
   before: WatchedRow,
   visit: {
     nowMs: number;
+    stretch: number;
     outcome: 'found' | 'partial' | 'gone' | 'failed';
     seen: Seen | null;
     changed: boolean;
     notBeforeMs: number | null;
   },
 ): WatchedRow {
-  const { seen, ...rest } = visit;
+  const { seen, stretch, ...rest } = visit;
   const times = before.outcome === rest.outcome ? before.times + 1 : 1;
   const facts = seen?.facts ?? null;
   const { atMs } = nextVisit({ key: before.key, times, facts, ...rest });
+  const dueMs = Math.min(rest.nowMs + (atMs - rest.nowMs) * stretch, Math.max(atMs, rest.nowMs + AHEAD_MS_MAX));
   const answered = seen && {
+    revisit: 1,
     checked_ms: rest.nowMs,
-    more_hosts: seen.moreHosts.length > 0 ? JSON.stringify(seen.moreHosts) : null,
+    more_hosts: seen.moreHosts?.length ? JSON.stringify(seen.moreHosts) : null,
     facts: JSON.stringify(facts),
   };
-  return { ...before, ...answered, due_ms: Math.round(atMs), outcome: rest.outcome, times };
+  return { ...before, ...answered, due_ms: Math.round(dueMs), outcome: rest.outcome, times };
 }
 
 /** The first difference between two rows of the agenda, but for the reason; null when they are equal. */

@@ -16,6 +16,7 @@ export const AGENDA_SCENES = {
   'a slow host whose keys are loaded alone': slowHost,
   'a second host that is blocked': secondHostBlocked,
   'a deleted key that is added again': deletedKey,
+  'first visits beside revisits': firstVisits,
 };
 
 /** Keys whose due times a clock set a year ahead are visited when the clock is right again. */
@@ -115,6 +116,30 @@ async function deletedKey(world: World, random: Random): Promise<void> {
     await runUntil(world, { until: () => visitCount(world) > before && world.isFollowed });
   }
   assert.equal(world.balance.tombstones, 1, 'a.red: expected one deletion');
+}
+
+/** While keys are due again, first visits get half of their host. */
+async function firstVisits(world: World, random: Random): Promise<void> {
+  setPace(world, 0.25);
+  const keys = names('red', 150 + Math.floor(random() * 75));
+  await startWatching(world, { red: 'red.test' }, keys);
+  const startMs = world.clock.now();
+  await pass(world, 40 * MINUTE);
+  const more = names('red', 875).slice(250);
+  world.upstream.publish(more);
+  await watch(world, more);
+  await pass(world, 32 * MINUTE);
+  const isFirst = new Set(more);
+  const shareOf = (fromMs: number, toMs: number) => {
+    const asked = world.upstream.requests.filter(
+      ({ host, atMs }) => host === 'red.test' && atMs >= startMs + fromMs && atMs < startMs + toMs,
+    );
+    return asked.filter(({ subject }) => isFirst.has(subject)).length / asked.length;
+  };
+  const before = shareOf(45 * MINUTE, 55 * MINUTE);
+  assert.ok(before > 0.9, `first visits: expected the whole host while no key is due again, got a share of ${before}`);
+  const beside = shareOf(62 * MINUTE, 70 * MINUTE);
+  assert.ok(Math.abs(beside - 0.5) < 0.1, `first visits: expected half of the host beside revisits, got ${beside}`);
 }
 
 async function startWatching(world: World, servers: Record<string, string>, keys: string[]): Promise<void> {

@@ -7,11 +7,13 @@ import { expectLetters } from '../clients/letter-client.ts';
 import { expectInOrder, expectProof, lakeRows } from '../oracle/proof.ts';
 import { drained } from '../world/clock.ts';
 import { Faults, pick, type Random } from '../world/faults.ts';
-import { agenda, coalescing, pages, rowOf } from '../world/sources.ts';
+import { probing } from '../world/probing.ts';
+import { agenda, coalescing, pages, rowOf, type SourceKind } from '../world/sources.ts';
 import { followed, pass, reached, runUntil, startedWorld, type World } from '../world/world.ts';
 import { AGENDA_SCENES } from './directed-agenda.ts';
 import { AUDIT_SCENES } from './directed-audit.ts';
 import { INLET_SCENES } from './directed-inlet.ts';
+import { PROBE_SCENES } from './directed-probe.ts';
 import type { Simulated } from './schedule.ts';
 
 const SECOND = 1_000;
@@ -30,6 +32,7 @@ const SCENES = {
   ...AUDIT_SCENES,
   ...AGENDA_SCENES,
   ...INLET_SCENES,
+  ...PROBE_SCENES,
 };
 
 export type SceneName = keyof typeof SCENES;
@@ -38,23 +41,30 @@ export const SCENE_NAMES = Object.keys(SCENES) as SceneName[];
 /** Plays a scene with the details of its seed, and checks the guarantees at its end. Never throws. */
 export async function playScene(name: SceneName, seed: number): Promise<Simulated> {
   const { random } = new Faults(seed).draw(name);
+  const kind = sourceOf(name);
+  const isAgenda = kind === agenda || kind === probing;
   const fed = name in INLET_SCENES;
-  const kind = fed || name in AGENDA_SCENES ? agenda : SCENES[name] === rangeAfterStaging ? pages : coalescing;
   // Hours pass between two visits, so frequent pulls would only take time.
-  const world = await startedWorld({ kind, fed, pollMs: (kind === agenda ? 600 : 5) * SECOND });
+  const world = await startedWorld({ kind, fed, pollMs: (isAgenda ? 600 : 5) * SECOND });
   if (fed) Object.assign(world.upstream.servers, { red: 'red.test' });
   const untraced = { faults: [], trace: [] };
   try {
     await SCENES[name](world, random);
     await runUntil(world, { until: () => isQuiet(world) });
     await expectProof(world);
-    if (kind !== agenda) await expectInOrder(world);
+    if (!isAgenda) await expectInOrder(world);
     expectLetters(world);
     await world.recycle();
     return { ...untraced, error: null, runs: world.runs };
   } catch (error) {
     return { ...untraced, error: error as Error, runs: world.runs };
   }
+}
+
+function sourceOf(name: SceneName): SourceKind {
+  if (name in PROBE_SCENES) return probing;
+  if (name in AGENDA_SCENES || name in INLET_SCENES) return agenda;
+  return SCENES[name] === rangeAfterStaging ? pages : coalescing;
 }
 
 /** A push is newer than what an attempt has loaded: its row stays the newest until the key is loaded again. */

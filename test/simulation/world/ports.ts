@@ -112,6 +112,7 @@ const SUBJECTS: { [S in keyof LoaderSteps]: (request: LoaderSteps[S]['request'])
   pull: ({ cursor }) => ` ${cursor}`,
   servers: () => '',
   prepare: () => '',
+  probe: ({ changes }) => ` ${changes.map(change => change.key).join(' ')}`,
   list: ({ after }) => ` ${after}`,
   load: ({ changes }) => ` ${changes.map(change => change.key).join(' ')}`,
   inlet: ({ table, afterLsn }) => ` ${table} ${afterLsn}`,
@@ -135,7 +136,7 @@ export function loadPort(
     };
     // A source that learns its hosts from the upstream requests their permits while it loads.
     const permit = (host: string) => world.ask(`object.permit ${host}`, engine => engine.permit(host));
-    if (world.engine.source.others) upstreamCall.permit = permit;
+    if (world.engine.source.agenda) upstreamCall.permit = permit;
     const { settings, clock } = world;
     const bucket = loaderBucket(world);
     const source = world.kind(world.upstream, upstreamCall) as Loading['source'];

@@ -61,6 +61,7 @@ export class Upstream {
   latencyMs: (key: string, host: string) => number = () => 0;
   /** For an agenda: faults by host, and the host of each space with the time for which that list is fresh. */
   readonly hostFaults = new Map<string, Fault>();
+  readonly probeFaults = new Map<string, Fault>();
   readonly servers: Record<string, string> = {};
   serversFreshMs = 24 * 3_600_000;
   /** By key: the second half of its document, which another host serves. */
@@ -150,6 +151,14 @@ export class Upstream {
     }
     const item = this.items.get(key);
     return item && !item.deleted ? { revision: item.revision, text: item.text } : null;
+  }
+
+  /** The revisions of keys, in one request; 0 for a key that is gone. A key in `probeFaults` fails the whole request. */
+  async probe(host: string, keys: string[], call: UpstreamCall): Promise<number[]> {
+    const failing = keys.find(key => this.probeFaults.has(key));
+    const fault = () => this.hostFaults.get(host) ?? (failing ? this.probeFaults.get(failing)! : null);
+    await this.#request(host, `probe ${keys.join(' ')}`, { fault, call });
+    return keys.map(key => (this.items.get(key)?.deleted === false ? this.items.get(key)!.revision : 0));
   }
 
   #change(key: string, { deleted, text }: { deleted: boolean; text: string }): void {

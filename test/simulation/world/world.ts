@@ -15,7 +15,7 @@ import { type Encoding, JSON_LINES } from './encode.ts';
 import { FEEDER, FeedingTable } from './feeding.ts';
 import { instancePorts } from './ports.ts';
 import { SimulatedQueue } from './queue.ts';
-import { agenda, coalescing, DEFAULT_SETTINGS, type SourceKind, type SourceSettings } from './sources.ts';
+import { coalescing, DEFAULT_SETTINGS, type SourceKind, type SourceSettings } from './sources.ts';
 import { SimulatedStorage } from './storage.ts';
 import { StreamStandIn } from './stream.ts';
 import { Upstream } from './upstream.ts';
@@ -137,7 +137,7 @@ export class World {
   /** Whether all that the feed shows, or is due, is in files, database and catalog. Parked changes may be left. */
   get isFollowed(): boolean {
     const { files, journal } = this.engine;
-    const head = this.kind === agenda ? this.#agendaEnd : String(this.#feedEnd);
+    const head = this.engine.source.agenda ? this.#agendaEnd : String(this.#feedEnd);
     const isAtHead = head !== null && this.lane.cursor === head && files.backlog().rows === 0;
     return (
       isAtHead &&
@@ -177,10 +177,9 @@ export class World {
   /** The cursor, when no key is due but those with a parked change; else null. */
   get #agendaEnd(): string | null {
     const { agenda } = this.engine.journal;
-    const each = { nowMs: this.clock.now(), each: 1 };
-    const due = agenda!.due(
-      agenda!.spaces().map(({ id }) => id),
-      each,
+    const spaces = agenda!.spaces().map(({ id }) => id);
+    const due = (['first', 'again'] as const).flatMap(kind =>
+      agenda!.due(spaces, { kind, nowMs: this.clock.now(), each: 1 }),
     );
     return due.every(({ visits }) => visits.length === 0) ? this.lane.cursor : null;
   }

@@ -1,0 +1,143 @@
+import { agendaSchedules, type Mutant, NEWEST, scene } from './mutant.ts';
+
+const AGENDA = 'src/engine/journal/agenda.ts';
+const VISITS = 'src/engine/journal/visits.ts';
+const PICK = 'src/engine/follow/visits.ts';
+const VISITOR = 'src/engine/follow/visitor.ts';
+
+const ONE_KEY = 'a key that fails its probe holds no other up';
+const NO_PERMIT = 'keys that changed and wait for a permit hold no other up';
+const MOVED = 'a key that moves keeps what its visits found';
+const WHOLE = 'a key is visited until all its work is done';
+const SHARED = 'first visits and revisits share a host';
+
+/** Mutants of a probe, of keys that move or have more work, and of what a push does to visits. */
+export const PROBE_MUTANTS: Mutant[] = [
+  {
+    name: 'request of a probe that fails is not halved',
+    breaks: ONE_KEY,
+    caughtBy: scene('a key that fails its probe'),
+    edits: [
+      {
+        file: 'src/loader/probe.ts',
+        text: 'waiting.unshift(asked.slice(0, half), asked.slice(half));',
+        instead:
+          "for (const index of [...asked.slice(0, half), ...asked.slice(half)]) answers[index] = { kind: 'failed', reason: messageOf(error) };",
+      },
+    ],
+  },
+  {
+    name: 'key that fails its probe stays due',
+    breaks: ONE_KEY,
+    caughtBy: scene('a key that fails its probe'),
+    edits: [{ file: VISITOR, text: 'this.#putOff(failed);', instead: '' }],
+  },
+  {
+    name: 'key that fails its probe is loaded',
+    breaks: ONE_KEY,
+    caughtBy: scene('a key that fails its probe'),
+    edits: [
+      {
+        file: VISITOR,
+        text: 'const visited = await this.#visit(changed, load, run);',
+        instead:
+          'changed.push(...probe.filter(({ key }) => failed.some(one => one.key === key)));\n      const visited = await this.#visit(changed, load, run);',
+      },
+    ],
+  },
+  {
+    name: 'changed key without a permit stays due',
+    breaks: NO_PERMIT,
+    caughtBy: scene('changed keys of a blocked host'),
+    edits: [
+      {
+        file: VISITOR,
+        text: "if (waiting.length > 0) this.#agenda.postpone(waiting, { dueMs, reason: 'no-permit' });",
+        instead: 'void [waiting, dueMs];',
+      },
+    ],
+  },
+  {
+    name: 'change without a permit ends a slice of visits',
+    breaks: NO_PERMIT,
+    caughtBy: scene('changed keys of a blocked host'),
+    edits: [{ file: 'src/engine/load/slices.ts', text: 'if (spread) continue;', instead: '' }],
+  },
+  {
+    name: 'moved key begins anew',
+    breaks: MOVED,
+    caughtBy: scene('a key that moves'),
+    edits: [
+      {
+        file: AGENDA,
+        text: "this.#sql.exec('UPDATE agenda SET key = ?, space = ? WHERE key = ?', to.key, space, key);",
+        instead:
+          "this.#sql.exec('UPDATE agenda SET key = ?, space = ?, revisit = 0, facts = NULL WHERE key = ?', to.key, space, key);",
+      },
+    ],
+  },
+  {
+    name: 'moved key watched under both names',
+    breaks: MOVED,
+    caughtBy: scene('a key that moves'),
+    edits: [
+      {
+        file: VISITS,
+        text: 'if (read.key !== watched.key) this.#agenda.rename(watched.key, read);',
+        instead: 'this.#agenda.add(read, watched.added_ms);',
+      },
+    ],
+  },
+  {
+    name: 'unfinished visit waits for its interval',
+    breaks: WHOLE,
+    caughtBy: scene('a key with several visits of work'),
+    edits: [
+      { file: VISITS, text: 'const { atMs, reason } = seen?.unfinished', instead: 'const { atMs, reason } = false' },
+    ],
+  },
+  {
+    name: 'unfinished visit is probed',
+    breaks: WHOLE,
+    caughtBy: scene('a key with several visits of work'),
+    edits: [
+      { file: VISITS, text: 'seen && !isOvertaken ? (seen.unfinished ? 0 : 1) : null,', instead: 'seen ? 1 : null,' },
+    ],
+  },
+  {
+    name: 'push keeps the digests of the last visit',
+    breaks: NEWEST,
+    caughtBy: agendaSchedules(),
+    edits: [
+      {
+        file: VISITS,
+        text: "this.#sql.exec('UPDATE agenda SET digest = NULL, main_digest = NULL WHERE key = ?', key);",
+        instead: 'void key;',
+      },
+    ],
+  },
+  {
+    name: 'first visits get no room beside revisits',
+    breaks: SHARED,
+    caughtBy: scene('first visits beside revisits'),
+    edits: [
+      {
+        file: PICK,
+        text: 'this.#reserved.set(host, Math.min(count, Math.floor((this.#leftOf(host) + odd) / 2)));',
+        instead: 'this.#reserved.set(host, Math.min(count * odd, 0));',
+      },
+    ],
+  },
+  {
+    name: 'first visits go before revisits',
+    breaks: SHARED,
+    caughtBy: scene('first visits beside revisits'),
+    edits: [
+      {
+        file: PICK,
+        text: 'this.#reserved.set(host, Math.min(count, Math.floor((this.#leftOf(host) + odd) / 2)));',
+        instead: 'this.#reserved.set(host, Math.min(count, this.#leftOf(host) + odd));',
+      },
+    ],
+  },
+];

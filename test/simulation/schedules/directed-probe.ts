@@ -1,0 +1,141 @@
+import assert from 'node:assert/strict';
+import { takePush } from '../../../src/engine/controls/push.ts';
+import { lakeRows } from '../oracle/proof.ts';
+import { pick, type Random } from '../world/faults.ts';
+import { PROBE_HOST, PROBE_KEYS } from '../world/probing.ts';
+import { rowOf } from '../world/sources.ts';
+import { requestTimes, watch } from '../world/visits.ts';
+import { nextRun, pass, runUntil, type World } from '../world/world.ts';
+
+const SECOND = 1_000;
+const MINUTE = 60 * SECOND;
+const HOUR = 60 * MINUTE;
+
+/** Situations of an agenda whose source has a probe, in which random schedules would rarely be. */
+export const PROBE_SCENES = {
+  'a key that fails its probe': failingKey,
+  'changed keys of a blocked host': blockedHost,
+  'a key that moves': movingKey,
+  'a key with several visits of work': unfinishedKey,
+  'a visit, a push, and the same visit': pushBetweenVisits,
+};
+
+/** The key that fails is put off, costs no request of its own, and the others are probed. */
+async function failingKey(world: World, random: Random): Promise<void> {
+  const keys = await startVisited(world, 12 + Math.floor(random() * 20));
+  const failing = pick(random, keys);
+  world.upstream.probeFaults.set(failing, { status: pick(random, [500, 502]) });
+  world.upstream.requests.length = 0;
+  await disturbed(world, random);
+  const isAgain = (key: string) => key === failing || world.engine.journal.agenda!.find(key)!.times >= 2;
+  await runUntil(world, { until: () => keys.every(isAgain), withinMs: 90 * MINUTE });
+  assert.deepEqual(requestTimes(world, failing), [], `${failing}: expected no request of its own`);
+  assert.equal(outcomeOf(world, failing), 'failed', `${failing}: expected it put off`);
+  const requests = requestTimes(world, PROBE_HOST).length;
+  const most = Math.ceil(keys.length / PROBE_KEYS) * 4 + 8;
+  assert.ok(requests <= most, `probe: expected at most ${most} requests, got ${requests}`);
+}
+
+/** Keys are probed, and those of other hosts loaded, although many keys that changed wait for a host that is blocked. */
+async function blockedHost(world: World, random: Random): Promise<void> {
+  const changing = names('red', 105 + Math.floor(random() * 30));
+  await startVisited(world, 0, changing);
+  // The host is blocked by the time these are due, and the last red key changes as well.
+  await pass(world, MINUTE);
+  await startVisited(world, 0, ['z.blue', 'last.red']);
+  const others = names('red', 200).slice(150);
+  await startVisited(world, 0, others);
+  changing.push('last.red');
+  world.upstream.publish([...changing, 'z.blue'], 'second');
+  world.upstream.hostFaults.set('red.test', { status: 429, retryAfterMs: 20 * HOUR });
+  const found = (key: string) => world.engine.journal.agenda!.find(key)!;
+  const isNew = (key: string) => found(key).facts?.includes('"revision":2') === true;
+  const isProbed = (key: string) => found(key).times >= 2;
+  await runUntil(world, { until: () => isNew('z.blue') && others.every(isProbed), withinMs: 2 * HOUR });
+  world.upstream.hostFaults.clear();
+  await runUntil(world, { until: () => changing.every(isNew), withinMs: 40 * HOUR });
+}
+
+/** A key that moves is watched under one name, with its facts, and its old name has a deletion. */
+async function movingKey(world: World, random: Random): Promise<void> {
+  await startVisited(world, 0, ['a.red', 'c.red']);
+  const isKnown = random() < 0.3;
+  if (isKnown) {
+    world.upstream.publish('b.blue', 'first');
+    await watch(world, ['b.blue']);
+  }
+  world.upstream.publish('a.red', 'moved b.blue');
+  await disturbed(world, random);
+  await runUntil(world, { until: () => world.engine.journal.agenda!.find('a.red') === null, withinMs: 3 * HOUR });
+  const { agenda } = world.engine.journal;
+  const keys = agenda!.list({ after: null, limit: 9 });
+  assert.deepEqual(
+    keys.map(({ key }) => key),
+    ['b.blue', 'c.red'],
+  );
+  if (!isKnown) assert.equal(keys[0]!.revisit, 1, 'b.blue: expected what the visits of a.red found');
+  const counted = agenda!.spaces().reduce((sum, space) => sum + space.keys, 0);
+  assert.equal(counted, 2, 'spaces: expected two keys');
+  await runUntil(world, { until: () => world.isFollowed });
+  const rows = (await lakeRows(world)).filter(({ username }) => username === 'a.red');
+  assert.equal(rows.at(-1)!._op, 'delete', 'a.red: expected a deletion');
+}
+
+/** A key with more work goes on at once, part by part, each once. */
+async function unfinishedKey(world: World, random: Random): Promise<void> {
+  await startVisited(world, 0, ['a.red', 'b.red']);
+  const parts = 2 + Math.floor(random() * 6);
+  world.upstream.publish('a.red', `parts ${parts}`);
+  const isDone = () => world.engine.journal.agenda!.find('a.red')!.facts?.includes(`"part":${parts}`) === true;
+  await runUntil(world, { until: () => requestTimes(world, 'a.red').length >= 2 });
+  await disturbed(world, random);
+  await pass(world, 5 * MINUTE, isDone);
+  assert.ok(isDone(), `a.red: expected all ${parts} parts within minutes`);
+  await runUntil(world, { until: () => world.isFollowed });
+  const repos = await lakeRows(world, world.engine.source.tables[1]);
+  assert.deepEqual(
+    repos.map(row => row.full_name),
+    Array.from({ length: parts }, (_, index) => `a.red/${index + 1}`),
+  );
+}
+
+/** A row that was pushed between two visits that find the same is replaced by the second visit. */
+async function pushBetweenVisits(world: World, random: Random): Promise<void> {
+  await startVisited(world, 0, ['a.red', 'b.red']);
+  const [table] = world.engine.source.tables;
+  const row = rowOf(table!, { username: 'a.red', bio: 'pushed' });
+  await takePush(world.engine, { identity: 'one', table: table!.name, rows: [{ line: 1, row }] });
+  await disturbed(world, random);
+  // The probe would say that nothing changed, and the upstream is right.
+  world.upstream.publish('a.red', 'first');
+  await runUntil(world, { until: () => requestTimes(world, 'a.red').length === 2, withinMs: 3 * HOUR });
+  await runUntil(world, { until: () => world.isFollowed });
+  const newest = (await lakeRows(world)).filter(({ username }) => username === 'a.red').at(-1)!;
+  assert.equal(newest.bio, 'first', 'a.red: expected the row of the second visit');
+}
+
+/** Watches keys and lets each have its first visit. */
+async function startVisited(world: World, count: number, keys = names('red', count)): Promise<string[]> {
+  Object.assign(world.upstream.servers, { red: 'red.test', blue: 'blue.test' });
+  world.upstream.publish(keys, 'first');
+  await watch(world, keys);
+  const isVisited = (key: string) => world.engine.journal.agenda!.find(key)!.outcome !== null;
+  await runUntil(world, { until: () => keys.every(isVisited) });
+  return keys;
+}
+
+/** In half of the plays the object dies. */
+async function disturbed(world: World, random: Random): Promise<void> {
+  if (random() < 0.5) return;
+  world.kill({ lose: random() < 0.5 });
+  await world.engine.watch();
+  await nextRun(world);
+}
+
+function outcomeOf(world: World, key: string): string | null {
+  return world.engine.journal.agenda!.find(key)!.outcome;
+}
+
+function names(space: string, count: number): string[] {
+  return Array.from({ length: count }, (_, index) => `n${index}.${space}`);
+}
