@@ -127,6 +127,32 @@ describe('evidence', () => {
   });
 });
 
+describe('a Loader call', () => {
+  it('has no more evidence than its message holds, and the rest follows in others', async () => {
+    const keys = Array.from({ length: 9 }, (_, index) => `k${index}.red`);
+    const world = await fedWorld({ keys });
+    const sizes: number[] = [];
+    const loaded = new Set<string>();
+    world.onLoading = ({ changes }) => {
+      for (const { key } of changes) loaded.add(key);
+      sizes.push(JSON.stringify(changes.map(({ evidence }) => evidence)).length);
+    };
+    const facts = { text: 'x'.repeat(450) };
+    for (const key of keys)
+      for (let part = 0; part < 4; part++)
+        world.feeding.say(
+          `${key} ${part}`,
+          ...Array.from({ length: 999 }, (_, n) => ({ key, item: `${n} ${'y'.repeat(100)}`, facts })),
+        );
+    world.feeding.settle();
+    await runUntil(world, { until: () => world.isFed && visitCount(world) >= keys.length });
+    expect([...loaded].sort()).toEqual(keys);
+    expect(Math.max(...sizes)).toBeLessThan(16 * 1024 * 1024);
+    expect(Math.max(...sizes)).toBeGreaterThan(4 * 1024 * 1024);
+    expect(sizes.length).toBeGreaterThan(2);
+  });
+});
+
 describe('the due time', () => {
   it('after a burst of changes is that of the first one, and one visit has them all', async () => {
     const world = await fedWorld({ keys: [KEY], settleMs: 5 * MINUTE });
