@@ -232,7 +232,7 @@ class Load {
     const fitted = rows.map(({ table, op, row }) => ({
       table,
       op,
-      row: fitRow(tableNamed(table), checkRow(table, row)),
+      row: fitRow(tableNamed(table), checkRow({ table, op, row })),
     }));
     const put = (key: string, bytes: Uint8Array) => {
       const contentType = key.endsWith('.txt') ? 'text/plain' : CONTENT_TYPE;
@@ -271,7 +271,9 @@ class Load {
 }
 
 /** The row as its table's schema gives it. Throws `wrong-shape` with the column and what was expected. */
-function checkRow(table: string, row: Loaded['rows'][number]['row']) {
+function checkRow({ table, op, row }: Loaded['rows'][number]) {
+  if (op === 'delete' && tableNamed(table).immutable)
+    throw new ChangeError('wrong-shape', `${table} row: expected an upsert in an immutable table, got a deletion`);
   const checked = tableNamed(table).validator.safeParse(row);
   if (checked.success) return checked.data;
   const [issue] = checked.error.issues;

@@ -4,6 +4,7 @@ import { CATALOG_MUTANTS } from './catalog.ts';
 import { COMMITTER_MUTANTS } from './committer.ts';
 import { ENGINE_MUTANTS } from './engine.ts';
 import { FAILURE_MUTANTS } from './failures.ts';
+import { IMMUTABLE_MUTANTS } from './immutable.ts';
 import { LATE_RESULT_MUTANTS } from './late-results.ts';
 import type { Mutant } from './mutant.ts';
 import { RANGE_AND_PUSH_MUTANTS } from './ranges-and-pushes.ts';
@@ -18,6 +19,7 @@ export const MUTANTS: Mutant[] = [
   LATE_RESULT_MUTANTS,
   AUDIT_MUTANTS,
   AGENDA_MUTANTS,
+  IMMUTABLE_MUTANTS,
   CATALOG_MUTANTS,
   STREAM_MUTANTS,
   COMMITTER_MUTANTS,

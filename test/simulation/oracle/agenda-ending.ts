@@ -83,7 +83,10 @@ async function visitDuringFault(
   if (!('status' in fault && fault.status === 429)) assert.deepEqual(unvisited, [], `${expected} of what it answered`);
 }
 
-/** Every row is that of a visit that must give it; the newest row of a key is what its hosts say. */
+/**
+ * Every row is that of a visit that must give it, or was pushed. The newest row of a key is what its hosts say, also
+ * where a row was pushed before its last visit.
+ */
 export async function expectVisits(world: World, visits: VisitOracle): Promise<void> {
   const rows = (await lakeRows(world)).map(row => ({
     key: String(row.username),
@@ -97,9 +100,9 @@ export async function expectVisits(world: World, visits: VisitOracle): Promise<v
     const appended = visits.appended.find(({ firstLsn, lastLsn }) => firstLsn <= lsn && lsn <= lastLsn);
     assert.ok(appended, `LSN ${lsn}: expected it appended at some time`);
     assert.ok(isCursorOf(appended, cursor), `LSN ${lsn}: expected ${JSON.stringify(appended.cursors)}, got ${cursor}`);
+    newest.set(key, op === 'delete' ? null : bio);
     if (!appended.rows) continue;
     assert.deepEqual({ op, bio }, appended.rows.get(key), `LSN ${lsn}: expected what the visit of ${key} found`);
-    newest.set(key, op === 'delete' ? null : bio);
   }
   for (const [key, { outcome }] of visits.state.keys) {
     const item = world.upstream.items.get(key);

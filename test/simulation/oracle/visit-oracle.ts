@@ -117,7 +117,8 @@ export class VisitOracle {
       const old = before.keys.get(row.key);
       return old && differenceOf(old, row) !== null ? [{ old, row }] : [];
     });
-    const visited = changed.filter(({ old, row }) => !this.#isRecalled(old, row));
+    const isOvertaken = ({ old, row }: (typeof changed)[number]) => after.lsn > before.lsn && isForgotten(old, row);
+    const visited = changed.filter(one => !this.#isRecalled(one.old, one.row) && !isOvertaken(one));
     this.#checkVisits(before, after, visited);
     this.#noteDue();
   }
@@ -229,4 +230,9 @@ export class VisitOracle {
     const cursors = retried ? { prefix: `${retried.cursor}#` } : { after: before.cursor, upTo: after.cursor };
     this.appended.push({ firstLsn: before.lsn + 1, lastLsn: after.lsn, rows, cursors });
   }
+}
+
+/** Whether only the digests of a key are gone, as after a push of its row. */
+function isForgotten(old: WatchedRow, row: WatchedRow): boolean {
+  return differenceOf({ ...old, digest: null, main_digest: null }, row) === null;
 }

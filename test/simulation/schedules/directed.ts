@@ -11,6 +11,7 @@ import { agenda, coalescing, pages, rowOf } from '../world/sources.ts';
 import { followed, pass, reached, runUntil, startedWorld, type World } from '../world/world.ts';
 import { AGENDA_SCENES } from './directed-agenda.ts';
 import { AUDIT_SCENES } from './directed-audit.ts';
+import { IMMUTABLE_SCENES } from './directed-immutable.ts';
 import type { Simulated } from './schedule.ts';
 
 const SECOND = 1_000;
@@ -28,6 +29,7 @@ const SCENES = {
   'a letter that changes while it is published': letterChanging,
   ...AUDIT_SCENES,
   ...AGENDA_SCENES,
+  ...IMMUTABLE_SCENES,
 };
 
 export type SceneName = keyof typeof SCENES;
@@ -36,7 +38,8 @@ export const SCENE_NAMES = Object.keys(SCENES) as SceneName[];
 /** Plays a scene with the details of its seed, and checks the guarantees at its end. Never throws. */
 export async function playScene(name: SceneName, seed: number): Promise<Simulated> {
   const { random } = new Faults(seed).draw(name);
-  const kind = name in AGENDA_SCENES ? agenda : SCENES[name] === rangeAfterStaging ? pages : coalescing;
+  const isOfPages = name in IMMUTABLE_SCENES || SCENES[name] === rangeAfterStaging;
+  const kind = name in AGENDA_SCENES ? agenda : isOfPages ? pages : coalescing;
   // Hours pass between two visits, so frequent pulls would only take time.
   const world = await startedWorld({ kind, pollMs: (kind === agenda ? 600 : 5) * SECOND });
   const untraced = { faults: [], trace: [] };
