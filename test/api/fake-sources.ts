@@ -132,6 +132,7 @@ export function statusOf(source: string): SourceStatus {
     last_flush: { at: null, rows: null, bytes: null, key: null, duration_ms: null },
     upstream: { requests: 0, not_modified: 0, throttled: 0, errors: 0 },
     agenda: null,
+    database: { bytes: 4_096, bytes_max: 8 * 2 ** 30, by_table: [] },
     next_wake_at: null,
     last_error: { kind: null, reason: null, hint: null, retry: null, at: null },
   };
@@ -144,7 +145,7 @@ export function metricsOf(source: string): SourceMetrics {
     state: 'following',
     changes_accepted: 7,
     changes: { rows: 3, tombstones: 1, parked: 1, dead: 1, 'skipped:superseded': 1, 'skipped:unchanged': 0 },
-    tables: [{ name: `${source}_package`, rows_accepted: 40, rows_durable: 30, files: 3, bytes: 300 }],
+    tables: [{ name: `${source}_package`, rows_accepted: 40, rows_known: 2, rows_durable: 30, files: 3, bytes: 300 }],
     streams: [{ table: `${source}_package`, binding: 'STREAM', last_lsn: 20, waiting: 10 }],
     requests: [
       { host: 'feed.test', status: '2xx', requests: 9 },
@@ -152,6 +153,7 @@ export function metricsOf(source: string): SourceMetrics {
       { host: 'documents.test', status: '5xx', requests: 1 },
     ],
     retries: 4,
+    database_bytes: 4_096,
     agenda: null,
     lag: { changes: null, seconds: null },
     buffer: { rows: 10, bytes: 1_000, oldest_age_seconds: 2.5 },
@@ -170,7 +172,15 @@ export function metricsOf(source: string): SourceMetrics {
 }
 
 function stubOf({ id, tables }: { id: string; tables: Table[] }, calls: string[]): SourceStub {
-  const facts = tables.map(({ name, prefix }) => ({ name, prefix, rows: 30, files: 3, bytes: 300, last_lsn: 30 }));
+  const facts = tables.map(({ name, prefix }) => ({
+    name,
+    prefix,
+    rows: 30,
+    files: 3,
+    bytes: 300,
+    last_lsn: 30,
+    known_rows: 2,
+  }));
   return {
     status: async () => statusOf(id),
     metrics: async () => metricsOf(id),
@@ -195,7 +205,7 @@ function stubOf({ id, tables }: { id: string; tables: Table[] }, calls: string[]
     },
     async watchKeys({ atMs, keys }) {
       calls.push(`${id} watch ${keys.map(({ key }) => key).join(' ')}`);
-      return { atMs: atMs ?? 1, added: keys.length, known: 0, repeated: [] };
+      return { refused: null, atMs: atMs ?? 1, added: keys.length, known: 0, repeated: [] };
     },
     async unwatchKeys(keys) {
       calls.push(`${id} unwatch ${keys.join(' ')}`);
@@ -298,6 +308,7 @@ function tableOf(name: string): Table {
     description: `Rows of ${name}.`,
     version: 1,
     key: ['name'],
+    immutable: false,
     columns: [
       { name: 'name', type: 'utf8', required: true, description: 'Its name.', fieldId: 1 },
       { name: '_lsn', type: 'int64', required: true, description: 'Its number.', fieldId: 2 },
