@@ -97,6 +97,14 @@ export const METRIC_FAMILIES: readonly MetricFamily[] = [
     read: perTable(({ rows_accepted }) => rows_accepted),
   },
   {
+    name: 'tributary_rows_known_total',
+    type: 'counter',
+    unit: 'rows',
+    labels: ['source', 'table'],
+    help: 'Rows that were not appended because an immutable table has a row of their key.',
+    read: perTable(({ rows_known }) => rows_known),
+  },
+  {
     name: 'tributary_rows_durable_total',
     type: 'counter',
     unit: 'rows',

@@ -63,7 +63,14 @@ export interface SourceMetrics {
   changes_accepted: number;
   /** Accepted changes by present outcome: `rows`, `tombstones`, `parked`, `dead`, and `skipped:<reason>` for each. */
   changes: Record<string, number>;
-  tables: { name: string; rows_accepted: number; rows_durable: number; files: number; bytes: number }[];
+  tables: {
+    name: string;
+    rows_accepted: number;
+    rows_known: number;
+    rows_durable: number;
+    files: number;
+    bytes: number;
+  }[];
   streams: ({ table: string } & StreamStatus)[];
   /** `status`: 2xx, 3xx, 4xx or 5xx; `none` for a request without an answer. */
   requests: { host: string; status: string; requests: number }[];

@@ -144,7 +144,7 @@ export function metricsOf(source: string): SourceMetrics {
     state: 'following',
     changes_accepted: 7,
     changes: { rows: 3, tombstones: 1, parked: 1, dead: 1, 'skipped:superseded': 1, 'skipped:unchanged': 0 },
-    tables: [{ name: `${source}_package`, rows_accepted: 40, rows_durable: 30, files: 3, bytes: 300 }],
+    tables: [{ name: `${source}_package`, rows_accepted: 40, rows_known: 2, rows_durable: 30, files: 3, bytes: 300 }],
     streams: [{ table: `${source}_package`, binding: 'STREAM', last_lsn: 20, waiting: 10 }],
     requests: [
       { host: 'feed.test', status: '2xx', requests: 9 },
@@ -170,7 +170,15 @@ export function metricsOf(source: string): SourceMetrics {
 }
 
 function stubOf({ id, tables }: { id: string; tables: Table[] }, calls: string[]): SourceStub {
-  const facts = tables.map(({ name, prefix }) => ({ name, prefix, rows: 30, files: 3, bytes: 300, last_lsn: 30 }));
+  const facts = tables.map(({ name, prefix }) => ({
+    name,
+    prefix,
+    rows: 30,
+    files: 3,
+    bytes: 300,
+    last_lsn: 30,
+    known_rows: 2,
+  }));
   return {
     status: async () => statusOf(id),
     metrics: async () => metricsOf(id),
@@ -298,6 +306,7 @@ function tableOf(name: string): Table {
     description: `Rows of ${name}.`,
     version: 1,
     key: ['name'],
+    immutable: false,
     columns: [
       { name: 'name', type: 'utf8', required: true, description: 'Its name.', fieldId: 1 },
       { name: '_lsn', type: 'int64', required: true, description: 'Its number.', fieldId: 2 },

@@ -76,7 +76,7 @@ describe('the metrics', () => {
 
   it('keep the rules of the format', async () => {
     const families = expectRules(await textOf(fakeApi()));
-    expect(Object.keys(families)).toHaveLength(19);
+    expect(Object.keys(families)).toHaveLength(20);
     for (const { samples } of Object.values(families)) {
       // The series of a source come together, in the order of the registry.
       const sources = samples.map(({ labels }) => labels.source);

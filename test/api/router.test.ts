@@ -31,12 +31,12 @@ describe('reading', () => {
 
   it('gives facts of every table, zeros for one without a source', async () => {
     const response = await fakeApi().fetch('GET', '/v1/tables');
-    const some = { rows: 30, files: 3, bytes: 300, last_lsn: 30 };
+    const some = { rows: 30, files: 3, bytes: 300, last_lsn: 30, known_rows: 2 };
     expect(await response.json()).toEqual({
       tables: [
         { name: 'npm_package', prefix: 'npm/metadata', ...some },
         { name: 'pypi_package', prefix: 'pypi/metadata', ...some },
-        { name: 'domain', prefix: 'domain/metadata', rows: 0, files: 0, bytes: 0, last_lsn: 0 },
+        { name: 'domain', prefix: 'domain/metadata', rows: 0, files: 0, bytes: 0, last_lsn: 0, known_rows: 0 },
       ],
     });
   });
@@ -51,6 +51,7 @@ describe('reading', () => {
       files: 3,
       bytes: 300,
       last_lsn: 30,
+      known_rows: 2,
       columns: [
         { name: 'name', type: 'utf8', required: true, description: 'Its name.', field_id: 1 },
         { name: '_lsn', type: 'int64', required: true, description: 'Its number.', field_id: 2 },

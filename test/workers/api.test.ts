@@ -57,7 +57,7 @@ const STATUS_AT_FIRST: SourceStatus = {
       unwatched: 0,
     },
   },
-  tables: { npm_package: { rows: 0, files: 0, bytes: 0, last_lsn: 0 } },
+  tables: { npm_package: { rows: 0, files: 0, bytes: 0, last_lsn: 0, known_rows: 0 } },
   streams: { npm_package: null },
   last_flush: { at: null, rows: null, bytes: null, key: null, duration_ms: null },
   upstream: { requests: 0, not_modified: 0, throttled: 0, errors: 0 },
@@ -91,7 +91,7 @@ describe('before a source was started', () => {
   });
 
   it('has all tables, empty', async () => {
-    const empty = { rows: 0, files: 0, bytes: 0, last_lsn: 0 };
+    const empty = { rows: 0, files: 0, bytes: 0, last_lsn: 0, known_rows: 0 };
     const tables = TABLES.map(({ name, prefix }) => ({ name, prefix, ...empty }));
     expect(await ask('/v1/tables')).toMatchObject({ status: 200, body: { tables } });
     for (const { name, prefix } of TABLES) {
@@ -144,7 +144,7 @@ describe('controls', () => {
   it('flush a source, and say whether there was anything to flush', async () => {
     expect(await control('flush')).toEqual({ source: 'npm', action: 'flush', changed: true, state: 'following' });
     const status = await flushed();
-    expect(status.tables.npm_package).toEqual({ rows: 4, files: 1, bytes: number, last_lsn: 4 });
+    expect(status.tables.npm_package).toEqual({ rows: 4, files: 1, bytes: number, last_lsn: 4, known_rows: 0 });
     for (let i = 0; i < 3; i++) expect(await control('flush')).toMatchObject({ changed: false });
     expect(await flushed()).toMatchObject({ tables: status.tables });
     // A flush without rows must not flush rows that are accepted later.
@@ -184,7 +184,7 @@ describe('after rows and files', () => {
       lag: { changes: 0, seconds: number },
       rate: { rows_per_second_1m: number, rows_per_second_1h: number },
       balance: { ...STATUS_AT_FIRST.balance, changes: 7, rows: 7 },
-      tables: { npm_package: { rows: 7, files: 3, bytes: number, last_lsn: 7 } },
+      tables: { npm_package: { rows: 7, files: 3, bytes: number, last_lsn: 7, known_rows: 0 } },
       last_flush: { at: time, rows: 2, bytes: number, key: expect.any(String), duration_ms: number },
       upstream: { requests: number, not_modified: 0, throttled: 0, errors: 0 },
       next_wake_at: time,

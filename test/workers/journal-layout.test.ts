@@ -8,7 +8,7 @@ import { api, prepare, source, sql } from './source.ts';
 import { openUpstream, type Upstream } from './upstream.ts';
 
 const HINT = policyOf('journal-layout').hint;
-const MESSAGE = 'journal of npm: expected layout 10, got 9';
+const MESSAGE = 'journal of npm: expected layout 11, got 9';
 
 let upstream: Upstream;
 

@@ -21,9 +21,10 @@ export async function metricsOf(engine: Engine): Promise<SourceMetrics> {
     state: stateOf(engine),
     changes_accepted: changes,
     changes: { rows, tombstones, parked, dead, ...Object.fromEntries(skips) },
-    tables: journal.state.tables().map(({ name, last_lsn, rows, files, bytes }) => ({
+    tables: journal.state.tables().map(({ name, last_lsn, known_rows, rows, files, bytes }) => ({
       name,
       rows_accepted: last_lsn,
+      rows_known: known_rows,
       rows_durable: rows,
       files,
       bytes,

@@ -46,9 +46,7 @@ export async function statusOf(engine: Engine): Promise<SourceStatus> {
     },
     buffer: { rows: backlog.rows, bytes: backlog.bytes, oldest_age_seconds: secondsSince(backlog.oldest_ms, nowMs) },
     balance: balanceOf(engine),
-    tables: Object.fromEntries(
-      tablesOf(engine).map(({ name, rows, files, bytes, last_lsn }) => [name, { rows, files, bytes, last_lsn }]),
-    ),
+    tables: Object.fromEntries(tablesOf(engine).map(({ name, prefix: _, ...facts }) => [name, facts])),
     streams: streamsOf(engine),
     last_flush: flush ?? { at: null, rows: null, bytes: null, key: null, duration_ms: null },
     upstream: { requests: row.requests, not_modified: row.not_modified, throttled: row.throttled, errors: row.errors },
@@ -84,8 +82,8 @@ export function balanceOf({ journal }: Engine): SourceStatus['balance'] {
 export function tablesOf({ journal, source }: Engine): TableFacts[] {
   const facts = new Map(journal.state.tables().map(table => [table.name, table]));
   return source.tables.map(({ name, prefix }) => {
-    const { rows, files, bytes, last_lsn } = facts.get(name)!;
-    return { name, prefix, rows, files, bytes, last_lsn };
+    const { rows, files, bytes, last_lsn, known_rows } = facts.get(name)!;
+    return { name, prefix, rows, files, bytes, last_lsn, known_rows };
   });
 }
 

@@ -123,6 +123,11 @@ export class JournalAgenda {
     return removed !== undefined;
   }
 
+  /** Makes the next visit of a key give a row, whatever it finds. */
+  forgetDigests(key: string): void {
+    this.#sql.exec('UPDATE agenda SET digest = NULL, main_digest = NULL WHERE key = ? AND digest IS NOT NULL', key);
+  }
+
   find(key: string): Watched | null {
     return this.#watched('key = ?', key)[0] ?? null;
   }

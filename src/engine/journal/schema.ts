@@ -68,10 +68,14 @@ export const SCHEMA = [
     body BLOB NOT NULL,
     PRIMARY KEY (lane, slice)
   )`,
-  // The source's tables, with the sums over their data files.
+  // The source's tables, with the sums over their data files. `known_rows` counts rows that were not appended because
+  // the table is immutable and has their key; `change_keys` and `row_keys` count the table's entries of those indexes.
   `CREATE TABLE tables (
     name TEXT PRIMARY KEY,
     last_lsn INTEGER NOT NULL DEFAULT 0,
+    known_rows INTEGER NOT NULL DEFAULT 0,
+    change_keys INTEGER NOT NULL DEFAULT 0,
+    row_keys INTEGER NOT NULL DEFAULT 0,
     rows INTEGER NOT NULL DEFAULT 0,
     files INTEGER NOT NULL DEFAULT 0,
     bytes INTEGER NOT NULL DEFAULT 0
@@ -98,16 +102,33 @@ export const SCHEMA = [
   )`,
   'CREATE INDEX entries_append ON entries (append_number)',
   // The newest row of each change key by table. The key comes first, because every change asks for its key in all
-  // tables.
+  // tables. `deleted` is null for an immutable table.
   `CREATE TABLE keys (
     key TEXT NOT NULL,
     table_name TEXT NOT NULL,
     last_lsn INTEGER NOT NULL,
-    deleted INTEGER NOT NULL,
+    deleted INTEGER,
     revision INTEGER,
     document_bytes INTEGER,
     PRIMARY KEY (key, table_name)
   ) WITHOUT ROWID`,
+  // The change key that gave the newest row of each row key of a table that is not immutable. Row keys that are their
+  // own change keys are left out.
+  `CREATE TABLE row_keys (
+    table_name TEXT NOT NULL,
+    row_key TEXT NOT NULL,
+    change_key TEXT NOT NULL,
+    PRIMARY KEY (table_name, row_key)
+  ) WITHOUT ROWID`,
+  // The row keys of immutable tables: blocks of sorted digests, each with the range from `first` to the next block's.
+  // The table has row ids, because SQLite stores blobs of this size in less room with them.
+  `CREATE TABLE immutable_keys (
+    table_name TEXT NOT NULL,
+    parent TEXT NOT NULL,
+    first BLOB NOT NULL,
+    digests BLOB NOT NULL,
+    PRIMARY KEY (table_name, parent, first)
+  )`,
   // The range of each table that a flush is about to put, or has put and not settled. `facts` is JSON for the catalog.
   `CREATE TABLE intents (
     table_name TEXT PRIMARY KEY,

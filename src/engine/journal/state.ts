@@ -229,10 +229,13 @@ export class JournalState {
     )[0]!;
   }
 
-  /** The newest LSN of a key over all tables, 0 when it has no row. */
+  /**
+   * The sum of the LSNs of a key's newest row in each table, 0 when it has no row. It rises with each of its rows; the
+   * largest of them would not, because each table counts from 1.
+   */
   lastLsnOf(key: string): number {
     return (
-      this.#sql.exec<{ lsn: number | null }>('SELECT max(last_lsn) AS lsn FROM keys WHERE key = ?', key)[0]!.lsn ?? 0
+      this.#sql.exec<{ lsn: number | null }>('SELECT sum(last_lsn) AS lsn FROM keys WHERE key = ?', key)[0]!.lsn ?? 0
     );
   }
 
@@ -270,8 +273,8 @@ export class JournalState {
     );
   }
 
-  tables(): { name: string; last_lsn: number; rows: number; files: number; bytes: number }[] {
-    return this.#sql.exec('SELECT name, last_lsn, rows, files, bytes FROM tables ORDER BY name');
+  tables(): { name: string; last_lsn: number; known_rows: number; rows: number; files: number; bytes: number }[] {
+    return this.#sql.exec('SELECT name, last_lsn, known_rows, rows, files, bytes FROM tables ORDER BY name');
   }
 }
 

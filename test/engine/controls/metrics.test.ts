@@ -26,7 +26,7 @@ describe('a source’s metrics', () => {
       requests: [],
       retries: 0,
       changes: { rows: 0, tombstones: 0, parked: 0, dead: 0, 'skipped:superseded': 0 },
-      tables: [{ name: 'npm_package', rows_accepted: 0, rows_durable: 0, files: 0, bytes: 0 }],
+      tables: [{ name: 'npm_package', rows_accepted: 0, rows_known: 0, rows_durable: 0, files: 0, bytes: 0 }],
       lag: { changes: null, seconds: null },
       buffer: { rows: 0, bytes: 0, oldest_age_seconds: 0 },
       flush_seconds: { count: 0, sum_seconds: 0 },
@@ -45,7 +45,7 @@ describe('a source’s metrics', () => {
       state: 'following',
       changes_accepted: 3,
       changes: { rows: 2, 'skipped:internal-document': 1 },
-      tables: [{ rows_accepted: 2, rows_durable: 0, files: 0, bytes: 0 }],
+      tables: [{ rows_accepted: 2, rows_known: 0, rows_durable: 0, files: 0, bytes: 0 }],
       lag: { changes: 0 },
       buffer: { rows: 2, oldest_age_seconds: 10 },
       last_success_at: expect.any(Number),
@@ -55,7 +55,7 @@ describe('a source’s metrics', () => {
     await followed(world);
     expect(await metricsOf(world.engine)).toMatchObject({
       changes_accepted: 3,
-      tables: [{ rows_accepted: 2, rows_durable: 2, files: 1, bytes: world.files[0]!.bytes }],
+      tables: [{ rows_accepted: 2, rows_known: 0, rows_durable: 2, files: 1, bytes: world.files[0]!.bytes }],
       buffer: { rows: 0, bytes: 0, oldest_age_seconds: 0 },
     });
   });
@@ -67,7 +67,7 @@ describe('a source’s metrics', () => {
     await followed(world);
     const { tables } = await metricsOf(world.engine);
     const rows = Object.fromEntries(tables.map(({ name, rows_durable }) => [name, rows_durable]));
-    expect(rows).toEqual({ github_profile: 2, github_repo: 0 });
+    expect(rows).toEqual({ github_profile: 2, github_repo: 0, github_commit: 4 });
   });
 
   it('count requests by host and status, as many as the upstream was asked', async () => {
@@ -188,7 +188,12 @@ describe('a source’s metrics after the object died', () => {
     }
     expect(kills).toBeGreaterThan(3);
     expect(before).toMatchObject({ changes_accepted: 12, flush_seconds: { count: world.files.length } });
-    expect(before.tables[0]).toMatchObject({ rows_accepted: 12, rows_durable: 12, files: world.files.length });
+    expect(before.tables[0]).toMatchObject({
+      rows_accepted: 12,
+      rows_known: 0,
+      rows_durable: 12,
+      files: world.files.length,
+    });
     await expectProof(world);
   });
 });
@@ -201,7 +206,7 @@ describe('what happened once', () => {
     await followed(world);
     expect(await metricsOf(world.engine)).toMatchObject({
       flush_seconds: { count: 1 },
-      tables: [{ rows_accepted: 1, rows_durable: 1, files: 1 }],
+      tables: [{ rows_accepted: 1, rows_known: 0, rows_durable: 1, files: 1 }],
     });
     expect(world.log.filter(({ event }) => event === 'flush_settled')).toHaveLength(1);
   });
