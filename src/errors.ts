@@ -52,6 +52,7 @@ export type ErrorKind =
   | 'stream-failed'
   | 'stream-refused'
   | 'journal-full'
+  | 'database-full'
   | 'journal-layout'
   | 'flush-failed'
   | 'lake-damaged'

@@ -11,6 +11,7 @@ const STATUS = {
   internal: 500,
   upstream_failed: 502,
   timeout: 504,
+  full: 507,
 } as const;
 
 export type ErrorCode = keyof typeof STATUS;

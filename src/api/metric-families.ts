@@ -28,7 +28,7 @@ export type MetricFamily =
   | (FamilyDescription & { type: 'counter' | 'gauge'; read(scrape: Scrape): Reading<number>[] })
   | (FamilyDescription & { type: 'histogram'; read(scrape: Scrape): Reading<Histogram>[] });
 
-const STATES: SourceState[] = ['following', 'catching-up', 'paused', 'backing-off', 'stalled'];
+const STATES: SourceState[] = ['following', 'catching-up', 'paused', 'backing-off', 'stalled', 'full'];
 
 /** Every family of `/metrics`, in the order of the answer. An unknown value gives no reading. */
 export const METRIC_FAMILIES: readonly MetricFamily[] = [
@@ -169,6 +169,14 @@ export const METRIC_FAMILIES: readonly MetricFamily[] = [
     labels: ['source'],
     help: 'Time since a pull last reached the head of the feed; absent until one has.',
     read: onePerSource(({ lag }) => lag.seconds),
+  },
+  {
+    name: 'tributary_database_bytes',
+    type: 'gauge',
+    unit: 'bytes',
+    labels: ['source'],
+    help: "Size of the database of the source's object.",
+    read: onePerSource(({ database_bytes }) => database_bytes),
   },
   {
     name: 'tributary_agenda_keys',

@@ -4,8 +4,11 @@ import type { AgendaStatus } from './watched-keys.ts';
 
 // The JSON of a source. An unknown value is null; no field is ever absent, at any depth.
 
-/** What a source does now. `stalled`: a failure that waiting does not end, or no progress for too long; it probes. */
-export const SOURCE_STATES = ['following', 'catching-up', 'paused', 'backing-off', 'stalled'] as const;
+/**
+ * What a source does now. `stalled`: a failure that waiting does not end, or no progress for too long; it probes. `full`:
+ * it goes on, but its database is over its limit, so new keys are refused.
+ */
+export const SOURCE_STATES = ['following', 'catching-up', 'paused', 'backing-off', 'stalled', 'full'] as const;
 
 export type SourceState = (typeof SOURCE_STATES)[number];
 
@@ -43,6 +46,8 @@ export interface SourceStatus {
   upstream: { requests: number; not_modified: number; throttled: number; errors: number };
   /** Null for a source with a feed. */
   agenda: AgendaStatus | null;
+  /** The database of the source's object. `by_table` is empty unless the state is `full`. */
+  database: { bytes: number | null; bytes_max: number; by_table: TableRoom[] };
   next_wake_at: string | null;
   last_error: {
     kind: string | null;
@@ -77,6 +82,8 @@ export interface SourceMetrics {
   /** Attempts at parked changes, without those that were deferred. */
   retries: number;
   lag: { changes: number | null; seconds: number | null };
+  /** Size of the object's database; null where it cannot be read. */
+  database_bytes: number | null;
   /** Watched keys; null for a source with a feed. */
   agenda: { keys: number; due: number; overdue: number; stretch: number } | null;
   buffer: { rows: number; bytes: number; oldest_age_seconds: number };
@@ -86,6 +93,13 @@ export interface SourceMetrics {
   load_seconds: Histogram;
   last_success_at: number | null;
   next_wake_at: number | null;
+}
+
+/** What a table of an object's database takes, estimated; `others` stands for all the rest. */
+export interface TableRoom {
+  table: string;
+  rows: number | null;
+  bytes: number;
 }
 
 /** Durations as Prometheus counts them: a bucket counts all up to its bound, `count` counts all. */

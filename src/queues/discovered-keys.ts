@@ -42,7 +42,8 @@ export async function consumeKeys(
       return 'key' in one ? [{ line: id, ...one }] : [];
     });
     try {
-      const { added } = await objectOf(target).watchKeys({ atMs: null, keys: read });
+      const { added, refused } = await objectOf(target).watchKeys({ atMs: null, keys: read });
+      if (refused) throw new Error(refused.message);
       await objectOf(source).keysArrived(keys.map(({ id }) => id));
       log('keys_arrived', { source, target, keys: keys.length, added });
       message.ack();

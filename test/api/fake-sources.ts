@@ -132,6 +132,7 @@ export function statusOf(source: string): SourceStatus {
     last_flush: { at: null, rows: null, bytes: null, key: null, duration_ms: null },
     upstream: { requests: 0, not_modified: 0, throttled: 0, errors: 0 },
     agenda: null,
+    database: { bytes: 4_096, bytes_max: 8 * 2 ** 30, by_table: [] },
     next_wake_at: null,
     last_error: { kind: null, reason: null, hint: null, retry: null, at: null },
   };
@@ -152,6 +153,7 @@ export function metricsOf(source: string): SourceMetrics {
       { host: 'documents.test', status: '5xx', requests: 1 },
     ],
     retries: 4,
+    database_bytes: 4_096,
     agenda: null,
     lag: { changes: null, seconds: null },
     buffer: { rows: 10, bytes: 1_000, oldest_age_seconds: 2.5 },
@@ -203,7 +205,7 @@ function stubOf({ id, tables }: { id: string; tables: Table[] }, calls: string[]
     },
     async watchKeys({ atMs, keys }) {
       calls.push(`${id} watch ${keys.map(({ key }) => key).join(' ')}`);
-      return { atMs: atMs ?? 1, added: keys.length, known: 0, repeated: [] };
+      return { refused: null, atMs: atMs ?? 1, added: keys.length, known: 0, repeated: [] };
     },
     async unwatchKeys(keys) {
       calls.push(`${id} unwatch ${keys.join(' ')}`);

@@ -68,6 +68,7 @@ describe('the metrics', () => {
       'tributary_dead_letters',
       'tributary_stream_lsn',
       'tributary_stream_waiting_rows',
+      'tributary_database_bytes',
       'tributary_buffer_rows',
       'tributary_buffer_bytes',
       'tributary_oldest_row_age_seconds',
@@ -76,7 +77,7 @@ describe('the metrics', () => {
 
   it('keep the rules of the format', async () => {
     const families = expectRules(await textOf(fakeApi()));
-    expect(Object.keys(families)).toHaveLength(20);
+    expect(Object.keys(families)).toHaveLength(21);
     for (const { samples } of Object.values(families)) {
       // The series of a source come together, in the order of the registry.
       const sources = samples.map(({ labels }) => labels.source);

@@ -3,7 +3,7 @@ import type { ApiEnv } from '../../src/api/env.ts';
 import { createApi } from '../../src/api/router.ts';
 import { LIMITS } from '../../src/config.ts';
 import type { SourceStub } from '../../src/contract/objects.ts';
-import type { WatchedKey, WatchPart } from '../../src/contract/watched-keys.ts';
+import type { WatchedKey, WatchPart, WatchResult } from '../../src/contract/watched-keys.ts';
 import { npm } from '../../src/sources/npm/npm.ts';
 import { whois } from '../../src/sources/whois/whois.ts';
 import { randomFrom } from '../parquet/rows.ts';
@@ -31,6 +31,7 @@ function watcher() {
   const watched = new Map<string, { space: string; addedMs: number }>();
   const parts: WatchPart[] = [];
   let nowMs = 0;
+  let refusal: { part: number; refused: NonNullable<WatchResult['refused']> } | null = null;
   const keyOf = (key: string): WatchedKey => ({
     key,
     due_at: '2026-11-10T12:00:00.000Z',
@@ -43,9 +44,11 @@ function watcher() {
   const stub = {
     async watchKeys(part: WatchPart) {
       parts.push(part);
+      if (parts.length === refusal?.part)
+        return { refused: refusal.refused, atMs: 1, added: 0, known: 0, repeated: [] };
       nowMs += 1;
       const atMs = part.atMs ?? nowMs;
-      const result = { atMs, added: 0, known: 0, repeated: [] as number[] };
+      const result = { refused: null, atMs, added: 0, known: 0, repeated: [] as number[] };
       for (const { line, key, space } of part.keys) {
         const before = watched.get(key);
         if (!before) watched.set(key, { space, addedMs: atMs });
@@ -81,7 +84,11 @@ function watcher() {
     return { ...((await response.json()) as object), status: response.status };
   }
   const post = (body: BodyInit, type?: string) => ask('POST', PATH, { body, ...(type && { type }) });
-  return { ask, post, watched, parts };
+  /** Makes the object refuse a part of the requests. */
+  const refuse = (part: number, refused: NonNullable<WatchResult['refused']>) => {
+    refusal = { part, refused };
+  };
+  return { ask, post, watched, parts, refuse };
 }
 
 /** A body of these chunks; `broken`: it ends with an error. */
@@ -110,6 +117,25 @@ async function withLimit<T>(name: keyof typeof LIMITS, value: number, work: () =
     limits[name] = before;
   }
 }
+
+describe('keys that are added while the object is full', () => {
+  it('are refused by name, with what was added before', async () => {
+    const { post, refuse } = watcher();
+    const names = (count: number) => Array.from({ length: count }, (_, index) => `name-${index}.com`).join('\n');
+    await withLimit('watchPartKeysMax', 2, async () => {
+      refuse(2, { message: 'database of the object: expected less', hint: 'Remove keys.' });
+      const { status, error } = await post(names(5));
+      expect({ status, error }).toEqual({
+        status: 507,
+        error: {
+          code: 'full',
+          message: 'database of the object: expected less (2 added, 0 known before it)',
+          hint: 'Remove keys.',
+        },
+      });
+    });
+  });
+});
 
 describe('keys that are added', () => {
   it.each([

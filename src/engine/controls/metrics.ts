@@ -36,6 +36,7 @@ export async function metricsOf(engine: Engine): Promise<SourceMetrics> {
       changes: lane.lag_changes,
       seconds: lane.reached_head_ms === null ? null : secondsBetween(lane.reached_head_ms, nowMs),
     },
+    database_bytes: engine.room.bytes,
     agenda: dueOf(engine),
     buffer: {
       rows: backlog.rows,

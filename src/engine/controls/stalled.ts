@@ -51,6 +51,7 @@ export class StalledSource {
       last_flush: { at: null, rows: null, bytes: null, key: null, duration_ms: null },
       upstream: { requests: 0, not_modified: 0, throttled: 0, errors: 0 },
       agenda: null,
+      database: { bytes: null, bytes_max: LIMITS.databaseBytesMax, by_table: [] },
       next_wake_at: iso(wakeMs),
       last_error: {
         kind,
@@ -74,6 +75,7 @@ export class StalledSource {
       requests: [],
       retries: 0,
       lag: { changes: null, seconds: null },
+      database_bytes: null,
       agenda: null,
       buffer: { rows: 0, bytes: 0, oldest_age_seconds: 0 },
       flush_seconds: histogramOf('{}', FLUSH_SECONDS),

@@ -11,7 +11,7 @@ import { JournalStreams } from '../journal/streams.ts';
 import { agendaStatus } from './watched-keys.ts';
 
 /** The state of a source. */
-export function stateOf({ journal, options, ports, source, paused }: Engine): SourceState {
+export function stateOf({ journal, options, ports, room, source, paused }: Engine): SourceState {
   if (paused) return 'paused';
   const faults = journal.state.faults().filter(({ step }) => !AUDIT_STEPS.has(step));
   if (faults.some(fault => fault.stalls === 1)) return 'stalled';
@@ -20,6 +20,7 @@ export function stateOf({ journal, options, ports, source, paused }: Engine): So
   const isHeadAhead = lane.head !== null && lane.cursor !== null && source.compare(lane.head, lane.cursor) > 0;
   const silentMs = lane.page_accepted_ms === null ? 0 : nowMs - lane.page_accepted_ms;
   if (isHeadAhead && silentMs >= options.stalledAfterMs) return 'stalled';
+  if (room.isFull) return 'full';
   if (faults.some(fault => fault.retry_ms > nowMs)) return 'backing-off';
   return lane.at_head === 1 ? 'following' : 'catching-up';
 }
@@ -51,6 +52,7 @@ export async function statusOf(engine: Engine): Promise<SourceStatus> {
     last_flush: flush ?? { at: null, rows: null, bytes: null, key: null, duration_ms: null },
     upstream: { requests: row.requests, not_modified: row.not_modified, throttled: row.throttled, errors: row.errors },
     agenda: agendaStatus(engine),
+    database: databaseOf(engine),
     next_wake_at: isoTime(await ports.wake.get()),
     last_error: fault
       ? {
@@ -62,6 +64,12 @@ export async function statusOf(engine: Engine): Promise<SourceStatus> {
         }
       : { kind: null, reason: null, hint: null, retry: null, at: null },
   };
+}
+
+/** The size of the object's database and, while it is full, what takes the room. */
+function databaseOf({ room }: Engine): SourceStatus['database'] {
+  const { bytes, limits, isFull } = room;
+  return { bytes, bytes_max: limits.bytesMax, by_table: isFull ? room.byTable() : [] };
 }
 
 /** Change numbers by present outcome; balanced when every one has exactly one. */

@@ -36,7 +36,7 @@ class Target {
           this.calls += 1;
           if (this.fails === 'watchKeys') throw new Error('the object is gone');
           for (const { key } of keys) this.watched.add(key);
-          return { atMs: 1, added: keys.length, known: 0, repeated: [] };
+          return { refused: null, atMs: 1, added: keys.length, known: 0, repeated: [] };
         },
         keysArrived: async ids => {
           if (this.fails === 'keysArrived') throw new Error('the object is gone');

@@ -5,9 +5,10 @@ const JOURNAL = 'src/engine/journal/journal.ts';
 const KEYS = 'src/engine/journal/immutable-keys.ts';
 
 const ADMIT = 'if (table.immutable && !this.#immutableKeys.add(table, row)) {';
+const FULL = 'a full database takes no new keys, and all else goes on';
 const ONCE = 'an immutable table has one row of each key';
 
-/** Mutants of immutable tables, and of what makes a visit's digest void. */
+/** Mutants of immutable tables, of what makes a visit's digest void, and of a full database. */
 export const IMMUTABLE_MUTANTS: Mutant[] = [
   {
     name: 'known row of an immutable table appended again',
@@ -74,6 +75,30 @@ export const IMMUTABLE_MUTANTS: Mutant[] = [
         file: 'src/engine/journal/key-index.ts',
         text: 'if (row.isPush) this.overtaken.add(changeKey);',
         instead: 'if (row.isPush) void changeKey;',
+      },
+    ],
+  },
+  {
+    name: 'new key watched while the database is full',
+    breaks: FULL,
+    caughtBy: scene('a database that is full'),
+    edits: [
+      {
+        file: 'src/engine/controls/watched-keys.ts',
+        text: 'if (refused) return {',
+        instead: 'if (refused && keys.length === 0) return {',
+      },
+    ],
+  },
+  {
+    name: 'no visit while the database is full',
+    breaks: FULL,
+    caughtBy: scene('a database that is full'),
+    edits: [
+      {
+        file: 'src/engine/engine.ts',
+        text: 'this.#checkDatabase(this.room.limits.bytesStop);',
+        instead: 'this.checkNewKeys();',
       },
     ],
   },

@@ -22,6 +22,7 @@ export const AGENDA_SCENES = {
   'a deleted key that is added again': deletedKey,
   'first visits beside revisits': firstVisits,
   'a visit, a push, the same visit': pushBetweenVisits,
+  'a database that is full': fullDatabase,
 };
 
 /** Keys whose due times a clock set a year ahead are visited when the clock is right again. */
@@ -163,6 +164,26 @@ async function pushBetweenVisits(world: World, random: Random): Promise<void> {
   const item = world.upstream.items.get(keys[0]!)!;
   const newest = (await lakeRows(world)).findLast(({ username }) => username === keys[0])!;
   assert.equal(newest.bio, item.deleted ? null : item.text, `${keys[0]}: expected what its host says`);
+}
+
+/** While the object's database is full no new key is watched, and those that are there are visited. */
+async function fullDatabase(world: World, random: Random): Promise<void> {
+  const keys = names('red', 1 + Math.floor(random() * 5));
+  await startWatching(world, { red: 'red.test' }, keys);
+  await followed(world);
+  const room = world.options.room!;
+  room.bytesMax = world.engine.room.bytes - 1;
+  if (random() < 0.5) world.kill({ lose: false });
+  await world.engine.watch();
+  world.upstream.publish([...keys, 'new.red']);
+  const { refused } = await watch(world, ['new.red']);
+  assert.ok(refused !== null, 'new.red: expected it refused');
+  assert.equal(world.state, 'full');
+  await runUntil(world, { until: () => visitCount(world) === 2 * keys.length && world.isFollowed });
+  assert.equal(world.engine.journal.agenda!.find('new.red'), null, 'new.red: expected it not watched');
+  room.bytesMax = Number.MAX_SAFE_INTEGER;
+  await watch(world, ['new.red']);
+  await runUntil(world, { until: () => world.engine.journal.agenda!.find('new.red')!.outcome === 'found' });
 }
 
 async function startWatching(world: World, servers: Record<string, string>, keys: string[]): Promise<void> {
