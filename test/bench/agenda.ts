@@ -93,7 +93,7 @@ async function measure(runtime: Runtime, spaces: string[]): Promise<Figure[]> {
 }
 
 /** Processor time of the worker's process so far, in steps of a hundredth of a second: a busy machine does not change it. */
-function cpuMsOf(runtime: Runtime): number {
+export function cpuMsOf(runtime: Runtime): number {
   const stat = readFileSync(`/proc/${workerdOf(runtime).pid}/stat`, 'utf8');
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return (Number(fields[11]) + Number(fields[12])) * 10;

@@ -9,6 +9,7 @@ const BENCHES: Record<string, () => Promise<Figure[]>> = {
   recovery: async () => (await import('./recovery.ts')).benchRecovery(),
   operations: async () => (await import('./operations.ts')).benchOperations(),
   agenda: async () => (await import('./agenda.ts')).benchAgenda(),
+  'immutable-keys': async () => (await import('./immutable-keys.ts')).benchImmutableKeys(),
 };
 
 /** Runs the benches that are named, or all, and prints their figures as one table. */

@@ -66,7 +66,9 @@ export class AppendedRows {
   /** Adds the rows of a change, and returns them without those that an immutable table has already. */
   add({ key }: Change, { rows, cursor, revision, documentBytes, isPush }: LoadedRows): LoadedRow[] {
     const upserted = new Set(rows.filter(({ op }) => op === 'upsert').map(({ table }) => table));
-    return rows.filter(({ table: name, op, row }) => {
+    const known = this.#knownOf(rows);
+    for (const loaded of rows) {
+      const { table: name, op, row } = loaded;
       const table = tableNamed(name);
       const pending: PendingTable = this.#tables.get(name) ?? { rows: [], known: new Map(), knownRows: 0 };
       this.#tables.set(name, pending);
@@ -79,16 +81,31 @@ export class AppendedRows {
         documentBytes: documentBytes > 0 ? documentBytes : null,
         isPush,
       };
-      if (table.immutable && !this.#immutableKeys.add(table, row)) {
+      if (known.has(loaded)) {
         pending.known.set(key, indexed);
         pending.knownRows += 1;
-        return false;
+        continue;
       }
       const values = table.columns.slice(0, -LINEAGE_COLUMNS).map(column => row[column.name] ?? null);
       const text = JSON.stringify([op, cursor, ...values] satisfies JournalRow);
       pending.rows.push({ ...indexed, text, bytes: Buffer.byteLength(text) });
-      return true;
-    });
+    }
+    return rows.filter(row => !known.has(row));
+  }
+
+  /** Those of these rows whose keys immutable tables have already. The keys of the others are added. */
+  #knownOf(rows: LoadedRow[]): Set<LoadedRow> {
+    const known = new Set<LoadedRow>();
+    for (const [name, group] of Map.groupBy(rows, ({ table }) => table)) {
+      const table = tableNamed(name);
+      if (!table.immutable) continue;
+      const areNew = this.#immutableKeys.add(
+        table,
+        group.map(({ row }) => row),
+      );
+      for (const [index, row] of group.entries()) if (!areNew[index]) known.add(row);
+    }
+    return known;
   }
 
   /**

@@ -17,6 +17,15 @@ const PARENT_LENGTH_MAX = 512;
 /** Blocks that one append holds in memory. It writes them and begins anew above this. */
 const HELD_BYTES_MAX = 8 * 1024 * 1024;
 
+/** Keys whose blocks are read together: at most 3.2 MB. */
+const KEYS_AT_ONCE = 200;
+
+/** Where the digests of a parent are. */
+interface Place {
+  table: string;
+  parent: string;
+}
+
 /** A range of the digests of one parent: from `first` up to `next`, which is the first of the block after it. */
 interface Block {
   first: Uint8Array;
@@ -42,58 +51,81 @@ export class ImmutableKeys {
     this.#sql = sql;
   }
 
-  /** Adds the key of a row; false when it is known already. */
-  add(table: Table, row: Row): boolean {
-    const { parent, digest } = digestOf(table, row);
-    const block = this.#blockOf(table.name, parent, digest);
+  /** Adds the keys of rows; says of each, in order, whether it is new. */
+  add(table: Table, rows: Row[]): boolean[] {
+    const areNew: boolean[] = [];
+    for (let first = 0; first < rows.length; first += KEYS_AT_ONCE) {
+      const keys = rows.slice(first, first + KEYS_AT_ONCE).map(row => digestOf(table, row));
+      // Read all blocks of a parent in one statement, because a visit may list hundreds of keys.
+      for (const [parent, group] of Map.groupBy(keys, key => key.parent)) {
+        const digests = group.map(({ digest }) => digest);
+        this.#hold(
+          { table: table.name, parent },
+          digests.filter(digest => this.#blockOf({ table: table.name, parent }, digest) === null),
+        );
+      }
+      areNew.push(...keys.map(({ parent, digest }) => this.#add({ table: table.name, parent }, digest)));
+      if (this.#heldBytes > HELD_BYTES_MAX) this.write();
+    }
+    return areNew;
+  }
+
+  #add(place: Place, digest: Uint8Array): boolean {
+    const block = this.#blockOf(place, digest)!;
     const text = Buffer.from(digest).toString('latin1');
     if (block.added.has(text) || includes(block.digests, digest)) return false;
     block.added.set(text, digest);
     this.#heldBytes += DIGEST_BYTES;
-    if (this.#heldBytes > HELD_BYTES_MAX) this.write();
     return true;
   }
 
   /** Writes the blocks with new digests. */
   write(): void {
-    for (const [place, blocks] of this.#blocks) {
-      const [table, parent] = JSON.parse(place) as [string, string];
-      for (const block of blocks) if (block.added.size > 0) this.#writeBlock(table, parent, block);
+    for (const [name, blocks] of this.#blocks) {
+      const [table, parent] = JSON.parse(name) as [string, string];
+      for (const block of blocks) if (block.added.size > 0) this.#writeBlock({ table, parent }, block);
     }
     this.#blocks.clear();
     this.#heldBytes = 0;
   }
 
-  /** The block whose range has the digest. A parent without blocks begins with one that has the whole range. */
-  #blockOf(table: string, parent: string, digest: Uint8Array): Block {
-    const place = JSON.stringify([table, parent]);
-    const blocks = this.#blocks.get(place) ?? [];
-    if (blocks.length === 0) this.#blocks.set(place, blocks);
-    const index = blocks.findLastIndex(({ first }) => Buffer.compare(first, digest) <= 0);
-    const held = blocks[index];
-    if (held && (held.next === null || Buffer.compare(digest, held.next) < 0)) return held;
-    const [found] = this.#sql.exec<Pick<Block, 'first' | 'digests'>>(
-      `SELECT first, digests FROM immutable_keys WHERE table_name = ? AND parent = ? AND first <= ?
-       ORDER BY first DESC LIMIT 1`,
-      table,
-      parent,
-      digest,
+  #blocksOf({ table, parent }: Place): Block[] {
+    const name = JSON.stringify([table, parent]);
+    const blocks = this.#blocks.get(name) ?? [];
+    if (blocks.length === 0) this.#blocks.set(name, blocks);
+    return blocks;
+  }
+
+  /** The block in memory whose range has the digest; null when it is not in memory. */
+  #blockOf(place: Place, digest: Uint8Array): Block | null {
+    const block = this.#blocksOf(place).findLast(({ first }) => Buffer.compare(first, digest) <= 0);
+    return block && (block.next === null || Buffer.compare(digest, block.next) < 0) ? block : null;
+  }
+
+  /** Reads the blocks of digests into memory. A parent without blocks begins with one that has the whole range. */
+  #hold(place: Place, digests: Uint8Array[]): void {
+    if (digests.length === 0) return;
+    const found = this.#sql.exec<Pick<Block, 'first' | 'next' | 'digests'>>(
+      `SELECT first, digests, (SELECT first FROM immutable_keys AS later
+         WHERE table_name = ?1 AND parent = ?2 AND first > block.first ORDER BY first LIMIT 1) AS next
+       FROM (SELECT DISTINCT (SELECT rowid FROM immutable_keys
+         WHERE table_name = ?1 AND parent = ?2 AND first <= unhex(value) ORDER BY first DESC LIMIT 1) AS id
+         FROM json_each(?3)) JOIN immutable_keys AS block ON block.rowid = id`,
+      place.table,
+      place.parent,
+      JSON.stringify(digests.map(digest => Buffer.from(digest).toString('hex'))),
     );
-    const [after] = this.#sql.exec<Pick<Block, 'first'>>(
-      'SELECT first FROM immutable_keys WHERE table_name = ? AND parent = ? AND first > ? ORDER BY first LIMIT 1',
-      table,
-      parent,
-      digest,
-    );
-    const { first, digests } = found ?? { first: new Uint8Array(), digests: new Uint8Array() };
-    const block: Block = { first, next: after?.first ?? null, digests, added: new Map() };
-    blocks.splice(index + 1, 0, block);
-    this.#heldBytes += digests.length;
-    return block;
+    if (found.length === 0) found.push({ first: new Uint8Array(), next: null, digests: new Uint8Array() });
+    const blocks = this.#blocksOf(place);
+    for (const block of found) {
+      blocks.push({ ...block, added: new Map() });
+      this.#heldBytes += block.digests.length;
+    }
+    blocks.sort((a, b) => Buffer.compare(a.first, b.first));
   }
 
   /** Writes a block, in as many of about one size as its digests need. */
-  #writeBlock(table: string, parent: string, { first, digests, added }: Block): void {
+  #writeBlock({ table, parent }: Place, { first, digests, added }: Block): void {
     const sorted = merged(digests, [...added.values()].sort(Buffer.compare));
     const count = sorted.length / DIGEST_BYTES;
     const parts = Math.ceil(count / BLOCK_DIGESTS_MAX);

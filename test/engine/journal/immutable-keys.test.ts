@@ -32,9 +32,12 @@ function blocksOf(sql: SqlPort): StoredBlock[] {
 function addAll(sql: SqlPort, keys: [repo: string, sha: string][], table: Table = COMMITS): string[] {
   return sql.transaction(() => {
     const append = new ImmutableKeys(sql);
-    const added = keys.filter(([repo, sha]) => append.add(table, { repo, sha }));
+    const areNew = append.add(
+      table,
+      keys.map(([repo, sha]) => ({ repo, sha })),
+    );
     append.write();
-    return added.map(key => key.join(' '));
+    return keys.filter((_, index) => areNew[index]).map(key => key.join(' '));
   });
 }
 
@@ -63,7 +66,7 @@ describe('the keys of an immutable table', () => {
     const undone = () =>
       sql.transaction(() => {
         const append = new ImmutableKeys(sql);
-        append.add(COMMITS, { repo: 'a', sha: '1' });
+        append.add(COMMITS, [{ repo: 'a', sha: '1' }]);
         append.write();
         throw new Error('undone');
       });
@@ -150,9 +153,9 @@ describe('the keys of an immutable table', () => {
         digests,
       );
     const append = new ImmutableKeys(sql);
-    for (const repo of parents) append.add(COMMITS, { repo, sha: '1' });
+    for (const repo of parents) append.add(COMMITS, [{ repo, sha: '1' }]);
     expect(blocksOf(sql).filter(({ parent, digests }) => parent === 'repo-0' && digests.length === 16_000)).toEqual([]);
-    for (const repo of parents) expect(append.add(COMMITS, { repo, sha: '1' })).toBe(false);
+    for (const repo of parents) expect(append.add(COMMITS, [{ repo, sha: '1' }])).toEqual([false]);
     append.write();
     expect(
       addAll(

@@ -4,7 +4,7 @@ const ENTRIES = 'src/engine/journal/entries.ts';
 const JOURNAL = 'src/engine/journal/journal.ts';
 const KEYS = 'src/engine/journal/immutable-keys.ts';
 
-const ADMIT = 'if (table.immutable && !this.#immutableKeys.add(table, row)) {';
+const KNOWN = 'const known = this.#knownOf(rows);';
 const FULL = 'a full database takes no new keys, and all else goes on';
 const ONCE = 'an immutable table has one row of each key';
 
@@ -14,7 +14,7 @@ export const IMMUTABLE_MUTANTS: Mutant[] = [
     name: 'known row of an immutable table appended again',
     breaks: ONCE,
     caughtBy: pageSchedules(),
-    edits: [{ file: ENTRIES, text: ADMIT, instead: 'if (table.immutable && this.#immutableKeys === undefined) {' }],
+    edits: [{ file: ENTRIES, text: KNOWN, instead: 'const known = this.#knownOf([]);' }],
   },
   {
     name: 'pushed row of an immutable table not held against its keys',
@@ -23,8 +23,8 @@ export const IMMUTABLE_MUTANTS: Mutant[] = [
     edits: [
       {
         file: ENTRIES,
-        text: ADMIT,
-        instead: 'if (table.immutable && !isPush && !this.#immutableKeys.add(table, row)) {',
+        text: KNOWN,
+        instead: 'const known = this.#knownOf(isPush ? [] : rows);',
       },
     ],
   },
