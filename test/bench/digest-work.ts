@@ -16,8 +16,8 @@ export interface DigestWork {
 /** Commits of one visit: 10 new ones, and those before them that the upstream lists again. */
 const VISIT_COMMITS = 100;
 const NEW_COMMITS = 10;
-/** One repository has a tenth of all commits, the others 32 each. */
-const LARGE_SHARE = 10;
+/** One repository has one commit in 50, the others about 31 each. */
+const LARGE_SHARE = 50;
 const SMALL_COMMITS = 32;
 
 /** Does the work, and returns how many commits were new. */

@@ -8,16 +8,16 @@ import type { SqlPort } from '../../ports/sql.ts';
  */
 const DIGEST_BYTES = 20;
 /**
- * Digests of one block, 16 KB. A larger block makes each new row rewrite more; a smaller one leaves more of its pages
+ * Digests of one block, 8 KB. A larger block makes each new row rewrite more; a smaller one leaves more of its pages
  * empty.
  */
-const BLOCK_DIGESTS_MAX = 800;
+const BLOCK_DIGESTS_MAX = 400;
 /** A longer parent is stored as its SHA-256. No name of an upstream that we know comes near. */
 const PARENT_LENGTH_MAX = 512;
 /** Blocks that one append holds in memory. It writes them and begins anew above this. */
 const HELD_BYTES_MAX = 8 * 1024 * 1024;
 
-/** Keys whose blocks are read together: at most 3.2 MB. */
+/** Keys whose blocks are read together: at most 1.6 MB. */
 const KEYS_AT_ONCE = 200;
 
 /** Where the digests of a parent are. */

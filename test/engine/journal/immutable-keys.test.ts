@@ -127,7 +127,7 @@ describe('the keys of an immutable table', () => {
     const blocks = blocksOf(sql);
     expect(blocks.filter(({ parent }) => parent === 'large').length).toBeGreaterThan(1);
     for (const [index, { parent, first, digests }] of blocks.entries()) {
-      expect(digests.length).toBeLessThanOrEqual(16_000);
+      expect(digests.length).toBeLessThanOrEqual(8_000);
       const texts = Array.from({ length: digests.length / 20 }, (_, at) =>
         Buffer.from(digests.subarray(at * 20, at * 20 + 20)).toString('hex'),
       );
@@ -141,9 +141,9 @@ describe('the keys of an immutable table', () => {
 
   it('are written in between when one append holds too many blocks', () => {
     const sql = journalSql();
-    // Each parent's block has 16 KB.
-    const parents = Array.from({ length: 600 }, (_, index) => `repo-${index}`);
-    const digests = new Uint8Array(16_000);
+    // Each parent's block has 8 KB.
+    const parents = Array.from({ length: 1_200 }, (_, index) => `repo-${index}`);
+    const digests = new Uint8Array(8_000);
     for (const parent of parents)
       sql.exec(
         'INSERT INTO immutable_keys (table_name, parent, first, digests) VALUES (?, ?, ?, ?)',
@@ -154,7 +154,7 @@ describe('the keys of an immutable table', () => {
       );
     const append = new ImmutableKeys(sql);
     for (const repo of parents) append.add(COMMITS, [{ repo, sha: '1' }]);
-    expect(blocksOf(sql).filter(({ parent, digests }) => parent === 'repo-0' && digests.length === 16_000)).toEqual([]);
+    expect(blocksOf(sql).filter(({ parent, digests }) => parent === 'repo-0' && digests.length === 8_000)).toEqual([]);
     for (const repo of parents) expect(append.add(COMMITS, [{ repo, sha: '1' }])).toEqual([false]);
     append.write();
     expect(
