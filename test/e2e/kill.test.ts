@@ -15,15 +15,16 @@ import { queryDatabase } from '../../src/local/runtime/wrangler.ts';
 import { fetchStatus } from '../../src/local/status.ts';
 import { type NpmStandIn, startStandIn } from '../../src/sources/npm/stand-in/stand-in.ts';
 import { makeCoin } from '../../src/sources/stand-in/faults.ts';
+import { numberOf, seedOf } from '../budget.ts';
 
-const SEED = Number(process.env.E2E_SEED ?? Date.now() % 1_000_000);
-const CHANGES = Number(process.env.E2E_CHANGES ?? 300);
+const SEED = seedOf('E2E_SEED');
+const CHANGES = numberOf('E2E_CHANGES', 300);
 /** Fewer names than changes, so that some names have an older row and a newer one. */
 const NAMES = Math.ceil(CHANGES * 0.8);
-const RUNTIME_KILLS = Number(process.env.E2E_RUNTIME_KILLS ?? 3);
-const TREE_KILLS = Number(process.env.E2E_TREE_KILLS ?? 1);
+const RUNTIME_KILLS = numberOf('E2E_RUNTIME_KILLS', 3);
+const TREE_KILLS = numberOf('E2E_TREE_KILLS', 1);
 /** The share of the upstream's answers that are status 500 or 429, or cut. */
-const FAULTS = Number(process.env.E2E_FAULTS ?? 0);
+const FAULTS = numberOf('E2E_FAULTS', 0);
 /** One package in so many has no document: its changes become dead letters. */
 const DEAD_EVERY = 25;
 const RETRIES = { RETRY_WAIT_MS: '200', RETRY_ATTEMPTS_MAX: '6', RETRY_LEASE_MS: '5000' };

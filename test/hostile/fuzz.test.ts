@@ -13,11 +13,12 @@ import { packumentRow, readPackument, VERSIONS } from '../../src/sources/npm/pac
 import { NPM_RECORDINGS, readRecording, readRecordings } from '../../src/sources/npm/stand-in/recordings.ts';
 import { parseJson } from '../../src/sources/upstream/json.ts';
 import { parseLarge } from '../../src/sources/upstream/json-large.ts';
+import { numberOf, seedOf } from '../budget.ts';
 import { type Case, Journey, pullBody, rawKeyOf } from './fuzz-journey.ts';
 import { type Coin, coinOf, hostileText, mutateBytes, mutateStructure, pick } from './fuzz-mutations.ts';
 
-const DOCUMENTS = Number(process.env.FUZZ_DOCUMENTS ?? 20_000);
-const SEED = Number(process.env.FUZZ_SEED ?? 1);
+const DOCUMENTS = numberOf('FUZZ_DOCUMENTS', 3_000);
+const SEED = seedOf('FUZZ_SEED');
 /** Documents of one call, which is one append. */
 const CALL_DOCUMENTS = 50;
 /** Calls whose rows are written into files and read back together. */

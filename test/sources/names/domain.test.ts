@@ -3,10 +3,11 @@ import { expect, it, test } from 'vitest';
 import { DOMAIN_REJECTIONS, readDomain } from '../../../src/sources/names/domain.ts';
 import { isALabel, unicodeOf } from '../../../src/sources/names/label.ts';
 import { makeCoin } from '../../../src/sources/stand-in/faults.ts';
+import { numberOf, seedOf } from '../../budget.ts';
 import { ACCEPTED, domainConformance, REJECTED } from './domain-names.ts';
 
-const TEXTS = Number(process.env.DOMAIN_TEXTS ?? 50_000);
-const SEED = Number(process.env.DOMAIN_SEED ?? 1);
+const TEXTS = numberOf('DOMAIN_TEXTS', 10_000);
+const SEED = seedOf('DOMAIN_SEED');
 
 domainConformance('Node');
 

@@ -1,13 +1,14 @@
 import { describe, expect, it, test } from 'vitest';
 import { makeCoin } from '../../../src/sources/stand-in/faults.ts';
 import { nextVisit, VISIT_LIMITS, type VisitReason, type VisitState } from '../../../src/sources/whois/next-visit.ts';
+import { numberOf, seedOf } from '../../budget.ts';
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
 const NOW = Date.UTC(2026, 2, 1);
 
-const CASES = Number(process.env.VISIT_CASES ?? 100_000);
-const SEED = Number(process.env.VISIT_SEED ?? 1);
+const CASES = numberOf('VISIT_CASES', 20_000);
+const SEED = seedOf('VISIT_SEED');
 
 function stateWith(fields: Partial<VisitState> = {}): VisitState {
   return {

@@ -6,11 +6,12 @@ import { makeCoin } from '../../../../src/sources/stand-in/faults.ts';
 import { NO_FACTS, type WhoisFacts } from '../../../../src/sources/whois/facts.ts';
 import { readWhoisText, refusalOf } from '../../../../src/sources/whois/text/answer.ts';
 import { decodeText } from '../../../../src/sources/whois/text/lines.ts';
+import { numberOf, seedOf } from '../../../budget.ts';
 import { mutateText } from '../mutations.ts';
 
 const FOLDER = path.resolve(import.meta.dirname, '../../../fixtures/whois/text');
-const TEXTS = Number(process.env.FUZZ_WHOIS_TEXTS ?? 5_000);
-const SEED = Number(process.env.FUZZ_SEED ?? 1);
+const TEXTS = numberOf('FUZZ_WHOIS_TEXTS', 1_000);
+const SEED = seedOf('FUZZ_SEED');
 
 /** What is expected of a text of the folder: its facts that are not null, or the reason of its error. */
 interface Expected {
