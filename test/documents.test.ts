@@ -98,7 +98,7 @@ describe('the page of the forms', () => {
 
 describe('the page of the tests', () => {
   /** Variables of the machine, and those that a test hands to a program it starts. */
-  const OTHERS = ['CI', 'PATH', 'CLOUDFLARE_ACCOUNT_ID'];
+  const OTHERS = ['CI', 'PATH', 'CLOUDFLARE_ACCOUNT_ID', 'NODE_COMPILE_CACHE', 'WRANGLER_LOG'];
 
   const files = listFiles().filter(file => /^test\/.*\.ts$/.test(file) && !file.startsWith('test/bench/'));
   const reads = /process\.env\.([A-Z][A-Z0-9_]+)|(?:numberOf|seedOf)\('([A-Z0-9_]+)'/g;

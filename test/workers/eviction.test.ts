@@ -255,7 +255,7 @@ async function holdBack(
   meanwhile: () => Promise<void>,
   begin: () => Promise<unknown> = () => Promise.resolve(),
 ): Promise<void> {
-  await upstream.fault(name, [{ delayMs: 15_000 }], { repeat: true });
+  await upstream.fault(name, [{ hold: true }], { repeat: true });
   await begin();
   await vi.waitFor(
     async () => {
