@@ -39,6 +39,8 @@ export default defineConfig({
     sequence: { sequencer: LongFirst },
     // Tributary logs a line for each unit of work: shown only where a test failed.
     silent: 'passed-only',
+    // One line a file; a test that failed is shown in full.
+    slowTestThreshold: 60_000,
     reporters: process.env.CI ? ['default', ['json', { outputFile: path.join(root, '.ci/report.json') }]] : ['default'],
     projects: [
       {
@@ -47,6 +49,7 @@ export default defineConfig({
           name: 'node',
           include: ['test/**/*.test.ts'],
           exclude: ['test/workers/**'],
+          globalSetup: path.join(root, 'test/budget.setup.ts'),
           testTimeout: 120_000,
           hookTimeout: 60_000,
         },
