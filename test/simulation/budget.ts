@@ -11,6 +11,10 @@ export const FIRST_SEED = seedOf('SIM_SEED');
 export const COMMIT_SEEDS = numberOf('COMMIT_SEEDS', 6);
 export const FIRST_COMMIT_SEED = seedOf('COMMIT_SEED');
 
+/** Where each call of a step meets a fault in turn: one call of so many, and the first of them. */
+export const CALL_STEP = Math.max(1, numberOf('CALL_STEP', 3));
+export const FIRST_CALL = DAY_NUMBER % CALL_STEP;
+
 /** The part of the mutants that is played, over 0 and up to 1. */
 export const SHARE = numberOf('SIM_SHARE', 0.125);
 
