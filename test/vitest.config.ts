@@ -49,6 +49,8 @@ export default defineConfig({
           name: 'node',
           include: ['test/**/*.test.ts'],
           exclude: ['test/workers/**'],
+          // A process for each file, because tests change limits of the modules that they import.
+          isolate: true,
           globalSetup: path.join(root, 'test/budget.setup.ts'),
           testTimeout: 120_000,
           hookTimeout: 60_000,
@@ -58,8 +60,6 @@ export default defineConfig({
         root,
         plugins: [
           cloudflareTest(async () => ({
-            // Else the runtime prints each exception that a test causes on purpose.
-            verbose: false,
             wrangler: { configPath: path.join(root, 'wrangler.jsonc') },
             miniflare: {
               // A stream's binding is one to another worker; the runtime's own throws away what it is sent.
@@ -76,7 +76,9 @@ export default defineConfig({
         test: {
           name: 'workers',
           include: ['test/workers/**/*.test.ts'],
-          globalSetup: ['upstreams', 'text-server', 'rdap', 'rest-catalog'].map(name =>
+          // A runtime for each file, because all of them use the same objects and buckets.
+          isolate: true,
+          globalSetup: ['quiet', 'upstreams', 'text-server', 'rdap', 'rest-catalog'].map(name =>
             path.join(root, `test/workers/${name}.setup.ts`),
           ),
           testTimeout: 60_000,

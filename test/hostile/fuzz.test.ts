@@ -271,8 +271,8 @@ test(`${DOCUMENTS} mutated documents and ${DOCUMENTS / PAGE_EVERY} pages (seed $
   }
   await readBack();
   const seconds = ((performance.now() - startedMs) / 1000).toFixed(1);
-  process.stdout.write(
-    `fuzz: seed ${SEED}, ${DOCUMENTS} documents in ${seconds} s: ${JSON.stringify(Object.fromEntries(counts))}\n`,
+  console.log(
+    `fuzz: seed ${SEED}, ${DOCUMENTS} documents in ${seconds} s: ${JSON.stringify(Object.fromEntries(counts))}`,
   );
   // A run with one kind of outcome only would test nothing.
   for (const outcome of ['rows', 'malformed-json', 'wrong-shape', 'name-mismatch', 'page: good', 'page: shape'])

@@ -139,8 +139,8 @@ test(`${DOCUMENTS} mutated answers (seed ${SEED}) give facts in their own column
     }
   }
   const seconds = ((performance.now() - startedMs) / 1000).toFixed(1);
-  process.stdout.write(
-    `rdap: seed ${SEED}, ${DOCUMENTS} documents in ${seconds} s: ${JSON.stringify(Object.fromEntries(counts))}\n`,
+  console.log(
+    `rdap: seed ${SEED}, ${DOCUMENTS} documents in ${seconds} s: ${JSON.stringify(Object.fromEntries(counts))}`,
   );
   // A run without one of the outcomes or columns would not test it.
   for (const outcome of ['marked', 'read', 'wrong-shape', 'name-mismatch', 'redacted', ...COLUMNS])

@@ -55,7 +55,7 @@ test(`${TEXTS} mutated texts (seed ${SEED}) are a domain in its canonical form, 
     if ('rejected' in read ? Object.hasOwn(DOMAIN_REJECTIONS, read.rejected) : isCanonical(read)) continue;
     throw new Error(`DOMAIN_SEED=${SEED}, text ${n}: ${JSON.stringify(text)} → ${JSON.stringify(read)}`);
   }
-  process.stdout.write(`domains: seed ${SEED}, ${TEXTS} texts: ${JSON.stringify(Object.fromEntries(counts))}\n`);
+  console.log(`domains: seed ${SEED}, ${TEXTS} texts: ${JSON.stringify(Object.fromEntries(counts))}`);
   expect(new Set(counts.keys())).toEqual(
     new Set(['accepted', ...Object.keys(DOMAIN_REJECTIONS)].filter(name => name !== 'not-text')),
   );

@@ -206,7 +206,7 @@ test(`${CASES} visits (seed ${SEED}) are within the bounds, not before the regis
       throw new Error(`VISIT_SEED=${SEED}, visit ${n}: ${fault}: ${JSON.stringify(state)} → ${JSON.stringify(visit)}`);
     reasons.set(visit.reason, (reasons.get(visit.reason) ?? 0) + 1);
   }
-  process.stdout.write(`visits: seed ${SEED}, ${CASES}: ${JSON.stringify(Object.fromEntries(reasons))}\n`);
+  console.log(`visits: seed ${SEED}, ${CASES}: ${JSON.stringify(Object.fromEntries(reasons))}`);
   // Cases that lack one of the eleven reasons do not test enough.
   expect(reasons.size).toBe(11);
   for (const [reason, count] of reasons) expect(count, reason).toBeGreaterThan(CASES / 1000);

@@ -258,7 +258,7 @@ test(`${TEXTS} mutated texts (seed ${SEED}) are answers, or fail for a known rea
     }
     counts.set(outcome, (counts.get(outcome) ?? 0) + 1);
   }
-  process.stdout.write(`whois texts: seed ${SEED}, ${TEXTS} texts: ${JSON.stringify(Object.fromEntries(counts))}\n`);
+  console.log(`whois texts: seed ${SEED}, ${TEXTS} texts: ${JSON.stringify(Object.fromEntries(counts))}`);
   // Mutations with the same outcome test nothing.
   expect([...counts.keys()].sort()).toEqual(['found', 'http-429', 'name-mismatch', 'not found', 'wrong-shape']);
 });
