@@ -60,6 +60,8 @@ export default defineConfig({
         root,
         plugins: [
           cloudflareTest(async () => ({
+            // Else the runtime prints each exception and each cut connection that a test causes on purpose.
+            verbose: false,
             wrangler: { configPath: path.join(root, 'wrangler.jsonc') },
             miniflare: {
               // A stream's binding is one to another worker; the runtime's own throws away what it is sent.
