@@ -6,10 +6,11 @@ import type { SourceStub } from '../../src/contract/objects.ts';
 import type { WatchedKey, WatchPart, WatchResult } from '../../src/contract/watched-keys.ts';
 import { npm } from '../../src/sources/npm/npm.ts';
 import { whois } from '../../src/sources/whois/whois.ts';
+import { seedOf } from '../budget.ts';
 import { randomFrom } from '../parquet/rows.ts';
 
 const PATH = '/v1/sources/whois/keys';
-const SEED = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31));
+const SEED = seedOf('BODY_SEED');
 
 interface Answer {
   status: number;

@@ -5,11 +5,12 @@ import { sha256Hex } from '../../../src/digest.ts';
 import { ImmutableKeys } from '../../../src/engine/journal/immutable-keys.ts';
 import { openJournal } from '../../../src/engine/journal/open.ts';
 import type { SqlPort } from '../../../src/ports/sql.ts';
+import { numberOf, seedOf } from '../../budget.ts';
 import { randomFrom } from '../../parquet/rows.ts';
 import { nodeSql } from '../../simulation/world/node-sql.ts';
 
-const KEYS = Number(process.env.IMMUTABLE_KEYS ?? 4_000);
-const SEED = Number(process.env.IMMUTABLE_SEED ?? Date.now() % 1_000_000);
+const KEYS = numberOf('IMMUTABLE_KEYS', 2_000);
+const SEED = seedOf('IMMUTABLE_SEED');
 const COMMITS = tableNamed('github_commit');
 
 function journalSql(): SqlPort {

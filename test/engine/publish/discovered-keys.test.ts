@@ -1,12 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { consumeKeys, type KeysMessage } from '../../../src/queues/discovered-keys.ts';
 import { readDomain } from '../../../src/sources/names/domain.ts';
+import { numberOf, seedOf } from '../../budget.ts';
 import { expectProof } from '../../simulation/oracle/proof.ts';
 import { coalescing, type SourceKind } from '../../simulation/world/sources.ts';
 import { runUntil, startedWorld, type World } from '../../simulation/world/world.ts';
 
-const SEED = Number(process.env.FEEDS_SEED ?? Math.floor(Math.random() * 1e9));
-const ROUNDS = Number(process.env.FEEDS_ROUNDS ?? 30);
+const SEED = seedOf('FEEDS_SEED');
+const ROUNDS = numberOf('FEEDS_ROUNDS', 10);
 
 /** Each row has one domain for the other agenda, `internal` ones none; what is no domain is no key there. */
 const feeding: SourceKind = (upstream, visit) => ({

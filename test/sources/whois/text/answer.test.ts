@@ -6,11 +6,12 @@ import { makeCoin } from '../../../../src/sources/stand-in/faults.ts';
 import { NO_FACTS, type WhoisFacts } from '../../../../src/sources/whois/facts.ts';
 import { readWhoisText, refusalOf } from '../../../../src/sources/whois/text/answer.ts';
 import { decodeText } from '../../../../src/sources/whois/text/lines.ts';
+import { numberOf, seedOf } from '../../../budget.ts';
 import { mutateText } from '../mutations.ts';
 
 const FOLDER = path.resolve(import.meta.dirname, '../../../fixtures/whois/text');
-const TEXTS = Number(process.env.FUZZ_WHOIS_TEXTS ?? 5_000);
-const SEED = Number(process.env.FUZZ_SEED ?? 1);
+const TEXTS = numberOf('FUZZ_WHOIS_TEXTS', 1_000);
+const SEED = seedOf('FUZZ_SEED');
 
 /** What is expected of a text of the folder: its facts that are not null, or the reason of its error. */
 interface Expected {
@@ -257,7 +258,7 @@ test(`${TEXTS} mutated texts (seed ${SEED}) are answers, or fail for a known rea
     }
     counts.set(outcome, (counts.get(outcome) ?? 0) + 1);
   }
-  process.stdout.write(`whois texts: seed ${SEED}, ${TEXTS} texts: ${JSON.stringify(Object.fromEntries(counts))}\n`);
+  console.log(`whois texts: seed ${SEED}, ${TEXTS} texts: ${JSON.stringify(Object.fromEntries(counts))}`);
   // Mutations with the same outcome test nothing.
   expect([...counts.keys()].sort()).toEqual(['found', 'http-429', 'name-mismatch', 'not found', 'wrong-shape']);
 });
