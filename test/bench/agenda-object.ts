@@ -18,8 +18,14 @@ export interface Work {
 const source = engineSourceOf(whois, whois.settings({}));
 const pace = { waitMs: 10_000, attemptsMax: 20, leaseMs: 300_000 };
 
-/** The agenda of a real object's SQLite, asked for one kind of work at a time. */
-export class Bench extends DurableObject {
+/**
+ * The agenda of a real object's SQLite, asked for one kind of work at a time. Its name is that of the class of the real
+ * object, so that the runtime gives it that object's SQLite.
+ */
+export class SourceObject extends DurableObject {
+  /** The real object may have set an alarm; here it does nothing. */
+  override alarm(): void {}
+
   override async fetch(request: Request): Promise<Response> {
     const { kind, times, spaces } = (await request.json()) as Work;
     const sql = objectSql(this.ctx.storage);
@@ -61,6 +67,6 @@ export class Bench extends DurableObject {
 }
 
 export default {
-  fetch: (request: Request, env: { BENCH: DurableObjectNamespace }) =>
-    request.method === 'POST' ? env.BENCH.getByName('whois').fetch(request) : Response.json({}),
+  fetch: (request: Request, env: { SOURCES_NS: DurableObjectNamespace }) =>
+    request.method === 'POST' ? env.SOURCES_NS.getByName('whois').fetch(request) : Response.json({}),
 };

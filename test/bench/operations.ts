@@ -3,11 +3,14 @@ import type { SqlValue } from '../../src/ports/sql.ts';
 import { PARQUET } from '../simulation/world/encode.ts';
 import { nodeSql } from '../simulation/world/node-sql.ts';
 import { followed, pass, startedWorld, type World } from '../simulation/world/world.ts';
-import { digits, type Figure } from './report.ts';
+import { type Bench, digits, type Figure, type Size } from './report.ts';
 import { type Rows, type Statement, WrittenRows } from './written.ts';
 
-const CHANGES = 2_000;
-const KNOWN_KEYS = 1_000;
+/** `known`: keys that are in the lake before. */
+const SIZES: Record<Size, { changes: number; known: number }> = {
+  full: { changes: 2_000, known: 1_000 },
+  tiny: { changes: 10, known: 5 },
+};
 /** Of a hundred changes so many are of new keys, and so many are deletions; the others are of known keys. */
 const NEW = 30;
 const DELETED = 2;
@@ -38,31 +41,36 @@ interface Count {
 }
 
 /** What changes cost in operations: the engine on ports in memory, its SQL repeated on the runtime's own SQLite. */
-export async function benchOperations(): Promise<Figure[]> {
-  const steady = await count(async (world, publish) => {
-    for (let i = 0; i < CHANGES; i++) {
+export const operations: Bench = { name: 'operations', run };
+
+async function* run(size: Size): AsyncGenerator<Figure> {
+  const { changes } = SIZES[size];
+  const steady = await count(size, async (world, publish) => {
+    for (let i = 0; i < changes; i++) {
       publish(i);
       await pass(world, BETWEEN_MS);
     }
   });
-  const catchUp = await count(async (_, publish) => {
-    for (let i = 0; i < CHANGES; i++) publish(i);
+  yield* figuresOf('following', steady);
+  const catchUp = await count(size, async (_, publish) => {
+    for (let i = 0; i < changes; i++) publish(i);
   });
-  return [...figuresOf('following', steady), ...figuresOf('catching up', catchUp)];
+  yield* figuresOf('catching up', catchUp);
 }
 
-async function count(feed: (world: World, publish: (i: number) => void) => Promise<void>): Promise<Count> {
+async function count(size: Size, feed: (world: World, publish: (i: number) => void) => Promise<void>): Promise<Count> {
+  const { known } = SIZES[size];
   const world = await startedWorld({ ...NPM, encoding: PARQUET });
   const rows = await WrittenRows.start();
   try {
     const statements = record(world);
-    for (let key = 0; key < KNOWN_KEYS; key++) world.upstream.publish(`known-${key}`, TEXT);
+    for (let key = 0; key < known; key++) world.upstream.publish(`known-${key}`, TEXT);
     await followed(world);
     await rows.object(schema());
     await rows.object(statements.object.splice(0));
     await rows.database(statements.database.splice(0));
     const before = snapshot(world, statements.heads.length);
-    await feed(world, i => publishOne(world, i));
+    await feed(world, i => publishOne(world, i, known));
     await followed(world);
     const after = snapshot(world, statements.heads.length);
     const made = world.calls.made.slice(before.made);
@@ -83,9 +91,9 @@ async function count(feed: (world: World, publish: (i: number) => void) => Promi
   }
 }
 
-function publishOne(world: World, i: number): void {
+function publishOne(world: World, i: number, keys: number): void {
   const place = i % 100;
-  const known = `known-${(i * 7) % KNOWN_KEYS}`;
+  const known = `known-${(i * 7) % keys}`;
   if (place < NEW) world.upstream.publish(`new-${i}`, TEXT);
   else if (place < NEW + DELETED) world.upstream.remove(known);
   else world.upstream.publish(known, TEXT);
