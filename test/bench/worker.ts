@@ -64,8 +64,14 @@ export async function startTributary({
   const configured = { compatibilityDate, durableObjects, r2Buckets, d1Databases, queueProducers, queueConsumers };
   const own = { name: 'tributary', modules: true, script, bindings, unsafeTriggerHandlers: true };
   const worker = await start({ ...configured, ...own } as WorkerOptions, { stateDir, database: true });
-  const cron = setInterval(() => void callCron(worker.url), CRON_MS).unref();
-  await callCron(worker.url);
+  try {
+    await callCron(worker.url);
+  } catch (error) {
+    await worker.stop();
+    throw error;
+  }
+  // A call that meets a killed runtime fails; the next one comes in a minute.
+  const cron = setInterval(() => void callCron(worker.url).catch(() => {}), CRON_MS).unref();
   return {
     ...worker,
     stop: () => {
@@ -187,9 +193,7 @@ async function migrate(miniflare: Miniflare): Promise<void> {
 }
 
 async function callCron(url: string): Promise<void> {
-  try {
-    await (await fetch(`${url}${CRON_PATH}`)).arrayBuffer();
-  } catch {
-    // The runtime is restarting: it is called again in a minute.
-  }
+  const response = await fetch(`${url}${CRON_PATH}`);
+  const answer = await response.text();
+  if (!response.ok) throw new Error(`cron: expected status 200, got ${response.status}: ${answer.slice(0, 300)}`);
 }
