@@ -20,22 +20,21 @@ import { type BenchWorker, heapAtRest, startTributary } from './worker.ts';
  * `limitsMib`: heap limits tried until one is enough for a file. `samplesMin`: of each half of the flushes, as fewer
  * would say little of a peak.
  */
-const SIZES: Record<Size, { rows: number; limitsMib: number[]; samplesMin: number }> = {
-  full: { rows: 500_000, limitsMib: [16, 20, 24, 28, 32, 36, 40, 48, 56, 64, 80, 96], samplesMin: 100 },
-  tiny: { rows: 50, limitsMib: [64], samplesMin: 1 },
+const SIZES: Record<Size, { rows: number; limitsMib: number[]; samplesMin: number; statusMs: number }> = {
+  full: { rows: 500_000, limitsMib: [16, 20, 24, 28, 32, 36, 40, 48, 56, 64, 80, 96], samplesMin: 100, statusMs: 500 },
+  tiny: { rows: 50, limitsMib: [64], samplesMin: 1, statusMs: 100 },
 };
 const SLICE = 200;
 const BUDGET = 64 * 2 ** 20;
 const LIVE = path.join(import.meta.dirname, 'live.ts');
 const SAMPLE_MS = 10;
-const STATUS_MS = 500;
 const FLUSH_MS_MAX = 15 * 60_000;
 
 /** What the worker's isolate holds, over what it holds at rest, while a journal becomes files. */
 export const heap: Bench = { name: 'heap', run };
 
 async function* run(size: Size): AsyncGenerator<Figure> {
-  const { rows, limitsMib, samplesMin } = SIZES[size];
+  const { rows, limitsMib, samplesMin, statusMs } = SIZES[size];
   const stateDir = mkdtempSync(path.join(tmpdir(), 'bench-heap-'));
   const standIn = await startStandIn({ handMade: false, only: [], fast: true });
   standIn.renumber(rows + 1);
@@ -52,7 +51,7 @@ async function* run(size: Size): AsyncGenerator<Figure> {
     const { rowBytes } = fillJournal(file, rows);
     yield neededFigure(file, limitsMib);
     yield* await withWorker({ stateDir, settings }, worker =>
-      watchFlushes(worker, { idle, rows, rowBytes, samplesMin }),
+      watchFlushes(worker, { idle, rows, rowBytes, samplesMin, statusMs }),
     );
   } finally {
     await standIn.stop();
@@ -105,11 +104,17 @@ interface Samples {
 
 async function watchFlushes(
   worker: BenchWorker,
-  about: { idle: { heap: number; resident: number }; rows: number; rowBytes: number; samplesMin: number },
+  about: {
+    idle: { heap: number; resident: number };
+    rows: number;
+    rowBytes: number;
+    samplesMin: number;
+    statusMs: number;
+  },
 ): Promise<Figure[]> {
-  const { idle, rows, rowBytes, samplesMin } = about;
+  const { idle, rows, rowBytes, samplesMin, statusMs } = about;
   const startedAt = performance.now();
-  const { withGarbage, withoutGarbage } = await sampleFlushes(worker, rows);
+  const { withGarbage, withoutGarbage } = await sampleFlushes(worker, { rows, statusMs });
   const seconds = (performance.now() - startedAt) / 1000;
   const fewest = Math.min(withGarbage.length, withoutGarbage.length);
   if (fewest < samplesMin) throw new Error(`heap: expected ${samplesMin} samples of each half, got ${fewest}`);
@@ -143,7 +148,10 @@ async function watchFlushes(
 }
 
 /** Asks for a flush and samples the heap until all rows are in files. */
-async function sampleFlushes(worker: BenchWorker, rows: number): Promise<Samples> {
+async function sampleFlushes(
+  worker: BenchWorker,
+  { rows, statusMs }: { rows: number; statusMs: number },
+): Promise<Samples> {
   const inspector = await worker.inspect();
   try {
     const samples: Samples = { withGarbage: [await heapOf(inspector)], withoutGarbage: [] };
@@ -156,7 +164,7 @@ async function sampleFlushes(worker: BenchWorker, rows: number): Promise<Samples
       else samples.withoutGarbage.push(await heapWithoutGarbageOf(inspector, worker));
       await sleep(SAMPLE_MS);
       if (Date.now() > deadline) throw new Error(`heap: expected ${rows} rows in files, got ${flushed}`);
-      if (Date.now() < askedAt + STATUS_MS) continue;
+      if (Date.now() < askedAt + statusMs) continue;
       askedAt = Date.now();
       flushed = (await fetchStatus(worker.url, 'npm')).tables.npm_package?.rows ?? 0;
     }

@@ -44,51 +44,54 @@ interface Count {
 export const operations: Bench = { name: 'operations', run };
 
 async function* run(size: Size): AsyncGenerator<Figure> {
-  const { changes } = SIZES[size];
-  const steady = await count(size, async (world, publish) => {
-    for (let i = 0; i < changes; i++) {
-      publish(i);
-      await pass(world, BETWEEN_MS);
-    }
-  });
-  yield* figuresOf('following', steady);
-  const catchUp = await count(size, async (_, publish) => {
-    for (let i = 0; i < changes; i++) publish(i);
-  });
-  yield* figuresOf('catching up', catchUp);
-}
-
-async function count(size: Size, feed: (world: World, publish: (i: number) => void) => Promise<void>): Promise<Count> {
-  const { known } = SIZES[size];
-  const world = await startedWorld({ ...NPM, encoding: PARQUET });
-  const rows = await WrittenRows.start();
+  const { changes, known } = SIZES[size];
+  const rows = await WrittenRows.start(['following', 'catching_up']);
   try {
-    const statements = record(world);
-    for (let key = 0; key < known; key++) world.upstream.publish(`known-${key}`, TEXT);
-    await followed(world);
-    await rows.object(schema());
-    await rows.object(statements.object.splice(0));
-    await rows.database(statements.database.splice(0));
-    const before = snapshot(world, statements.heads.length);
-    await feed(world, i => publishOne(world, i, known));
-    await followed(world);
-    const after = snapshot(world, statements.heads.length);
-    const made = world.calls.made.slice(before.made);
-    return {
-      changes: after.changes - before.changes,
-      calls: pattern => made.filter(call => pattern.test(call)).length,
-      puts: after.puts - before.puts,
-      heads: after.heads - before.heads,
-      requests: after.requests - before.requests,
-      runs: after.runs - before.runs,
-      seconds: (after.elapsedMs - before.elapsedMs) / 1_000,
-      files: after.files - before.files,
-      object: await rows.object(statements.object),
-      database: await rows.database(statements.database),
-    };
+    const steady = await count({ known, rows, name: 'following' }, async (world, publish) => {
+      for (let i = 0; i < changes; i++) {
+        publish(i);
+        await pass(world, BETWEEN_MS);
+      }
+    });
+    yield* figuresOf('following', steady);
+    const catchUp = await count({ known, rows, name: 'catching_up' }, async (_, publish) => {
+      for (let i = 0; i < changes; i++) publish(i);
+    });
+    yield* figuresOf('catching up', catchUp);
   } finally {
     await rows.stop();
   }
+}
+
+/** Counts what a feed costs; the statements are repeated on the object and the database of this name. */
+async function count(
+  { known, rows, name }: { known: number; rows: WrittenRows; name: string },
+  feed: (world: World, publish: (i: number) => void) => Promise<void>,
+): Promise<Count> {
+  const world = await startedWorld({ ...NPM, encoding: PARQUET });
+  const statements = record(world);
+  for (let key = 0; key < known; key++) world.upstream.publish(`known-${key}`, TEXT);
+  await followed(world);
+  await rows.object(name, schema());
+  await rows.object(name, statements.object.splice(0));
+  await rows.database(name, statements.database.splice(0));
+  const before = snapshot(world, statements.heads.length);
+  await feed(world, i => publishOne(world, i, known));
+  await followed(world);
+  const after = snapshot(world, statements.heads.length);
+  const made = world.calls.made.slice(before.made);
+  return {
+    changes: after.changes - before.changes,
+    calls: pattern => made.filter(call => pattern.test(call)).length,
+    puts: after.puts - before.puts,
+    heads: after.heads - before.heads,
+    requests: after.requests - before.requests,
+    runs: after.runs - before.runs,
+    seconds: (after.elapsedMs - before.elapsedMs) / 1_000,
+    files: after.files - before.files,
+    object: await rows.object(name, statements.object),
+    database: await rows.database(name, statements.database),
+  };
 }
 
 function publishOne(world: World, i: number, keys: number): void {

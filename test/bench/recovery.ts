@@ -12,7 +12,7 @@ import { type BenchWorker, startTributary } from './worker.ts';
 /** `between`: work that is done between two kills, so that each hits a source at work. */
 const SIZES: Record<Size, { kills: number; between: number; changes: number; page: number; pollMs: number }> = {
   full: { kills: 7, between: 150, changes: 20_000, page: 1_000, pollMs: 20 },
-  tiny: { kills: 1, between: 0, changes: 30, page: 10, pollMs: 200 },
+  tiny: { kills: 1, between: 0, changes: 15, page: 5, pollMs: 500 },
 };
 const MS_MAX = 120_000;
 

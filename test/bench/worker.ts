@@ -37,8 +37,8 @@ export interface Script {
   script: string;
   /** Classes of Durable Objects, by the names of their bindings. */
   objects: Record<string, string>;
-  /** Whether it has the operational database, with its tables. */
-  database?: boolean;
+  /** Bindings of operational databases, each with its tables. */
+  databases?: string[];
 }
 
 const bundles = new Map<string, Promise<string>>();
@@ -63,7 +63,7 @@ export async function startTributary({
   const script = await bundle(path.join(PROJECT, 'src/index.ts'));
   const configured = { compatibilityDate, durableObjects, r2Buckets, d1Databases, queueProducers, queueConsumers };
   const own = { name: 'tributary', modules: true, script, bindings, unsafeTriggerHandlers: true };
-  const worker = await start({ ...configured, ...own } as WorkerOptions, { stateDir, database: true });
+  const worker = await start({ ...configured, ...own } as WorkerOptions, { stateDir, databases: ['DB'] });
   try {
     await callCron(worker.url);
   } catch (error) {
@@ -83,7 +83,7 @@ export async function startTributary({
 
 /** Starts a worker of a bench on a state folder. */
 export function startScript(
-  { name, script, objects, database = false }: Script,
+  { name, script, objects, databases = [] }: Script,
   { stateDir }: { stateDir: string },
 ): Promise<BenchWorker> {
   const durableObjects = Object.entries(objects).map(
@@ -95,9 +95,9 @@ export function startScript(
     script,
     compatibilityDate: '2026-11-01',
     durableObjects: Object.fromEntries(durableObjects),
-    ...(database && { d1Databases: { DB: 'DB' } }),
+    d1Databases: Object.fromEntries(databases.map(database => [database, database])),
   };
-  return start(options as WorkerOptions, { stateDir, database });
+  return start(options as WorkerOptions, { stateDir, databases });
 }
 
 /** A worker's code and all it imports as one module; built once, because the benches start it many times. */
@@ -137,7 +137,7 @@ export async function heapAtRest(worker: BenchWorker): Promise<number> {
 
 async function start(
   options: WorkerOptions,
-  { stateDir, database }: { stateDir: string; database: boolean },
+  { stateDir, databases }: { stateDir: string; databases: string[] },
 ): Promise<BenchWorker> {
   const isNew = !existsSync(path.join(stateDir, 'd1'));
   const logLines: string[] = [];
@@ -157,7 +157,7 @@ async function start(
   );
   try {
     const { origin } = await miniflare.ready;
-    if (database && isNew) await migrate(miniflare);
+    if (isNew) for (const database of databases) await migrate(await miniflare.getD1Database(database));
     return {
       url: origin,
       logLines,
@@ -184,8 +184,7 @@ function workerd(): Process {
   return found[0]!;
 }
 
-async function migrate(miniflare: Miniflare): Promise<void> {
-  const database = await miniflare.getD1Database('DB');
+async function migrate(database: Awaited<ReturnType<Miniflare['getD1Database']>>): Promise<void> {
   for (const name of readdirSync(MIGRATIONS).sort()) {
     const text = readFileSync(path.join(MIGRATIONS, name), 'utf8');
     for (const statement of unstable_splitSqlQuery(text)) await database.prepare(statement).run();

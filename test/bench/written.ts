@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { SqlValue } from '../../src/ports/sql.ts';
-import { type BenchWorker, type Script, startScript } from './worker.ts';
+import { type BenchWorker, startScript } from './worker.ts';
 
 /** Statements sent to the runtime in one request. */
 const BATCH = 500;
@@ -37,19 +37,17 @@ export class Counter extends DurableObject {
 }
 export default {
   async fetch(request, env) {
-    if (request.url.endsWith('/object')) return env.COUNTER.get(env.COUNTER.idFromName('one')).fetch(request);
+    const [, kind, name] = new URL(request.url).pathname.split('/');
+    if (kind === 'object') return env.COUNTER.getByName(name).fetch(request);
     const sum = { written: 0, read: 0 };
-    if (!request.url.endsWith('/database')) return Response.json(sum);
     for (const { sql, params } of await request.json()) {
-      const { meta } = await env.DB.prepare(sql).bind(...params).run();
+      const { meta } = await env[name].prepare(sql).bind(...params).run();
       sum.written += meta.rows_written;
       sum.read += meta.rows_read;
     }
     return Response.json(sum);
   }
 };`;
-
-const COUNTER: Script = { name: 'counter', script: SCRIPT, objects: { COUNTER: 'Counter' }, database: true };
 
 /** Repeats statements on the SQLite of a Durable Object and on a database of the platform, and counts what they do. */
 export class WrittenRows {
@@ -61,23 +59,24 @@ export class WrittenRows {
     this.#stateDir = stateDir;
   }
 
-  /** Starts a worker of its own that does nothing else; the database has its tables then. */
-  static async start(): Promise<WrittenRows> {
+  /** Starts a worker that does nothing else. It has an object and a database, with its tables, of each name. */
+  static async start(names: string[]): Promise<WrittenRows> {
+    const counter = { name: 'counter', script: SCRIPT, objects: { COUNTER: 'Counter' }, databases: names };
     const stateDir = mkdtempSync(path.join(tmpdir(), 'bench-written-'));
     try {
-      return new WrittenRows(await startScript(COUNTER, { stateDir }), stateDir);
+      return new WrittenRows(await startScript(counter, { stateDir }), stateDir);
     } catch (error) {
       rmSync(stateDir, { recursive: true, force: true });
       throw error;
     }
   }
 
-  object(statements: Statement[]): Promise<Rows> {
-    return this.#count('object', statements);
+  object(name: string, statements: Statement[]): Promise<Rows> {
+    return this.#count(`object/${name}`, statements);
   }
 
-  database(statements: Statement[]): Promise<Rows> {
-    return this.#count('database', statements);
+  database(name: string, statements: Statement[]): Promise<Rows> {
+    return this.#count(`database/${name}`, statements);
   }
 
   async stop(): Promise<void> {
