@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -6,6 +6,8 @@ import { nodeSql } from '../simulation/world/node-sql.ts';
 import { BENCHES } from './benches.ts';
 import type { Figure } from './report.ts';
 import { heapAtRest, startScript } from './worker.ts';
+
+const PAGE = path.join(import.meta.dirname, 'README.md');
 
 /** Its object of each name keeps that name. */
 const SCRIPT = `
@@ -25,14 +27,24 @@ export default {
 };`;
 
 describe('the benches', () => {
+  const measured: Figure[] = [];
+
   it.each(BENCHES)('$name gives figures', async bench => {
     const figures: Figure[] = [];
     for await (const figure of bench.run('tiny')) figures.push(figure);
+    measured.push(...figures);
     expect(figures.length).toBeGreaterThan(0);
     for (const { figure, basis } of figures) {
       expect(figure).toMatch(/\d/);
       expect(basis).toMatch(/\S/);
     }
+  });
+
+  it('have a row on their page for each figure, in the order of a run', () => {
+    const rows = readFileSync(PAGE, 'utf8')
+      .split('\n')
+      .filter(line => line.startsWith('| ') && !line.startsWith('| what |'));
+    expect(rows.map(row => row.split(' | ')[0]!.slice(2))).toEqual(measured.map(({ what }) => what));
   });
 });
 
