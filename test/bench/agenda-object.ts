@@ -43,9 +43,10 @@ export class SourceObject extends DurableObject {
       if (kind === 'pick') done += pickVisits({ agenda, admission, source }, { nowMs, first: round }).load.length;
       if (kind === 'count') done += agenda.count({ nowMs, overdueMs: nowMs }).due;
       if (kind === 'reschedule') {
-        const [space] = agenda.due([1 + (round % spaces.length)], { kind: 'again', nowMs, each: 1 });
-        const [visit] = space!.visits;
-        const change = { key: visit!.key, cursor: '1', deleted: false, revision: null, skip: null };
+        const [space] = agenda.due([1 + (round % spaces.length)], { kind: 'first', nowMs, each: 1 });
+        const visit = space?.visits[0];
+        if (!visit) throw new Error(`agenda: expected a first visit in each space, got none in round ${round}`);
+        const change = { key: visit.key, cursor: '1', deleted: false, revision: null, skip: null };
         const seen = {
           found: true,
           always: false,
