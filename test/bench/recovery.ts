@@ -12,7 +12,7 @@ import { type BenchWorker, startTributary } from './worker.ts';
 /** `between`: work that is done between two kills, so that each hits a source at work. */
 const SIZES: Record<Size, { kills: number; between: number; changes: number; page: number; pollMs: number }> = {
   full: { kills: 7, between: 150, changes: 20_000, page: 1_000, pollMs: 20 },
-  tiny: { kills: 1, between: 0, changes: 15, page: 5, pollMs: 500 },
+  tiny: { kills: 1, between: 0, changes: 2, page: 1, pollMs: 200 },
 };
 const MS_MAX = 120_000;
 
@@ -22,7 +22,9 @@ export const recovery: Bench = { name: 'recovery', run };
 async function* run(size: Size): AsyncGenerator<Figure> {
   const { kills, between, changes, page, pollMs } = SIZES[size];
   const stateDir = mkdtempSync(path.join(tmpdir(), 'bench-recovery-'));
-  const standIn = await startStandIn({ changes, handMade: false, only: [], fast: true });
+  // One change a kill is shown only after the kill, so that something is left to accept however fast the source was.
+  const rows = changes - kills;
+  const standIn = await startStandIn({ changes, rows, handMade: false, only: [], fast: true });
   try {
     const worker = await startTributary({
       stateDir,
@@ -39,6 +41,7 @@ async function* run(size: Size): AsyncGenerator<Figure> {
         // What was accepted up to the kill is what the first answer after it says.
         const kept = await changesOf(worker, pollMs);
         backMs.push(performance.now() - killedAt);
+        standIn.release(1);
         await changesPast(worker, kept, pollMs);
         acceptedMs.push(performance.now() - killedAt);
       }
