@@ -132,7 +132,7 @@ test('a file written before a column was added gives null for it', async () => {
 
 test.each([
   ['SELECT nam\nFROM npm_package', /^Binder error: Referenced column "nam" not found.*"name"/s, 7],
-  ["SELECT 'ünï' AS 日本,\n  nam FROM npm_package", /^Binder error: Referenced column "nam"/, 22],
+  ['SELECT \'ünï\' AS "日本",\n  nam FROM npm_package', /^Binder error: Referenced column "nam"/, 24],
   ["SELECT name FROM r2_sql('data-ingestion/npm/metadata/partitions.parquet') WHERE nope = 1", /"nope" not found/, 80],
   ['SELECT name FROM npm_package WHERE', /^Parser error: syntax error at end of input/, 34],
   ['SELECT foo(name) FROM npm_package', /^Catalog error: Scalar Function with name foo does not exist/, 7],
@@ -163,17 +163,16 @@ test('an aborted query ends, also when it has just begun', async () => {
   expect(await objects('SELECT 1 AS a')).toEqual([{ a: 1 }]);
 });
 
-test('a query reads nothing but the lake, also where the check of the query misses something', async () => {
+test('a query reads nothing but the lake', async () => {
   for (const text of ["FROM read_csv('/etc/hosts')", "FROM '/etc/hosts'", 'FROM "/etc/hosts"', "FROM glob('/*')"]) {
     await expect(tables.query(`SELECT * ${text}`)).rejects.toThrow(/^query: expected a table/);
   }
   for (const text of ['SET threads = 1', "ATTACH 'x'", 'PRAGMA version', 'INSTALL httpfs', 'CREATE TABLE t (a INT)']) {
     await expect(tables.query(text)).rejects.toThrow(/^query: expected one that only reads/);
   }
-  // The check looks for tables in FROM only, so DuckDB itself has to refuse this function.
   await expect(
     tables.query("SELECT count(*) FROM npm_package WHERE name IN (SELECT read_text('/etc/hosts'))"),
-  ).rejects.toThrow(/error/);
+  ).rejects.toThrow('query: expected a function of values, got "read_text"');
 });
 
 test('a whole number is a JSON number where that is exact, else text', async () => {

@@ -14,8 +14,9 @@ import { messageOf } from '../../errors.ts';
 import { currentColumns, NAMESPACE, type Names } from '../../sql/names.ts';
 import { forLocalEngine, type Rewritten } from '../../sql/rewrite.ts';
 import { SqlError } from '../../sql/sql-error.ts';
-import { readStatement } from '../../sql/statement.ts';
+import { readStatement, type Statement } from '../../sql/statement.ts';
 import type { CachedFiles } from './lake.ts';
+import { differenceOf, readTree, TREE_QUERY } from './parse-tree.ts';
 
 /** The answer to a query. `numeric`: which columns hold numbers; `types`: DuckDB's names of the column types. */
 export interface Answer {
@@ -115,7 +116,8 @@ async function query(
   connection: DuckDBConnection,
   { sql, names, rowsMax, signal }: { sql: string; names: Names; rowsMax?: number; signal?: AbortSignal },
 ): Promise<Answer> {
-  const rewritten = forLocalEngine(readStatement(sql, names));
+  const read = readStatement(sql, names);
+  const rewritten = forLocalEngine(read);
   let interrupts: NodeJS.Timeout | undefined;
   // Repeat the interrupt, because the engine ignores one that comes before it has begun.
   const interrupt = () => {
@@ -124,6 +126,7 @@ async function query(
   signal?.addEventListener('abort', interrupt);
   try {
     signal?.throwIfAborted();
+    await compareWithTree(connection, { read, rewritten, names });
     const statements = await connection.extractStatements(rewritten.text);
     const statement = await statements.prepare(0);
     if (statements.count !== 1 || !READING.has(statement.statementType)) {
@@ -144,6 +147,22 @@ async function query(
     signal?.removeEventListener('abort', interrupt);
     clearInterval(interrupts);
   }
+}
+
+/** Throws `SqlError` where the engine's own parser finds other tables in a query than its reader did. */
+async function compareWithTree(
+  connection: DuckDBConnection,
+  { read, rewritten, names }: { read: Statement; rewritten: Rewritten; names: Names },
+): Promise<void> {
+  // The parser gives no tree of EXPLAIN, so it gets the query behind it.
+  const start = read.kind === 'explanation' ? read.tokens[read.first]!.at : 0;
+  const reader = await connection.runAndReadAll(TREE_QUERY, [rewritten.text.slice(start)]);
+  const tree = readTree(String(reader.getRows()[0]![0]));
+  // Cutting the text into statements gives the parser's error with its position.
+  if (tree === null) await connection.extractStatements(rewritten.text);
+  const difference = differenceOf(tree, { references: read.references, namespace: names.namespace });
+  if (difference === null) return;
+  throw new SqlError(`query: ${difference}`, { at: null, hint: 'Write the query in plainer SQL.' });
 }
 
 const INTERRUPT_MS = 20;
