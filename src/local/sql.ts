@@ -40,8 +40,8 @@ export async function runSql(
     if (watch) await watchLake(lake, { query, cacheDir, signal, onAnswer: found => write(asText(found)) });
     else write(asText(await queryLake(lake, { query, cacheDir, signal })));
   }
-  const remote = demo ? null : remoteAddress(env);
   try {
+    const remote = demo ? null : remoteAddress(env);
     // Refuse a wrong query before a runtime is started for it.
     tablesOf(openLake(remote ?? localAddress(0)), { query });
     await withLake(answer, { env, remote, demo, watch, signal });
