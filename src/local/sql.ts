@@ -3,7 +3,6 @@ import { SettingError } from '../errors.ts';
 import { r2SqlPath } from '../sql/names.ts';
 import { runProgram } from './program.ts';
 import { asCsv, asJson, asTable } from './query/answer-text.ts';
-
 import { cacheDirOf, type LakeAddress, localAddress, openLake } from './query/lake.ts';
 import { asUserError, queryLake, tablesOf, watchLake } from './query/query.ts';
 import { openBucket } from './runtime/bucket.ts';

@@ -225,6 +225,7 @@ export class StatementWriter {
       () => `${this.#text(source)} IS NOT NULL`,
       () => `(${this.#numeric(source)}, ${this.#text(source)}) > (${this.#number()}, 'a')`,
       () => `regexp_matches(${this.#text(source)}, '^a')`,
+      () => `regexp_like(${this.#text(source)}, '^a')`,
       () => `${this.#text(source)} SIMILAR TO 'a.*' ESCAPE '\\'`.replace(" ESCAPE '\\'", ''),
       () => `${this.#text(source)} NOT ILIKE 'a\\_%' ESCAPE '\\'`,
       () => `CAST(${this.#text(source)} AS DATE) BETWEEN CURRENT_DATE AND DATE_ADD(CURRENT_DATE, INTERVAL 30 DAY)`,
@@ -259,6 +260,7 @@ export class StatementWriter {
       () => `CASE WHEN ${column} = 'a' THEN 'b' ELSE ${column} END`,
       () => `${column} || '''s'`,
       () => `json_extract_string(${column}, '$.name')`,
+      () => `json_get_str(${column}, 'name')`,
       () => `${column}::VARCHAR`,
       () => `TRY_CAST(${column} AS VARCHAR)`,
       () => `string_split(${column}, ',')[1]`,
@@ -293,7 +295,11 @@ export class StatementWriter {
       () => `lag(${column}, 1) OVER (ORDER BY ${column})`,
       () => `CASE ${column} WHEN 1 THEN 2 ELSE 3 END`,
       () => `greatest(${column}, 1_000)`,
-      () => `unnest([1, 2])`,
+      () => 'unnest([1, 2])',
+      () => `approx_count_distinct(${column})`,
+      () => `approx_distinct(${column})`,
+      () => `first_value(${column}) OVER w`,
+      () => `count(DISTINCT ${column}) FILTER (WHERE ${column} > 1)`,
       () => `list_sum([x * 2 FOR x IN [1, 2, 3]])`,
     ]);
   }
