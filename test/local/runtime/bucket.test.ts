@@ -1,10 +1,13 @@
-import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Miniflare } from 'miniflare';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { localAddress, openLake } from '../../../src/local/query/lake.ts';
 import { openBucket } from '../../../src/local/runtime/bucket.ts';
+import { listProcesses, treeOf } from '../../../src/local/runtime/processes.ts';
 import { holderOf } from '../../../src/local/runtime/state-lock.ts';
 import { runSql } from '../../../src/local/sql.ts';
 import { putSpecRows } from '../query/lake-rows.ts';
@@ -70,4 +73,27 @@ test('while the bucket is open, other programs find it and no second one opens i
   await open.close();
   await expect(lake.get('none')).rejects.toThrow('cannot be reached');
   expect(holderOf(folder)).toBeNull();
+});
+
+test('a program that is killed leaves no process of the bucket', async () => {
+  const source = path.resolve(import.meta.dirname, '../../../src/local/runtime/bucket.ts');
+  const options = { stateDir: folder, bucket: 'data-ingestion', keyId: 'local', secret: 'local-secret' };
+  const holder = path.join(folder, 'holder.ts');
+  writeFileSync(
+    holder,
+    `import { openBucket } from '${source}';
+process.stdout.write(JSON.stringify(await openBucket(${JSON.stringify(options)})));
+setInterval(() => {}, 1000);`,
+  );
+  const program = spawn(process.execPath, [holder], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const [text] = (await once(program.stdout, 'data')) as [Buffer];
+  const lake = openLake(localAddress(JSON.parse(text.toString()).port));
+  expect(await lake.get('none')).toBeNull();
+  const tree = treeOf(program.pid!);
+  expect(tree.length).toBeGreaterThan(2);
+  program.kill('SIGKILL');
+  const left = () =>
+    listProcesses().filter(({ pid, started }) => tree.some(of => of.pid === pid && of.started === started));
+  await expect.poll(left, { timeout: 30_000, interval: 50 }).toEqual([]);
+  expect(await answer('SELECT count(*) AS n FROM npm_package')).toBe('n\n3\n');
 });
