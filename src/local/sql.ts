@@ -5,9 +5,9 @@ import { runProgram } from './program.ts';
 import { asCsv, asJson, asTable } from './query/answer-text.ts';
 import { cacheDirOf, type LakeAddress, localAddress, openLake } from './query/lake.ts';
 import { asUserError, queryLake, tablesOf, watchLake } from './query/query.ts';
-import { startRuntime } from './runtime/runtime.ts';
+import { openBucket } from './runtime/bucket.ts';
 import { holderOf } from './runtime/state-lock.ts';
-import { DEMO_STATE_DIR, type Environment, readLocalSettings, workerSettings } from './settings.ts';
+import { DEMO_STATE_DIR, type Environment, readLocalSettings } from './settings.ts';
 
 /** `watch`: answers the query again when rows have arrived, and prints each answer that differs from the last. */
 export interface SqlOptions {
@@ -28,7 +28,7 @@ interface LakeLocation {
 
 /**
  * Answers one query as text, over the lake at `LAKE_S3_URL`, else over that of the state folder. Where no runtime runs
- * on the folder, it starts one with all sources paused, and stops it afterwards.
+ * on the folder, it opens the folder's bucket itself.
  */
 export async function runSql(
   { query, format, demo, watch }: SqlOptions,
@@ -40,9 +40,9 @@ export async function runSql(
     if (watch) await watchLake(lake, { query, cacheDir, signal, onAnswer: found => write(asText(found)) });
     else write(asText(await queryLake(lake, { query, cacheDir, signal })));
   }
-  const remote = demo ? null : remoteAddress(env);
   try {
-    // Refuse a wrong query before a runtime is started for it.
+    const remote = demo ? null : remoteAddress(env);
+    // Refuse a wrong query before a bucket is opened for it.
     tablesOf(openLake(remote ?? localAddress(0)), { query });
     await withLake(answer, { env, remote, demo, watch, signal });
   } catch (error) {
@@ -50,7 +50,7 @@ export async function runSql(
   }
 }
 
-/** Finds the lake of an environment for `work`, and stops the runtime where it had to start one. */
+/** Finds the lake of an environment for `work`, and closes its bucket where it had to open it. */
 async function withLake(
   work: (location: LakeLocation) => Promise<void>,
   options: { env: Environment; remote: LakeAddress | null; demo: boolean; watch: boolean; signal: AbortSignal },
@@ -61,11 +61,13 @@ async function withLake(
   const port = await runningPort({ env, demo, stateDir });
   if (port !== null) return work({ address: localAddress(port), cacheDir: cacheDirOf(stateDir) });
   if (watch) throw new Error(`--watch: expected npm start to run on ${stateDir}, got no runtime; start it first`);
-  const runtime = await startRuntime({ stateDir, port: 0, settings: workerSettings(env), paused: true, signal });
+  const { url, keyId, secret } = localAddress(0);
+  const bucket = await openBucket({ stateDir, bucket: url.slice(url.lastIndexOf('/') + 1), keyId, secret });
   try {
-    await work({ address: localAddress(runtime.port), cacheDir: cacheDirOf(stateDir) });
+    signal.throwIfAborted();
+    await work({ address: localAddress(bucket.port), cacheDir: cacheDirOf(stateDir) });
   } finally {
-    await runtime.stop();
+    await bucket.close();
   }
 }
 
