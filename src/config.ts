@@ -4,6 +4,9 @@ import { LIMITS, MINUTE, MiB, SECOND } from './limits.ts';
 
 export { LIMITS };
 
+/** The variable that a worker of this machine has and a deployed one has not. */
+export const LOCAL_MARK = 'LOCAL_RUNTIME';
+
 /** A setting that is a whole number from `min` to `max`. */
 export function integerSetting(fallback: number, min: number, max: number) {
   return z

@@ -6,6 +6,7 @@ import { asCsv, asJson, asTable } from './query/answer-text.ts';
 import { cacheDirOf, type LakeAddress, localAddress, openLake } from './query/lake.ts';
 import { asUserError, queryLake, tablesOf, watchLake } from './query/query.ts';
 import { startRuntime } from './runtime/runtime.ts';
+import { makeStateFolder } from './runtime/state-folder.ts';
 import { holderOf } from './runtime/state-lock.ts';
 import { DEMO_STATE_DIR, type Environment, readLocalSettings, workerSettings } from './settings.ts';
 
@@ -18,7 +19,9 @@ export interface SqlOptions {
 }
 
 const FORMATS = { table: asTable, json: asJson, csv: asCsv };
-const PROBE_MS_MAX = 2_000;
+
+/** Stands for the local lake until its runtime is found: only the bucket's name is read. */
+const NO_LAKE = localAddress(0, { keyId: 'none', secret: 'none' });
 
 /** Where a lake is, and the folder that caches its data files. */
 interface LakeLocation {
@@ -43,7 +46,7 @@ export async function runSql(
   const remote = demo ? null : remoteAddress(env);
   try {
     // Refuse a wrong query before a runtime is started for it.
-    tablesOf(openLake(remote ?? localAddress(0)), { query });
+    tablesOf({ bucket: openLake(remote ?? NO_LAKE).bucket }, { query });
     await withLake(answer, { env, remote, demo, watch, signal });
   } catch (error) {
     throw asUserError(error, query);
@@ -57,13 +60,16 @@ async function withLake(
 ): Promise<void> {
   const { env, remote, demo, watch, signal } = options;
   const stateDir = demo ? DEMO_STATE_DIR : readLocalSettings(env).stateDir;
+  // The cache holds rows of the lake, so other users may not read it.
+  makeStateFolder(stateDir);
   if (remote !== null) return work({ address: remote, cacheDir: cacheDirOf(stateDir, remote) });
-  const port = await runningPort({ env, demo, stateDir });
-  if (port !== null) return work({ address: localAddress(port), cacheDir: cacheDirOf(stateDir) });
+  const holder = holderOf(stateDir);
+  if (holder?.s3Keys)
+    return work({ address: localAddress(holder.port, holder.s3Keys), cacheDir: cacheDirOf(stateDir) });
   if (watch) throw new Error(`--watch: expected npm start to run on ${stateDir}, got no runtime; start it first`);
   const runtime = await startRuntime({ stateDir, port: 0, settings: workerSettings(env), paused: true, signal });
   try {
-    await work({ address: localAddress(runtime.port), cacheDir: cacheDirOf(stateDir) });
+    await work({ address: localAddress(runtime.port, runtime.s3Keys), cacheDir: cacheDirOf(stateDir) });
   } finally {
     await runtime.stop();
   }
@@ -75,31 +81,9 @@ function remoteAddress(env: Environment): LakeAddress | null {
   if (!URL.canParse(url) || !/^https?:/.test(url)) {
     throw new SettingError(`LAKE_S3_URL: expected the http or https URL of a bucket, got ${JSON.stringify(url)}`);
   }
-  const local = localAddress(0);
-  const isLocal = /^https?:\/\/(?:127\.0\.0\.1|localhost|\[::1\])[:/]/.test(url);
-  if (!isLocal && !keyId)
-    throw new SettingError('LAKE_S3_KEY_ID: expected the id of an S3 key of this bucket, got null');
-  if (!isLocal && !secret) throw new SettingError('LAKE_S3_SECRET: expected the secret of LAKE_S3_KEY_ID, got null');
-  return { url, keyId: keyId || local.keyId, secret: secret || local.secret };
-}
-
-/**
- * The port of a runtime that serves this lake: that of the state folder's holder, else `PORT` where a runtime answers
- * there. Where the environment names a state folder and no port, only the holder counts. Null when none runs.
- */
-async function runningPort(options: { env: Environment; demo: boolean; stateDir: string }): Promise<number | null> {
-  const { env, demo, stateDir } = options;
-  const holder = holderOf(stateDir);
-  if (holder !== null) return holder.port;
-  if (demo || (env.STATE_DIR && !env.PORT)) return null;
-  const { port } = readLocalSettings(env);
-  try {
-    const response = await fetch(localAddress(port).url, { signal: AbortSignal.timeout(PROBE_MS_MAX) });
-    await response.arrayBuffer();
-    return port;
-  } catch {
-    return null;
-  }
+  if (!keyId) throw new SettingError('LAKE_S3_KEY_ID: expected the id of an S3 key of this bucket, got null');
+  if (!secret) throw new SettingError('LAKE_S3_SECRET: expected the secret of LAKE_S3_KEY_ID, got null');
+  return { url, keyId, secret };
 }
 
 const OPTIONS = ['--json', '--csv', '--watch', '--demo'];

@@ -110,7 +110,7 @@ test(`${RUNTIME_KILLS} kills of the runtime and ${TREE_KILLS} of everything lose
   expect(torn).toEqual([]);
   expect(reads).toBeGreaterThan(kills.length);
 
-  const lake = openLake(localAddress(runtime.port));
+  const lake = openLake(localAddress(runtime.port, runtime.s3Keys));
   const { last_lsn } = (await status()).tables.npm_package!;
   await expect.poll(() => lastLsnOf(lake, tableNamed('npm_package')), EVENT).toBe(last_lsn);
   const files = await cacheTables(lake, { folder: path.join(stateDir, 'cache'), tables: TABLES });
@@ -141,7 +141,7 @@ function readRepeatedly(): { end(): Promise<{ reads: number; torn: string[] }> }
   const folder = path.join(stateDir, 'reader');
   const count = 'SELECT count(*), count(DISTINCT _lsn), coalesce(max(_lsn), 0) FROM npm_package_history';
   const readCounts = async (): Promise<number[]> => {
-    const lake = openLake(localAddress(runtime.port));
+    const lake = openLake(localAddress(runtime.port, runtime.s3Keys));
     const files = await cacheTables(lake, { folder, tables: [table] });
     const tables = await openTables({ bucket: lake.bucket, tables: [table], files });
     try {
@@ -188,7 +188,7 @@ async function lettersOf(): Promise<string[]> {
 }
 
 async function replayDead(): Promise<void> {
-  const headers = { authorization: 'Bearer local' };
+  const headers = { authorization: `Bearer ${runtime.token}` };
   const body = JSON.stringify({ filter: {} });
   await vi.waitFor(async () => {
     const response = await fetch(`${runtime.url}/v1/failed/replay`, { method: 'POST', headers, body });

@@ -1,6 +1,6 @@
 import { isSecretSetting } from '../../config.ts';
 import { SettingError } from '../../errors.ts';
-import { type Environment, enabledSources, foundSettings, withLocalSettings } from '../settings.ts';
+import { type Environment, enabledSources, withLocalSettings, workerSettings } from '../settings.ts';
 
 /** The settings of a deployed worker. */
 export interface DeploySettings {
@@ -23,7 +23,7 @@ const PRIVATE_HOST =
  * `SettingError` with the first wrong or missing one.
  */
 export async function readDeploySettings(env: Environment): Promise<DeploySettings> {
-  const found = foundSettings(await withLocalSettings(env));
+  const found = workerSettings(await withLocalSettings(env));
   for (const [name, value] of Object.entries(found)) refuseCredentials(name, value);
   enabledSources(found);
   const token = found.ADMIN_TOKEN;

@@ -93,7 +93,7 @@ export function wranglerEnv(
   stateDir: string,
   { env = process.env, login = false }: { env?: Environment; login?: boolean } = {},
 ): NodeJS.ProcessEnv {
-  const foreign = /^(?:CLOUDFLARE_|CF_|WRANGLER_|MINIFLARE_|VITEST|NODE_ENV$|NODE_OPTIONS$|npm_)/;
+  const foreign = /^(?:CLOUDFLARE_|CF_|WRANGLER_|MINIFLARE_|X_LOCAL_|VITEST|NODE_ENV$|NODE_OPTIONS$|npm_)/;
   const passedOn = Object.entries(env).filter(([name]) => !foreign.test(name) || (login && LOGIN_VARIABLES.test(name)));
   return {
     ...Object.fromEntries(passedOn),
@@ -103,6 +103,10 @@ export function wranglerEnv(
     WRANGLER_SEND_ERROR_REPORTS: 'false',
     // With its banner wrangler would also ask for its newest version.
     WRANGLER_HIDE_BANNER: 'true',
+    // Wrangler's page for looking into a local worker lets anyone read and change its databases, without a token.
+    X_LOCAL_EXPLORER: 'false',
+    // Its store of traces grows by gigabytes a day.
+    X_LOCAL_OBSERVABILITY: 'false',
     WRANGLER_LOG_PATH: path.join(stateDir, 'wrangler'),
     WRANGLER_REGISTRY_PATH: path.join(stateDir, 'wrangler/registry'),
   };
