@@ -3,7 +3,7 @@ import { COMMON_SETTINGS, integerSetting, parseSettings, readSettings } from '..
 import { SettingError } from '../errors.ts';
 import { SOURCES } from '../sources/registry.ts';
 import type { Source } from '../sources/source.ts';
-import { SQL_SETTINGS } from '../sql/settings.ts';
+import { readSqlSettings, SQL_SETTINGS } from '../sql/settings.ts';
 import { type Environment, localSettingsOf } from './source-files.ts';
 
 export type { Environment } from './source-files.ts';
@@ -40,6 +40,7 @@ export async function withLocalSettings(env: Environment): Promise<Environment> 
 /** The sources that settings enable, each with its settings checked. Throws `SettingError` with the first wrong one. */
 export function enabledSources(settings: Record<string, string>, sources: readonly Source[] = SOURCES): Source[] {
   const { sources: ids } = readSettings(settings);
+  readSqlSettings(settings);
   for (const id of ids) {
     if (sources.some(source => source.id === id)) continue;
     throw new SettingError(`SOURCES: expected ids of ${sources.map(source => source.id).join(', ')}, got "${id}"`);

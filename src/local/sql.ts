@@ -1,4 +1,5 @@
 import { TABLES } from '../../schemas/index.ts';
+import { refuseCredentials } from '../config.ts';
 import { SettingError } from '../errors.ts';
 import { r2SqlPath } from '../sql/names.ts';
 import { runProgram } from './program.ts';
@@ -78,6 +79,7 @@ async function withLake(
 function remoteAddress(env: Environment): LakeAddress | null {
   const { LAKE_S3_URL: url, LAKE_S3_KEY_ID: keyId, LAKE_S3_SECRET: secret } = env;
   if (!url) return null;
+  refuseCredentials('LAKE_S3_URL', url);
   if (!URL.canParse(url) || !/^https?:/.test(url)) {
     throw new SettingError(`LAKE_S3_URL: expected the http or https URL of a bucket, got ${JSON.stringify(url)}`);
   }
