@@ -3,7 +3,6 @@ import type { SourceStatus } from '../contract/source.ts';
 import { messageOf } from '../errors.ts';
 import type { Source } from '../sources/source.ts';
 import { plainText, runProgram } from './program.ts';
-import { localAddress } from './query/lake.ts';
 import { startSqlProcess } from './query/process.ts';
 import { keepRunning } from './runtime/keep-running.ts';
 import { freePort, type Runtime, startRuntime } from './runtime/runtime.ts';
@@ -44,7 +43,7 @@ export async function runStart(
   const port = await freePort(wanted);
   const s3Keys = newS3Keys();
   write(`Starting ${sources.map(source => source.id).join(', ') || 'without a source'} …`);
-  const sql = await startSqlProcess({ settings, lake: localAddress(port, s3Keys), stateDir });
+  const sql = await startSqlProcess({ settings, port, s3Keys, stateDir });
   void sql?.ended.then(() => {
     if (!signal.aborted) write(`The SQL service ended (see ${sql.logFile}): /v1/sql answers after the next start.`);
   });

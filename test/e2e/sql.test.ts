@@ -29,10 +29,9 @@ beforeAll(async () => {
   const port = await freePort(0);
   const settings = demoSettings(standIn);
   const s3Keys = newS3Keys();
-  const address = localAddress(port, s3Keys);
-  sql = (await startSqlProcess({ settings, lake: address, stateDir: folder }))!;
+  sql = (await startSqlProcess({ settings, port, s3Keys, stateDir: folder }))!;
   runtime = await startRuntime({ stateDir: folder, port, s3Keys, settings: { ...settings, ...sql.settings } });
-  const lake = openLake(address);
+  const lake = openLake(localAddress(port, s3Keys));
   const written = async () => {
     const { cursor, tables } = await fetchStatus(runtime.url, 'npm');
     expect(cursor.durable).toBe(String(standIn.updateSeq()));

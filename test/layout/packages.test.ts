@@ -9,6 +9,7 @@ interface LockedPackage {
   os?: string[];
   cpu?: string[];
   optional?: boolean;
+  dependencies?: Record<string, string>;
 }
 
 /** Packages of other platforms that the registry, where the lock file was made, did not serve in this version. */
@@ -38,6 +39,12 @@ describe('what npm installs', () => {
       return `${os} ${cpu}`;
     });
     expect(platforms).toEqual(['darwin arm64', 'darwin x64', 'linux arm64', 'linux x64', 'win32 x64']);
+  });
+
+  it('has one Miniflare, the one that wrangler is made of', () => {
+    const { dependencies } = packages['node_modules/wrangler']!;
+    expect(declared.devDependencies?.miniflare).toBe(dependencies?.miniflare);
+    expect(Object.keys(packages).filter(name => name.endsWith('/miniflare'))).toHaveLength(1);
   });
 
   it('is declared in exact versions', () => {

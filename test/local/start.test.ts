@@ -1,15 +1,18 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { AwsClient } from 'aws4fetch';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { localAddress } from '../../src/local/query/lake.ts';
+import { queryDatabase } from '../../src/local/runtime/database.ts';
 import { groupOf, listProcesses, sendSignal, treeOf } from '../../src/local/runtime/processes.ts';
-import { freePort, startRuntime } from '../../src/local/runtime/runtime.ts';
+import { freePort, type Runtime, startRuntime } from '../../src/local/runtime/runtime.ts';
+import { newS3Keys, type S3Keys } from '../../src/local/runtime/s3-keys.ts';
 import { holderOf, lockState } from '../../src/local/runtime/state-lock.ts';
-import { queryDatabase } from '../../src/local/runtime/wrangler.ts';
 import { enabledSources, readLocalSettings, withLocalSettings, workerSettings } from '../../src/local/settings.ts';
 import { makeSmallProject } from './small-project.ts';
 
@@ -40,6 +43,22 @@ await runProgram(async signal => {
   await runtime.stop();
   return 0;
 });`;
+
+/** Checks that only who can read the state folder gets at the bucket, and that nothing else opens the databases. */
+async function checkClosed({ url, port, stateDir, s3Keys }: Runtime): Promise<void> {
+  const statusWith = async (keys: S3Keys) => {
+    const client = new AwsClient({ accessKeyId: keys.keyId, secretAccessKey: keys.secret, service: 's3', retries: 0 });
+    return (await client.fetch(`${localAddress(port, keys).url}/key`, { method: 'PUT', body: 'object' })).status;
+  };
+  expect(await statusWith(s3Keys)).toBe(200);
+  for (const keys of [newS3Keys(), { keyId: 'local', secret: 'local-secret' }, { ...s3Keys, secret: 'other' }])
+    expect([401, 403]).toContain(await statusWith(keys));
+  // The worker itself answers where wrangler's explorer would.
+  for (const explorer of ['', '/api', '/api/d1/database'])
+    expect(await (await fetch(`${url}/cdn-cgi/local/explorer${explorer}`)).json()).toHaveProperty('settings');
+  expect(readdirSync(path.join(stateDir, 'v3'))).not.toContain('observability');
+  expect(statSync(stateDir).mode & 0o777).toBe(0o700);
+}
 
 interface Holding {
   program: ChildProcess;
@@ -77,8 +96,10 @@ describe('a runtime', () => {
     const call = async () => (await fetch(runtime.url)).json();
     expect(await call()).toMatchObject({ settings: { ...settings, SOURCES: ',', ADMIN_TOKEN: runtime.token } });
     await expect.poll(call, { timeout: 10_000 }).toMatchObject({ marks: ['scheduled'] });
-    expect(await queryDatabase(stateDir, 'SELECT name FROM marks', project)).toEqual([{ name: 'scheduled' }]);
-    expect(holderOf(stateDir)).toMatchObject({ pid: process.pid, port: runtime.port, group: runtime.pid });
+    expect(await queryDatabase(stateDir, 'SELECT name FROM marks')).toEqual([{ name: 'scheduled' }]);
+    const { port, pid: group, s3Keys } = runtime;
+    expect(holderOf(stateDir)).toMatchObject({ pid: process.pid, port, group, s3Keys });
+    await checkClosed(runtime);
     await runtime.stop();
     await runtime.stop();
     expect(groupOf(runtime.pid)).toEqual([]);

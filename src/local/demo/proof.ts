@@ -3,8 +3,8 @@ import { TABLES, tableNamed } from '../../../schemas/index.ts';
 import type { SourceStatus } from '../../contract/source.ts';
 import { cacheDirOf, cacheTables, type Lake, lastLsnOf, localAddress, openLake } from '../query/lake.ts';
 import { openTables, type Tables } from '../query/tables.ts';
+import { queryDatabase } from '../runtime/database.ts';
 import type { Runtime } from '../runtime/runtime.ts';
-import { queryDatabase } from '../runtime/wrangler.ts';
 import { fetchStatus, tableSums } from '../status.ts';
 import type { Verdict } from './verify.ts';
 

@@ -5,7 +5,7 @@ import { closeSync, openSync } from 'node:fs';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { readSqlSettings } from '../../sql/settings.ts';
-import { cacheDirOf, type LakeAddress } from './lake.ts';
+import { cacheDirOf, type LakeAddress, localAddress } from './lake.ts';
 import type { SqlServiceOptions } from './service.ts';
 
 /** A process that answers R2 SQL's HTTP API over the lake of a local runtime. */
@@ -19,20 +19,22 @@ export interface SqlProcess {
   stop(): Promise<void>;
 }
 
-/** The bucket of a local runtime. */
+/** The bucket that `localAddress` names. */
 const BUCKET = 'data-ingestion';
 const PROGRAM = path.join(import.meta.dirname, 'service.ts');
 
 /**
- * Starts the process for the runtime whose lake is, or will be, at this address; null when settings name a
+ * Starts the process for the runtime that has, or will have, this port and state folder; null when settings name a
  * service already. It ends with this process, also when this one is killed.
  */
 export async function startSqlProcess(options: {
   settings: Record<string, string>;
-  lake: LakeAddress;
+  port: number;
+  /** The keys of the runtime's bucket. */
+  s3Keys: Pick<LakeAddress, 'keyId' | 'secret'>;
   stateDir: string;
 }): Promise<SqlProcess | null> {
-  const { settings, lake, stateDir } = options;
+  const { settings, port, s3Keys, stateDir } = options;
   const { service, namespace } = readSqlSettings(settings);
   if (service !== null) return null;
   const logFile = path.join(path.resolve(stateDir), 'sql.log');
@@ -48,6 +50,7 @@ export async function startSqlProcess(options: {
   // Writing to a process that has ended is no error here: `ended` reports it.
   input.on('error', () => {});
   const token = randomBytes(32).toString('hex');
+  const lake = localAddress(port, s3Keys);
   const serviceOptions: SqlServiceOptions = { lake, cacheDir: cacheDirOf(path.resolve(stateDir)), namespace, token };
   input.write(`${JSON.stringify(serviceOptions)}\n`);
   const first = once(createInterface({ input: output }), 'line') as Promise<[string]>;

@@ -7,13 +7,6 @@ import type { Environment } from '../settings.ts';
 /** The folder of this project: the worker's configuration and its packages are there. */
 export const PROJECT = path.resolve(import.meta.dirname, '../../..');
 
-/** The rows that the worker's operational database gives for one statement. */
-export async function queryDatabase<R>(stateDir: string, statement: string, project = PROJECT): Promise<R[]> {
-  const words = ['d1', 'execute', 'DB', '--local', '--json', '--persist-to', path.resolve(stateDir)];
-  const output = await runWrangler([...words, '--command', statement], { stateDir, project });
-  return (JSON.parse(output.slice(output.indexOf('['))) as [{ results: R[] }])[0].results;
-}
-
 /** Applies migrations that the state folder does not have; a file with their names saves a start of wrangler. */
 export async function applyMigrations(options: {
   stateDir: string;
