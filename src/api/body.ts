@@ -8,7 +8,7 @@ const BODY_BYTES_MAX = 100_000;
 
 /**
  * Reads a body: an empty one, or a JSON object with no other fields than these. Throws `invalid_body`, or `too_large`
- * for one over `BODY_BYTES_MAX`.
+ * for a longer one.
  */
 export async function readBody(
   body: ReadableStream<Uint8Array> | null,
