@@ -45,7 +45,9 @@ await runProgram(async signal => {
 });`;
 
 /** Checks that only who can read the state folder gets at the bucket, and that nothing else opens the databases. */
-async function checkClosed({ url, port, stateDir, s3Keys }: Runtime): Promise<void> {
+async function checkClosed({ url, port, pid, stateDir, s3Keys }: Runtime): Promise<void> {
+  // The runtime listens for debuggers, and for other development servers, only where its arguments say so.
+  for (const { command } of treeOf(pid)) expect(command).not.toMatch(/--(inspector-addr|debug-port)/);
   const statusWith = async (keys: S3Keys) => {
     const client = new AwsClient({ accessKeyId: keys.keyId, secretAccessKey: keys.secret, service: 's3', retries: 0 });
     return (await client.fetch(`${localAddress(port, keys).url}/key`, { method: 'PUT', body: 'object' })).status;
