@@ -83,6 +83,8 @@ async function untilEnded(group: number): Promise<void> {
 describe('a runtime', () => {
   test('gets its settings, migrations and first cron call, and leaves nothing behind when it is stopped', async () => {
     const stateDir = path.join(folder, 'first');
+    // Files of variables in the project are not the start's settings.
+    for (const name of ['.dev.vars', '.env']) writeFileSync(path.join(project, name), 'PLAIN=foreign\nFOREIGN=x\n');
     const settings = { PLAIN: 'a b', QUOTED: `it's "$HOME" #1`, SOURCES: 'npm' };
     const runtime = await startRuntime({ stateDir, project, port: 0, settings, paused: true });
     // Neither a file nor an argument holds the settings, which may be secrets.
@@ -95,8 +97,10 @@ describe('a runtime', () => {
         .map(({ command }) => command)
         .join(),
     ).not.toContain("it's");
-    const call = async () => (await fetch(runtime.url)).json();
-    expect(await call()).toMatchObject({ settings: { ...settings, SOURCES: ',', ADMIN_TOKEN: runtime.token } });
+    const call = async () => (await fetch(runtime.url)).json() as Promise<{ settings: object }>;
+    const local = { SOURCES: ',', ADMIN_TOKEN: runtime.token, LOCAL_RUNTIME: 'true' };
+    expect(await call()).toMatchObject({ settings: { ...settings, ...local } });
+    expect(Object.keys((await call()).settings).sort()).toEqual(Object.keys({ ...settings, ...local }).sort());
     await expect.poll(call, { timeout: 10_000 }).toMatchObject({ marks: ['scheduled'] });
     expect(await queryDatabase(stateDir, 'SELECT name FROM marks')).toEqual([{ name: 'scheduled' }]);
     const { port, pid: group, s3Keys } = runtime;

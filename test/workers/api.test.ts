@@ -326,7 +326,9 @@ describe('a wrong setting', () => {
     set({ SOURCES: 'npm,nothing' });
     const { status, body } = await ask('/healthz');
     expect(status).toBe(400);
-    expect(body).toMatchObject({ error: { code: 'invalid_setting', message: 'SOURCES: expected ids out of npm, whois, got another value' } });
+    expect(body).toMatchObject({
+      error: { code: 'invalid_setting', message: 'SOURCES: expected ids out of npm, whois, got another value' },
+    });
     set({ SOURCES: 'npm' });
   });
 });

@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { devNull } from 'node:os';
 import { createInterface } from 'node:readline';
 import { unstable_readConfig, unstable_startWorker } from 'wrangler';
 import type { S3Keys } from './s3-keys.ts';
@@ -38,6 +39,8 @@ async function launch(options: LaunchOptions): Promise<() => Promise<void>> {
   const worker = await unstable_startWorker({
     config,
     bindings,
+    // Without a file here, `.dev.vars` or `.env` of the project would add to the settings.
+    envFiles: [devNull],
     dev: {
       server: { hostname: host, port },
       persist: stateDir,
