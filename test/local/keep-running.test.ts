@@ -1,4 +1,7 @@
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -92,4 +95,36 @@ test('a start that fails after a loss is tried again, and says why', async () =>
     'The runtime does not start (no room); trying again in 1 s.',
     `Running again on ${runtime.url}`,
   ]);
+});
+
+test('a status of 500 or more is no answer of the worker', async () => {
+  const statuses = [200, 503];
+  const servers = statuses.map(status =>
+    createServer((_, response) => response.writeHead(status).end()).listen(0, '127.0.0.1'),
+  );
+  const [good, bad] = await Promise.all(
+    servers.map(async server => {
+      if (!server.listening) await once(server, 'listening');
+      return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    }),
+  );
+  const runtimes = [bad, good].map(
+    url => ({ url, pid: 1, stop: async () => {}, ended: new Promise<never>(() => {}) }) as unknown as Runtime,
+  );
+  const lines: string[] = [];
+  const stopped = new AbortController();
+  const kept = keepRunning({
+    start: async () => runtimes.shift()!,
+    use: async () => {},
+    write(line) {
+      lines.push(line);
+      if (line.startsWith('Running again')) stopped.abort();
+    },
+    signal: stopped.signal,
+    silentMsMax: 20,
+    probeMs: 5,
+  });
+  expect((await kept)?.url).toBe(good);
+  expect(lines[0]).toMatch(/^The runtime has not answered for 0 s, though its process 1 lives/);
+  for (const server of servers) server.close();
 });
