@@ -78,6 +78,8 @@ export const LIMITS = {
   feedKeysPerRun: 100,
   /** Waits between the attempts at a lagging revision. */
   recheckMs: [10 * SECOND, 1 * MINUTE, 10 * MINUTE, 60 * MINUTE],
+  /** Anyone can call a deployed worker, and could try all shorter tokens, or the words that people choose. */
+  tokenLengthMin: 16,
   /** Cloudflare's limit on the body of a request on its smaller plans. */
   pushBytesMax: 100 * MiB,
   /** A longer line is rejected unread, because its row would be over `rowBytesMax`. */

@@ -69,7 +69,7 @@ export default defineConfig({
               serviceBindings: { TEST_STREAM: { name: STREAM_WORKER.name, entrypoint: 'Stream' } },
               bindings: {
                 MIGRATIONS: await readD1Migrations(path.join(root, 'migrations')),
-                ADMIN_TOKEN: 'test',
+                ADMIN_TOKEN: 'token-of-the-worker-tests',
                 NPM_REGISTRY_URL: 'http://127.0.0.1:9',
               },
             },

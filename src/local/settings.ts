@@ -3,7 +3,7 @@ import { COMMON_SETTINGS, integerSetting, parseSettings, readSettings } from '..
 import { SettingError } from '../errors.ts';
 import { SOURCES } from '../sources/registry.ts';
 import type { Source } from '../sources/source.ts';
-import { SQL_SETTINGS } from '../sql/settings.ts';
+import { readSqlSettings, SQL_SETTINGS } from '../sql/settings.ts';
 import { type Environment, localSettingsOf } from './source-files.ts';
 
 export type { Environment } from './source-files.ts';
@@ -12,9 +12,6 @@ const localShape = z.object({
   PORT: integerSetting(8787, 1, 65_535),
   STATE_DIR: z.string().min(1).default('.tributary/state').describe('a folder'),
 });
-
-/** The token that controls a worker on this machine unless the environment names another. */
-export const LOCAL_TOKEN = 'local';
 
 /** The demo's state folder, so that it never touches the one of `npm start`. */
 export const DEMO_STATE_DIR = '.tributary/demo';
@@ -25,13 +22,8 @@ export function readLocalSettings(env: Environment): { port: number; stateDir: s
   return { port: PORT, stateDir: STATE_DIR };
 }
 
-/** The settings of a worker on this machine: those that the environment holds, and a token where it holds none. */
-export function workerSettings(env: Environment, sources: readonly Source[] = SOURCES): Record<string, string> {
-  return { ADMIN_TOKEN: LOCAL_TOKEN, ...foundSettings(env, sources) };
-}
-
 /** The worker's settings that an environment holds. No other variable of the environment reaches the worker. */
-export function foundSettings(env: Environment, sources: readonly Source[] = SOURCES): Record<string, string> {
+export function workerSettings(env: Environment, sources: readonly Source[] = SOURCES): Record<string, string> {
   const names = [...COMMON_SETTINGS, ...SQL_SETTINGS, ...sources.flatMap(source => source.settingNames)];
   const found = names.map(name => [name, env[name]] as const);
   return Object.fromEntries(found.filter((entry): entry is [string, string] => Boolean(entry[1])));
@@ -48,6 +40,7 @@ export async function withLocalSettings(env: Environment): Promise<Environment> 
 /** The sources that settings enable, each with its settings checked. Throws `SettingError` with the first wrong one. */
 export function enabledSources(settings: Record<string, string>, sources: readonly Source[] = SOURCES): Source[] {
   const { sources: ids } = readSettings(settings);
+  readSqlSettings(settings);
   for (const id of ids) {
     if (sources.some(source => source.id === id)) continue;
     throw new SettingError(`SOURCES: expected ids of ${sources.map(source => source.id).join(', ')}, got "${id}"`);

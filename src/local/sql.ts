@@ -1,11 +1,14 @@
 import { TABLES } from '../../schemas/index.ts';
+import { refuseCredentials } from '../config.ts';
 import { SettingError } from '../errors.ts';
 import { r2SqlPath } from '../sql/names.ts';
 import { runProgram } from './program.ts';
 import { asCsv, asJson, asTable } from './query/answer-text.ts';
-import { cacheDirOf, type LakeAddress, localAddress, openLake } from './query/lake.ts';
+import { BUCKET, cacheDirOf, type LakeAddress, localAddress, openLake } from './query/lake.ts';
 import { asUserError, queryLake, tablesOf, watchLake } from './query/query.ts';
 import { openBucket } from './runtime/bucket.ts';
+import { newS3Keys } from './runtime/s3-keys.ts';
+import { makeStateFolder } from './runtime/state-folder.ts';
 import { holderOf } from './runtime/state-lock.ts';
 import { DEMO_STATE_DIR, type Environment, readLocalSettings } from './settings.ts';
 
@@ -18,7 +21,9 @@ export interface SqlOptions {
 }
 
 const FORMATS = { table: asTable, json: asJson, csv: asCsv };
-const PROBE_MS_MAX = 2_000;
+
+/** Stands for the local lake until its runtime is found: only the bucket's name is read. */
+const NO_LAKE = localAddress(0, { keyId: 'none', secret: 'none' });
 
 /** Where a lake is, and the folder that caches its data files. */
 interface LakeLocation {
@@ -43,7 +48,7 @@ export async function runSql(
   try {
     const remote = demo ? null : remoteAddress(env);
     // Refuse a wrong query before a bucket is opened for it.
-    tablesOf(openLake(remote ?? localAddress(0)), { query });
+    tablesOf({ bucket: openLake(remote ?? NO_LAKE).bucket }, { query });
     await withLake(answer, { env, remote, demo, watch, signal });
   } catch (error) {
     throw asUserError(error, query);
@@ -57,15 +62,18 @@ async function withLake(
 ): Promise<void> {
   const { env, remote, demo, watch, signal } = options;
   const stateDir = demo ? DEMO_STATE_DIR : readLocalSettings(env).stateDir;
+  // The cache holds rows of the lake, so other users may not read it.
+  makeStateFolder(stateDir);
   if (remote !== null) return work({ address: remote, cacheDir: cacheDirOf(stateDir, remote) });
-  const port = await runningPort({ env, demo, stateDir });
-  if (port !== null) return work({ address: localAddress(port), cacheDir: cacheDirOf(stateDir) });
+  const holder = holderOf(stateDir);
+  if (holder?.s3Keys)
+    return work({ address: localAddress(holder.port, holder.s3Keys), cacheDir: cacheDirOf(stateDir) });
   if (watch) throw new Error(`--watch: expected npm start to run on ${stateDir}, got no runtime; start it first`);
-  const { url, keyId, secret } = localAddress(0);
-  const bucket = await openBucket({ stateDir, bucket: url.slice(url.lastIndexOf('/') + 1), keyId, secret });
+  const s3Keys = newS3Keys();
+  const bucket = await openBucket({ stateDir, bucket: BUCKET, s3Keys });
   try {
     signal.throwIfAborted();
-    await work({ address: localAddress(bucket.port), cacheDir: cacheDirOf(stateDir) });
+    await work({ address: localAddress(bucket.port, s3Keys), cacheDir: cacheDirOf(stateDir) });
   } finally {
     await bucket.close();
   }
@@ -74,34 +82,13 @@ async function withLake(
 function remoteAddress(env: Environment): LakeAddress | null {
   const { LAKE_S3_URL: url, LAKE_S3_KEY_ID: keyId, LAKE_S3_SECRET: secret } = env;
   if (!url) return null;
+  refuseCredentials('LAKE_S3_URL', url);
   if (!URL.canParse(url) || !/^https?:/.test(url)) {
     throw new SettingError(`LAKE_S3_URL: expected the http or https URL of a bucket, got ${JSON.stringify(url)}`);
   }
-  const local = localAddress(0);
-  const isLocal = /^https?:\/\/(?:127\.0\.0\.1|localhost|\[::1\])[:/]/.test(url);
-  if (!isLocal && !keyId)
-    throw new SettingError('LAKE_S3_KEY_ID: expected the id of an S3 key of this bucket, got null');
-  if (!isLocal && !secret) throw new SettingError('LAKE_S3_SECRET: expected the secret of LAKE_S3_KEY_ID, got null');
-  return { url, keyId: keyId || local.keyId, secret: secret || local.secret };
-}
-
-/**
- * The port of a runtime that serves this lake: that of the state folder's holder, else `PORT` where a runtime answers
- * there. Where the environment names a state folder and no port, only the holder counts. Null when none runs.
- */
-async function runningPort(options: { env: Environment; demo: boolean; stateDir: string }): Promise<number | null> {
-  const { env, demo, stateDir } = options;
-  const holder = holderOf(stateDir);
-  if (holder !== null) return holder.port;
-  if (demo || (env.STATE_DIR && !env.PORT)) return null;
-  const { port } = readLocalSettings(env);
-  try {
-    const response = await fetch(localAddress(port).url, { signal: AbortSignal.timeout(PROBE_MS_MAX) });
-    await response.arrayBuffer();
-    return port;
-  } catch {
-    return null;
-  }
+  if (!keyId) throw new SettingError('LAKE_S3_KEY_ID: expected the id of an S3 key of this bucket, got null');
+  if (!secret) throw new SettingError('LAKE_S3_SECRET: expected the secret of LAKE_S3_KEY_ID, got null');
+  return { url, keyId, secret };
 }
 
 const OPTIONS = ['--json', '--csv', '--watch', '--demo'];

@@ -9,7 +9,7 @@ import type { SourceMetrics, SourceStatus } from '../../src/contract/source.ts';
 import type { LiveFile, TableFacts } from '../../src/contract/tables.ts';
 import type { LogFields } from '../../src/log.ts';
 
-export const TOKEN = 'correct horse';
+export const TOKEN = 'correct horse battery';
 
 /** The API over fake objects, whose methods a test may replace; `logged` and `calls` record what the API did. */
 export interface FakeApi {

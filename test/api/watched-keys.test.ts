@@ -71,13 +71,17 @@ function watcher() {
   const env = {
     SOURCES_NS: { getByName: () => stub as unknown as SourceStub },
     CATALOG_NS: { getByName: () => expect.fail('expected no call of the catalog object') },
-    ADMIN_TOKEN: 'token',
+    ADMIN_TOKEN: 'token-of-the-worker-tests',
   } as ApiEnv;
   const api = createApi({ sources: [npm, whois] as never, tables: [], log: () => undefined });
   async function ask(
     method: string,
     path: string,
-    { body, type = 'text/plain', token = 'token' }: { body?: BodyInit; type?: string; token?: string } = {},
+    {
+      body,
+      type = 'text/plain',
+      token = 'token-of-the-worker-tests',
+    }: { body?: BodyInit; type?: string; token?: string } = {},
   ): Promise<Answer> {
     const headers = { authorization: `Bearer ${token}`, 'content-type': type };
     const init = { method, headers, ...(body !== undefined && { body, duplex: 'half' }) } as RequestInit;

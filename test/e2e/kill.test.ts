@@ -10,9 +10,9 @@ import { verify } from '../../src/local/demo/verify.ts';
 import { demoSettings } from '../../src/local/demo.ts';
 import { cacheTables, lastLsnOf, localAddress, openLake, rootsText } from '../../src/local/query/lake.ts';
 import { openTables, type Tables } from '../../src/local/query/tables.ts';
+import { queryDatabase } from '../../src/local/runtime/database.ts';
 import { groupOf, type Process, sendSignal, treeOf } from '../../src/local/runtime/processes.ts';
 import { type Runtime, startRuntime } from '../../src/local/runtime/runtime.ts';
-import { queryDatabase } from '../../src/local/runtime/wrangler.ts';
 import { fetchStatus } from '../../src/local/status.ts';
 import { type NpmStandIn, startStandIn } from '../../src/sources/npm/stand-in/stand-in.ts';
 import { makeCoin } from '../../src/sources/stand-in/faults.ts';
@@ -112,7 +112,7 @@ test(`${RUNTIME_KILLS} kills of the runtime and ${TREE_KILLS} of everything lose
   expect(torn).toEqual([]);
   expect(reads).toBeGreaterThan(kills.length);
 
-  const lake = openLake(localAddress(runtime.port));
+  const lake = openLake(localAddress(runtime.port, runtime.s3Keys));
   const { last_lsn } = (await status()).tables.npm_package!;
   await expect.poll(() => lastLsnOf(lake, tableNamed('npm_package')), EVENT).toBe(last_lsn);
   const files = await cacheTables(lake, { folder: path.join(stateDir, 'cache'), tables: TABLES });
@@ -146,7 +146,7 @@ function readRepeatedly(): { end(): Promise<{ reads: number; torn: string[] }> }
   let root = '';
   /** Null when nothing was written since the last reading. */
   const readCounts = async (): Promise<number[] | null> => {
-    const lake = openLake(localAddress(runtime.port));
+    const lake = openLake(localAddress(runtime.port, runtime.s3Keys));
     const current = await rootsText(lake, [table]);
     if (current === root) return null;
     const files = await cacheTables(lake, { folder, tables: [table] });
@@ -200,7 +200,7 @@ async function lettersOf(): Promise<string[]> {
 }
 
 async function replayDead(): Promise<void> {
-  const headers = { authorization: 'Bearer local' };
+  const headers = { authorization: `Bearer ${runtime.token}` };
   const body = JSON.stringify({ filter: {} });
   await vi.waitFor(async () => {
     const response = await fetch(`${runtime.url}/v1/failed/replay`, { method: 'POST', headers, body });

@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '../../errors.ts';
 import { readSqlSettings } from '../../sql/settings.ts';
-import { cacheDirOf, localAddress } from './lake.ts';
+import { BUCKET, cacheDirOf, type LakeAddress, localAddress } from './lake.ts';
 import type { SqlServiceOptions } from './service.ts';
 
 /** A process that answers R2 SQL's HTTP API over the lake of a local runtime. It is started again whenever it ends. */
@@ -22,8 +22,6 @@ export interface SqlProcess {
   stop(): Promise<void>;
 }
 
-/** The bucket that `localAddress` names. */
-const BUCKET = 'data-ingestion';
 const PROGRAM = path.join(import.meta.dirname, 'service.ts');
 /** The wait before a process is started again, which doubles with each one that ends before it answers. */
 const RESTART_MS = 100;
@@ -37,14 +35,16 @@ const RESTART_MS_MAX = 10_000;
 export async function startSqlProcess(options: {
   settings: Record<string, string>;
   port: number;
+  /** The keys of the runtime's bucket. */
+  s3Keys: Pick<LakeAddress, 'keyId' | 'secret'>;
   stateDir: string;
 }): Promise<SqlProcess | null> {
-  const { settings, port, stateDir } = options;
+  const { settings, port, s3Keys, stateDir } = options;
   const { service, namespace } = readSqlSettings(settings);
   if (service !== null) return null;
   const logFile = path.join(path.resolve(stateDir), 'sql.log');
   const token = randomBytes(32).toString('hex');
-  const lake = localAddress(port);
+  const lake = localAddress(port, s3Keys);
   const given: SqlServiceOptions = { lake, cacheDir: cacheDirOf(path.resolve(stateDir)), namespace, token };
   closeSync(openSync(logFile, 'w', 0o600));
   let running = await launch(given, logFile);

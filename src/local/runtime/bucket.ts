@@ -6,6 +6,7 @@ import { createInterface } from 'node:readline';
 import { Log, LogLevel, Miniflare } from 'miniflare';
 import { runProgram } from '../program.ts';
 import { freePort } from './runtime.ts';
+import type { S3Keys } from './s3-keys.ts';
 import { lockState } from './state-lock.ts';
 
 /** The bucket of a state folder that no runtime uses, served until it is closed. */
@@ -18,8 +19,7 @@ export interface OpenBucket {
 interface BucketOptions {
   stateDir: string;
   bucket: string;
-  keyId: string;
-  secret: string;
+  s3Keys: S3Keys;
 }
 
 const HOST = '127.0.0.1';
@@ -33,7 +33,8 @@ const PERSISTED = 'v3';
 export async function openBucket(options: BucketOptions): Promise<OpenBucket> {
   mkdirSync(options.stateDir, { recursive: true });
   const port = await freePort(0);
-  const lock = lockState(options.stateDir, port);
+  const lock = await lockState(options.stateDir, port);
+  lock.record({ s3Keys: options.s3Keys });
   // A process of its own, which ends when its input closes, also when this process is killed.
   const child = spawn(process.execPath, [import.meta.filename], { stdio: ['pipe', 'pipe', 'inherit'], detached: true });
   const exited = once(child, 'exit');
@@ -51,8 +52,8 @@ export async function openBucket(options: BucketOptions): Promise<OpenBucket> {
   throw new Error(`bucket of ${options.stateDir}: expected to open, got an early end`);
 }
 
-async function serve({ stateDir, bucket, keyId, secret, port }: BucketOptions & { port: number }): Promise<Miniflare> {
-  const experimentalS3Credentials = { accessKeyId: keyId, secretAccessKey: secret };
+async function serve({ stateDir, bucket, s3Keys, port }: BucketOptions & { port: number }): Promise<Miniflare> {
+  const experimentalS3Credentials = { accessKeyId: s3Keys.keyId, secretAccessKey: s3Keys.secret };
   const miniflare = new Miniflare({
     host: HOST,
     port,

@@ -7,6 +7,7 @@ import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type SqlProcess, startSqlProcess } from '../../../src/local/query/process.ts';
 import { findProcess } from '../../../src/local/runtime/processes.ts';
+import { newS3Keys } from '../../../src/local/runtime/s3-keys.ts';
 import { askApi } from '../../api/sql-api.ts';
 import { type LakeServer, startLakeServer } from './lake-server.ts';
 
@@ -31,7 +32,7 @@ async function answers({ settings }: SqlProcess): Promise<unknown> {
 }
 
 test('a process that is killed is started again on the same address, as often as that happens, until it is stopped', async () => {
-  const started = (await startSqlProcess({ settings: {}, port: 1, stateDir: folder }))!;
+  const started = (await startSqlProcess({ settings: {}, port: 1, s3Keys: newS3Keys(), stateDir: folder }))!;
   expect(await answers(started)).toEqual([{ a: 1 }]);
   for (let kill = 0; kill < 2; kill++) {
     const { pid } = started;

@@ -177,7 +177,8 @@ describe('the service speaks DuckDB’s dialect', () => {
 /** A program that starts the process without a runtime, and waits until it is killed. */
 const HOLDER = `
 import { startSqlProcess } from '${LOCAL}/process.ts';
-const started = await startSqlProcess({ settings: {}, port: 1, stateDir: process.argv[2] });
+const s3Keys = { keyId: 'a', secret: 'b' };
+const started = await startSqlProcess({ settings: {}, port: 1, s3Keys, stateDir: process.argv[2] });
 process.stdout.write(JSON.stringify({ pid: started.pid, settings: started.settings }) + '\\n');
 setInterval(() => {}, 1000);`;
 

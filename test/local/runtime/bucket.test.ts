@@ -8,6 +8,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { localAddress, openLake } from '../../../src/local/query/lake.ts';
 import { openBucket } from '../../../src/local/runtime/bucket.ts';
 import { listProcesses, treeOf } from '../../../src/local/runtime/processes.ts';
+import { newS3Keys } from '../../../src/local/runtime/s3-keys.ts';
 import { holderOf } from '../../../src/local/runtime/state-lock.ts';
 import { runSql } from '../../../src/local/sql.ts';
 import { putSpecRows } from '../query/lake-rows.ts';
@@ -63,9 +64,9 @@ test('a query on a lake that is not running opens its bucket without the worker,
 });
 
 test('while the bucket is open, other programs find it and no second one opens it', async () => {
-  const options = { stateDir: folder, bucket: 'data-ingestion', keyId: 'local', secret: 'local-secret' };
+  const options = { stateDir: folder, bucket: 'data-ingestion', s3Keys: newS3Keys() };
   const open = await openBucket(options);
-  const lake = openLake(localAddress(open.port));
+  const lake = openLake(localAddress(open.port, options.s3Keys));
   expect(holderOf(folder)?.port).toBe(open.port);
   expect(await lake.get('none')).toBeNull();
   await expect(openBucket(options)).rejects.toThrow(/expected to be free, got process/);
@@ -77,7 +78,7 @@ test('while the bucket is open, other programs find it and no second one opens i
 
 test('a program that is killed leaves no process of the bucket', async () => {
   const source = path.resolve(import.meta.dirname, '../../../src/local/runtime/bucket.ts');
-  const options = { stateDir: folder, bucket: 'data-ingestion', keyId: 'local', secret: 'local-secret' };
+  const options = { stateDir: folder, bucket: 'data-ingestion', s3Keys: newS3Keys() };
   const holder = path.join(folder, 'holder.ts');
   writeFileSync(
     holder,
@@ -87,7 +88,7 @@ setInterval(() => {}, 1000);`,
   );
   const program = spawn(process.execPath, [holder], { stdio: ['ignore', 'pipe', 'inherit'] });
   const [text] = (await once(program.stdout, 'data')) as [Buffer];
-  const lake = openLake(localAddress(JSON.parse(text.toString()).port));
+  const lake = openLake(localAddress(JSON.parse(text.toString()).port, options.s3Keys));
   expect(await lake.get('none')).toBeNull();
   const tree = treeOf(program.pid!);
   expect(tree.length).toBeGreaterThan(2);
