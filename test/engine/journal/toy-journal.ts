@@ -4,6 +4,7 @@ import { agendaOf, type JournalAgenda } from '../../../src/engine/journal/agenda
 import { type Accepted, TAIL } from '../../../src/engine/journal/changes.ts';
 import { Journal } from '../../../src/engine/journal/journal.ts';
 import { openJournal } from '../../../src/engine/journal/open.ts';
+import { digestsOf } from '../../../src/loader/rows.ts';
 import type { LoadedRow } from '../../../src/ports/change.ts';
 import type { SqlPort } from '../../../src/ports/sql.ts';
 import { JSON_LINES } from '../../simulation/world/encode.ts';
@@ -41,7 +42,7 @@ export class ToyJournal {
     for (const key of keys) this.agenda.add({ key, space: 'toy' }, NOW_MS);
   }
 
-  /** A visit of each key in one slice; each gives its rows, and its digest is over them. */
+  /** A visit of each key in one slice; each gives its rows, with a digest over those of each table. */
   visit(found: Record<string, LoadedRow[]>): void {
     const cursorBefore = String(this.#visits);
     const accepted = Object.entries(found).map(([key, rows]): Accepted => {
@@ -108,7 +109,5 @@ function keyTextOf({ table, row }: LoadedRow): string {
 }
 
 function seenOf(rows: LoadedRow[]) {
-  const digest = JSON.stringify(rows);
-  const found = rows.some(({ op }) => op === 'upsert');
-  return { found, always: false, partial: false, digest, mainDigest: digest, moreHosts: [], facts: {} };
+  return { found: rows.some(({ op }) => op === 'upsert'), digests: digestsOf(rows), facts: {} };
 }

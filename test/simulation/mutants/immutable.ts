@@ -1,4 +1,4 @@
-import { agendaSchedules, DOUBLED, type Mutant, NEWEST, pageSchedules, scene } from './mutant.ts';
+import { DOUBLED, type Mutant, pageSchedules, scene } from './mutant.ts';
 
 const ENTRIES = 'src/engine/journal/entries.ts';
 const JOURNAL = 'src/engine/journal/journal.ts';
@@ -8,7 +8,7 @@ const KNOWN = 'const known = this.#knownOf(rows);';
 const FULL = 'a full database takes no new keys, and all else goes on';
 const ONCE = 'an immutable table has one row of each key';
 
-/** Mutants of immutable tables, of what makes a visit's digest void, and of a full database. */
+/** Mutants of immutable tables, and of a full database. */
 export const IMMUTABLE_MUTANTS: Mutant[] = [
   {
     name: 'known row of an immutable table appended again',
@@ -51,30 +51,6 @@ export const IMMUTABLE_MUTANTS: Mutant[] = [
         file: JOURNAL,
         text: "countOutcome(this.#sql, rows.length === 0 ? 'skipped:unchanged' :",
         instead: "countOutcome(this.#sql, rows.length < outcome.rows.length ? 'skipped:unchanged' :",
-      },
-    ],
-  },
-  {
-    name: 'push leaves the digest of the last visit',
-    breaks: NEWEST,
-    caughtBy: agendaSchedules(),
-    edits: [
-      {
-        file: JOURNAL,
-        text: 'for (const key of overtaken) this.agenda?.forgetDigests(key);',
-        instead: 'void overtaken;',
-      },
-    ],
-  },
-  {
-    name: 'digest of the last visit stays when the row is pushed',
-    breaks: NEWEST,
-    caughtBy: scene('a visit, a push, the same visit'),
-    edits: [
-      {
-        file: 'src/engine/journal/key-index.ts',
-        text: 'if (row.isPush) this.overtaken.add(changeKey);',
-        instead: 'if (row.isPush) void changeKey;',
       },
     ],
   },
