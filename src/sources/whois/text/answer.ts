@@ -1,7 +1,8 @@
 import { LIMITS } from '../../../config.ts';
 import { ChangeError } from '../../../errors.ts';
 import { NAME_LENGTH_MAX, toAscii } from '../../names/domain.ts';
-import { eppStatus, type FactColumn, isoDate, isRedacted, NO_FACTS, type WhoisFacts } from '../facts.ts';
+import { isoDate } from '../dates.ts';
+import { eppStatus, type FactColumn, isRedacted, NO_FACTS, type WhoisFacts } from '../facts.ts';
 import { joined, textOf } from '../values.ts';
 import { COLUMNS, CONDITIONAL, type Columns, DOMAIN_KEYS, KEY_PREFIXES, NOT_FOUND, REFUSALS } from './dialects.ts';
 import { type Field, fieldsOf, recordLines } from './lines.ts';
