@@ -2,10 +2,13 @@ import { LIMITS } from '../../../config.ts';
 import { ChangeError } from '../../../errors.ts';
 import { NAME_LENGTH_MAX, toAscii } from '../../names/domain.ts';
 import { isoDate } from '../dates.ts';
-import { eppStatus, type FactColumn, isRedacted, NO_FACTS, type WhoisFacts } from '../facts.ts';
+import { eppStatus, type FactColumn, isRedacted, NO_FACTS, REGISTRANT_COLUMNS, type WhoisFacts } from '../facts.ts';
 import { joined, textOf } from '../values.ts';
-import { COLUMNS, CONDITIONAL, type Columns, DOMAIN_KEYS, KEY_PREFIXES, NOT_FOUND, REFUSALS } from './dialects.ts';
+import { isFreeStatus, statesAbsence } from './absences.ts';
+import { COLUMNS, type Columns, DOMAIN_KEYS, KEY_PREFIXES } from './dialects.ts';
 import { type Field, fieldsOf, recordLines } from './lines.ts';
+import { findRefusal } from './refusals.ts';
+import { type Sentence, sentencesOf } from './sentences.ts';
 
 /** A WHOIS server's answer about one domain. */
 export interface WhoisTextAnswer {
@@ -30,78 +33,67 @@ export function readWhoisText(text: string, domain: string): WhoisTextAnswer {
   // Read the record's fields and the names in it.
   const lines = recordLines(text);
   const fields = fieldsOf(lines);
-  const stable = lines.join('\n');
   const names = fields.filter(({ role, key }) => role === 'domain' && DOMAIN_KEYS.has(key)).map(nameOf);
   const isOther = names.some(name => name !== domain);
+  const data = new Set(fields.filter(isData).map(({ line }) => line));
+  const options = { domain, isData: (line: number) => data.has(line) };
 
-  // Return the record of the domain, unless a status such as "free" is all that it has.
-  if (names.length > 0 && !isOther) {
-    const read = readFacts(fields);
-    const isFree = isNotFound(text, domain) && hasOnlyStatuses(read.facts);
-    if (!isFree && (read.redacted.length > 0 || Object.values(read.facts).some(fact => fact !== null)))
-      return { found: true, ...read, stable };
-  }
-
-  // Without a record, the text means "not found", a refusal, or nothing known.
-  if (!isOther && isNotFound(text, domain)) return { found: false, facts: { ...NO_FACTS }, redacted: [], stable };
-  const refusal = refusalOf(text);
-  if (refusal) throw refusal;
+  // A refusal wins over everything else, because a server that refuses sends what it likes besides.
+  const refusal = findRefusal(sentencesOf(text, { ...options, wrappedOnly: false }));
+  if (refusal) throw refusalError(refusal);
   if (isOther) throw new ChangeError('name-mismatch', 'whois text: expected the queried domain, got another');
+
+  // "Not found" counts only in a text that has no fact of a registration.
+  const read = readFacts(fields);
+  const stable = lines.map(line => line.text).join('\n');
+  const statuses = fields.filter(field => columnsOf(field)?.includes('status_codes')).map(({ value }) => value);
+  const states = sentencesOf(text, { ...options, wrappedOnly: true });
+  const isAbsent = statuses.every(isFreeStatus) && (statuses.length > 0 || statesAbsence(states));
+  if (isAbsent && EVIDENCE.every(column => read.facts[column] === null && !read.redacted.includes(column)))
+    return { found: false, facts: { ...NO_FACTS }, redacted: [], stable };
+
+  // Any fact makes a record, if the text names the domain.
+  const hasFacts = read.redacted.length > 0 || Object.values(read.facts).some(fact => fact !== null);
+  if (names.length > 0 && hasFacts) return { found: true, ...read, stable };
   throw new ChangeError('wrong-shape', 'whois text: expected a registration or "not found", got other text');
 }
 
+/** Facts that only a registration has; servers send the others with "not found" too. */
+const EVIDENCE: FactColumn[] = [...REGISTRANT_COLUMNS, 'created_date', 'expiry_date', 'nameservers'];
+
 /** The error for a text that refuses any query because of too many; null for another text. */
 export function refusalOf(text: string): ChangeError | null {
-  const refusal = sentences(text).find(({ sentence }) => REFUSALS.some(pattern => isStatement(pattern, sentence)));
-  if (!refusal) return null;
-  const message = 'whois text: expected an answer, got a refusal because of too many queries';
-  return new ChangeError('http-429', message, { status: 429, retryAfterMs: retryAfterOf(refusal.paragraph) });
+  const refusal = findRefusal(sentencesOf(text, { domain: 'IANA', isData: () => false, wrappedOnly: false }));
+  return refusal && refusalError(refusal);
 }
 
-/** Whether a sentence has the pattern, and no word before its end that makes it a condition. */
-function isStatement(pattern: RegExp, sentence: string): boolean {
-  const found = pattern.exec(sentence);
-  return found !== null && !CONDITIONAL.test(sentence.slice(0, found.index + found[0].length));
+function refusalError({ words, paragraph }: Sentence): ChangeError {
+  const message = 'whois text: expected an answer, got a refusal because of too many queries';
+  return new ChangeError('http-429', message, {
+    status: 429,
+    retryAfterMs: retryAfterOf(words) ?? retryAfterOf(paragraph),
+  });
 }
 
 /** The time to wait in a refusal, at most a day; null if it has none. */
-function retryAfterOf(paragraph: string): number | null {
-  const [, count, unit = ''] = /\b(\d{1,6}) ?(second|sec|minute|min|hour|hr)s?\b/.exec(paragraph) ?? [];
-  if (count === undefined) return null;
-  const unitMs = unit.startsWith('s') ? 1_000 : unit.startsWith('m') ? 60_000 : 3_600_000;
-  return Math.min(Number(count) * unitMs, LIMITS.retryAfterMsMax);
+function retryAfterOf(words: string): number | null {
+  const [, count, unit = ''] = /\b(\d{1,6}) ?(s|sec|second|m|min|minute|h|hr|hour|d|day)s?\b/.exec(words) ?? [];
+  const unitMs = UNITS_MS.get(unit[0] ?? '');
+  return unitMs === undefined ? null : Math.min(Number(count) * unitMs, LIMITS.retryAfterMsMax);
 }
 
-function isNotFound(text: string, domain: string): boolean {
-  return statements(text)
-    .map(line => line.replaceAll(domain, '{domain}'))
-    .some(line => NOT_FOUND.some(pattern => pattern.test(line)));
-}
+const UNITS_MS = new Map([
+  ['s', 1_000],
+  ['m', 60_000],
+  ['h', 3_600_000],
+  ['d', 86_400_000],
+]);
 
-/** No server's statement is longer; the rest of a longer line is not read. */
-const STATEMENT_LENGTH_MAX = 300;
-
-/** The lines of a text, comments too, in lower case and from their first letter or digit. */
-function statements(text: string): string[] {
-  return text.split('\n').map(line => {
-    const plain = line.slice(0, STATEMENT_LENGTH_MAX).toLowerCase();
-    return plain
-      .replace(/^[^\p{L}\p{N}]+/u, '')
-      .replace(/\s+/g, ' ')
-      .trim();
-  });
-}
-
-/** The sentences of a text, also those over several lines, each with its paragraph. */
-function sentences(text: string): { sentence: string; paragraph: string }[] {
-  const paragraphs = statements(text)
-    .join('\n')
-    .split(/\n{2,}/);
-  return paragraphs.flatMap(lines => {
-    const paragraph = lines.replaceAll('\n', ' ').trim();
-    const parts = paragraph.split(/[.;!?]\s/);
-    return parts.map(part => ({ sentence: part.slice(0, STATEMENT_LENGTH_MAX).trim(), paragraph }));
-  });
+/** Whether a field holds data of the record, and so states nothing of the answer. Statuses may. */
+function isData(field: Field): boolean {
+  const columns = columnsOf(field);
+  if (field.role === 'other') return true;
+  return columns !== undefined && !columns.includes('status_codes');
 }
 
 /** The name in a domain's field, as A-labels. */
@@ -156,10 +148,6 @@ const WITHHELD_BY_REGISTRY = /^(private person|ano nymous|<?data not disclosed>?
 function isWithheld(value: string): boolean {
   const [first = ''] = value.split(/\s-\s|\. /);
   return WITHHELD_BY_REGISTRY.test(value) || isRedacted(value) || isRedacted(first);
-}
-
-function hasOnlyStatuses({ status_codes: _, ...facts }: WhoisFacts): boolean {
-  return Object.values(facts).every(fact => fact === null);
 }
 
 /** The values of a text for its column; none when it does not have the column's form. */

@@ -125,40 +125,6 @@ export const VOLATILE_LINES = [
 /** Lines after the record; the terms of use follow. */
 export const RECORD_END = [/^\s*>>> ?last update of /i, /^--\s*$/, /^(notice|terms of use|disclaimer)\b/i];
 
-/**
- * Statements that a domain is not registered: the beginning of a line, in lower case and from its first letter or digit,
- * with `{domain}` in place of the domain.
- */
-export const NOT_FOUND = [
-  /^no match(!!|$|\.| for\b| found\b)/,
-  /^(the |this )?(requested |queried )?(domain|domain name|object|record)?( \S+)? ?(was |is |has |does )?not (been )?(found|registered|exist)\b/,
-  /^no (entries|data|object|domain|records?|such domain|matching (record|objects?))\b( was| is| were)? ?(found|$|\.)/,
-  /^(no such domain|nothing found|not found|no found)\b/,
-  /^above domain name is not registered\b/,
-  /^this query returned 0 objects\b/,
-  /^no information (was found|available about domain name)\b/,
-  /^{domain}( is|:)? (free|available|not registered|not found|no match)\b/,
-  /^(the )?domain( name)? (")?{domain}(")? (is|was) (free|available|not (registered|found)|still available)\b/,
-  /^(status|domain status|state)[ .]*: *(free|available|not registered|no object found|unassigned)$/,
-];
-
-/** Statements that refuse a client with too many queries. Terms of use have the same words, but as conditions. */
-export const REFUSALS = [
-  /\b(quer(y|ies)|look ?ups?|requests?|connections?|access(es)?|whois|rate|control|quota|session|allowed)\b[^.;]{0,40}\b(limit|quota|rate|number|queries)?( (has|have) been| is| was| are)? (exceeded|reached|exhausted)\b/,
-  /\byou(r (ip|address|host|network|client)[^.;]{0,40})? (have|has) (exceeded|reached|been (temporarily )?(blocked|blacklisted|denied|restricted|banned))\b/,
-  /^(error:? ?)?(\S+ )?(limit|quota) (exceeded|reached)\b/,
-  /\bexceeded (the|your|its) (maximum|allowed|allowable|query|quota|limit|daily)\b/,
-  /\brate[- ]limited\b/,
-  /\btoo many (requests|queries|connections|lookups)\b/,
-  /^(error:? ?)?excessive (querying|access|queries)\b/,
-  /^[^.;]{0,60}\b(please )?(try|retry) again (later|after|in)\b/,
-  /^(error:?\s?\S{0,12} )?access (temporarily )?(denied|blocked|restricted)\b/,
-];
-
-/** Words that make a sentence a condition. */
-export const CONDITIONAL =
-  /\b(if|when|may|might|must|should|shall|can|could|will|would|in case|unless|until|not exceed)\b/;
-
 function roles(role: Role, ...headings: string[]): [string, Role][] {
   return headings.map(heading => [heading, role]);
 }

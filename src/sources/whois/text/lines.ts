@@ -15,6 +15,15 @@ export interface Field {
   /** In lower case, punctuation as spaces, without a last number: `name server`. */
   key: string;
   value: string;
+  /** The number of its line in the text, from 0. */
+  line: number;
+}
+
+/** A line of a record, without white space at its end. */
+export interface RecordLine {
+  text: string;
+  /** Its number in the whole text, from 0. */
+  line: number;
 }
 
 /** An answer's text: UTF-8, or else Latin-1, with line feeds only. */
@@ -29,24 +38,28 @@ export function decodeText(bytes: Uint8Array): string {
 }
 
 /** The lines of the domain's record: without comments, lines that change between visits, and the terms of use after it. */
-export function recordLines(text: string): string[] {
-  const lines: string[] = [];
+export function recordLines(text: string): RecordLine[] {
+  const lines: RecordLine[] = [];
   let isInRecord = false;
-  for (const line of text.split('\n').map(line => line.trimEnd())) {
+  for (const [n, line] of text
+    .split('\n')
+    .map(line => line.trimEnd())
+    .entries()) {
     isInRecord ||= DOMAIN_KEYS.has(keyAndValue(line)?.key ?? '');
     if (isInRecord && RECORD_END.some(pattern => pattern.test(line))) break;
     const isVolatile = VOLATILE_LINES.some(pattern => pattern.test(line));
-    const isExtraEmpty = line === '' && (lines.at(-1) ?? '') === '';
-    if (!isVolatile && !isExtraEmpty) lines.push(line);
+    const isExtraEmpty = line === '' && (lines.at(-1)?.text ?? '') === '';
+    if (!isVolatile && !isExtraEmpty) lines.push({ text: line, line: n });
   }
-  while (lines.at(-1) === '') lines.pop();
+  while (lines.at(-1)?.text === '') lines.pop();
   return lines;
 }
 
 /** The fields of a record's lines in their order, in whatever layout. */
-export function fieldsOf(lines: string[]): Field[] {
+export function fieldsOf(lines: RecordLine[]): Field[] {
   const reader = new FieldReader();
-  for (const [n, line] of lines.entries()) reader.readLine(line, { before: lines[n - 1], after: lines[n + 1] });
+  for (const [n, line] of lines.entries())
+    reader.readLine(line, { before: lines[n - 1]?.text, after: lines[n + 1]?.text });
   const fields = reader.blocks.flat();
   const handles = new Set(reader.blocks.flatMap(block => handleOf(block)?.value ?? []));
   // The registrant's value is a name, unless a contact has it as its handle.
@@ -73,7 +86,7 @@ class FieldReader {
   /** The last key, whose value the next line may continue. */
   #lastKey: { key: string; role: Role; indent: number } | null = null;
 
-  readLine(line: string, neighbours: Neighbours): void {
+  readLine({ text: line, line: n }: RecordLine, neighbours: Neighbours): void {
     // An empty line ends the block.
     if (line === '') {
       this.#lastKey = null;
@@ -92,21 +105,21 @@ class FieldReader {
     }
     const field = keyAndValue(line);
     if (!field) {
-      this.#continue(line.trim(), indent);
+      this.#continue(line.trim(), { indent, line: n });
       return;
     }
     // Any other line is a field. Below `Domain:` the key of the domain's name is `name`.
     const role = this.#heading ? (SECTION_ROLES.get(this.#heading.key) ?? 'other') : 'domain';
     const key = this.#heading && role === 'domain' && field.key === 'name' ? 'domain name' : field.key;
     this.#lastKey = { key, role, indent };
-    if (field.value !== '') this.#add({ role, key, value: field.value });
+    if (field.value !== '') this.#add({ role, key, value: field.value, line: n });
   }
 
   /** A line without a key is another value of the last key if its indent is deeper, else of the heading. */
-  #continue(value: string, indent: number): void {
+  #continue(value: string, { indent, line }: { indent: number; line: number }): void {
     const last = this.#lastKey;
-    if (last && indent > last.indent) this.#add({ role: last.role, key: last.key, value });
-    else if (this.#heading) this.#add({ role: 'domain', key: this.#heading.key, value });
+    if (last && indent > last.indent) this.#add({ role: last.role, key: last.key, value, line });
+    else if (this.#heading) this.#add({ role: 'domain', key: this.#heading.key, value, line });
   }
 
   #add(field: Field): void {
