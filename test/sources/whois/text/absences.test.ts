@@ -91,7 +91,15 @@ describe('a statement that nobody has the domain', () => {
 });
 
 describe('a status that means that nobody has the domain', () => {
-  const KEYS = ['Status', 'Domain Status', 'registration status', 'state'];
+  const KEYS = [
+    'Status',
+    'Domain Status',
+    'registration status',
+    'state',
+    'query_status',
+    'Domain state',
+    'EPP Status',
+  ];
 
   it.each(KEYS)('is read below %j', key => {
     for (const status of [

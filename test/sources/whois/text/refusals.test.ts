@@ -129,6 +129,8 @@ describe('a refusal', () => {
   it.each([
     'Registrant Organization: Rate Limit Exceeded Ltd',
     'Registrant Name: You Have Been Blocked',
+    'Registrant Street: Too Many Requests Road 1',
+    'Admin Organization: Access Denied Security Inc.',
     'Registrar: Service Temporarily Unavailable LLC',
   ])('is no field of a record such as %j', line => {
     expect(reasonOf(`${RECORD}${line}\n`)).toBe('registered');
