@@ -100,13 +100,16 @@ function nameserversOf(value: string, { key, domain }: Reading): string[] {
   return hosts.filter(host => key !== 'dns' || host !== domain);
 }
 
+/** Names that registries write where there is no name server. */
+const NO_HOSTS = new Set(['not.defined', 'no.nameserver', 'not.available']);
+
 /** A host's name in lower case, of a text like `NS1.Example.net.`; null for anything else and for an address. */
 function hostOf(text: string): string | null {
   const host = asciiOf(text.split(/[([/]/)[0]!);
   const labels = host.split('.');
   const isHost =
     host.length <= NAME_LENGTH_MAX && labels.length > 1 && labels.every(label => /^[a-z0-9_-]{1,63}$/.test(label));
-  return isHost && !/^\d+$/.test(labels.at(-1)!) ? host : null;
+  return isHost && !/^\d+$/.test(labels.at(-1)!) && !NO_HOSTS.has(host) ? host : null;
 }
 
 /** Three or more words that are no list and no code, such as "Registered until expiry date." */

@@ -3,7 +3,7 @@ import type { FactColumn } from '../facts.ts';
 /** Words of a key that says "name server", and words that may stand with them. */
 const SERVER_WORD = /^(dns|ns|nameservers?|nservers?|nameservery)$/;
 const SERVER_WORDS =
-  /^(dns|ns|nameservers?|nservers?|nameservery|servers?|names?|hosts?|hostnames?|domain|primary|secondary|tertiary|first|second|third|fourth|master|slave|information|info|lists?|listed|in|order|delegated|authoritative|of|servidor|servidores|serveurs?|de|del|nombres?|nomes?|noms?|dominio|es)$/;
+  /^(dns|ns|nameservers?|nservers?|nameservery|servers?|names?|hosts?|hostnames?|domain|primary|secondary|tertiary|first|second|third|fourth|master|slave|information|info|lists?|listed|in|the|order|delegated|authoritative|of|servidor|servidores|serveurs?|de|del|nombres?|nomes?|noms?|dominio|es)$/;
 
 /** Whether a key names name servers, by its words: `dns`, `primary server`, `servidores de nombres de dominio`. */
 export function isNameserverKey(key: string): boolean {
@@ -39,7 +39,11 @@ const DATE_WITH = /^(domain|record|name|dates?|on|at|time|last|the|registry|regi
 /** The date that a key names, by its words: `domain record activated`, `exp date`; null for another key. */
 export function dateColumn(key: string): FactColumn | null {
   if (/^(domain |name )?(valid|paid|registered|active) (until|till|to|through)$/.test(key)) return 'expiry_date';
-  const words = key.split(' ');
+  // Some registries write the words as one: `dateregistered`.
+  const words = key
+    .replace(/\b(date|last)(?=[a-z]{4})/g, '$1 ')
+    .replace(/\b(last)(?=[a-z]{4})/g, '$1 ')
+    .split(' ');
   const kinds = words.map(word => DATE_WORDS.find(([, pattern]) => pattern.test(word))?.[0]);
   if (!words.every((word, index) => kinds[index] !== undefined || DATE_WITH.test(word))) return null;
   return DATE_WORDS.find(([column]) => kinds.includes(column))?.[0] ?? null;
@@ -49,7 +53,7 @@ export function dateColumn(key: string): FactColumn | null {
 const WITHOUT_COLUMN = [
   /^(registry )?(admin\w*|tech\w*|bill\w*|reseller|zone|emergency|onsite|ac|tc|third party)\b/,
   /\b(street|street address|address|postal address|zip|zip ?code|postal ?code|postcode|postal|phone|phone no|phone number|fax|fax no|fax number|telephone|tel|mobile|voice|ext|po box)$/,
-  /\b(id|ids|handle|hdl|type|roid|no|code|regnr|number|nic hdl)$/,
+  /\b(id|ids|handle|hdl|type|roid|no|code|reg ?nr|number|nic hdl)$/,
   /^(source|mnt by|script|language|registrar whois server|whois server|whois web|registry domain id|responsible|saci|publishes|register number)$/,
   /^(registrar|registration service|sponsoring registrar) (e ?mail|email|country|city|street|state|province|contact|contact information|phone|address|customer service.*)/,
   /^(dnssec ds data|ds key tag|key ?tag|algorithm|digest|digest type|ds data|ds|registrylock|registry lock|locked status|lock status|transferred|transfer date|transfers?)\b/,

@@ -85,9 +85,13 @@ const SECTION_ROLES = new Map<string, Role>([
 /** Words at the end of a heading that add nothing: `Registrant Contact Information`. */
 const HEADING_END = / (information|details|info|data|section|record)$/;
 
+/** Contacts other than the registrant. */
+const OTHER_CONTACT = /^(admin\w*|tech\w*|billing|zone|on ?site|emergency|reseller) (contacts?|c)\b/;
+
 /** The role of the fields below a heading; undefined for an unknown one. */
 export function sectionRole(heading: string): Role | undefined {
   const found = SECTION_ROLES.get(heading) ?? SECTION_ROLES.get(heading.replace(HEADING_END, ''));
+  if (!found && OTHER_CONTACT.test(heading)) return 'other';
   return found ?? (isNameserverKey(heading) ? 'nameservers' : undefined);
 }
 
@@ -196,19 +200,24 @@ const COLUMNS: Record<Role, Map<string, Columns>> = {
 
 /** The columns that a key fills in an object; undefined for an unknown key. */
 export function columnsOfKey(role: Role, key: string): Columns | undefined {
-  const known = COLUMNS[role].get(key);
+  const isDomain = role === 'domain';
+  const known = COLUMNS[role].get(key) ?? (isDomain ? COLUMNS.domain.get(key.replace(/^domain /, '')) : undefined);
   if (known) return known;
-  if ((role === 'domain' || role === 'nameservers') && isNameserverKey(key)) return ['nameservers'];
-  if (role !== 'domain') return undefined;
-  if (isStatusKey(key)) return ['status_codes'];
-  const date = dateColumn(key);
+  if ((isDomain || role === 'nameservers') && isNameserverKey(key)) return ['nameservers'];
+  if (isDomain && isStatusKey(key)) return ['status_codes'];
+  const date = isDomain ? dateColumn(key) : null;
   if (date) return [date];
+  // The first words of a key may name its object, also below that object's heading.
   const [prefix, prefixRole] = KEY_PREFIXES.find(([pattern]) => pattern.test(key)) ?? [];
-  return prefix && prefixRole && COLUMNS[prefixRole].get(key.replace(prefix, ''));
+  if (!prefix || !prefixRole || (!isDomain && role !== prefixRole)) return undefined;
+  return COLUMNS[prefixRole].get(key.replace(prefix, ''));
 }
 
-/** A field that some registries write as a sentence. */
-export const SENTENCE_FIELD = /^\s*(?<key>record (?:expires|created|last updated) on)\s(?<value>.*)$/i;
+/** Fields that some registries write as a sentence. */
+export const SENTENCE_FIELDS = [
+  /^\s*(?<key>record (?:expires|created|last updated) on)\s(?<value>.*)$/i,
+  /^\s*(?<key>domain(?: name)?)\s+(?<value>[^\s:"']+\.[^\s:"'.]+(?:\s+\([^)]*\))?)$/i,
+];
 
 /** Lines that change between visits or are not of the record: comments, times of the answer, counters. */
 export const VOLATILE_LINES = [

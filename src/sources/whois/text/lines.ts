@@ -5,7 +5,7 @@ import {
   HANDLES,
   RECORD_END,
   type Role,
-  SENTENCE_FIELD,
+  SENTENCE_FIELDS,
   sectionRole,
   VOLATILE_LINES,
 } from './keys.ts';
@@ -142,9 +142,11 @@ class FieldReader {
       this.#continue(line, indent);
       return;
     }
-    // A key that names the domain ends a section that has no other end.
-    if (this.#heading?.until === 'heading' && /^domain (?!servers?\b|nameservers?\b)\S/.test(field.key))
-      this.#heading = null;
+    // A key that can only be the domain's ends a section that has no other end.
+    const { until, role: section } = this.#heading ?? {};
+    const isServer = isNameserverKey(field.key);
+    const isOfDomain = isServer ? section !== 'nameservers' : /^(domain \S|dnssec\b)/.test(field.key);
+    if (until === 'heading' && isOfDomain) this.#heading = null;
     // Any other line is a field. Below `Domain:` the key of the domain's name is `name`.
     const role = this.#heading?.role ?? 'domain';
     const key = this.#heading && role === 'domain' && field.key === 'name' ? 'domain name' : field.key;
@@ -198,11 +200,11 @@ function headingOf(line: string, { before = '', after = '', next = '' }: Neighbo
 /** Forms of a key and its value; only after a plain word may the value follow the colon without a space. */
 const FIELD_FORMS = [
   /^\s*(?:[a-z]\.?\s)?\[(?<key>[^\s\]][^\]]{0,60})\]\s*(?<value>.*)$/,
-  /^\s*(?:\*\* )?(?<key>[^\s:][^:]{0,60}?)[\s.]*:(?:\s+(?<value>.*))?$/,
+  /^\s*(?:\*\* )?(?<key>[^\s:][^:]{0,60}?)[\s.]*:{1,2}(?:\s+(?<value>.*))?$/,
   // A remark in brackets is no part of the key.
   /^\s*(?<key>\p{L}[^:(]{0,60}?)\s*\([^():]{1,200}\)\s*:(?:\s+(?<value>.*))?$/u,
   /^\s*(?<key>[a-z][a-z _-]{0,40}):(?<value>[^\s/:].*)$/i,
-  SENTENCE_FIELD,
+  ...SENTENCE_FIELDS,
 ];
 
 function keyAndValue(line: string): { key: string; value: string } | null {
@@ -213,14 +215,12 @@ function keyAndValue(line: string): { key: string; value: string } | null {
 }
 
 function keyOf(text: string): string {
-  return (
-    plain(text.toLowerCase())
-      .replace(/[\s_/.()*'’-]+/g, ' ')
-      .trim()
-      .replace(/ ?#?\d+$/, '')
-      // The local form of a value (UAEPP).
-      .replace(/ loc$/, '')
-  );
+  // Some registries write the words of a key as one (`RegistrantName`), or name the local form of a value (`city-loc`).
+  const words = plain(text.replace(/(\p{Ll})(?=\p{Lu})/gu, '$1 ').toLowerCase()).replace(/[\s_/.()*'’-]+/g, ' ');
+  return words
+    .trim()
+    .replace(/ ?#?\d+$/, '')
+    .replace(/ loc$/, '');
 }
 
 /** The white space before a line's first character, in columns; a tab counts eight. */
@@ -259,7 +259,9 @@ function withRoles(block: Field[], registrants: Set<string>): Field[] {
   if (domainFields.some(field => DOMAIN_KEYS.has(field.key)))
     return block.filter(({ key, value }) => !(HANDLES.registrant.has(key) && registrants.has(value)));
   const handle = handleOf(domainFields);
-  const contactRole = handle && (registrants.has(handle.value) ? 'registrant' : 'other');
+  // A contact's value may be its role: `Contact: Registrant`.
+  const named = handle && sectionRole(keyOf(handle.value));
+  const contactRole = handle && (named ?? (registrants.has(handle.value) ? 'registrant' : 'other'));
   const role = contactRole ?? BLOCK_ROLES.get(domainFields[0]?.key ?? '');
   if (!role) return block;
   return block.flatMap(field => (field === handle ? [] : field.role === 'domain' ? [{ ...field, role }] : [field]));

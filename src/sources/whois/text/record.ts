@@ -1,5 +1,5 @@
 import { orderOf } from '../dates.ts';
-import { type FactColumn, NO_FACTS, type WhoisFacts } from '../facts.ts';
+import { eppStatus, type FactColumn, NO_FACTS, type WhoisFacts } from '../facts.ts';
 import { joined, textOf } from '../values.ts';
 import { asciiOf, CHANGED, isWithheld, READERS, WITH_EMAIL } from './columns.ts';
 import { hasNoColumn } from './key-words.ts';
@@ -33,6 +33,9 @@ export function readRecord(fields: Field[], loose: RecordLine[], domain: string)
     const { key, line } = field;
     const columns = columnsOf(field);
     const value = textOf(field.value, NO_VALUE);
+    // Some registries write the status in brackets behind the name.
+    const status = DOMAIN_KEYS.has(key) ? eppStatus(/\(([^()]+)\)$/.exec(field.value)?.[1] ?? '') : null;
+    if (status) lists.status_codes!.add(status);
     if (!columns && !isUnderstood(field, domain)) unread.add(line);
     if (!columns || value === null) continue;
     if (isWithheld(value, columns[0]!)) {

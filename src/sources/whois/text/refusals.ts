@@ -19,7 +19,7 @@ const SERVICE = '(?:whois|service|server|system|database|registry|backend|gatewa
  */
 const REFUSALS: { pattern: RegExp; waits?: true }[] = [
   // A limit is used up.
-  { pattern: new RegExp(`\\b(?:${LIMIT})\\b(?: \\S+){0,5}? (?:${USED_UP})\\b`) },
+  { pattern: new RegExp(`\\b(?:${LIMIT})\\b(?: \\S+){0,10}? (?:${USED_UP})\\b`) },
   { pattern: new RegExp(`\\b(?:${USED_UP}|exceeding|over)(?: \\S+){0,4}? (?:${LIMIT})\\b`) },
   { pattern: new RegExp(`\\b(?:${ASKING}|whois|access control|session)(?: \\S+){0,3}? (?:exceeded|exhausted)\\b`) },
   { pattern: new RegExp(`\\b${CLIENT}(?: \\S+){0,6}? exceeded\\b`) },
