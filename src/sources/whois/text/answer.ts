@@ -88,8 +88,10 @@ const MESSAGE_KEYS = /^(error|err|warning|message|notice|info|result|response|re
 
 /** Whether a field holds data of the record, and so states nothing of the answer. Statuses may. */
 function isData(field: Field): boolean {
+  // A server that breaks off may put its refusal below any heading.
+  if (field.isKeyless || MESSAGE_KEYS.test(field.key)) return false;
   const columns = columnsOf(field);
   if (field.role === 'other') return true;
   if (columns) return !columns.includes('status_codes');
-  return hasNoColumn(field.key) && !MESSAGE_KEYS.test(field.key);
+  return hasNoColumn(field.key);
 }

@@ -19,6 +19,8 @@ export interface Field {
   value: string;
   /** The number of its line in the text, from 0. */
   line: number;
+  /** Its line has no key, so the key is the heading's or the one of a line before. */
+  isKeyless: boolean;
 }
 
 /** A line of a record, without white space at its end. */
@@ -151,17 +153,17 @@ class FieldReader {
     const role = this.#heading?.role ?? 'domain';
     const key = this.#heading && role === 'domain' && field.key === 'name' ? 'domain name' : field.key;
     this.#lastKey = { key, role, indent };
-    if (field.value !== '') this.#add({ role, key, value: field.value, line: line.line });
+    if (field.value !== '') this.#add({ role, key, value: field.value, line: line.line, isKeyless: false });
   }
 
   /** A line without a key is another value of the last key if its indent is deeper, else of the heading. */
   #continue({ text, line }: RecordLine, indent: number): void {
     const value = text.trim().replace(/^[-*•] +/, '');
     const [last, heading] = [this.#lastKey, this.#heading];
-    if (last && indent > last.indent) this.#add({ role: last.role, key: last.key, value, line });
+    if (last && indent > last.indent) this.#add({ role: last.role, key: last.key, value, line, isKeyless: true });
     else if (heading && !(heading.isApart && heading.role !== 'nameservers' && indent <= heading.indent)) {
       const role = heading.role === 'other' ? 'other' : 'domain';
-      this.#add({ role, key: HEADING_KEYS.get(heading.role) ?? heading.key, value, line });
+      this.#add({ role, key: HEADING_KEYS.get(heading.role) ?? heading.key, value, line, isKeyless: true });
     } else this.loose.push({ text, line });
   }
 

@@ -49,7 +49,7 @@ const REFUSALS: { pattern: RegExp; waits?: true }[] = [
   },
   {
     pattern: new RegExp(
-      `\\b${ASKING} (?:has been |have been |is |are |was |were )?(?:temporarily |currently |now |permanently )?(?:${BLOCKED.replace('|rate ?limited', '')})\\b`,
+      `\\b${ASKING} (?:has been |have been |is |are |was |were )?(?:temporarily |currently |now |permanently )?(?:${BLOCKED.replace('|rate ?limited', '')})(?:$| ,| (?:for|from|to|by|because|due|until|at|as|IP|your|you|please|since|limit|temporarily|in|on|access|reason|and)\\b)`,
     ),
   },
   { pattern: /\b(?:on|in|to|by) (?:(?:the|a|an|our|my) )?(?:black|block|deny|ban) ?list\b/ },
