@@ -53,6 +53,20 @@ export interface FetchLimits {
   redirects?: number;
 }
 
+/** The body of an answer, before it is parsed. */
+export interface Body {
+  bytes: Uint8Array;
+  contentType: string | null;
+}
+
+/** How a source judges what a body says, besides its shape. */
+export interface JsonChecks {
+  /** Throws for JSON that is no answer: an error with status 429 counts as throttled. */
+  check?: (json: unknown) => void;
+  /** Throws where the body of an answer with status 404 does not say that the item is missing. */
+  checkMissing?: (body: Body) => void;
+}
+
 /**
  * How a source reaches its upstream. All throw `ChangeError`; `subject` names the thing asked for in messages.
  */
@@ -61,7 +75,7 @@ export interface SourceContext<S> {
   nowMs: number;
   fetchJson<T>(
     url: string,
-    options: { subject: string; shape: ZodType<T>; headers?: Record<string, string> } & FetchLimits,
+    options: { subject: string; shape: ZodType<T>; headers?: Record<string, string> } & FetchLimits & JsonChecks,
   ): Promise<FetchedJson<T>>;
   fetchRaw(url: string, options: { subject: string; headers?: Record<string, string> } & FetchLimits): Promise<Fetched>;
   /**

@@ -1,7 +1,7 @@
 import { joinBytes } from '../../bytes.ts';
 import { ChangeError } from '../../errors.ts';
 import { type Attempt, type AttemptOptions, startAttempt } from './attempt.ts';
-import { countRefusal } from './tally.ts';
+import { countThrown } from './tally.ts';
 
 /** The largest answer to one line. The longest WHOIS answers known have some 20 KiB. */
 const ANSWER_BYTES_MAX = 1024 * 1024;
@@ -59,8 +59,7 @@ export async function askServer(question: ServerQuestion, options: ServerOptions
     check(bytes);
   } catch (error) {
     tally.statuses['4xx'] += 1;
-    if (error instanceof ChangeError && error.status === 429)
-      countRefusal(tally, { status: 429, retryAfterMs: error.retryAfterMs });
+    countThrown(tally, error);
     throw error;
   }
   tally.statuses['2xx'] += 1;

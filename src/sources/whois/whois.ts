@@ -11,6 +11,7 @@ import { NO_FACTS, type WhoisFacts } from './facts.ts';
 import { nextVisit } from './next-visit.ts';
 import { mergeAnswers, type RdapAnswer, readRdap } from './rdap/answer.ts';
 import { fetchServers, longestMatch } from './rdap/bootstrap.ts';
+import { checkRdapError, checkRdapMissing } from './rdap/error.ts';
 import { readWhoisSettings, WHOIS_SETTINGS, type WhoisSettings } from './settings.ts';
 import { readWhoisText, refusalOf } from './text/answer.ts';
 import { decodeText } from './text/lines.ts';
@@ -111,7 +112,7 @@ function hostsOf({ server, moreHosts = [] }: Change): string[] {
 }
 
 async function loadRdap(domain: string, server: string, ctx: Context): Promise<Loaded> {
-  // Ask the registry; 404 means that the domain is not registered.
+  // Ask the registry; 404 in RDAP's form means that the domain is not registered.
   const registry = await fetchRdap(`${server}domain/${domain}`, domain, ctx).catch(error => {
     if (error instanceof ChangeError && error.status === 404) return null;
     throw error;
@@ -158,6 +159,8 @@ async function fetchRdap(url: string, domain: string, ctx: Context): Promise<Rda
     headers: { accept: 'application/rdap+json, application/json;q=0.5' },
     timeoutMs: ANSWER_MS_MAX,
     redirects: REDIRECTS_MAX,
+    check: checkRdapError,
+    checkMissing: checkRdapMissing,
   });
   return { bytes, json, answer: readRdap(json, domain) };
 }
