@@ -1,4 +1,4 @@
-import type { ParkReason, SkipReason } from '../errors.ts';
+import type { ParkReason, Reading, SkipReason } from '../errors.ts';
 import type { TableFacts } from './tables.ts';
 import type { AgendaStatus } from './watched-keys.ts';
 
@@ -41,6 +41,8 @@ export interface SourceStatus {
     duration_ms: number | null;
   };
   upstream: { requests: number; not_modified: number; throttled: number; errors: number };
+  /** By server, how many of its answers in text were read whole, in part, as absence, as a refusal, or not at all. */
+  readings: Record<string, Record<Reading, number>>;
   /** Null for a source with a feed. */
   agenda: AgendaStatus | null;
   next_wake_at: string | null;
@@ -67,6 +69,8 @@ export interface SourceMetrics {
   streams: ({ table: string } & StreamStatus)[];
   /** `status`: 2xx, 3xx, 4xx or 5xx; `none` for a request without an answer. */
   requests: { host: string; status: string; requests: number }[];
+  /** Answers in text, by what the source made of them. */
+  readings: { server: string; reading: Reading; answers: number }[];
   /** Attempts at parked changes, without those that were deferred. */
   retries: number;
   lag: { changes: number | null; seconds: number | null };

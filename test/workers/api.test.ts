@@ -61,6 +61,7 @@ const STATUS_AT_FIRST: SourceStatus = {
   streams: { npm_package: null },
   last_flush: { at: null, rows: null, bytes: null, key: null, duration_ms: null },
   upstream: { requests: 0, not_modified: 0, throttled: 0, errors: 0 },
+  readings: {},
   agenda: null,
   next_wake_at: null,
   last_error: { kind: null, reason: null, hint: null, retry: null, at: null },

@@ -50,6 +50,7 @@ export class StalledSource {
       streams: {},
       last_flush: { at: null, rows: null, bytes: null, key: null, duration_ms: null },
       upstream: { requests: 0, not_modified: 0, throttled: 0, errors: 0 },
+      readings: {},
       agenda: null,
       next_wake_at: iso(wakeMs),
       last_error: {
@@ -72,6 +73,7 @@ export class StalledSource {
       tables: [],
       streams: [],
       requests: [],
+      readings: [],
       retries: 0,
       lag: { changes: null, seconds: null },
       agenda: null,

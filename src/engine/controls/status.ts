@@ -52,6 +52,7 @@ export async function statusOf(engine: Engine): Promise<SourceStatus> {
     streams: streamsOf(engine),
     last_flush: flush ?? { at: null, rows: null, bytes: null, key: null, duration_ms: null },
     upstream: { requests: row.requests, not_modified: row.not_modified, throttled: row.throttled, errors: row.errors },
+    readings: readingsOf(engine),
     agenda: agendaStatus(engine),
     next_wake_at: isoTime(await ports.wake.get()),
     last_error: fault
@@ -64,6 +65,15 @@ export async function statusOf(engine: Engine): Promise<SourceStatus> {
         }
       : { kind: null, reason: null, hint: null, retry: null, at: null },
   };
+}
+
+function readingsOf({ journal }: Engine): SourceStatus['readings'] {
+  const readings: SourceStatus['readings'] = {};
+  for (const { server, reading, answers } of journal.state.readings()) {
+    readings[server] ??= { whole: 0, part: 0, absent: 0, refused: 0, unknown: 0 };
+    readings[server][reading] = answers;
+  }
+  return readings;
 }
 
 /** Change numbers by present outcome; balanced when every one has exactly one. */

@@ -96,11 +96,11 @@ export function createFetcher(options: FetcherOptions): Fetcher {
       const request = { url, subject, name, headers: { ...ACCEPT_JSON, ...headers } };
       return get(request, received => ({ ...factsOf(received), json: parse(received) }));
     },
-    async askText(server, query, { subject, permitHost, check }) {
+    async askText(server, query, { subject, permitHost, check, readingOf }) {
       const { connect, timer } = options;
       if (!connect) throw new Error(`${subject}: expected a function that opens connections, got none`);
       return requestInSlot(permitHost, subject, tally =>
-        askServer({ server, query }, { subject, deadlineAtMs, now, tally, timer, connect, check }),
+        askServer({ server, query }, { subject, deadlineAtMs, now, tally, timer, connect, check, readingOf }),
       );
     },
     tallies: () => structuredClone([...tallies.values()]),

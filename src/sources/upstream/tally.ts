@@ -1,4 +1,4 @@
-import { ChangeError } from '../../errors.ts';
+import { ChangeError, type Reading } from '../../errors.ts';
 import type { HostTally, StatusClass } from '../../ports/hosts.ts';
 
 /** The tally of a host that has had no request yet. */
@@ -39,6 +39,14 @@ export function countRefusal(
 export function countThrown(tally: HostTally, error: unknown): void {
   if (!(error instanceof ChangeError) || error.status !== 429) return;
   countRefusal(tally, { status: error.status, retryAfterMs: error.retryAfterMs });
+}
+
+/** Counts what a source made of a server's text. */
+export function countReading(tally: HostTally, server: string, reading: Reading): void {
+  tally.readings ??= {};
+  const counts = tally.readings[server] ?? {};
+  counts[reading] = (counts[reading] ?? 0) + 1;
+  tally.readings[server] = counts;
 }
 
 /** Whether an answer asks to slow down: 429, or 503 with a time to wait. */

@@ -4,7 +4,7 @@ import { type FactColumn, NO_FACTS, REGISTRANT_COLUMNS, type WhoisFacts } from '
 import { isFreeStatus, statesAbsence } from './absences.ts';
 import { hasNoColumn } from './key-words.ts';
 import { type Field, fieldsOf, recordLines } from './lines.ts';
-import { columnsOf, isOfDomain, readRecord } from './record.ts';
+import { columnsOf, firstLine, isOfDomain, readRecord } from './record.ts';
 import { findRefusal } from './refusals.ts';
 import { type Sentence, sentencesOf } from './sentences.ts';
 
@@ -50,6 +50,19 @@ export function readWhoisText(text: string, domain: string): WhoisTextAnswer {
   const hasFacts = redacted.length > 0 || Object.values(facts).some(fact => fact !== null);
   if (isNamed && hasFacts) return { found: true, facts, redacted, stable };
   throw new ChangeError('wrong-shape', 'whois text: expected a registration or "not found", got other text');
+}
+
+/** Lines of a record that nobody understood, as the server sent them; the text of a domain without a record has none. */
+export function unreadLines(text: string, domain: string): string[] {
+  const { fields, loose } = fieldsOf(recordLines(text));
+  if (!isOfDomain(fields, domain)) return [];
+  const lines = text.split('\n');
+  const first = firstLine(fields, domain);
+  return readRecord(
+    fields,
+    loose.filter(({ line }) => line > first),
+    domain,
+  ).unread.map(line => lines[line]!.trim());
 }
 
 /** Facts that only a registration has; servers send the others with "not found" too. */

@@ -54,7 +54,7 @@ const WITHOUT_COLUMN = [
   /^(registry )?(admin\w*|tech\w*|bill\w*|reseller|zone|emergency|onsite|ac|tc|third party)\b/,
   /\b(street|street address|address|postal address|zip|zip ?code|postal ?code|postcode|postal|phone|phone no|phone number|fax|fax no|fax number|telephone|tel|mobile|voice|ext|po box)$/,
   /\b(id|ids|handle|hdl|type|roid|no|code|reg ?nr|number|nic hdl)$/,
-  /^(source|mnt by|script|language|registrar whois server|whois server|whois web|registry domain id|responsible|saci|publishes|register number)$/,
+  /^(source|mnt by|nsset|keyset|ascii|version|query datetime|registry whois server|script|language|registrar whois server|whois server|whois web|registry domain id|responsible|owner ?type|ownerid|saci|publishes|register number)$/,
   /^(registrar|registration service|sponsoring registrar) (e ?mail|email|country|city|street|state|province|contact|contact information|phone|address|customer service.*)/,
   /^(dnssec ds data|ds key tag|key ?tag|algorithm|digest|digest type|ds data|ds|registrylock|registry lock|locked status|lock status|transferred|transfer date|transfers?)\b/,
   /^(outzone|delete|free date|available|hold|anonymous|in zone|holder type|renewal status|re registration status|vid|registration period|dom public|frozen status|transfer status|reg name)$/,

@@ -3,7 +3,16 @@ import { eppStatus, type FactColumn, NO_FACTS, type WhoisFacts } from '../facts.
 import { joined, textOf } from '../values.ts';
 import { asciiOf, CHANGED, isWithheld, READERS, WITH_EMAIL } from './columns.ts';
 import { hasNoColumn } from './key-words.ts';
-import { ALIAS_KEYS, type Columns, columnsOfKey, DOMAIN_KEYS, ECHO_KEYS, HANDLES, isHandle } from './keys.ts';
+import {
+  ALIAS_KEYS,
+  type Columns,
+  columnsOfKey,
+  DOMAIN_KEYS,
+  ECHO_KEYS,
+  HANDLES,
+  isHandle,
+  type Role,
+} from './keys.ts';
 import type { Field, RecordLine } from './lines.ts';
 
 /** What a record's fields say. */
@@ -81,7 +90,10 @@ function addRest({ facts, columns, value }: { facts: WhoisFacts; columns: Column
 function isUnderstood(field: Field, domain: string): boolean {
   const { role, key } = field;
   if (role === 'other' || DOMAIN_KEYS.has(key) || ALIAS_KEYS.has(key) || hasNoColumn(key)) return true;
-  return HANDLES.registrant.has(key) || HANDLES.objects.includes(key) || isEcho(field, domain);
+  if (HANDLES.registrant.has(key) || HANDLES.objects.includes(key) || isEcho(field, domain)) return true;
+  // Other objects have dates, a registrar and addresses of their own.
+  if (role === 'domain' || role === 'unknown') return false;
+  return ['domain', 'registrant'].some(of => columnsOfKey(of as Role, key) !== undefined);
 }
 
 /** Whether a field only repeats the queried domain. */
@@ -114,6 +126,11 @@ export function isOfDomain(fields: Field[], domain: string): boolean | null {
   const areVariants = heads.every(({ key, value }) => ALIAS_KEYS.has(key) || isVariant(nameIn(value), domain));
   const areKnown = fields.every(field => !isName(field) || ALIAS_KEYS.has(field.key) || known.has(nameIn(field.value)));
   return areVariants && areKnown;
+}
+
+/** The line on which the record begins: the one that names the domain. */
+export function firstLine(fields: Field[], domain: string): number {
+  return fields.find(({ value }) => nameIn(value) === domain)?.line ?? 0;
 }
 
 /** Whether two names may be variants of each other: both have other letters than ASCII, and as many labels. */

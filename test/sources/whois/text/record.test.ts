@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { NO_FACTS, type WhoisFacts } from '../../../../src/sources/whois/facts.ts';
-import { readWhoisText } from '../../../../src/sources/whois/text/answer.ts';
+import { readWhoisText, unreadLines } from '../../../../src/sources/whois/text/answer.ts';
 
 const DOMAIN = 'example-one.com';
 const HEAD = `Domain Name: ${DOMAIN}\nRegistrar: R\n`;
@@ -159,6 +159,20 @@ describe('a registrant', () => {
     expect(factsOf('Registrant: Ann Sample <ann@a.example>\n')).toEqual(expected);
     expect(factsOf('\nRegistrant:\n  Ann Sample\n  1 Sample Road\n  ann@a.example\n')).toEqual(expected);
   });
+});
+
+it('has the lines that nobody understood, from the domain’s name on', () => {
+  const known =
+    'Registrant Street: 1 Sample Road\nAdmin Name: B\nDNSSEC: unsigned\n\nRegistrar:\n  Name: R\n  City: X\n';
+  expect(unreadLines(HEAD + known, DOMAIN)).toEqual([]);
+  const unknown = ['Farbe: blau', 'Creation Date: 01/02/2026', 'Status: to be looked at by hand', 'A sentence.'];
+  const section = ['', 'Eigenheiten:', '  Form: rund', '  und bunt'];
+  expect(unreadLines(`A banner\n${HEAD}${[...unknown, ...section].join('\n')}\n% a comment\n`, DOMAIN)).toEqual([
+    ...unknown,
+    'Form: rund',
+    'und bunt',
+  ]);
+  expect(unreadLines('No match\nFarbe: blau\n', DOMAIN)).toEqual([]);
 });
 
 it('is a record, where the name is below a key that nobody knows', () => {
