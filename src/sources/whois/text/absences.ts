@@ -2,13 +2,13 @@ import { plain, type Sentence } from './sentences.ts';
 
 /** Words for what a query finds; no others may stand between "no" and "found", because "no name servers found" is about another thing. */
 const THING =
-  '(?:domains?|domain ?names?|names?|objects?|records?|entry|entries|data|match|matches|matching|matchingrecords?|information|infos?|registrations?|results?|hits?|items?|such|valid|whois|query|queried|requested|above|specified|given|selected|searched|corresponding|exact|dot|the|this|that|your|any|an?|in|for|of|or|key|DOMAIN|database|about|on)';
+  '(?:domains?|domain ?names?|names?|objects?|records?|entry|entries|data|match|matches|matching|matchingrecords?|information|infos?|registrations?|results?|hits?|items?|such|valid|whois|query|queried|requested|above|specified|given|selected|searched|corresponding|exact|dot|the|this|that|your|any|an?|in|for|of|or|key|DOMAIN|database|about|on|you (?:requested|queried|entered))';
 const NAME =
-  '(?:domains?|domain ?name|name|the|this|that|your|requested|queried|above|specified|given|selected|searched|DOMAIN|a)';
+  '(?:you (?:requested|queried|entered)|domains?|domain ?name|name|the|this|that|your|requested|queried|above|specified|given|selected|searched|DOMAIN|a)';
 const DATABASE =
   '(?:in|within|from) (?:(?:the|our|this|that|its) )?(?:\\S+ ){0,4}?(?:database|registry|register|zone|system|source|records|whois)';
 /** What may follow a statement; anything else, such as "means" or "or not", makes it another one. */
-const END = `(?:$| ,| (?:for|matching|with|that match|by|under|about|on|of) (?:(?:the|this|your|selected|queried|requested|given) )*(?:domain|name|object|selection|search|criteria|query|request|source|DOMAIN)| ${DATABASE}| DOMAIN| (?:at|to) (?:this|the) (?:time|moment)| yet| ?\\d| (?:domain|object) not found| no matching)`;
+const END = `(?:$| ,| (?:for|matching|with|that match|by|under|about|on|of) (?:(?:the|this|your|selected|queried|requested|given) )*(?:domain|name|object|selection|search|criteria|query|request|source|DOMAIN)| ${DATABASE}| DOMAIN| (?:at|to) (?:this|the) (?:time|moment)| yet| ?\\d| (?:domain|object) not found| no matching| or (?:is )?unknown)`;
 
 /** Statements that nobody has the domain, anchored at the beginning of a sentence. */
 const ABSENCES = [
@@ -126,6 +126,13 @@ const FREE_STATUSES = new Set([
   'вільний',
   '未注册',
 ]);
+
+/** Whether a field answers yes or no to whether the domain is free: `Available: yes`, `Registered: no`. */
+export function isFreeFlag({ key, value }: { key: string; value: string }): boolean {
+  const isYes = /^(yes|true|1)$/i.test(value);
+  const isNo = /^(no|false|0)$/i.test(value);
+  return (isYes && /^(is )?(available|free)$/.test(key)) || (isNo && /^(is )?(registered|taken)$/.test(key));
+}
 
 /** Whether a status, without its number and what stands in brackets behind it, means that nobody has the domain. */
 export function isFreeStatus(value: string): boolean {

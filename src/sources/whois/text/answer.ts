@@ -1,7 +1,7 @@
 import { LIMITS } from '../../../config.ts';
 import { ChangeError } from '../../../errors.ts';
 import { type FactColumn, NO_FACTS, REGISTRANT_COLUMNS, type WhoisFacts } from '../facts.ts';
-import { isFreeStatus, statesAbsence } from './absences.ts';
+import { isFreeFlag, isFreeStatus, statesAbsence } from './absences.ts';
 import { hasNoColumn } from './key-words.ts';
 import { type Field, fieldsOf, recordLines } from './lines.ts';
 import { columnsOf, firstLine, isOfDomain, readRecord } from './record.ts';
@@ -42,7 +42,8 @@ export function readWhoisText(text: string, domain: string): WhoisTextAnswer {
   const stable = lines.map(line => line.text).join('\n');
   const statuses = fields.filter(field => columnsOf(field)?.includes('status_codes')).map(({ value }) => value);
   const states = sentencesOf(text, { ...options, wrappedOnly: true });
-  const isAbsent = statuses.every(isFreeStatus) && (statuses.length > 0 || statesAbsence(states));
+  const isStated = statuses.length > 0 || fields.some(isFreeFlag) || statesAbsence(states);
+  const isAbsent = statuses.every(isFreeStatus) && isStated;
   if (isAbsent && EVIDENCE.every(column => facts[column] === null && !redacted.includes(column)))
     return { found: false, facts: { ...NO_FACTS }, redacted: [], stable };
 

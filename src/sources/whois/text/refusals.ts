@@ -10,7 +10,7 @@ const CLIENT = '(?:you|your \\w+|ip|ip address|this client|client|host|address|n
 const BLOCKED =
   'blocked|black ?listed|block ?listed|banned|denied|refused|rejected|throttled|rate ?limited|suspended|barred|cut off';
 const NOT_ALLOWED = '(?:not (?:permitted|allowed|authori[sz]ed)|unauthori[sz]ed|forbidden|disallowed)';
-const ASKING = '(?:access|connections?|quer(?:y|ies)|requests?|look ?ups?|searches|sessions?)';
+const ASKING = '(?:access|querying|connections?|quer(?:y|ies)|requests?|look ?ups?|searches|sessions?)';
 const SERVICE = '(?:whois|service|server|system|database|registry|backend|gateway|resource)';
 
 /**
@@ -58,7 +58,7 @@ const REFUSALS: { pattern: RegExp; waits?: true }[] = [
       `^(?:(?:IP|ip|client|user|you|host|address) )*(?:${BLOCKED.replace('|denied|refused|rejected', '')})(?:$| (?:by|for|because|due|until|from|,|you|temporarily|IP)\\b)`,
     ),
   },
-  { pattern: /^(?:temporarily )?(?:rate ?limited|rate ?limiting|throttled|permission denied)\b/ },
+  { pattern: /^(?:temporarily |error |err )?(?:rate ?limited|rate ?limiting|throttled|permission denied)\b/ },
   { pattern: /\baccess (?:temporarily )?(?:restricted|forbidden)(?:$| (?:for|from|to your|because|due|IP)\b)/ },
   // The service takes no queries for a time.
   {
@@ -72,10 +72,17 @@ const REFUSALS: { pattern: RegExp; waits?: true }[] = [
     ),
   },
   { pattern: /^(?:temporarily|currently) (?:unavailable|out of service|overloaded|not available)\b/ },
+  // Nothing is left, or nothing is allowed.
+  { pattern: new RegExp(`\\b(?:used (?:up )?all (?:of )?your|no more) ${ASKING}\\b`) },
+  { pattern: new RegExp(`\\b${ASKING} (?:is|are) ${NOT_ALLOWED} (?:from|for|by) (?:your|this)\\b`) },
+  { pattern: new RegExp(`^you are ${NOT_ALLOWED}(?: to (?:query|access|use)(?: \\S+){0,3})?$`) },
+  { pattern: new RegExp(`\\b${ASKING} to(?: \\S+){1,4} (?:has|have) been (?:\\S+ )?(?:${BLOCKED}|restricted)\\b`) },
+  { pattern: /^(?:denied|refused|rejected|forbidden)$/ },
   // Wait.
+  { pattern: /\bagain (?:in|after) (?:\d+|one|an?)\b|\bnext (?:query|request|lookup)\b.*\bin \d+\b/, waits: true },
   {
     pattern:
-      /\b(?:try|retry|come back|check back|repeat)\b(?: \S+){0,4}? (?:later|after|in \d+|in a (?:few|while|moment|minute)|in some)\b/,
+      /\b(?:try|retry|come back|check back|repeat)\b(?: \S+){0,4}? (?:later|after|in \d+|in an? \w+|in one|in some|tomorrow)\b/,
     waits: true,
   },
   { pattern: /\bwait\b(?: \S+){0,3}? \d+ ?(?:s|secs?|seconds?|m|mins?|minutes?|hours?|hrs?|days?)\b/, waits: true },
@@ -117,7 +124,7 @@ const REFUSALS_BY_LANGUAGE = [
 
 /** Any refusal has one of these, so that most sentences cost one search. */
 const TRIGGER =
-  /limit|quota|rate|allow|maximum|number|exceed|exhaust|too |excess|block|bann|list|den|refus|reject|throttl|suspend|barred|cut off|permi|authori|forbid|unavail|avail|service|busy|overload|disabled|down|wait|try|later|replenish|come back|check back|repeat|max|cuota|cota|numero|cantidad|limite|demasiad|muitas|troppe|excesiv|acces|direccion|endereco|tente|riprov|nombre|trop|reessay|ressay|patient|anzahl|grenze|kontingent|aantal|zu viele|te veel|zugriff|zugang|toegang|versuch|przekr|prekr|zbyt|prilis|sorgu|sinir|[^\p{ASCII}]/u;
+  /limit|quota|rate|allow|maximum|number|exceed|exhaust|too |excess|block|bann|list|den|refus|reject|throttl|suspend|barred|cut off|permi|authori|forbid|used|no more|again|next|unavail|avail|service|busy|overload|disabled|down|wait|try|later|replenish|come back|check back|repeat|max|cuota|cota|numero|cantidad|limite|demasiad|muitas|troppe|excesiv|acces|direccion|endereco|tente|riprov|nombre|trop|reessay|ressay|patient|anzahl|grenze|kontingent|aantal|zu viele|te veel|zugriff|zugang|toegang|versuch|przekr|prekr|zbyt|prilis|sorgu|sinir|[^\p{ASCII}]/u;
 
 /** Words that make what follows a condition or a rule: terms of use have the same words as a refusal. */
 const CONDITION =
