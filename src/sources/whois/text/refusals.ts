@@ -3,7 +3,7 @@ import type { Sentence } from './sentences.ts';
 /** What a server counts or limits, and that it is used up. */
 const LIMIT =
   'limits?|limitations?|quotas?|rates?|ratelimit|allowance|allotment|threshold|maximum|number of|(?:allowed|daily|hourly) \\w+|whois limit';
-const USED_UP = 'exceeded|exceeds|reached|exhausted|surpassed|used up|violated|hit|overrun|depleted';
+const USED_UP = 'exceeded|reached|exhausted|surpassed|used up|violated|hit|overrun|depleted';
 
 /** The client, as a server calls it. */
 const CLIENT = '(?:you|your \\w+|ip|ip address|this client|client|host|address|network|subnet|user)';
@@ -20,14 +20,20 @@ const SERVICE = '(?:whois|service|server|system|database|registry|backend|gatewa
 const REFUSALS: { pattern: RegExp; waits?: true }[] = [
   // A limit is used up.
   { pattern: new RegExp(`\\b(?:${LIMIT})\\b(?: \\S+){0,10}? (?:${USED_UP})\\b`) },
-  { pattern: new RegExp(`\\b(?:${USED_UP}|exceeding|over)(?: \\S+){0,4}? (?:${LIMIT})\\b`) },
+  { pattern: new RegExp(`\\b(?:${USED_UP})(?: \\S+){0,4}? (?:${LIMIT})\\b`) },
+  // Terms of use speak of "exceeding the limits" and of what "exceeds" them, so these need the client before them.
+  {
+    pattern: new RegExp(
+      `\\b(?:you|you are|your \\w+|your \\w+ is) (?:exceed|exceeds|exceeding|over)(?: \\S+){0,4}? (?:${LIMIT})\\b`,
+    ),
+  },
   { pattern: new RegExp(`\\b(?:${ASKING}|whois|access control|session)(?: \\S+){0,3}? (?:exceeded|exhausted)\\b`) },
   { pattern: new RegExp(`\\b${CLIENT}(?: \\S+){0,6}? exceeded\\b`) },
   { pattern: /\bquery rate of \d+\b/ },
   // Too many queries, or too soon.
   {
     pattern: new RegExp(
-      `\\btoo (?:many|much|frequent(?:ly)?|often|fast|quickly|rapidly|short|high)\\b(?=.*\\b(?:${ASKING}|attempts|you|hits)\\b)`,
+      `(?<!\\b(?:after|with|by|against|from|sending|making) )\\btoo (?:many|much|frequent(?:ly)?|often|fast|quickly|rapidly|short|high)\\b(?=.*\\b(?:${ASKING}|attempts|you|hits)\\b)`,
     ),
   },
   {
@@ -128,12 +134,12 @@ const TRIGGER =
 
 /** Words that make what follows a condition or a rule: terms of use have the same words as a refusal. */
 const CONDITION =
-  /\b(?:if|when|whenever|may|might|shall|could|would|will|in case|in the event|unless|until|once|upon|not (?:to )?exceed|whoever|anyone|who|whose|those|users? that|clients? that|reserves?|reserved|agree|agrees|abide|subject to|note that|any (?:use|user|client)|each|wenn|falls|si|kann|peut|puede|pode|podra|podera|jesli|если|якщо|如果)\b/;
+  /\b(?:if|when|whenever|may|might|shall|could|would|will|in case|in the event|unless|until|once|upon|not (?:to )?exceed|whoever|anyone|who|whose|those|users? that|clients? that|reserves?|reserved|agree|agrees|abide|subject to|note that|any (?:use|user|client)|each|every|an? (?:client|user|host|ip|address|network)|wenn|falls|si|kann|peut|puede|pode|podra|podera|jesli|если|якщо|如果)\b/;
 const OBLIGATION = /\b(?:must|should|can(?! ?not)|supposed to)\b/;
 
 /** A condition that follows the statement at once. */
 const CONDITION_AFTER =
-  /^(?: (?!,)\S+){0,4}? (?:if|when|unless|in case|between|who|those|(?:clients|users|hosts) (?:that|which))\b/;
+  /^(?: (?!,|and\b)\S+){0,4}? (?:if|when|unless|in case|between|who|those|will|may|can|could|leads?|results?|causes?|(?:clients|users|hosts) (?:that|which))\b/;
 
 /** The refusal in a text's sentences; null where there is none. */
 export function findRefusal(sentences: Sentence[]): Sentence | null {
