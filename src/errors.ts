@@ -32,6 +32,15 @@ export const SKIP_REASONS = [
 
 export type SkipReason = (typeof SKIP_REASONS)[number];
 
+/**
+ * The closed list of what a source makes of a server's text. `whole`: every line was understood. `part`: some lines were
+ * not. `absent`: the server has nothing under the key. `refused`: it takes no queries now. `unknown`: the source does not
+ * know the form.
+ */
+export const READINGS = ['whole', 'part', 'absent', 'refused', 'unknown'] as const;
+
+export type Reading = (typeof READINGS)[number];
+
 /** What failed in a step of a run, or in the whole run. */
 export type ErrorKind =
   | 'upstream-unreachable'

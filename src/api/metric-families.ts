@@ -155,6 +155,16 @@ export const METRIC_FAMILIES: readonly MetricFamily[] = [
     ),
   },
   {
+    name: 'tributary_readings_total',
+    type: 'counter',
+    unit: 'answers',
+    labels: ['source', 'server', 'reading'],
+    help: 'Answers in text, by what the source made of them: whole, part, absent, refused or unknown.',
+    read: perSource(({ readings }) =>
+      readings.map(({ server, reading, answers: value }) => ({ labels: [server, reading], value })),
+    ),
+  },
+  {
     name: 'tributary_lag_changes',
     type: 'gauge',
     unit: 'changes',

@@ -1,4 +1,4 @@
-import type { ParkReason, SkipReason } from '../errors.ts';
+import type { ParkReason, Reading, SkipReason } from '../errors.ts';
 import type { TableFacts } from './tables.ts';
 import type { AgendaStatus } from './watched-keys.ts';
 
@@ -44,6 +44,8 @@ export interface SourceStatus {
     duration_ms: number | null;
   };
   upstream: { requests: number; not_modified: number; throttled: number; errors: number };
+  /** By server, how many of its answers in text were read whole, in part, as absence, as a refusal, or not at all. */
+  readings: Record<string, Record<Reading, number>>;
   /** Null for a source with a feed. */
   agenda: AgendaStatus | null;
   /** The database of the source's object. `by_table` is empty unless the state is `full`. */
@@ -79,6 +81,8 @@ export interface SourceMetrics {
   streams: ({ table: string } & StreamStatus)[];
   /** `status`: 2xx, 3xx, 4xx or 5xx; `none` for a request without an answer. */
   requests: { host: string; status: string; requests: number }[];
+  /** Answers in text, by what the source made of them. */
+  readings: { server: string; reading: Reading; answers: number }[];
   /** Attempts at parked changes, without those that were deferred. */
   retries: number;
   lag: { changes: number | null; seconds: number | null };

@@ -36,6 +36,7 @@ describe('the metrics', () => {
       expect(value('data_file_bytes_total', { table: `${source}_package` })).toBe(300);
       expect(value('requests_total', { host: 'feed.test', status: '2xx' })).toBe(9);
       expect(value('requests_total', { host: 'feed.test', status: 'none' })).toBe(2);
+      expect(value('readings_total', { server: 'whois.test', reading: 'part' })).toBe(2);
       expect(value('buffer_rows')).toBe(10);
       expect(value('buffer_bytes')).toBe(1_000);
       expect(value('oldest_row_age_seconds')).toBe(2.5);
@@ -77,7 +78,7 @@ describe('the metrics', () => {
 
   it('keep the rules of the format', async () => {
     const families = expectRules(await textOf(fakeApi()));
-    expect(Object.keys(families)).toHaveLength(21);
+    expect(Object.keys(families)).toHaveLength(22);
     for (const { samples } of Object.values(families)) {
       // The series of a source come together, in the order of the registry.
       const sources = samples.map(({ labels }) => labels.source);

@@ -63,6 +63,7 @@ const STATUS_AT_FIRST: SourceStatus = {
   streams: { npm_package: null },
   last_flush: { at: null, rows: null, bytes: null, key: null, duration_ms: null },
   upstream: { requests: 0, not_modified: 0, throttled: 0, errors: 0 },
+  readings: {},
   agenda: null,
   database: { bytes: expect.any(Number), bytes_max: 8 * 2 ** 30, by_table: [] },
   next_wake_at: null,

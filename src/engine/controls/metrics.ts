@@ -31,6 +31,7 @@ export async function metricsOf(engine: Engine): Promise<SourceMetrics> {
     })),
     streams: Object.entries(streamsOf(engine)).flatMap(([table, stream]) => (stream ? [{ table, ...stream }] : [])),
     requests: requestsOf(JSON.parse(row.statuses) as Statuses),
+    readings: journal.state.readings(),
     retries: row.attempts,
     lag: {
       changes: lane.lag_changes,

@@ -51,6 +51,7 @@ export async function statusOf(engine: Engine): Promise<SourceStatus> {
     streams: streamsOf(engine),
     last_flush: flush ?? { at: null, rows: null, bytes: null, key: null, duration_ms: null },
     upstream: { requests: row.requests, not_modified: row.not_modified, throttled: row.throttled, errors: row.errors },
+    readings: readingsOf(engine),
     agenda: agendaStatus(engine),
     database: databaseOf(engine),
     next_wake_at: isoTime(await ports.wake.get()),
@@ -70,6 +71,15 @@ export async function statusOf(engine: Engine): Promise<SourceStatus> {
 function databaseOf({ room }: Engine): SourceStatus['database'] {
   const { bytes, limits, isFull } = room;
   return { bytes, bytes_max: limits.bytesMax, by_table: isFull ? room.byTable() : [] };
+}
+
+function readingsOf({ journal }: Engine): SourceStatus['readings'] {
+  const readings: SourceStatus['readings'] = {};
+  for (const { server, reading, answers } of journal.state.readings()) {
+    readings[server] ??= { whole: 0, part: 0, absent: 0, refused: 0, unknown: 0 };
+    readings[server][reading] = answers;
+  }
+  return readings;
 }
 
 /** Change numbers by present outcome; balanced when every one has exactly one. */

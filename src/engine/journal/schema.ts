@@ -3,7 +3,7 @@
  * or upgraded. Every layout has the table `source` with the columns `layout` and `name`, so that every version can
  * tell.
  */
-export const LAYOUT = 11;
+export const LAYOUT = 12;
 
 /**
  * The tables of a source's object. Columns ending in `_ms` are milliseconds, or milliseconds since 1970; flags are 0 or
@@ -208,6 +208,13 @@ export const SCHEMA = [
   'CREATE INDEX letters_unpublished ON letters (change_number) WHERE published = 0',
   // How many changes have each outcome. Parked and dead changes are counted in `parked` itself.
   'CREATE TABLE outcomes (outcome TEXT PRIMARY KEY, changes INTEGER NOT NULL)',
+  // Answers by server and by what the source made of them.
+  `CREATE TABLE readings (
+    server TEXT NOT NULL,
+    reading TEXT NOT NULL,
+    answers INTEGER NOT NULL,
+    PRIMARY KEY (server, reading)
+  ) WITHOUT ROWID`,
   // Changes whose load ended without an outcome: how often their Loader died, and how often their host was throttling.
   'CREATE TABLE suspects (cursor TEXT PRIMARY KEY, deaths INTEGER NOT NULL, throttled INTEGER NOT NULL)',
   // The request timeline of each upstream host. `strikes` counts the calls in a row that the host refused.

@@ -1,7 +1,8 @@
 import type { Fault } from '../../alarm/steps.ts';
+import type { Reading } from '../../errors.ts';
 import type { HostTally } from '../../ports/hosts.ts';
 import type { SqlPort, SqlValue } from '../../ports/sql.ts';
-import { LOAD_SECONDS, withRequests, withTime } from './counts.ts';
+import { countReadings, LOAD_SECONDS, withRequests, withTime } from './counts.ts';
 
 /** The row of `source`. Times are milliseconds since 1970. */
 export interface SourceRow {
@@ -153,6 +154,7 @@ export class JournalState {
   /** Counts the requests of a Loader call and, where it loads changes, its time. */
   countCall({ hosts, loadMs }: { hosts: HostTally[]; loadMs: number | null }): void {
     if (hosts.length === 0 && loadMs === null) return;
+    countReadings(this.#sql, hosts);
     const { requests, not_modified, throttled, errors, statuses, load_times } = this.source();
     const sum = (count: (host: HostTally) => number) => hosts.reduce((total, host) => total + count(host), 0);
     this.updateSource({
@@ -265,6 +267,11 @@ export class JournalState {
     const [entries] = this.#sql.exec<{ bytes: number }>('SELECT coalesce(sum(packed_bytes), 0) AS bytes FROM entries');
     const [staged] = this.#sql.exec<{ bytes: number }>('SELECT coalesce(sum(length(body)), 0) AS bytes FROM staged');
     return entries!.bytes + staged!.bytes;
+  }
+
+  /** Answers by server and by what the source made of them, by server's name. */
+  readings(): { server: string; reading: Reading; answers: number }[] {
+    return this.#sql.exec('SELECT server, reading, answers FROM readings ORDER BY server, reading');
   }
 
   outcomes(): { outcome: string; changes: number }[] {

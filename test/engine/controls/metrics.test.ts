@@ -1,7 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import type { SourceMetrics } from '../../../src/contract/source.ts';
 import { metricsOf } from '../../../src/engine/controls/metrics.ts';
+import { statusOf } from '../../../src/engine/controls/status.ts';
 import { histogramOf, withTime } from '../../../src/engine/journal/counts.ts';
+import type { Readings } from '../../../src/ports/hosts.ts';
+import { createTally } from '../../../src/sources/upstream/tally.ts';
 import { expectProof } from '../../simulation/oracle/proof.ts';
 import { pages } from '../../simulation/world/sources.ts';
 import { DOCUMENT_HOST, FEED_HOST } from '../../simulation/world/upstream.ts';
@@ -33,6 +36,30 @@ describe('a source’s metrics', () => {
       load_seconds: { count: 0, sum_seconds: 0 },
       last_success_at: null,
     });
+  });
+
+  it('count what a source made of a server’s text, as the status does, the servers past a limit together', async () => {
+    const { engine } = await startedWorld();
+    const count = (readings: Readings) =>
+      engine.journal.state.countCall({ hosts: [{ ...createTally('test'), readings }], loadMs: null });
+    count({ 'whois.a.test': { whole: 1, refused: 2 }, 'whois.b.test': { unknown: 1 } });
+    count({ 'whois.a.test': { whole: 3, part: 1 } });
+    expect((await metricsOf(engine)).readings).toEqual([
+      { server: 'whois.a.test', reading: 'part', answers: 1 },
+      { server: 'whois.a.test', reading: 'refused', answers: 2 },
+      { server: 'whois.a.test', reading: 'whole', answers: 4 },
+      { server: 'whois.b.test', reading: 'unknown', answers: 1 },
+    ]);
+    expect((await statusOf(engine)).readings).toEqual({
+      'whois.a.test': { whole: 4, part: 1, absent: 0, refused: 2, unknown: 0 },
+      'whois.b.test': { whole: 0, part: 0, absent: 0, refused: 0, unknown: 1 },
+    });
+    for (let n = 0; n < 400; n++) count({ [`whois.n${n}.test`]: { absent: 1 } });
+    count({ 'whois.a.test': { whole: 1 } });
+    const { readings } = await statusOf(engine);
+    expect(readings['whois.a.test']).toMatchObject({ whole: 5 });
+    expect(readings.others).toMatchObject({ absent: 102 });
+    expect(Object.keys(readings)).toHaveLength(301);
   });
 
   it('count changes and rows from their acceptance to their file', async () => {
