@@ -9,7 +9,7 @@ import { pypiPackage } from './pypi_package.ts';
 import type { Table } from './table.ts';
 import { whoisRecord } from './whois_record.ts';
 
-export { keyOf } from './table.ts';
+export { keyOf, keyText } from './table.ts';
 
 /** Every table of the lake. */
 export const TABLES: readonly Table[] = [

@@ -44,12 +44,12 @@ const common = z.object({
         .filter(Boolean),
     )
     .describe('source ids separated by commas'),
-  // None by default, because each key that a source feeds to another costs requests to that one's upstream.
+  // None by default, because each key that a table gives to an agenda costs requests to that source's upstream.
   FEEDS: z
     .string()
     .regex(/^([a-z0-9-]+>[a-z0-9-]+(,|$))*$/)
     .default('')
-    .describe('<source>><source whose agenda gets its keys>, separated by commas, as npm>whois'),
+    .describe('<source>><source whose agenda reads its tables>, separated by commas, as npm>whois'),
   // None by default, because a stream is a binding of the worker that the user has to create.
   STREAMS: z
     .string()
@@ -128,7 +128,7 @@ export interface CatalogSettings {
 /** The settings that all sources share. */
 export interface Settings {
   sources: string[];
-  /** By source, the sources whose agendas get its keys. */
+  /** By source, the sources whose tables its agenda reads. */
   feeds: Record<string, string[]>;
   /** By table, the binding of the stream that gets its rows. */
   streams: Record<string, string>;
@@ -188,8 +188,8 @@ function feedsOf(text: string): Record<string, string[]> {
     .split(',')
     .filter(Boolean)
     .map(pair => pair.split('>') as [string, string]);
-  const feeds = Map.groupBy(pairs, ([source]) => source);
-  return Object.fromEntries([...feeds].map(([source, group]) => [source, group.map(([, target]) => target)]));
+  const feeds = Map.groupBy(pairs, ([, target]) => target);
+  return Object.fromEntries([...feeds].map(([target, group]) => [target, group.map(([source]) => source)]));
 }
 
 function streamsOf(text: string): Record<string, string> {

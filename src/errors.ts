@@ -41,6 +41,22 @@ export const READINGS = ['whole', 'part', 'absent', 'refused', 'unknown'] as con
 
 export type Reading = (typeof READINGS)[number];
 
+/**
+ * The closed list of reasons why a finding of an inlet is passed over, besides the reasons for which its source takes a
+ * text for no key.
+ */
+export const FINDING_REFUSALS = [
+  'key-too-long',
+  'control-character',
+  'facts-too-large',
+  'item-too-long',
+  'too-many-findings',
+  'row-unreadable',
+  'removed',
+] as const;
+
+export type FindingRefusal = (typeof FINDING_REFUSALS)[number];
+
 /** What failed in a step of a run, or in the whole run. */
 export type ErrorKind =
   | 'upstream-unreachable'
@@ -65,6 +81,7 @@ export type ErrorKind =
   | 'journal-layout'
   | 'flush-failed'
   | 'lake-damaged'
+  | 'feed-damaged'
   | 'deadline'
   | 'internal';
 

@@ -72,6 +72,10 @@ const POLICIES: Record<ErrorKind | Exclude<ParkReason, `http-${number}`>, readon
     'retry-now',
     'Data files are missing or damaged; the source goes on. GET /v1/sources/<id>/audit lists them: restore each from a copy of the bucket.',
   ],
+  'feed-damaged': [
+    'stop',
+    'A data file of the table that feeds this source is missing or damaged. Its inlet waits, all else goes on: restore the file from a copy of the bucket.',
+  ],
   'loader-failed': [
     'retry-now',
     'A call of the Loader failed. Nothing to do if it passes; if it stays, read the logs of the Loader.',

@@ -5,7 +5,6 @@ import { watchCatalog } from './api/iceberg.ts';
 import { createApi } from './api/router.ts';
 import { readSettings } from './config.ts';
 import { createLog } from './log.ts';
-import { consumeKeys } from './queues/discovered-keys.ts';
 import { consumeTickets } from './queues/tickets.ts';
 import { SOURCES } from './sources/registry.ts';
 import { clockPort } from './worker/bindings.ts';
@@ -17,15 +16,12 @@ export { SourceObject } from './worker/source-object.ts';
 
 const known: Known = { sources: SOURCES, tables: TABLES, log: createLog() };
 const api = createApi(known);
-const agendas = new Map(SOURCES.map(({ id, agenda }) => [id, agenda]));
 
 export default {
   fetch: (request, env) => api.fetch(request, env),
   queue: (batch, env, ctx) => {
     const objectOf = (source: string) => env.SOURCES_NS.getByName(source);
     const { clockAheadMs } = readSettings(env as unknown as Record<string, unknown>);
-    if (batch.queue === 'tributary-keys')
-      return consumeKeys(batch.messages, { objectOf, rules: source => agendas.get(source), log: known.log });
     return consumeTickets(batch, {
       objectOf,
       loadOf: source => loadPort(ctx.exports.Loader, source),

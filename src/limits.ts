@@ -74,8 +74,16 @@ export const LIMITS = {
    */
   parkedMsMin: 10 * SECOND,
   parkedMsMax: 60 * MINUTE,
-  /** Keys that one run sends to other agendas: one message of at most 128 KB for each target. */
-  feedKeysPerRun: 100,
+  /** How often an inlet asks for new files once it has read all: about as often as a table gets one. */
+  inletPollMs: 60 * SECOND,
+  /** UTF-8 bytes of a finding's facts, as JSON, and of its item. A finding with more is passed over. */
+  factsBytesMax: 512,
+  itemBytesMax: 512,
+  /** Characters of a finding's sample. A longer one is cut. */
+  sampleLengthMax: 200,
+  /** The newest items of a key's evidence that a visit gets, and their bytes. Ten tickets with that many fit one call. */
+  evidenceItemsMax: 10_000,
+  evidenceVisitBytesMax: 2 * MiB,
   /** Waits between the attempts at a lagging revision. */
   recheckMs: [10 * SECOND, 1 * MINUTE, 10 * MINUTE, 60 * MINUTE],
   /** Anyone can call a deployed worker, and could try all shorter tokens, or the words that people choose. */

@@ -15,14 +15,13 @@ export const EVENTS = {
   catalog_committed: 'A snapshot of a table is committed.',
   catalog_copied: "Data files are copied under a table's location.",
   catalog_failed: 'Work on a table failed; it is tried again after `retry_after_ms`.',
-  // Parked changes and keys that travel through a queue.
+  // Rows of other sources' tables.
+  inlet_read: 'The journal has what rows of another source say, and the inlet has passed them.',
+  inlet_restarted: 'A feeding table began anew: the inlet dropped its evidence and reads it from LSN 1.',
+  // Parked changes that travel through a queue.
   tickets_sent: 'The queue has the tickets of parked changes that are due.',
   ticket_refused: 'The queue delivered messages that are no tickets; they are dropped.',
   tickets_failed: 'The object of a source did not process its tickets; the queue delivers them again.',
-  keys_sent: 'The queue has keys for the agenda of another source.',
-  keys_arrived: 'The agenda of the target has the keys of a message.',
-  keys_refused: 'The queue delivered a message that holds no keys; it is dropped.',
-  keys_failed: 'The keys of a message could not be delivered; the queue delivers the message again.',
   // Failures.
   step_failed: 'A step of a run failed; it is tried again after `retry_after_ms`.',
   prepare_failed: 'The bulk fetch for a slice failed; the slice is loaded without it.',
@@ -59,7 +58,9 @@ export const LOG_FIELDS = [
   'letters',
   'target',
   'keys',
+  'findings',
   'added',
+  'refused',
   'skipped',
   'files',
   'snapshot',

@@ -5,7 +5,7 @@ import { METRIC_FAMILIES } from '../src/api/metric-families.ts';
 import { ROUTES } from '../src/api/router.ts';
 import { COMMON_SETTINGS } from '../src/config.ts';
 import { SOURCE_STATES } from '../src/contract/source.ts';
-import { PARK_REASONS, SKIP_REASONS } from '../src/errors.ts';
+import { FINDING_REFUSALS, PARK_REASONS, SKIP_REASONS } from '../src/errors.ts';
 import { EVENTS } from '../src/log.ts';
 import { SOURCES } from '../src/sources/registry.ts';
 import { SQL_SETTINGS } from '../src/sql/settings.ts';
@@ -77,6 +77,7 @@ describe('the page of the forms', () => {
     ['States', SOURCE_STATES],
     ['Park reasons', PARK_REASONS],
     ['Skip reasons', SKIP_REASONS],
+    ['Findings passed over', FINDING_REFUSALS],
     ['Log events', Object.keys(EVENTS)],
     ['Metrics', METRIC_FAMILIES.map(({ name }) => name)],
   ])('%s are those of the code', (heading, names) => {

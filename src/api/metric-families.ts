@@ -221,6 +221,50 @@ export const METRIC_FAMILIES: readonly MetricFamily[] = [
     read: onePerSource(({ agenda }) => agenda?.stretch ?? null),
   },
   {
+    name: 'tributary_inlet_lsn',
+    type: 'gauge',
+    unit: 'LSN',
+    labels: ['source', 'table'],
+    help: 'The last row of the feeding table that the inlet has read; absent of a source without inlets.',
+    read: perInlet(({ lsn }) => lsn),
+  },
+  {
+    name: 'tributary_inlet_behind_rows',
+    type: 'gauge',
+    unit: 'rows',
+    labels: ['source', 'table'],
+    help: 'Settled rows of the feeding table that the inlet has not read, when its source last answered.',
+    read: perInlet(({ behind }) => behind),
+  },
+  {
+    name: 'tributary_inlet_findings_total',
+    type: 'counter',
+    unit: 'findings',
+    labels: ['source', 'table'],
+    help: 'Keys that rows of the feeding table named, those that were known included.',
+    read: perInlet(({ findings }) => findings),
+  },
+  {
+    name: 'tributary_inlet_passed_over_total',
+    type: 'counter',
+    unit: 'findings',
+    labels: ['source', 'table', 'reason'],
+    help: 'Findings that added no key or kept no facts, by reason.',
+    read: perSource(({ inlets }) =>
+      inlets.flatMap(({ table, passed_over }) =>
+        Object.entries(passed_over).map(([reason, value]) => ({ labels: [table, reason], value })),
+      ),
+    ),
+  },
+  {
+    name: 'tributary_evidence_items',
+    type: 'gauge',
+    unit: 'items',
+    labels: ['source', 'table'],
+    help: 'Facts about keys that are kept of the feeding table.',
+    read: perInlet(({ evidence }) => evidence),
+  },
+  {
     name: 'tributary_buffer_rows',
     type: 'gauge',
     unit: 'rows',
@@ -311,6 +355,10 @@ function onePerSource<V>(read: (metrics: SourceMetrics) => V | null): (scrape: S
 
 function perTable(read: (table: SourceMetrics['tables'][number]) => number): (scrape: Scrape) => Reading<number>[] {
   return perSource(({ tables }) => tables.map(table => ({ labels: [table.name], value: read(table) })));
+}
+
+function perInlet(read: (inlet: SourceMetrics['inlets'][number]) => number): (scrape: Scrape) => Reading<number>[] {
+  return perSource(({ inlets }) => inlets.map(inlet => ({ labels: [inlet.table], value: read(inlet) })));
 }
 
 function perStream(read: (stream: StreamStatus) => number): (scrape: Scrape) => Reading<number>[] {

@@ -2,14 +2,17 @@ import { readSettings } from '../config.ts';
 import type { ControlAction } from '../contract/controls.ts';
 import type { SourceStub } from '../contract/objects.ts';
 import { SettingError } from '../errors.ts';
+import { checkFeeds } from '../sources/feeds.ts';
 import { within } from '../time.ts';
 import { ApiError, answer } from './answer.ts';
 import { readBody } from './body.ts';
 import type { ApiCall, ApiEnv, Handler, Known } from './env.ts';
 
-/** Ids in the setting SOURCES. Throws `SettingError` when one is unknown. */
+/** Ids in the setting SOURCES. Throws `SettingError` when one, or a pair of FEEDS, is unknown. */
 export function enabledSources(env: ApiEnv, { sources }: Pick<Known, 'sources'>): string[] {
-  const ids = [...new Set(readSettings({ ...env }).sources)];
+  const { sources: enabled, feeds } = readSettings({ ...env });
+  checkFeeds(feeds, sources);
+  const ids = [...new Set(enabled)];
   const unknown = ids.find(id => !sources.some(source => source.id === id));
   if (unknown === undefined) return ids;
   throw new SettingError(`SOURCES: expected ids out of ${idsOf({ sources })}, got ${JSON.stringify(unknown)}`);

@@ -1,4 +1,5 @@
 import type { ParkReason, Reading, SkipReason } from '../errors.ts';
+import type { InletStatus } from './inlets.ts';
 import type { TableFacts } from './tables.ts';
 import type { AgendaStatus } from './watched-keys.ts';
 
@@ -50,6 +51,8 @@ export interface SourceStatus {
   agenda: AgendaStatus | null;
   /** The database of the source's object. `by_table` is empty unless the state is `full`. */
   database: { bytes: number | null; bytes_max: number; by_table: TableRoom[] };
+  /** Tables of other sources that the agenda reads; none for a source without inlets. */
+  inlets: InletStatus[];
   next_wake_at: string | null;
   last_error: {
     kind: string | null;
@@ -90,6 +93,7 @@ export interface SourceMetrics {
   database_bytes: number | null;
   /** Watched keys; null for a source with a feed. */
   agenda: { keys: number; due: number; overdue: number; stretch: number } | null;
+  inlets: Pick<InletStatus, 'table' | 'lsn' | 'behind' | 'findings' | 'evidence' | 'passed_over'>[];
   buffer: { rows: number; bytes: number; oldest_age_seconds: number };
   /** How long each flush took, from the first request to the bucket until the file was settled. */
   flush_seconds: Histogram;

@@ -10,6 +10,7 @@ import type { EngineSource } from '../ports/source.ts';
 import { Audit, isUnhealthy } from './audit/audit.ts';
 import { Flusher } from './flush/flusher.ts';
 import { checkNoFiles } from './flush/foreign-files.ts';
+import { InletReader } from './follow/inlet.ts';
 import { RANGE_LANES, RangePuller } from './follow/ranges.ts';
 import { Retries } from './follow/retries.ts';
 import { Tail } from './follow/tail.ts';
@@ -25,7 +26,6 @@ import { Admission } from './load/admission.ts';
 import { SliceLoader } from './load/slices.ts';
 import { Cataloger } from './publish/catalog.ts';
 import { publishToDatabase } from './publish/database.ts';
-import { Feeder } from './publish/discovered-keys.ts';
 import { Streamer, streamStep } from './publish/streams.ts';
 
 /** The platform allows 32 invocations a request. The last slice may add 4 to this, and a listing 3. */
@@ -72,7 +72,7 @@ export class Engine {
   readonly #ranges: RangePuller[];
   readonly retries: Retries;
   readonly audit: Audit;
-  readonly #feeder: Feeder;
+  readonly #inlets: InletReader[];
   readonly #loop: AlarmLoop;
 
   constructor({ ports, source, options }: { ports: Ports; source: EngineSource; options: EngineOptions }) {
@@ -100,7 +100,11 @@ export class Engine {
     this.#tail = source.agenda
       ? new Visitor({ ...parts, steps: this.#steps })
       : new Tail({ ...parts, onPulled: keys => this.audit.keysPulled(keys) });
-    this.#feeder = new Feeder({ source: source.id, ports, outbox: journal.outbox, leaseMs: options.retry.leaseMs });
+    const { inlets, state } = journal;
+    this.#inlets = inlets
+      ? source.inlets.map(inlet => new InletReader({ inlet, source: source.id, ports, inlets, state }))
+      : [];
+    this.#clearOtherInlets();
     const isPending = (key: string) => this.#tail.isPending(key);
     this.retries = new Retries({ ports, source, journal, admission, isPending, pace: options.retry });
     this.#ranges = RANGE_LANES.map(
@@ -149,7 +153,8 @@ export class Engine {
       if (!this.journal.state.fault('lake')) {
         // Send tickets of parked changes that are due.
         await this.#steps.run('retry', () => this.retries.send());
-        await this.#steps.run('feed', () => this.#feeder.send());
+        // Read rows of other tables, so that the visits of this run have what they say.
+        for (const inlet of this.#inlets) await this.#steps.run(inlet.step, () => inlet.work(run));
         // Pull ranges, a slice each, then the tail.
         for (const range of this.#ranges) await this.#steps.run(range.lane, () => this.#pullRange(range, run));
         await this.#steps.run('follow', () => this.#follow(run));
@@ -172,6 +177,13 @@ export class Engine {
     this.journal.state.clearFault('run');
     if (!this.journal.state.faults().some(isUnhealthy))
       this.journal.state.updateSource({ last_success_ms: this.ports.clock.now() });
+  }
+
+  /** Clears failures of inlets that the settings no longer turn on, because nothing else would. */
+  #clearOtherInlets(): void {
+    const { state } = this.journal;
+    const known = new Set(this.#inlets.map(({ step }) => step));
+    for (const { step } of state.faults()) if (step.startsWith('inlet:') && !known.has(step)) state.clearFault(step);
   }
 
   async #pullRange(range: RangePuller, run: Run): Promise<void> {
@@ -262,7 +274,7 @@ export class Engine {
       const lakeMs = this.#steps.retryMs('lake');
       want('follow', lakeMs || this.#tail.nextMs(nowMs));
       want('retry', lakeMs || this.journal.parked.nextDueMs(nowMs));
-      want('feed', this.#feeder.nextMs(nowMs));
+      for (const inlet of this.#inlets) want(inlet.step, lakeMs || inlet.nextMs(nowMs));
       for (const range of this.#ranges) {
         const atMs = range.nextMs(nowMs);
         if (atMs !== null) want(range.lane, lakeMs || atMs);

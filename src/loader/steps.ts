@@ -5,6 +5,7 @@ import { documentKey, metadataKey, rawKey } from '../lake/object-keys.ts';
 import { LIMITS, MiB } from '../limits.ts';
 import type { BucketPort, UploadPort } from '../ports/bucket.ts';
 import type { Change, Loaded } from '../ports/change.ts';
+import type { EncodePort } from '../ports/data-file.ts';
 import type { Permit } from '../ports/hosts.ts';
 import type { Answer, LoaderSteps, LoadFailure, LoadOutcome, LoadRequest } from '../ports/loader.ts';
 import { storableKey } from '../ports/sql-guard.ts';
@@ -17,6 +18,7 @@ import {
   LargeDocument,
 } from '../sources/upstream/fetcher.ts';
 import { isThrottled } from '../sources/upstream/tally.ts';
+import { readInlet } from './inlet.ts';
 import { probeKeys } from './probe.ts';
 import { checkRow, digestsOf } from './rows.ts';
 
@@ -34,6 +36,8 @@ export interface Loading {
   permit?: (host: string) => Promise<Permit | null>;
   /** Opens TCP connections, for a source that asks servers for text. */
   connect?: FetcherOptions['connect'];
+  /** Opens data files of other sources; those of Parquet by default. */
+  reader?: EncodePort['reader'];
   now(): number;
 }
 
@@ -85,6 +89,10 @@ const STEPS: { [S in keyof LoaderSteps]: Step<LoaderSteps[S]> } = {
   load: {
     ms: ({ deadlineAtMs }, nowMs) => deadlineAtMs - nowMs,
     work: (loading, request, _, fetcher) => new Load(loading, request, fetcher).run(),
+  },
+  inlet: {
+    ms: () => LIMITS.bucketCallMsMax,
+    work: (loading, request) => readInlet(loading, request),
   },
 };
 

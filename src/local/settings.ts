@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { COMMON_SETTINGS, integerSetting, parseSettings, readSettings } from '../config.ts';
 import { SettingError } from '../errors.ts';
+import { checkFeeds } from '../sources/feeds.ts';
 import { SOURCES } from '../sources/registry.ts';
 import type { Source } from '../sources/source.ts';
 import { readSqlSettings, SQL_SETTINGS } from '../sql/settings.ts';
@@ -39,8 +40,9 @@ export async function withLocalSettings(env: Environment): Promise<Environment> 
 
 /** The sources that settings enable, each with its settings checked. Throws `SettingError` with the first wrong one. */
 export function enabledSources(settings: Record<string, string>, sources: readonly Source[] = SOURCES): Source[] {
-  const { sources: ids } = readSettings(settings);
+  const { sources: ids, feeds } = readSettings(settings);
   readSqlSettings(settings);
+  checkFeeds(feeds, sources);
   for (const id of ids) {
     if (sources.some(source => source.id === id)) continue;
     throw new SettingError(`SOURCES: expected ids of ${sources.map(source => source.id).join(', ')}, got "${id}"`);

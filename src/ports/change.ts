@@ -20,6 +20,40 @@ export interface Change {
   facts?: Record<string, unknown> | null;
   /** What the probe answered of this key, where it did; small plain JSON. */
   probed?: unknown;
+  /** What inlets have found about this key. Only where the source has inlets. */
+  evidence?: Evidence;
+}
+
+/** What the rows of other tables say of a key, at the time of its visit. */
+export interface Evidence {
+  /** Another number whenever the evidence is another one. */
+  version: number;
+  /** How many items there are in all; `items` may have fewer. */
+  total: number;
+  /** The newest items first. Empty where the source asks for counts. */
+  items: EvidenceItem[];
+  /** Null unless the source asks for counts. */
+  counts: EvidenceCounts | null;
+}
+
+/** One item of evidence. */
+export interface EvidenceItem {
+  /** The table whose row says it. */
+  table: string;
+  /** The key of that row; null where rows of the table never change. */
+  row: string | null;
+  item: string;
+  facts: Record<string, unknown>;
+  sample: string | null;
+  /** The LSN of the first row since when it is said so. */
+  lsn: number;
+}
+
+/** All evidence of a key, counted: how many distinct items have the same facts, over all tables and in each. */
+export interface EvidenceCounts {
+  /** The most frequent facts first, each with a few samples. */
+  facts: { facts: Record<string, unknown>; items: number; samples: string[] }[];
+  tables: { facts: Record<string, unknown>; table: string; items: number }[];
 }
 
 /** One answer of a source: changes in feed order, and the cursor after them. */

@@ -26,6 +26,8 @@ export interface StoredFile {
   table: Table;
   bytes: number;
   read(range: ByteRange): Promise<Uint8Array>;
+  /** Names of the columns to read, `_lsn` among them; all of the table's by default. Bytes of others are not read. */
+  columns?: string[];
 }
 
 /** Reads the rows of a data file back. */
@@ -33,8 +35,9 @@ export interface DataFileReader {
   readonly firstLsn: number;
   readonly lastLsn: number;
   /**
-   * The rows from an LSN to the end of its row group, in LSN order: values in the order of `table.columns`. Throws an
-   * `Error` when the file does not hold them.
+   * The rows from an LSN to the end of its row group, in LSN order: values in the order of `table.columns`, or of the
+   * columns that were asked for. A column that is newer than the file is null. Throws an `Error` when the file does not
+   * hold them.
    */
   rowsOf(fromLsn: number): Promise<Value[][]>;
 }

@@ -1,6 +1,7 @@
 import type { Failure, SkipReason } from '../errors.ts';
 import type { Change, KeyPage, LoadedRow, Page, ProbeAnswer, PullRequest, Seen, Servers } from './change.ts';
 import type { HostTally, Permit } from './hosts.ts';
+import type { FeedingFile, InletAnswer } from './inlet.ts';
 
 /** Asks for the documents and rows of changes. */
 export interface LoadRequest {
@@ -60,6 +61,8 @@ export interface LoaderSteps {
   list: { request: { after: string | null; permits: Permit[] }; value: KeyPage };
   /** Puts the documents of changes into the bucket and returns their rows: one outcome for each change, in order. */
   load: { request: LoadRequest; value: LoadOutcome[] };
+  /** What the next rows of a feeding table's file say: those after an LSN, at most to the end of their row group. */
+  inlet: { request: { table: string; file: FeedingFile; afterLsn: number; permits: Permit[] }; value: InletAnswer };
 }
 
 /**

@@ -1,8 +1,9 @@
 import type { BucketPort } from './bucket.ts';
 import type { EncodePort } from './data-file.ts';
+import type { FeedingPort } from './inlet.ts';
 import type { LoadPort } from './loader.ts';
 import type { ClockPort, D1Port, LogPort, StreamPort, WakePort } from './platform.ts';
-import type { FeedPort, TicketPort } from './queues.ts';
+import type { TicketPort } from './queues.ts';
 import type { SqlPort } from './sql.ts';
 
 /** Everything outside of the engine that the engine uses. */
@@ -15,7 +16,7 @@ export interface Ports {
   clock: ClockPort;
   wake: WakePort;
   tickets: TicketPort;
-  feeds: FeedPort;
+  feeding: FeedingPort;
   streams: StreamPort;
   log: LogPort;
 }

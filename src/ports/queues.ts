@@ -36,6 +36,8 @@ export interface Admitted {
 /** The outcome of one grant. `died`: the call ended without an answer. */
 export interface TicketResult extends Ticket {
   lastLsn: number;
+  /** The version of the evidence that the load had; null where the source has no inlets. */
+  evidenceVersion: number | null;
   outcome: LoadOutcome | { kind: 'deferred'; reason: 'died' };
 }
 
@@ -49,9 +51,4 @@ export interface HandedBack {
 /** Sends tickets to a queue, which may lose, double, delay or reorder them. Throws `StepError` `queue-failed`. */
 export interface TicketPort {
   send(tickets: Ticket[]): Promise<void>;
-}
-
-/** Sends keys to the agenda of another source through a queue of the same kind. Throws `StepError` `queue-failed`. */
-export interface FeedPort {
-  send(target: string, keys: { id: number; key: string }[]): Promise<void>;
 }

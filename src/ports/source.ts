@@ -1,6 +1,7 @@
 import type { Table } from '../../schemas/table.ts';
-import type { Change, LoadedRow, Visit } from './change.ts';
+import type { Change, Visit } from './change.ts';
 import type { AskedStep, HostPace } from './hosts.ts';
+import type { InletRules } from './inlet.ts';
 
 /** The pure functions of a source's agenda. */
 export interface AgendaRules {
@@ -13,7 +14,12 @@ export interface AgendaRules {
   next(visit: Visit): { atMs: number; reason: string };
   /** For a source whose keys have different servers: the server of a name space, null when none is known. */
   directory?: { serverOf(space: string, servers: Record<string, string>): string | null };
+  /** A visit gets its key's evidence as counts instead of items. */
+  counts?: true;
 }
+
+/** What the engine knows of an inlet. */
+export type EngineInlet = Pick<InletRules, 'source' | 'table' | 'immutable'>;
 
 /** The part of a source that the engine knows: pure functions, pace and abilities. */
 export interface EngineSource {
@@ -36,8 +42,8 @@ export interface EngineSource {
   parse(cursor: string): string;
   /** The requests that a step sends to each host at most. */
   requests(step: AskedStep, changes: Change[]): Record<string, number>;
-  /** By source, the keys that a row gives to that source's agenda. */
-  feeds: Record<string, (row: LoadedRow) => string[]>;
+  /** The inlets that the settings turn on. */
+  inlets: EngineInlet[];
   /** Usual bytes of a document; null where that is not known. */
   documentBytes: number | null;
   /** The most keys that one request of the source's probe asks for; null without a probe. */

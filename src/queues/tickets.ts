@@ -83,7 +83,10 @@ async function loadCall(
   const call = () => clock.within(load.run('load', request), ms, `load of ${grants.length} tickets`);
   const answer = await callLoader(call, { alone, load, clock });
   const resultsOf = (outcomeAt: (index: number) => TicketResult['outcome']): TicketResult[] =>
-    grants.map(({ ticket, lastLsn }, index) => ({ ...ticket, lastLsn, outcome: outcomeAt(index) }));
+    grants.map(({ ticket, lastLsn, change: { evidence } }, index) => {
+      const evidenceVersion = evidence?.version ?? null;
+      return { ...ticket, lastLsn, evidenceVersion, outcome: outcomeAt(index) };
+    });
   if ('died' in answer) {
     const outcome = answer.died === 'document' ? KILLS_LOADER : ({ kind: 'deferred', reason: 'died' } as const);
     return { results: resultsOf(() => outcome), hosts: [], loadMs: null };

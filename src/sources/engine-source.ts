@@ -5,14 +5,14 @@ import type { Source } from './source.ts';
 /** The cursor of an agenda counts the accepted visits, and it can resume at each. */
 const VISITS = { ...countCursor({ subject: 'agenda cursor', expected: 'a count of visits' }), resumable: true };
 
-/** What the engine knows of a source with these settings. `feeding`: the sources that it sends keys to. */
+/** What the engine knows of a source with these settings. `feeding`: the sources whose tables feed it. */
 export function engineSourceOf<S>(source: Source<S>, settings: S, feeding: string[] = []): EngineSource {
   const { id, tables, feed, agenda = null, documentBytes = null } = source;
   const { others = null, ...pace } = source.pace(settings);
   const { resumable, compare, parse } = feed ?? VISITS;
   const requests: EngineSource['requests'] = (step, changes) => source.requests(step, changes, settings);
-  const feeds = Object.fromEntries(Object.entries(source.feeds ?? {}).filter(([target]) => feeding.includes(target)));
+  const inlets = (agenda?.inlets ?? []).filter(inlet => feeding.includes(inlet.source));
   const probeKeysMax = agenda?.probe?.keysMax ?? null;
   const can = { probeKeysMax, prepares: source.prepare !== undefined, lists: feed?.list !== undefined };
-  return { id, tables, resumable, compare, parse, agenda, documentBytes, ...pace, others, feeds, requests, ...can };
+  return { id, tables, resumable, compare, parse, agenda, documentBytes, ...pace, others, inlets, requests, ...can };
 }

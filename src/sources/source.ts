@@ -1,8 +1,9 @@
 import type { ZodType } from 'zod';
 import type { Table } from '../../schemas/table.ts';
 import type { Reading } from '../errors.ts';
-import type { Change, KeyPage, Loaded, LoadedRow, Page, ProbeAnswer, PullRequest, Servers } from '../ports/change.ts';
+import type { Change, KeyPage, Loaded, Page, ProbeAnswer, PullRequest, Servers } from '../ports/change.ts';
 import type { AskedStep, HostPace, HostRequests } from '../ports/hosts.ts';
+import type { InletRules } from '../ports/inlet.ts';
 import type { AgendaRules } from '../ports/source.ts';
 import type { CursorForm } from './count-cursor.ts';
 
@@ -15,6 +16,8 @@ export interface Agenda<S> extends AgendaRules {
   directory?: NonNullable<AgendaRules['directory']> & {
     read(known: Servers | null, ctx: SourceContext<S>): Promise<Servers>;
   };
+  /** Tables of other sources whose rows name keys. The setting FEEDS turns on those of one source together. */
+  inlets?: InletRules[];
   /** Only where one request says of many keys whether they changed. First visits and unfinished ones go without it. */
   probe?: Probe<S>;
   /** By table, the columns in which a difference alone gives no row. */
@@ -147,8 +150,6 @@ interface SourceParts<S, P> {
   /** Fetches in bulk what the loads of a slice share; plain JSON. A slice is loaded without it when it fails. */
   prepare?(changes: Change[], ctx: SourceContext<S>): Promise<P>;
   load(change: Change, ctx: LoadContext<S, P>): Promise<Loaded>;
-  /** By source, the keys that a row of this source has for its agenda; pure, in any form that the agenda reads. */
-  feeds?: Record<string, (row: LoadedRow) => string[]>;
 }
 
 /**

@@ -4,11 +4,11 @@ import { openDataFile } from '../parquet/encode.ts';
 import { readFooter } from '../parquet/footer.ts';
 import { openRows } from '../parquet/read.ts';
 import type { EncodePort } from '../ports/data-file.ts';
+import type { FeedingPort } from '../ports/inlet.ts';
 import type { ClockPort, D1Port, WakePort } from '../ports/platform.ts';
-import type { FeedPort, TicketPort } from '../ports/queues.ts';
+import type { TicketPort } from '../ports/queues.ts';
 import type { SqlPort, SqlValue } from '../ports/sql.ts';
 import { guardSql } from '../ports/sql-guard.ts';
-import type { KeysMessage } from '../queues/discovered-keys.ts';
 import { within } from '../time.ts';
 
 /** The clock of an object: the machine's clock plus `aheadMs`. */
@@ -84,13 +84,14 @@ export function ticketPort(queue: Queue, source: string): TicketPort {
   };
 }
 
-export function feedPort(queue: Queue, source: string): FeedPort {
+/** The objects of other sources. A call of one that another version wrote, or that is gone, fails. */
+export function feedingPort(sources: Env['SOURCES_NS']): FeedingPort {
   return {
-    async send(target, keys) {
+    async settledFiles(source, query) {
       try {
-        await queue.send({ source, target, keys } satisfies KeysMessage);
+        return await sources.getByName(source).settledFiles(query);
       } catch (error) {
-        throw new StepError('queue-failed', `queue send: expected an answer, got ${messageOf(error)}`);
+        throw new StepError('source-failed', `files of ${source}: expected an answer, got ${messageOf(error)}`);
       }
     },
   };

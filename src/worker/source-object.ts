@@ -14,7 +14,7 @@ import { metricsOf } from '../engine/controls/metrics.ts';
 import { takePush } from '../engine/controls/push.ts';
 import { controlRange, rangeOf, startRange } from '../engine/controls/ranges.ts';
 import { StalledSource } from '../engine/controls/stalled.ts';
-import { healthOf, liveFilesOf, stateOf, statusOf, tablesOf } from '../engine/controls/status.ts';
+import { healthOf, liveFilesOf, settledFilesOf, stateOf, statusOf, tablesOf } from '../engine/controls/status.ts';
 import { unwatchKeys, watchedKey, watchedKeys, watchKeys } from '../engine/controls/watched-keys.ts';
 import { Engine } from '../engine/engine.ts';
 import { journalSource } from '../engine/journal/open.ts';
@@ -22,11 +22,13 @@ import type { RangeLane } from '../engine/journal/ranges.ts';
 import { JournalLayoutError } from '../errors.ts';
 import { createLog } from '../log.ts';
 import type { Permit } from '../ports/hosts.ts';
+import type { FeedingFiles } from '../ports/inlet.ts';
 import type { Ports } from '../ports/ports.ts';
 import type { Admitted, HandedBack, Ticket } from '../ports/queues.ts';
 import { engineSourceOf } from '../sources/engine-source.ts';
-import { sourceNamed } from '../sources/registry.ts';
-import { clockPort, d1Port, ENCODE, feedPort, objectSql, ticketPort, wakePort } from './bindings.ts';
+import { checkFeeds } from '../sources/feeds.ts';
+import { SOURCES, sourceNamed } from '../sources/registry.ts';
+import { clockPort, d1Port, ENCODE, feedingPort, objectSql, ticketPort, wakePort } from './bindings.ts';
 import { loadPort } from './loader.ts';
 import { bucketPort } from './r2.ts';
 import { streamPort } from './streams.ts';
@@ -43,6 +45,7 @@ export class SourceObject extends DurableObject<Env> {
     if (!id) throw new Error('source object: expected the name of a source, got none');
     const vars = env as unknown as Record<string, unknown>;
     const settings = readSettings(vars);
+    checkFeeds(settings.feeds, SOURCES);
     const known = sourceNamed(id);
     const source = engineSourceOf(known, known.settings(vars), settings.feeds[id]);
     const { clockAheadMs: aheadMs } = settings;
@@ -55,7 +58,7 @@ export class SourceObject extends DurableObject<Env> {
       clock: clockPort(aheadMs),
       wake: wakePort(ctx.storage, aheadMs),
       tickets: ticketPort(env.RETRY_QUEUE, id),
-      feeds: feedPort(env.KEYS_QUEUE, id),
+      feeding: feedingPort(env.SOURCES_NS),
       streams: streamPort({ streams: settings.streams, tables: TABLES, env: vars }),
       log: createLog(),
     };
@@ -117,10 +120,6 @@ export class SourceObject extends DurableObject<Env> {
     return watchedKey(this.#engine, key);
   }
 
-  keysArrived(ids: number[]): void {
-    this.#engine.journal.outbox.done(ids);
-  }
-
   permit(host: string): Permit | null {
     return this.#engine.permit(host);
   }
@@ -176,6 +175,11 @@ export class SourceObject extends DurableObject<Env> {
 
   liveFiles(table: string, after: number, limit: number): LiveFile[] {
     return liveFilesOf(this.#engine, { table, after, limit });
+  }
+
+  /** For the inlets of other sources. */
+  settledFiles(query: { table: string; afterLsn: number; limit: number }): FeedingFiles {
+    return settledFilesOf(this.#engine, query);
   }
 
   health(): SourceHealth {

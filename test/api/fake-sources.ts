@@ -134,6 +134,7 @@ export function statusOf(source: string): SourceStatus {
     readings: {},
     agenda: null,
     database: { bytes: 4_096, bytes_max: 8 * 2 ** 30, by_table: [] },
+    inlets: [],
     next_wake_at: null,
     last_error: { kind: null, reason: null, hint: null, retry: null, at: null },
   };
@@ -157,6 +158,7 @@ export function metricsOf(source: string): SourceMetrics {
     retries: 4,
     database_bytes: 4_096,
     agenda: null,
+    inlets: [],
     lag: { changes: null, seconds: null },
     buffer: { rows: 10, bytes: 1_000, oldest_age_seconds: 2.5 },
     flush_seconds: {

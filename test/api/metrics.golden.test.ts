@@ -15,6 +15,16 @@ function fullApi() {
     ...metricsOf('npm'),
     state: 'catching-up',
     agenda: { keys: 9, due: 4, overdue: 0, stretch: 1.5 },
+    inlets: [
+      {
+        table: 'a',
+        lsn: 20,
+        behind: 5,
+        findings: 12,
+        evidence: 3,
+        passed_over: { 'no-key': 2, removed: 1 },
+      },
+    ],
     lag: { changes: 12, seconds: 1.5 },
     load_seconds: { ...histogram, sum_seconds: 0.1 },
     last_success_at: 1_795_550_400.25,

@@ -7,7 +7,8 @@ import { readDomain } from '../../src/sources/names/domain.ts';
 import type { Work } from './agenda-object.ts';
 import { cpuMsOf, residentBytes } from './inspector.ts';
 import { type Bench, digits, type Figure, mebibytes, median, type Size } from './report.ts';
-import { type BenchWorker, bundle, heapAtRest, startScript, startTributary } from './worker.ts';
+import { timeOf } from './timed.ts';
+import { BENCH_TOKEN, type BenchWorker, bundle, heapAtRest, startScript, startTributary } from './worker.ts';
 
 interface Sizes {
   keys: number;
@@ -24,7 +25,7 @@ const SIZES: Record<Size, Sizes> = {
   tiny: { keys: 1_000, requestKeys: 500, spaces: 4, rounds: 1 },
 };
 const MAIN = path.join(import.meta.dirname, 'agenda-object.ts');
-const SETTINGS = { ADMIN_TOKEN: 'local', NPM_REGISTRY_URL: 'http://127.0.0.1:9' };
+const SETTINGS = { ADMIN_TOKEN: BENCH_TOKEN, NPM_REGISTRY_URL: 'http://127.0.0.1:9' };
 const OBJECTS = { SOURCES_NS: 'SourceObject' };
 
 /** An agenda of a million keys, all due: added over the API, then picked from and rescheduled in the worker's runtime. */
@@ -74,25 +75,14 @@ async function* measureAll(
     { kind: 'reschedule', what: 'accepting one visit: its key found, judged and due anew', times: 200 },
     { kind: 'count', what: 'counting what is due, as the status does', times: 1 },
   ] as const) {
-    const took: number[] = [];
-    let done = 0;
-    const cpuMs = { idle: 0, busy: 0 };
-    const { pid } = bench.workerd();
-    for (let round = 0; round < rounds; round++) {
-      const before = cpuMsOf(pid);
-      const idle = await work(bench, { kind: 'nothing', times: 1, spaces });
-      const between = cpuMsOf(pid);
-      const busy = await work(bench, { kind, times, spaces });
-      cpuMs.idle += between - before;
-      cpuMs.busy += cpuMsOf(pid) - between;
-      took.push(Math.max(0, busy.ms - idle.ms) / times);
-      done = busy.done / times;
-    }
-    yield {
+    yield await timeOf(bench, {
       what,
-      figure: `${digits(median(took), 2)} ms, at most ${digits(Math.max(...took), 2)} ms`,
-      basis: `${of}; ${rounds} requests of ${times} each, an empty request taken off; ${digits(done)} each time; ${digits(Math.max(0, cpuMs.busy - cpuMs.idle) / rounds / times, 2)} ms of processor time on average`,
-    };
+      times,
+      rounds,
+      of,
+      idle: () => work(bench, { kind: 'nothing', times: 1, spaces }),
+      busy: async () => (await work(bench, { kind, times, spaces })).done,
+    });
   }
 }
 

@@ -14,7 +14,7 @@ import { nodeSql } from '../simulation/world/node-sql.ts';
 import { heapOf, heapWithoutGarbageOf, residentBytes } from './inspector.ts';
 import { type Bench, digits, type Figure, mebibytes, median, type Size } from './report.ts';
 import { NpmRows } from './rows.ts';
-import { type BenchWorker, heapAtRest, startTributary } from './worker.ts';
+import { BENCH_TOKEN, type BenchWorker, heapAtRest, startTributary } from './worker.ts';
 
 /**
  * `limitsMib`: heap limits tried until one is enough for a file. `samplesMin`: of each half of the flushes, as fewer
@@ -38,7 +38,7 @@ async function* run(size: Size): AsyncGenerator<Figure> {
   const stateDir = mkdtempSync(path.join(tmpdir(), 'bench-heap-'));
   const standIn = await startStandIn({ handMade: false, only: [], fast: true });
   standIn.renumber(rows + 1);
-  const settings = demoSettings(standIn);
+  const settings = { ...demoSettings(standIn), ADMIN_TOKEN: BENCH_TOKEN };
   try {
     // A first start makes the object's journal, and shows what the isolate holds when it has nothing to do.
     const { idle, file } = await withWorker({ stateDir, settings }, async worker => {
@@ -177,7 +177,7 @@ async function sampleFlushes(
 }
 
 async function askForFlush({ url }: BenchWorker): Promise<void> {
-  const headers = { authorization: 'Bearer local' };
+  const headers = { authorization: `Bearer ${BENCH_TOKEN}` };
   const response = await fetch(`${url}/v1/sources/npm/flush`, { method: 'POST', headers });
   if (!response.ok) throw new Error(`flush: expected status 200, got ${response.status}: ${await response.text()}`);
 }

@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { DigestWork } from './digest-work.ts';
-import { cpuMsOf } from './inspector.ts';
-import { type Bench, digits, type Figure, mebibytes, median, type Size } from './report.ts';
+import { type Bench, digits, type Figure, mebibytes, type Size } from './report.ts';
+import { timeOf } from './timed.ts';
 import { type BenchWorker, bundle, startScript } from './worker.ts';
 
 interface Sizes {
@@ -74,34 +74,20 @@ async function* fill(ask: Ask, { commits, appendCommits }: Sizes): AsyncGenerato
 }
 
 async function* measure(ask: Ask, worker: BenchWorker, { commits, rounds }: Sizes): AsyncGenerator<Figure> {
-  const { pid } = worker.workerd();
   for (const { kind, what, times, added } of [
     { kind: 'lookup', what: 'asking for one known key, in an append of its own', times: 200, added: 0 },
     { kind: 'visit', what: 'a visit of 100 commits, 10 of them new, of the largest repository', times: 20, added: 10 },
-  ] as const) {
-    const took: number[] = [];
-    const cpuMs = { idle: 0, busy: 0 };
-    for (let round = 0; round < rounds; round++) {
-      // No clock of the runtime moves within a request, so requests are timed from outside.
-      const idle = await timed(pid, () => ask({ kind: 'nothing', times: 1 }));
-      const busy = await timed(pid, () => ask({ kind, times }));
-      if (busy.answer.added !== added * times)
-        throw new Error(`${kind}: expected ${added * times} new keys, got ${busy.answer.added}`);
-      took.push(Math.max(0, busy.ms - idle.ms) / times);
-      cpuMs.idle += idle.cpuMs;
-      cpuMs.busy += busy.cpuMs;
-    }
-    const cpu = Math.max(0, cpuMs.busy - cpuMs.idle) / rounds / times;
-    yield {
+  ] as const)
+    yield await timeOf(worker, {
       what,
-      figure: `${digits(median(took), 2)} ms, at most ${digits(Math.max(...took), 2)} ms`,
-      basis: `${digits(commits)} keys; ${rounds} requests of ${times} each, an empty request taken off; ${digits(cpu, 2)} ms of processor time on average`,
-    };
-  }
-}
-
-async function timed<T>(pid: number, work: () => Promise<T>): Promise<{ answer: T; ms: number; cpuMs: number }> {
-  const [startedAt, cpuMs] = [performance.now(), cpuMsOf(pid)];
-  const answer = await work();
-  return { answer, ms: performance.now() - startedAt, cpuMs: cpuMsOf(pid) - cpuMs };
+      times,
+      rounds,
+      of: `${digits(commits)} keys`,
+      idle: () => ask({ kind: 'nothing', times: 1 }),
+      async busy() {
+        const answer = await ask({ kind, times });
+        if (answer.added === added * times) return answer.added;
+        throw new Error(`${kind}: expected ${added * times} new keys, got ${answer.added}`);
+      },
+    });
 }

@@ -15,6 +15,9 @@ const MIGRATIONS = path.join(PROJECT, 'migrations');
 const CRON_PATH = '/cdn-cgi/local/scheduled';
 const CRON_MS = 60_000;
 
+/** The token of the workers that benches start. */
+export const BENCH_TOKEN = 'token-of-the-benches';
+
 /** A worker in a runtime of this machine. */
 export interface BenchWorker {
   /** Without a slash at the end. */

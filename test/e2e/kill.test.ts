@@ -11,12 +11,12 @@ import { demoSettings } from '../../src/local/demo.ts';
 import { cacheTables, lastLsnOf, localAddress, openLake, rootsText } from '../../src/local/query/lake.ts';
 import { openTables, type Tables } from '../../src/local/query/tables.ts';
 import { queryDatabase } from '../../src/local/runtime/database.ts';
-import { groupOf, type Process, sendSignal, treeOf } from '../../src/local/runtime/processes.ts';
 import { type Runtime, startRuntime } from '../../src/local/runtime/runtime.ts';
 import { fetchStatus } from '../../src/local/status.ts';
 import { type NpmStandIn, startStandIn } from '../../src/sources/npm/stand-in/stand-in.ts';
 import { makeCoin } from '../../src/sources/stand-in/faults.ts';
 import { numberOf, seedOf } from '../budget.ts';
+import { killRuntime, killTree } from './kills.ts';
 
 const SEED = seedOf('E2E_SEED');
 const CHANGES = numberOf('E2E_CHANGES', 300);
@@ -92,8 +92,8 @@ test(`${RUNTIME_KILLS} kills of the runtime and ${TREE_KILLS} of everything lose
     release(share);
     const moment = before + Math.floor(random() * share);
     await expect.poll(async () => (await status()).balance.changes, end).toBeGreaterThanOrEqual(moment);
-    if (kill === 'runtime') await killRuntime();
-    else await killTree();
+    if (kill === 'runtime') await killRuntime(runtime);
+    else await killAll();
   }
   release(standIn.waiting());
   const feedLast = String(standIn.updateSeq());
@@ -219,22 +219,8 @@ async function lastSequence(): Promise<string | null> {
   return row?.last_sequence ?? null;
 }
 
-/** The runtime is the workerd without the port in its arguments; the one with the port is the front door. */
-function findRuntime(): Process | undefined {
-  const servers = treeOf(runtime.pid).filter(({ command }) => /\bworkerd serve\b/.test(command));
-  return servers.find(({ command }) => !command.includes(`:${runtime.port} `));
-}
-
-async function killRuntime(): Promise<void> {
-  const killed = findRuntime()!;
-  sendSignal(killed.pid, 'SIGKILL');
-  await expect.poll(() => findRuntime()?.pid ?? killed.pid, EVENT).not.toBe(killed.pid);
-}
-
-async function killTree(): Promise<void> {
-  const { pid } = runtime;
-  for (const member of treeOf(pid)) sendSignal(member.pid, 'SIGKILL');
-  await expect.poll(() => groupOf(pid).length, EVENT).toBe(0);
+async function killAll(): Promise<void> {
+  await killTree(runtime);
   await runtime.stop();
   runtime = await start();
 }

@@ -229,6 +229,11 @@ describe('settings', () => {
     const registry = { NPM_REGISTRY_URL: 'http://127.0.0.1:1' };
     expect(wrong({})).toThrow(/^NPM_REGISTRY_URL: expected an http or https URL.*, got null$/);
     expect(wrong({ ...registry, SOURCES: 'npm,nope' })).toThrow('SOURCES: expected ids of npm, whois, got "nope"');
+    expect(wrong({ ...registry, FEEDS: 'npm>whois' })).not.toThrow();
+    expect(wrong({ ...registry, FEEDS: 'npm>whois,whois>npm' })).toThrow(
+      'FEEDS: expected pairs out of npm>whois, got "whois>npm"',
+    );
+    expect(wrong({ ...registry, FEEDS: 'npm' })).toThrow(/^FEEDS: expected <source>><source .*, got "npm"$/);
     expect(wrong({ ...registry, NPM_POLL_MS: 'often' })).toThrow(
       /^NPM_POLL_MS: expected a whole number .* got "often"$/,
     );

@@ -175,16 +175,35 @@ describe.each(SOURCES)('source $id', source => {
     }
   });
 
-  it.runIf(source.feeds)('feeds existing agendas with keys that depend on the row alone', async () => {
-    for (const [target, keysOf] of Object.entries(source.feeds!)) {
-      expect(sourceNamed(target).agenda).toBeDefined();
-      for (const { loaded } of await plain(20)) {
-        for (const row of loaded.rows) {
-          const keys = keysOf(row);
-          expect(keys.every(key => typeof key === 'string')).toBe(true);
-          expect(keysOf(structuredClone(row))).toEqual(keys);
-        }
-      }
+  it.runIf(source.agenda?.inlets)('names tables, columns and sources of its inlets that exist, each table once', () => {
+    const inlets = source.agenda!.inlets!;
+    for (const { source: feeding, table: name, columns } of inlets) {
+      expect(feeding).not.toBe(source.id);
+      const table = sourceNamed(feeding).tables.find(one => one.name === name);
+      expect({ name, found: table?.name }).toEqual({ name, found: name });
+      expect(table!.columns.map(column => column.name)).toEqual(expect.arrayContaining(columns));
+    }
+    expect(new Set(inlets.map(({ table }) => table)).size).toBe(inlets.length);
+  });
+
+  /** Inlets of other sources that read this one's tables. */
+  const readers = SOURCES.flatMap(({ id, agenda }) =>
+    (agenda?.inlets ?? []).flatMap(inlet => (inlet.source === source.id ? [{ id, agenda: agenda!, inlet }] : [])),
+  );
+
+  it.runIf(readers.length > 0)('gives other agendas findings that depend on the row alone', async () => {
+    for (const { agenda, inlet } of readers) {
+      const read = (loaded: Loaded) =>
+        loaded.rows
+          .filter(({ table }) => table === inlet.table)
+          .flatMap(({ op, row }) => {
+            const seen = Object.fromEntries(inlet.columns.map(name => [name, row[name] ?? null]));
+            return inlet.read(Object.freeze({ op, lsn: 1, key: 'key', row: Object.freeze(seen) }));
+          });
+      const findings = (await plain(40)).map(({ loaded }) => [read(loaded), read(loaded)]);
+      expect(findings.map(([, again]) => again)).toEqual(findings.map(([first]) => first));
+      const keys = findings.flatMap(([first]) => first!.map(({ key }) => agenda.read(key)));
+      expect(keys.some(key => 'key' in key)).toBe(true);
     }
   });
 

@@ -21,7 +21,16 @@ beforeAll(() => {
   folder = mkdtempSync(path.join(tmpdir(), 'toy-source-'));
   for (const name of ['src', 'schemas', 'test', 'migrations', 'package.json', 'package-lock.json', 'tsconfig.json'])
     cpSync(path.join(ROOT, name), path.join(folder, name), { recursive: true });
-  for (const name of ['.gitignore', '.biome.json', 'wrangler.jsonc', 'README.md', 'LICENSE', 'CHANGELOG.md', '.ci'])
+  for (const name of [
+    '.gitignore',
+    '.npmrc',
+    '.biome.json',
+    'wrangler.jsonc',
+    'README.md',
+    'LICENSE',
+    'CHANGELOG.md',
+    '.ci',
+  ])
     cpSync(path.join(ROOT, name), path.join(folder, name), { recursive: true });
   symlinkSync(path.join(ROOT, 'node_modules'), path.join(folder, 'node_modules'));
   followThePage();

@@ -66,6 +66,7 @@ const STATUS_AT_FIRST: SourceStatus = {
   readings: {},
   agenda: null,
   database: { bytes: expect.any(Number), bytes_max: 8 * 2 ** 30, by_table: [] },
+  inlets: [],
   next_wake_at: null,
   last_error: { kind: null, reason: null, hint: null, retry: null, at: null },
 };

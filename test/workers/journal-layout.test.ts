@@ -3,12 +3,13 @@ import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from 'c
 import { env, exports } from 'cloudflare:workers';
 import { beforeAll, expect, it } from 'vitest';
 import type { SourceStatus } from '../../src/contract/source.ts';
+import { LAYOUT } from '../../src/engine/journal/schema.ts';
 import { policyOf } from '../../src/failure-policy.ts';
 import { api, prepare, source, sql } from './source.ts';
 import { openUpstream, type Upstream } from './upstream.ts';
 
 const HINT = policyOf('journal-layout').hint;
-const MESSAGE = 'journal of npm: expected layout 11, got 9';
+const MESSAGE = `journal of npm: expected layout ${LAYOUT}, got 9`;
 
 let upstream: Upstream;
 

@@ -2,6 +2,7 @@ import type { SourceMetrics } from '../../contract/source.ts';
 import type { Engine } from '../engine.ts';
 import { TAIL } from '../journal/changes.ts';
 import { FLUSH_SECONDS, histogramOf, LOAD_SECONDS, type Statuses } from '../journal/counts.ts';
+import { inletsOf } from './inlets.ts';
 import { balanceOf, stateOf, streamsOf } from './status.ts';
 import { agendaCount } from './watched-keys.ts';
 
@@ -39,6 +40,14 @@ export async function metricsOf(engine: Engine): Promise<SourceMetrics> {
     },
     database_bytes: engine.room.bytes,
     agenda: dueOf(engine),
+    inlets: inletsOf(engine).map(({ table, lsn, behind, findings, evidence, passed_over }) => ({
+      table,
+      lsn,
+      behind,
+      findings,
+      evidence,
+      passed_over,
+    })),
     buffer: {
       rows: backlog.rows,
       bytes: backlog.bytes,

@@ -53,6 +53,7 @@ export class StalledSource {
       readings: {},
       agenda: null,
       database: { bytes: null, bytes_max: LIMITS.databaseBytesMax, by_table: [] },
+      inlets: [],
       next_wake_at: iso(wakeMs),
       last_error: {
         kind,
@@ -79,6 +80,7 @@ export class StalledSource {
       lag: { changes: null, seconds: null },
       database_bytes: null,
       agenda: null,
+      inlets: [],
       buffer: { rows: 0, bytes: 0, oldest_age_seconds: 0 },
       flush_seconds: histogramOf('{}', FLUSH_SECONDS),
       load_seconds: histogramOf('{}', LOAD_SECONDS),

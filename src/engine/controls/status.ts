@@ -3,11 +3,13 @@ import type { SourceHealth, SourceState, SourceStatus, StreamStatus } from '../.
 import type { LiveFile, TableFacts } from '../../contract/tables.ts';
 import { SKIP_REASONS, type SkipReason } from '../../errors.ts';
 import { policyOf } from '../../failure-policy.ts';
+import type { FeedingFiles } from '../../ports/inlet.ts';
 import { isoTime } from '../../time.ts';
 import { AUDIT_STEPS, isUnhealthy } from '../audit/audit.ts';
 import type { Engine } from '../engine.ts';
 import { TAIL } from '../journal/changes.ts';
 import { JournalStreams } from '../journal/streams.ts';
+import { inletsOf } from './inlets.ts';
 import { agendaStatus } from './watched-keys.ts';
 
 /** The state of a source. */
@@ -54,6 +56,7 @@ export async function statusOf(engine: Engine): Promise<SourceStatus> {
     readings: readingsOf(engine),
     agenda: agendaStatus(engine),
     database: databaseOf(engine),
+    inlets: inletsOf(engine),
     next_wake_at: isoTime(await ports.wake.get()),
     last_error: fault
       ? {
@@ -124,6 +127,22 @@ export function liveFilesOf(
     const [, year, month] = /\/year=(\d{4})\/month=(\d{2})\//.exec(key)!;
     return { key, first_lsn, last_lsn, rows, bytes, etag, year: Number(year), month: Number(month) };
   });
+}
+
+/** The settled files of a table with rows after an LSN, for the inlets of other sources. */
+export function settledFilesOf(
+  { files, source }: Engine,
+  { table, afterLsn, limit }: { table: string; afterLsn: number; limit: number },
+): FeedingFiles {
+  if (!source.tables.some(({ name }) => name === table))
+    throw new Error(`${source.id}: expected one of its tables, got ${table}`);
+  return {
+    identity: files.identity(table),
+    lastLsn: files.lastFile(table)?.last_lsn ?? 0,
+    files: files
+      .filesHolding({ table, afterLsn, limit })
+      .map(({ key, etag, bytes, first_lsn, last_lsn }) => ({ key, etag, bytes, first_lsn, last_lsn })),
+  };
 }
 
 /** Healthy: paused, or a run ended well within the last three intervals. An interval lasts at least as long as a slice may. */

@@ -19,7 +19,7 @@ export async function watchKeys(engine: Engine, { atMs, keys }: WatchPart): Prom
   const addedMs = atMs ?? ports.clock.now();
   const refused = refusalOf(engine, keys);
   if (refused) return { refused, atMs: addedMs, added: 0, known: 0, repeated: [] };
-  const since = ports.sql.transaction(() => keys.map(key => agenda.add(key, addedMs)));
+  const since = ports.sql.transaction(() => keys.map(key => agenda.watch(key, addedMs)));
   const repeated = keys.filter((_, index) => since[index] === addedMs).map(({ line }) => line);
   const added = since.filter(ms => ms === null).length;
   if (added > 0) {

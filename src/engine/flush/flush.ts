@@ -47,7 +47,7 @@ export async function flush({
   const intent = files.writeIntent({ ...range, table, key, facts: buffer.facts, nowMs: ports.clock.now() });
   // Put the file, then settle it.
   const chunks = buffer.finish();
-  const head = await put({ ports, intent, chunks });
+  const head = await put({ ports, intent, chunks, identity: files.identity(table.name) });
   return files.settle({ intent, head, startedMs, nowMs: ports.clock.now() });
 }
 
@@ -59,15 +59,21 @@ async function put({
   ports,
   intent,
   chunks,
+  identity,
 }: {
   ports: Ports;
   intent: Intent;
   chunks: Uint8Array[];
+  identity: string | null;
 }): Promise<ObjectHead> {
   const bytes = totalBytes(chunks);
   const call = ports.bucket.put(intent.key, chunks, {
     onlyIf: { absent: true },
-    metadata: { digest: intent.digest, rows: String(intent.last_lsn - intent.first_lsn + 1) },
+    metadata: {
+      digest: intent.digest,
+      rows: String(intent.last_lsn - intent.first_lsn + 1),
+      identity: identity ?? '',
+    },
     contentType: 'application/vnd.apache.parquet',
   });
   const head =

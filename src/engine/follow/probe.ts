@@ -4,6 +4,7 @@ import type { Change } from '../../ports/change.ts';
 import type { Ports } from '../../ports/ports.ts';
 import type { EngineSource } from '../../ports/source.ts';
 import type { Accepted } from '../journal/changes.ts';
+import type { Journal } from '../journal/journal.ts';
 import type { Admission } from '../load/admission.ts';
 import { ask } from '../load/ask.ts';
 
@@ -19,9 +20,12 @@ interface Probed {
 /** Asks a source's probe for due keys. Keys that it had no time for are in no list: they stay due. Throws `StepError`. */
 export async function probeVisits(
   changes: Change[],
-  options: { ports: Ports; source: EngineSource; admission: Admission; run: Run },
+  options: { ports: Ports; source: EngineSource; journal: Journal; admission: Admission; run: Run },
 ): Promise<Probed> {
   const probed: Probed = { changed: [], unchanged: [], failed: [] };
+  // Note which evidence the answers do not know of, so that a later one keeps its key due.
+  const { evidence } = options.journal;
+  const versions = changes.map(({ key }) => evidence?.versionOf(key) ?? null);
   const subject = `probe of ${changes.length} keys`;
   const answers = await ask({
     ...options,
@@ -37,7 +41,8 @@ export async function probeVisits(
     if (answer?.kind === 'failed') probed.failed.push({ key: change.key, reason: answer.reason });
     if (answer?.kind !== 'unchanged') continue;
     const seen = { found: true, unchanged: true, facts: answer.facts ?? change.facts ?? {} };
-    probed.unchanged.push({ change, outcome: { kind: 'rows', rows: [], revision: null, documentBytes: 0, seen } });
+    const outcome = { kind: 'rows' as const, rows: [], revision: null, documentBytes: 0, seen };
+    probed.unchanged.push({ change, outcome, evidenceVersion: versions[index]! });
   }
   return probed;
 }

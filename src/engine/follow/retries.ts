@@ -107,7 +107,7 @@ export class Retries {
     for (const ticket of tickets) this.#journal.parked.defer(ticket, { nowMs, dueMs: nowMs });
   }
 
-  #takeOne({ changeNumber, attempt, lastLsn, outcome }: TicketResult, nowMs: number): void {
+  #takeOne({ changeNumber, attempt, lastLsn, evidenceVersion, outcome }: TicketResult, nowMs: number): void {
     const ticket = { changeNumber, attempt };
     const parked = this.#journal.parked.findByTicket(ticket);
     if (!parked) return;
@@ -117,7 +117,8 @@ export class Retries {
     }
     const judged: Outcome = outcome.kind === 'unanswered' ? { ...outcome, kind: 'park' } : outcome;
     const lsnBefore = this.#journal.state.lastLsn();
-    const isTaken = !this.#isPending(parked.key) && this.#accept({ parked, outcome: judged, lastLsn, nowMs });
+    const retry = { parked, outcome: judged, lastLsn, evidenceVersion, nowMs };
+    const isTaken = !this.#isPending(parked.key) && this.#accept(retry);
     if (isTaken) this.#log(parked, this.#journal.state.lastLsn() - lsnBefore);
     else this.#journal.parked.defer(ticket, { nowMs, dueMs: nowMs + this.#pace.waitMs });
   }
@@ -150,9 +151,11 @@ export class Retries {
   }
 
   #grant(parked: ParkedChange, nowMs: number): Grant {
+    const change = this.#changeOf(parked, nowMs);
+    const evidence = this.#journal.evidence?.of(parked.key).evidence;
     return {
       ticket: ticketOf(parked),
-      change: this.#changeOf(parked, nowMs),
+      change: evidence ? { ...change, evidence } : change,
       lastLsn: this.#journal.state.lastLsnOf(parked.key),
       documentBytes: this.#journal.state.documentBytesOf(parked.key),
     };

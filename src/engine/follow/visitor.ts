@@ -104,12 +104,18 @@ export class Visitor {
   async #visit(changed: Change[], others: Change[], run: Run): Promise<Accepted[]> {
     const changes = [...changed, ...others];
     if (changes.length === 0) return [];
-    const { outcomes, waitUntilMs } = await this.#options.slices.load(changes, { run, afresh: true, spread: true });
+    const { outcomes, evidenceVersions, waitUntilMs } = await this.#options.slices.load(changes, {
+      run,
+      afresh: true,
+      spread: true,
+    });
     // Put off the changed keys that got no permit, because they would be picked and probed again before all others.
     const waiting = changed.filter((_, index) => outcomes[index] === null).map(({ key }) => key);
     const dueMs = Math.max(waitUntilMs ?? 0, this.#ports.clock.now() + PERMIT_WAIT_MS);
     if (waiting.length > 0) this.#agenda.postpone(waiting, { dueMs, reason: 'no-permit' });
-    return outcomes.flatMap((outcome, index) => (outcome ? [{ change: changes[index]!, outcome }] : []));
+    return outcomes.flatMap((outcome, index) =>
+      outcome ? [{ change: changes[index]!, outcome, evidenceVersion: evidenceVersions[index]! }] : [],
+    );
   }
 
   /** Schedules keys again whose probe failed. */
@@ -196,9 +202,9 @@ export class Visitor {
     if (visited.length === 0) return;
     const nowMs = this.#ports.clock.now();
     const cursorBefore = this.#lane().cursor!;
-    const numbered = visited.map(({ change, outcome }, index) => ({
+    const numbered = visited.map(({ change, ...rest }, index) => ({
       change: { ...change, cursor: String(Number(cursorBefore) + index + 1) },
-      outcome,
+      ...rest,
     }));
     const cursorAfter = String(Number(cursorBefore) + visited.length);
     const isAppended = appendOrPark(this.#journal, { accepted: numbered, nowMs }, accepted =>

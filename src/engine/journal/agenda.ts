@@ -19,7 +19,7 @@ export interface Watched {
   key: string;
   space: string;
   due_ms: number;
-  /** 1 where the next visit is a revisit, which a probe may answer. */
+  /** 1 where the next visit is a revisit, which a probe may answer; 0 also where a change of evidence makes it due. */
   revisit: number;
   /** Why it is due then. */
   reason: string;
@@ -116,6 +116,12 @@ export class JournalAgenda {
     return null;
   }
 
+  /** Adds a key as `add` does because a person asks for it: rows and visits may add it again from now on. */
+  watch(key: { key: string; space: string }, nowMs: number): number | null {
+    this.#sql.exec('DELETE FROM removed_keys WHERE key = ?', key.key);
+    return this.add(key, nowMs);
+  }
+
   /** Removes a key; false when it is not watched. */
   remove(key: string): boolean {
     const [removed] = this.#sql.exec<{ space: number }>('DELETE FROM agenda WHERE key = ? RETURNING space', key);
@@ -126,6 +132,28 @@ export class JournalAgenda {
   /** Makes the next visit of a key give a row, whatever it finds. */
   forgetDigests(key: string): void {
     this.#sql.exec('UPDATE agenda SET digest = NULL, main_digest = NULL WHERE key = ? AND digest IS NOT NULL', key);
+  }
+
+  /** Removes a key because a person asks for it: it stays out until a person adds it again. */
+  unwatch(key: string): boolean {
+    if (!this.remove(key)) return false;
+    this.#sql.exec('INSERT INTO removed_keys (key) VALUES (?) ON CONFLICT DO NOTHING', key);
+    return true;
+  }
+
+  /** Whether a person removed a key and has not added it again. */
+  isRemoved(key: string): boolean {
+    return this.#sql.exec('SELECT key FROM removed_keys WHERE key = ?', key).length > 0;
+  }
+
+  /** Makes a watched key due at a time, unless it is due before that. No probe may answer its next visit. */
+  advance(key: string, { dueMs, reason }: { dueMs: number; reason: string }): void {
+    this.#sql.exec(
+      'UPDATE agenda SET due_ms = min(due_ms, ?1), reason = iif(due_ms > ?1, ?2, reason), revisit = 0 WHERE key = ?3',
+      dueMs,
+      reason,
+      key,
+    );
   }
 
   find(key: string): Watched | null {

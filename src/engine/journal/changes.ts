@@ -43,6 +43,8 @@ export function isGone(outcome: Outcome): boolean {
 export interface Accepted {
   change: Change;
   outcome: Outcome;
+  /** The version of the evidence that its load had; null, or absent, where the source has no inlets. */
+  evidenceVersion?: number | null;
 }
 
 /** One slice of a page, in feed order, with the cursors before and after it. */

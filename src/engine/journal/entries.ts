@@ -120,6 +120,8 @@ export class AppendedRows {
       const [last] = this.#sql.exec<{ last_lsn: number }>('SELECT last_lsn FROM tables WHERE name = ?', name);
       const index = new KeyIndex(this.#sql, tableNamed(name));
       let lsn = last!.last_lsn;
+      // Give the table its identity with its first row, so that whoever reads its rows sees that it began anew.
+      if (lsn === 0) this.#sql.exec('UPDATE tables SET identity = ? WHERE name = ?', crypto.randomUUID(), name);
       for (const chunk of chunksOf(rows)) {
         writeEntry(this.#sql, encode, { ...facts, table: name, chunk, firstLsn: lsn + 1 });
         for (const row of chunk) index.add({ ...row, lsn: ++lsn });

@@ -223,6 +223,23 @@ export class JournalFiles {
     return this.#sql.exec<DataFile>(statement, table, afterLsn, limit);
   }
 
+  /** The identity of a table; null before its first row. */
+  identity(table: string): string | null {
+    return this.#sql.exec<{ identity: string | null }>('SELECT identity FROM tables WHERE name = ?', table)[0]!
+      .identity;
+  }
+
+  /** Data files with rows after an LSN, in order: the first may begin before it. */
+  filesHolding({ table, afterLsn, limit }: { table: string; afterLsn: number; limit: number }): DataFile[] {
+    const [first] = this.#sql.exec<{ lsn: number | null }>(
+      'SELECT max(first_lsn) AS lsn FROM files WHERE table_name = ? AND first_lsn <= ?',
+      table,
+      afterLsn + 1,
+    );
+    const found = this.files({ table, afterLsn: (first!.lsn ?? 1) - 1, limit: limit + 1 });
+    return found.filter(file => file.last_lsn > afterLsn).slice(0, limit);
+  }
+
   /** The newest settled file of a table. */
   lastFile(table: string): DataFile | null {
     const statement = `SELECT ${FILE_COLUMNS} FROM files WHERE table_name = ? ORDER BY first_lsn DESC LIMIT 1`;

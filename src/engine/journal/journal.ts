@@ -9,8 +9,9 @@ import { JournalAgenda } from './agenda.ts';
 import { type Accepted, type Append, type Outcome, type ParkedChange, type RangeAppend, TAIL } from './changes.ts';
 import { countOutcome } from './counts.ts';
 import { AppendedRows, type EntryFacts } from './entries.ts';
+import { JournalEvidence } from './evidence.ts';
+import { JournalInlets } from './inlets.ts';
 import { rowStateOf } from './key-index.ts';
-import { JournalOutbox } from './outbox.ts';
 import { type DeadFilter, ParkedChanges } from './parked.ts';
 import { JournalPushes } from './pushes.ts';
 import { JournalRanges, type Range } from './ranges.ts';
@@ -30,7 +31,9 @@ export class Journal {
   /** Null of a source with a feed. */
   readonly agenda: JournalAgenda | null;
   readonly visits: JournalVisits | null;
-  readonly outbox: JournalOutbox;
+  /** Null of a source without inlets. */
+  readonly evidence: JournalEvidence | null;
+  readonly inlets: JournalInlets | null;
   readonly #runType: 'follow' | 'refresh';
   readonly #sql: SqlPort;
   readonly #encode: EncodePort;
@@ -38,7 +41,12 @@ export class Journal {
   constructor(
     sql: SqlPort,
     encode: EncodePort,
-    { pace, agenda = null, feeds = {} }: { pace: RetryPace } & Partial<Pick<EngineSource, 'agenda' | 'feeds'>>,
+    {
+      pace,
+      agenda = null,
+      inlets = [],
+      settleMs = 0,
+    }: { pace: RetryPace } & Partial<Pick<EngineSource, 'agenda' | 'inlets' | 'settleMs'>>,
   ) {
     this.#sql = sql;
     this.#encode = encode;
@@ -47,9 +55,12 @@ export class Journal {
     this.ranges = new JournalRanges(sql);
     this.pushes = new JournalPushes(sql);
     this.#runType = agenda ? 'refresh' : 'follow';
+    const evidence = new JournalEvidence(sql, { counts: agenda?.counts ?? false });
     this.agenda = agenda && new JournalAgenda(sql, agenda);
-    this.visits = agenda && new JournalVisits(sql, agenda, this.agenda!);
-    this.outbox = new JournalOutbox(sql, feeds);
+    this.visits = agenda && new JournalVisits(sql, agenda, { agenda: this.agenda!, evidence });
+    const isFed = this.agenda !== null && inlets.length > 0;
+    this.evidence = isFed ? evidence : null;
+    this.inlets = isFed ? new JournalInlets(sql, { agenda: this.agenda!, evidence, settleMs }) : null;
   }
 
   /**
@@ -156,11 +167,14 @@ export class Journal {
     parked,
     outcome,
     lastLsn,
+    evidenceVersion = null,
     nowMs,
   }: {
     parked: ParkedChange;
     outcome: Outcome;
     lastLsn: number;
+    /** The version of the evidence that the attempt had; null where the source has no inlets. */
+    evidenceVersion?: number | null;
     nowMs: number;
   }): boolean {
     return this.#sql.transaction(() => {
@@ -188,7 +202,7 @@ export class Journal {
       const run = source.last_run + 1;
       const change: Change = { ...parked, deleted: parked.deleted === 1, skip: null };
       const rows = new AppendedRows(this.#sql);
-      const visited = this.#acceptVisit({ change, outcome: judged }, nowMs);
+      const visited = this.#acceptVisit({ change, outcome: judged, evidenceVersion }, nowMs);
       this.#recordOutcome(parked.change_number, visited, { rows, source, run, isPush: false, nowMs });
       source.last_run = run;
       // Write its rows without a cursor before them, because the durable cursor has passed the change.
@@ -258,7 +272,7 @@ export class Journal {
   /** Removes keys from the agenda, with their parked and dead changes. Returns how many were watched. */
   unwatch(keys: string[], nowMs: number): number {
     return this.#sql.transaction(() => {
-      const removed = keys.filter(key => this.agenda?.remove(key));
+      const removed = keys.filter(key => this.agenda?.unwatch(key));
       const status = { status: 'dismissed', note: 'its key is no longer watched' } as const;
       for (const key of removed)
         countOutcome(this.#sql, 'skipped:unwatched', this.parked.removeAllOf(key, { ...status, nowMs }));
@@ -286,7 +300,6 @@ export class Journal {
     }
     const cursor = ctx.run === null ? change.cursor : `${change.cursor}#${ctx.run}`;
     const rows = ctx.rows.add(change, { ...outcome, cursor, isPush: ctx.isPush });
-    this.outbox.add(rows, ctx.nowMs);
     // A change that brought nothing but rows that immutable tables have already says nothing new.
     const isTombstone = rows.every(row => row.op === 'delete');
     countOutcome(this.#sql, rows.length === 0 ? 'skipped:unchanged' : isTombstone ? 'tombstones' : 'rows', 1);

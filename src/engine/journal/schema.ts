@@ -11,7 +11,7 @@ export const LAYOUT = 12;
  */
 export const SCHEMA = [
   // One row: what the source knows of itself. `change_number`, `append_number` and `last_run` are the last numbers
-  // given. `stamp_ms` is the stamp of the last append. `uncounted_changes` and `uncounted_parked` are accepted changes
+  // given. `stamp_ms` is the stamp of the last append. `evidence_version` rises with every change of evidence. `uncounted_changes` and `uncounted_parked` are accepted changes
   // that no entry has counted yet. `last_flush`, `statuses`, `load_times` and `flush_times` are JSON.
   `CREATE TABLE source (
     id INTEGER PRIMARY KEY CHECK (id = 1),
@@ -25,6 +25,7 @@ export const SCHEMA = [
     append_number INTEGER NOT NULL DEFAULT 0,
     last_run INTEGER NOT NULL DEFAULT 0,
     stamp_ms INTEGER NOT NULL DEFAULT 0,
+    evidence_version INTEGER NOT NULL DEFAULT 0,
     uncounted_changes INTEGER NOT NULL DEFAULT 0,
     uncounted_parked INTEGER NOT NULL DEFAULT 0,
     published_cursor TEXT,
@@ -68,10 +69,12 @@ export const SCHEMA = [
     body BLOB NOT NULL,
     PRIMARY KEY (lane, slice)
   )`,
-  // The source's tables, with the sums over their data files. `known_rows` counts rows that were not appended because
-  // the table is immutable and has their key; `change_keys` and `row_keys` count the table's entries of those indexes.
+  // The source's tables, with the sums over their data files. `identity` is a random text, made with the first row.
+  // `known_rows` counts rows that were not appended because the table is immutable and has their key; `change_keys` and
+  // `row_keys` count the table's entries of those indexes.
   `CREATE TABLE tables (
     name TEXT PRIMARY KEY,
+    identity TEXT,
     last_lsn INTEGER NOT NULL DEFAULT 0,
     known_rows INTEGER NOT NULL DEFAULT 0,
     change_keys INTEGER NOT NULL DEFAULT 0,
@@ -326,8 +329,8 @@ export const SCHEMA = [
   ) WITHOUT ROWID`,
   // Parts of the key space, each served by one server. `keys` counts the watched keys.
   'CREATE TABLE agenda_spaces (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, keys INTEGER NOT NULL DEFAULT 0)',
-  // Watched keys. `revisit` is 0 before the first visit that did not fail,
-  // and while a key has more than one visit's work. `outcome` is that of the last visit and `times`
+  // Watched keys. `revisit` is 0 before the first visit that did not fail, while a key has more than one visit's work,
+  // and after a change of its evidence. `outcome` is that of the last visit and `times`
   // how many visits in a row had it; `digest`, `more_hosts` and `facts` are JSON.
   `CREATE TABLE agenda (
     key TEXT PRIMARY KEY,
@@ -362,15 +365,57 @@ export const SCHEMA = [
     etag TEXT,
     fresh_until_ms INTEGER NOT NULL
   )`,
-  // Keys to send to the agendas of other sources.
-  `CREATE TABLE outbox (
+  // Keys that a person removed from the agenda: no inlet adds them again.
+  'CREATE TABLE removed_keys (key TEXT PRIMARY KEY) WITHOUT ROWID',
+  // Inlets: each has read the rows of its table up to `lsn`. `identity` is the table's, and `last_lsn` the last settled
+  // row that the table's source knew of. `findings` and `added` count what the rows gave, and `items` the evidence that
+  // is kept of them.
+  `CREATE TABLE inlets (
     id INTEGER PRIMARY KEY,
-    target TEXT NOT NULL,
-    key TEXT NOT NULL,
-    due_ms INTEGER NOT NULL,
-    UNIQUE (target, key)
+    source TEXT NOT NULL,
+    table_name TEXT NOT NULL,
+    identity TEXT,
+    lsn INTEGER NOT NULL DEFAULT 0,
+    last_lsn INTEGER NOT NULL DEFAULT 0,
+    rows INTEGER NOT NULL DEFAULT 0,
+    findings INTEGER NOT NULL DEFAULT 0,
+    added INTEGER NOT NULL DEFAULT 0,
+    items INTEGER NOT NULL DEFAULT 0,
+    next_ms INTEGER NOT NULL DEFAULT 0,
+    asked_ms INTEGER,
+    UNIQUE (source, table_name)
   )`,
-  'CREATE INDEX outbox_due ON outbox (due_ms)',
+  // How many findings of each inlet were passed over.
+  `CREATE TABLE inlet_refusals (
+    inlet INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    findings INTEGER NOT NULL,
+    PRIMARY KEY (inlet, reason)
+  ) WITHOUT ROWID`,
+  // Keys that have evidence, watched or not, and how many items. `version` is the source's `evidence_version` of the
+  // last change.
+  `CREATE TABLE evidence_keys (
+    id INTEGER PRIMARY KEY,
+    key TEXT NOT NULL UNIQUE,
+    items INTEGER NOT NULL,
+    version INTEGER NOT NULL DEFAULT 0
+  )`,
+  // What rows of other tables say of keys. A changed item is a new row, so that a later id is newer. `row_key` is the
+  // feeding row's key, null of a table whose rows never change.
+  `CREATE TABLE evidence (
+    id INTEGER PRIMARY KEY,
+    key_id INTEGER NOT NULL,
+    inlet INTEGER NOT NULL,
+    row_key TEXT,
+    item TEXT NOT NULL,
+    facts TEXT NOT NULL,
+    sample TEXT,
+    lsn INTEGER NOT NULL
+  )`,
+  // SQLite appends the id to each, so the newest items of a key, and all items of a row, are read in order.
+  'CREATE INDEX evidence_of_key ON evidence (key_id)',
+  'CREATE INDEX evidence_of_row ON evidence (inlet, row_key)',
+  'CREATE UNIQUE INDEX evidence_without_row ON evidence (key_id, inlet, item) WHERE row_key IS NULL',
   // The newest known root of each table's catalog in the lake, and the last LSN that a root of this journal named.
   `CREATE TABLE catalogs (
     table_name TEXT PRIMARY KEY,

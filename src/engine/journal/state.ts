@@ -16,6 +16,8 @@ export interface SourceRow {
   last_run: number;
   /** The stamp of the last append. Stamps never go back, whatever the clock does. */
   stamp_ms: number;
+  /** Rises with every change of evidence. */
+  evidence_version: number;
   /** Changes accepted, and parked, since the last append that wrote an entry. */
   uncounted_changes: number;
   uncounted_parked: number;

@@ -3,6 +3,7 @@ import type { AgendaRules } from '../../ports/source.ts';
 import type { SqlPort } from '../../ports/sql.ts';
 import { AGENDA_AHEAD_MS_MAX, type JournalAgenda, visitCursor, type Watched } from './agenda.ts';
 import type { Accepted, Outcome } from './changes.ts';
+import type { JournalEvidence } from './evidence.ts';
 import type { RowState } from './key-index.ts';
 
 interface Scheduled {
@@ -10,6 +11,8 @@ interface Scheduled {
   outcome: Visit['outcome'];
   seen: Seen | null;
   changed: boolean;
+  /** The key's evidence is another one than the visit had. */
+  isOvertaken: boolean;
   /** The digests by table from now on, as JSON; null keeps those of the visit before. */
   digests: string | null;
   retryAfterMs: number | null;
@@ -20,26 +23,38 @@ export class JournalVisits {
   readonly #sql: SqlPort;
   readonly #rules: AgendaRules;
   readonly #agenda: JournalAgenda;
+  readonly #evidence: JournalEvidence;
 
-  constructor(sql: SqlPort, rules: AgendaRules, agenda: JournalAgenda) {
+  constructor(
+    sql: SqlPort,
+    rules: AgendaRules,
+    { agenda, evidence }: { agenda: JournalAgenda; evidence: JournalEvidence },
+  ) {
     this.#sql = sql;
     this.#rules = rules;
     this.#agenda = agenda;
+    this.#evidence = evidence;
   }
 
   /**
    * Gives the outcome of a visit, and sets when its key is due again. A visit that finds what the last one found is
    * skipped as `unchanged`, one of a key that is gone and has no row to delete as `no-rows` or `unchanged`, and one of
-   * a key that was removed meanwhile as `unwatched`. `rowState` says of the key whether it has a row.
+   * a key that was removed meanwhile as `unwatched`. Where the key's evidence is another one than the visit had, the due
+   * time stays, because the visit has not seen it. `rowState` says of the key whether it has a row.
    */
-  accept({ change: { key }, outcome }: Accepted, { nowMs, rowState }: { nowMs: number; rowState: RowState }): Outcome {
+  accept(
+    { change: { key }, outcome, evidenceVersion = null }: Accepted,
+    { nowMs, rowState }: { nowMs: number; rowState: RowState },
+  ): Outcome {
     const watched = this.#agenda.find(key);
     this.#sql.exec('DELETE FROM suspects WHERE cursor = ?', visitCursor(key));
     if (!watched) return { kind: 'skip', reason: 'unwatched' };
+    const isOvertaken = evidenceVersion !== null && evidenceVersion !== this.#evidence.versionOf(key);
     // Schedule a failed visit again.
     if (outcome.kind !== 'rows') {
       const retryAfterMs = outcome.kind === 'park' ? outcome.retryAfterMs : null;
-      this.#schedule(watched, { nowMs, outcome: 'failed', seen: null, changed: false, digests: null, retryAfterMs });
+      const failed = { outcome: 'failed' as const, seen: null, changed: false, digests: null };
+      this.#schedule(watched, { nowMs, ...failed, isOvertaken, retryAfterMs });
       return outcome;
     }
     // Compare what the visit has seen with what the last one has, and schedule the next visit.
@@ -51,6 +66,7 @@ export class JournalVisits {
       outcome: !seen.found ? 'gone' : seen.partial ? 'partial' : 'found',
       seen,
       changed: !isSame && watched.digest !== null,
+      isOvertaken,
       digests,
       retryAfterMs: null,
     });
@@ -68,7 +84,8 @@ export class JournalVisits {
    * newest row stays.
    */
   putOff(keys: string[], nowMs: number): void {
-    const failed = { outcome: 'failed' as const, seen: null, changed: false, digests: null, retryAfterMs: null };
+    const none = { seen: null, digests: null, retryAfterMs: null };
+    const failed = { ...none, outcome: 'failed' as const, changed: false, isOvertaken: false };
     for (const key of keys) {
       const watched = this.#agenda.find(key);
       if (watched) this.#schedule(watched, { nowMs, ...failed });
@@ -87,11 +104,12 @@ export class JournalVisits {
     return Object.fromEntries(found.map(({ reason, keys }) => [reason, keys]));
   }
 
-  /** Watches a key that a visit found. A text that is no key is counted by the reason. */
+  /** Watches a key that a visit found, unless a person removed it. A text that is no key is counted by the reason. */
   #watch(text: string, nowMs: number): void {
     const read = this.#rules.read(text);
-    if (!('rejected' in read)) this.#agenda.add(read, nowMs);
-    else
+    if (!('rejected' in read)) {
+      if (!this.#agenda.isRemoved(read.key)) this.#agenda.add(read, nowMs);
+    } else
       this.#sql.exec(
         `INSERT INTO agenda_refusals (reason, keys) VALUES (?, 1) ON CONFLICT DO UPDATE SET keys = keys + 1`,
         read.rejected,
@@ -111,7 +129,8 @@ export class JournalVisits {
     return read;
   }
 
-  #schedule(watched: Watched, { nowMs, outcome, seen, changed, digests, retryAfterMs }: Scheduled): void {
+  #schedule(watched: Watched, scheduled: Scheduled): void {
+    const { nowMs, outcome, seen, changed, isOvertaken, digests, retryAfterMs } = scheduled;
     const { key } = watched;
     const times = watched.outcome === outcome ? watched.times + 1 : 1;
     const facts = seen ? JSON.stringify(seen.facts) : watched.facts;
@@ -131,9 +150,9 @@ export class JournalVisits {
     this.#sql.exec(
       `UPDATE agenda SET due_ms = ?, reason = ?, revisit = coalesce(?, revisit), checked_ms = ?, outcome = ?, times = ?,
          digest = ?, main_digest = ?, more_hosts = ?, facts = ? WHERE key = ?`,
-      Math.round(Math.min(stretchedMs, Math.max(atMs, nowMs + AGENDA_AHEAD_MS_MAX))),
-      reason,
-      seen ? (seen.unfinished ? 0 : 1) : null,
+      isOvertaken ? watched.due_ms : Math.round(Math.min(stretchedMs, Math.max(atMs, nowMs + AGENDA_AHEAD_MS_MAX))),
+      isOvertaken ? watched.reason : reason,
+      seen && !isOvertaken ? (seen.unfinished ? 0 : 1) : null,
       seen ? nowMs : watched.checked_ms,
       outcome,
       times,

@@ -1,6 +1,6 @@
 import type { Run } from '../../alarm/run.ts';
 import { messageOf, StepError } from '../../errors.ts';
-import { LIMITS, SECOND } from '../../limits.ts';
+import { LIMITS, MiB, SECOND } from '../../limits.ts';
 import type { Change } from '../../ports/change.ts';
 import type { Permit } from '../../ports/hosts.ts';
 import { callLoader, type LoadCall, loadRequest } from '../../ports/load-call.ts';
@@ -19,12 +19,16 @@ const SPREAD_CALLS_AT_ONCE = 8;
 const LOAD_RETURN_MS = 1 * SECOND;
 /** When a change has ended this many calls that it had to itself, its document is the cause. */
 export const LOADER_DEATHS_MAX = 3;
+/** Evidence of all changes of one call: it shares the call's message with them. */
+const EVIDENCE_CALL_BYTES_MAX = 8 * MiB;
 /** A change that was throttled or not answered this many times is parked. */
 const THROTTLED_MAX = 3;
 
 /** The result of a slice: an outcome a change, null where it was not loaded, and when its host has room where none had. */
 export interface LoadedSlice {
   outcomes: (Outcome | null)[];
+  /** The version of the evidence that each load had; null without one. */
+  evidenceVersions: (number | null)[];
   waitUntilMs: number | null;
 }
 
@@ -48,6 +52,7 @@ interface Slice {
   prepared: unknown;
   startedMs: number;
   outcomes: (Outcome | null)[];
+  evidenceVersions: (number | null)[];
   throttled: number[];
   unanswered: { index: number; park: Extract<Outcome, { kind: 'park' }> }[];
 }
@@ -88,7 +93,8 @@ export class SliceLoader {
     // Admit the changes whose hosts have room.
     const wanted = changes.flatMap((change, index) => (change.skip ? [] : [index]));
     const { admitted, waitUntilMs } = this.#admit(changes, { wanted, afresh, spread });
-    if (admitted.length === 0) return { outcomes, waitUntilMs };
+    const evidenceVersions = changes.map((): number | null => null);
+    if (admitted.length === 0) return { outcomes, evidenceVersions, waitUntilMs };
     // Fetch what the changes share.
     const prepared = await this.#prepare(
       admitted.map(index => changes[index]!),
@@ -96,7 +102,8 @@ export class SliceLoader {
     );
     // Load most of them in calls at once.
     const startedMs = this.#ports.clock.now();
-    const slice: Slice = { changes, afresh, spread, run, prepared, startedMs, outcomes, throttled: [], unanswered: [] };
+    const results = { outcomes, evidenceVersions, throttled: [], unanswered: [] };
+    const slice: Slice = { changes, afresh, spread, run, prepared, startedMs, ...results };
     const { together, alone } = this.#plan(slice, admitted);
     const large = (
       await Promise.all(together.map((call, lane) => this.#call(slice, call, { lane, lanes: together.length })))
@@ -116,7 +123,7 @@ export class SliceLoader {
       this.#judgeThrottled(slice, admitted);
       this.#judgeUnanswered(slice, admitted);
     }
-    return { outcomes, waitUntilMs };
+    return { outcomes, evidenceVersions, waitUntilMs };
   }
 
   #isLate({ run, spread, startedMs }: Slice): boolean {
@@ -244,7 +251,10 @@ export class SliceLoader {
 
   /** Makes one call and writes its outcomes into the slice; returns what must be loaded alone because of its size. */
   async #call(slice: Slice, call: Call, { lane, lanes }: { lane: number; lanes: number }): Promise<number[]> {
-    const changes = call.indexes.map(index => slice.changes[index]!);
+    // Give each change its key's evidence, and leave those that do not fit to the next slice.
+    const { changes, evidenceBytes } = this.#withEvidence(call.indexes.map(index => slice.changes[index]!));
+    const indexes = call.indexes.slice(0, changes.length);
+    for (const [at, index] of indexes.entries()) slice.evidenceVersions[index] = changes[at]!.evidence?.version ?? null;
     const nowMs = this.#ports.clock.now();
     const ms = slice.spread ? LIMITS.visitMsMax : LIMITS.sliceLoadMsMax;
     const callsAtOnce = slice.spread ? SPREAD_CALLS_AT_ONCE : LIMITS.loadCallsAtOnce;
@@ -257,7 +267,7 @@ export class SliceLoader {
       afresh: slice.afresh,
       alone: call.alone,
       callsAtOnce,
-      knownBytes: changes.map(change => this.#journal.state.documentBytesOf(change.key) ?? this.#source.documentBytes),
+      knownBytes: changes.map(({ key }, position) => this.#bytesOf(key, evidenceBytes[position]!)),
       deadlineAtMs: nowMs + ms - LOAD_RETURN_MS,
     });
     const limits = {
@@ -273,19 +283,42 @@ export class SliceLoader {
       // The call of an abandoned run did not die: its run stopped waiting for it.
       if (slice.run.abandoned) throw new StepError('deadline', answer.message);
       this.#noteDeath(changes, { ...answer, alone: call.alone });
-      slice.outcomes[call.indexes[0]!] = KILLS_LOADER;
+      slice.outcomes[indexes[0]!] = KILLS_LOADER;
       return [];
     }
     const endMs = this.#ports.clock.now();
     this.#admission.learn(answer.hosts, endMs, endMs - nowMs);
     if (!answer.ok) throw failureError(answer.failure);
-    return call.indexes.filter((index, position) => {
+    return indexes.filter((index, position) => {
       const outcome = answer.value[position]!;
       if (outcome.kind === 'unanswered') slice.unanswered.push({ index, park: { ...outcome, kind: 'park' } });
       else if (outcome.kind !== 'deferred') slice.outcomes[index] = outcome;
       else if (outcome.reason === 'throttled') slice.throttled.push(index);
       return outcome.kind === 'deferred' && outcome.reason === 'large';
     });
+  }
+
+  /** As many of the changes as one call holds with their evidence, and at least one. */
+  #withEvidence(changes: Change[]): { changes: Change[]; evidenceBytes: number[] } {
+    const { evidence } = this.#journal;
+    if (!evidence) return { changes, evidenceBytes: changes.map(() => 0) };
+    const taken: Change[] = [];
+    const evidenceBytes: number[] = [];
+    let total = 0;
+    for (const change of changes) {
+      const found = evidence.of(change.key);
+      total += found.bytes;
+      if (taken.length > 0 && total > EVIDENCE_CALL_BYTES_MAX) break;
+      taken.push({ ...change, evidence: found.evidence });
+      evidenceBytes.push(found.bytes);
+    }
+    return { changes: taken, evidenceBytes };
+  }
+
+  /** What a load may hold: the key's last document and its evidence; null where no document is known. */
+  #bytesOf(key: string, evidenceBytes: number): number | null {
+    const documentBytes = this.#journal.state.documentBytesOf(key) ?? this.#source.documentBytes;
+    return documentBytes === null ? null : documentBytes + evidenceBytes;
   }
 
   /** Returns once the document of a call alone has killed its Loader `loaderDeathsMax` times; throws before that. */

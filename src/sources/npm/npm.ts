@@ -160,8 +160,6 @@ export const npm: Source<NpmSettings, Downloads> = {
     const row = packumentRow(packument, { downloads: countsFor(ctx.prepared, change.key) });
     return { documents, rows: [{ table: npmPackage.name, op: 'upsert', row }], revision };
   },
-
-  feeds: { whois: ({ row }) => hostsIn(row.homepage) },
 };
 
 function readNpmSettings(env: Record<string, unknown>): NpmSettings {
@@ -265,11 +263,6 @@ function deletionOf(name: string, revision: number | null): Loaded {
 /** The name as one segment of the registry's URL: everything but a leading `@` is encoded. */
 function encodeName(name: string): string {
   return encodeURIComponent(name.toWellFormed()).replace(/^%40/, '@');
-}
-
-/** The host of a package's homepage, because anyone can register its domain after it lapses. */
-function hostsIn(homepage: unknown): string[] {
-  return typeof homepage === 'string' && URL.canParse(homepage) ? [new URL(homepage).hostname].filter(Boolean) : [];
 }
 
 function namesToCount(changes: Change[]): string[] {

@@ -8,6 +8,7 @@ import { isoTime } from '../../time.ts';
 import { readDomain } from '../names/domain.ts';
 import type { Source, SourceContext } from '../source.ts';
 import { NO_FACTS, type WhoisFacts } from './facts.ts';
+import { WHOIS_INLETS } from './inlets.ts';
 import { nextVisit } from './next-visit.ts';
 import { mergeAnswers, type RdapAnswer, readRdap } from './rdap/answer.ts';
 import { fetchServers, longestMatch } from './rdap/bootstrap.ts';
@@ -69,6 +70,7 @@ export const whois: Source<WhoisSettings, null> = {
   documentBytes: DOCUMENT_BYTES,
   requests,
   agenda: {
+    inlets: WHOIS_INLETS,
     read(text) {
       const read = readDomain(text);
       if ('rejected' in read) return read;

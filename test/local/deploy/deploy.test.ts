@@ -13,7 +13,7 @@ const ROOT = path.resolve(import.meta.dirname, '../../..');
 const FOLDER = mkdtempSync(path.join(tmpdir(), 'deploy-'));
 const TOKEN = `s3cret-$HOME-"quoted"-it's`;
 const ENV = { NPM_REGISTRY_URL: 'https://packages.example', CONTACT: 'me@example.org', ADMIN_TOKEN: TOKEN };
-const QUEUES = ['tributary-retry', 'tributary-keys', 'tributary-retry-expired'];
+const QUEUES = ['tributary-retry', 'tributary-retry-expired'];
 const FULL: Partial<StandInAccount> = {
   buckets: ['data-ingestion'],
   databases: [
@@ -67,7 +67,7 @@ describe('a deployment', () => {
     standIn(project, {});
     const { lines, error } = await run();
     expect(error).toBe('');
-    expect(lines.slice(0, 11)).toEqual([
+    expect(lines.slice(0, 10)).toEqual([
       'Deploying tributary …',
       '  login: One',
       '  bucket data-ingestion: created',
@@ -103,7 +103,7 @@ describe('a deployment', () => {
     standIn(project, FULL);
     const { lines, words } = await run();
     expect(words.filter(call => call.includes('create'))).toEqual([]);
-    expect(lines.filter(line => / (found|none to apply)$/.test(line))).toHaveLength(6);
+    expect(lines.filter(line => / (found|none to apply)$/.test(line))).toHaveLength(5);
     expect(derived()).toMatchObject({ d1_databases: [{ database_id: 'made-before' }] });
   });
 
@@ -114,7 +114,6 @@ describe('a deployment', () => {
       'd1 create tributary',
       // The account had only a queue whose name begins with this one.
       'queues create tributary-retry',
-      'queues create tributary-keys',
     ]);
   });
 
@@ -123,7 +122,7 @@ describe('a deployment', () => {
     standIn(project, { ...FULL, failures: { 'r2 bucket info': denied, 'queues info': denied } });
     const { lines, error } = await run();
     expect(error).toBe('');
-    expect(lines.filter(line => /^ {2}(bucket|queue) .*: found$/.test(line))).toHaveLength(4);
+    expect(lines.filter(line => /^ {2}(bucket|queue) .*: found$/.test(line))).toHaveLength(3);
   });
 
   test('without a token leaves the existing one, and says when there is none', async () => {
@@ -144,7 +143,7 @@ describe('a deployment', () => {
     ['d1 list', 'database tributary', 'bucket data-ingestion (created)'],
     ['d1 create', 'database tributary', 'bucket data-ingestion (created)'],
     ['d1 migrations', 'migrations', 'configuration .wrangler/deploy.jsonc (written)'],
-    ['queues create tributary-keys', 'queue tributary-keys', 'queue tributary-retry (created)'],
+    ['queues create tributary-retry-expired', 'queue tributary-retry-expired', 'queue tributary-retry (created)'],
     ['deploy', 'worker tributary', 'queue tributary-retry-expired (created)'],
     ['secret put', 'secret ADMIN_TOKEN', 'worker tributary (deployed)'],
   ])('that fails at %s names the step, and can be repeated', async (failing, step, before) => {
@@ -274,7 +273,7 @@ describe('the derived configuration', () => {
     const built = await wrangler('deploy', '--dry-run', '--outdir', path.join(project, 'out'));
     expect(built.errors).not.toMatch(/ERROR|WARNING/);
     expect([built.code, existsSync(path.join(project, 'out/index.js'))]).toEqual([0, true]);
-    for (const binding of ['LAKE', 'DB', 'RETRY_QUEUE', 'KEYS_QUEUE', 'SOURCES_NS', 'NPM_REGISTRY_URL'])
+    for (const binding of ['LAKE', 'DB', 'RETRY_QUEUE', 'SOURCES_NS', 'NPM_REGISTRY_URL'])
       expect(built.output).toContain(`env.${binding}`);
     const migrated = await wrangler(
       'd1',

@@ -49,11 +49,7 @@ test('the real wrangler deploys to an API like Cloudflare’s, and deploys again
   expect(lines.join('\n')).toContain('Deployed: https://tributary.example.workers.dev\n');
   expect([...api.buckets]).toEqual(['data-ingestion']);
   expect(api.queues.map(({ queue_name, settings, consumers }) => [queue_name, settings, consumers.length])).toEqual(
-    ['tributary-retry', 'tributary-keys', 'tributary-retry-expired'].map(queue => [
-      queue,
-      { message_retention_period: 1_209_600 },
-      1,
-    ]),
+    ['tributary-retry', 'tributary-retry-expired'].map(queue => [queue, { message_retention_period: 1_209_600 }, 1]),
   );
   const tables = api.databases.get('tributary')!.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").all();
   expect(tables.map(table => table.name)).toEqual(expect.arrayContaining(['sync_state', 'ingestion_runs']));
@@ -70,7 +66,7 @@ test('the real wrangler deploys to an API like Cloudflare’s, and deploys again
 
   api.requests.length = 0;
   const again = await deploy();
-  expect(again.filter(line => /: (found|none to apply)$/.test(line))).toHaveLength(6);
+  expect(again.filter(line => /: (found|none to apply)$/.test(line))).toHaveLength(5);
   expect(api.requests.filter(call => /^POST .*\/(buckets|database|queues)$/.test(call))).toEqual([]);
   expect(again.join('\n')).toContain('Deployed: https://tributary.example.workers.dev\n');
 

@@ -69,7 +69,7 @@ export const AGENDA_MUTANTS: Mutant[] = [
     edits: [
       {
         file: JOURNAL,
-        text: 'const visited = this.#acceptVisit({ change, outcome: judged }, nowMs);',
+        text: 'const visited = this.#acceptVisit({ change, outcome: judged, evidenceVersion }, nowMs);',
         instead: 'const visited = { change, outcome: judged };',
       },
     ],
@@ -194,7 +194,7 @@ export const AGENDA_MUTANTS: Mutant[] = [
     edits: [
       {
         file: AGENDA,
-        text: "if (removed) this.#sql.exec('UPDATE agenda_spaces SET keys = keys - 1 WHERE id = ?', removed.space);",
+        text: "this.#sql.exec('UPDATE agenda_spaces SET keys = keys - 1 WHERE id = ?', removed.space);",
         instead: '',
       },
     ],

@@ -33,11 +33,11 @@ export const ENGINE_MUTANTS: Mutant[] = [
     edits: [
       {
         file: FLUSH,
-        text: `  const head = await put({ ports, intent, chunks });
+        text: `  const head = await put({ ports, intent, chunks, identity: files.identity(table.name) });
   return files.settle({ intent, head, startedMs, nowMs: ports.clock.now() });`,
         instead: `  const head = { key: intent.key, bytes: 0, etag: '', metadata: {} };
   const file = files.settle({ intent, head, startedMs, nowMs: ports.clock.now() });
-  await put({ ports, intent, chunks });
+  await put({ ports, intent, chunks, identity: files.identity(table.name) });
   return file;`,
       },
     ],

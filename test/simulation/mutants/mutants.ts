@@ -5,6 +5,7 @@ import { COMMITTER_MUTANTS } from './committer.ts';
 import { ENGINE_MUTANTS } from './engine.ts';
 import { FAILURE_MUTANTS } from './failures.ts';
 import { IMMUTABLE_MUTANTS } from './immutable.ts';
+import { INLET_MUTANTS } from './inlets.ts';
 import { LATE_RESULT_MUTANTS } from './late-results.ts';
 import type { Mutant } from './mutant.ts';
 import { PROBE_MUTANTS } from './probe.ts';
@@ -20,6 +21,7 @@ export const MUTANTS: Mutant[] = [
   LATE_RESULT_MUTANTS,
   AUDIT_MUTANTS,
   AGENDA_MUTANTS,
+  INLET_MUTANTS,
   PROBE_MUTANTS,
   IMMUTABLE_MUTANTS,
   CATALOG_MUTANTS,

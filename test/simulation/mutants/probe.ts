@@ -100,7 +100,9 @@ export const PROBE_MUTANTS: Mutant[] = [
     name: 'unfinished visit is probed',
     breaks: WHOLE,
     caughtBy: scene('a key with several visits of work'),
-    edits: [{ file: VISITS, text: 'seen ? (seen.unfinished ? 0 : 1) : null,', instead: 'seen ? 1 : null,' }],
+    edits: [
+      { file: VISITS, text: 'seen && !isOvertaken ? (seen.unfinished ? 0 : 1) : null,', instead: 'seen ? 1 : null,' },
+    ],
   },
   {
     name: 'first visits get no room beside revisits',

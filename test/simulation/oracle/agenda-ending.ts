@@ -94,15 +94,18 @@ export async function expectVisits(world: World, visits: VisitOracle): Promise<v
     cursor: String(row._cursor),
     op: String(row._op),
     bio: row.bio as string | null,
+    company: row.company as string | null,
   }));
   const newest = new Map<string, string | null>();
-  for (const { key, lsn, cursor, op, bio } of rows) {
+  const said = new Map<string, string | null>();
+  for (const { key, lsn, cursor, op, bio, company } of rows) {
     const appended = visits.appended.find(({ firstLsn, lastLsn }) => firstLsn <= lsn && lsn <= lastLsn);
     assert.ok(appended, `LSN ${lsn}: expected it appended at some time`);
     assert.ok(isCursorOf(appended, cursor), `LSN ${lsn}: expected ${JSON.stringify(appended.cursors)}, got ${cursor}`);
     newest.set(key, op === 'delete' ? null : bio);
     if (!appended.rows) continue;
     assert.deepEqual({ op, bio }, appended.rows.get(key), `LSN ${lsn}: expected what the visit of ${key} found`);
+    said.set(key, op === 'delete' ? null : company);
   }
   for (const [key, { outcome }] of visits.state.keys) {
     const item = world.upstream.items.get(key);
@@ -112,6 +115,10 @@ export async function expectVisits(world: World, visits: VisitOracle): Promise<v
     const checked = (bio: string | null) => (outcome === 'partial' ? bio?.split('+')[0] : bio);
     const message = `${key}: expected its newest row to say what its hosts say`;
     assert.equal(checked(newest.get(key) ?? null), checked(whole), message);
+    const { inlet } = visits.state;
+    if (!inlet || whole === null) continue;
+    const evidence = inlet.evidence.get(key) ?? '';
+    assert.equal(said.get(key), evidence, `${key}: expected its newest row to have all evidence of its key`);
   }
 }
 

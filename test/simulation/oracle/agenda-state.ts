@@ -1,5 +1,6 @@
 import type { SqlPort, SqlValue } from '../../../src/ports/sql.ts';
 import type { World } from '../world/world.ts';
+import { type InletState, inletState } from './inlet-state.ts';
 
 type Rows<T> = T & Record<string, SqlValue>;
 
@@ -50,10 +51,12 @@ export interface AgendaState {
   lastLsn: Map<string, number>;
   /** The sum of what the spaces say of their numbers of keys. */
   countedKeys: number;
+  /** Null of an agenda that nothing feeds. */
+  inlet: InletState | null;
 }
 
 /** Reads the tables directly, without the code of the engine. */
-export function agendaState({ storage: { sql } }: World): AgendaState {
+export function agendaState({ storage: { sql }, fed }: World): AgendaState {
   const all = <T>(statement: string) => sql.exec<Rows<T>>(statement);
   const [lane] = all<{ cursor: string | null }>("SELECT cursor FROM lanes WHERE lane = 'tail'");
   const [tables] = all<{ lsn: number | null }>('SELECT sum(last_lsn) AS lsn FROM tables');
@@ -74,6 +77,7 @@ export function agendaState({ storage: { sql } }: World): AgendaState {
     lastLsn: new Map(deleted.map(({ key, lsn }) => [key, lsn])),
     deleted: new Map(deleted.map(row => [row.key, row.deleted === 1])),
     countedKeys: spaces?.keys ?? 0,
+    inlet: fed ? inletState(sql) : null,
   };
 }
 

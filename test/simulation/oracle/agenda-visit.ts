@@ -7,9 +7,10 @@ import type { AgendaState, WatchedRow } from './agenda-state.ts';
 export const AHEAD_MS_MAX = 200 * 24 * 3_600_000;
 
 /** What a Loader loaded for a key, or why it loaded nothing. */
-export type LoadResult =
+export type LoadResult = { evidenceVersion: number | null } & (
   | { seen: Seen; op: 'upsert' | 'delete'; bio: string | null }
-  | { seen: null; reason: string; retryAfterMs: number | null };
+  | { seen: null; reason: string; retryAfterMs: number | null }
+);
 
 /** How an accepted visit must be counted, its row, and the key's row in the agenda after it. */
 export interface ExpectedVisit {
@@ -20,26 +21,43 @@ export interface ExpectedVisit {
 }
 
 /** Failures that no answer of a Loader reports: its host is throttled, the Loader dies, SQLite refuses the row. */
-export const UNREPORTED_FAILURES: LoadResult[] = ['http-429', 'document-kills-loader', 'row-too-large'].map(reason => ({
-  seen: null,
-  reason,
-  retryAfterMs: null,
-}));
+export function unreportedFailures(evidenceVersion: number | null): LoadResult[] {
+  const reasons = ['http-429', 'document-kills-loader', 'row-too-large'];
+  // A call that fails before it is made has the evidence of that time, which no load shows.
+  const versions = [...new Set([evidenceVersion, null])];
+  return versions.flatMap(version =>
+    reasons.map(reason => ({ seen: null, reason, retryAfterMs: null, evidenceVersion: version })),
+  );
+}
 
 /** The result of one outcome; null when the key was not visited. */
-export function resultOf(outcome: LoadOutcome): LoadResult | null {
+export function resultOf(outcome: LoadOutcome, evidenceVersion: number | null): LoadResult | null {
   if (outcome.kind === 'park' || outcome.kind === 'unanswered')
-    return { seen: null, reason: outcome.reason, retryAfterMs: outcome.retryAfterMs };
+    return { seen: null, reason: outcome.reason, retryAfterMs: outcome.retryAfterMs, evidenceVersion };
   if (outcome.kind !== 'rows' || !outcome.seen) return null;
   const [row] = outcome.rows;
-  return { seen: outcome.seen, op: row!.op, bio: row!.row.bio as string | null };
+  return { seen: outcome.seen, op: row!.op, bio: row!.row.bio as string | null, evidenceVersion };
 }
 
 /**
- * What a visit that is accepted now must do. The next due time counts from now. It gives a row when the digest differs
+ * What a visit that is accepted now must do. Where its key's evidence is another one than its load had, the due time
+ * stays. The next due time counts from now. It gives a row when the digest differs
  * from that of the last visit that saw as much, and a deletion only when the key's newest row is none.
  */
 export function expectedVisit(
+  result: LoadResult,
+  before: WatchedRow,
+  state: Pick<AgendaState, 'deleted' | 'stretch' | 'inlet'>,
+  nowMs: number,
+): ExpectedVisit {
+  const expected = scheduledVisit(result, before, state, nowMs);
+  const version = state.inlet?.versions.get(before.key) ?? 0;
+  const isOvertaken = result.evidenceVersion !== null && result.evidenceVersion !== version;
+  if (!isOvertaken) return expected;
+  return { ...expected, after: { ...expected.after, due_ms: before.due_ms, revisit: before.revisit } };
+}
+
+function scheduledVisit(
   result: LoadResult,
   before: WatchedRow,
   { deleted, stretch }: Pick<AgendaState, 'deleted' | 'stretch'>,

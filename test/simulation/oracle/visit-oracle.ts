@@ -8,8 +8,9 @@ import {
   expectedVisit,
   type LoadResult,
   resultOf,
-  UNREPORTED_FAILURES,
+  unreportedFailures,
 } from './agenda-visit.ts';
+import { InletOracle } from './inlet-oracle.ts';
 
 const DAY = 24 * 3_600_000;
 /** The longest time from picking a slice to its last load. */
@@ -43,6 +44,7 @@ export class VisitOracle {
   loading: string[] = [];
   readonly #world: World;
   readonly #fail: (message: string) => void;
+  readonly #inlet: InletOracle;
   #state: AgendaState;
   /** By key: the results of loads since its last accepted visit, newest first. */
   readonly #results = new Map<string, LoadResult[]>();
@@ -55,6 +57,7 @@ export class VisitOracle {
     this.#world = world;
     this.#fail = fail;
     this.#state = agendaState(world);
+    this.#inlet = new InletOracle(world, (holds, message) => this.#expect(holds, message));
     world.storage.onWritten = statement => this.#written(statement);
     world.storage.onFlushed = () => this.#earlierResults.clear();
     world.storage.onReplaced = () => this.#replaced();
@@ -76,17 +79,18 @@ export class VisitOracle {
     const nowMs = this.#world.clock.elapsedMs;
     this.#noteDue();
     this.loading = changes.map(({ key }) => key);
-    for (const { key } of changes) {
+    for (const { key, evidence } of changes) {
       const seenMs = this.#seenDue.get(key) ?? Number.NEGATIVE_INFINITY;
       this.#expect(nowMs - seenMs <= SLICE_MS_MAX, `${key}: expected no visit before it is due, got one`);
-      this.#results.set(key, [...new Set([...(this.#results.get(key) ?? []), ...UNREPORTED_FAILURES])]);
+      const failures = unreportedFailures(evidence?.version ?? null);
+      this.#results.set(key, [...(this.#results.get(key) ?? []), ...failures]);
     }
   }
 
   #loaded({ changes }: LoadRequest, answer: Answer<LoadOutcome[]>): void {
     if (!answer.ok) return;
-    for (const [index, { key }] of changes.entries()) {
-      const result = resultOf(answer.value[index]!);
+    for (const [index, { key, evidence }] of changes.entries()) {
+      const result = resultOf(answer.value[index]!, evidence?.version ?? null);
       if (result) this.#results.set(key, [result, ...(this.#results.get(key) ?? [])]);
     }
   }
@@ -112,6 +116,10 @@ export class VisitOracle {
     this.#state = after;
     this.#checkKeys(before, after);
     this.#checkHosts(before, after);
+    if (this.#inlet.check(before, after)) {
+      this.#noteDue();
+      return;
+    }
     const changed = [...after.keys.values()].flatMap(row => {
       const old = before.keys.get(row.key);
       return old && differenceOf(old, row) !== null ? [{ old, row }] : [];
@@ -122,9 +130,10 @@ export class VisitOracle {
     this.#noteDue();
   }
 
-  /** Only requests add and remove keys, and a new key is due at once. */
+  /** Only requests and rows of the inlet add keys, and only requests remove them. A new key is due at once. */
   #checkKeys(before: AgendaState, after: AgendaState): void {
     const nowMs = this.#world.clock.now();
+    const fed = this.#inlet.added(before, after);
     for (const [key, row] of after.keys) {
       if (before.keys.has(key)) continue;
       const fresh = {
@@ -138,7 +147,8 @@ export class VisitOracle {
       };
       const none = { main_digest: null, more_hosts: null, facts: null };
       const wrong = differenceOf({ ...row, ...fresh, ...none }, row);
-      this.#expect(this.adding.has(key) && wrong === null, `${key}: expected a request to add it, ${wrong}`);
+      const isWanted = this.adding.has(key) || fed.has(key);
+      this.#expect(isWanted && wrong === null, `${key}: expected a request or a row to add it, ${wrong}`);
     }
     for (const key of before.keys.keys()) {
       if (after.keys.has(key)) continue;
@@ -204,7 +214,12 @@ export class VisitOracle {
     const { key } = row;
     const results = this.#results.get(key) ?? [];
     const all = results.map(one =>
-      expectedVisit(one, old, { deleted: before.deleted, stretch: after.stretch }, this.#world.clock.now()),
+      expectedVisit(
+        one,
+        old,
+        { deleted: before.deleted, stretch: after.stretch, inlet: before.inlet },
+        this.#world.clock.now(),
+      ),
     );
     const reasons = new Set(parkedOf(after, key).map(({ reason }) => reason));
     const fits = (one: ExpectedVisit) =>

@@ -13,6 +13,7 @@ import { followed, pass, reached, runUntil, startedWorld, type World } from '../
 import { AGENDA_SCENES } from './directed-agenda.ts';
 import { AUDIT_SCENES } from './directed-audit.ts';
 import { IMMUTABLE_SCENES } from './directed-immutable.ts';
+import { INLET_SCENES } from './directed-inlet.ts';
 import { PROBE_SCENES } from './directed-probe.ts';
 import type { Simulated } from './schedule.ts';
 
@@ -31,6 +32,7 @@ const SCENES = {
   'a letter that changes while it is published': letterChanging,
   ...AUDIT_SCENES,
   ...AGENDA_SCENES,
+  ...INLET_SCENES,
   ...PROBE_SCENES,
   ...IMMUTABLE_SCENES,
 };
@@ -43,8 +45,10 @@ export async function playScene(name: SceneName, seed: number): Promise<Simulate
   const { random } = new Faults(seed).draw(name);
   const kind = sourceOf(name);
   const isAgenda = kind === agenda || kind === probing;
+  const fed = name in INLET_SCENES;
   // Hours pass between two visits, so frequent pulls would only take time.
-  const world = await startedWorld({ kind, pollMs: (isAgenda ? 600 : 5) * SECOND });
+  const world = await startedWorld({ kind, fed, pollMs: (isAgenda ? 600 : 5) * SECOND });
+  if (fed) Object.assign(world.upstream.servers, { red: 'red.test' });
   const untraced = { faults: [], trace: [] };
   try {
     await SCENES[name](world, random);
@@ -61,7 +65,7 @@ export async function playScene(name: SceneName, seed: number): Promise<Simulate
 
 function sourceOf(name: SceneName): SourceKind {
   if (name in PROBE_SCENES) return probing;
-  if (name in AGENDA_SCENES) return agenda;
+  if (name in AGENDA_SCENES || name in INLET_SCENES) return agenda;
   return name in IMMUTABLE_SCENES || SCENES[name] === rangeAfterStaging ? pages : coalescing;
 }
 

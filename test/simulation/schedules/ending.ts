@@ -31,6 +31,7 @@ export async function finish(schedule: Schedule): Promise<void> {
   upstream.feedFault = null;
   upstream.documentsFault = null;
   if (clients.agenda) repairAgenda(world);
+  world.feeding.settle();
   await world.engine.watch();
   // Calls that are delayed land first.
   await pass(world, DELAY_MS_MAX, () => world.calls.underWay === 0);
@@ -58,7 +59,8 @@ export async function finish(schedule: Schedule): Promise<void> {
 async function becomeQuiet(schedule: Schedule): Promise<void> {
   const { world, oracle, clients } = schedule;
   const isPublished = () => world.engine.journal.parked.letters.unpublished(1).length === 0;
-  const isDone = () => world.isFollowed && world.parked.length === 0 && clients.ranges.areDone && isPublished();
+  const isDone = () =>
+    world.isFollowed && world.isFed && world.parked.length === 0 && clients.ranges.areDone && isPublished();
   const until = () => oracle.violation !== null || isDone() || isStalled(schedule);
   // A host may be blocked for a day, and for two when a clock that was ahead set the block.
   await runUntil(world, { until, withinMs: 3 * DAY });

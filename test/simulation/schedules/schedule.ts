@@ -2,6 +2,7 @@ import { partitionsPrefix } from '../../../src/lake/object-keys.ts';
 import { playAgendaStep, startAgenda } from '../clients/agenda-step.ts';
 import { playAuditStep, startAudits } from '../clients/audit-step.ts';
 import { Clients } from '../clients/clients.ts';
+import { playFeedingStep, startFeeding } from '../clients/feeding-step.ts';
 import { Oracle } from '../oracle/oracle.ts';
 import { VisitOracle } from '../oracle/visit-oracle.ts';
 import { disturb, drawControl, type Outages } from '../world/disturb.ts';
@@ -66,6 +67,7 @@ export async function simulate(
   startAudits(schedule, audited);
   try {
     startAgenda(schedule);
+    startFeeding(schedule);
     await startLate(schedule);
     for (let step = 0; step < STEPS; step++) await playStep(schedule);
     await finish(schedule);
@@ -97,6 +99,7 @@ function optionsOf(seed: number, faults: Faults) {
     requestsPerSecond: pick(random, [0.2, 3, 1_000, 1_000]),
     startMs: pick(random, [Date.UTC(2026, 10, 10), Date.UTC(2026, 11, 31, 23, 57)]),
     retry: { waitMs: pick(random, [1_000, 10_000]), attemptsMax: pick(random, [2, 2, 5, 20]), leaseMs: 300_000 },
+    fed: pick(random, [true, false]) && kindOf(seed) === agenda,
   };
 }
 
@@ -120,6 +123,7 @@ async function playStep(schedule: Schedule): Promise<void> {
   playAuditStep(schedule);
   drawOutages(schedule);
   playAgendaStep(schedule);
+  playFeedingStep(schedule);
   await loseStorage(schedule);
   sendControl(schedule);
   sendRequest(schedule);

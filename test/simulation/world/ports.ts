@@ -66,7 +66,13 @@ export function instancePorts(world: World, isAlive: () => boolean): Ports {
           if (isAlive()) storage.alarmMs = atMs;
         }),
     },
-    feeds: { send: (target, keys) => makeCall(`feed.send ${target}`, () => world.addSentKeys(target, keys)) },
+    feeding: {
+      settledFiles: (source, query) =>
+        failAs(
+          'source-failed',
+          makeCall(`feeding.files ${source} ${query.afterLsn}`, () => world.feeding.settledFiles(query)),
+        ),
+    },
     streams: streamsPort(world, makeCall),
     tickets: { send: tickets => makeCall(`queue.send ${tickets.length}`, () => world.queue.send(tickets)) },
     log: (event, fields) => void world.log.push({ event, ...fields }),
@@ -109,6 +115,7 @@ const SUBJECTS: { [S in keyof LoaderSteps]: (request: LoaderSteps[S]['request'])
   probe: ({ changes }) => ` ${changes.map(change => change.key).join(' ')}`,
   list: ({ after }) => ` ${after}`,
   load: ({ changes }) => ` ${changes.map(change => change.key).join(' ')}`,
+  inlet: ({ table, afterLsn }) => ` ${table} ${afterLsn}`,
 };
 
 /** The real Loader steps over the simulated source. */
@@ -133,7 +140,8 @@ export function loadPort(
     const { settings, clock } = world;
     const bucket = loaderBucket(world);
     const source = world.kind(world.upstream, upstreamCall) as Loading['source'];
-    const loading: Loading = { source, settings, contact: 'test', bucket, now: () => clock.now() };
+    const { reader } = world.encoding.port;
+    const loading: Loading = { source, settings, contact: 'test', bucket, reader, now: () => clock.now() };
     const answer = await runStep(loading, step, request);
     if (step === 'load') world.onLoaded(request as LoadRequest, answer as Answer<LoadOutcome[]>);
     // Two isolates share no objects.
@@ -171,7 +179,7 @@ function loaderBucket({ calls, bucket }: World): BucketPort {
   };
 }
 
-function failAs<T>(kind: 'bucket-failed' | 'database-failed', answer: Promise<T>): Promise<T> {
+function failAs<T>(kind: 'bucket-failed' | 'database-failed' | 'source-failed', answer: Promise<T>): Promise<T> {
   return answer.catch(error => {
     throw new StepError(kind, messageOf(error));
   });

@@ -4,8 +4,9 @@ import { githubRepo } from '../../../schemas/github_repo.ts';
 import { npmPackage } from '../../../schemas/npm_package.ts';
 import type { Row, Table } from '../../../schemas/table.ts';
 import { ChangeError, CursorError, StepError } from '../../../src/errors.ts';
-import type { Change, Loaded, Visit as Visited } from '../../../src/ports/change.ts';
+import type { Change, Evidence, Loaded, Visit as Visited } from '../../../src/ports/change.ts';
 import type { Source } from '../../../src/sources/source.ts';
+import { FED_INLET } from './feeding.ts';
 import { DOCUMENT_HOST, FEED_HOST, type Upstream, type UpstreamCall } from './upstream.ts';
 
 /** The settings of the simulated sources. */
@@ -131,7 +132,7 @@ export const pages: SourceKind = (upstream, call) => ({
 const HOUR = 3_600_000;
 
 /**
- * Visits keys `<name>.<space>`. The upstream names the host of each space, and some keys have a second half at another
+ * Visits keys `<name>.<space>`. A row has the text of its key's evidence as `company`. The upstream names the host of each space, and some keys have a second half at another
  * host. A key is due again after an hour for each visit in a row with the same outcome, up to a day.
  */
 export const agenda: SourceKind = (upstream, call) => ({
@@ -139,9 +140,9 @@ export const agenda: SourceKind = (upstream, call) => ({
   id: 'agenda',
   prefix: 'github',
   tables: [githubProfile],
-  pace: ({ pollMs, requestsPerSecond, hostRequestsPerSecond = 5, hostRequestsPerSecondMax = 5 }) => ({
+  pace: ({ pollMs, settleMs, requestsPerSecond, hostRequestsPerSecond = 5, hostRequestsPerSecondMax = 5 }) => ({
     pollMs,
-    settleMs: 0,
+    settleMs,
     hosts: { [FEED_HOST]: { requestsPerSecond, burst: 5 } },
     others: {
       requestsPerSecond: hostRequestsPerSecondMax,
@@ -159,6 +160,7 @@ export const agenda: SourceKind = (upstream, call) => ({
   },
 
   agenda: {
+    inlets: [FED_INLET],
     read: text =>
       /^[a-z\d-]+\.[a-z]+$/.test(text) ? { key: text, space: text.split('.')[1]! } : { rejected: 'no-key' },
     next: nextVisit,
@@ -168,17 +170,18 @@ export const agenda: SourceKind = (upstream, call) => ({
     },
   },
 
-  async load({ key, server }) {
+  async load({ key, server, evidence }) {
     if (!server) throw new ChangeError('no-server', `${key}: expected a server, got none`);
     const answer = await upstream.answer(server, key, call);
     if (!answer) return { documents: [], rows: [profileOf('delete', key, null)], revision: null, seen: GONE };
     const half = upstream.halves.get(key) ?? null;
     const second = half && (await upstream.answer(half.host, key, call).then(() => half.text, nullOnFailure));
-    const mainDigest = String(answer.revision);
+    const said = evidence ? evidenceText(evidence) : null;
+    const mainDigest = said === null ? String(answer.revision) : `${answer.revision} ${said}`;
     const bio = half ? `${answer.text}+${second ?? ''}` : answer.text;
     return {
       documents: [{ name: key, bytes: Buffer.from(JSON.stringify(answer)), revision: null }],
-      rows: [profileOf('upsert', key, bio)],
+      rows: [profileOf('upsert', key, bio, said)],
       revision: null,
       seen: {
         found: true,
@@ -209,8 +212,14 @@ const GONE = {
   facts: {},
 };
 
-function profileOf(op: 'upsert' | 'delete', username: string, bio: string | null) {
-  return { table: githubProfile.name, op, row: rowOf(githubProfile, { username, bio }) };
+function profileOf(op: 'upsert' | 'delete', username: string, bio: string | null, company: string | null = null) {
+  return { table: githubProfile.name, op, row: rowOf(githubProfile, { username, bio, company }) };
+}
+
+/** Evidence as a text in which its order makes no difference. */
+export function evidenceText({ items }: Pick<Evidence, 'items'>): string {
+  const texts = items.map(({ row, item, facts, sample }) => JSON.stringify([row, item, facts, sample]));
+  return texts.sort().join(' ');
 }
 
 /** For a second half: when it cannot be loaded, the first half is loaded without it. */

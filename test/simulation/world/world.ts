@@ -13,6 +13,7 @@ import { Calls, type HeldCall } from './calls.ts';
 import { drained, VirtualClock } from './clock.ts';
 import { SimulatedDatabase } from './database.ts';
 import { type Encoding, JSON_LINES } from './encode.ts';
+import { FEEDER, FeedingTable } from './feeding.ts';
 import { instancePorts } from './ports.ts';
 import { SimulatedQueue } from './queue.ts';
 import { coalescing, DEFAULT_SETTINGS, type SourceKind, type SourceSettings } from './sources.ts';
@@ -30,6 +31,8 @@ export interface WorldOptions extends Partial<SourceSettings>, Partial<EngineOpt
   kind?: SourceKind;
   encoding?: Encoding;
   startMs?: number;
+  /** Whether rows of another source's table feed the agenda. */
+  fed?: boolean;
 }
 
 /** One source's object with its clock, ports and upstream. Instances of its engine start and die; the rest stays. */
@@ -41,14 +44,15 @@ export class World {
   readonly database = new SimulatedDatabase();
   readonly upstream: Upstream;
   readonly queue: SimulatedQueue = new SimulatedQueue(this);
-  /** Keys that were sent to other agendas. */
-  readonly sentKeys: { target: string; keys: { id: number; key: string }[] }[] = [];
+  /** The table of another source that feeds the agenda. */
+  readonly feeding: FeedingTable = new FeedingTable(this.bucket, () => this.encoding);
   readonly log: (LogFields & { event: string })[] = [];
   readonly kind: SourceKind;
   /** Stand-ins of the streams, by table. */
   readonly streams: ReadonlyMap<string, StreamStandIn>;
   readonly settings: SourceSettings;
   readonly options: EngineOptions;
+  readonly fed: boolean;
   encoding: Encoding;
   engine!: Engine;
   /** The number of runs that ended. */
@@ -68,7 +72,8 @@ export class World {
   #instance = 0;
   #death = Promise.withResolvers<never>();
 
-  constructor({ kind = coalescing, encoding = JSON_LINES, startMs, ...given }: WorldOptions = {}) {
+  constructor({ kind = coalescing, encoding = JSON_LINES, startMs, fed = false, ...given }: WorldOptions = {}) {
+    this.fed = fed;
     this.clock = new VirtualClock(startMs);
     this.upstream = new Upstream(this.clock);
     this.kind = kind;
@@ -119,10 +124,6 @@ export class World {
     return this.engine.journal.parked.due(Number.MAX_SAFE_INTEGER, 1_000);
   }
 
-  addSentKeys(target: string, keys: { id: number; key: string }[]): void {
-    this.sentKeys.push({ target, keys });
-  }
-
   fault(step: string) {
     return this.engine.journal.state.fault(step);
   }
@@ -147,6 +148,15 @@ export class World {
       journal.state.source().published_cursor === head &&
       this.isCatalogued
     );
+  }
+
+  /** Whether the agenda has seen every settled row of the table that feeds it. */
+  get isFed(): boolean {
+    const { inlets } = this.engine.journal;
+    if (!inlets) return true;
+    const { identity, lsn } = inlets.find(this.engine.source.inlets[0]!);
+    const { feeding } = this;
+    return feeding.identity === null || (identity === feeding.identity && lsn === feeding.settledLsn);
   }
 
   /** Whether the catalog names every file. */
@@ -265,7 +275,7 @@ export class World {
   #source(): EngineSource {
     const visit = { permits: [], deadlineAtMs: 0, tallies: new Map(), slotsUsed: new Map() };
     const source = this.kind(this.upstream, visit);
-    return engineSourceOf(source, this.settings, Object.keys(source.feeds ?? {}));
+    return engineSourceOf(source, this.settings, this.fed ? [FEEDER] : []);
   }
 }
 

@@ -1,0 +1,16 @@
+import type { InletRules } from '../../ports/inlet.ts';
+
+/** Tables whose rows name domains. They say nothing else of them, so there is no evidence. */
+export const WHOIS_INLETS: InletRules[] = [
+  {
+    source: 'npm',
+    table: 'npm_package',
+    columns: ['homepage'],
+    // The domain of a homepage, because anyone can register it after it lapses.
+    read: ({ row }) => hostsIn(row.homepage).map(key => ({ key })),
+  },
+];
+
+function hostsIn(homepage: unknown): string[] {
+  return typeof homepage === 'string' && URL.canParse(homepage) ? [new URL(homepage).hostname].filter(Boolean) : [];
+}
