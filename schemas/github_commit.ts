@@ -7,6 +7,7 @@ export const githubCommit = defineTable({
   description: 'Commits pushed to GitHub repositories: one row for each commit of a repository.',
   version: 1,
   key: ['repo', 'sha'],
+  immutable: true,
   columns: {
     sha: required('utf8', 'Hash of the commit, in hexadecimal.'),
     repo: required('utf8', 'Owner and name of the repository, e.g. `nodejs/node`.'),

@@ -17,6 +17,8 @@ export interface Table {
   version: number;
   /** Names of the columns that identify one item. All are required text. */
   key: string[];
+  /** Its rows never change: a row whose key the table has already is not appended, whatever brought it. */
+  immutable: boolean;
   /** The table's columns, then the three lineage columns, then columns added after version 1. */
   columns: Column[];
   /** Checks a row without lineage. It rejects unknown columns. */
@@ -53,6 +55,8 @@ interface Declaration<C extends ColumnSpecs, A extends ColumnSpecs> {
   description: string;
   version: number;
   key: (keyof C & string)[];
+  /** False when it is left out. */
+  immutable?: boolean;
   columns: C;
   /** Columns added after version 1, all optional. They follow the lineage columns, so that no field id changes. */
   added?: A;
@@ -65,7 +69,7 @@ interface Declaration<C extends ColumnSpecs, A extends ColumnSpecs> {
 export function defineTable<C extends ColumnSpecs, A extends ColumnSpecs = Record<never, never>>(
   declaration: Declaration<C, A>,
 ): TableOf<RowFrom<C & A>> {
-  const { name, prefix, description, version, key, columns } = declaration;
+  const { name, prefix, description, version, key, immutable = false, columns } = declaration;
   const added: ColumnSpecs = declaration.added ?? {};
   checkDeclaration({ ...declaration, added });
   const ordered = [...Object.entries(columns), ...Object.entries(LINEAGE), ...Object.entries(added)];
@@ -75,6 +79,7 @@ export function defineTable<C extends ColumnSpecs, A extends ColumnSpecs = Recor
     description,
     version,
     key,
+    immutable,
     columns: ordered.map(([column, spec], index) => ({ name: column, ...spec, fieldId: index + 1 })),
     validator: rowValidator({ ...columns, ...added }) as unknown as z.ZodType<RowFrom<C & A>>,
   };

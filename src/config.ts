@@ -4,6 +4,9 @@ import { LIMITS, MINUTE, MiB, SECOND } from './limits.ts';
 
 export { LIMITS };
 
+/** The variable that a worker of this machine has and a deployed one has not. */
+export const LOCAL_MARK = 'LOCAL_RUNTIME';
+
 /** A setting that is a whole number from `min` to `max`. */
 export function integerSetting(fallback: number, min: number, max: number) {
   return z
@@ -92,8 +95,13 @@ const common = z.object({
   // Each commit adds a snapshot to the table's metadata, so commits are rare.
   CATALOG_COMMIT_MS: integerSetting(15 * MINUTE, 1 * SECOND, 24 * 60 * MINUTE),
   CATALOG_COMMIT_FILES: integerSetting(64, 1, 500),
-  ADMIN_TOKEN: z.string().min(1).max(500).optional().describe('a secret of 1 to 500 characters'),
+  ADMIN_TOKEN: tokenSetting(),
+  READ_TOKEN: tokenSetting(),
 });
+
+function tokenSetting() {
+  return z.string().min(1).max(500).optional().describe('a secret of 1 to 500 characters');
+}
 
 /** When a parked change is attempted again. */
 export interface RetryPace {
@@ -131,7 +139,6 @@ export interface Settings {
   stalledAfterMs: number;
   clockAheadMs: number;
   contact: string;
-  adminToken: string | null;
   /** Null when no Iceberg catalog is set. */
   catalog: CatalogSettings | null;
 }
@@ -150,9 +157,14 @@ export function readSettings(env: Record<string, unknown>): Settings {
     stalledAfterMs: read.STALLED_AFTER_MS,
     clockAheadMs: read.CLOCK_AHEAD_MS,
     contact: read.CONTACT,
-    adminToken: read.ADMIN_TOKEN ?? null,
     catalog: catalogOf(read),
   };
+}
+
+/** The tokens of the API, whatever the other settings are. Throws `SettingError`. */
+export function readTokens(env: Record<string, unknown>): { adminToken: string | null; readToken: string | null } {
+  const read = parseSettings(common.pick({ ADMIN_TOKEN: true, READ_TOKEN: true }), env);
+  return { adminToken: read.ADMIN_TOKEN ?? null, readToken: read.READ_TOKEN ?? null };
 }
 
 function catalogOf(read: z.output<typeof common>): CatalogSettings | null {
@@ -210,6 +222,7 @@ export function parseSettings<S extends z.ZodRawShape>(
   const given = Object.fromEntries(
     Object.keys(shape.shape).map(name => [name, env[name] === '' ? undefined : env[name]]),
   );
+  for (const [name, value] of Object.entries(given)) refuseCredentials(name, value);
   const read = shape.safeParse(given);
   if (read.success) return read.data;
   const name = String(read.error.issues[0]?.path[0]);
@@ -218,9 +231,42 @@ export function parseSettings<S extends z.ZodRawShape>(
   throw new SettingError(`${name}: expected ${expected}, got ${actual}`);
 }
 
+/**
+ * Throws `SettingError` for a setting that is, or lists, a URL with a user or a password in it: configuration and
+ * errors show settings, and a request to such a URL fails.
+ */
+export function refuseCredentials(name: string, value: unknown): void {
+  if (typeof value !== 'string' || isSecretSetting(name)) return;
+  const { username = '', password = '' } = URL.parse(value) ?? {};
+  // A value that is no URL as a whole may list several, or be one with a mistake in it.
+  if (username === '' && password === '' && !/\/\/[^/?#\s,]*@/.test(value)) return;
+  throw new SettingError(`${name}: expected a URL without user and password, got (hidden)`);
+}
+
 /** Whether a setting is a secret, which its name says: no message shows its value. */
 export function isSecretSetting(name: string): boolean {
   return /(TOKEN|SECRET|KEY_ID)$/.test(name);
+}
+
+/**
+ * Replaces secrets in a text by `mask`. A secret of fewer than `LIMITS.tokenLengthMin` characters may also be a word,
+ * or a part of one, so it is replaced only where no letter or digit adjoins it.
+ */
+export function withoutSecrets(text: string, secrets: readonly string[], mask: string): string {
+  // The longest first, because one secret can be a part of another.
+  const ordered = secrets.filter(secret => secret !== '').sort((a, b) => b.length - a.length);
+  if (ordered.length === 0) return text;
+  const patterns = ordered.map(secret => {
+    const literal = secret.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&');
+    return secret.length < LIMITS.tokenLengthMin ? `(?<![\\p{L}\\p{N}])${literal}(?![\\p{L}\\p{N}])` : literal;
+  });
+  // One pass over the text, so that no mask is masked again.
+  return text.replace(new RegExp(patterns.join('|'), 'gu'), () => mask);
+}
+
+/** The message of a `SettingError` without the setting's value, for an answer that anyone can get. */
+export function withoutValue(message: string): string {
+  return message.replace(/, got (?!(?:null|none|\(hidden\))$).*$/s, ', got another value');
 }
 
 /** Names of the settings that all sources share. */

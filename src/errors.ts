@@ -33,6 +33,15 @@ export const SKIP_REASONS = [
 export type SkipReason = (typeof SKIP_REASONS)[number];
 
 /**
+ * The closed list of what a source makes of a server's text. `whole`: every line was understood. `part`: some lines were
+ * not. `absent`: the server has nothing under the key. `refused`: it takes no queries now. `unknown`: the source does not
+ * know the form.
+ */
+export const READINGS = ['whole', 'part', 'absent', 'refused', 'unknown'] as const;
+
+export type Reading = (typeof READINGS)[number];
+
+/**
  * The closed list of reasons why a finding of an inlet is passed over, besides the reasons for which its source takes a
  * text for no key.
  */
@@ -68,6 +77,7 @@ export type ErrorKind =
   | 'stream-failed'
   | 'stream-refused'
   | 'journal-full'
+  | 'database-full'
   | 'journal-layout'
   | 'flush-failed'
   | 'lake-damaged'

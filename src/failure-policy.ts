@@ -108,6 +108,10 @@ const POLICIES: Record<ErrorKind | Exclude<ParkReason, `http-${number}`>, readon
     'retry-now',
     'The journal is full, so pulling stopped; flushes empty it. Find out why they fail, if they do.',
   ],
+  'database-full': [
+    'retry-now',
+    "The database of the source's object is nearly as large as the platform allows. GET /v1/sources/<id> says what takes the room: remove watched keys that are not needed.",
+  ],
   'journal-layout': [
     'stop',
     'Another version of Tributary wrote the journal of this source. Deploy that version again, or rebuild the source.',

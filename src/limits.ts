@@ -1,5 +1,6 @@
 export const KiB = 1024;
 export const MiB = 1024 * KiB;
+const GiB = 1024 * MiB;
 export const SECOND = 1000;
 export const MINUTE = 60 * SECOND;
 
@@ -38,6 +39,13 @@ export const LIMITS = {
   rowBytesMax: 1 * MiB,
   /** Pulling stops above this; it is 5 % of an object's 10 GB. */
   journalBytesMax: 512 * MiB,
+  /**
+   * Size of an object's database. Above it no new key is watched and no row is pushed, so that what is left of the
+   * platform's 10 GB lasts for the visits of the keys that are there.
+   */
+  databaseBytesMax: 8 * GiB,
+  /** Above it nothing is pulled or visited: flushes and publishing need the rest of the platform's 10 GB. */
+  databaseBytesStop: 9 * GiB,
   /** A data file is in memory as a whole before its put. */
   fileBytesMax: 24 * MiB,
   fileRowsMax: 200_000,
@@ -78,6 +86,8 @@ export const LIMITS = {
   evidenceVisitBytesMax: 2 * MiB,
   /** Waits between the attempts at a lagging revision. */
   recheckMs: [10 * SECOND, 1 * MINUTE, 10 * MINUTE, 60 * MINUTE],
+  /** Anyone can call a deployed worker, and could try all shorter tokens, or the words that people choose. */
+  tokenLengthMin: 16,
   /** Cloudflare's limit on the body of a request on its smaller plans. */
   pushBytesMax: 100 * MiB,
   /** A longer line is rejected unread, because its row would be over `rowBytesMax`. */

@@ -99,14 +99,21 @@ describe('the page of the forms', () => {
 
 describe('the page of the tests', () => {
   /** Variables of the machine, and those that a test hands to a program it starts. */
-  const OTHERS = ['CI', 'PATH', 'CLOUDFLARE_ACCOUNT_ID'];
+  const OTHERS = ['CI', 'PATH', 'CLOUDFLARE_ACCOUNT_ID', 'NODE_COMPILE_CACHE', 'WRANGLER_LOG'];
+
+  const files = listFiles().filter(file => /^test\/.*\.ts$/.test(file) && !file.startsWith('test/bench/'));
+  const reads = /process\.env\.([A-Z][A-Z0-9_]+)|(?:numberOf|seedOf)\('([A-Z0-9_]+)'/g;
+  const found = files.flatMap(file => [...read(file).matchAll(reads)].map(([, direct, named]) => direct ?? named!));
 
   it('lists every environment variable that tests read', () => {
-    const files = listFiles().filter(file => /^test\/.*\.ts$/.test(file) && !file.startsWith('test/bench/'));
-    const reads = /process\.env\.([A-Z][A-Z0-9_]+)|numberOf\('([A-Z_]+)'/g;
-    const found = files.flatMap(file => [...read(file).matchAll(reads)].map(([, direct, named]) => direct ?? named!));
     const expected = [...new Set(found)].filter(name => !OTHERS.includes(name));
     expect(sorted(namesOf(rowsOf('test/README.md', 'Environment variables')))).toEqual(sorted(expected));
+  });
+
+  it('describes a run of CI whose budgets tests read', () => {
+    const raised = [...read('.ci/run').matchAll(/^export (\w+)=/gm)].map(([, name]) => name!);
+    expect(raised.length).toBeGreaterThan(0);
+    expect(raised.filter(name => !found.includes(name))).toEqual([]);
   });
 });
 

@@ -4,6 +4,7 @@ const STATUS = {
   invalid_query: 400,
   invalid_setting: 400,
   unauthorized: 401,
+  forbidden: 403,
   not_found: 404,
   method_not_allowed: 405,
   conflict: 409,
@@ -11,6 +12,7 @@ const STATUS = {
   internal: 500,
   upstream_failed: 502,
   timeout: 504,
+  full: 507,
 } as const;
 
 export type ErrorCode = keyof typeof STATUS;

@@ -15,7 +15,7 @@ export async function showAudit(call: ApiCall): Promise<Response> {
 /** Starts a sweep over all keys or a sample of them, or a self-check of the lake. */
 export async function startAudit(call: ApiCall): Promise<Response> {
   const { id, stub } = sourceOf(call);
-  const body = readBody(await call.request.text(), { fields: ['sample', 'self_check'], hint: HINT });
+  const body = await readBody(call.request.body, { fields: ['sample', 'self_check'], hint: HINT });
   const { sample, self_check: selfCheck = false } = body;
   if (typeof selfCheck !== 'boolean') throw invalid(selfCheck, 'true or false', { name: 'self_check', hint: HINT });
   if (selfCheck) {

@@ -3,13 +3,28 @@ import { ApiError } from './answer.ts';
 import { refuseOtherFields } from './fields.ts';
 import { elementsOf, linesOf, type Piece } from './json-stream.ts';
 
-/** A body that is read as a whole is small: a filter, or a thousand ids. */
-const BODY_LENGTH_MAX = 100_000;
+/** A body that is read as a whole is a filter, or a list of a thousand ids. */
+const BODY_BYTES_MAX = 100_000;
 
-/** Reads an empty body, or a JSON object with no other fields than these. Throws `invalid_body`. */
-export function readBody(text: string, { fields, hint }: { fields: string[]; hint: string }): Record<string, unknown> {
+/**
+ * Reads a body: an empty one, or a JSON object with no other fields than these. Throws `invalid_body`, or `too_large`
+ * for a longer one.
+ */
+export async function readBody(
+  body: ReadableStream<Uint8Array> | null,
+  options: { fields: string[]; hint: string },
+): Promise<Record<string, unknown>> {
+  const { hint } = options;
+  return readObject(await readText(body, { bytesMax: BODY_BYTES_MAX, hint, rest: 'read' }), options);
+}
+
+/** Reads the text of a body as `readBody` does. Throws `invalid_body`. */
+export function readObject(
+  text: string,
+  { fields, hint }: { fields: string[]; hint: string },
+): Record<string, unknown> {
   if (text.trim() === '') return {};
-  const body = text.length > BODY_LENGTH_MAX ? undefined : parsed(text);
+  const body = parsed(text);
   if (typeof body !== 'object' || body === null || Array.isArray(body)) {
     throw new ApiError('invalid_body', 'body: expected nothing or a JSON object, got something else', hint);
   }

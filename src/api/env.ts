@@ -21,7 +21,6 @@ export interface ApiRequest {
   headers: Headers;
   query: Record<string, unknown>;
   body: ReadableStream<Uint8Array> | null;
-  text(): Promise<string>;
 }
 
 /** One request to a route. */

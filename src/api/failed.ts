@@ -58,7 +58,7 @@ export async function showFailed(call: ApiCall): Promise<Response> {
 /** Replays dead changes by id or by filter; a dry run only counts them. */
 export async function replayFailed(call: ApiCall): Promise<Response> {
   const { env, known, request } = call;
-  const body = readBody(await request.text(), { fields: ['ids', 'filter', 'dry_run'], hint: REPLAY_HINT });
+  const body = await readBody(request.body, { fields: ['ids', 'filter', 'dry_run'], hint: REPLAY_HINT });
   const { ids, filter, dry_run: dryRun = false } = body;
   if (typeof dryRun !== 'boolean') throw invalid(dryRun, 'true or false', { name: 'dry_run', hint: REPLAY_HINT });
   if ((ids === undefined) === (filter === undefined)) {
@@ -75,7 +75,7 @@ export async function replayFailed(call: ApiCall): Promise<Response> {
 
 /** Dismisses a dead change with a reason: nothing retries it any more. */
 export async function dismissFailed(call: ApiCall): Promise<Response> {
-  const { reason } = readBody(await call.request.text(), { fields: ['reason'], hint: DISMISS_HINT });
+  const { reason } = await readBody(call.request.body, { fields: ['reason'], hint: DISMISS_HINT });
   const isText = typeof reason === 'string' && reason.trim() !== '' && reason.length <= NOTE_LENGTH_MAX;
   if (!isText)
     throw invalid(reason, `a text of 1 to ${NOTE_LENGTH_MAX} characters`, { name: 'reason', hint: DISMISS_HINT });

@@ -1,3 +1,4 @@
+import { withoutValue } from '../config.ts';
 import type { SourceHealth } from '../contract/source.ts';
 import { messageOf } from '../errors.ts';
 import { answer, settingMessage } from './answer.ts';
@@ -33,6 +34,12 @@ async function healthOf(env: ApiEnv, { log }: Known, id: string): Promise<Source
     return await callSource(env, { id, subject: 'health', ms: HEALTH_MS_MAX }, stub => stub.health());
   } catch (error) {
     log('health_failed', { source: id, message: withoutSecrets(messageOf(error), env) });
-    return { id, state: null, ok: false, reason: settingMessage(error) ?? 'The source did not answer.' };
+    const setting = settingMessage(error);
+    return {
+      id,
+      state: null,
+      ok: false,
+      reason: setting === null ? 'The source did not answer.' : withoutValue(setting),
+    };
   }
 }

@@ -28,7 +28,7 @@ export type MetricFamily =
   | (FamilyDescription & { type: 'counter' | 'gauge'; read(scrape: Scrape): Reading<number>[] })
   | (FamilyDescription & { type: 'histogram'; read(scrape: Scrape): Reading<Histogram>[] });
 
-const STATES: SourceState[] = ['following', 'catching-up', 'paused', 'backing-off', 'stalled'];
+const STATES: SourceState[] = ['following', 'catching-up', 'paused', 'backing-off', 'stalled', 'full'];
 
 /** Every family of `/metrics`, in the order of the answer. An unknown value gives no reading. */
 export const METRIC_FAMILIES: readonly MetricFamily[] = [
@@ -97,6 +97,14 @@ export const METRIC_FAMILIES: readonly MetricFamily[] = [
     read: perTable(({ rows_accepted }) => rows_accepted),
   },
   {
+    name: 'tributary_rows_known_total',
+    type: 'counter',
+    unit: 'rows',
+    labels: ['source', 'table'],
+    help: 'Rows that were not appended because an immutable table has a row of their key.',
+    read: perTable(({ rows_known }) => rows_known),
+  },
+  {
     name: 'tributary_rows_durable_total',
     type: 'counter',
     unit: 'rows',
@@ -147,6 +155,16 @@ export const METRIC_FAMILIES: readonly MetricFamily[] = [
     ),
   },
   {
+    name: 'tributary_readings_total',
+    type: 'counter',
+    unit: 'answers',
+    labels: ['source', 'server', 'reading'],
+    help: 'Answers in text, by what the source made of them: whole, part, absent, refused or unknown.',
+    read: perSource(({ readings }) =>
+      readings.map(({ server, reading, answers: value }) => ({ labels: [server, reading], value })),
+    ),
+  },
+  {
     name: 'tributary_lag_changes',
     type: 'gauge',
     unit: 'changes',
@@ -161,6 +179,14 @@ export const METRIC_FAMILIES: readonly MetricFamily[] = [
     labels: ['source'],
     help: 'Time since a pull last reached the head of the feed; absent until one has.',
     read: onePerSource(({ lag }) => lag.seconds),
+  },
+  {
+    name: 'tributary_database_bytes',
+    type: 'gauge',
+    unit: 'bytes',
+    labels: ['source'],
+    help: "Size of the database of the source's object.",
+    read: onePerSource(({ database_bytes }) => database_bytes),
   },
   {
     name: 'tributary_agenda_keys',

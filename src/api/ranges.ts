@@ -19,7 +19,7 @@ type Lane = RangeStatus['lane'];
 export function startRange(lane: Lane): Handler {
   return async call => {
     const { id, stub } = sourceOf(call);
-    const request = readRequest(lane, await call.request.text());
+    const request = await readRequest(lane, call.request.body);
     return rangeAnswer(await stub.startRange(lane, request), { source: id, lane, action: 'start' });
   };
 }
@@ -28,7 +28,7 @@ export function startRange(lane: Lane): Handler {
 export function controlRange(lane: Lane, action: RangeAction): Handler {
   return async call => {
     const { id, stub } = sourceOf(call);
-    readBody(await call.request.text(), { fields: [], hint: 'Send no body; this control has no parameter.' });
+    await readBody(call.request.body, { fields: [], hint: 'Send no body; this control has no parameter.' });
     return rangeAnswer(await stub.controlRange(lane, action), { source: id, lane, action });
   };
 }
@@ -48,10 +48,10 @@ function rangeAnswer(result: RangeAnswer, request: { source: string; lane: Lane;
   return answer({ ...request, changed: result.changed, range: result.range });
 }
 
-function readRequest(lane: Lane, text: string): RangeRequest {
+async function readRequest(lane: Lane, body: ReadableStream<Uint8Array> | null): Promise<RangeRequest> {
   const hint = HINTS[lane];
   const fields = lane === 'rewind' ? ['to', 'rate'] : ['from', 'to', 'rate'];
-  const { from, to, rate = null } = readBody(text, { fields, hint });
+  const { from, to, rate = null } = await readBody(body, { fields, hint });
   const cursors = lane === 'rewind' ? { to } : { from, to };
   for (const [name, value] of Object.entries(cursors)) {
     const isCursor = typeof value === 'string' && value !== '' && value.length <= CURSOR_LENGTH_MAX;

@@ -1,4 +1,5 @@
 import { type IRequest, Router } from 'itty-router';
+import { withoutValue } from '../config.ts';
 import { messageOf } from '../errors.ts';
 import { policyOf } from '../failure-policy.ts';
 import { ApiError, errorAnswer, messageOfNamed, settingMessage } from './answer.ts';
@@ -13,19 +14,19 @@ import { pushRecords } from './records.ts';
 import { controlSource, listSources, showSource } from './sources.ts';
 import { querySql } from './sql.ts';
 import { listTables, showTable } from './tables.ts';
-import { requireToken, withoutSecrets } from './token.ts';
+import { type Access, requireLoopback, requireToken, withoutSecrets } from './token.ts';
 import { addKeys, listKeys, removeKey, removeKeys, showKey } from './watched-keys.ts';
 
-/** One route. `access` is `token` when a request needs ADMIN_TOKEN. */
+/** One route. */
 export type Route = readonly [
   method: 'GET' | 'POST' | 'DELETE',
   path: string,
-  access: 'open' | 'token',
+  access: Access,
   does: string,
   handler: Handler,
 ];
 
-/** Every route of the API. Whatever changes something, or runs a query, needs the token; reading is open. */
+/** Every route of the API. Whatever changes something, or runs a query, needs the token; reading is open without READ_TOKEN. */
 export const ROUTES: readonly Route[] = [
   ['GET', '/healthz', 'open', 'Shows whether every enabled source is healthy.', showHealth],
   ['GET', '/metrics', 'open', 'Shows all metrics in the text format of Prometheus.', showMetrics],
@@ -65,13 +66,14 @@ export const ROUTES: readonly Route[] = [
 /** Creates the HTTP API: it answers every request and never throws. */
 export function createApi(known: Known): { fetch(request: Request, env: ApiEnv): Promise<Response> } {
   const router = Router<IRequest, [ApiEnv], Response>({
+    before: [(request, env) => requireLoopback(request, env)],
     catch: (error: unknown, request, env) => errorAnswer(apiErrorOf(error, { request, env, known })),
   });
   for (const [method, path, access, , handler] of ROUTES) {
     const add = { GET: router.get, POST: router.post, DELETE: router.delete }[method];
     add(path, async (request, env) => {
       // Check the token first, so that a client without it learns nothing about a source.
-      if (access === 'token') await requireToken(request, env);
+      requireToken(request, env, access);
       return handler({ env, known, request, param: name => decoded(request.params[name]) });
     });
   }
@@ -108,7 +110,12 @@ function apiErrorOf(
   if (error instanceof ApiError) return error;
   const setting = settingMessage(error);
   if (setting !== null) {
-    return new ApiError('invalid_setting', setting, 'Correct this setting of the worker; nothing runs until then.');
+    // Only who has ADMIN_TOKEN learns the value. A token that is wrong itself is never shown.
+    const isOpen = !ROUTES.some(([method, path, access]) => {
+      return method === request.method && path === request.route && access === 'token';
+    });
+    const message = isOpen ? withoutValue(setting) : setting;
+    return new ApiError('invalid_setting', message, 'Correct this setting of the worker; nothing runs until then.');
   }
   const layout = messageOfNamed(error, 'JournalLayoutError');
   if (layout !== null) return new ApiError('conflict', layout, policyOf('journal-layout').hint);

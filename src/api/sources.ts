@@ -32,7 +32,7 @@ export async function showSource(call: ApiCall): Promise<Response> {
 export function controlSource(action: ControlAction): Handler {
   return async call => {
     const { id, stub } = sourceOf(call);
-    readBody(await call.request.text(), { fields: [], hint: 'Send no body; a control has no parameter.' });
+    await readBody(call.request.body, { fields: [], hint: 'Send no body; a control has no parameter.' });
     if (action === 'start' && !enabledSources(call.env, call.known).includes(id)) {
       throw new ApiError('conflict', `${id} is not enabled, so it stays paused.`, 'Name it in the setting SOURCES.');
     }

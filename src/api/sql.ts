@@ -5,7 +5,7 @@ import { readSqlSettings, type SqlSettings } from '../sql/settings.ts';
 import { explain, SqlError } from '../sql/sql-error.ts';
 import { readStatement, type Statement } from '../sql/statement.ts';
 import { ApiError, answer } from './answer.ts';
-import { readBody, readText } from './body.ts';
+import { readObject, readText } from './body.ts';
 import type { ApiCall } from './env.ts';
 import { failureAnswer } from './sql-failures.ts';
 
@@ -33,7 +33,7 @@ export async function querySql({ env, known, request }: ApiCall): Promise<Respon
 
 async function readQuery(body: ReadableStream<Uint8Array> | null): Promise<string> {
   const text = await readText(body, { bytesMax: QUERY_BYTES_MAX, hint: 'Send a shorter query.', rest: 'read' });
-  const { query } = readBody(text, { fields: ['query'], hint: BODY_HINT });
+  const { query } = readObject(text, { fields: ['query'], hint: BODY_HINT });
   if (typeof query === 'string') return query;
   throw new ApiError(
     'invalid_body',

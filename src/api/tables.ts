@@ -46,8 +46,8 @@ function stubOf({ env, known }: ApiCall, table: Table): SourceStub | null {
 
 function factsOf({ name, prefix }: Table, all: TableFacts[]): TableFacts {
   const found: Partial<TableFacts> = all.find(facts => facts.name === name) ?? {};
-  const { rows = 0, files = 0, bytes = 0, last_lsn = 0 } = found;
-  return { name, prefix, rows, files, bytes, last_lsn };
+  const { rows = 0, files = 0, bytes = 0, last_lsn = 0, known_rows = 0 } = found;
+  return { name, prefix, rows, files, bytes, last_lsn, known_rows };
 }
 
 function columnsOf(table: Table): TableDetail['columns'] {

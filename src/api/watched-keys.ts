@@ -31,7 +31,8 @@ type KeyRules = Pick<Agenda<unknown>, 'read'>;
 
 /**
  * Adds watched keys: a JSON list of names, or one name a line. A name that is not a key is rejected with a reason. New
- * keys are due at once; keys that are watched already do not change.
+ * keys are due at once; keys that are watched already do not change. Throws `full` for new keys while the object's database
+ * is full; the keys of earlier parts stay.
  */
 export async function addKeys(call: ApiCall): Promise<Response> {
   const { id, stub, rules } = agendaOf(call);
@@ -40,6 +41,9 @@ export async function addKeys(call: ApiCall): Promise<Response> {
   let known = 0;
   const reader = new KeyReader(rules, async keys => {
     const result = await stub.watchKeys({ atMs, keys });
+    const { refused } = result;
+    if (refused)
+      throw new ApiError('full', `${refused.message} (${added} added, ${known} known before it)`, refused.hint);
     atMs = result.atMs;
     added += result.added;
     known += result.known;

@@ -1,12 +1,15 @@
-import type { ParkReason, SkipReason } from '../errors.ts';
+import type { ParkReason, Reading, SkipReason } from '../errors.ts';
 import type { InletStatus } from './inlets.ts';
 import type { TableFacts } from './tables.ts';
 import type { AgendaStatus } from './watched-keys.ts';
 
 // The JSON of a source. An unknown value is null; no field is ever absent, at any depth.
 
-/** What a source does now. `stalled`: a failure that waiting does not end, or no progress for too long; it probes. */
-export const SOURCE_STATES = ['following', 'catching-up', 'paused', 'backing-off', 'stalled'] as const;
+/**
+ * What a source does now. `stalled`: a failure that waiting does not end, or no progress for too long; it probes. `full`:
+ * it goes on, but its database is over its limit, so new keys are refused.
+ */
+export const SOURCE_STATES = ['following', 'catching-up', 'paused', 'backing-off', 'stalled', 'full'] as const;
 
 export type SourceState = (typeof SOURCE_STATES)[number];
 
@@ -42,8 +45,12 @@ export interface SourceStatus {
     duration_ms: number | null;
   };
   upstream: { requests: number; not_modified: number; throttled: number; errors: number };
+  /** By server, how many of its answers in text were read whole, in part, as absence, as a refusal, or not at all. */
+  readings: Record<string, Record<Reading, number>>;
   /** Null for a source with a feed. */
   agenda: AgendaStatus | null;
+  /** The database of the source's object. `by_table` is empty unless the state is `full`. */
+  database: { bytes: number | null; bytes_max: number; by_table: TableRoom[] };
   /** Tables of other sources that the agenda reads; none for a source without inlets. */
   inlets: InletStatus[];
   next_wake_at: string | null;
@@ -66,13 +73,24 @@ export interface SourceMetrics {
   changes_accepted: number;
   /** Accepted changes by present outcome: `rows`, `tombstones`, `parked`, `dead`, and `skipped:<reason>` for each. */
   changes: Record<string, number>;
-  tables: { name: string; rows_accepted: number; rows_durable: number; files: number; bytes: number }[];
+  tables: {
+    name: string;
+    rows_accepted: number;
+    rows_known: number;
+    rows_durable: number;
+    files: number;
+    bytes: number;
+  }[];
   streams: ({ table: string } & StreamStatus)[];
   /** `status`: 2xx, 3xx, 4xx or 5xx; `none` for a request without an answer. */
   requests: { host: string; status: string; requests: number }[];
+  /** Answers in text, by what the source made of them. */
+  readings: { server: string; reading: Reading; answers: number }[];
   /** Attempts at parked changes, without those that were deferred. */
   retries: number;
   lag: { changes: number | null; seconds: number | null };
+  /** Size of the object's database; null where it cannot be read. */
+  database_bytes: number | null;
   /** Watched keys; null for a source with a feed. */
   agenda: { keys: number; due: number; overdue: number; stretch: number } | null;
   inlets: Pick<InletStatus, 'table' | 'lsn' | 'behind' | 'findings' | 'evidence' | 'passed_over'>[];
@@ -83,6 +101,13 @@ export interface SourceMetrics {
   load_seconds: Histogram;
   last_success_at: number | null;
   next_wake_at: number | null;
+}
+
+/** What a table of an object's database takes, estimated; `others` stands for all the rest. */
+export interface TableRoom {
+  table: string;
+  rows: number | null;
+  bytes: number;
 }
 
 /** Durations as Prometheus counts them: a bucket counts all up to its bound, `count` counts all. */

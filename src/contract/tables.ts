@@ -6,6 +6,8 @@ export interface TableFacts {
   files: number;
   bytes: number;
   last_lsn: number;
+  /** Rows that were not appended because the table is immutable and has a row of their key. */
+  known_rows: number;
 }
 
 /** One data file of a table; `year` and `month` are its partition. */

@@ -42,8 +42,12 @@ export interface WatchPart {
   keys: { line: number; key: string; space: string }[];
 }
 
-/** The result of a part. `repeated`: lines with a key that the request had before. */
+/**
+ * The result of a part. `refused`: it had new keys and none of its keys was added. `repeated`: lines with a key that the
+ * request had before.
+ */
 export interface WatchResult {
+  refused: { message: string; hint: string } | null;
   atMs: number;
   added: number;
   known: number;

@@ -19,6 +19,7 @@ import { JournalCatalog } from './journal/catalog.ts';
 import { JournalFiles } from './journal/files.ts';
 import { Journal } from './journal/journal.ts';
 import { openJournal } from './journal/open.ts';
+import { JournalRoom, type RoomLimits } from './journal/room.ts';
 import { JournalState } from './journal/state.ts';
 import { JournalStreams } from './journal/streams.ts';
 import { Admission } from './load/admission.ts';
@@ -46,6 +47,8 @@ export interface EngineOptions {
   /** The time from one self-check to the next. */
   selfCheckMs: number;
   stalledAfterMs: number;
+  /** Limits of the object's database; those of `LIMITS` where it is left out. */
+  room?: RoomLimits;
   /** By table, the binding of the stream it is sent to. */
   streams: Record<string, string>;
 }
@@ -57,6 +60,7 @@ export interface EngineOptions {
 export class Engine {
   readonly journal: Journal;
   readonly files: JournalFiles;
+  readonly room: JournalRoom;
   readonly source: EngineSource;
   readonly ports: Ports;
   readonly options: EngineOptions;
@@ -82,6 +86,7 @@ export class Engine {
     this.options = options;
     this.journal = new Journal(ports.sql, ports.encode, { ...source, pace: options.retry });
     this.files = new JournalFiles(ports.sql, ports.encode);
+    this.room = new JournalRoom(ports.sql, options.room);
     const { journal, files } = this;
     this.#flushers = source.tables.map(
       table => new Flusher({ table, source: source.id, ports, state: journal.state, files, thresholds: options }),
@@ -200,11 +205,26 @@ export class Engine {
     });
   }
 
-  /** Throws `journal-full` while the journal is over its limit, because flushes must come first. */
+  /**
+   * Throws `journal-full` while the journal is over its limit, because flushes must come first, and `database-full` while
+   * the object's database has room for little more than flushes.
+   */
   checkRoom(): void {
     const bytes = this.journal.state.packedBytes();
-    if (bytes <= LIMITS.journalBytesMax) return;
-    throw new StepError('journal-full', `journal: expected at most ${LIMITS.journalBytesMax} bytes, got ${bytes}`);
+    if (bytes > LIMITS.journalBytesMax)
+      throw new StepError('journal-full', `journal: expected at most ${LIMITS.journalBytesMax} bytes, got ${bytes}`);
+    this.#checkDatabase(this.room.limits.bytesStop);
+  }
+
+  /** Throws `database-full` while the object's database takes no new keys. */
+  checkNewKeys(): void {
+    this.#checkDatabase(this.room.limits.bytesMax);
+  }
+
+  #checkDatabase(bytesMax: number): void {
+    const { bytes } = this.room;
+    if (bytes <= bytesMax) return;
+    throw new StepError('database-full', `database of the object: expected at most ${bytesMax} bytes, got ${bytes}`);
   }
 
   /** Throws `upstream-failing` while most recent changes were parked, because more requests would fail as well. */

@@ -8,6 +8,8 @@ import type { LoadedRow } from '../ports/change.ts';
 /** A row as its table's schema gives it, and small enough. Throws `wrong-shape` with the column and what was expected. */
 export function checkRow({ table: name, op, row }: LoadedRow): LoadedRow {
   const table = tableNamed(name);
+  if (op === 'delete' && table.immutable)
+    throw new ChangeError('wrong-shape', `${name} row: expected an upsert in an immutable table, got a deletion`);
   const checked = table.validator.safeParse(row);
   if (checked.success) return { table: name, op, row: fitRow(table, checked.data) };
   const [issue] = checked.error.issues;

@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { SOURCES } from '../sources/registry.ts';
 import type { Source } from '../sources/source.ts';
 import type { Demo, DemoAct, DemoCheck, DemoRun } from '../sources/stand-in/demo.ts';
@@ -10,8 +10,9 @@ import { openAtRest, publishedSequence, verdictText } from './demo/proof.ts';
 import { type Verdict, verify } from './demo/verify.ts';
 import { runProgram } from './program.ts';
 import { type Runtime, startRuntime } from './runtime/runtime.ts';
+import { makeStateFolder } from './runtime/state-folder.ts';
 import { lockState } from './runtime/state-lock.ts';
-import { DEMO_STATE_DIR, LOCAL_TOKEN } from './settings.ts';
+import { DEMO_STATE_DIR } from './settings.ts';
 import { demoOf } from './source-files.ts';
 
 export interface DemoOptions extends Screen {
@@ -22,7 +23,7 @@ const DAY_MS = 86_400_000;
 
 /** The worker's settings with which it follows stand-ins and writes files soon. */
 export function demoSettings(...standIns: Pick<StandIn, 'settings'>[]): Record<string, string> {
-  const common = { FLUSH_AGE_MS: '500', ADMIN_TOKEN: LOCAL_TOKEN, CONTACT: 'demo' };
+  const common = { FLUSH_AGE_MS: '500', CONTACT: 'demo' };
   return Object.assign(common, ...standIns.map(({ settings }) => settings));
 }
 
@@ -39,7 +40,7 @@ interface RunningDemo extends DemoRun {
  */
 export async function runDemo(options: DemoOptions): Promise<number> {
   const { stateDir, write } = options;
-  emptyState(stateDir);
+  await emptyState(stateDir);
   const demos: RunningDemo[] = [];
   try {
     // Start the stand-in of each source.
@@ -70,9 +71,9 @@ export async function runDemo(options: DemoOptions): Promise<number> {
 }
 
 /** A demo begins with an empty folder. Throws when another demo runs on it. */
-function emptyState(stateDir: string): void {
-  mkdirSync(stateDir, { recursive: true });
-  lockState(stateDir, 0).release();
+async function emptyState(stateDir: string): Promise<void> {
+  makeStateFolder(stateDir);
+  (await lockState(stateDir, 0)).release();
   rmSync(stateDir, { recursive: true });
 }
 

@@ -4,7 +4,7 @@ import { SettingError } from '../errors.ts';
 import { checkFeeds } from '../sources/feeds.ts';
 import { SOURCES } from '../sources/registry.ts';
 import type { Source } from '../sources/source.ts';
-import { SQL_SETTINGS } from '../sql/settings.ts';
+import { readSqlSettings, SQL_SETTINGS } from '../sql/settings.ts';
 import { type Environment, localSettingsOf } from './source-files.ts';
 
 export type { Environment } from './source-files.ts';
@@ -13,9 +13,6 @@ const localShape = z.object({
   PORT: integerSetting(8787, 1, 65_535),
   STATE_DIR: z.string().min(1).default('.tributary/state').describe('a folder'),
 });
-
-/** The token that controls a worker on this machine unless the environment names another. */
-export const LOCAL_TOKEN = 'local';
 
 /** The demo's state folder, so that it never touches the one of `npm start`. */
 export const DEMO_STATE_DIR = '.tributary/demo';
@@ -26,13 +23,8 @@ export function readLocalSettings(env: Environment): { port: number; stateDir: s
   return { port: PORT, stateDir: STATE_DIR };
 }
 
-/** The settings of a worker on this machine: those that the environment holds, and a token where it holds none. */
-export function workerSettings(env: Environment, sources: readonly Source[] = SOURCES): Record<string, string> {
-  return { ADMIN_TOKEN: LOCAL_TOKEN, ...foundSettings(env, sources) };
-}
-
 /** The worker's settings that an environment holds. No other variable of the environment reaches the worker. */
-export function foundSettings(env: Environment, sources: readonly Source[] = SOURCES): Record<string, string> {
+export function workerSettings(env: Environment, sources: readonly Source[] = SOURCES): Record<string, string> {
   const names = [...COMMON_SETTINGS, ...SQL_SETTINGS, ...sources.flatMap(source => source.settingNames)];
   const found = names.map(name => [name, env[name]] as const);
   return Object.fromEntries(found.filter((entry): entry is [string, string] => Boolean(entry[1])));
@@ -49,6 +41,7 @@ export async function withLocalSettings(env: Environment): Promise<Environment> 
 /** The sources that settings enable, each with its settings checked. Throws `SettingError` with the first wrong one. */
 export function enabledSources(settings: Record<string, string>, sources: readonly Source[] = SOURCES): Source[] {
   const { sources: ids, feeds } = readSettings(settings);
+  readSqlSettings(settings);
   checkFeeds(feeds, sources);
   for (const id of ids) {
     if (sources.some(source => source.id === id)) continue;

@@ -1,13 +1,16 @@
 import { TABLES } from '../../schemas/index.ts';
+import { refuseCredentials } from '../config.ts';
 import { SettingError } from '../errors.ts';
 import { r2SqlPath } from '../sql/names.ts';
 import { runProgram } from './program.ts';
 import { asCsv, asJson, asTable } from './query/answer-text.ts';
-import { cacheDirOf, type LakeAddress, localAddress, openLake } from './query/lake.ts';
+import { BUCKET, cacheDirOf, type LakeAddress, localAddress, openLake } from './query/lake.ts';
 import { asUserError, queryLake, tablesOf, watchLake } from './query/query.ts';
-import { startRuntime } from './runtime/runtime.ts';
+import { openBucket } from './runtime/bucket.ts';
+import { newS3Keys } from './runtime/s3-keys.ts';
+import { makeStateFolder } from './runtime/state-folder.ts';
 import { holderOf } from './runtime/state-lock.ts';
-import { DEMO_STATE_DIR, type Environment, readLocalSettings, workerSettings } from './settings.ts';
+import { DEMO_STATE_DIR, type Environment, readLocalSettings } from './settings.ts';
 
 /** `watch`: answers the query again when rows have arrived, and prints each answer that differs from the last. */
 export interface SqlOptions {
@@ -18,7 +21,9 @@ export interface SqlOptions {
 }
 
 const FORMATS = { table: asTable, json: asJson, csv: asCsv };
-const PROBE_MS_MAX = 2_000;
+
+/** Stands for the local lake until its runtime is found: only the bucket's name is read. */
+const NO_LAKE = localAddress(0, { keyId: 'none', secret: 'none' });
 
 /** Where a lake is, and the folder that caches its data files. */
 interface LakeLocation {
@@ -28,7 +33,7 @@ interface LakeLocation {
 
 /**
  * Answers one query as text, over the lake at `LAKE_S3_URL`, else over that of the state folder. Where no runtime runs
- * on the folder, it starts one with all sources paused, and stops it afterwards.
+ * on the folder, it opens the folder's bucket itself.
  */
 export async function runSql(
   { query, format, demo, watch }: SqlOptions,
@@ -40,66 +45,50 @@ export async function runSql(
     if (watch) await watchLake(lake, { query, cacheDir, signal, onAnswer: found => write(asText(found)) });
     else write(asText(await queryLake(lake, { query, cacheDir, signal })));
   }
-  const remote = demo ? null : remoteAddress(env);
   try {
-    // Refuse a wrong query before a runtime is started for it.
-    tablesOf(openLake(remote ?? localAddress(0)), { query });
+    const remote = demo ? null : remoteAddress(env);
+    // Refuse a wrong query before a bucket is opened for it.
+    tablesOf({ bucket: openLake(remote ?? NO_LAKE).bucket }, { query });
     await withLake(answer, { env, remote, demo, watch, signal });
   } catch (error) {
     throw asUserError(error, query);
   }
 }
 
-/** Finds the lake of an environment for `work`, and stops the runtime where it had to start one. */
+/** Finds the lake of an environment for `work`, and closes its bucket where it had to open it. */
 async function withLake(
   work: (location: LakeLocation) => Promise<void>,
   options: { env: Environment; remote: LakeAddress | null; demo: boolean; watch: boolean; signal: AbortSignal },
 ): Promise<void> {
   const { env, remote, demo, watch, signal } = options;
   const stateDir = demo ? DEMO_STATE_DIR : readLocalSettings(env).stateDir;
+  // The cache holds rows of the lake, so other users may not read it.
+  makeStateFolder(stateDir);
   if (remote !== null) return work({ address: remote, cacheDir: cacheDirOf(stateDir, remote) });
-  const port = await runningPort({ env, demo, stateDir });
-  if (port !== null) return work({ address: localAddress(port), cacheDir: cacheDirOf(stateDir) });
+  const holder = holderOf(stateDir);
+  if (holder?.s3Keys)
+    return work({ address: localAddress(holder.port, holder.s3Keys), cacheDir: cacheDirOf(stateDir) });
   if (watch) throw new Error(`--watch: expected npm start to run on ${stateDir}, got no runtime; start it first`);
-  const runtime = await startRuntime({ stateDir, port: 0, settings: workerSettings(env), paused: true, signal });
+  const s3Keys = newS3Keys();
+  const bucket = await openBucket({ stateDir, bucket: BUCKET, s3Keys });
   try {
-    await work({ address: localAddress(runtime.port), cacheDir: cacheDirOf(stateDir) });
+    signal.throwIfAborted();
+    await work({ address: localAddress(bucket.port, s3Keys), cacheDir: cacheDirOf(stateDir) });
   } finally {
-    await runtime.stop();
+    await bucket.close();
   }
 }
 
 function remoteAddress(env: Environment): LakeAddress | null {
   const { LAKE_S3_URL: url, LAKE_S3_KEY_ID: keyId, LAKE_S3_SECRET: secret } = env;
   if (!url) return null;
+  refuseCredentials('LAKE_S3_URL', url);
   if (!URL.canParse(url) || !/^https?:/.test(url)) {
     throw new SettingError(`LAKE_S3_URL: expected the http or https URL of a bucket, got ${JSON.stringify(url)}`);
   }
-  const local = localAddress(0);
-  const isLocal = /^https?:\/\/(?:127\.0\.0\.1|localhost|\[::1\])[:/]/.test(url);
-  if (!isLocal && !keyId)
-    throw new SettingError('LAKE_S3_KEY_ID: expected the id of an S3 key of this bucket, got null');
-  if (!isLocal && !secret) throw new SettingError('LAKE_S3_SECRET: expected the secret of LAKE_S3_KEY_ID, got null');
-  return { url, keyId: keyId || local.keyId, secret: secret || local.secret };
-}
-
-/**
- * The port of a runtime that serves this lake: that of the state folder's holder, else `PORT` where a runtime answers
- * there. Where the environment names a state folder and no port, only the holder counts. Null when none runs.
- */
-async function runningPort(options: { env: Environment; demo: boolean; stateDir: string }): Promise<number | null> {
-  const { env, demo, stateDir } = options;
-  const holder = holderOf(stateDir);
-  if (holder !== null) return holder.port;
-  if (demo || (env.STATE_DIR && !env.PORT)) return null;
-  const { port } = readLocalSettings(env);
-  try {
-    const response = await fetch(localAddress(port).url, { signal: AbortSignal.timeout(PROBE_MS_MAX) });
-    await response.arrayBuffer();
-    return port;
-  } catch {
-    return null;
-  }
+  if (!keyId) throw new SettingError('LAKE_S3_KEY_ID: expected the id of an S3 key of this bucket, got null');
+  if (!secret) throw new SettingError('LAKE_S3_SECRET: expected the secret of LAKE_S3_KEY_ID, got null');
+  return { url, keyId, secret };
 }
 
 const OPTIONS = ['--json', '--csv', '--watch', '--demo'];

@@ -1,11 +1,14 @@
-import { mkdirSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { SourceStatus } from '../contract/source.ts';
 import { messageOf } from '../errors.ts';
 import type { Source } from '../sources/source.ts';
 import { plainText, runProgram } from './program.ts';
-import { type SqlProcess, startSqlProcess } from './query/process.ts';
+import { startSqlProcess } from './query/process.ts';
+import { keepRunning } from './runtime/keep-running.ts';
 import { freePort, type Runtime, startRuntime } from './runtime/runtime.ts';
+import { newS3Keys } from './runtime/s3-keys.ts';
+import { makeStateFolder, tokenPath } from './runtime/state-folder.ts';
+import { lockState } from './runtime/state-lock.ts';
 import {
   type Environment,
   enabledSources,
@@ -33,71 +36,75 @@ export async function runStart(
   const { port: wanted, stateDir } = readLocalSettings(env);
   const settings = workerSettings(await withLocalSettings(env));
   const sources = enabledSources(settings);
-  // Fix the port before both start: the SQL service reads the lake there, and the worker gets the service's address.
+  makeStateFolder(stateDir);
+  // Take the lock once: that ends what an earlier start on this folder left, which may hold the port.
+  (await lockState(stateDir, wanted)).release();
+  // Fix port and keys before both start: the SQL service reads the lake there, and the worker gets the service's address.
   const port = await freePort(wanted);
-  mkdirSync(stateDir, { recursive: true });
+  const s3Keys = newS3Keys();
   write(`Starting ${sources.map(source => source.id).join(', ') || 'without a source'} …`);
-  const sql = await startSqlProcess({ settings, port, stateDir });
+  const sql = await startSqlProcess({ settings, port, s3Keys, stateDir });
+  void sql?.ended.then(() => {
+    if (!signal.aborted) write(`The SQL service ended (see ${sql.logFile}): /v1/sql answers after the next start.`);
+  });
+  const start = () =>
+    startRuntime({ stateDir, port, s3Keys, settings: Object.assign({}, settings, sql?.settings), signal });
+  let isFirst = true;
   try {
-    const runtime = await startRuntime({ stateDir, port, settings: { ...settings, ...sql?.settings }, signal });
-    return await follow(runtime, { stateDir, sql, sources, settings, signal, write });
+    const last = await keepRunning({
+      start,
+      async use(runtime, lost) {
+        if (isFirst) await introduce(runtime, { stateDir, sources, settings, write });
+        isFirst = false;
+        await follow(runtime, { sources, settings, signal: lost, write });
+      },
+      write: line => write(`${clock()}  ${line}`),
+      signal,
+    });
+    write('Stopping …');
+    await last?.stop();
+    write('Stopped; the next start goes on from here.');
+    return 0;
   } finally {
     await sql?.stop();
   }
 }
 
 interface FollowOptions {
-  stateDir: string;
-  sql: SqlProcess | null;
   sources: Source[];
   settings: Record<string, string>;
-  signal: AbortSignal;
   write: (line: string) => void;
 }
 
-/** Writes lines about the sources until `signal` aborts or the runtime ends. */
-async function follow(
+/** Says where the worker answers, and how to ask it. */
+async function introduce(
   runtime: Runtime,
-  { stateDir, sql, sources, settings, signal, write }: FollowOptions,
-): Promise<number> {
+  { stateDir, sources, settings, write }: FollowOptions & { stateDir: string },
+): Promise<void> {
   write(`Running on ${runtime.url}, state in ${stateDir}, log in ${runtime.logFile}`);
   write(`  status  ${runtime.url}/v1/sources`);
   const example = sources[0] && (await demoOf(sources[0].id))?.example;
   if (example) write(`  query   npm run sql -- "${example}"`);
+  if (!settings.ADMIN_TOKEN) write(`  token   in ${tokenPath(stateDir)}, for requests that change something`);
   write('  stop    Ctrl-C');
   if (!settings.CONTACT)
     write('  CONTACT is not set: no upstream can tell who asks; set it to a URL or an address of yours.');
-  void sql?.ended.then(() => {
-    if (!signal.aborted) write(`The SQL service ended (see ${sql.logFile}): /v1/sql answers after the next start.`);
-  });
-  let hasEnded = false;
-  void runtime.ended.then(() => {
-    hasEnded = true;
-  });
+}
+
+/** Writes lines about the sources until `signal` aborts. */
+async function follow(
+  runtime: Runtime,
+  { sources, settings, signal, write }: FollowOptions & { signal: AbortSignal },
+): Promise<void> {
   const reporter = makeReporter({ sources, settings, write });
-  while (!signal.aborted && !hasEnded) {
+  while (!signal.aborted) {
     try {
-      for (const status of await fetchStatuses(runtime.url)) await reporter.report(status);
+      for (const status of await fetchStatuses(runtime.url, runtime.token)) await reporter.report(status);
     } catch (error) {
       reporter.reportNoAnswer(error);
     }
     await sleep(POLL_MS, undefined, { signal }).catch(() => {});
   }
-  return hasEnded && !signal.aborted ? reportEnd(runtime, write) : stop(runtime, write);
-}
-
-async function stop(runtime: Runtime, write: (line: string) => void): Promise<number> {
-  write('Stopping …');
-  await runtime.stop();
-  write('Stopped; the next start goes on from here.');
-  return 0;
-}
-
-async function reportEnd(runtime: Runtime, write: (line: string) => void): Promise<number> {
-  const { code, signal } = await runtime.ended;
-  await runtime.stop();
-  write(`The runtime ended by itself (${signal ?? `code ${code}`}); see ${runtime.logFile}`);
-  return 1;
 }
 
 interface Reporter {

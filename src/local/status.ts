@@ -2,14 +2,14 @@ import type { SourceStatus } from '../contract/source.ts';
 
 const CALL_MS_MAX = 10_000;
 
-/** The status of every source, from a worker's API. */
-export async function fetchStatuses(url: string): Promise<SourceStatus[]> {
-  return (await fetchJson<{ sources: SourceStatus[] }>(`${url}/v1/sources`)).sources;
+/** The status of every source, from a worker's API. Where READ_TOKEN is set, that needs a token. */
+export async function fetchStatuses(url: string, token?: string): Promise<SourceStatus[]> {
+  return (await fetchJson<{ sources: SourceStatus[] }>(`${url}/v1/sources`, tokenOf(token))).sources;
 }
 
-/** The status of one source, from a worker's API. */
-export async function fetchStatus(url: string, source: string): Promise<SourceStatus> {
-  return fetchJson<SourceStatus>(`${url}/v1/sources/${source}`);
+/** The status of one source, from a worker's API. Where READ_TOKEN is set, that needs a token. */
+export async function fetchStatus(url: string, source: string, token?: string): Promise<SourceStatus> {
+  return fetchJson<SourceStatus>(`${url}/v1/sources/${source}`, tokenOf(token));
 }
 
 /** A status as one line: state, changes, rows, files, lag (of an agenda, due keys), rows a second. */
@@ -48,4 +48,8 @@ export async function fetchJson<T>(url: string, init: RequestInit = {}): Promise
   const text = await response.text();
   if (!response.ok) throw new Error(`${url}: expected status 200, got ${response.status}: ${text.slice(0, 500)}`);
   return JSON.parse(text) as T;
+}
+
+function tokenOf(token: string | undefined): RequestInit {
+  return token === undefined ? {} : { headers: { authorization: `Bearer ${token}` } };
 }

@@ -1,3 +1,5 @@
+import type { Reading } from '../errors.ts';
+
 /** How many requests a step may send to each host, by host. */
 export type HostRequests = Record<string, number>;
 
@@ -21,6 +23,9 @@ export interface Permit {
 /** The first digit of an answer's status; `none` for a request without an answer. */
 export type StatusClass = '2xx' | '3xx' | '4xx' | '5xx' | 'none';
 
+/** Answers by server and by what the source made of them. */
+export type Readings = Record<string, Partial<Record<Reading, number>>>;
+
 /** The requests of one call to one host. */
 export interface HostTally {
   host: string;
@@ -37,6 +42,8 @@ export interface HostTally {
   refused: number;
   /** The longest wait that an answer asked for; null when none did. */
   retryAfterMs: number | null;
+  /** Absent where no answer was text that the source reads. */
+  readings?: Readings;
 }
 
 /** The steps of a source that ask its hosts. */

@@ -1,5 +1,5 @@
 import type { Table } from '../../schemas/table.ts';
-import type { Change, LoadedRow, Visit } from './change.ts';
+import type { Change, Visit } from './change.ts';
 import type { AskedStep, HostPace } from './hosts.ts';
 import type { InletRules } from './inlet.ts';
 
@@ -12,11 +12,6 @@ export interface AgendaRules {
   read(text: string): { key: string; space: string } | { rejected: string };
   /** When the next visit is due, in milliseconds since 1970, and why then. */
   next(visit: Visit): { atMs: number; reason: string };
-  /**
-   * The watched key that a row comes from, for rows that people push. Without it, the key that `read` makes of the row's
-   * key.
-   */
-  keyOf?(row: LoadedRow): string | null;
   /** For a source whose keys have different servers: the server of a name space, null when none is known. */
   directory?: { serverOf(space: string, servers: Record<string, string>): string | null };
   /** A visit gets its key's evidence as counts instead of items. */

@@ -21,6 +21,7 @@ const UTF8 = new TextEncoder();
 export interface RawSql {
   exec(statement: string, params: SqlValue[]): Iterable<Record<string, unknown>>;
   transaction<T>(work: () => T): T;
+  bytes(): number;
 }
 
 /**
@@ -68,6 +69,8 @@ export function guardSql(raw: RawSql): SqlPort {
         open = false;
       }
     },
+
+    bytes: () => raw.bytes(),
   };
 }
 

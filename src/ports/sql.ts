@@ -12,4 +12,6 @@ export interface SqlPort {
    * Runs `work` in one transaction: when it throws, nothing of it stays. Throws `TypeError` when it returns a promise.
    */
   transaction<T>(work: () => T): T;
+  /** Bytes of the database, without the pages that are free to be used again. */
+  bytes(): number;
 }

@@ -1,5 +1,6 @@
 import type { ZodType } from 'zod';
 import type { Table } from '../../schemas/table.ts';
+import type { Reading } from '../errors.ts';
 import type { Change, KeyPage, Loaded, Page, ProbeAnswer, PullRequest, Servers } from '../ports/change.ts';
 import type { AskedStep, HostPace, HostRequests } from '../ports/hosts.ts';
 import type { InletRules } from '../ports/inlet.ts';
@@ -56,6 +57,20 @@ export interface FetchLimits {
   redirects?: number;
 }
 
+/** The body of an answer, before it is parsed. */
+export interface Body {
+  bytes: Uint8Array;
+  contentType: string | null;
+}
+
+/** How a source judges what a body says, besides its shape. */
+export interface JsonChecks {
+  /** Throws for JSON that is no answer: an error with status 429 counts as throttled. */
+  check?: (json: unknown) => void;
+  /** Throws where the body of an answer with status 404 does not say that the item is missing. */
+  checkMissing?: (body: Body) => void;
+}
+
 /**
  * How a source reaches its upstream. All throw `ChangeError`; `subject` names the thing asked for in messages.
  */
@@ -64,7 +79,7 @@ export interface SourceContext<S> {
   nowMs: number;
   fetchJson<T>(
     url: string,
-    options: { subject: string; shape: ZodType<T>; headers?: Record<string, string> } & FetchLimits,
+    options: { subject: string; shape: ZodType<T>; headers?: Record<string, string> } & FetchLimits & JsonChecks,
   ): Promise<FetchedJson<T>>;
   fetchRaw(url: string, options: { subject: string; headers?: Record<string, string> } & FetchLimits): Promise<Fetched>;
   /**
@@ -79,12 +94,18 @@ export interface SourceContext<S> {
   /**
    * The answer to one line over TCP, as WHOIS servers give it: `server` is `whois.example`, or with a port other than 43
    * `127.0.0.1:4343`. It takes a permit of `permitHost`. `check` throws for an answer that only turns the caller away:
-   * with status 429 it counts as throttled.
+   * with status 429 it counts as throttled. `readingOf` says what the source makes of any other answer; both are then
+   * counted for the server.
    */
   askText(
     server: string,
     query: string,
-    options: { subject: string; permitHost: string; check?: (bytes: Uint8Array) => void },
+    options: {
+      subject: string;
+      permitHost: string;
+      check?: (bytes: Uint8Array) => void;
+      readingOf?: (bytes: Uint8Array) => Reading;
+    },
   ): Promise<Uint8Array>;
 }
 

@@ -52,7 +52,8 @@ function r2Table({ table, rows, aliased, byPath, first, last }: Reference, names
   return `(SELECT ${columns} FROM ${qualified} QUALIFY ${newest} AND _op <> 'delete')${alias}`;
 }
 
-function nameOf({ table, rows }: ResolvedTable): string {
+/** The name under which the local engine has a table. */
+export function nameOf({ table, rows }: ResolvedTable): string {
   return rows === 'current' ? table.name : `${table.name}_history`;
 }
 
@@ -73,8 +74,11 @@ function replaced(tokens: Statement['tokens'], edits: Edit[]): Rewritten {
       origin: next > edit.last ? endOf(tokens[edit.last]!) : tokens[edit.first]!.at,
       copied: false,
     });
-    text += edit.text;
     next = edit.last + 1;
+    // A quote or parenthesis that separated two words may be gone: `r2_sql('…')x` must not become one name.
+    const before = joinsWords(text, edit.text) ? ' ' : '';
+    const after = joinsWords(edit.text, tokens[next]?.text ?? '') ? ' ' : '';
+    text += before + edit.text + after;
   }
   copyTo(tokens.length);
   return {
@@ -84,6 +88,10 @@ function replaced(tokens: Statement['tokens'], edits: Edit[]): Rewritten {
       return piece === undefined ? at : piece.origin + (piece.copied ? at - piece.at : 0);
     },
   };
+}
+
+function joinsWords(left: string, right: string): boolean {
+  return /\w$/.test(left) && /^\w/.test(right);
 }
 
 function endOf({ at, text }: Statement['tokens'][number]): number {

@@ -41,9 +41,13 @@ export function indexOfPosition(text: string, { line, column }: Position): numbe
   return lines.slice(0, line - 1).reduce((sum, earlier) => sum + earlier.length + 1, 0) + before;
 }
 
-/** The message, and below it, when the index is known, the line of the query with a caret. */
+/**
+ * The message, and below it, when the index is known, the line of the query with a caret. An engine's message can hold
+ * values of rows, so both have no character that controls a terminal.
+ */
 export function explain(error: SqlError, text: string): string {
-  if (error.at === null) return error.message;
+  const message = error.message.split('\n').map(printable).join('\n');
+  if (error.at === null) return message;
   const at = Math.min(error.at, text.length);
   const { line, column } = positionOf(text, at);
   const lineStart = text.lastIndexOf('\n', at - 1) + 1;
@@ -56,10 +60,10 @@ export function explain(error: SqlError, text: string): string {
   const shown = before + printable(fullLine.slice(at - lineStart, cutAfter)) + tail;
   const label = `line ${line}: `;
   const caret = ' '.repeat(widthOf(label + before));
-  return `${error.message}\n${label}${shown}\n${caret}^ column ${column}`;
+  return `${message}\n${label}${shown}\n${caret}^ column ${column}`;
 }
 
 /** Replaces tabs, which would move the caret, and other control characters, which would move the terminal's cursor. */
-function printable(text: string): string {
-  return text.replace(/[\p{Cc}\p{Cf}]/gu, ' ');
+export function printable(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, ' ');
 }

@@ -1,4 +1,4 @@
-import { isSignificant, nameValue, type Token, tokenize } from './tokens.ts';
+import { asciiLowerCase, exactName, isSignificant, nameValue, type Token, tokenize } from './tokens.ts';
 
 /**
  * Reads the significant tokens of a text one after the other. A `distance` counts from the next significant token: 0 is
@@ -32,7 +32,7 @@ export class TokenReader {
   /** The next token in lower case when it is a keyword or an unquoted name; empty for any other. */
   word(distance = 0): string {
     const token = this.peek(distance);
-    return token?.kind === 'word' ? token.text.toLowerCase() : '';
+    return token?.kind === 'word' ? asciiLowerCase(token.text) : '';
   }
 
   /** Whether the next token is this mark. */
@@ -47,6 +47,12 @@ export class TokenReader {
     return token === undefined ? null : nameValue(token);
   }
 
+  /** The next token as a name without its quotes, with the case that it has in quotes; null when it is no name. */
+  exactName(distance = 0): string | null {
+    const token = this.peek(distance);
+    return token === undefined ? null : exactName(token);
+  }
+
   /** Reads the next token if it is this mark. Returns whether it was. */
   skip(mark: string): boolean {
     const found = this.isMark(mark);
@@ -54,9 +60,11 @@ export class TokenReader {
     return found;
   }
 
-  /** Reads tokens as long as they are among these words. */
-  skipWords(...words: string[]): void {
-    while (words.includes(this.word())) this.step++;
+  /** Reads the next tokens if they are these words. Returns whether they were. */
+  skipWords(...words: string[]): boolean {
+    const found = words.every((word, distance) => this.word(distance) === word);
+    if (found) this.step += words.length;
+    return found;
   }
 
   /** The index of the next token in the text, and its beginning for a message. */

@@ -51,14 +51,22 @@ export function stringValue({ kind, text }: Token): string | null {
 }
 
 /** The name of a token in lower case and without quotes; null when it is no name. The lake's names ignore case. */
-export function nameValue({ kind, text }: Token): string | null {
-  if (kind === 'word') return text.toLowerCase();
+export function nameValue(token: Token): string | null {
+  const name = exactName(token);
+  return name === null ? null : asciiLowerCase(name);
+}
+
+/** The name of a token as an engine reads it that takes the case in quotes literally; null when it is no name. */
+export function exactName({ kind, text }: Token): string | null {
+  if (kind === 'word') return asciiLowerCase(text);
   if (kind !== 'quoted') return null;
   const quote = text[0]!;
-  return text
-    .slice(1, -1)
-    .replaceAll(quote + quote, quote)
-    .toLowerCase();
+  return text.slice(1, -1).replaceAll(quote + quote, quote);
+}
+
+/** The text with A to Z in lower case. Engines fold no other letter, and the Kelvin sign would become a `k`. */
+export function asciiLowerCase(text: string): string {
+  return text.replace(/[A-Z]/g, letter => letter.toLowerCase());
 }
 
 function otherToken(text: string, at: number): Token {

@@ -32,7 +32,10 @@ export function wakePort(storage: DurableObjectStorage, aheadMs: number): WakePo
 
 /** The part of `DurableObjectStorage` that the SQL port uses. */
 export interface ObjectStorage {
-  sql: { exec(statement: string, ...params: SqlValue[]): { toArray(): Record<string, unknown>[] } };
+  sql: {
+    databaseSize: number;
+    exec(statement: string, ...params: SqlValue[]): { toArray(): Record<string, unknown>[] };
+  };
   transactionSync<T>(work: () => T): T;
 }
 
@@ -41,6 +44,8 @@ export function objectSql(storage: ObjectStorage): SqlPort {
   return guardSql({
     exec: (statement, params) => storage.sql.exec(statement, ...params).toArray(),
     transaction: work => storage.transactionSync(work),
+    // The runtime leaves free pages out.
+    bytes: () => storage.sql.databaseSize,
   });
 }
 

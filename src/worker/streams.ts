@@ -29,7 +29,7 @@ export function streamPort({
       throw new SettingError(`STREAMS: expected tables out of ${tables.map(({ name }) => name)}, got ${table}`);
     const found = (Object.hasOwn(env, binding) ? env[binding] : null) as StreamBinding | string | null;
     if (typeof found !== 'object' || typeof found?.send !== 'function')
-      throw new SettingError(`STREAMS: expected ${binding} to be the binding of a stream, got ${kindOf(found)}`);
+      throw new SettingError(`STREAMS: expected bindings of streams, got ${binding}, which is ${kindOf(found)}`);
     bindings.set(binding, found);
   }
   return {

@@ -9,7 +9,7 @@ import type { SourceMetrics, SourceStatus } from '../../src/contract/source.ts';
 import type { LiveFile, TableFacts } from '../../src/contract/tables.ts';
 import type { LogFields } from '../../src/log.ts';
 
-export const TOKEN = 'correct horse';
+export const TOKEN = 'correct horse battery';
 
 /** The API over fake objects, whose methods a test may replace; `logged` and `calls` record what the API did. */
 export interface FakeApi {
@@ -131,7 +131,9 @@ export function statusOf(source: string): SourceStatus {
     streams: {},
     last_flush: { at: null, rows: null, bytes: null, key: null, duration_ms: null },
     upstream: { requests: 0, not_modified: 0, throttled: 0, errors: 0 },
+    readings: {},
     agenda: null,
+    database: { bytes: 4_096, bytes_max: 8 * 2 ** 30, by_table: [] },
     inlets: [],
     next_wake_at: null,
     last_error: { kind: null, reason: null, hint: null, retry: null, at: null },
@@ -145,14 +147,16 @@ export function metricsOf(source: string): SourceMetrics {
     state: 'following',
     changes_accepted: 7,
     changes: { rows: 3, tombstones: 1, parked: 1, dead: 1, 'skipped:superseded': 1, 'skipped:unchanged': 0 },
-    tables: [{ name: `${source}_package`, rows_accepted: 40, rows_durable: 30, files: 3, bytes: 300 }],
+    tables: [{ name: `${source}_package`, rows_accepted: 40, rows_known: 2, rows_durable: 30, files: 3, bytes: 300 }],
     streams: [{ table: `${source}_package`, binding: 'STREAM', last_lsn: 20, waiting: 10 }],
     requests: [
       { host: 'feed.test', status: '2xx', requests: 9 },
       { host: 'feed.test', status: 'none', requests: 2 },
       { host: 'documents.test', status: '5xx', requests: 1 },
     ],
+    readings: [{ server: 'whois.test', reading: 'part', answers: 2 }],
     retries: 4,
+    database_bytes: 4_096,
     agenda: null,
     inlets: [],
     lag: { changes: null, seconds: null },
@@ -172,7 +176,15 @@ export function metricsOf(source: string): SourceMetrics {
 }
 
 function stubOf({ id, tables }: { id: string; tables: Table[] }, calls: string[]): SourceStub {
-  const facts = tables.map(({ name, prefix }) => ({ name, prefix, rows: 30, files: 3, bytes: 300, last_lsn: 30 }));
+  const facts = tables.map(({ name, prefix }) => ({
+    name,
+    prefix,
+    rows: 30,
+    files: 3,
+    bytes: 300,
+    last_lsn: 30,
+    known_rows: 2,
+  }));
   return {
     status: async () => statusOf(id),
     metrics: async () => metricsOf(id),
@@ -197,7 +209,7 @@ function stubOf({ id, tables }: { id: string; tables: Table[] }, calls: string[]
     },
     async watchKeys({ atMs, keys }) {
       calls.push(`${id} watch ${keys.map(({ key }) => key).join(' ')}`);
-      return { atMs: atMs ?? 1, added: keys.length, known: 0, repeated: [] };
+      return { refused: null, atMs: atMs ?? 1, added: keys.length, known: 0, repeated: [] };
     },
     async unwatchKeys(keys) {
       calls.push(`${id} unwatch ${keys.join(' ')}`);
@@ -300,6 +312,7 @@ function tableOf(name: string): Table {
     description: `Rows of ${name}.`,
     version: 1,
     key: ['name'],
+    immutable: false,
     columns: [
       { name: 'name', type: 'utf8', required: true, description: 'Its name.', fieldId: 1 },
       { name: '_lsn', type: 'int64', required: true, description: 'Its number.', fieldId: 2 },

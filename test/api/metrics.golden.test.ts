@@ -33,7 +33,14 @@ function fullApi() {
   api.stubs.pypi!.metrics = async () => ({
     ...metricsOf('pypi'),
     state: 'stalled',
-    tables: ['b', 'a'].map(name => ({ name, rows_accepted: 2 ** 53 - 1, rows_durable: 1e21, files: 0, bytes: 0 })),
+    tables: ['b', 'a'].map(name => ({
+      name,
+      rows_accepted: 2 ** 53 - 1,
+      rows_known: 0,
+      rows_durable: 1e21,
+      files: 0,
+      bytes: 0,
+    })),
     streams: ['b', 'a'].map(table => ({ table, binding: `${table}_STREAM`, last_lsn: 3, waiting: 0 })),
     requests: [{ host: 'a"b\\c\nd', status: '4xx', requests: 3 }],
     lag: { changes: 0, seconds: null },

@@ -36,6 +36,7 @@ describe('the metrics', () => {
       expect(value('data_file_bytes_total', { table: `${source}_package` })).toBe(300);
       expect(value('requests_total', { host: 'feed.test', status: '2xx' })).toBe(9);
       expect(value('requests_total', { host: 'feed.test', status: 'none' })).toBe(2);
+      expect(value('readings_total', { server: 'whois.test', reading: 'part' })).toBe(2);
       expect(value('buffer_rows')).toBe(10);
       expect(value('buffer_bytes')).toBe(1_000);
       expect(value('oldest_row_age_seconds')).toBe(2.5);
@@ -68,6 +69,7 @@ describe('the metrics', () => {
       'tributary_dead_letters',
       'tributary_stream_lsn',
       'tributary_stream_waiting_rows',
+      'tributary_database_bytes',
       'tributary_buffer_rows',
       'tributary_buffer_bytes',
       'tributary_oldest_row_age_seconds',
@@ -76,7 +78,7 @@ describe('the metrics', () => {
 
   it('keep the rules of the format', async () => {
     const families = expectRules(await textOf(fakeApi()));
-    expect(Object.keys(families)).toHaveLength(19);
+    expect(Object.keys(families)).toHaveLength(22);
     for (const { samples } of Object.values(families)) {
       // The series of a source come together, in the order of the registry.
       const sources = samples.map(({ labels }) => labels.source);

@@ -31,12 +31,12 @@ describe('reading', () => {
 
   it('gives facts of every table, zeros for one without a source', async () => {
     const response = await fakeApi().fetch('GET', '/v1/tables');
-    const some = { rows: 30, files: 3, bytes: 300, last_lsn: 30 };
+    const some = { rows: 30, files: 3, bytes: 300, last_lsn: 30, known_rows: 2 };
     expect(await response.json()).toEqual({
       tables: [
         { name: 'npm_package', prefix: 'npm/metadata', ...some },
         { name: 'pypi_package', prefix: 'pypi/metadata', ...some },
-        { name: 'domain', prefix: 'domain/metadata', rows: 0, files: 0, bytes: 0, last_lsn: 0 },
+        { name: 'domain', prefix: 'domain/metadata', rows: 0, files: 0, bytes: 0, last_lsn: 0, known_rows: 0 },
       ],
     });
   });
@@ -51,6 +51,7 @@ describe('reading', () => {
       files: 3,
       bytes: 300,
       last_lsn: 30,
+      known_rows: 2,
       columns: [
         { name: 'name', type: 'utf8', required: true, description: 'Its name.', field_id: 1 },
         { name: '_lsn', type: 'int64', required: true, description: 'Its number.', field_id: 2 },
@@ -152,7 +153,7 @@ describe('health', () => {
     expect(response.status).toBe(503);
     expect(await response.json()).toEqual({
       ok: false,
-      sources: [{ id: 'npm', state: null, reason: 'NPM_START: expected x, got "y"' }],
+      sources: [{ id: 'npm', state: null, reason: 'NPM_START: expected x, got another value' }],
     });
   });
 
@@ -167,7 +168,7 @@ describe('health', () => {
     expect(response.status).toBe(400);
     const { code, message } = await errorOf(response);
     expect(code).toBe('invalid_setting');
-    expect(message).toBe('SOURCES: expected ids out of npm, pypi, got "crates"');
+    expect(message).toBe('SOURCES: expected ids out of npm, pypi, got another value');
   });
 });
 
@@ -196,16 +197,13 @@ describe('controls', () => {
     expect(response.status).toBe(200);
   });
 
-  it.each(['null', '[]', '"start"', '1', '{', 'start', '{"force":true}', `{${' '.repeat(100_000)}}`])(
-    'refuse the body %j',
-    async body => {
-      const api = fakeApi();
-      const response = await api.fetch('POST', '/v1/sources/npm/start', { token: TOKEN, body });
-      expect(response.status).toBe(400);
-      expect(await response.json()).toEqual(error('invalid_body'));
-      expect(api.calls).toEqual([]);
-    },
-  );
+  it.each(['null', '[]', '"start"', '1', '{', 'start', '{"force":true}'])('refuse the body %j', async body => {
+    const api = fakeApi();
+    const response = await api.fetch('POST', '/v1/sources/npm/start', { token: TOKEN, body });
+    expect(response.status).toBe(400);
+    expect(await response.json()).toEqual(error('invalid_body'));
+    expect(api.calls).toEqual([]);
+  });
 
   it.each([undefined, '', 'wrong', `${TOKEN} `.repeat(2), TOKEN.slice(0, -1), TOKEN.toUpperCase(), 'Bearer'])(
     'refuse the token %j',
@@ -219,18 +217,15 @@ describe('controls', () => {
     },
   );
 
-  it.each(['correct horse', 'Basic correct horse', 'Token correct horse'])(
-    'refuse the header %j',
-    async authorization => {
-      const { env, known } = fakeApi();
-      const { createApi } = await import('../../src/api/router.ts');
-      const request = new Request('http://lake.test/v1/sources/npm/start', {
-        method: 'POST',
-        headers: { authorization },
-      });
-      expect((await createApi(known).fetch(request, env)).status).toBe(401);
-    },
-  );
+  it.each([TOKEN, `Basic ${TOKEN}`, `Token ${TOKEN}`])('refuse the header %j', async authorization => {
+    const { env, known } = fakeApi();
+    const { createApi } = await import('../../src/api/router.ts');
+    const request = new Request('http://lake.test/v1/sources/npm/start', {
+      method: 'POST',
+      headers: { authorization },
+    });
+    expect((await createApi(known).fetch(request, env)).status).toBe(401);
+  });
 
   it('are refused with any token when the worker has none, with a hint', async () => {
     for (const settings of [{ ADMIN_TOKEN: undefined }, { ADMIN_TOKEN: '' }]) {

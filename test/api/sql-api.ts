@@ -2,7 +2,7 @@ import { TABLES } from '../../schemas/index.ts';
 import type { ApiEnv } from '../../src/api/env.ts';
 import { createApi } from '../../src/api/router.ts';
 
-export const TOKEN = 'correct horse';
+export const TOKEN = 'correct horse battery';
 
 export interface SqlApiAnswer {
   status: number;

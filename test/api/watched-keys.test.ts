@@ -3,13 +3,14 @@ import type { ApiEnv } from '../../src/api/env.ts';
 import { createApi } from '../../src/api/router.ts';
 import { LIMITS } from '../../src/config.ts';
 import type { SourceStub } from '../../src/contract/objects.ts';
-import type { WatchedKey, WatchPart } from '../../src/contract/watched-keys.ts';
+import type { WatchedKey, WatchPart, WatchResult } from '../../src/contract/watched-keys.ts';
 import { npm } from '../../src/sources/npm/npm.ts';
 import { whois } from '../../src/sources/whois/whois.ts';
+import { seedOf } from '../budget.ts';
 import { randomFrom } from '../parquet/rows.ts';
 
 const PATH = '/v1/sources/whois/keys';
-const SEED = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31));
+const SEED = seedOf('BODY_SEED');
 
 interface Answer {
   status: number;
@@ -31,6 +32,7 @@ function watcher() {
   const watched = new Map<string, { space: string; addedMs: number }>();
   const parts: WatchPart[] = [];
   let nowMs = 0;
+  let refusal: { part: number; refused: NonNullable<WatchResult['refused']> } | null = null;
   const keyOf = (key: string): WatchedKey => ({
     key,
     due_at: '2026-11-10T12:00:00.000Z',
@@ -43,9 +45,11 @@ function watcher() {
   const stub = {
     async watchKeys(part: WatchPart) {
       parts.push(part);
+      if (parts.length === refusal?.part)
+        return { refused: refusal.refused, atMs: 1, added: 0, known: 0, repeated: [] };
       nowMs += 1;
       const atMs = part.atMs ?? nowMs;
-      const result = { atMs, added: 0, known: 0, repeated: [] as number[] };
+      const result = { refused: null, atMs, added: 0, known: 0, repeated: [] as number[] };
       for (const { line, key, space } of part.keys) {
         const before = watched.get(key);
         if (!before) watched.set(key, { space, addedMs: atMs });
@@ -67,13 +71,17 @@ function watcher() {
   const env = {
     SOURCES_NS: { getByName: () => stub as unknown as SourceStub },
     CATALOG_NS: { getByName: () => expect.fail('expected no call of the catalog object') },
-    ADMIN_TOKEN: 'token',
+    ADMIN_TOKEN: 'token-of-the-worker-tests',
   } as ApiEnv;
   const api = createApi({ sources: [npm, whois] as never, tables: [], log: () => undefined });
   async function ask(
     method: string,
     path: string,
-    { body, type = 'text/plain', token = 'token' }: { body?: BodyInit; type?: string; token?: string } = {},
+    {
+      body,
+      type = 'text/plain',
+      token = 'token-of-the-worker-tests',
+    }: { body?: BodyInit; type?: string; token?: string } = {},
   ): Promise<Answer> {
     const headers = { authorization: `Bearer ${token}`, 'content-type': type };
     const init = { method, headers, ...(body !== undefined && { body, duplex: 'half' }) } as RequestInit;
@@ -81,7 +89,11 @@ function watcher() {
     return { ...((await response.json()) as object), status: response.status };
   }
   const post = (body: BodyInit, type?: string) => ask('POST', PATH, { body, ...(type && { type }) });
-  return { ask, post, watched, parts };
+  /** Makes the object refuse a part of the requests. */
+  const refuse = (part: number, refused: NonNullable<WatchResult['refused']>) => {
+    refusal = { part, refused };
+  };
+  return { ask, post, watched, parts, refuse };
 }
 
 /** A body of these chunks; `broken`: it ends with an error. */
@@ -110,6 +122,25 @@ async function withLimit<T>(name: keyof typeof LIMITS, value: number, work: () =
     limits[name] = before;
   }
 }
+
+describe('keys that are added while the object is full', () => {
+  it('are refused by name, with what was added before', async () => {
+    const { post, refuse } = watcher();
+    const names = (count: number) => Array.from({ length: count }, (_, index) => `name-${index}.com`).join('\n');
+    await withLimit('watchPartKeysMax', 2, async () => {
+      refuse(2, { message: 'database of the object: expected less', hint: 'Remove keys.' });
+      const { status, error } = await post(names(5));
+      expect({ status, error }).toEqual({
+        status: 507,
+        error: {
+          code: 'full',
+          message: 'database of the object: expected less (2 added, 0 known before it)',
+          hint: 'Remove keys.',
+        },
+      });
+    });
+  });
+});
 
 describe('keys that are added', () => {
   it.each([

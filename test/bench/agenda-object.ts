@@ -18,8 +18,14 @@ export interface Work {
 const source = engineSourceOf(whois, whois.settings({}));
 const pace = { waitMs: 10_000, attemptsMax: 20, leaseMs: 300_000 };
 
-/** The agenda of a real object's SQLite, asked for one kind of work at a time. */
-export class Bench extends DurableObject {
+/**
+ * The agenda of a real object's SQLite, asked for one kind of work at a time. Its name is that of the class of the real
+ * object, so that the runtime gives it that object's SQLite.
+ */
+export class SourceObject extends DurableObject {
+  /** The real object may have set an alarm; here it does nothing. */
+  override alarm(): void {}
+
   override async fetch(request: Request): Promise<Response> {
     const { kind, times, spaces } = (await request.json()) as Work;
     const sql = objectSql(this.ctx.storage);
@@ -37,9 +43,10 @@ export class Bench extends DurableObject {
       if (kind === 'pick') done += pickVisits({ agenda, admission, source }, { nowMs, first: round }).load.length;
       if (kind === 'count') done += agenda.count({ nowMs, overdueMs: nowMs }).due;
       if (kind === 'reschedule') {
-        const [space] = agenda.due([1 + (round % spaces.length)], { kind: 'again', nowMs, each: 1 });
-        const [visit] = space!.visits;
-        const change = { key: visit!.key, cursor: '1', deleted: false, revision: null, skip: null };
+        const [space] = agenda.due([1 + (round % spaces.length)], { kind: 'first', nowMs, each: 1 });
+        const visit = space?.visits[0];
+        if (!visit) throw new Error(`agenda: expected a first visit in each space, got none in round ${round}`);
+        const change = { key: visit.key, cursor: '1', deleted: false, revision: null, skip: null };
         const seen = {
           found: true,
           always: false,
@@ -61,6 +68,6 @@ export class Bench extends DurableObject {
 }
 
 export default {
-  fetch: (request: Request, env: { BENCH: DurableObjectNamespace }) =>
-    request.method === 'POST' ? env.BENCH.getByName('whois').fetch(request) : Response.json({}),
+  fetch: (request: Request, env: { SOURCES_NS: DurableObjectNamespace }) =>
+    request.method === 'POST' ? env.SOURCES_NS.getByName('whois').fetch(request) : Response.json({}),
 };

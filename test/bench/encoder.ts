@@ -5,14 +5,14 @@ import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { npmPackage } from '../../schemas/npm_package.ts';
 import type { Row } from '../../schemas/table.ts';
 import { openDataFile } from '../../src/parquet/encode.ts';
-import { digits, type Figure, mebibytes, median } from './report.ts';
+import { type Bench, digits, type Figure, mebibytes, median, type Size } from './report.ts';
 import { NpmRows } from './rows.ts';
 
-const ROUNDS = 7;
+const ROUNDS: Record<Size, number> = { full: 7, tiny: 1 };
 const DUCKDB_TYPES = { utf8: 'VARCHAR', int32: 'INTEGER', int64: 'BIGINT', float: 'FLOAT', boolean: 'BOOLEAN' };
-const SHAPES = [
-  { about: 'rows of 1.2 KB', rows: 60_000, dataLengthMax: 300 },
-  { about: 'whole rows', rows: 12_000, dataLengthMax: Number.POSITIVE_INFINITY },
+const SHAPES: { about: string; rows: Record<Size, number>; dataLengthMax: number }[] = [
+  { about: 'rows of 1.2 KB', rows: { full: 60_000, tiny: 50 }, dataLengthMax: 300 },
+  { about: 'whole rows', rows: { full: 12_000, tiny: 10 }, dataLengthMax: Number.POSITIVE_INFINITY },
 ];
 
 interface Round {
@@ -21,30 +21,32 @@ interface Round {
   bytes: number;
 }
 
-/** Our encoder beside DuckDB on one thread: the same rows, JSON lines in, a zstd Parquet file out. */
-export async function benchEncoder(): Promise<Figure[]> {
+/** Our encoder and DuckDB on one thread: the same rows, JSON lines in, a zstd Parquet file out. */
+export const encoder: Bench = { name: 'encoder', run };
+
+async function* run(size: Size): AsyncGenerator<Figure> {
   const folder = mkdtempSync(path.join(tmpdir(), 'bench-encoder-'));
   const connection = await (await DuckDBInstance.create(':memory:', { threads: '1' })).connect();
   try {
-    const figures: Figure[] = [];
-    for (const shape of SHAPES) figures.push(...(await benchShape(shape, { folder, connection })));
-    return figures;
+    for (const { about, rows, dataLengthMax } of SHAPES)
+      yield* measure({ about, rows: rows[size], dataLengthMax, rounds: ROUNDS[size] }, { folder, connection });
   } finally {
     connection.closeSync();
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
-async function benchShape(
-  { about, rows, dataLengthMax }: (typeof SHAPES)[number],
+async function* measure(
+  shape: { about: string; rows: number; dataLengthMax: number; rounds: number },
   { folder, connection }: { folder: string; connection: DuckDBConnection },
-): Promise<Figure[]> {
+): AsyncGenerator<Figure> {
+  const { about, rows, dataLengthMax, rounds } = shape;
   const lines = path.join(folder, 'rows.jsonl');
   writeLines(lines, { rows, dataLengthMax });
   const ours: Round[] = [];
   const theirs: Round[] = [];
-  // Round about, so that whatever else the machine does meets both; the first pair is for warming up.
-  for (let round = 0; round <= ROUNDS; round++) {
+  // The two take turns, so that whatever else the machine does meets both; the first pair is for warming up.
+  for (let round = 0; round <= rounds; round++) {
     ours.push(await timed(path.join(folder, 'ours.parquet'), async file => encodeFile(lines, file)));
     theirs.push(
       await timed(path.join(folder, 'duckdb.parquet'), async file => {
@@ -55,21 +57,19 @@ async function benchShape(
   const [warm, duckdb] = [ours.slice(1), theirs.slice(1)];
   const ratios = warm.map(({ seconds }, i) => duckdb[i]!.seconds / seconds);
   const cpuRatios = warm.map(({ cpuSeconds }, i) => duckdb[i]!.cpuSeconds / cpuSeconds);
-  const rate = (rounds: Round[]) => digits(rows / median(rounds.map(({ seconds }) => seconds)));
+  const rate = (rounds: Round[]) => digits(rows / median(rounds.map(({ cpuSeconds }) => cpuSeconds)));
   const perRow = digits(statSync(lines).size / rows);
-  const basis = `${digits(rows)} rows of ${perRow} B of JSON, median of ${ROUNDS} rounds, one after the other`;
-  return [
-    {
-      what: `encoder, ${about}: rows a second over DuckDB's`,
-      figure: `${digits(median(ratios), 2)} (by CPU time ${digits(median(cpuRatios), 2)}); ${rate(warm)} to ${rate(duckdb)}`,
-      basis,
-    },
-    {
-      what: `encoder, ${about}: file bytes over DuckDB's`,
-      figure: `${digits(warm[0]!.bytes / duckdb[0]!.bytes, 2)}; ${mebibytes(warm[0]!.bytes)} to ${mebibytes(duckdb[0]!.bytes)}`,
-      basis: 'zstd, level 3 both',
-    },
-  ];
+  const basis = `${digits(rows)} rows of ${perRow} B of JSON, median of ${rounds} rounds, in turns`;
+  yield {
+    what: `encoder, ${about}: rows a second over DuckDB's`,
+    figure: `${digits(median(ratios), 2)}; by CPU time ${digits(median(cpuRatios), 2)}, ${rate(warm)} to ${rate(duckdb)}`,
+    basis,
+  };
+  yield {
+    what: `encoder, ${about}: file bytes over DuckDB's`,
+    figure: `${digits(warm[0]!.bytes / duckdb[0]!.bytes, 2)}; ${mebibytes(warm[0]!.bytes)} to ${mebibytes(duckdb[0]!.bytes)}`,
+    basis: 'zstd, level 3 both',
+  };
 }
 
 async function timed(file: string, work: (file: string) => Promise<void>): Promise<Round> {

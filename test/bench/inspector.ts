@@ -1,8 +1,7 @@
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { treeOf } from '../../src/local/runtime/processes.ts';
-import type { Runtime } from '../../src/local/runtime/runtime.ts';
+import { readFileSync } from 'node:fs';
 
-const ATTEMPTS_MAX = 5;
+/** No path of a worker, so that it answers at once. */
+const WAKE_PATH = '/wake';
 
 interface Answer {
   id: number;
@@ -12,35 +11,19 @@ interface Answer {
 
 /** A connection to the inspector of one isolate of the runtime. */
 export interface Inspector {
-  /** Rejects once the connection has ended; another can be opened. */
+  /** Rejects once the connection has ended. */
   send<R>(method: string, params?: Record<string, unknown>): Promise<R>;
   close(): void;
 }
 
-/** The process that runs the worker: the workerd whose arguments do not hold the port, which is the front door's. */
-export function workerdOf({ pid, port }: Runtime): { pid: number } {
-  const servers = treeOf(pid).filter(({ command }) => /\bworkerd serve\b/.test(command));
-  const found = servers.find(({ command }) => !command.includes(`:${port} `));
-  if (!found) throw new Error('runtime: expected a workerd process, found none');
-  return found;
-}
-
-/**
- * Connects to the inspector of the worker's isolate, on the port that the runtime chose itself: what the launcher
- * offers is a proxy. The port is found among those the process listens on, so this needs a `/proc`. Of these the last
- * opened is the runtime's debug port, which takes a request of HTTP for a broken message, and ends everything.
- */
-export async function connectInspector(runtime: Runtime): Promise<Inspector> {
-  const { pid } = workerdOf(runtime);
-  for (const port of listeningPorts(pid).slice(0, -1)) {
-    const targets = await fetch(`http://127.0.0.1:${port}/json`, { signal: AbortSignal.timeout(1_000) })
-      .then(response => response.json() as Promise<{ id: string; webSocketDebuggerUrl: string }[]>)
-      .catch(() => null);
-    if (!Array.isArray(targets)) continue;
-    const target = targets.find(({ id }) => id.startsWith('core:user:'));
-    if (target) return connect(target.webSocketDebuggerUrl);
-  }
-  throw new Error('inspector: expected an isolate core:user:…, found none');
+/** Connects to the isolate of the worker in the runtime whose inspector is at this address. */
+export async function connectInspector({ host }: URL): Promise<Inspector> {
+  const response = await fetch(`http://${host}/json`);
+  const targets = (await response.json()) as { id: string; webSocketDebuggerUrl: string }[];
+  const target = targets.find(({ id }) => id.startsWith('core:user:'));
+  if (!target)
+    throw new Error(`inspector: expected an isolate core:user:…, got ${targets.map(({ id }) => id).join(', ')}`);
+  return open(target.webSocketDebuggerUrl);
 }
 
 /** Resident memory of a process, and the most it ever was, in bytes. */
@@ -50,20 +33,31 @@ export function residentBytes(pid: number): { now: number; peak: number } {
   return { now: read('VmRSS'), peak: read('VmHWM') };
 }
 
-/**
- * An isolate has one connection: ours ends the launcher's, and the launcher takes its own back once. So the first
- * that answers is kept.
- */
-async function connect(url: string): Promise<Inspector> {
-  for (let attempt = 1; ; attempt++) {
-    const inspector = await open(url);
-    try {
-      await inspector.send('Runtime.getHeapUsage');
-      return inspector;
-    } catch (error) {
-      if (attempt === ATTEMPTS_MAX) throw error;
-    }
-  }
+/** Processor time of a process so far, in steps of a hundredth of a second: a busy machine changes it little. */
+export function cpuMsOf(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return (Number(fields[11]) + Number(fields[12])) * 10;
+}
+
+/** What an isolate holds now, garbage included, in bytes. */
+export async function heapOf(inspector: Inspector): Promise<number> {
+  const { usedSize, backingStorageSize } = await inspector.send<Record<string, number>>('Runtime.getHeapUsage');
+  return usedSize! + backingStorageSize!;
+}
+
+/** What the isolate of a worker holds after its garbage was collected, in bytes. */
+export async function heapWithoutGarbageOf(inspector: Inspector, { url }: { url: string }): Promise<number> {
+  let isCollected = false;
+  const collected = inspector.send('HeapProfiler.collectGarbage').finally(() => {
+    isCollected = true;
+  });
+  // V8 collects in a task of its own, and the runtime runs tasks of an isolate only while a request is in it.
+  const woken = (async () => {
+    while (!isCollected) await (await fetch(`${url}${WAKE_PATH}`)).arrayBuffer();
+  })();
+  await Promise.all([collected, woken]);
+  return heapOf(inspector);
 }
 
 async function open(url: string): Promise<Inspector> {
@@ -95,23 +89,4 @@ async function open(url: string): Promise<Inspector> {
     },
     close: () => socket.close(),
   };
-}
-
-/** In the order they were opened. */
-function listeningPorts(pid: number): number[] {
-  const lines = readFileSync('/proc/net/tcp', 'utf8').trim().split('\n').slice(1);
-  const ports = new Map<string, number>();
-  for (const line of lines) {
-    const [, address = '', , state, , , , , , inode = ''] = line.trim().split(/\s+/);
-    if (state === '0A') ports.set(inode, Number.parseInt(address.split(':')[1]!, 16));
-  }
-  const descriptors = readdirSync(`/proc/${pid}/fd`).sort((a, b) => Number(a) - Number(b));
-  return descriptors.flatMap(descriptor => {
-    try {
-      const [, inode = ''] = /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/${pid}/fd/${descriptor}`)) ?? [];
-      return ports.get(inode) ?? [];
-    } catch {
-      return [];
-    }
-  });
 }

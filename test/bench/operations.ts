@@ -3,11 +3,14 @@ import type { SqlValue } from '../../src/ports/sql.ts';
 import { PARQUET } from '../simulation/world/encode.ts';
 import { nodeSql } from '../simulation/world/node-sql.ts';
 import { followed, pass, startedWorld, type World } from '../simulation/world/world.ts';
-import { digits, type Figure } from './report.ts';
+import { type Bench, digits, type Figure, type Size } from './report.ts';
 import { type Rows, type Statement, WrittenRows } from './written.ts';
 
-const CHANGES = 2_000;
-const KNOWN_KEYS = 1_000;
+/** `known`: keys that are in the lake before. */
+const SIZES: Record<Size, { changes: number; known: number }> = {
+  full: { changes: 2_000, known: 1_000 },
+  tiny: { changes: 10, known: 5 },
+};
 /** Of a hundred changes so many are of new keys, and so many are deletions; the others are of known keys. */
 const NEW = 30;
 const DELETED = 2;
@@ -38,54 +41,62 @@ interface Count {
 }
 
 /** What changes cost in operations: the engine on ports in memory, its SQL repeated on the runtime's own SQLite. */
-export async function benchOperations(): Promise<Figure[]> {
-  const steady = await count(async (world, publish) => {
-    for (let i = 0; i < CHANGES; i++) {
-      publish(i);
-      await pass(world, BETWEEN_MS);
-    }
-  });
-  const catchUp = await count(async (_, publish) => {
-    for (let i = 0; i < CHANGES; i++) publish(i);
-  });
-  return [...figuresOf('following', steady), ...figuresOf('catching up', catchUp)];
-}
+export const operations: Bench = { name: 'operations', run };
 
-async function count(feed: (world: World, publish: (i: number) => void) => Promise<void>): Promise<Count> {
-  const world = await startedWorld({ ...NPM, encoding: PARQUET });
-  const rows = await WrittenRows.start();
+async function* run(size: Size): AsyncGenerator<Figure> {
+  const { changes, known } = SIZES[size];
+  const rows = await WrittenRows.start(['following', 'catching_up']);
   try {
-    const statements = record(world);
-    for (let key = 0; key < KNOWN_KEYS; key++) world.upstream.publish(`known-${key}`, TEXT);
-    await followed(world);
-    await rows.object(schema());
-    await rows.object(statements.object.splice(0));
-    await rows.database(statements.database.splice(0));
-    const before = snapshot(world, statements.heads.length);
-    await feed(world, i => publishOne(world, i));
-    await followed(world);
-    const after = snapshot(world, statements.heads.length);
-    const made = world.calls.made.slice(before.made);
-    return {
-      changes: after.changes - before.changes,
-      calls: pattern => made.filter(call => pattern.test(call)).length,
-      puts: after.puts - before.puts,
-      heads: after.heads - before.heads,
-      requests: after.requests - before.requests,
-      runs: after.runs - before.runs,
-      seconds: (after.elapsedMs - before.elapsedMs) / 1_000,
-      files: after.files - before.files,
-      object: await rows.object(statements.object),
-      database: await rows.database(statements.database),
-    };
+    const steady = await count({ known, rows, name: 'following' }, async (world, publish) => {
+      for (let i = 0; i < changes; i++) {
+        publish(i);
+        await pass(world, BETWEEN_MS);
+      }
+    });
+    yield* figuresOf('following', steady);
+    const catchUp = await count({ known, rows, name: 'catching_up' }, async (_, publish) => {
+      for (let i = 0; i < changes; i++) publish(i);
+    });
+    yield* figuresOf('catching up', catchUp);
   } finally {
     await rows.stop();
   }
 }
 
-function publishOne(world: World, i: number): void {
+/** Counts what a feed costs; the statements are repeated on the object and the database of this name. */
+async function count(
+  { known, rows, name }: { known: number; rows: WrittenRows; name: string },
+  feed: (world: World, publish: (i: number) => void) => Promise<void>,
+): Promise<Count> {
+  const world = await startedWorld({ ...NPM, encoding: PARQUET });
+  const statements = record(world);
+  for (let key = 0; key < known; key++) world.upstream.publish(`known-${key}`, TEXT);
+  await followed(world);
+  await rows.object(name, schema());
+  await rows.object(name, statements.object.splice(0));
+  await rows.database(name, statements.database.splice(0));
+  const before = snapshot(world, statements.heads.length);
+  await feed(world, i => publishOne(world, i, known));
+  await followed(world);
+  const after = snapshot(world, statements.heads.length);
+  const made = world.calls.made.slice(before.made);
+  return {
+    changes: after.changes - before.changes,
+    calls: pattern => made.filter(call => pattern.test(call)).length,
+    puts: after.puts - before.puts,
+    heads: after.heads - before.heads,
+    requests: after.requests - before.requests,
+    runs: after.runs - before.runs,
+    seconds: (after.elapsedMs - before.elapsedMs) / 1_000,
+    files: after.files - before.files,
+    object: await rows.object(name, statements.object),
+    database: await rows.database(name, statements.database),
+  };
+}
+
+function publishOne(world: World, i: number, keys: number): void {
   const place = i % 100;
-  const known = `known-${(i * 7) % KNOWN_KEYS}`;
+  const known = `known-${(i * 7) % keys}`;
   if (place < NEW) world.upstream.publish(`new-${i}`, TEXT);
   else if (place < NEW + DELETED) world.upstream.remove(known);
   else world.upstream.publish(known, TEXT);

@@ -1,10 +1,9 @@
-import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { type Runtime, startRuntime } from '../../src/local/runtime/runtime.ts';
 import type { SqlValue } from '../../src/ports/sql.ts';
+import { type BenchWorker, startScript } from './worker.ts';
 
-const MIGRATIONS = path.resolve(import.meta.dirname, '../../migrations');
 /** Statements sent to the runtime in one request. */
 const BATCH = 500;
 
@@ -38,11 +37,11 @@ export class Counter extends DurableObject {
 }
 export default {
   async fetch(request, env) {
-    if (request.url.endsWith('/object')) return env.COUNTER.get(env.COUNTER.idFromName('one')).fetch(request);
+    const [, kind, name] = new URL(request.url).pathname.split('/');
+    if (kind === 'object') return env.COUNTER.getByName(name).fetch(request);
     const sum = { written: 0, read: 0 };
-    if (!request.url.endsWith('/database')) return Response.json(sum);
     for (const { sql, params } of await request.json()) {
-      const { meta } = await env.DB.prepare(sql).bind(...params).run();
+      const { meta } = await env[name].prepare(sql).bind(...params).run();
       sum.written += meta.rows_written;
       sum.read += meta.rows_read;
     }
@@ -50,50 +49,46 @@ export default {
   }
 };`;
 
-const CONFIG = {
-  name: 'counter',
-  main: 'worker.js',
-  compatibility_date: '2026-11-01',
-  exports: { Counter: { type: 'durable-object', storage: 'sqlite' } },
-  durable_objects: { bindings: [{ name: 'COUNTER', class_name: 'Counter' }] },
-  d1_databases: [{ binding: 'DB', database_name: 'counter', migrations_dir: 'migrations' }],
-};
-
 /** Repeats statements on the SQLite of a Durable Object and on a database of the platform, and counts what they do. */
 export class WrittenRows {
-  readonly #runtime: Runtime;
+  readonly #worker: BenchWorker;
+  readonly #stateDir: string;
 
-  private constructor(runtime: Runtime) {
-    this.#runtime = runtime;
+  private constructor(worker: BenchWorker, stateDir: string) {
+    this.#worker = worker;
+    this.#stateDir = stateDir;
   }
 
-  /** Starts a worker of its own that does nothing else; the database has its tables then. */
-  static async start(): Promise<WrittenRows> {
+  /** Starts a worker that does nothing else. It has an object and a database, with its tables, of each name. */
+  static async start(names: string[]): Promise<WrittenRows> {
+    const counter = { name: 'counter', script: SCRIPT, objects: { COUNTER: 'Counter' }, databases: names };
     const stateDir = mkdtempSync(path.join(tmpdir(), 'bench-written-'));
-    cpSync(MIGRATIONS, path.join(stateDir, 'migrations'), { recursive: true });
-    writeFileSync(path.join(stateDir, 'wrangler.jsonc'), JSON.stringify(CONFIG));
-    writeFileSync(path.join(stateDir, 'worker.js'), SCRIPT);
-    return new WrittenRows(await startRuntime({ stateDir, port: 0, settings: {}, project: stateDir }));
+    try {
+      return new WrittenRows(await startScript(counter, { stateDir }), stateDir);
+    } catch (error) {
+      rmSync(stateDir, { recursive: true, force: true });
+      throw error;
+    }
   }
 
-  object(statements: Statement[]): Promise<Rows> {
-    return this.#count('object', statements);
+  object(name: string, statements: Statement[]): Promise<Rows> {
+    return this.#count(`object/${name}`, statements);
   }
 
-  database(statements: Statement[]): Promise<Rows> {
-    return this.#count('database', statements);
+  database(name: string, statements: Statement[]): Promise<Rows> {
+    return this.#count(`database/${name}`, statements);
   }
 
   async stop(): Promise<void> {
-    await this.#runtime.stop();
-    rmSync(this.#runtime.stateDir, { recursive: true, force: true });
+    await this.#worker.stop();
+    rmSync(this.#stateDir, { recursive: true, force: true });
   }
 
   async #count(where: string, statements: Statement[]): Promise<Rows> {
     const sum = { statements: statements.length, written: 0, read: 0 };
     for (let done = 0; done < statements.length; done += BATCH) {
       const body = JSON.stringify(statements.slice(done, done + BATCH), (_, value) => portable(value));
-      const response = await fetch(`${this.#runtime.url}/${where}`, { method: 'POST', body });
+      const response = await fetch(`${this.#worker.url}/${where}`, { method: 'POST', body });
       if (!response.ok) throw new Error(`statements: expected status 200, got ${await response.text()}`);
       const { written, read } = (await response.json()) as Rows;
       sum.written += written;

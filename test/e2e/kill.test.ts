@@ -1,32 +1,34 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { TABLES, tableNamed } from '../../schemas/index.ts';
 import type { SourceStatus } from '../../src/contract/source.ts';
 import { rawKey } from '../../src/lake/object-keys.ts';
 import { verify } from '../../src/local/demo/verify.ts';
 import { demoSettings } from '../../src/local/demo.ts';
-import { cacheTables, lastLsnOf, localAddress, openLake } from '../../src/local/query/lake.ts';
+import { cacheTables, lastLsnOf, localAddress, openLake, rootsText } from '../../src/local/query/lake.ts';
 import { openTables, type Tables } from '../../src/local/query/tables.ts';
+import { queryDatabase } from '../../src/local/runtime/database.ts';
 import { type Runtime, startRuntime } from '../../src/local/runtime/runtime.ts';
-import { queryDatabase } from '../../src/local/runtime/wrangler.ts';
 import { fetchStatus } from '../../src/local/status.ts';
 import { type NpmStandIn, startStandIn } from '../../src/sources/npm/stand-in/stand-in.ts';
 import { makeCoin } from '../../src/sources/stand-in/faults.ts';
+import { numberOf, seedOf } from '../budget.ts';
 import { killRuntime, killTree } from './kills.ts';
 
-const SEED = Number(process.env.E2E_SEED ?? Date.now() % 1_000_000);
-const CHANGES = Number(process.env.E2E_CHANGES ?? 300);
+const SEED = seedOf('E2E_SEED');
+const CHANGES = numberOf('E2E_CHANGES', 300);
 /** Fewer names than changes, so that some names have an older row and a newer one. */
 const NAMES = Math.ceil(CHANGES * 0.8);
-const RUNTIME_KILLS = Number(process.env.E2E_RUNTIME_KILLS ?? 3);
-const TREE_KILLS = Number(process.env.E2E_TREE_KILLS ?? 1);
+const RUNTIME_KILLS = numberOf('E2E_RUNTIME_KILLS', 3);
+const TREE_KILLS = numberOf('E2E_TREE_KILLS', 1);
 /** The share of the upstream's answers that are status 500 or 429, or cut. */
-const FAULTS = Number(process.env.E2E_FAULTS ?? 0);
+const FAULTS = numberOf('E2E_FAULTS', 0);
 /** One package in so many has no document: its changes become dead letters. */
 const DEAD_EVERY = 25;
-const RETRIES = { RETRY_WAIT_MS: '200', RETRY_ATTEMPTS_MAX: '6', RETRY_LEASE_MS: '5000' };
+const RETRIES = { RETRY_WAIT_MS: '200', RETRY_ATTEMPTS_MAX: '3', RETRY_LEASE_MS: '5000' };
 const TEST_MS_MAX = 120_000 + CHANGES * 500 * (1 + 5 * FAULTS);
 const EVENT = { timeout: 60_000, interval: 20 };
 
@@ -110,7 +112,7 @@ test(`${RUNTIME_KILLS} kills of the runtime and ${TREE_KILLS} of everything lose
   expect(torn).toEqual([]);
   expect(reads).toBeGreaterThan(kills.length);
 
-  const lake = openLake(localAddress(runtime.port));
+  const lake = openLake(localAddress(runtime.port, runtime.s3Keys));
   const { last_lsn } = (await status()).tables.npm_package!;
   await expect.poll(() => lastLsnOf(lake, tableNamed('npm_package')), EVENT).toBe(last_lsn);
   const files = await cacheTables(lake, { folder: path.join(stateDir, 'cache'), tables: TABLES });
@@ -135,26 +137,36 @@ test(`${RUNTIME_KILLS} kills of the runtime and ${TREE_KILLS} of everything lose
   }
 });
 
-/** Reads the table through the catalog's root until it is stopped, and notes each answer that is not whole. */
+/** Reads the table each time its catalog's root has changed, until it is stopped, and notes each answer that is not whole. */
 function readRepeatedly(): { end(): Promise<{ reads: number; torn: string[] }> } {
   const table = tableNamed('npm_package');
   const folder = path.join(stateDir, 'reader');
   const count = 'SELECT count(*), count(DISTINCT _lsn), coalesce(max(_lsn), 0) FROM npm_package_history';
-  const readCounts = async (): Promise<number[]> => {
-    const lake = openLake(localAddress(runtime.port));
+  let isOver = false;
+  let root = '';
+  /** Null when nothing was written since the last reading. */
+  const readCounts = async (): Promise<number[] | null> => {
+    const lake = openLake(localAddress(runtime.port, runtime.s3Keys));
+    const current = await rootsText(lake, [table]);
+    if (current === root) return null;
     const files = await cacheTables(lake, { folder, tables: [table] });
     const tables = await openTables({ bucket: lake.bucket, tables: [table], files });
     try {
-      return (await tables.query(count)).rows[0]!.map(Number);
+      const counts = (await tables.query(count)).rows[0]!.map(Number);
+      root = current;
+      return counts;
     } finally {
       tables.close();
     }
   };
-  let isOver = false;
   const seen: number[][] = [];
   const reading = (async () => {
     // A killed runtime does not answer until it is back.
-    while (!isOver) seen.push(await vi.waitFor(readCounts, EVENT));
+    while (!isOver) {
+      const counts = await vi.waitFor(readCounts, EVENT);
+      if (counts === null) await sleep(EVENT.interval);
+      else seen.push(counts);
+    }
   })();
   return {
     async end() {
@@ -188,7 +200,7 @@ async function lettersOf(): Promise<string[]> {
 }
 
 async function replayDead(): Promise<void> {
-  const headers = { authorization: 'Bearer local' };
+  const headers = { authorization: `Bearer ${runtime.token}` };
   const body = JSON.stringify({ filter: {} });
   await vi.waitFor(async () => {
     const response = await fetch(`${runtime.url}/v1/failed/replay`, { method: 'POST', headers, body });

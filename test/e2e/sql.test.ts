@@ -9,6 +9,7 @@ import { demoSettings } from '../../src/local/demo.ts';
 import { lastLsnOf, localAddress, openLake } from '../../src/local/query/lake.ts';
 import { type SqlProcess, startSqlProcess } from '../../src/local/query/process.ts';
 import { freePort, type Runtime, startRuntime } from '../../src/local/runtime/runtime.ts';
+import { newS3Keys } from '../../src/local/runtime/s3-keys.ts';
 import { fetchStatus } from '../../src/local/status.ts';
 import { type NpmStandIn, startStandIn } from '../../src/sources/npm/stand-in/stand-in.ts';
 import { SPEC_QUERIES, withEachName } from '../sql/spec-queries.ts';
@@ -27,9 +28,10 @@ beforeAll(async () => {
   standIn = await startStandIn({ changes: 20, fast: true });
   const port = await freePort(0);
   const settings = demoSettings(standIn);
-  sql = (await startSqlProcess({ settings, port, stateDir: folder }))!;
-  runtime = await startRuntime({ stateDir: folder, port, settings: { ...settings, ...sql.settings } });
-  const lake = openLake(localAddress(port));
+  const s3Keys = newS3Keys();
+  sql = (await startSqlProcess({ settings, port, s3Keys, stateDir: folder }))!;
+  runtime = await startRuntime({ stateDir: folder, port, s3Keys, settings: { ...settings, ...sql.settings } });
+  const lake = openLake(localAddress(port, s3Keys));
   const written = async () => {
     const { cursor, tables } = await fetchStatus(runtime.url, 'npm');
     expect(cursor.durable).toBe(String(standIn.updateSeq()));
@@ -57,7 +59,7 @@ async function throughProgram(query: string): Promise<unknown[]> {
 async function throughApi(query: string): Promise<unknown[]> {
   const response = await fetch(`${runtime.url}/v1/sql`, {
     method: 'POST',
-    headers: { authorization: 'Bearer local' },
+    headers: { authorization: `Bearer ${runtime.token}` },
     body: JSON.stringify({ query }),
   });
   const body = (await response.json()) as { rows: unknown[] };
@@ -79,7 +81,7 @@ test('the spec’s queries give their golden answers through program and API, in
 });
 
 test('the worker refuses a write, a body over the limit and a wrong token, and changes nothing', async () => {
-  const post = async (body: string, token = 'local') => {
+  const post = async (body: string, token = runtime.token) => {
     const headers = { authorization: `Bearer ${token}` };
     const response = await fetch(`${runtime.url}/v1/sql`, { method: 'POST', headers, body });
     return [response.status, ((await response.json()) as { error: { code: string } }).error.code];

@@ -13,11 +13,12 @@ import { packumentRow, readPackument, VERSIONS } from '../../src/sources/npm/pac
 import { NPM_RECORDINGS, readRecording, readRecordings } from '../../src/sources/npm/stand-in/recordings.ts';
 import { parseJson } from '../../src/sources/upstream/json.ts';
 import { parseLarge } from '../../src/sources/upstream/json-large.ts';
+import { numberOf, seedOf } from '../budget.ts';
 import { type Case, Journey, pullBody, rawKeyOf } from './fuzz-journey.ts';
 import { type Coin, coinOf, hostileText, mutateBytes, mutateStructure, pick } from './fuzz-mutations.ts';
 
-const DOCUMENTS = Number(process.env.FUZZ_DOCUMENTS ?? 20_000);
-const SEED = Number(process.env.FUZZ_SEED ?? 1);
+const DOCUMENTS = numberOf('FUZZ_DOCUMENTS', 3_000);
+const SEED = seedOf('FUZZ_SEED');
 /** Documents of one call, which is one append. */
 const CALL_DOCUMENTS = 50;
 /** Calls whose rows are written into files and read back together. */
@@ -270,8 +271,8 @@ test(`${DOCUMENTS} mutated documents and ${DOCUMENTS / PAGE_EVERY} pages (seed $
   }
   await readBack();
   const seconds = ((performance.now() - startedMs) / 1000).toFixed(1);
-  process.stdout.write(
-    `fuzz: seed ${SEED}, ${DOCUMENTS} documents in ${seconds} s: ${JSON.stringify(Object.fromEntries(counts))}\n`,
+  console.log(
+    `fuzz: seed ${SEED}, ${DOCUMENTS} documents in ${seconds} s: ${JSON.stringify(Object.fromEntries(counts))}`,
   );
   // A run with one kind of outcome only would test nothing.
   for (const outcome of ['rows', 'malformed-json', 'wrong-shape', 'name-mismatch', 'page: good', 'page: shape'])

@@ -2,12 +2,13 @@ import { expect, test } from 'vitest';
 import { ChangeError, messageOf } from '../../src/errors.ts';
 import { type FactColumn, isRedacted, NO_FACTS } from '../../src/sources/whois/facts.ts';
 import { mergeAnswers, type RdapAnswer, readRdap } from '../../src/sources/whois/rdap/answer.ts';
+import { numberOf, seedOf } from '../budget.ts';
 import { readRecording, readRows } from '../sources/whois/recordings.ts';
 import { coinOf, mutateStructure, pick } from './fuzz-mutations.ts';
 import { hostileAnswer, reordered } from './rdap-mutations.ts';
 
-const DOCUMENTS = Number(process.env.RDAP_DOCUMENTS ?? 10_000);
-const SEED = Number(process.env.RDAP_SEED ?? 1);
+const DOCUMENTS = numberOf('RDAP_DOCUMENTS', 2_000);
+const SEED = seedOf('RDAP_SEED');
 
 const COLUMNS = Object.keys(NO_FACTS) as FactColumn[];
 const ISO = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}:\d{2}Z)?$/;
@@ -138,8 +139,8 @@ test(`${DOCUMENTS} mutated answers (seed ${SEED}) give facts in their own column
     }
   }
   const seconds = ((performance.now() - startedMs) / 1000).toFixed(1);
-  process.stdout.write(
-    `rdap: seed ${SEED}, ${DOCUMENTS} documents in ${seconds} s: ${JSON.stringify(Object.fromEntries(counts))}\n`,
+  console.log(
+    `rdap: seed ${SEED}, ${DOCUMENTS} documents in ${seconds} s: ${JSON.stringify(Object.fromEntries(counts))}`,
   );
   // A run without one of the outcomes or columns would not test it.
   for (const outcome of ['marked', 'read', 'wrong-shape', 'name-mismatch', 'redacted', ...COLUMNS])

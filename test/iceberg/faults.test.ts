@@ -4,13 +4,14 @@ import type { CopiedFile } from '../../src/iceberg/append/data-file.ts';
 import { CatalogError } from '../../src/iceberg/errors.ts';
 import { committedLsn } from '../../src/iceberg/format/table-metadata.ts';
 import { openTable } from '../../src/iceberg/rest/open-table.ts';
+import { numberOf, seedOf } from '../budget.ts';
 import { randomFrom, readBack, rowsOf } from '../parquet/rows.ts';
 import { type CatalogFault, catalogFault, type Operation } from './catalog-faults.ts';
 import { ForeignWriter } from './foreign-writer.ts';
 import { CatalogWorld } from './world.ts';
 
-const SEEDS = Number(process.env.CATALOG_SEEDS ?? 25);
-const FIRST_SEED = Number(process.env.CATALOG_SEED ?? 1);
+const SEEDS = numberOf('CATALOG_SEEDS', 8);
+const FIRST_SEED = seedOf('CATALOG_SEED');
 const FILES = 12;
 const OPERATIONS: Operation[] = [
   'config',

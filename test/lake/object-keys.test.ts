@@ -11,6 +11,7 @@ import {
   rawKey,
   segmentOf,
 } from '../../src/lake/object-keys.ts';
+import { numberOf, seedOf } from '../budget.ts';
 
 const npm = { prefix: 'npm/metadata' };
 const november = Date.UTC(2026, 10, 23, 12);
@@ -83,8 +84,8 @@ describe('segments', () => {
   });
 
   it('are one path segment, differ for different names, and give the name back', () => {
-    const seed = Number(process.env.TEST_SEED ?? Date.now() % 2 ** 31);
-    const names = new Set([...hostile, ...randomNames(seed, Number(process.env.TEST_NAMES ?? 20_000))]);
+    const seed = seedOf('TEST_SEED');
+    const names = new Set([...hostile, ...randomNames(seed, numberOf('TEST_NAMES', 4_000))]);
     const segments = new Map<string, string>();
     for (const name of names) {
       const segment = segmentOf(name);

@@ -29,7 +29,13 @@ interface Ended {
   stderr: string;
 }
 
-const environment = () => ({ ...process.env, LAKE_S3_URL: server.address.url, STATE_DIR: folder });
+const environment = () => ({
+  ...process.env,
+  LAKE_S3_URL: server.address.url,
+  LAKE_S3_KEY_ID: server.address.keyId,
+  LAKE_S3_SECRET: server.address.secret,
+  STATE_DIR: folder,
+});
 
 function runProgram(args: string[], env: Record<string, string> = {}): Promise<Ended> {
   return new Promise(resolve => {
@@ -109,9 +115,13 @@ test('the program prints its usage, and names the setting that is wrong', async 
     code: 1,
     stderr: 'LAKE_S3_URL: expected the http or https URL of a bucket, got "nowhere"\n',
   });
-  expect(await runProgram(['SELECT 1'], { LAKE_S3_URL: 'https://lake.invalid/data-ingestion' })).toMatchObject({
+  expect(await runProgram(['SELECT 1'], { LAKE_S3_KEY_ID: '' })).toMatchObject({
     code: 1,
     stderr: 'LAKE_S3_KEY_ID: expected the id of an S3 key of this bucket, got null\n',
+  });
+  expect(await runProgram(['SELECT 1'], { LAKE_S3_URL: 'https://user:word@lake.test/data-ingestion' })).toMatchObject({
+    code: 1,
+    stderr: 'LAKE_S3_URL: expected a URL without user and password, got (hidden)\n',
   });
   const unwatched = await runProgram(['--watch', 'SELECT 1'], {
     LAKE_S3_URL: '',

@@ -5,44 +5,28 @@ import { mkdir } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { AwsClient } from 'aws4fetch';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { localAddress } from '../../src/local/query/lake.ts';
+import { queryDatabase } from '../../src/local/runtime/database.ts';
 import { groupOf, listProcesses, sendSignal, treeOf } from '../../src/local/runtime/processes.ts';
-import { freePort, startRuntime } from '../../src/local/runtime/runtime.ts';
+import { freePort, type Runtime, startRuntime } from '../../src/local/runtime/runtime.ts';
+import { newS3Keys, type S3Keys } from '../../src/local/runtime/s3-keys.ts';
 import { holderOf, lockState } from '../../src/local/runtime/state-lock.ts';
-import { queryDatabase } from '../../src/local/runtime/wrangler.ts';
 import { enabledSources, readLocalSettings, withLocalSettings, workerSettings } from '../../src/local/settings.ts';
+import { makeSmallProject } from './small-project.ts';
 
 const ROOT = path.resolve(import.meta.dirname, '../..');
 let folder: string;
 let project: string;
 
-/** A minimal worker, because these tests are about starting and ending. */
-beforeAll(async () => {
+beforeAll(() => {
   folder = mkdtempSync(path.join(tmpdir(), 'runtime-'));
-  project = path.join(folder, 'project');
-  await mkdir(path.join(project, 'migrations'), { recursive: true });
-  writeFileSync(path.join(project, 'migrations/0001_marks.sql'), 'CREATE TABLE marks (name TEXT PRIMARY KEY);');
-  writeFileSync(path.join(project, 'index.js'), WORKER);
-  const binding = { binding: 'DB', database_name: 'small', migrations_dir: 'migrations' };
-  const config = { name: 'small', main: 'index.js', compatibility_date: '2026-11-01', d1_databases: [binding] };
-  writeFileSync(
-    path.join(project, 'wrangler.jsonc'),
-    JSON.stringify({ ...config, triggers: { crons: ['* * * * *'] } }),
-  );
+  project = makeSmallProject(folder);
   writeFileSync(path.join(folder, 'holder.ts'), HOLDER);
 });
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
-
-const WORKER = `
-export default {
-  async fetch(request, env) {
-    const settings = Object.fromEntries(Object.entries(env).filter(([, value]) => typeof value === 'string'));
-    const { results } = await env.DB.prepare('SELECT name FROM marks').all();
-    return Response.json({ settings, marks: results.map(({ name }) => name) });
-  },
-  scheduled: (_, env) => env.DB.prepare("INSERT INTO marks VALUES ('scheduled') ON CONFLICT DO NOTHING").run(),
-};`;
 
 /** A program that runs a runtime until a signal, as \`npm start\` does. */
 const HOLDER = `
@@ -59,6 +43,24 @@ await runProgram(async signal => {
   await runtime.stop();
   return 0;
 });`;
+
+/** Checks that only who can read the state folder gets at the bucket, and that nothing else opens the databases. */
+async function checkClosed({ url, port, pid, stateDir, s3Keys }: Runtime): Promise<void> {
+  // The runtime listens for debuggers, and for other development servers, only where its arguments say so.
+  for (const { command } of treeOf(pid)) expect(command).not.toMatch(/--(inspector-addr|debug-port)/);
+  const statusWith = async (keys: S3Keys) => {
+    const client = new AwsClient({ accessKeyId: keys.keyId, secretAccessKey: keys.secret, service: 's3', retries: 0 });
+    return (await client.fetch(`${localAddress(port, keys).url}/key`, { method: 'PUT', body: 'object' })).status;
+  };
+  expect(await statusWith(s3Keys)).toBe(200);
+  for (const keys of [newS3Keys(), { keyId: 'local', secret: 'local-secret' }, { ...s3Keys, secret: 'other' }])
+    expect([401, 403]).toContain(await statusWith(keys));
+  // The worker itself answers where wrangler's explorer would.
+  for (const explorer of ['', '/api', '/api/d1/database'])
+    expect(await (await fetch(`${url}/cdn-cgi/local/explorer${explorer}`)).json()).toHaveProperty('settings');
+  expect(readdirSync(path.join(stateDir, 'v3'))).not.toContain('observability');
+  expect(statSync(stateDir).mode & 0o777).toBe(0o700);
+}
 
 interface Holding {
   program: ChildProcess;
@@ -81,26 +83,33 @@ async function untilEnded(group: number): Promise<void> {
 describe('a runtime', () => {
   test('gets its settings, migrations and first cron call, and leaves nothing behind when it is stopped', async () => {
     const stateDir = path.join(folder, 'first');
+    // Files of variables in the project are not the start's settings.
+    for (const name of ['.dev.vars', '.env']) writeFileSync(path.join(project, name), 'PLAIN=foreign\nFOREIGN=x\n');
     const settings = { PLAIN: 'a b', QUOTED: `it's "$HOME" #1`, SOURCES: 'npm' };
     const runtime = await startRuntime({ stateDir, project, port: 0, settings, paused: true });
-    const file = statSync(path.join(stateDir, 'settings.env'));
-    expect(file.mode & 0o777).toBe(0o600);
+    // Neither a file nor an argument holds the settings, which may be secrets.
+    const texts = readdirSync(stateDir, { recursive: true, withFileTypes: true }).filter(entry => entry.isFile());
+    for (const { parentPath, name } of texts)
+      expect(readFileSync(path.join(parentPath, name)).includes("it's"), name).toBe(false);
     expect(treeOf(runtime.pid).length).toBeGreaterThan(2);
     expect(
       treeOf(runtime.pid)
         .map(({ command }) => command)
         .join(),
     ).not.toContain("it's");
-    const call = async () => (await fetch(runtime.url)).json();
-    expect(await call()).toMatchObject({ settings: { ...settings, SOURCES: ',' } });
+    const call = async () => (await fetch(runtime.url)).json() as Promise<{ settings: object }>;
+    const local = { SOURCES: ',', ADMIN_TOKEN: runtime.token, LOCAL_RUNTIME: 'true' };
+    expect(await call()).toMatchObject({ settings: { ...settings, ...local } });
+    expect(Object.keys((await call()).settings).sort()).toEqual(Object.keys({ ...settings, ...local }).sort());
     await expect.poll(call, { timeout: 10_000 }).toMatchObject({ marks: ['scheduled'] });
-    expect(await queryDatabase(stateDir, 'SELECT name FROM marks', project)).toEqual([{ name: 'scheduled' }]);
-    expect(holderOf(stateDir)).toMatchObject({ pid: process.pid, port: runtime.port, group: runtime.pid });
+    expect(await queryDatabase(stateDir, 'SELECT name FROM marks')).toEqual([{ name: 'scheduled' }]);
+    const { port, pid: group, s3Keys } = runtime;
+    expect(holderOf(stateDir)).toMatchObject({ pid: process.pid, port, group, s3Keys });
+    await checkClosed(runtime);
     await runtime.stop();
     await runtime.stop();
     expect(groupOf(runtime.pid)).toEqual([]);
     expect(holderOf(stateDir)).toBeNull();
-    expect(readdirSync(stateDir)).not.toContain('settings.env');
     expect(await freePort(runtime.port)).toBe(runtime.port);
   });
 
@@ -128,7 +137,7 @@ describe('a runtime', () => {
       settings: {},
       signal: AbortSignal.timeout(60_000),
     });
-    await expect(start).rejects.toThrow(/expected it to start|broken worker|aborted/);
+    await expect(start).rejects.toThrow('worker: expected its code to start');
     expect(holderOf(stateDir)).toBeNull();
     expect(listProcesses().filter(({ command }) => command.includes(stateDir))).toEqual([]);
   });
@@ -165,33 +174,46 @@ describe('a program with a runtime', () => {
   test('that was killed does not block its folder: the next start ends the processes it left', async () => {
     const stateDir = path.join(folder, 'killed');
     held = await hold(stateDir);
+    const port = Number(new URL(held.url).port);
+    // Of a launcher that is killed too, the processes go on and hold the port.
     held.program.kill('SIGKILL');
+    sendSignal(held.pid, 'SIGKILL');
     await once(held.program, 'exit');
-    expect(groupOf(held.pid).length).toBeGreaterThan(0);
+    const [orphan] = groupOf(held.pid).filter(({ command }) => command.includes(`:${port}`));
     expect(holderOf(stateDir)).toBeNull();
-    const runtime = await startRuntime({ stateDir, project, port: 0, settings: {} });
-    await untilEnded(held.pid);
+    await expect(freePort(port)).rejects.toThrow(
+      `process ${orphan!.pid} holds it, which an earlier start left behind; end it with kill ${orphan!.pid}`,
+    );
+    // The next start on another folder names it; the one on its own folder ends it and takes the port.
+    const runtime = await startRuntime({ stateDir, project, port, settings: {} });
+    expect(groupOf(held.pid)).toEqual([]);
     expect((await fetch(runtime.url)).status).toBe(200);
     await runtime.stop();
   });
+
+  test('that was killed takes its runtime with it', async () => {
+    held = await hold(path.join(folder, 'alone'));
+    held.program.kill('SIGKILL');
+    await untilEnded(held.pid);
+  });
 });
 
-test('a lock file of an earlier process with the same id does not hold a folder', () => {
+test('a lock file of an earlier process with the same id does not hold a folder', async () => {
   const stateDir = mkdtempSync(path.join(folder, 'lock-'));
   const holder = { pid: process.pid, started: 'long ago', port: 1, group: null };
   writeFileSync(path.join(stateDir, 'runtime.json'), JSON.stringify(holder));
   expect(holderOf(stateDir)).toBeNull();
-  const lock = lockState(stateDir, 2);
-  expect(() => lockState(stateDir, 3)).toThrow('expected to be free');
+  const lock = await lockState(stateDir, 2);
+  await expect(lockState(stateDir, 3)).rejects.toThrow('expected to be free');
   lock.release();
   expect(readdirSync(stateDir)).toEqual([]);
 });
 
 describe('settings', () => {
-  test('are the declared ones of the environment, with the local token and the registry of the npm client', async () => {
+  test('are the declared ones of the environment, with the registry of the npm client', async () => {
     const env = { npm_config_registry: 'http://127.0.0.1:1/', NPM_TOKEN: 'secret', HOME: '/', NPM_POLL_MS: '500' };
     const found = workerSettings(await withLocalSettings(env));
-    expect(found).toEqual({ ADMIN_TOKEN: 'local', NPM_REGISTRY_URL: 'http://127.0.0.1:1/', NPM_POLL_MS: '500' });
+    expect(found).toEqual({ NPM_REGISTRY_URL: 'http://127.0.0.1:1/', NPM_POLL_MS: '500' });
     expect(enabledSources(found).map(({ id }) => id)).toEqual(['npm']);
     const named = { ...env, NPM_REGISTRY_URL: 'http://127.0.0.1:2' };
     expect(await withLocalSettings(named)).toEqual(named);

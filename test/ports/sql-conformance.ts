@@ -12,6 +12,7 @@ export function sqlConformance(name: string, withSql: WithSql): void {
     statements(withSql);
     refusals(withSql);
     transactions(withSql);
+    sizes(withSql);
   });
 }
 
@@ -149,6 +150,19 @@ function statements(withSql: WithSql): void {
       expect(sql.exec(statement, 1)).toMatchObject([{ 'a?;b': "?;'?", c: 1 }]);
     });
   });
+}
+
+function sizes(withSql: WithSql): void {
+  it('bytes() grows with what is stored, and falls when it is deleted', () =>
+    withSql(sql => {
+      sql.exec('CREATE TABLE blobs (body BLOB)');
+      const empty = sql.bytes();
+      for (let n = 0; n < 10; n++) sql.exec('INSERT INTO blobs VALUES (?)', new Uint8Array(100_000));
+      expect(sql.bytes() - empty).toBeGreaterThan(1_000_000);
+      expect(sql.bytes() - empty).toBeLessThan(1_100_000);
+      sql.exec('DELETE FROM blobs');
+      expect(sql.bytes() - empty).toBeLessThan(10_000);
+    }));
 }
 
 function refusals(withSql: WithSql): void {

@@ -113,6 +113,10 @@ describe('the validator', () => {
   });
 });
 
+it('tables whose rows never change are those of commits', () => {
+  expect(TABLES.filter(({ immutable }) => immutable).map(({ name }) => name)).toEqual(['github_commit']);
+});
+
 describe('keyOf', () => {
   it('is the value of a single key column', () => {
     expect(keyOf(tableNamed('npm_package'), { name: '@types/node' })).toBe('@types/node');

@@ -21,7 +21,16 @@ beforeAll(() => {
   folder = mkdtempSync(path.join(tmpdir(), 'toy-source-'));
   for (const name of ['src', 'schemas', 'test', 'migrations', 'package.json', 'package-lock.json', 'tsconfig.json'])
     cpSync(path.join(ROOT, name), path.join(folder, name), { recursive: true });
-  for (const name of ['.gitignore', '.biome.json', 'wrangler.jsonc', 'README.md', 'LICENSE', 'CHANGELOG.md', '.ci'])
+  for (const name of [
+    '.gitignore',
+    '.npmrc',
+    '.biome.json',
+    'wrangler.jsonc',
+    'README.md',
+    'LICENSE',
+    'CHANGELOG.md',
+    '.ci',
+  ])
     cpSync(path.join(ROOT, name), path.join(folder, name), { recursive: true });
   symlinkSync(path.join(ROOT, 'node_modules'), path.join(folder, 'node_modules'));
   followThePage();
@@ -74,7 +83,7 @@ it('a source that follows the page passes the registry walk, the layout and the 
   ];
   const tests = ['test/sources/registry', 'test/layout', 'test/documents', 'test/local/source-files'];
   // The first run writes the expected rows; a person reads them then.
-  await run('vitest', [...vitest, 'test/sources/registry'], { WRITE_ROWS: '1' });
+  await run('vitest', [...vitest, '--testNamePattern', 'toy', 'test/sources/registry'], { WRITE_ROWS: '1' });
   const output = await run('vitest', [...vitest, ...tests]);
   const file = `${folder}.json`;
   if (!existsSync(file)) throw new Error(`expected a report of the tests, got ${output}`);

@@ -1,3 +1,4 @@
+import { numberOf, seedOf } from '../budget.ts';
 /** Numbers from 0 to 1 that a seed fixes. */
 export function randomOf(seed: number): () => number {
   let state = seed >>> 0;
@@ -14,5 +15,5 @@ export function pick<T>(random: () => number, list: readonly T[]): T {
   return list[Math.floor(random() * list.length)]!;
 }
 
-export const SEED = Number(process.env.SQL_SEED ?? Date.now() % 1_000_000);
-export const ROUNDS = Number(process.env.SQL_ROUNDS ?? 2_000);
+export const SEED = seedOf('SQL_SEED');
+export const ROUNDS = numberOf('SQL_ROUNDS', 400);

@@ -68,6 +68,18 @@ test('for the local engine only a path becomes the name of its table', () => {
   expect(local(plain).text).toBe(plain);
 });
 
+test('a replaced table is never joined to the word before or after it', () => {
+  const path = "r2_sql('data-ingestion/npm/metadata/partitions.parquet')";
+  expect(local(`SELECT 1 FROM ${path}_history`).text).toBe('SELECT 1 FROM main.npm_package _history');
+  expect(local(`SELECT 1 FROM ${path}LIMIT 1`).text).toBe('SELECT 1 FROM main.npm_package LIMIT 1');
+  expect(remote(`SELECT 1 FROM ${path}LIMIT 1`).text).toBe(
+    `SELECT 1 FROM ${current('npm_package')} AS npm_package LIMIT 1`,
+  );
+  expect(remote('SELECT 1 FROM"npm_package_history"LIMIT 1').text).toBe(
+    'SELECT 1 FROM tributary.npm_package AS npm_package_history LIMIT 1',
+  );
+});
+
 const NAMES_IN_TEXT = [
   'npm_package',
   'npm_package_history',
@@ -80,10 +92,10 @@ function disguised(random: () => number): string {
   const name = pick(random, NAMES_IN_TEXT);
   return pick(random, [
     () => `'FROM ${name.replaceAll("'", "''")}'`,
-    () => `E'\\' FROM ${name.replaceAll("'", "\\'")}'`,
+    () => `E'\\n FROM ${name.replaceAll("'", "''")}'`,
     () => `$q$, ${name} $q$`,
     () => `"JOIN ${name}"`,
-    () => `/* FROM ${name} /* , ${name} */ */ 1`,
+    () => `/* FROM ${name} , ${name} ' */ 1`,
     () => `1 -- FROM ${name}\n`,
     () => `x."npm_package"`,
     () => 'domain.npm_package',

@@ -117,11 +117,126 @@ describe('a statement that is refused', () => {
   });
 });
 
+describe('no engine reads more tables than the reader', () => {
+  test.each([
+    ['TABLE behind a set operation', 'SELECT 1 UNION ALL BY NAME TABLE secret', 'one that only reads, got "TABLE"'],
+    ['TABLE in parentheses', 'SELECT * FROM domain WHERE a IN (TABLE secret)', 'an expression, got "TABLE"'],
+    ['TABLE as a statement', 'TABLE secret', 'one that only reads, got "TABLE"'],
+    ['UNPIVOT of a function', 'SELECT * FROM (UNPIVOT read_csv() ON a)', 'a table, got "UNPIVOT"'],
+    ['UNPIVOT in an expression', 'SELECT (UNPIVOT secret ON a)', 'an expression, got "UNPIVOT"'],
+    ['PIVOT behind a table', 'FROM domain PIVOT (count(*) FOR a IN (b))', 'one statement, got another at "PIVOT"'],
+    ['a description in an expression', 'SELECT (DESCRIBE secret)', 'an expression, got "DESCRIBE"'],
+    ['a table of another time', 'FROM domain AT (VERSION => 1)', 'expected ), got "=>"'],
+    ['what SHOW lists of another schema', 'SHOW TABLES FROM secret', 'got another at "FROM"'],
+    ['AS as the name behind AS', 'SELECT name AS as FROM secret', 'AS: expected a name, got "as"'],
+    ['FROM behind AS', 'SELECT name AS from FROM secret', 'AS: expected a name, got "from"'],
+    ['JOIN behind a dot', 'SELECT domain.join FROM secret', 'a name, got "join"'],
+    ['IS behind AS', 'SELECT 1 AS is DISTINCT FROM secret', 'AS: expected a name, got "is"'],
+    ['AS in WHERE', 'SELECT 1 FROM domain WHERE a AS b', 'an expression, got "AS"'],
+    ['a second FROM', 'SELECT 1 FROM domain FROM secret', 'each clause once, got "FROM"'],
+    ['APPLY', 'SELECT 1 FROM domain CROSS APPLY secret', 'JOIN, got "APPLY"'],
+    ['APPLY behind ON', 'SELECT 1 FROM domain JOIN domain ON a CROSS APPLY (secret)', 'JOIN, got "APPLY"'],
+    ['a table with a prefix alias', 'SELECT 1 FROM domain: secret', 'got another at ":"'],
+    ['U+200B as a space', 'SELECT 1\u200bFROM secret', 'only ASCII outside quotes'],
+    ['U+2060 as a space', 'SELECT 1 FROM\u2060secret', 'only ASCII outside quotes'],
+    ['U+00A0 as a space', 'SELECT 1\u00a0FROM domain', 'spaces, tabs and line ends'],
+    ['a form feed as a space', 'SELECT 1\fFROM domain', 'spaces, tabs and line ends'],
+    ['the Kelvin sign outside quotes', 'WITH k AS (SELECT 1) SELECT * FROM \u212a', 'only ASCII outside quotes'],
+    ['the Kelvin sign in quotes', 'WITH k AS (SELECT 1) SELECT * FROM "\u212a"', 'a table of the lake, got "\u212a"'],
+    [
+      'another case in quotes',
+      'WITH "Secret" AS (SELECT 1) SELECT * FROM secret',
+      'the name "Secret" as its WITH writes it',
+    ],
+    [
+      'one name in two cases',
+      'WITH a AS (SELECT 1), "A" AS (SELECT 2) SELECT 1',
+      'WITH: expected a new name, got "a" again',
+    ],
+    [
+      'recursion without UNION',
+      'WITH RECURSIVE x AS (SELECT 1 FROM x) SELECT * FROM x',
+      'a table of the lake, got "x"',
+    ],
+    [
+      'recursion before its UNION',
+      'WITH RECURSIVE x AS (FROM x UNION SELECT 1) FROM x',
+      'a table of the lake, got "x"',
+    ],
+    [
+      'recursion in a middle part',
+      'WITH RECURSIVE x AS (SELECT 1 UNION FROM x UNION SELECT 2) FROM x',
+      'one UNION in the query of "x"',
+    ],
+    [
+      'recursion in the order of its UNION',
+      'WITH RECURSIVE x AS (SELECT 1 UNION SELECT 2 ORDER BY (FROM x)) FROM x',
+      'got "x"',
+    ],
+    ['recursion by EXCEPT', 'WITH RECURSIVE x AS (SELECT 1 EXCEPT FROM x) FROM x', 'a table of the lake, got "x"'],
+    ['recursion without RECURSIVE', 'WITH x AS (SELECT 1 UNION FROM x) FROM x', 'a table of the lake, got "x"'],
+    ['a statement in a WITH', 'WITH a USING TABLE secret AS (SELECT 1) FROM a', 'WITH: expected AS, got "USING"'],
+    ['NUL', 'SELECT 1 --\0\n FROM secret', 'no NUL'],
+    ['NUL in a string', "SELECT 'a\0'", 'no NUL'],
+    ['half a character', "SELECT '\ud83d'", 'well-formed Unicode'],
+    ['a backtick', 'SELECT 1 ` FROM secret WHERE 1 `', 'double quotes around a name'],
+    ['an escaped quote', "SELECT E'\\' FROM secret --'", 'a string that ends at the same quote'],
+    ['escapes of a string before', "SELECT E'a'\n'\\' || ' FROM secret --'", 'an operator between two strings'],
+    ['a raw string', "SELECT r'\\' || ' FROM secret --'", 'a string without a prefix'],
+    ['a comment in a comment', 'SELECT 1 /* /* */ FROM secret -- */', 'a comment without another comment'],
+    ['a hint in a comment', 'SELECT 1 /*! FROM secret */', 'a comment without another comment'],
+    ['a line that ends for some', 'SELECT 1 -- \r /* \n FROM secret -- */', 'spaces, tabs and line ends'],
+    ['a parameter', 'SELECT $1', 'no parameters'],
+    ['a name with a dollar', 'SELECT a$$b, $$ FROM secret $$', 'a name without $'],
+    ['a comment sign of others', 'SELECT 1 # FROM domain', 'an operator of SQL'],
+    ['a name that begins with digits', 'SELECT 1FROM domain', 'a space between a number and a word'],
+    ['a setting', "SELECT current_setting('temp_directory')", 'a function of values, got "current_setting"'],
+    ['a setting, in quotes', `SELECT "Current_Setting"('threads')`, 'a function of values, got "current_setting"'],
+    [
+      'a setting, with a schema',
+      "SELECT main.current_setting('threads')",
+      'a function of values, got "current_setting"',
+    ],
+    ['a setting, as a method', "SELECT ('threads').current_setting()", 'a function of values, got "current_setting"'],
+    ['a variable of the environment', "SELECT getenv('HOME')", 'a function of values, got "getenv"'],
+    ['a plan of another query', "SELECT json_serialize_plan('FROM x')", 'a function of values'],
+    ['a function in the arguments of a row function', "FROM range(getvariable('a'))", 'a function of values'],
+  ])('%s', (_, text, message) => {
+    expect(refusal(text)).toMatchObject({ name: 'SqlError', message: expect.stringContaining(message) });
+    expect(refusal(text).hint).not.toBe('');
+  });
+
+  test.each([
+    ['SELECT name AS "from", x."join", 1 AS "as" FROM domain', ['domain']],
+    ['SELECT 1 -- für "x\n FROM domain', ['domain']],
+    ["SELECT E'a\\n', 'it''s', '\u200b', \"日本\" FROM domain WHERE a LIKE 'a\\_%' ESCAPE '\\'", ['domain']],
+    ['WITH RECURSIVE x AS (SELECT 1 UNION ALL (SELECT n FROM x JOIN domain ON a = n)) SELECT * FROM x', ['domain']],
+    ['WITH RECURSIVE x(a) USING KEY (a) AS (SELECT 1 UNION SELECT a FROM x), y AS (FROM domain) FROM x, y', ['domain']],
+    ['WITH RECURSIVE x AS (SELECT 1 FROM domain UNION SELECT 2 UNION SELECT 3) FROM x', ['domain']],
+    ['WITH "Ab" AS (SELECT 1), c AS (FROM domain) SELECT * FROM "Ab", C', ['domain']],
+    [
+      'SELECT CAST(a AS TIMESTAMP WITH TIME ZONE), percentile_cont(0.5) WITHIN GROUP (ORDER BY b) FROM domain',
+      ['domain'],
+    ],
+    ["SELECT [x FOR x IN [1, 2] IF x > 1], {'a': 1}.a, * EXCLUDE (b) REPLACE (1 AS c) FROM domain", ['domain']],
+    ['FROM domain d JOIN npm_package p ON left(d.a, 1) = p.a SELECT d.a WHERE p.a = 1', ['domain', 'npm_package']],
+    ['SELECT 1 FROM domain FETCH FIRST 3 ROWS WITH TIES', ['domain']],
+    [
+      'SELECT 1 FROM domain TABLESAMPLE reservoir(10 ROWS) REPEATABLE (1), unnest([1]) WITH ORDINALITY u(a, b)',
+      ['domain'],
+    ],
+    ['SELECT 1 FROM domain USING SAMPLE 10% (bernoulli)', ['domain']],
+    ['SHOW ALL TABLES', []],
+  ])('and takes %s', (text, expected) => {
+    expect(tablesOf(text)).toEqual(expected);
+  });
+});
+
 test('an error shows its line with a caret, and of a long line the part around it', () => {
   const explained = (text: string) => explain(refusal(text), text).split('\n');
-  expect(explained('SELECT 1,\n\t日本 FROM nope').slice(1)).toEqual([
-    'line 2:  日本 FROM nope',
-    '                   ^ column 10',
+  expect(explained('SELECT 1,\n\t"日本" FROM nope').slice(1)).toEqual([
+    'line 2:  "日本" FROM nope',
+    '                     ^ column 12',
   ]);
   const [, line = '', caret = ''] = explained(`SELECT ${'x, '.repeat(500)}1 FROM nope ${'y '.repeat(100)}`);
   expect(line).toMatch(/^line 1: ….*x, x, 1 FROM nope y y .*…$/);

@@ -35,7 +35,7 @@ async function order(orders: RdapOrders): Promise<string[]> {
 }
 
 async function api<T = Record<string, unknown>>(method: string, path: string, body?: unknown): Promise<T> {
-  const headers = { authorization: 'Bearer test', 'content-type': 'application/json' };
+  const headers = { authorization: 'Bearer token-of-the-worker-tests', 'content-type': 'application/json' };
   const init = { method, headers, ...(body !== undefined && { body: JSON.stringify(body) }) };
   return (await exports.default.fetch(`http://worker/v1/sources/whois${path}`, init)).json();
 }

@@ -19,7 +19,11 @@ beforeAll(async () => {
 });
 
 async function post(body: object): Promise<Record<string, unknown>> {
-  const init = { method: 'POST', headers: { authorization: 'Bearer test' }, body: JSON.stringify(body) };
+  const init = {
+    method: 'POST',
+    headers: { authorization: 'Bearer token-of-the-worker-tests' },
+    body: JSON.stringify(body),
+  };
   return (await exports.default.fetch('http://worker/v1/sources/npm/audit', init)).json();
 }
 

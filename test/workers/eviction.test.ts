@@ -46,14 +46,17 @@ describe('an object evicted', () => {
     const { cursor } = await source().status();
     const rows = await upstream.release(7);
     await until(({ lag }) => lag.changes === 7);
+    const before = await tailLane();
     await restart();
     expect((await source().status()).cursor.accepted).toBe(cursor.accepted);
     const asked = (await upstream.requests()).map(nameOf);
     expect(rows.filter(({ id }) => asked.includes(id))).toEqual([]);
-    // The settle time counts from the moment each change was first seen. Set that to the past, and all are loaded.
-    await sql(
-      `UPDATE lanes SET unsettled = (SELECT json_group_array(json_set(value, '$.seenMs', 0)) FROM json_each(unsettled))`,
-    );
+    // A pull is counted before it is made, so the second one that begins here shows that the first one ended.
+    const { polls } = await tailLane();
+    await vi.waitFor(async () => expect((await tailLane()).polls).toBeGreaterThan(polls + 1), { timeout: 30_000 });
+    // The settle time still counts from the moment each change was first seen, and once it is over all are loaded.
+    expect((await tailLane()).unsettled).toBe(before.unsettled);
+    await restart({ NPM_SETTLE_MS: '0' });
     await resume();
     await untilAccepted(upstream);
   });
@@ -239,13 +242,20 @@ describe('an alarm that runs more often than it was set', () => {
   });
 });
 
+async function tailLane(): Promise<{ polls: number; unsettled: string | null }> {
+  const [lane] = await sql<{ polls: number; unsettled: string | null }>(
+    "SELECT polls, unsettled FROM lanes WHERE lane = 'tail'",
+  );
+  return lane!;
+}
+
 /** Holds back one document, waits for its request, and calls `meanwhile` before the document is answered. */
 async function holdBack(
   name: string,
   meanwhile: () => Promise<void>,
   begin: () => Promise<unknown> = () => Promise.resolve(),
 ): Promise<void> {
-  await upstream.fault(name, [{ delayMs: 15_000 }], { repeat: true });
+  await upstream.fault(name, [{ hold: true }], { repeat: true });
   await begin();
   await vi.waitFor(
     async () => {

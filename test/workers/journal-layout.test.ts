@@ -50,7 +50,11 @@ function contents(): Promise<unknown> {
 }
 
 async function post(path: string, body?: object): Promise<[number, unknown]> {
-  const init = { method: 'POST', headers: { authorization: 'Bearer test' }, body: body && JSON.stringify(body) };
+  const init = {
+    method: 'POST',
+    headers: { authorization: 'Bearer token-of-the-worker-tests' },
+    body: body && JSON.stringify(body),
+  };
   const response = await exports.default.fetch(`http://worker${path}`, init as RequestInit);
   return [response.status, await response.json()];
 }

@@ -15,7 +15,7 @@ beforeAll(async () => {
 });
 
 async function post(path: string, body: BodyInit, headers: Record<string, string> = {}) {
-  const init = { method: 'POST', body, headers: { authorization: 'Bearer test', ...headers } };
+  const init = { method: 'POST', body, headers: { authorization: 'Bearer token-of-the-worker-tests', ...headers } };
   const response = await exports.default.fetch(`http://worker${path}`, init);
   const answered = (await response.json()) as Record<string, unknown>;
   return { ...answered, status: response.status } as Record<string, unknown>;

@@ -24,7 +24,11 @@ async function makeDue({ last = false } = {}): Promise<void> {
 }
 
 async function post(path: string, body: object): Promise<Record<string, unknown>> {
-  const init = { method: 'POST', headers: { authorization: 'Bearer test' }, body: JSON.stringify(body) };
+  const init = {
+    method: 'POST',
+    headers: { authorization: 'Bearer token-of-the-worker-tests' },
+    body: JSON.stringify(body),
+  };
   return (await exports.default.fetch(`http://worker${path}`, init)).json();
 }
 

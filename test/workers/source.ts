@@ -48,7 +48,7 @@ export async function restart(settings: Record<string, unknown> = {}): Promise<v
 
 /** Sends a request to the worker, with the token. */
 export async function api<T = Record<string, unknown>>(path: string, method = 'GET'): Promise<T> {
-  const init = { method, headers: { authorization: 'Bearer test' } };
+  const init = { method, headers: { authorization: 'Bearer token-of-the-worker-tests' } };
   return (await exports.default.fetch(`http://worker${path}`, init)).json();
 }
 

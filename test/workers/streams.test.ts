@@ -57,7 +57,7 @@ it('an absent binding is an error with the name of the setting', async () => {
   expect(await api('/v1/sources/npm')).toMatchObject({
     error: {
       code: 'invalid_setting',
-      message: expect.stringContaining('STREAMS: expected NO_STREAM to be the binding of a stream, got none'),
+      message: expect.stringContaining('STREAMS: expected bindings of streams, got '),
     },
   });
 });

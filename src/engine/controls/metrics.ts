@@ -22,20 +22,23 @@ export async function metricsOf(engine: Engine): Promise<SourceMetrics> {
     state: stateOf(engine),
     changes_accepted: changes,
     changes: { rows, tombstones, parked, dead, ...Object.fromEntries(skips) },
-    tables: journal.state.tables().map(({ name, last_lsn, rows, files, bytes }) => ({
+    tables: journal.state.tables().map(({ name, last_lsn, known_rows, rows, files, bytes }) => ({
       name,
       rows_accepted: last_lsn,
+      rows_known: known_rows,
       rows_durable: rows,
       files,
       bytes,
     })),
     streams: Object.entries(streamsOf(engine)).flatMap(([table, stream]) => (stream ? [{ table, ...stream }] : [])),
     requests: requestsOf(JSON.parse(row.statuses) as Statuses),
+    readings: journal.state.readings(),
     retries: row.attempts,
     lag: {
       changes: lane.lag_changes,
       seconds: lane.reached_head_ms === null ? null : secondsBetween(lane.reached_head_ms, nowMs),
     },
+    database_bytes: engine.room.bytes,
     agenda: dueOf(engine),
     inlets: inletsOf(engine).map(({ table, lsn, behind, findings, evidence, passed_over }) => ({
       table,

@@ -8,7 +8,7 @@ import type { Accepted } from '../journal/changes.ts';
 /**
  * Takes one part of a request that pushes rows: journals them, with a mark for each line, in one transaction. Lines that
  * are marked already are left out, so a part may be sent again. Refuses a whole part, with the reason, while the journal
- * is full, the lake holds files of an earlier journal, or the bucket does not answer.
+ * or the object's database is full, the lake holds files of an earlier journal, or the bucket does not answer.
  */
 export async function takePush(engine: Engine, { identity, table: name, rows }: PushPart): Promise<PushResult> {
   const { journal, ports } = engine;
@@ -16,6 +16,8 @@ export async function takePush(engine: Engine, { identity, table: name, rows }: 
     // Check now, because these may be the object's first rows: a later check would take their files for foreign ones.
     await engine.checkLake();
     engine.checkRoom();
+    // A pushed row may have a key that is new here.
+    engine.checkNewKeys();
   } catch (error) {
     if (!(error instanceof StepError)) throw error;
     const refused = { message: error.message, hint: policyOf(error.kind).hint };

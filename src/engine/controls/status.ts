@@ -13,7 +13,7 @@ import { inletsOf } from './inlets.ts';
 import { agendaStatus } from './watched-keys.ts';
 
 /** The state of a source. */
-export function stateOf({ journal, options, ports, source, paused }: Engine): SourceState {
+export function stateOf({ journal, options, ports, room, source, paused }: Engine): SourceState {
   if (paused) return 'paused';
   const faults = journal.state.faults().filter(({ step }) => !AUDIT_STEPS.has(step));
   if (faults.some(fault => fault.stalls === 1)) return 'stalled';
@@ -22,6 +22,7 @@ export function stateOf({ journal, options, ports, source, paused }: Engine): So
   const isHeadAhead = lane.head !== null && lane.cursor !== null && source.compare(lane.head, lane.cursor) > 0;
   const silentMs = lane.page_accepted_ms === null ? 0 : nowMs - lane.page_accepted_ms;
   if (isHeadAhead && silentMs >= options.stalledAfterMs) return 'stalled';
+  if (room.isFull) return 'full';
   if (faults.some(fault => fault.retry_ms > nowMs)) return 'backing-off';
   return lane.at_head === 1 ? 'following' : 'catching-up';
 }
@@ -48,13 +49,13 @@ export async function statusOf(engine: Engine): Promise<SourceStatus> {
     },
     buffer: { rows: backlog.rows, bytes: backlog.bytes, oldest_age_seconds: secondsSince(backlog.oldest_ms, nowMs) },
     balance: balanceOf(engine),
-    tables: Object.fromEntries(
-      tablesOf(engine).map(({ name, rows, files, bytes, last_lsn }) => [name, { rows, files, bytes, last_lsn }]),
-    ),
+    tables: Object.fromEntries(tablesOf(engine).map(({ name, prefix: _, ...facts }) => [name, facts])),
     streams: streamsOf(engine),
     last_flush: flush ?? { at: null, rows: null, bytes: null, key: null, duration_ms: null },
     upstream: { requests: row.requests, not_modified: row.not_modified, throttled: row.throttled, errors: row.errors },
+    readings: readingsOf(engine),
     agenda: agendaStatus(engine),
+    database: databaseOf(engine),
     inlets: inletsOf(engine),
     next_wake_at: isoTime(await ports.wake.get()),
     last_error: fault
@@ -67,6 +68,21 @@ export async function statusOf(engine: Engine): Promise<SourceStatus> {
         }
       : { kind: null, reason: null, hint: null, retry: null, at: null },
   };
+}
+
+/** The size of the object's database and, while it is full, what takes the room. */
+function databaseOf({ room }: Engine): SourceStatus['database'] {
+  const { bytes, limits, isFull } = room;
+  return { bytes, bytes_max: limits.bytesMax, by_table: isFull ? room.byTable() : [] };
+}
+
+function readingsOf({ journal }: Engine): SourceStatus['readings'] {
+  const readings: SourceStatus['readings'] = {};
+  for (const { server, reading, answers } of journal.state.readings()) {
+    readings[server] ??= { whole: 0, part: 0, absent: 0, refused: 0, unknown: 0 };
+    readings[server][reading] = answers;
+  }
+  return readings;
 }
 
 /** Change numbers by present outcome; balanced when every one has exactly one. */
@@ -87,8 +103,8 @@ export function balanceOf({ journal }: Engine): SourceStatus['balance'] {
 export function tablesOf({ journal, source }: Engine): TableFacts[] {
   const facts = new Map(journal.state.tables().map(table => [table.name, table]));
   return source.tables.map(({ name, prefix }) => {
-    const { rows, files, bytes, last_lsn } = facts.get(name)!;
-    return { name, prefix, rows, files, bytes, last_lsn };
+    const { rows, files, bytes, last_lsn, known_rows } = facts.get(name)!;
+    return { name, prefix, rows, files, bytes, last_lsn, known_rows };
   });
 }
 

@@ -1,4 +1,6 @@
 import type { AgendaStatus, WatchedKey, WatchPart, WatchResult } from '../../contract/watched-keys.ts';
+import { StepError } from '../../errors.ts';
+import { policyOf } from '../../failure-policy.ts';
 import { MINUTE } from '../../limits.ts';
 import { isoTime } from '../../time.ts';
 import type { Engine } from '../engine.ts';
@@ -7,11 +9,16 @@ import { type AgendaCount, agendaOf, type Watched } from '../journal/agenda.ts';
 /** A key that has been due for longer counts as overdue. */
 const OVERDUE_MS = 60 * MINUTE;
 
-/** Adds keys to the agenda, due at once. Known keys stay as they are; `repeated` names keys this request added before. */
+/**
+ * Adds keys to the agenda, due at once. Known keys stay as they are; `repeated` names keys this request added before.
+ * Refuses a part with new keys while the object's database is full.
+ */
 export async function watchKeys(engine: Engine, { atMs, keys }: WatchPart): Promise<WatchResult> {
   const { journal, ports } = engine;
   const agenda = agendaOf(journal);
   const addedMs = atMs ?? ports.clock.now();
+  const refused = refusalOf(engine, keys);
+  if (refused) return { refused, atMs: addedMs, added: 0, known: 0, repeated: [] };
   const since = ports.sql.transaction(() => keys.map(key => agenda.watch(key, addedMs)));
   const repeated = keys.filter((_, index) => since[index] === addedMs).map(({ line }) => line);
   const added = since.filter(ms => ms === null).length;
@@ -19,7 +26,20 @@ export async function watchKeys(engine: Engine, { atMs, keys }: WatchPart): Prom
     agenda.wakeVisitor();
     await engine.arm();
   }
-  return { atMs: addedMs, added, known: keys.length - added - repeated.length, repeated };
+  return { refused: null, atMs: addedMs, added, known: keys.length - added - repeated.length, repeated };
+}
+
+/** Why keys cannot be added now; null where they can, or all of them are watched already. */
+function refusalOf(engine: Engine, keys: WatchPart['keys']): WatchResult['refused'] {
+  try {
+    engine.checkNewKeys();
+    return null;
+  } catch (error) {
+    if (!(error instanceof StepError)) throw error;
+    const agenda = agendaOf(engine.journal);
+    if (keys.every(({ key }) => agenda.find(key) !== null)) return null;
+    return { message: error.message, hint: policyOf(error.kind).hint };
+  }
 }
 
 /** Removes keys from the agenda, and their parked changes with them. Returns how many keys were on it. */

@@ -129,6 +129,11 @@ export class JournalAgenda {
     return removed !== undefined;
   }
 
+  /** Makes the next visit of a key give a row, whatever it finds. */
+  forgetDigests(key: string): void {
+    this.#sql.exec('UPDATE agenda SET digest = NULL, main_digest = NULL WHERE key = ? AND digest IS NOT NULL', key);
+  }
+
   /** Removes a key because a person asks for it: it stays out until a person adds it again. */
   unwatch(key: string): boolean {
     if (!this.remove(key)) return false;

@@ -63,6 +63,32 @@ export function histogramOf(times: string, bounds: readonly number[]): Histogram
   };
 }
 
+/** Servers that are counted by name: about as many top-level domains have no RDAP server. A list for people ends somewhere. */
+const SERVERS_MAX = 300;
+
+/** The name under which the answers of all other servers are counted. */
+const OTHER_SERVERS = 'others';
+
+/** Adds answers to the counts of their servers. */
+export function countReadings(sql: SqlPort, hosts: HostTally[]): void {
+  for (const { readings = {} } of hosts)
+    for (const [name, counts] of Object.entries(readings)) {
+      const [known] = sql.exec<{ servers: number; has: number }>(
+        'SELECT COUNT(DISTINCT server) AS servers, COALESCE(MAX(server = ?), 0) AS has FROM readings',
+        name,
+      );
+      const server = known!.has === 1 || known!.servers < SERVERS_MAX ? name : OTHER_SERVERS;
+      for (const [reading, answers] of Object.entries(counts))
+        sql.exec(
+          `INSERT INTO readings (server, reading, answers) VALUES (?, ?, ?)
+           ON CONFLICT (server, reading) DO UPDATE SET answers = answers + excluded.answers`,
+          server,
+          reading,
+          answers,
+        );
+    }
+}
+
 /** Adds changes to the count of an outcome. */
 export function countOutcome(sql: SqlPort, outcome: string, changes: number): void {
   if (changes === 0) return;

@@ -1,9 +1,11 @@
 import { tableNamed } from '../../../schemas/index.ts';
-import type { Value } from '../../../schemas/table.ts';
+import { keyOf, type Value } from '../../../schemas/table.ts';
 import { sha256Hex } from '../../digest.ts';
 import type { Change, LoadedRow } from '../../ports/change.ts';
 import type { EncodePort } from '../../ports/data-file.ts';
 import type { SqlPort } from '../../ports/sql.ts';
+import { ImmutableKeys } from './immutable-keys.ts';
+import { type IndexedRow, KeyIndex } from './key-index.ts';
 import type { SourceRow } from './state.ts';
 
 /** Compressed size of one journal entry, below SQLite's 2 MB a value. */
@@ -28,61 +30,110 @@ export interface EntryFacts {
   cursorAfter: string;
 }
 
-interface PendingRow {
-  key: string;
+interface PendingRow extends Omit<IndexedRow, 'lsn'> {
   text: string;
   bytes: number;
+}
+
+/** The rows that one append gives a table. */
+interface PendingTable {
+  rows: PendingRow[];
+  /** By change key: a row that an immutable table has already. */
+  known: Map<string, Omit<IndexedRow, 'lsn'>>;
+  knownRows: number;
+}
+
+/** A change's rows, and what its outcome says of all of them. */
+interface LoadedRows {
+  rows: LoadedRow[];
+  cursor: string;
   revision: number | null;
-  documentBytes: number | null;
-  deleted: boolean;
+  documentBytes: number;
+  isPush: boolean;
 }
 
 /** The rows of one append by table, in order. They are gathered first, then numbered and written as journal entries. */
 export class AppendedRows {
-  readonly #tables = new Map<string, PendingRow[]>();
+  readonly #sql: SqlPort;
+  readonly #immutableKeys: ImmutableKeys;
+  readonly #tables = new Map<string, PendingTable>();
 
-  add(
-    change: Change,
-    loaded: { row: LoadedRow; cursor: string; revision: number | null; documentBytes: number },
-  ): void {
-    const { row, cursor, revision, documentBytes } = loaded;
-    const table = tableNamed(row.table);
-    const values = table.columns.slice(0, -LINEAGE_COLUMNS).map(column => row.row[column.name] ?? null);
-    const text = JSON.stringify([row.op, cursor, ...values] satisfies JournalRow);
-    const rows = this.#tables.get(row.table) ?? [];
-    if (rows.length === 0) this.#tables.set(row.table, rows);
-    const bytes = Buffer.byteLength(text);
-    const deleted = row.op === 'delete';
-    rows.push({
-      key: change.key,
-      text,
-      bytes,
-      revision,
-      // A deletion has no document: the index keeps the size of the last one.
-      documentBytes: documentBytes > 0 ? documentBytes : null,
-      deleted,
-    });
+  constructor(sql: SqlPort) {
+    this.#sql = sql;
+    this.#immutableKeys = new ImmutableKeys(sql);
+  }
+
+  /** Adds the rows of a change, and returns them without those that an immutable table has already. */
+  add({ key }: Change, { rows, cursor, revision, documentBytes, isPush }: LoadedRows): LoadedRow[] {
+    const upserted = new Set(rows.filter(({ op }) => op === 'upsert').map(({ table }) => table));
+    const known = this.#knownOf(rows);
+    for (const loaded of rows) {
+      const { table: name, op, row } = loaded;
+      const table = tableNamed(name);
+      const pending: PendingTable = this.#tables.get(name) ?? { rows: [], known: new Map(), knownRows: 0 };
+      this.#tables.set(name, pending);
+      const indexed = {
+        changeKey: key,
+        rowKey: keyOf(table, row),
+        deleted: !upserted.has(name),
+        revision,
+        // A deletion has no document: the index keeps the size of the last one.
+        documentBytes: documentBytes > 0 ? documentBytes : null,
+        isPush,
+      };
+      if (known.has(loaded)) {
+        pending.known.set(key, indexed);
+        pending.knownRows += 1;
+        continue;
+      }
+      const values = table.columns.slice(0, -LINEAGE_COLUMNS).map(column => row[column.name] ?? null);
+      const text = JSON.stringify([op, cursor, ...values] satisfies JournalRow);
+      pending.rows.push({ ...indexed, text, bytes: Buffer.byteLength(text) });
+    }
+    return rows.filter(row => !known.has(row));
+  }
+
+  /** Those of these rows whose keys immutable tables have already. The keys of the others are added. */
+  #knownOf(rows: LoadedRow[]): Set<LoadedRow> {
+    const known = new Set<LoadedRow>();
+    for (const [name, group] of Map.groupBy(rows, ({ table }) => table)) {
+      const table = tableNamed(name);
+      if (!table.immutable) continue;
+      const areNew = this.#immutableKeys.add(
+        table,
+        group.map(({ row }) => row),
+      );
+      for (const [index, row] of group.entries()) if (!areNew[index]) known.add(row);
+    }
+    return known;
   }
 
   /**
-   * Gives the rows their LSNs, and writes entries and key index. Returns how many rows. The caller holds the
-   * transaction.
+   * Gives the rows their LSNs, and writes entries and indexes. Returns how many rows, and which change keys a push or
+   * another key has overtaken. The caller holds the transaction.
    */
-  write(sql: SqlPort, encode: EncodePort, facts: EntryFacts): number {
+  write(encode: EncodePort, facts: EntryFacts): { written: number; overtaken: Set<string> } {
+    this.#immutableKeys.write();
     let written = 0;
-    for (const [name, rows] of this.#tables) {
-      const [last] = sql.exec<{ last_lsn: number }>('SELECT last_lsn FROM tables WHERE name = ?', name);
+    const overtaken = new Set<string>();
+    for (const [name, { rows, known, knownRows }] of this.#tables) {
+      const [last] = this.#sql.exec<{ last_lsn: number }>('SELECT last_lsn FROM tables WHERE name = ?', name);
+      const index = new KeyIndex(this.#sql, tableNamed(name));
       let lsn = last!.last_lsn;
       // Give the table its identity with its first row, so that whoever reads its rows sees that it began anew.
-      if (lsn === 0) sql.exec('UPDATE tables SET identity = ? WHERE name = ?', crypto.randomUUID(), name);
+      if (lsn === 0) this.#sql.exec('UPDATE tables SET identity = ? WHERE name = ?', crypto.randomUUID(), name);
       for (const chunk of chunksOf(rows)) {
-        writeEntry(sql, encode, { ...facts, table: name, chunk, firstLsn: lsn + 1 });
-        for (const row of chunk) indexKey(sql, { table: name, row, lsn: ++lsn });
+        writeEntry(this.#sql, encode, { ...facts, table: name, chunk, firstLsn: lsn + 1 });
+        for (const row of chunk) index.add({ ...row, lsn: ++lsn });
       }
-      sql.exec('UPDATE tables SET last_lsn = ? WHERE name = ?', lsn, name);
+      for (const row of known.values()) index.addKnown(row, lsn);
+      index.write();
+      const statement = 'UPDATE tables SET last_lsn = ?, known_rows = known_rows + ? WHERE name = ?';
+      this.#sql.exec(statement, lsn, knownRows, name);
       written += rows.length;
+      for (const key of index.overtaken) overtaken.add(key);
     }
-    return written;
+    return { written, overtaken };
   }
 }
 
@@ -118,20 +169,6 @@ function writeEntry(
   // Count them once, in this entry.
   source.uncounted_changes = 0;
   source.uncounted_parked = 0;
-}
-
-function indexKey(sql: SqlPort, { table, row, lsn }: { table: string; row: PendingRow; lsn: number }): void {
-  sql.exec(
-    `INSERT INTO keys (table_name, key, last_lsn, revision, document_bytes, deleted) VALUES (?, ?, ?, ?, ?, ?)
-     ON CONFLICT DO UPDATE SET last_lsn = excluded.last_lsn, revision = excluded.revision, deleted = excluded.deleted,
-       document_bytes = coalesce(excluded.document_bytes, document_bytes)`,
-    table,
-    row.key,
-    lsn,
-    row.revision,
-    row.documentBytes,
-    row.deleted ? 1 : 0,
-  );
 }
 
 /** Cuts rows into chunks that each fit into one entry. */

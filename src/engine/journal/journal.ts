@@ -201,9 +201,9 @@ export class Journal {
       const source = this.state.source();
       const run = source.last_run + 1;
       const change: Change = { ...parked, deleted: parked.deleted === 1, skip: null };
-      const rows = new AppendedRows();
+      const rows = new AppendedRows(this.#sql);
       const visited = this.#acceptVisit({ change, outcome: judged, evidenceVersion }, nowMs);
-      this.#recordOutcome(parked.change_number, visited, { rows, source, run, nowMs });
+      this.#recordOutcome(parked.change_number, visited, { rows, source, run, isPush: false, nowMs });
       source.last_run = run;
       // Write its rows without a cursor before them, because the durable cursor has passed the change.
       const cursorAfter = this.state.lane(TAIL).cursor ?? '';
@@ -242,36 +242,31 @@ export class Journal {
     { run, nowMs, ...facts }: Omit<EntryFacts, 'source'> & { run: number | null; nowMs: number },
   ): void {
     const source = this.state.source();
-    const rows = new AppendedRows();
+    const rows = new AppendedRows(this.#sql);
+    const isPush = facts.runType === 'push';
     let parked = 0;
     for (const one of accepted) {
       // End what is parked or dead for the key, because this change is newer, whatever its outcome. A pushed row is no
       // change of the upstream and ends nothing.
-      if (facts.runType !== 'push') {
+      if (!isPush) {
         const superseded = this.parked.removeAllOf(one.change.key, { status: 'superseded', nowMs });
         countOutcome(this.#sql, 'skipped:superseded', superseded);
       }
       // Give the change its number and its outcome.
-      const visited = facts.runType === 'push' ? this.#acceptPush(one) : this.#acceptVisit(one, nowMs);
-      parked += this.#recordOutcome(++source.change_number, visited, { rows, source, run, nowMs });
+      const visited = isPush ? one : this.#acceptVisit(one, nowMs);
+      parked += this.#recordOutcome(++source.change_number, visited, { rows, source, run, isPush, nowMs });
       this.#sql.exec('DELETE FROM suspects WHERE cursor = ?', one.change.cursor);
     }
     // Write the rows as entries of the journal.
     this.#write(rows, { ...facts, source, changes: accepted.length, parked, nowMs });
   }
 
-  /** A pushed row as it is. The next visit of its key gives a row again, whatever it finds. */
-  #acceptPush(one: Accepted): Accepted {
-    if (this.visits && one.outcome.kind === 'rows')
-      for (const row of one.outcome.rows) this.visits.forget(row, one.change.key);
-    return one;
-  }
-
   /** The change with the outcome that the agenda gives it, which also sets when its key is due again. */
   #acceptVisit(one: Accepted, nowMs: number): Accepted {
     if (!this.visits) return one;
     const rowState = rowStateOf(this.#sql, one.change.key);
-    return { ...one, outcome: this.visits.accept(one, { nowMs, rowState }) };
+    const outcome = this.visits.accept(one, { nowMs, rowState });
+    return { change: { ...one.change, key: this.visits.keyAfter(one) }, outcome };
   }
 
   /** Removes keys from the agenda, with their parked and dead changes. Returns how many were watched. */
@@ -292,7 +287,7 @@ export class Journal {
   #recordOutcome(
     number: number,
     { change, outcome }: Accepted,
-    ctx: { rows: AppendedRows; source: SourceRow; run: number | null; nowMs: number },
+    ctx: { rows: AppendedRows; source: SourceRow; run: number | null; isPush: boolean; nowMs: number },
   ): number {
     if (outcome.kind === 'park') {
       const dueMs = ctx.nowMs + this.parked.delayMs({ changeNumber: number, attempt: 0 }, outcome);
@@ -304,8 +299,10 @@ export class Journal {
       return 0;
     }
     const cursor = ctx.run === null ? change.cursor : `${change.cursor}#${ctx.run}`;
-    for (const row of outcome.rows) ctx.rows.add(change, { ...outcome, row, cursor });
-    countOutcome(this.#sql, outcome.rows.every(row => row.op === 'delete') ? 'tombstones' : 'rows', 1);
+    const rows = ctx.rows.add(change, { ...outcome, cursor, isPush: ctx.isPush });
+    // A change that brought nothing but rows that immutable tables have already says nothing new.
+    const isTombstone = rows.every(row => row.op === 'delete');
+    countOutcome(this.#sql, rows.length === 0 ? 'skipped:unchanged' : isTombstone ? 'tombstones' : 'rows', 1);
     if (change.revision !== null && outcome.revision !== null && outcome.revision < change.revision) {
       const detail = `expected revision ${change.revision}, got ${outcome.revision}`;
       this.parked.park(++ctx.source.change_number, change, {
@@ -351,7 +348,9 @@ export class Journal {
     source.append_number += 1;
     source.uncounted_changes += append.changes;
     source.uncounted_parked += append.parked;
-    const written = rows.write(this.#sql, this.#encode, append);
+    const { written, overtaken } = rows.write(this.#encode, append);
+    // Let the next visit of a key give its row again, because its newest row is another's now.
+    for (const key of overtaken) this.agenda?.forgetDigests(key);
     this.state.countMinute({ rows: written, changes: append.changes, parked: append.parked, nowMs });
     const { change_number, append_number, last_run, stamp_ms, uncounted_changes, uncounted_parked } = source;
     this.state.updateSource({ change_number, append_number, last_run, stamp_ms, uncounted_changes, uncounted_parked });

@@ -70,10 +70,15 @@ export const SCHEMA = [
     PRIMARY KEY (lane, slice)
   )`,
   // The source's tables, with the sums over their data files. `identity` is a random text, made with the first row.
+  // `known_rows` counts rows that were not appended because the table is immutable and has their key; `change_keys` and
+  // `row_keys` count the table's entries of those indexes.
   `CREATE TABLE tables (
     name TEXT PRIMARY KEY,
     identity TEXT,
     last_lsn INTEGER NOT NULL DEFAULT 0,
+    known_rows INTEGER NOT NULL DEFAULT 0,
+    change_keys INTEGER NOT NULL DEFAULT 0,
+    row_keys INTEGER NOT NULL DEFAULT 0,
     rows INTEGER NOT NULL DEFAULT 0,
     files INTEGER NOT NULL DEFAULT 0,
     bytes INTEGER NOT NULL DEFAULT 0
@@ -100,16 +105,33 @@ export const SCHEMA = [
   )`,
   'CREATE INDEX entries_append ON entries (append_number)',
   // The newest row of each change key by table. The key comes first, because every change asks for its key in all
-  // tables.
+  // tables. `deleted` is null for an immutable table.
   `CREATE TABLE keys (
     key TEXT NOT NULL,
     table_name TEXT NOT NULL,
     last_lsn INTEGER NOT NULL,
-    deleted INTEGER NOT NULL,
+    deleted INTEGER,
     revision INTEGER,
     document_bytes INTEGER,
     PRIMARY KEY (key, table_name)
   ) WITHOUT ROWID`,
+  // The change key that gave the newest row of each row key of a table that is not immutable. Row keys that are their
+  // own change keys are left out.
+  `CREATE TABLE row_keys (
+    table_name TEXT NOT NULL,
+    row_key TEXT NOT NULL,
+    change_key TEXT NOT NULL,
+    PRIMARY KEY (table_name, row_key)
+  ) WITHOUT ROWID`,
+  // The row keys of immutable tables: blocks of sorted digests, each with the range from `first` to the next block's.
+  // The table has row ids, because SQLite stores blobs of this size in less room with them.
+  `CREATE TABLE immutable_keys (
+    table_name TEXT NOT NULL,
+    parent TEXT NOT NULL,
+    first BLOB NOT NULL,
+    digests BLOB NOT NULL,
+    PRIMARY KEY (table_name, parent, first)
+  )`,
   // The range of each table that a flush is about to put, or has put and not settled. `facts` is JSON for the catalog.
   `CREATE TABLE intents (
     table_name TEXT PRIMARY KEY,
@@ -189,6 +211,13 @@ export const SCHEMA = [
   'CREATE INDEX letters_unpublished ON letters (change_number) WHERE published = 0',
   // How many changes have each outcome. Parked and dead changes are counted in `parked` itself.
   'CREATE TABLE outcomes (outcome TEXT PRIMARY KEY, changes INTEGER NOT NULL)',
+  // Answers by server and by what the source made of them.
+  `CREATE TABLE readings (
+    server TEXT NOT NULL,
+    reading TEXT NOT NULL,
+    answers INTEGER NOT NULL,
+    PRIMARY KEY (server, reading)
+  ) WITHOUT ROWID`,
   // Changes whose load ended without an outcome: how often their Loader died, and how often their host was throttling.
   'CREATE TABLE suspects (cursor TEXT PRIMARY KEY, deaths INTEGER NOT NULL, throttled INTEGER NOT NULL)',
   // The request timeline of each upstream host. `strikes` counts the calls in a row that the host refused.

@@ -1,7 +1,8 @@
 import type { Fault } from '../../alarm/steps.ts';
+import type { Reading } from '../../errors.ts';
 import type { HostTally } from '../../ports/hosts.ts';
 import type { SqlPort, SqlValue } from '../../ports/sql.ts';
-import { LOAD_SECONDS, withRequests, withTime } from './counts.ts';
+import { countReadings, LOAD_SECONDS, withRequests, withTime } from './counts.ts';
 
 /** The row of `source`. Times are milliseconds since 1970. */
 export interface SourceRow {
@@ -155,6 +156,7 @@ export class JournalState {
   /** Counts the requests of a Loader call and, where it loads changes, its time. */
   countCall({ hosts, loadMs }: { hosts: HostTally[]; loadMs: number | null }): void {
     if (hosts.length === 0 && loadMs === null) return;
+    countReadings(this.#sql, hosts);
     const { requests, not_modified, throttled, errors, statuses, load_times } = this.source();
     const sum = (count: (host: HostTally) => number) => hosts.reduce((total, host) => total + count(host), 0);
     this.updateSource({
@@ -231,10 +233,13 @@ export class JournalState {
     )[0]!;
   }
 
-  /** The newest LSN of a key over all tables, 0 when it has no row. */
+  /**
+   * The sum of the LSNs of a key's newest row in each table, 0 when it has no row. It rises with each of its rows; the
+   * largest of them would not, because each table counts from 1.
+   */
   lastLsnOf(key: string): number {
     return (
-      this.#sql.exec<{ lsn: number | null }>('SELECT max(last_lsn) AS lsn FROM keys WHERE key = ?', key)[0]!.lsn ?? 0
+      this.#sql.exec<{ lsn: number | null }>('SELECT sum(last_lsn) AS lsn FROM keys WHERE key = ?', key)[0]!.lsn ?? 0
     );
   }
 
@@ -266,14 +271,19 @@ export class JournalState {
     return entries!.bytes + staged!.bytes;
   }
 
+  /** Answers by server and by what the source made of them, by server's name. */
+  readings(): { server: string; reading: Reading; answers: number }[] {
+    return this.#sql.exec('SELECT server, reading, answers FROM readings ORDER BY server, reading');
+  }
+
   outcomes(): { outcome: string; changes: number }[] {
     return this.#sql.exec<{ outcome: string; changes: number }>(
       'SELECT outcome, changes FROM outcomes ORDER BY outcome',
     );
   }
 
-  tables(): { name: string; last_lsn: number; rows: number; files: number; bytes: number }[] {
-    return this.#sql.exec('SELECT name, last_lsn, rows, files, bytes FROM tables ORDER BY name');
+  tables(): { name: string; last_lsn: number; known_rows: number; rows: number; files: number; bytes: number }[] {
+    return this.#sql.exec('SELECT name, last_lsn, known_rows, rows, files, bytes FROM tables ORDER BY name');
   }
 }
 

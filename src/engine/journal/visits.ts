@@ -92,25 +92,16 @@ export class JournalVisits {
     }
   }
 
-  /**
-   * Forgets what the last visit found of the key of a row that did not come from a visit, so that the next visit gives a
-   * row even when it finds the same.
-   */
-  forget(row: LoadedRow, rowKey: string): void {
-    const key = this.#rules.keyOf ? this.#rules.keyOf(row) : this.#read(rowKey)?.key;
-    if (key !== undefined && key !== null)
-      this.#sql.exec('UPDATE agenda SET digest = NULL, main_digest = NULL WHERE key = ?', key);
+  /** The key that a visit's rows count for: the one that it moved to, or its own. */
+  keyAfter({ change: { key }, outcome }: Accepted): string {
+    const movedTo = outcome.kind === 'rows' ? outcome.seen?.movedTo : undefined;
+    return movedTo === undefined ? key : this.#movedKey(key, movedTo).key;
   }
 
   /** How many keys that visits found were no keys, by the reason. */
   refusals(): Record<string, number> {
     const found = this.#sql.exec<{ reason: string; keys: number }>('SELECT reason, keys FROM agenda_refusals');
     return Object.fromEntries(found.map(({ reason, keys }) => [reason, keys]));
-  }
-
-  #read(text: string): { key: string; space: string } | null {
-    const read = this.#rules.read(text);
-    return 'rejected' in read ? null : read;
   }
 
   /** Watches a key that a visit found, unless a person removed it. A text that is no key is counted by the reason. */
@@ -126,10 +117,16 @@ export class JournalVisits {
   }
 
   /** Gives a watched key its new name. Where that is watched already, the old key ends. */
-  #move(watched: Watched, text: string): void {
-    const read = this.#read(text);
-    if (!read) throw new Error(`visit of ${watched.key}: expected a key that it moved to, got ${text.slice(0, 100)}`);
-    if (read.key !== watched.key) this.#agenda.rename(watched.key, read);
+  #move({ key }: Watched, text: string): void {
+    const moved = this.#movedKey(key, text);
+    if (moved.key !== key) this.#agenda.rename(key, moved);
+  }
+
+  #movedKey(key: string, text: string): { key: string; space: string } {
+    const read = this.#rules.read(text);
+    if ('rejected' in read)
+      throw new Error(`visit of ${key}: expected a key that it moved to, got ${text.slice(0, 100)}`);
+    return read;
   }
 
   #schedule(watched: Watched, scheduled: Scheduled): void {
@@ -181,7 +178,8 @@ function compare(
   const before = JSON.parse(digest ?? '{}') as Record<string, string>;
   const isTableSame = (table: string) =>
     partial ? mainDigest === main_digest : before[table] !== undefined && before[table] === digests[table];
-  const isSame = digest !== null && (partial ? mainDigest === main_digest : Object.keys(digests).every(isTableSame));
+  const tables = Object.keys(digests).concat(rows.map(({ table }) => table));
+  const isSame = digest !== null && (partial ? mainDigest === main_digest : tables.every(isTableSame));
   return {
     isSame,
     rows: always ? rows : rows.filter(({ table }) => !isTableSame(table)),

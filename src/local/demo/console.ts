@@ -3,16 +3,15 @@ import type { DemoCheck, DemoConsole, DemoResult } from '../../sources/stand-in/
 import { asTable } from '../query/answer-text.ts';
 import type { Tables } from '../query/tables.ts';
 import type { Runtime } from '../runtime/runtime.ts';
-import { LOCAL_TOKEN } from '../settings.ts';
 import { fetchJson } from '../status.ts';
 import type { Screen } from './progress.ts';
 
 /** The worker's API and the terminal, for an act of a demo. */
-export function makeConsole({ url }: Runtime, { write }: Screen): DemoConsole {
+export function makeConsole({ url, token }: Runtime, { write }: Screen): DemoConsole {
   return {
     call<T>(path: string, body?: unknown): Promise<T> {
-      if (body === undefined) return fetchJson<T>(url + path);
-      const headers = { authorization: `Bearer ${LOCAL_TOKEN}`, 'content-type': 'application/json' };
+      const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
+      if (body === undefined) return fetchJson<T>(url + path, { headers });
       return fetchJson<T>(url + path, { method: 'POST', headers, body: JSON.stringify(body) });
     },
     print: text => write(`${text}\n`),

@@ -23,7 +23,7 @@ const DONE_MS_MAX = 5 * 60_000;
  * with the last error when the act takes longer than five minutes.
  */
 export async function untilDone(
-  { url, logFile }: Runtime,
+  { url, token, logFile }: Runtime,
   { signal, write, isTerminal }: Screen,
   { source, act, startedAt }: { source: string; act: DemoAct; startedAt: number },
 ): Promise<void> {
@@ -34,7 +34,7 @@ export async function untilDone(
   while (Date.now() < deadline) {
     signal.throwIfAborted();
     try {
-      const status = await fetchStatus(url, source);
+      const status = await fetchStatus(url, source, token);
       lastError = status.last_error.reason;
       const isDone = act.isDone(status);
       const next = progressLine(status, act, (Date.now() - startedAt) / 1000);

@@ -3,8 +3,8 @@ import { TABLES, tableNamed } from '../../../schemas/index.ts';
 import type { SourceStatus } from '../../contract/source.ts';
 import { cacheDirOf, cacheTables, type Lake, lastLsnOf, localAddress, openLake } from '../query/lake.ts';
 import { openTables, type Tables } from '../query/tables.ts';
+import { queryDatabase } from '../runtime/database.ts';
 import type { Runtime } from '../runtime/runtime.ts';
-import { queryDatabase } from '../runtime/wrangler.ts';
 import { fetchStatus, tableSums } from '../status.ts';
 import type { Verdict } from './verify.ts';
 
@@ -17,15 +17,15 @@ const PUBLISH_MS_MAX = 30_000;
  * because a retry of a parked change can add a file at any time. Throws when that takes longer than 30 s.
  */
 export async function openAtRest(
-  { url, port, stateDir }: Runtime,
+  { url, port, token, s3Keys, stateDir }: Runtime,
   { source, signal }: { source: string; signal: AbortSignal },
 ): Promise<{ status: SourceStatus; lake: Tables }> {
-  const lake = openLake(localAddress(port));
+  const lake = openLake(localAddress(port, s3Keys));
   const deadline = Date.now() + PUBLISH_MS_MAX;
-  let before = await fetchStatus(url, source);
+  let before = await fetchStatus(url, source, token);
   while (Date.now() < deadline) {
     const files = await cacheTables(lake, { folder: cacheDirOf(stateDir), tables: TABLES });
-    const status = await fetchStatus(url, source);
+    const status = await fetchStatus(url, source, token);
     const isAtRest = status.buffer.rows === 0 && tableSums(status).rows === tableSums(before).rows;
     // The status counts a file before the catalog names it.
     if (isAtRest && (await isCatalogued(lake, status))) {

@@ -1,4 +1,5 @@
 import { stripVTControlCharacters } from 'node:util';
+import { withoutSecrets } from '../../config.ts';
 import { callWrangler, type Outcome, wranglerEnv } from '../runtime/wrangler.ts';
 import type { Environment } from '../settings.ts';
 
@@ -31,11 +32,8 @@ export function openAccount(options: {
   signal?: AbortSignal;
 }): Account {
   const { env, project, stateDir, secrets, program, signal } = options;
-  // Replace the longest first, because one secret can be a part of another.
-  const hidden = [...secrets, env.CLOUDFLARE_API_TOKEN, env.CLOUDFLARE_API_KEY].filter(secret => Boolean(secret));
-  const ordered = (hidden as string[]).sort((a, b) => b.length - a.length);
-  const hide = (text: string) =>
-    ordered.reduce((rest, secret) => rest.replaceAll(secret, '(hidden)'), stripVTControlCharacters(text));
+  const hidden = [...secrets, env.CLOUDFLARE_API_TOKEN ?? '', env.CLOUDFLARE_API_KEY ?? ''];
+  const hide = (text: string) => withoutSecrets(stripVTControlCharacters(text), hidden, '(hidden)');
   let chosen: Environment = {};
   return {
     // Without it wrangler takes the account it remembers, which may be that of another login.

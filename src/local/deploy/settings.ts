@@ -1,6 +1,6 @@
-import { isSecretSetting } from '../../config.ts';
+import { isSecretSetting, LIMITS, refuseCredentials } from '../../config.ts';
 import { SettingError } from '../../errors.ts';
-import { type Environment, enabledSources, foundSettings, withLocalSettings } from '../settings.ts';
+import { type Environment, enabledSources, withLocalSettings, workerSettings } from '../settings.ts';
 
 /** The settings of a deployed worker. */
 export interface DeploySettings {
@@ -12,9 +12,6 @@ export interface DeploySettings {
   notes: string[];
 }
 
-/** Anyone can call a deployed worker, and could guess a shorter token, or `local`. */
-const TOKEN_LENGTH_MIN = 8;
-
 const PRIVATE_HOST =
   /^(localhost|[^.:]+|.*\.(local|localhost|internal|lan)|127\..*|10\..*|192\.168\..*|169\.254\..*|172\.(1[6-9]|2\d|3[01])\..*|\[(::1|f[cd].*)\])$/;
 
@@ -23,25 +20,19 @@ const PRIVATE_HOST =
  * `SettingError` with the first wrong or missing one.
  */
 export async function readDeploySettings(env: Environment): Promise<DeploySettings> {
-  const found = foundSettings(await withLocalSettings(env));
+  const found = workerSettings(await withLocalSettings(env));
   for (const [name, value] of Object.entries(found)) refuseCredentials(name, value);
   enabledSources(found);
-  const token = found.ADMIN_TOKEN;
-  if (token !== undefined && (token.length < TOKEN_LENGTH_MIN || /\s/.test(token))) {
-    const expected = `a secret of at least ${TOKEN_LENGTH_MIN} characters without spaces, because anyone can call the worker`;
-    throw new SettingError(`ADMIN_TOKEN: expected ${expected}, got (hidden)`);
+  for (const name of ['ADMIN_TOKEN', 'READ_TOKEN']) {
+    const token = found[name];
+    if (token === undefined || (token.length >= LIMITS.tokenLengthMin && !/\s/.test(token))) continue;
+    const expected = `a secret of at least ${LIMITS.tokenLengthMin} characters without spaces, because anyone can call the worker`;
+    throw new SettingError(`${name}: expected ${expected}, got (hidden)`);
   }
   const entries = Object.entries(found);
   const vars = Object.fromEntries(entries.filter(([name]) => !isSecretSetting(name)));
   const secrets = Object.fromEntries(entries.filter(([name]) => isSecretSetting(name)));
   return { vars, secrets, notes: notesOn(vars) };
-}
-
-/** Refuses a password in a URL, because configuration and error messages show settings. */
-function refuseCredentials(name: string, value: string): void {
-  if (!URL.canParse(value)) return;
-  const { username, password } = new URL(value);
-  if (username || password) throw new SettingError(`${name}: expected a URL without user and password, got (hidden)`);
 }
 
 function notesOn(vars: Record<string, string>): string[] {

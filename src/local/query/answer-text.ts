@@ -8,13 +8,16 @@ export type PrintableAnswer = Omit<Answer, 'types'>;
 /** Cells wider than this are cut in the aligned form. */
 const CELL_WIDTH_MAX = 60;
 
-/** A JSON array of objects, one a row. */
+/** A JSON array of objects, one a row. Characters that could control a terminal are escaped, so no value changes. */
 export function asJson({ columns, rows }: Answer): string {
   const objects = rows.map(row => Object.fromEntries(columns.map((column, i) => [column, row[i]])));
-  return `[${objects.map(object => `\n  ${JSON.stringify(object)}`).join(',')}\n]\n`;
+  return `[${objects.map(object => `\n  ${escaped(JSON.stringify(object), INVISIBLE)}`).join(',')}\n]\n`;
 }
 
-/** CSV: a line of column names, then a line a row. Null is an empty field, an empty text two quotes. */
+/**
+ * CSV: a line of column names, then a line a row. Null is an empty field, an empty text two quotes. CSV has no escapes,
+ * so a control character besides tabs and line ends becomes the text that JSON has for it, such as `\\u001b`.
+ */
 export function asCsv({ columns, rows }: Answer): string {
   const line = (values: unknown[]) => `${values.map(csvValue).join(',')}\n`;
   return [columns, ...rows].map(line).join('');
@@ -37,8 +40,21 @@ export function asTable({ columns, numeric, rows }: PrintableAnswer): string {
 
 function csvValue(value: unknown): string {
   if (value === null || value === undefined) return '';
-  const text = typeof value === 'object' ? JSON.stringify(value) : String(value);
+  const text = escaped(typeof value === 'object' ? JSON.stringify(value) : String(value), CONTROL);
   return text === '' || /[",\r\n]|^\s|\s$/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
+
+/** Characters that move a terminal's cursor or the direction of its text, and others without a shape. */
+const INVISIBLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
+/** Control characters, but for tabs and the ends of lines. */
+const CONTROL = /(?![\t\n]|\r\n)\p{Cc}/gu;
+
+/** The text with each character of a pattern as JSON escapes it. */
+function escaped(text: string, pattern: RegExp): string {
+  return text.replace(pattern, found => {
+    const units = Array.from({ length: found.length }, (_, i) => found.charCodeAt(i).toString(16).padStart(4, '0'));
+    return units.map(unit => `\\u${unit}`).join('');
+  });
 }
 
 function cellText(value: unknown): string {

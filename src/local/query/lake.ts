@@ -33,10 +33,12 @@ const ROOT_READS_MAX = 3;
 /** A cached file stays this long after the lake dropped it, because a running query may still read it. */
 const PRUNE_AGE_MS = 60 * 60_000;
 
-/** The bucket of the local runtime on this port, with the credentials of `wrangler.jsonc`. */
-export function localAddress(port: number): LakeAddress {
-  const url = `http://127.0.0.1:${port}/cdn-cgi/local/r2/s3/data-ingestion`;
-  return { url, keyId: 'local', secret: 'local-secret' };
+/** The lake's bucket in a local runtime. */
+export const BUCKET = 'data-ingestion';
+
+/** The bucket of the local runtime on this port, which has keys of its own. */
+export function localAddress(port: number, { keyId, secret }: Pick<LakeAddress, 'keyId' | 'secret'>): LakeAddress {
+  return { url: `http://127.0.0.1:${port}/cdn-cgi/local/r2/s3/${BUCKET}`, keyId, secret };
 }
 
 /** A lake at its address, without a call. Each later call throws with the address when it cannot be reached. */

@@ -1,21 +1,20 @@
 import { stat } from 'node:fs/promises';
+import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TABLES } from '../../../schemas/index.ts';
 import type { Table } from '../../../schemas/table.ts';
 import { NAMESPACE } from '../../sql/names.ts';
-import { explain, SqlError } from '../../sql/sql-error.ts';
+import { explain, printable, SqlError } from '../../sql/sql-error.ts';
 import { readStatement } from '../../sql/statement.ts';
-import { cacheTables, type Lake, rootsText } from './lake.ts';
-import { type Answer, openTables } from './tables.ts';
+import { type CachedFiles, cacheTables, type Lake, rootsText } from './lake.ts';
+import { type Answer, openTables, type QueryOptions } from './tables.ts';
+import { makeTempFolder } from './temp-folder.ts';
 
 /** One query over a lake. Data files are cached in `cacheDir`. */
-export interface LakeQuery {
+export interface LakeQuery extends QueryOptions {
   query: string;
   cacheDir: string;
   namespace?: string;
-  /** How many of the answer's rows are read. */
-  rowsMax?: number;
-  signal?: AbortSignal;
 }
 
 /** A bucket sends no notice when an object changes, so one small object a table is read this often. */
@@ -29,11 +28,24 @@ export interface LakeAnswer extends Answer {
 
 /** Answers one query over the lake's current files; only those of its tables are fetched. Throws `SqlError`. */
 export async function queryLake(lake: Lake, options: LakeQuery): Promise<LakeAnswer> {
-  const { query, cacheDir, namespace = NAMESPACE, rowsMax, signal } = options;
+  const { cacheDir, namespace = NAMESPACE } = options;
   const files = await cacheTables(lake, { folder: cacheDir, tables: tablesOf(lake, options) });
-  const tables = await openTables({ bucket: lake.bucket, tables: TABLES, files, namespace });
+  const temp = makeTempFolder(path.join(cacheDir, 'temp'));
   try {
-    const answer = await tables.query(query, { ...(rowsMax !== undefined && { rowsMax }), ...(signal && { signal }) });
+    return await answerFrom(files, { lake, namespace, tempFolder: temp.path, options });
+  } finally {
+    temp.remove();
+  }
+}
+
+async function answerFrom(
+  files: CachedFiles,
+  given: { lake: Lake; namespace: string; tempFolder: string; options: LakeQuery },
+): Promise<LakeAnswer> {
+  const { lake, namespace, tempFolder, options } = given;
+  const tables = await openTables({ bucket: lake.bucket, tables: TABLES, files, namespace, tempFolder });
+  try {
+    const answer = await tables.query(options.query, options);
     const paths = [...files.values()].flat();
     const sizes = await Promise.all(paths.map(async file => (await stat(file)).size));
     return { ...answer, files: paths.length, bytes: sizes.reduce((sum, size) => sum + size, 0) };
@@ -65,9 +77,14 @@ export async function watchLake(
   }
 }
 
-/** A `SqlError` as lines for a person: what is wrong, where, and what to do. Any other error is given unchanged. */
+/**
+ * An error as lines for a person: of a `SqlError` what is wrong, where, and what to do. No line has a character that
+ * controls a terminal, because a bucket's answer or a row can be part of the message.
+ */
 export function asUserError(error: unknown, query: string): unknown {
-  return error instanceof SqlError ? new Error(`${explain(error, query)}\n${error.hint}`) : error;
+  if (error instanceof SqlError) return new Error(`${explain(error, query)}\n${error.hint}`);
+  if (!(error instanceof Error) || error.name === 'AbortError') return error;
+  return new Error(error.message.split('\n').map(printable).join('\n'), { cause: error });
 }
 
 /** The tables of a lake that a query names. Throws `SqlError` for a query that does more than read. */

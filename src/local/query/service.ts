@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
+import { writeSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createInterface } from 'node:readline';
@@ -8,7 +9,17 @@ import { type ServiceBody, withPosition } from '../../sql/service.ts';
 import { positionOf, SqlError } from '../../sql/sql-error.ts';
 import { runProgram } from '../program.ts';
 import { type Lake, type LakeAddress, openLake } from './lake.ts';
+import { Places } from './places.ts';
 import { type LakeAnswer, queryLake } from './query.ts';
+import {
+  PROCESS_BYTES_MAX,
+  QUERIES_AT_ONCE,
+  QUERIES_WAITING_MAX,
+  SERVICE_BYTES_MAX,
+  SERVICE_ROWS_MAX,
+  STUCK_MS,
+  watchMemory,
+} from './resources.ts';
 
 /** The lake that a service answers from, and its clients' token. */
 export interface SqlServiceOptions {
@@ -17,32 +28,59 @@ export interface SqlServiceOptions {
   namespace: string;
   /** The bearer token that each request must have. */
   token: string;
+  /** 0 takes a free port. */
+  port?: number;
+  /** The memory over which the process ends; see `watchMemory`. */
+  processBytesMax?: number;
+  stuckMs?: number;
 }
 
 /** A running service. */
 export interface SqlService {
   /** Without a slash at the end. */
   url: string;
+  /** How many queries run now, and how many wait for their turn. */
+  readonly running: number;
+  readonly waiting: number;
+  /** Ends the queries that run now, because the process is short of memory. */
+  endQueries(): void;
   close(): Promise<void>;
 }
 
 const PATH = /^\/api\/v1\/accounts\/[^/]+\/(?:basin|r2)-sql\/query\/([^/]+)$/;
-const ROWS_MAX = 10_000;
 const BODY_BYTES_MAX = 10_000_000;
 /** Codes of R2 SQL: a wrong query, and a failure of the service that may be temporary. */
 const INVALID_SQL = 40003;
 const SERVICE_FAILED = 80001;
 
 /** Answers R2 SQL's HTTP API on this machine, over the data files that the catalog of a lake names, with DuckDB. */
-export async function startSqlService(options: SqlServiceOptions): Promise<SqlService> {
-  const lake = openLake(options.lake);
+export async function startSqlService(
+  options: SqlServiceOptions,
+  { onStuck = () => {} }: { onStuck?(): void } = {},
+): Promise<SqlService> {
+  const opened: OpenedService = {
+    ...options,
+    onStuck,
+    open: openLake(options.lake),
+    places: new Places({ places: QUERIES_AT_ONCE, waitingMax: QUERIES_WAITING_MAX }),
+    running: new Set(),
+  };
   const server = createServer((request, response) => {
-    void respond(request, response, { ...options, open: lake });
+    void respond(request, response, opened);
   });
-  server.listen(0, '127.0.0.1');
+  server.listen(options.port ?? 0, '127.0.0.1');
   await once(server, 'listening');
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    get running() {
+      return opened.running.size;
+    },
+    get waiting() {
+      return opened.places.waiting;
+    },
+    endQueries() {
+      for (const query of opened.running) query.abort(outOfMemory());
+    },
     async close() {
       server.closeAllConnections();
       server.close();
@@ -51,17 +89,36 @@ export async function startSqlService(options: SqlServiceOptions): Promise<SqlSe
   };
 }
 
-type OpenedService = SqlServiceOptions & { open: Lake };
+interface OpenedService extends SqlServiceOptions {
+  open: Lake;
+  places: Places;
+  /** What ends each of the queries that run now. */
+  running: Set<AbortController>;
+  /** Called when a query that was ended early goes on. */
+  onStuck(): void;
+}
 
+function outOfMemory(): SqlError {
+  const hint = 'Make shorter texts, or fewer of them.';
+  return new SqlError('query: expected to fit into the memory of the service, got more', { at: null, hint });
+}
+
+/** Answers one request. Never throws, because that would end the process and all its queries. */
 async function respond(request: IncomingMessage, response: ServerResponse, options: OpenedService): Promise<void> {
-  const closed = new AbortController();
+  const ended = new AbortController();
   // End the query when the client closes the connection.
-  response.once('close', () => closed.abort());
-  const { status, body } = await answerTo(request, { ...options, signal: closed.signal }).catch((error: unknown) =>
-    failed(500, SERVICE_FAILED, messageOf(error)),
-  );
+  response.once('close', () => ended.abort());
+  let status = 500;
+  let text: string;
+  try {
+    const answer = await answerTo(request, options, ended);
+    text = JSON.stringify(answer.body);
+    status = answer.status;
+  } catch (error) {
+    text = JSON.stringify(failed(status, SERVICE_FAILED, messageOf(error)).body);
+  }
   if (response.destroyed) return;
-  response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+  response.writeHead(status, { 'content-type': 'application/json' }).end(text);
 }
 
 interface ServiceAnswer {
@@ -71,22 +128,43 @@ interface ServiceAnswer {
 
 async function answerTo(
   request: IncomingMessage,
-  options: OpenedService & { signal: AbortSignal },
+  options: OpenedService,
+  ended: AbortController,
 ): Promise<ServiceAnswer> {
-  const { open, token, cacheDir, namespace, signal } = options;
+  const { open, token, places } = options;
   const bucket = PATH.exec(new URL(request.url ?? '/', 'http://service').pathname)?.[1];
   if (bucket === undefined || request.method !== 'POST') return failed(404, 7003, 'no route for this request');
   if (request.headers.authorization !== `Bearer ${token}`) return failed(401, 10000, 'Authentication error');
   if (bucket !== open.bucket) return failed(404, 10006, `bucket ${bucket} not found`);
   const query = queryOf(await textOf(request));
   if (query === null) return failed(400, INVALID_SQL, 'invalid request: expected {"query": "…"}');
+  if (places.isFull) {
+    return failed(429, SERVICE_FAILED, `expected at most ${QUERIES_WAITING_MAX} waiting queries, got more`);
+  }
   try {
-    const answer = await queryLake(open, { query, cacheDir, namespace, rowsMax: ROWS_MAX, signal });
-    return { status: 200, body: bodyOf(answer) };
+    return { status: 200, body: bodyOf(await places.within(() => run(query, options, ended), ended.signal)) };
   } catch (error) {
     if (!(error instanceof SqlError)) throw error;
     const message = `invalid SQL: ${error.message.replaceAll('\n', ' ')}`;
     return failed(400, INVALID_SQL, error.at === null ? message : withPosition(message, positionOf(query, error.at)));
+  }
+}
+
+async function run(query: string, options: OpenedService, ended: AbortController): Promise<LakeAnswer> {
+  const { open, cacheDir, namespace, running, stuckMs = STUCK_MS, onStuck } = options;
+  const limits = { rowsMax: SERVICE_ROWS_MAX, bytesMax: SERVICE_BYTES_MAX };
+  let stuck: NodeJS.Timeout | undefined;
+  const watch = () => {
+    stuck = setTimeout(onStuck, stuckMs);
+  };
+  ended.signal.addEventListener('abort', watch, { once: true });
+  running.add(ended);
+  try {
+    return await queryLake(open, { query, cacheDir, namespace, ...limits, signal: ended.signal });
+  } finally {
+    running.delete(ended);
+    ended.signal.removeEventListener('abort', watch);
+    clearTimeout(stuck);
   }
 }
 
@@ -143,11 +221,26 @@ async function main(signal: AbortSignal): Promise<number> {
   const lines = createInterface({ input: process.stdin });
   const closed = once(lines, 'close', { signal }).catch(() => {});
   const [line] = (await once(lines, 'line', { signal })) as [string];
-  const service = await startSqlService(JSON.parse(line) as SqlServiceOptions);
+  const options = JSON.parse(line) as SqlServiceOptions;
+  const { processBytesMax: bytesMax = PROCESS_BYTES_MAX, stuckMs = STUCK_MS } = options;
+  const service = await startSqlService(options, {
+    onStuck: () => end(`query: expected to end within ${stuckMs} ms after it was ended early, got none`),
+  });
+  const onFull = () => end(`memory: expected at most ${bytesMax} bytes, got more`);
+  watchMemory({ bytesMax, onHigh: service.endQueries, onFull });
   process.stdout.write(`${JSON.stringify({ url: service.url })}\n`);
   await closed;
   await service.close();
   return 0;
+}
+
+/**
+ * Ends the process, whose parent starts it again, because nothing else ends what DuckDB does not interrupt. `exit` would
+ * wait for its threads.
+ */
+function end(reason: string): void {
+  writeSync(process.stderr.fd, `${reason}; the service ends\n`);
+  process.kill(process.pid, 'SIGKILL');
 }
 
 if (import.meta.main) await runProgram(main);

@@ -1,21 +1,16 @@
 import path from 'node:path';
-import {
-  type DuckDBConnection,
-  DuckDBInstance,
-  DuckDBTypeId,
-  type DuckDBValueConverter,
-  type Json,
-  JsonDuckDBValueConverter,
-  StatementType,
-} from '@duckdb/node-api';
+import { type DuckDBConnection, DuckDBInstance, DuckDBTypeId, type Json, StatementType } from '@duckdb/node-api';
 import type { Column, ColumnType } from '../../../schemas/column.ts';
 import type { Table } from '../../../schemas/table.ts';
 import { messageOf } from '../../errors.ts';
 import { currentColumns, NAMESPACE, type Names } from '../../sql/names.ts';
 import { forLocalEngine, type Rewritten } from '../../sql/rewrite.ts';
 import { SqlError } from '../../sql/sql-error.ts';
-import { readStatement } from '../../sql/statement.ts';
+import { readStatement, type Statement } from '../../sql/statement.ts';
+import { type AnswerLimits, readRows } from './answer-rows.ts';
 import type { CachedFiles } from './lake.ts';
+import { differenceOf, readTree, TREE_QUERY } from './parse-tree.ts';
+import { PROGRAM_BYTES_MAX, QUERY_RESOURCES, type QueryResources } from './resources.ts';
 
 /** The answer to a query. `numeric`: which columns hold numbers; `types`: DuckDB's names of the column types. */
 export interface Answer {
@@ -25,13 +20,18 @@ export interface Answer {
   rows: (Json | null)[][];
 }
 
+/** How much of an answer is read, and what ends a query early. */
+export interface QueryOptions extends Partial<AnswerLimits> {
+  signal?: AbortSignal;
+}
+
 /** The lake's tables in SQL. */
 export interface Tables {
   /**
    * Answers one statement that only reads, with at most `rowsMax` rows. Throws `SqlError` with the position of the
    * error in the query.
    */
-  query(text: string, options?: { rowsMax?: number; signal?: AbortSignal }): Promise<Answer>;
+  query(text: string, options?: QueryOptions): Promise<Answer>;
   close(): void;
 }
 
@@ -53,13 +53,20 @@ export async function openTables(options: {
   tables: readonly Table[];
   files: CachedFiles;
   namespace?: string;
+  /** Where a query writes when its memory is full; without a folder it fails then. */
+  tempFolder?: string;
+  resources?: QueryResources;
 }): Promise<Tables> {
-  const { tables, files, namespace = NAMESPACE } = options;
+  const { tables, files, namespace = NAMESPACE, tempFolder = '', resources = QUERY_RESOURCES } = options;
   const names: Names = { bucket: options.bucket, namespace, tables };
   const instance = await DuckDBInstance.create(':memory:', {
     autoinstall_known_extensions: 'false',
     autoload_known_extensions: 'false',
     errors_as_json: 'true',
+    memory_limit: `${resources.memoryBytes}B`,
+    threads: String(resources.threads),
+    max_temp_directory_size: `${resources.tempBytesMax}B`,
+    temp_directory: tempFolder,
   });
   const connection = await instance.connect();
   await connection.run(`CREATE SCHEMA ${name(namespace)}`);
@@ -113,9 +120,11 @@ function currentView(table: Table): string {
 
 async function query(
   connection: DuckDBConnection,
-  { sql, names, rowsMax, signal }: { sql: string; names: Names; rowsMax?: number; signal?: AbortSignal },
+  { sql, names, signal, ...given }: { sql: string; names: Names } & QueryOptions,
 ): Promise<Answer> {
-  const rewritten = forLocalEngine(readStatement(sql, names));
+  const limits = { rowsMax: given.rowsMax ?? Number.POSITIVE_INFINITY, bytesMax: given.bytesMax ?? PROGRAM_BYTES_MAX };
+  const read = readStatement(sql, names);
+  const rewritten = forLocalEngine(read);
   let interrupts: NodeJS.Timeout | undefined;
   // Repeat the interrupt, because the engine ignores one that comes before it has begun.
   const interrupt = () => {
@@ -124,18 +133,19 @@ async function query(
   signal?.addEventListener('abort', interrupt);
   try {
     signal?.throwIfAborted();
+    await compareWithTree(connection, { read, rewritten, names });
     const statements = await connection.extractStatements(rewritten.text);
     const statement = await statements.prepare(0);
     if (statements.count !== 1 || !READING.has(statement.statementType)) {
       throw new SqlError('query: expected one that only reads, got another', { at: 0, hint: 'Write a SELECT.' });
     }
-    const reader = await (rowsMax === undefined ? statement.runAndReadAll() : statement.streamAndReadUntil(rowsMax));
-    const types = reader.columnTypes();
+    const result = await statement.stream();
+    const types = result.columnTypes();
     return {
-      columns: reader.deduplicatedColumnNames(),
+      columns: result.deduplicatedColumnNames(),
       types: types.map(String),
       numeric: types.map(type => NUMERIC.has(type.typeId)),
-      rows: reader.convertRows(toJson).slice(0, rowsMax),
+      rows: await readRows(result, limits),
     };
   } catch (error) {
     signal?.throwIfAborted();
@@ -144,6 +154,22 @@ async function query(
     signal?.removeEventListener('abort', interrupt);
     clearInterval(interrupts);
   }
+}
+
+/** Throws `SqlError` where the engine's own parser finds other tables in a query than its reader did. */
+async function compareWithTree(
+  connection: DuckDBConnection,
+  { read, rewritten, names }: { read: Statement; rewritten: Rewritten; names: Names },
+): Promise<void> {
+  // The parser gives no tree of EXPLAIN, so it gets the query behind it.
+  const start = read.kind === 'explanation' ? read.tokens[read.first]!.at : 0;
+  const reader = await connection.runAndReadAll(TREE_QUERY, [rewritten.text.slice(start)]);
+  const tree = readTree(String(reader.getRows()[0]![0]));
+  // Cutting the text into statements gives the parser's error with its position.
+  if (tree === null) await connection.extractStatements(rewritten.text);
+  const difference = differenceOf(tree, { references: read.references, namespace: names.namespace });
+  if (difference === null) return;
+  throw new SqlError(`query: ${difference}`, { at: null, hint: 'Write the query in plainer SQL.' });
 }
 
 const INTERRUPT_MS = 20;
@@ -180,17 +206,6 @@ const NUMERIC = new Set([
   DuckDBTypeId.DOUBLE,
   DuckDBTypeId.DECIMAL,
 ]);
-
-/** A decimal with more digits would lose some as a JSON number. */
-const DIGITS_MAX = 15;
-
-/** A value as JSON: a number is a JSON number where that is exact, else text. */
-const toJson: DuckDBValueConverter<Json> = (value, type, converter) => {
-  if (typeof value === 'bigint') return Number.isSafeInteger(Number(value)) ? Number(value) : String(value);
-  const json = JsonDuckDBValueConverter(value, type, converter);
-  if (type.typeId !== DuckDBTypeId.DECIMAL || typeof json !== 'string') return json;
-  return json.replace(/\D/g, '').length <= DIGITS_MAX ? Number(json) : json;
-};
 
 function name(identifier: string): string {
   return `"${identifier.replaceAll('"', '""')}"`;

@@ -44,15 +44,22 @@ export function sendSignal(pid: number, signal: NodeJS.Signals): void {
   }
 }
 
-/** Kills the processes of a runtime's group, unless the group has a process that is not a runtime's. */
-export function killRuntimeGroup(group: number): void {
+/** Kills the processes of a runtime's group, unless the group has a process that is not a runtime's: then false. */
+export function killRuntimeGroup(group: number): boolean {
   const members = groupOf(group);
-  if (!members.every(member => RUNTIME_COMMAND.test(member.command))) return;
+  if (!members.every(member => RUNTIME_COMMAND.test(member.command))) return false;
   for (const member of members) sendSignal(member.pid, 'SIGKILL');
+  return true;
 }
 
 /** The commands of a runtime: the system may give a group's id to other processes once the group has ended. */
-const RUNTIME_COMMAND = /wrangler|workerd|esbuild/;
+const RUNTIME_COMMAND = /runtime[/\\]launcher\.ts|workerd|esbuild/;
+
+/** The runtime that holds a port, which it names in its arguments; null when none does. */
+export function findRuntimeOn(port: number): Process | null {
+  const holds = new RegExp(`workerd serve .*:${port}(\\s|$)`);
+  return listProcesses().find(({ command }) => holds.test(command)) ?? null;
+}
 
 function procIds(): number[] | null {
   try {

@@ -1,22 +1,28 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync, renameSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { stripVTControlCharacters } from 'node:util';
+import { LOCAL_MARK } from '../../config.ts';
 import { messageOf } from '../../errors.ts';
-import { groupOf, killRuntimeGroup, sendSignal } from './processes.ts';
+import type { LaunchOptions } from './launcher.ts';
+import { findRuntimeOn, groupOf, killRuntimeGroup, sendSignal } from './processes.ts';
+import { newS3Keys, type S3Keys } from './s3-keys.ts';
+import { forgetAdminToken, keptAdminToken, makeStateFolder } from './state-folder.ts';
 import { lockState, type StateLock } from './state-lock.ts';
-import { applyMigrations, PROJECT, wranglerEnv, wranglerProgram } from './wrangler.ts';
+import { applyMigrations, PROJECT, wranglerEnv } from './wrangler.ts';
 
 export interface RuntimeOptions {
-  /** The folder of its objects, databases, buckets and log. Created when absent. */
+  /** The folder of its objects, databases, buckets and log. Created when absent, and closed to other users. */
   stateDir: string;
   /** 0 takes a free port. */
   port: number;
-  /** The worker's settings, by name. */
+  /** The worker's settings, by name. Without ADMIN_TOKEN it gets the token that the state folder keeps. */
   settings: Record<string, string>;
+  /** With which keys its buckets answer over S3; new ones where there are none. */
+  s3Keys?: S3Keys;
   /** Whether no source runs. */
   paused?: boolean;
   /** The folder with the worker's `wrangler.jsonc`. */
@@ -37,6 +43,9 @@ export interface Runtime {
   url: string;
   port: number;
   stateDir: string;
+  /** What its controls and queries need. */
+  token: string;
+  s3Keys: S3Keys;
   /** The launcher, which leads the process group of the whole tree. */
   pid: number;
   logFile: string;
@@ -47,6 +56,7 @@ export interface Runtime {
 }
 
 const HOST = '127.0.0.1';
+const LAUNCHER = path.join(import.meta.dirname, 'launcher.ts');
 const READY_PATH = '/v1/sources';
 const READY_MS_MAX = 90_000;
 const POLL_MS = 50;
@@ -55,41 +65,54 @@ const CRON_PATH = '/cdn-cgi/local/scheduled';
 const CRON_MS = 60_000;
 /** After this time the tree is killed. */
 const STOP_MS_MAX = 8_000;
+/** What the log says when the worker's code cannot be built, or throws when it is loaded. */
+const START_FAILED = /Build failed|service core:user:\S+: /;
 /** How many lines of its log a failure shows. */
 const LOG_LINES = 30;
 
 /**
  * Starts the worker on a state folder and waits until it answers. Throws, and leaves nothing behind, when the port is
- * taken, another process holds the folder, or the worker does not start. The tree ends with this process; after a
- * SIGKILL of this process the next start on the folder ends it.
+ * taken, another process holds the folder, or the worker does not start. The tree ends with this process, also after a
+ * SIGKILL; what is left when the launcher is killed as well, the next start on the folder ends.
  */
 export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
-  const { settings, paused = false, project = PROJECT, signal } = options;
+  const { project = PROJECT, signal } = options;
   const stateDir = path.resolve(options.stateDir);
-  mkdirSync(stateDir, { recursive: true });
-  const port = await freePort(options.port);
-  const lock = lockState(stateDir, port);
-  // An empty SOURCES would mean the default; a lone comma names no source.
-  const envFile = writeSettings(stateDir, paused ? { ...settings, SOURCES: ',' } : settings);
+  makeStateFolder(stateDir);
+  // Lock before the port is tried: what an earlier start on this folder left may hold it.
+  const lock = await lockState(stateDir, options.port);
   try {
+    const port = await freePort(options.port);
+    const s3Keys = options.s3Keys ?? newS3Keys();
+    lock.record({ port, s3Keys });
     // Apply migrations before the start: the development server does not, and nothing else has the database open yet.
     await applyMigrations({ stateDir, project, ...(signal && { signal }) });
-    return await launch({ stateDir, port, project, envFile, lock, paused, ...(signal && { signal }) });
+    const settings = runtimeSettings(stateDir, options);
+    return await launch({ options, stateDir, port, settings, s3Keys, lock, token: settings.ADMIN_TOKEN! });
   } catch (error) {
-    rmSync(envFile, { force: true });
     lock.release();
     throw error;
   }
 }
 
-/** The port itself where it is free, a free one for 0. Throws when the port is taken. */
+/** The worker's settings with its token, and the mark of a worker of this machine. */
+function runtimeSettings(stateDir: string, { settings, paused = false }: RuntimeOptions): Record<string, string> {
+  if (settings.ADMIN_TOKEN) forgetAdminToken(stateDir);
+  const token = settings.ADMIN_TOKEN || keptAdminToken(stateDir);
+  const all: Record<string, string> = { ...settings, ADMIN_TOKEN: token, [LOCAL_MARK]: 'true' };
+  // An empty SOURCES would mean the default; a lone comma names no source.
+  if (paused) all.SOURCES = ',';
+  return all;
+}
+
+/** The port itself where it is free, a free one for 0. Throws with the process that holds it when the port is taken. */
 export async function freePort(port: number): Promise<number> {
   const server = createServer();
   server.listen(port, HOST);
   try {
     await once(server, 'listening');
   } catch (error) {
-    throw new Error(`PORT: expected a free port, got ${port} (${messageOf(error)})`);
+    throw new Error(`PORT: expected a free port, got ${port} (${messageOf(error)})${runtimeText(port)}`);
   }
   const { port: found } = server.address() as AddressInfo;
   server.close();
@@ -97,32 +120,49 @@ export async function freePort(port: number): Promise<number> {
   return found;
 }
 
-interface LaunchOptions {
-  stateDir: string;
-  port: number;
-  project: string;
-  envFile: string;
-  lock: StateLock;
-  paused: boolean;
-  signal?: AbortSignal;
+/** Says which runtime holds a port, and how to end one that nothing else ends any more; empty when none does. */
+function runtimeText(port: number): string {
+  const found = findRuntimeOn(port);
+  if (found === null) return '';
+  // A launcher leads the group of its runtime, and ends it.
+  const isOrphan = !groupOf(found.group).some(({ pid }) => pid === found.group);
+  if (!isOrphan) return `: process ${found.pid} holds it, the runtime of another start`;
+  return `: process ${found.pid} holds it, which an earlier start left behind; end it with kill ${found.pid}`;
 }
 
-async function launch({ stateDir, port, project, envFile, lock, paused, signal }: LaunchOptions): Promise<Runtime> {
+interface RuntimeLaunch {
+  options: RuntimeOptions;
+  stateDir: string;
+  port: number;
+  settings: Record<string, string>;
+  token: string;
+  s3Keys: S3Keys;
+  lock: StateLock;
+}
+
+async function launch({ options, stateDir, port, settings, token, s3Keys, lock }: RuntimeLaunch): Promise<Runtime> {
+  const { project = PROJECT, paused = false, signal } = options;
   const logFile = path.join(stateDir, 'runtime.log');
-  const flags = ['--port', String(port), '--ip', HOST, '--inspector-port', '0'];
-  const files = ['--persist-to', stateDir, '--env-file', envFile];
+  // Keep the log of the run before: it says why that run ended.
+  if (existsSync(logFile)) renameSync(logFile, path.join(stateDir, 'runtime.previous.log'));
   const log = openSync(logFile, 'w', 0o600);
-  const launcher = spawn(
-    process.execPath,
-    [wranglerProgram(), 'dev', ...flags, ...files, '--show-interactive-dev-session=false'],
-    // A process group of its own: Ctrl-C in the terminal reaches this process only, and the whole group can be ended.
-    { cwd: project, env: wranglerEnv(stateDir), stdio: ['ignore', log, log], detached: true },
-  );
+  // A process group of its own: Ctrl-C in the terminal reaches this process only, and the whole group can be ended.
+  const launcher = spawn(process.execPath, [LAUNCHER], {
+    cwd: project,
+    env: wranglerEnv(stateDir),
+    stdio: ['pipe', log, log],
+    detached: true,
+  });
   closeSync(log);
   const ended = endOf(launcher);
   const group = launcher.pid ?? 0;
-  if (group > 0) lock.setGroup(group);
-  const killGroup = () => killRuntimeGroup(group);
+  if (group > 0) lock.record({ group });
+  const config = path.join(project, 'wrangler.jsonc');
+  const launchOptions: LaunchOptions = { config, stateDir, host: HOST, port, settings, s3Keys };
+  // Writing to a launcher that has ended is no error here: `ended` reports it.
+  launcher.stdin!.on('error', () => {});
+  launcher.stdin!.write(`${JSON.stringify(launchOptions)}\n`);
+  const killGroup = () => void killRuntimeGroup(group);
   process.once('exit', killGroup);
   const url = `http://${HOST}:${port}`;
   const cron = new AbortController();
@@ -131,30 +171,31 @@ async function launch({ stateDir, port, project, envFile, lock, paused, signal }
     stopping ??= endGroup(launcher).finally(() => {
       cron.abort();
       process.off('exit', killGroup);
-      rmSync(envFile, { force: true });
       lock.release();
     });
     return stopping;
   };
   try {
-    await untilReady({ url, ended, logFile, paused, ...(signal && { signal }) });
+    await untilReady({ url, token, ended, logFile, paused, ...(signal && { signal }) });
   } catch (error) {
     await stop();
     throw error;
   }
   void runCron(url, cron.signal);
-  return { url, port, stateDir, pid: group, logFile, ended, stop };
+  return { url, port, stateDir, token, s3Keys, pid: group, logFile, ended, stop };
 }
 
 /** Waits until the worker answers. Throws with the end of the log when it ends or takes too long. */
 async function untilReady(options: {
   url: string;
+  token: string;
   ended: Promise<RuntimeEnd>;
   logFile: string;
   paused: boolean;
   signal?: AbortSignal;
 }): Promise<void> {
-  const { url, ended, logFile, paused, signal } = options;
+  const { url, token, ended, logFile, paused, signal } = options;
+  const headers = { authorization: `Bearer ${token}` };
   const deadline = Date.now() + READY_MS_MAX;
   let hasEnded = false;
   void ended.then(() => {
@@ -165,11 +206,11 @@ async function untilReady(options: {
     signal?.throwIfAborted();
     if (hasEnded)
       throw new Error(`runtime: expected it to start, got an early end; the end of ${logFile}:\n${logEndOf(logFile)}`);
-    // After a failed build the development server waits for a change of the code, so it never answers.
-    if (logEndOf(logFile).includes('Build failed'))
-      throw new Error(`worker: expected its build to succeed, got:\n${logEndOf(logFile)}`);
+    // After a failed build or start the development server waits for a change of the code, so it never answers.
+    if (START_FAILED.test(logEndOf(logFile)))
+      throw new Error(`worker: expected its code to start, got:\n${logEndOf(logFile)}`);
     try {
-      const response = await fetch(`${url}${READY_PATH}`, { signal: AbortSignal.timeout(5_000) });
+      const response = await fetch(`${url}${READY_PATH}`, { headers, signal: AbortSignal.timeout(5_000) });
       await response.arrayBuffer();
       // In a paused runtime a wrong setting of a source does not matter: the lake can be read.
       if (response.ok || paused) return;
@@ -218,24 +259,6 @@ async function endGroup(launcher: ChildProcess): Promise<void> {
     if (Date.now() > deadline) killRuntimeGroup(group);
     await sleep(POLL_MS);
   }
-}
-
-/** Writes the settings to a file that only the owner can read, because a process list shows arguments. */
-function writeSettings(stateDir: string, settings: Record<string, string>): string {
-  const file = path.join(stateDir, 'settings.env');
-  const lines = Object.entries(settings).map(([name, value]) => `${name}=${quote(name, value)}\n`);
-  rmSync(file, { force: true });
-  writeFileSync(file, lines.join(''), { mode: 0o600 });
-  return file;
-}
-
-function quote(name: string, value: string): string {
-  const mark = ["'", '`', '"'].find(candidate => !value.includes(candidate));
-  if (mark === undefined || /[\r\n\\]/.test(value)) {
-    throw new Error(`${name}: expected a value on one line, without backslash, and not with all of ' " and \``);
-  }
-  // The file's reader replaces $NAME unless the $ is escaped.
-  return `${mark}${value.replaceAll('$', '\\$')}${mark}`;
 }
 
 function logEndOf(logFile: string): string {

@@ -1,24 +1,31 @@
 import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { findProcess, killRuntimeGroup } from './processes.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { findProcess, groupOf, killRuntimeGroup } from './processes.ts';
+import type { S3Keys } from './s3-keys.ts';
 
-/** The program that runs on a state folder, its port, and the process group of its runtime. */
+/** The program that runs on a state folder, and of its runtime the port, the process group and the keys of its buckets. */
 export interface Holder {
   pid: number;
   started: string;
   port: number;
   group: number | null;
+  s3Keys: S3Keys | null;
 }
 
 /** A state folder held by this process. */
 export interface StateLock {
-  /** Records the runtime's process group, so that a later start finds it if this process is killed. */
-  setGroup(group: number): void;
+  /** Records facts of the runtime, so that other programs find it, and a later start if this process is killed. */
+  record(facts: Partial<Pick<Holder, 'port' | 'group' | 's3Keys'>>): void;
   release(): void;
 }
 
-/** The lock file, in the state folder. */
+/** The lock file, in the state folder. Its mode keeps the keys to its owner. */
 const FILE = 'runtime.json';
+const MODE = 0o600;
+/** How long killed processes may take to end. */
+const END_MS_MAX = 5_000;
+const POLL_MS = 20;
 
 /** The program that runs on a state folder now; null when none does, also where an ended one left its lock file. */
 export function holderOf(stateDir: string): Holder | null {
@@ -28,21 +35,26 @@ export function holderOf(stateDir: string): Holder | null {
 
 /**
  * Locks a state folder for this process; the folder must exist. The lock file of a process that has ended is replaced,
- * and its runtime is killed. Throws when a running process holds the folder.
+ * and what it left of its runtime is killed and has ended afterwards, so that its port is free. Throws when a running
+ * process holds the folder.
  */
-export function lockState(stateDir: string, port: number): StateLock {
+export async function lockState(stateDir: string, port: number): Promise<StateLock> {
   const file = path.join(stateDir, FILE);
-  const mine: Holder = { pid: process.pid, started: findProcess(process.pid)?.started ?? '', port, group: null };
+  const started = findProcess(process.pid)?.started ?? '';
+  let mine: Holder = { pid: process.pid, started, port, group: null, s3Keys: null };
   const draft = `${file}.${process.pid}`;
-  writeFileSync(draft, JSON.stringify(mine));
+  const left: number[] = [];
+  writeFileSync(draft, JSON.stringify(mine), { mode: MODE });
   try {
-    while (!linkIfAbsent(draft, file)) removeStale(file, stateDir);
+    while (!linkIfAbsent(draft, file)) left.push(...removeStale(file, stateDir));
   } finally {
     rmSync(draft, { force: true });
   }
+  await untilEnded(left);
   return {
-    setGroup(group) {
-      writeFileSync(draft, JSON.stringify({ ...mine, group }));
+    record(facts) {
+      mine = { ...mine, ...facts };
+      writeFileSync(draft, JSON.stringify(mine), { mode: MODE });
       renameSync(draft, file);
     },
     release() {
@@ -62,7 +74,14 @@ function linkIfAbsent(draft: string, file: string): boolean {
   }
 }
 
-function removeStale(file: string, stateDir: string): void {
+/** Waits until no process of these groups runs, because a killed process holds its port until it has ended. */
+async function untilEnded(groups: number[]): Promise<void> {
+  const deadline = Date.now() + END_MS_MAX;
+  while (Date.now() < deadline && groups.some(group => groupOf(group).length > 0)) await sleep(POLL_MS);
+}
+
+/** Removes the lock file of a process that has ended, and kills its runtime. Gives the groups that were killed. */
+function removeStale(file: string, stateDir: string): number[] {
   const holder = readHolder(file);
   if (holder !== null && isRunning(holder)) {
     throw new Error(
@@ -75,13 +94,15 @@ function removeStale(file: string, stateDir: string): void {
   try {
     renameSync(file, aside);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
     throw error;
   }
   const moved = readHolder(aside);
-  if (moved !== null && isRunning(moved)) linkIfAbsent(aside, file);
-  else if (moved?.group) killRuntimeGroup(moved.group);
+  const isNew = moved !== null && isRunning(moved);
+  if (isNew) linkIfAbsent(aside, file);
   rmSync(aside, { force: true });
+  if (isNew || !moved?.group) return [];
+  return killRuntimeGroup(moved.group) ? [moved.group] : [];
 }
 
 function isRunning(holder: Holder): boolean {

@@ -7,13 +7,6 @@ import type { Environment } from '../settings.ts';
 /** The folder of this project: the worker's configuration and its packages are there. */
 export const PROJECT = path.resolve(import.meta.dirname, '../../..');
 
-/** The rows that the worker's operational database gives for one statement. */
-export async function queryDatabase<R>(stateDir: string, statement: string, project = PROJECT): Promise<R[]> {
-  const words = ['d1', 'execute', 'DB', '--local', '--json', '--persist-to', path.resolve(stateDir)];
-  const output = await runWrangler([...words, '--command', statement], { stateDir, project });
-  return (JSON.parse(output.slice(output.indexOf('['))) as [{ results: R[] }])[0].results;
-}
-
 /** Applies migrations that the state folder does not have; a file with their names saves a start of wrangler. */
 export async function applyMigrations(options: {
   stateDir: string;
@@ -93,7 +86,7 @@ export function wranglerEnv(
   stateDir: string,
   { env = process.env, login = false }: { env?: Environment; login?: boolean } = {},
 ): NodeJS.ProcessEnv {
-  const foreign = /^(?:CLOUDFLARE_|CF_|WRANGLER_|MINIFLARE_|VITEST|NODE_ENV$|NODE_OPTIONS$|npm_)/;
+  const foreign = /^(?:CLOUDFLARE_|CF_|WRANGLER_|MINIFLARE_|X_LOCAL_|VITEST|NODE_ENV$|NODE_OPTIONS$|npm_)/;
   const passedOn = Object.entries(env).filter(([name]) => !foreign.test(name) || (login && LOGIN_VARIABLES.test(name)));
   return {
     ...Object.fromEntries(passedOn),
@@ -103,6 +96,10 @@ export function wranglerEnv(
     WRANGLER_SEND_ERROR_REPORTS: 'false',
     // With its banner wrangler would also ask for its newest version.
     WRANGLER_HIDE_BANNER: 'true',
+    // Wrangler's page for looking into a local worker lets anyone read and change its databases, without a token.
+    X_LOCAL_EXPLORER: 'false',
+    // Its store of traces grows by gigabytes a day.
+    X_LOCAL_OBSERVABILITY: 'false',
     WRANGLER_LOG_PATH: path.join(stateDir, 'wrangler'),
     WRANGLER_REGISTRY_PATH: path.join(stateDir, 'wrangler/registry'),
   };

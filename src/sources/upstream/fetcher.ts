@@ -10,7 +10,7 @@ import { parseLarge } from './json-large.ts';
 import { askServer, type Connect } from './line-over-tcp.ts';
 import { createPacer, type PacerOptions } from './pacer.ts';
 import { type HttpOptions, type HttpRequest, Redirect, sendRequest } from './request-over-http.ts';
-import { createTally } from './tally.ts';
+import { countThrown, createTally } from './tally.ts';
 
 export { LargeDocument };
 
@@ -58,10 +58,10 @@ export function createFetcher(options: FetcherOptions): Fetcher {
   }
 
   /** Gets a URL. `read` judges the body within each try, so that a body that ends early without an error is fetched again. */
-  async function get<T>(request: HttpRequest, read: (received: Received) => T): Promise<T> {
+  async function get<T>(request: HttpRequest, read: (received: Received, tally: HostTally) => T): Promise<T> {
     try {
       return await requestInSlot(new URL(request.url).host, request.subject, async tally =>
-        read(await sendRequest(request, { ...options, now, tally })),
+        read(await sendRequest(request, { ...options, now, tally }), tally),
       );
     } catch (error) {
       // Follow a redirect with a permit for the host that it names.
@@ -74,9 +74,18 @@ export function createFetcher(options: FetcherOptions): Fetcher {
     async fetchRaw(url, { subject, headers = {}, timeoutMs, redirects }) {
       return get({ url, subject, headers, timeoutMs, redirects }, factsOf);
     },
-    async fetchJson(url, { subject, shape, headers, timeoutMs, redirects }) {
-      const request = { url, subject, headers: { ...ACCEPT_JSON, ...headers }, timeoutMs, redirects };
-      const answer = await get(request, received => ({ ...factsOf(received), json: parseJson(subject, received) }));
+    async fetchJson(url, { subject, shape, headers, timeoutMs, redirects, check = () => {}, checkMissing }) {
+      const request = { url, subject, headers: { ...ACCEPT_JSON, ...headers }, timeoutMs, redirects, checkMissing };
+      const answer = await get(request, (received, tally) => {
+        const json = parseJson(subject, received);
+        try {
+          check(json);
+        } catch (error) {
+          countThrown(tally, error);
+          throw error;
+        }
+        return { ...factsOf(received), json };
+      });
       return { ...answer, json: checkShape(subject, shape, answer.json) };
     },
     async fetchDocument(url, { subject, name, unread, headers }) {
@@ -87,11 +96,11 @@ export function createFetcher(options: FetcherOptions): Fetcher {
       const request = { url, subject, name, headers: { ...ACCEPT_JSON, ...headers } };
       return get(request, received => ({ ...factsOf(received), json: parse(received) }));
     },
-    async askText(server, query, { subject, permitHost, check }) {
+    async askText(server, query, { subject, permitHost, check, readingOf }) {
       const { connect, timer } = options;
       if (!connect) throw new Error(`${subject}: expected a function that opens connections, got none`);
       return requestInSlot(permitHost, subject, tally =>
-        askServer({ server, query }, { subject, deadlineAtMs, now, tally, timer, connect, check }),
+        askServer({ server, query }, { subject, deadlineAtMs, now, tally, timer, connect, check, readingOf }),
       );
     },
     tallies: () => structuredClone([...tallies.values()]),

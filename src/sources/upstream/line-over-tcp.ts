@@ -1,7 +1,7 @@
 import { joinBytes } from '../../bytes.ts';
-import { ChangeError } from '../../errors.ts';
+import { ChangeError, type Reading } from '../../errors.ts';
 import { type Attempt, type AttemptOptions, startAttempt } from './attempt.ts';
-import { countRefusal } from './tally.ts';
+import { countReading, countThrown } from './tally.ts';
 
 /** The largest answer to one line. The longest WHOIS answers known have some 20 KiB. */
 const ANSWER_BYTES_MAX = 1024 * 1024;
@@ -33,6 +33,8 @@ export interface ServerOptions extends AttemptOptions {
   connect: Connect;
   /** Throws for an answer that only refuses the caller; an error with status 429 counts as throttled. */
   check?: ((bytes: Uint8Array) => void) | undefined;
+  /** What the source makes of an answer that `check` accepts. Without it nothing is counted for the server. */
+  readingOf?: ((bytes: Uint8Array) => Reading) | undefined;
 }
 
 /**
@@ -43,7 +45,7 @@ export interface ServerOptions extends AttemptOptions {
  * one that `check` refused as 4xx, and no answer as none.
  */
 export async function askServer(question: ServerQuestion, options: ServerOptions): Promise<Uint8Array> {
-  const { subject, tally, check = () => {} } = options;
+  const { subject, tally, check = () => {}, readingOf } = options;
   if (/[\r\n\0]/.test(question.query)) throw new Error(`${subject}: expected a query of one line, got more`);
   // Start the time of the try, send the line and read the answer within its limit.
   const attempt = startAttempt(options);
@@ -57,10 +59,12 @@ export async function askServer(question: ServerQuestion, options: ServerOptions
   // Judge the answer.
   try {
     check(bytes);
+    if (readingOf) countReading(tally, question.server, readingOf(bytes));
   } catch (error) {
     tally.statuses['4xx'] += 1;
-    if (error instanceof ChangeError && error.status === 429)
-      countRefusal(tally, { status: 429, retryAfterMs: error.retryAfterMs });
+    const isRefusal = error instanceof ChangeError && error.status === 429;
+    if (readingOf) countReading(tally, question.server, isRefusal ? 'refused' : 'unknown');
+    countThrown(tally, error);
     throw error;
   }
   tally.statuses['2xx'] += 1;

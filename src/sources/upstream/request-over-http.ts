@@ -4,7 +4,8 @@ import { freshMs, retryAfterMs } from '../../http-headers.ts';
 import type { HostTally } from '../../ports/hosts.ts';
 import { type AttemptOptions, startAttempt } from './attempt.ts';
 import { type Received, readBody, type Upload } from './body.ts';
-import { classOf, countRefusal } from './tally.ts';
+import type { JsonAnswer } from './json.ts';
+import { classOf, countRefusal, countThrown } from './tally.ts';
 
 /** The time for a body that is uploaded in parts, counted from the first part: the largest, at 7 MB a second. */
 const UPLOAD_MS_MAX = 40_000;
@@ -18,6 +19,8 @@ export interface HttpRequest {
   timeoutMs?: number | undefined;
   /** How many redirects may still be followed; undefined leaves them to the runtime. */
   redirects?: number | undefined;
+  /** Throws where the body of an answer with status 404 does not say that the item is missing. */
+  checkMissing?: ((answer: JsonAnswer) => void) | undefined;
 }
 
 export interface HttpOptions extends Omit<AttemptOptions, 'subject' | 'timeoutMs'> {
@@ -45,7 +48,7 @@ export class Redirect extends Error {
  * One try of a request over HTTP. Throws `Redirect`, `ChangeError`, `LargeDocument`, and `StepError` of kind `deadline`.
  */
 export async function sendRequest(request: HttpRequest, options: HttpOptions): Promise<Received> {
-  const { url, subject, headers, name, timeoutMs, redirects } = request;
+  const { url, subject, headers, name, timeoutMs, redirects, checkMissing } = request;
   const { contact, large = true, openUpload, tally, now, fetch: send = fetch } = options;
   // Start the time of the try.
   const attempt = startAttempt({ ...options, subject, timeoutMs });
@@ -66,6 +69,19 @@ export async function sendRequest(request: HttpRequest, options: HttpOptions): P
     // Judge the status.
     tally.statuses[classOf(response.status)] += 1;
     if (redirects !== undefined && redirects > 0) await checkRedirect(response, url);
+    const checkTime = () => {
+      if (signal.aborted) throw countFault('truncated', null);
+    };
+    if (response.status === 404 && checkMissing) {
+      // Some hosts answer a page of theirs with 404 for whatever they are asked, so the body decides.
+      const body = await readBody(response, { subject, large: false, countFault, openUpload: null, checkTime });
+      try {
+        checkMissing(body);
+      } catch (error) {
+        countThrown(tally, error);
+        throw error;
+      }
+    }
     if (response.status !== 200) throw await statusError(response, { subject, tally, nowMs: now() });
     // Read the body within its limits. An upload gets more time.
     const startUpload = async () => {
@@ -77,9 +93,7 @@ export async function sendRequest(request: HttpRequest, options: HttpOptions): P
       large,
       countFault,
       openUpload: openUpload && name !== undefined ? startUpload : null,
-      checkTime: () => {
-        if (signal.aborted) throw countFault('truncated', null);
-      },
+      checkTime,
     });
     return { ...received, freshMs: freshMs(response.headers, now()) };
   } finally {

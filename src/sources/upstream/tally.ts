@@ -1,3 +1,4 @@
+import { ChangeError, type Reading } from '../../errors.ts';
 import type { HostTally, StatusClass } from '../../ports/hosts.ts';
 
 /** The tally of a host that has had no request yet. */
@@ -32,6 +33,20 @@ export function countRefusal(
   else if (isThrottled({ status, retryAfterMs })) tally.throttled += 1;
   else if (status === 403) tally.refused += 1;
   else if (status >= 500) tally.errors += 1;
+}
+
+/** Counts what the judgement of an answer's body threw, where that says that the host refuses the caller. */
+export function countThrown(tally: HostTally, error: unknown): void {
+  if (!(error instanceof ChangeError) || error.status !== 429) return;
+  countRefusal(tally, { status: error.status, retryAfterMs: error.retryAfterMs });
+}
+
+/** Counts what a source made of a server's text. */
+export function countReading(tally: HostTally, server: string, reading: Reading): void {
+  tally.readings ??= {};
+  const counts = tally.readings[server] ?? {};
+  counts[reading] = (counts[reading] ?? 0) + 1;
+  tally.readings[server] = counts;
 }
 
 /** Whether an answer asks to slow down: 429, or 503 with a time to wait. */

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { whoisRecord } from '../../../schemas/whois_record.ts';
 import { shortDigest } from '../../digest.ts';
-import { ChangeError, StepError } from '../../errors.ts';
+import { ChangeError, type Reading, StepError } from '../../errors.ts';
 import type { Change, Loaded, Seen } from '../../ports/change.ts';
 import type { AskedStep, HostRequests } from '../../ports/hosts.ts';
 import { isoTime } from '../../time.ts';
@@ -12,8 +12,9 @@ import { WHOIS_INLETS } from './inlets.ts';
 import { nextVisit } from './next-visit.ts';
 import { mergeAnswers, type RdapAnswer, readRdap } from './rdap/answer.ts';
 import { fetchServers, longestMatch } from './rdap/bootstrap.ts';
+import { checkRdapError, checkRdapMissing } from './rdap/error.ts';
 import { readWhoisSettings, WHOIS_SETTINGS, type WhoisSettings } from './settings.ts';
-import { readWhoisText, refusalOf } from './text/answer.ts';
+import { readWhoisText, refusalOf, unreadLines } from './text/answer.ts';
 import { decodeText } from './text/lines.ts';
 import { queryFor, serverOf } from './text/server.ts';
 
@@ -28,6 +29,12 @@ const SERVER_CACHE_MS = 24 * 3_600_000;
 
 /** A registry's answer has about 5 KiB, a registrar's 10. */
 const DOCUMENT_BYTES = 64 * 1024;
+
+/** Lines that nobody understood, in `data`. The fixtures' records have at most eight; the whole text is in `raw_whois`. */
+const UNREAD_LINES_MAX = 20;
+
+/** UTF-16 units of one such line: longer than any field of the fixtures' records. */
+const UNREAD_LENGTH_MAX = 200;
 
 type Context = SourceContext<WhoisSettings>;
 
@@ -113,7 +120,7 @@ function hostsOf({ server, moreHosts = [] }: Change): string[] {
 }
 
 async function loadRdap(domain: string, server: string, ctx: Context): Promise<Loaded> {
-  // Ask the registry; 404 means that the domain is not registered.
+  // Ask the registry; 404 in RDAP's form means that the domain is not registered.
   const registry = await fetchRdap(`${server}domain/${domain}`, domain, ctx).catch(error => {
     if (error instanceof ChangeError && error.status === 404) return null;
     throw error;
@@ -160,6 +167,8 @@ async function fetchRdap(url: string, domain: string, ctx: Context): Promise<Rda
     headers: { accept: 'application/rdap+json, application/json;q=0.5' },
     timeoutMs: ANSWER_MS_MAX,
     redirects: REDIRECTS_MAX,
+    check: checkRdapError,
+    checkMissing: checkRdapMissing,
   });
   return { bytes, json, answer: readRdap(json, domain) };
 }
@@ -204,10 +213,15 @@ async function loadWhois(domain: string, tld: string, ctx: Context): Promise<Loa
     subject: 'whois domain',
     permitHost: tld,
     check: answer => void readWhoisText(decodeText(answer), domain),
+    readingOf: answer => readingOf(decodeText(answer), domain),
   });
   const text = decodeText(bytes);
   const { found, facts, redacted, stable } = readWhoisText(text, domain);
   if (!found) return deletionOf(domain, ctx);
+  // Say what the registry's form lost, within a bound, because a text may have any number of lines.
+  const lines = unreadLines(text, domain);
+  const unread = lines.slice(0, UNREAD_LINES_MAX).map(line => line.slice(0, UNREAD_LENGTH_MAX).toWellFormed());
+  const total = lines.length;
   const digest = shortDigest(stable);
   return {
     documents: [{ name: domain, bytes, revision: null, file: 'latest.txt' }],
@@ -215,12 +229,18 @@ async function loadWhois(domain: string, tld: string, ctx: Context): Promise<Loa
       {
         table: whoisRecord.name,
         op: 'upsert',
-        row: rowOf(domain, { facts, data: { server, redacted }, raw: text }, ctx),
+        row: rowOf(domain, { facts, data: { server, redacted, unread, unread_total: total }, raw: text }, ctx),
       },
     ],
     revision: null,
     seen: { ...seenOf(facts, ctx), digests: { [whoisRecord.name]: digest }, mainDigest: digest },
   };
+}
+
+/** What was made of a text: read whole, read in part, or a domain that is not registered. Throws `ChangeError`. */
+function readingOf(text: string, domain: string): Reading {
+  if (!readWhoisText(text, domain).found) return 'absent';
+  return unreadLines(text, domain).length > 0 ? 'part' : 'whole';
 }
 
 function seenOf({ expiry_date, status_codes }: WhoisFacts, ctx: Context): Omit<Seen, 'digests' | 'mainDigest'> {

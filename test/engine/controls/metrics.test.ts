@@ -1,7 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import type { SourceMetrics } from '../../../src/contract/source.ts';
 import { metricsOf } from '../../../src/engine/controls/metrics.ts';
+import { statusOf } from '../../../src/engine/controls/status.ts';
 import { histogramOf, withTime } from '../../../src/engine/journal/counts.ts';
+import type { Readings } from '../../../src/ports/hosts.ts';
+import { createTally } from '../../../src/sources/upstream/tally.ts';
 import { expectProof } from '../../simulation/oracle/proof.ts';
 import { pages } from '../../simulation/world/sources.ts';
 import { DOCUMENT_HOST, FEED_HOST } from '../../simulation/world/upstream.ts';
@@ -26,13 +29,37 @@ describe('a source’s metrics', () => {
       requests: [],
       retries: 0,
       changes: { rows: 0, tombstones: 0, parked: 0, dead: 0, 'skipped:superseded': 0 },
-      tables: [{ name: 'npm_package', rows_accepted: 0, rows_durable: 0, files: 0, bytes: 0 }],
+      tables: [{ name: 'npm_package', rows_accepted: 0, rows_known: 0, rows_durable: 0, files: 0, bytes: 0 }],
       lag: { changes: null, seconds: null },
       buffer: { rows: 0, bytes: 0, oldest_age_seconds: 0 },
       flush_seconds: { count: 0, sum_seconds: 0 },
       load_seconds: { count: 0, sum_seconds: 0 },
       last_success_at: null,
     });
+  });
+
+  it('count what a source made of a server’s text, as the status does, the servers past a limit together', async () => {
+    const { engine } = await startedWorld();
+    const count = (readings: Readings) =>
+      engine.journal.state.countCall({ hosts: [{ ...createTally('test'), readings }], loadMs: null });
+    count({ 'whois.a.test': { whole: 1, refused: 2 }, 'whois.b.test': { unknown: 1 } });
+    count({ 'whois.a.test': { whole: 3, part: 1 } });
+    expect((await metricsOf(engine)).readings).toEqual([
+      { server: 'whois.a.test', reading: 'part', answers: 1 },
+      { server: 'whois.a.test', reading: 'refused', answers: 2 },
+      { server: 'whois.a.test', reading: 'whole', answers: 4 },
+      { server: 'whois.b.test', reading: 'unknown', answers: 1 },
+    ]);
+    expect((await statusOf(engine)).readings).toEqual({
+      'whois.a.test': { whole: 4, part: 1, absent: 0, refused: 2, unknown: 0 },
+      'whois.b.test': { whole: 0, part: 0, absent: 0, refused: 0, unknown: 1 },
+    });
+    for (let n = 0; n < 400; n++) count({ [`whois.n${n}.test`]: { absent: 1 } });
+    count({ 'whois.a.test': { whole: 1 } });
+    const { readings } = await statusOf(engine);
+    expect(readings['whois.a.test']).toMatchObject({ whole: 5 });
+    expect(readings.others).toMatchObject({ absent: 102 });
+    expect(Object.keys(readings)).toHaveLength(301);
   });
 
   it('count changes and rows from their acceptance to their file', async () => {
@@ -45,7 +72,7 @@ describe('a source’s metrics', () => {
       state: 'following',
       changes_accepted: 3,
       changes: { rows: 2, 'skipped:internal-document': 1 },
-      tables: [{ rows_accepted: 2, rows_durable: 0, files: 0, bytes: 0 }],
+      tables: [{ rows_accepted: 2, rows_known: 0, rows_durable: 0, files: 0, bytes: 0 }],
       lag: { changes: 0 },
       buffer: { rows: 2, oldest_age_seconds: 10 },
       last_success_at: expect.any(Number),
@@ -55,7 +82,7 @@ describe('a source’s metrics', () => {
     await followed(world);
     expect(await metricsOf(world.engine)).toMatchObject({
       changes_accepted: 3,
-      tables: [{ rows_accepted: 2, rows_durable: 2, files: 1, bytes: world.files[0]!.bytes }],
+      tables: [{ rows_accepted: 2, rows_known: 0, rows_durable: 2, files: 1, bytes: world.files[0]!.bytes }],
       buffer: { rows: 0, bytes: 0, oldest_age_seconds: 0 },
     });
   });
@@ -67,7 +94,7 @@ describe('a source’s metrics', () => {
     await followed(world);
     const { tables } = await metricsOf(world.engine);
     const rows = Object.fromEntries(tables.map(({ name, rows_durable }) => [name, rows_durable]));
-    expect(rows).toEqual({ github_profile: 2, github_repo: 0 });
+    expect(rows).toEqual({ github_profile: 2, github_repo: 0, github_commit: 4 });
   });
 
   it('count requests by host and status, as many as the upstream was asked', async () => {
@@ -188,7 +215,12 @@ describe('a source’s metrics after the object died', () => {
     }
     expect(kills).toBeGreaterThan(3);
     expect(before).toMatchObject({ changes_accepted: 12, flush_seconds: { count: world.files.length } });
-    expect(before.tables[0]).toMatchObject({ rows_accepted: 12, rows_durable: 12, files: world.files.length });
+    expect(before.tables[0]).toMatchObject({
+      rows_accepted: 12,
+      rows_known: 0,
+      rows_durable: 12,
+      files: world.files.length,
+    });
     await expectProof(world);
   });
 });
@@ -201,7 +233,7 @@ describe('what happened once', () => {
     await followed(world);
     expect(await metricsOf(world.engine)).toMatchObject({
       flush_seconds: { count: 1 },
-      tables: [{ rows_accepted: 1, rows_durable: 1, files: 1 }],
+      tables: [{ rows_accepted: 1, rows_known: 0, rows_durable: 1, files: 1 }],
     });
     expect(world.log.filter(({ event }) => event === 'flush_settled')).toHaveLength(1);
   });

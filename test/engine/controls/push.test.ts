@@ -11,6 +11,7 @@ import { expectProof, lakeRows } from '../../simulation/oracle/proof.ts';
 import { followed, pass, runUntil, startedWorld, type World } from '../../simulation/world/world.ts';
 
 const HOUR = 3_600_000;
+const TOKEN = 'token-of-this-test';
 interface Answer {
   accepted: number;
   repeated: number;
@@ -31,7 +32,7 @@ function pusher(world: World) {
   const env = {
     SOURCES_NS: { getByName: () => ({ push }) as unknown as SourceStub },
     CATALOG_NS: { getByName: () => expect.fail('expected no call of the catalog') },
-    ADMIN_TOKEN: 'token',
+    ADMIN_TOKEN: TOKEN,
   } as ApiEnv;
   const api = createApi({ sources: [{ id: 'npm', tables: [npmPackage] }], tables: [npmPackage], log: () => undefined });
   return async (
@@ -40,7 +41,7 @@ function pusher(world: World) {
       type = 'application/x-ndjson',
       key,
       path = '/v1/sources/npm/records',
-      token = 'token',
+      token = TOKEN,
     }: Record<string, string> = {},
   ): Promise<Answer & { status: number }> => {
     const headers = { authorization: `Bearer ${token}`, 'content-type': type, ...(key && { 'idempotency-key': key }) };

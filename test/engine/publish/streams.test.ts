@@ -142,6 +142,7 @@ describe('a table with a stream', () => {
     await expectStreamed(world);
     expect(streamsOf(world.engine)).toEqual({
       github_profile: null,
+      github_commit: null,
       github_repo: { binding: 'REPOS', last_lsn: 2, waiting: 0 },
     });
   });

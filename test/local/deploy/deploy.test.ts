@@ -209,7 +209,7 @@ describe('before its first change a deployment', () => {
     [{ NPM_REGISTRY_URL: 'https://me:pass-word@packages.example' }, 'NPM_REGISTRY_URL: expected a URL without user'],
     [{ NPM_POLL_MS: 'often' }, 'NPM_POLL_MS: expected a whole number from 100 to 3600000, got "often"'],
     [{ SOURCES: 'nope' }, 'SOURCES: expected ids of npm, whois, got "nope"'],
-    [{ ADMIN_TOKEN: 'local' }, 'ADMIN_TOKEN: expected a secret of at least 8 characters without spaces'],
+    [{ ADMIN_TOKEN: 'local' }, 'ADMIN_TOKEN: expected a secret of at least 16 characters without spaces'],
   ])('refuses %o, and runs no command', async (wrong, message) => {
     standIn(project, {});
     for (const dryRun of [true, false]) {

@@ -29,6 +29,7 @@ async function deploy(): Promise<string[]> {
   const lines: string[] = [];
   const env = {
     PATH: process.env.PATH,
+    NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE,
     HOME: project,
     CLOUDFLARE_API_BASE_URL: api.url,
     CLOUDFLARE_API_TOKEN: LOGIN,

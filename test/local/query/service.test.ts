@@ -1,11 +1,12 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { tableNamed } from '../../../schemas/index.ts';
 import { type SqlService, startSqlService } from '../../../src/local/query/service.ts';
+import { openTables } from '../../../src/local/query/tables.ts';
 import { findProcess } from '../../../src/local/runtime/processes.ts';
 import { askApi } from '../../api/sql-api.ts';
 import { SPEC_QUERIES, withEachName } from '../../sql/spec-queries.ts';
@@ -176,7 +177,8 @@ describe('the service speaks DuckDB’s dialect', () => {
 /** A program that starts the process without a runtime, and waits until it is killed. */
 const HOLDER = `
 import { startSqlProcess } from '${LOCAL}/process.ts';
-const started = await startSqlProcess({ settings: {}, port: 1, stateDir: process.argv[2] });
+const s3Keys = { keyId: 'a', secret: 'b' };
+const started = await startSqlProcess({ settings: {}, port: 1, s3Keys, stateDir: process.argv[2] });
 process.stdout.write(JSON.stringify({ pid: started.pid, settings: started.settings }) + '\\n');
 setInterval(() => {}, 1000);`;
 
@@ -204,4 +206,91 @@ test('an answer has the rows that arrived since the one before', async () => {
   expect((await ask('SELECT name FROM organization')).rows).toEqual([{ name: 'One' }]);
   putDataFile(server, { table: 'organization', firstLsn: 2, rows: [{ row: { id: '1', name: 'Two' } }] });
   expect((await ask('SELECT name FROM organization')).rows).toEqual([{ name: 'Two' }]);
+});
+
+test('an answer over the limit is an error, and the service goes on', async () => {
+  expect((await ask('SELECT repeat(chr(1), 40000000)')).error).toMatchObject({
+    code: 'invalid_query',
+    message: expect.stringContaining('answer: expected at most 33554432 bytes, got more'),
+  });
+  expect((await ask('SELECT 1 AS a')).rows).toEqual([{ a: 1 }]);
+});
+
+test('an answer has at most the rows of R2 SQL, and a NUL in a query is an error', async () => {
+  const body = JSON.stringify({ query: 'SELECT i FROM range(20000) r(i)' });
+  const { body: answered } = await post(QUERY_PATH, { body });
+  expect((answered as { result: { rows: unknown[] } }).result.rows).toHaveLength(10_000);
+  expect(await post(QUERY_PATH, { body: JSON.stringify({ query: 'SELECT 1 --\0' }) })).toMatchObject({
+    status: 400,
+    body: { errors: [{ message: expect.stringMatching(/^invalid SQL: query: expected no NUL, got /) }] },
+  });
+});
+
+test('an answer that cannot be written as text is an error of its query only', async () => {
+  const stringify = vi.spyOn(JSON, 'stringify');
+  // The first call is that of the client.
+  const body = JSON.stringify({ query: 'SELECT 1' });
+  stringify.mockImplementationOnce(() => {
+    throw new RangeError('Invalid string length');
+  });
+  expect(await post(QUERY_PATH, { body })).toMatchObject({
+    status: 500,
+    body: { errors: [{ code: 80001, message: 'Invalid string length' }] },
+  });
+  stringify.mockRestore();
+  expect((await ask('SELECT 1 AS a')).rows).toEqual([{ a: 1 }]);
+});
+
+const ENDLESS = 'SELECT count(*) FROM range(1000000000000) r(i) WHERE i * i % 7 = 8';
+
+test('two queries run at a time, 32 wait, and more are refused; one that its client leaves makes place', async () => {
+  const headers = { authorization: 'Bearer local' };
+  const clients: AbortController[] = [];
+  const start = (query: string) => {
+    const client = new AbortController();
+    clients.push(client);
+    const body = JSON.stringify({ query });
+    return fetch(service.url + QUERY_PATH, { method: 'POST', headers, body, signal: client.signal });
+  };
+  const running = [start(ENDLESS), start(ENDLESS)];
+  await expect.poll(() => service.running, { timeout: 15_000 }).toBe(2);
+  const waiting = Array.from({ length: 32 }, () => start('SELECT 1 AS a'));
+  await expect.poll(() => service.waiting, { timeout: 15_000 }).toBe(32);
+  const refused = await start('SELECT 1');
+  expect([refused.status, await refused.json()]).toMatchObject([429, { success: false }]);
+  clients[0]!.abort();
+  await expect(running[0]).rejects.toMatchObject({ name: 'AbortError' });
+  expect((await Promise.all(waiting)).map(response => response.status)).toEqual(Array(32).fill(200));
+  service.endQueries();
+  expect(await (await running[1]!).json()).toMatchObject({
+    errors: [{ message: 'invalid SQL: query: expected to fit into the memory of the service, got more' }],
+  });
+  await expect.poll(() => service.running).toBe(0);
+});
+
+test('a query over its memory spills to a folder below the cache, and the folder goes with it', async () => {
+  const temp = path.join(folder, 'cache/temp');
+  mkdirSync(path.join(temp, '999999999-gone'), { recursive: true });
+  expect((await ask('SELECT 1 AS a')).rows).toEqual([{ a: 1 }]);
+  expect(readdirSync(temp)).toEqual([]);
+  expect(statSync(temp).mode & 0o077).toBe(0);
+  const own = path.join(folder, 'own');
+  mkdirSync(own);
+  const resources = { memoryBytes: 60_000_000, threads: 1, tempBytesMax: 2_000_000_000 };
+  const open = (tempFolder: string) =>
+    openTables({ bucket: 'data-ingestion', tables: [], files: new Map(), tempFolder, resources });
+  const sorting =
+    "SELECT i FROM (SELECT i, hash(i)::VARCHAR || repeat('x', 100) AS t FROM range(600000) r(i) ORDER BY t) LIMIT 1";
+  const spilling = await open(own);
+  let spilled = 0;
+  const looking = setInterval(() => {
+    spilled = Math.max(spilled, readdirSync(own).length);
+  }, 5);
+  expect((await spilling.query(sorting.replace('LIMIT 1', 'OFFSET 599999'))).rows).toHaveLength(1);
+  clearInterval(looking);
+  spilling.close();
+  expect(spilled).toBeGreaterThan(0);
+  const without = await open('');
+  await expect(without.query(sorting.replace('LIMIT 1', 'OFFSET 599999'))).rejects.toThrow(/^Out of Memory error/);
+  without.close();
 });

@@ -170,8 +170,8 @@ export const AGENDA_MUTANTS: Mutant[] = [
       },
       {
         file: VISITS,
-        text: 'const isSame = digest !== null && (partial ? mainDigest === main_digest : Object',
-        instead: 'const isSame = digest !== null && (Object',
+        text: 'const isSame = digest !== null && (partial ? mainDigest === main_digest : tables',
+        instead: 'const isSame = digest !== null && (tables',
       },
     ],
   },

@@ -51,6 +51,8 @@ export const ANSWERS_TO_ABANDONED_RUNS: Edit[] = [
 const SEEDS = 300;
 /** One seed in eight follows an agenda, and this is the first. */
 const AGENDA = { from: 6, step: 8 };
+/** One seed in four follows whole pages, and this is the first. */
+const PAGES = { from: 3, step: 4 };
 
 export const CATALOG_SCENARIO: CaughtBy = { play: 'catalog' };
 export const STREAM_SCENARIO: CaughtBy = { play: 'stream' };
@@ -65,6 +67,10 @@ export function auditedSchedules({ from = 1, seeds = SEEDS } = {}): CaughtBy {
 
 export function agendaSchedules({ from = AGENDA.from } = {}): CaughtBy {
   return { play: 'schedules', from, seeds: 60, step: AGENDA.step, audited: false };
+}
+
+export function pageSchedules({ from = PAGES.from } = {}): CaughtBy {
+  return { play: 'schedules', from, seeds: 60, step: PAGES.step, audited: false };
 }
 
 export function commitSchedules({ from = 1 } = {}): CaughtBy {

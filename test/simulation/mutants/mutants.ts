@@ -4,6 +4,7 @@ import { CATALOG_MUTANTS } from './catalog.ts';
 import { COMMITTER_MUTANTS } from './committer.ts';
 import { ENGINE_MUTANTS } from './engine.ts';
 import { FAILURE_MUTANTS } from './failures.ts';
+import { IMMUTABLE_MUTANTS } from './immutable.ts';
 import { INLET_MUTANTS } from './inlets.ts';
 import { LATE_RESULT_MUTANTS } from './late-results.ts';
 import type { Mutant } from './mutant.ts';
@@ -22,6 +23,7 @@ export const MUTANTS: Mutant[] = [
   AGENDA_MUTANTS,
   INLET_MUTANTS,
   PROBE_MUTANTS,
+  IMMUTABLE_MUTANTS,
   CATALOG_MUTANTS,
   STREAM_MUTANTS,
   COMMITTER_MUTANTS,

@@ -1,4 +1,4 @@
-import { agendaSchedules, type Mutant, NEWEST, scene } from './mutant.ts';
+import { type Mutant, scene } from './mutant.ts';
 
 const AGENDA = 'src/engine/journal/agenda.ts';
 const VISITS = 'src/engine/journal/visits.ts';
@@ -83,8 +83,8 @@ export const PROBE_MUTANTS: Mutant[] = [
     edits: [
       {
         file: VISITS,
-        text: 'if (read.key !== watched.key) this.#agenda.rename(watched.key, read);',
-        instead: 'this.#agenda.add(read, watched.added_ms);',
+        text: 'if (moved.key !== key) this.#agenda.rename(key, moved);',
+        instead: 'this.#agenda.add(moved, 0);',
       },
     ],
   },
@@ -102,18 +102,6 @@ export const PROBE_MUTANTS: Mutant[] = [
     caughtBy: scene('a key with several visits of work'),
     edits: [
       { file: VISITS, text: 'seen && !isOvertaken ? (seen.unfinished ? 0 : 1) : null,', instead: 'seen ? 1 : null,' },
-    ],
-  },
-  {
-    name: 'push keeps the digests of the last visit',
-    breaks: NEWEST,
-    caughtBy: agendaSchedules(),
-    edits: [
-      {
-        file: VISITS,
-        text: "this.#sql.exec('UPDATE agenda SET digest = NULL, main_digest = NULL WHERE key = ?', key);",
-        instead: 'void key;',
-      },
     ],
   },
   {

@@ -128,7 +128,7 @@ export const RANGE_AND_PUSH_MUTANTS: Mutant[] = [
     edits: [
       {
         file: JOURNAL,
-        text: "if (facts.runType !== 'push') {",
+        text: 'if (!isPush) {',
         instead: '{',
       },
     ],

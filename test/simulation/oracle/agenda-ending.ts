@@ -83,7 +83,10 @@ async function visitDuringFault(
   if (!('status' in fault && fault.status === 429)) assert.deepEqual(unvisited, [], `${expected} of what it answered`);
 }
 
-/** Every row is that of a visit that must give it; the newest row of a key is what its hosts say. */
+/**
+ * Every row is that of a visit that must give it, or was pushed. The newest row of a key is what its hosts say, also
+ * where a row was pushed before its last visit.
+ */
 export async function expectVisits(world: World, visits: VisitOracle): Promise<void> {
   const rows = (await lakeRows(world)).map(row => ({
     key: String(row.username),

@@ -124,7 +124,8 @@ export class VisitOracle {
       const old = before.keys.get(row.key);
       return old && differenceOf(old, row) !== null ? [{ old, row }] : [];
     });
-    const visited = changed.filter(({ old, row }) => !this.#isRecalled(old, row));
+    const isOvertaken = ({ old, row }: (typeof changed)[number]) => after.lsn > before.lsn && isForgotten(old, row);
+    const visited = changed.filter(one => !this.#isRecalled(one.old, one.row) && !isOvertaken(one));
     this.#checkVisits(before, after, visited);
     this.#noteDue();
   }
@@ -182,9 +183,9 @@ export class VisitOracle {
   #checkVisits(before: AgendaState, after: AgendaState, visited: { old: WatchedRow; row: WatchedRow }[]): void {
     const accepted = after.cursor - before.cursor;
     const counted = (name: string) => (after.outcomes.get(name) ?? 0) - (before.outcomes.get(name) ?? 0);
-    if (accepted === 0 && visited.every(({ old, row }) => isForgotten(old, row))) {
+    if (accepted === 0 && visited.length === 0) {
       // Only pushes give rows without a visit. The next visit of a pushed key must give a row, whatever it finds.
-      if (after.lsn === before.lsn && visited.length === 0) return;
+      if (after.lsn === before.lsn) return;
       this.appended.push({ firstLsn: before.lsn + 1, lastLsn: after.lsn, rows: null, cursors: { prefix: 'push/' } });
       for (const [key, lsn] of after.lastLsn)
         if (lsn > before.lsn)

@@ -1,5 +1,9 @@
 import assert from 'node:assert/strict';
+import { githubProfile } from '../../../schemas/github_profile.ts';
+import { takePush } from '../../../src/engine/controls/push.ts';
+import { lakeRows } from '../oracle/proof.ts';
 import { pick, type Random } from '../world/faults.ts';
+import { rowOf } from '../world/sources.ts';
 import { requestTimes, unwatch, visitCount, watch } from '../world/visits.ts';
 import { followed, nextRun, pass, runUntil, type World } from '../world/world.ts';
 
@@ -17,6 +21,8 @@ export const AGENDA_SCENES = {
   'a second host that is blocked': secondHostBlocked,
   'a deleted key that is added again': deletedKey,
   'first visits beside revisits': firstVisits,
+  'a visit, a push, the same visit': pushBetweenVisits,
+  'a database that is full': fullDatabase,
 };
 
 /** Keys whose due times a clock set a year ahead are visited when the clock is right again. */
@@ -140,6 +146,44 @@ async function firstVisits(world: World, random: Random): Promise<void> {
   assert.ok(before > 0.9, `first visits: expected the whole host while no key is due again, got a share of ${before}`);
   const beside = shareOf(62 * MINUTE, 70 * MINUTE);
   assert.ok(Math.abs(beside - 0.5) < 0.1, `first visits: expected half of the host beside revisits, got ${beside}`);
+}
+
+/** After a push of a row, the next visit gives its key's row again though it finds what the one before found. */
+async function pushBetweenVisits(world: World, random: Random): Promise<void> {
+  const keys = names('red', 1 + Math.floor(random() * 5));
+  await startWatching(world, { red: 'red.test' }, keys);
+  await followed(world);
+  if (random() < 0.3) world.upstream.remove(keys[0]!);
+  await runUntil(world, { until: () => visitCount(world) === 2 * keys.length });
+  const row = rowOf(githubProfile, { username: keys[0]!, bio: 'pushed' });
+  const part = { identity: 'scene', table: githubProfile.name, rows: [{ line: 1, row }] };
+  await world.ask('object.push', engine => takePush(engine, part));
+  if (random() < 0.5) world.kill({ lose: false });
+  await world.engine.watch();
+  await runUntil(world, { until: () => visitCount(world) === 4 * keys.length && world.isFollowed });
+  const item = world.upstream.items.get(keys[0]!)!;
+  const newest = (await lakeRows(world)).findLast(({ username }) => username === keys[0])!;
+  assert.equal(newest.bio, item.deleted ? null : item.text, `${keys[0]}: expected what its host says`);
+}
+
+/** While the object's database is full no new key is watched, and those that are there are visited. */
+async function fullDatabase(world: World, random: Random): Promise<void> {
+  const keys = names('red', 1 + Math.floor(random() * 5));
+  await startWatching(world, { red: 'red.test' }, keys);
+  await followed(world);
+  const room = world.options.room!;
+  room.bytesMax = world.engine.room.bytes - 1;
+  if (random() < 0.5) world.kill({ lose: false });
+  await world.engine.watch();
+  world.upstream.publish([...keys, 'new.red']);
+  const { refused } = await watch(world, ['new.red']);
+  assert.ok(refused !== null, 'new.red: expected it refused');
+  assert.equal(world.state, 'full');
+  await runUntil(world, { until: () => visitCount(world) === 2 * keys.length && world.isFollowed });
+  assert.equal(world.engine.journal.agenda!.find('new.red'), null, 'new.red: expected it not watched');
+  room.bytesMax = Number.MAX_SAFE_INTEGER;
+  await watch(world, ['new.red']);
+  await runUntil(world, { until: () => world.engine.journal.agenda!.find('new.red')!.outcome === 'found' });
 }
 
 async function startWatching(world: World, servers: Record<string, string>, keys: string[]): Promise<void> {

@@ -1,9 +1,7 @@
 import assert from 'node:assert/strict';
-import { takePush } from '../../../src/engine/controls/push.ts';
 import { lakeRows } from '../oracle/proof.ts';
 import { pick, type Random } from '../world/faults.ts';
 import { PROBE_HOST, PROBE_KEYS } from '../world/probing.ts';
-import { rowOf } from '../world/sources.ts';
 import { requestTimes, watch } from '../world/visits.ts';
 import { nextRun, pass, runUntil, type World } from '../world/world.ts';
 
@@ -17,7 +15,6 @@ export const PROBE_SCENES = {
   'changed keys of a blocked host': blockedHost,
   'a key that moves': movingKey,
   'a key with several visits of work': unfinishedKey,
-  'a visit, a push, and the same visit': pushBetweenVisits,
 };
 
 /** The key that fails is put off, costs no request of its own, and the others are probed. */
@@ -97,21 +94,6 @@ async function unfinishedKey(world: World, random: Random): Promise<void> {
     repos.map(row => row.full_name),
     Array.from({ length: parts }, (_, index) => `a.red/${index + 1}`),
   );
-}
-
-/** A row that was pushed between two visits that find the same is replaced by the second visit. */
-async function pushBetweenVisits(world: World, random: Random): Promise<void> {
-  await startVisited(world, 0, ['a.red', 'b.red']);
-  const [table] = world.engine.source.tables;
-  const row = rowOf(table!, { username: 'a.red', bio: 'pushed' });
-  await takePush(world.engine, { identity: 'one', table: table!.name, rows: [{ line: 1, row }] });
-  await disturbed(world, random);
-  // The probe would say that nothing changed, and the upstream is right.
-  world.upstream.publish('a.red', 'first');
-  await runUntil(world, { until: () => requestTimes(world, 'a.red').length === 2, withinMs: 3 * HOUR });
-  await runUntil(world, { until: () => world.isFollowed });
-  const newest = (await lakeRows(world)).filter(({ username }) => username === 'a.red').at(-1)!;
-  assert.equal(newest.bio, 'first', 'a.red: expected the row of the second visit');
 }
 
 /** Watches keys and lets each have its first visit. */

@@ -12,6 +12,7 @@ import { agenda, coalescing, pages, rowOf, type SourceKind } from '../world/sour
 import { followed, pass, reached, runUntil, startedWorld, type World } from '../world/world.ts';
 import { AGENDA_SCENES } from './directed-agenda.ts';
 import { AUDIT_SCENES } from './directed-audit.ts';
+import { IMMUTABLE_SCENES } from './directed-immutable.ts';
 import { INLET_SCENES } from './directed-inlet.ts';
 import { PROBE_SCENES } from './directed-probe.ts';
 import type { Simulated } from './schedule.ts';
@@ -33,6 +34,7 @@ const SCENES = {
   ...AGENDA_SCENES,
   ...INLET_SCENES,
   ...PROBE_SCENES,
+  ...IMMUTABLE_SCENES,
 };
 
 export type SceneName = keyof typeof SCENES;
@@ -64,7 +66,7 @@ export async function playScene(name: SceneName, seed: number): Promise<Simulate
 function sourceOf(name: SceneName): SourceKind {
   if (name in PROBE_SCENES) return probing;
   if (name in AGENDA_SCENES || name in INLET_SCENES) return agenda;
-  return SCENES[name] === rangeAfterStaging ? pages : coalescing;
+  return name in IMMUTABLE_SCENES || SCENES[name] === rangeAfterStaging ? pages : coalescing;
 }
 
 /** A push is newer than what an attempt has loaded: its row stays the newest until the key is loaded again. */

@@ -67,6 +67,10 @@ export class CachedSql {
     return this.#sql.transaction(work);
   }
 
+  bytes(): number {
+    return this.#sql.bytes();
+  }
+
   /** To be called when contents change other than by `exec`. */
   invalidate(): void {
     for (const table of this.#tables.values()) table.writes += 1;

@@ -5,6 +5,10 @@ import { guardSql } from '../../../src/ports/sql-guard.ts';
 /** Most prepared statements at once. A program has fewer, unless it builds statements from values. */
 const STATEMENTS_MAX = 500;
 
+/** As the runtime counts: without free pages. */
+export const DATABASE_BYTES = `SELECT (page_count - freelist_count) * page_size AS bytes
+  FROM pragma_page_count, pragma_freelist_count, pragma_page_size`;
+
 /** The `sql` port on `node:sqlite`, in a file or in memory. `close` does not wait for a transaction. */
 export function nodeSql(path = ':memory:'): SqlPort & { close(): void } {
   const database = new DatabaseSync(path);
@@ -40,6 +44,7 @@ export function nodeSql(path = ':memory:'): SqlPort & { close(): void } {
   const sql = guardSql({
     exec: (statement, params) => prepare(statement).all(...params) as Record<string, unknown>[],
     transaction,
+    bytes: () => prepare(DATABASE_BYTES).get()!.bytes as number,
   });
   return { ...sql, close: () => database.close() };
 }

@@ -1,3 +1,4 @@
+import { githubCommit } from '../../../schemas/github_commit.ts';
 import { githubProfile } from '../../../schemas/github_profile.ts';
 import { githubRepo } from '../../../schemas/github_repo.ts';
 import { npmPackage } from '../../../schemas/npm_package.ts';
@@ -74,15 +75,21 @@ export const coalescing: SourceKind = (upstream, call) => ({
   },
 });
 
+/** The repository of the commits that a key of `pages` gives: a key and the one with `+` give the same commits. */
+export function repositoryOf(key: string): string {
+  return key.replace('+', '');
+}
+
 /**
  * Follows the upstream's whole `pages`, in which no change is a resume point. A change gives a row of the first table,
- * and of both tables when its key ends in `+`.
+ * and one of the second when its key ends in `+`. It also gives two rows of the third, which is immutable: one that is the
+ * same each time, and one for each text of its document. Their message is the change's key.
  */
 export const pages: SourceKind = (upstream, call) => ({
   ...COMMON,
   id: 'pages',
   prefix: 'github',
-  tables: [githubProfile, githubRepo],
+  tables: [githubProfile, githubRepo, githubCommit],
   feed: {
     ...CURSORS,
     resumable: false,
@@ -107,9 +114,12 @@ export const pages: SourceKind = (upstream, call) => ({
     const { bytes, text } = await upstream.document(key, call);
     const profile = { table: githubProfile.name, op: 'upsert' as const };
     const repo = { table: githubRepo.name, op: 'upsert' as const };
+    const commit = { table: githubCommit.name, op: 'upsert' as const };
     const rows = [
       { ...repo, row: rowOf(githubRepo, { full_name: key, description: text }) },
       { ...profile, row: rowOf(githubProfile, { username: key, bio: text }) },
+      { ...commit, row: rowOf(githubCommit, { repo: repositoryOf(key), sha: 'first', message: key }) },
+      { ...commit, row: rowOf(githubCommit, { repo: repositoryOf(key), sha: text, message: key }) },
     ];
     return {
       documents: [{ name: key, bytes, revision: null }],

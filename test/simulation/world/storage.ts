@@ -2,6 +2,7 @@ import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import type { SqlPort, SqlValue } from '../../../src/ports/sql.ts';
 import { guardSql } from '../../../src/ports/sql-guard.ts';
 import { CachedSql } from './cached-sql.ts';
+import { DATABASE_BYTES } from './node-sql.ts';
 
 interface Prepared {
   statement: StatementSync;
@@ -21,6 +22,7 @@ class PooledDatabase {
     const guarded = guardSql({
       exec: (statement, params) => this.#exec(statement, params),
       transaction: work => this.#nested(work),
+      bytes: () => Number(this.rows(DATABASE_BYTES)[0]!.bytes),
     });
     this.sql = new CachedSql(guarded);
   }
@@ -119,6 +121,7 @@ export class SimulatedStorage {
         return rows as never;
       },
       transaction: work => this.#transaction(work),
+      bytes: () => sql.bytes(),
     };
   }
 

@@ -1,4 +1,5 @@
 import { tableNamed } from '../../../schemas/index.ts';
+import { LIMITS } from '../../../src/config.ts';
 import { balanceOf, stateOf } from '../../../src/engine/controls/status.ts';
 import { Engine, type EngineOptions } from '../../../src/engine/engine.ts';
 import { JournalCatalog } from '../../../src/engine/journal/catalog.ts';
@@ -86,6 +87,8 @@ export class World {
       selfCheckMs: 6 * 60 * 60_000,
       stalledAfterMs: 15 * 60_000,
       streams: {} as Record<string, string>,
+      // A copy, which tests of a full database change.
+      room: { bytesMax: LIMITS.databaseBytesMax, bytesStop: LIMITS.databaseBytesStop },
       retry: { waitMs: 10_000, attemptsMax: 20, leaseMs: 300_000 },
     };
     this.settings = { ...DEFAULT_SETTINGS, ...pick(given, DEFAULT_SETTINGS) };

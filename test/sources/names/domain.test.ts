@@ -3,10 +3,11 @@ import { expect, it, test } from 'vitest';
 import { DOMAIN_REJECTIONS, readDomain } from '../../../src/sources/names/domain.ts';
 import { isALabel, unicodeOf } from '../../../src/sources/names/label.ts';
 import { makeCoin } from '../../../src/sources/stand-in/faults.ts';
+import { numberOf, seedOf } from '../../budget.ts';
 import { ACCEPTED, domainConformance, REJECTED } from './domain-names.ts';
 
-const TEXTS = Number(process.env.DOMAIN_TEXTS ?? 50_000);
-const SEED = Number(process.env.DOMAIN_SEED ?? 1);
+const TEXTS = numberOf('DOMAIN_TEXTS', 10_000);
+const SEED = seedOf('DOMAIN_SEED');
 
 domainConformance('Node');
 
@@ -54,7 +55,7 @@ test(`${TEXTS} mutated texts (seed ${SEED}) are a domain in its canonical form, 
     if ('rejected' in read ? Object.hasOwn(DOMAIN_REJECTIONS, read.rejected) : isCanonical(read)) continue;
     throw new Error(`DOMAIN_SEED=${SEED}, text ${n}: ${JSON.stringify(text)} → ${JSON.stringify(read)}`);
   }
-  process.stdout.write(`domains: seed ${SEED}, ${TEXTS} texts: ${JSON.stringify(Object.fromEntries(counts))}\n`);
+  console.log(`domains: seed ${SEED}, ${TEXTS} texts: ${JSON.stringify(Object.fromEntries(counts))}`);
   expect(new Set(counts.keys())).toEqual(
     new Set(['accepted', ...Object.keys(DOMAIN_REJECTIONS)].filter(name => name !== 'not-text')),
   );

@@ -5,10 +5,11 @@ import { NPM_RECORDINGS, readRecording, readRecordings } from '../../../src/sour
 import { makeCoin } from '../../../src/sources/stand-in/faults.ts';
 import { parseJson, Unread } from '../../../src/sources/upstream/json.ts';
 import { parseLarge } from '../../../src/sources/upstream/json-large.ts';
+import { numberOf, seedOf } from '../../budget.ts';
 
 /** Set in the environment for a longer run, or to repeat one. */
-const BUDGET = Number(process.env.FUZZ_RUNS ?? 4000);
-const SEED = Number(process.env.FUZZ_SEED ?? Math.floor(Math.random() * 2 ** 31));
+const BUDGET = numberOf('FUZZ_RUNS', 1_000);
+const SEED = seedOf('FUZZ_SEED');
 
 const answer = (bytes: Uint8Array, encoded = false) => ({ bytes, contentType: 'application/json', encoded });
 const bytesOf = (text: string) => new TextEncoder().encode(text);

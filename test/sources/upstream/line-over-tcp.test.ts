@@ -51,6 +51,30 @@ describe('a server of text', () => {
     ]);
   });
 
+  it('is counted by what the source makes of its answers, and by what it refuses', async () => {
+    const answers = ['good', 'better', 'refused', 'strange'];
+    const server = await serve(socket => socket.end(answers.shift()!));
+    const fetcher = fetcherFor({ host: HOST }, { connect });
+    const ask = () =>
+      fetcher.askText(server.address, 'example.test', {
+        subject: 'whois',
+        permitHost: HOST,
+        check: bytes => {
+          if (textOf(bytes) === 'refused') throw new ChangeError('http-429', 'refused', { status: 429 });
+          if (textOf(bytes) === 'strange') throw new ChangeError('wrong-shape', 'strange');
+        },
+        readingOf: bytes => (textOf(bytes) === 'good' ? 'whole' : 'part'),
+      });
+    await ask();
+    await ask();
+    await expect(ask()).rejects.toThrow('refused');
+    await expect(ask()).rejects.toThrow('strange');
+    expect(fetcher.tallies()[0]).toMatchObject({
+      throttled: 1,
+      readings: { [server.address]: { whole: 1, part: 1, refused: 1, unknown: 1 } },
+    });
+  });
+
   it('may answer in many small parts that split letters', async () => {
     const whole = Buffer.from('Domain Name: EXAMPLE.TEST\r\nRegistrant: Käthe Größe\r\n'.repeat(20));
     const server = await serve(async socket => {

@@ -64,18 +64,23 @@ const PIECES = [
   '(http://x.example)',
 ];
 
+/** Pieces that state that nobody has a domain. */
+const ABSENCES = ['Status: free\n', 'NOT FOUND\n'];
+
 interface Draw {
   coin: Coin;
   /** Texts of which lines are inserted. */
   texts: string[];
+  /** Nothing is inserted that states an absence. */
+  withoutAbsence?: boolean;
 }
 
 /** A text with one to eight mutations, as bytes that may be no valid text. */
-export function mutateText(text: string, { coin, texts }: Draw): Uint8Array {
+export function mutateText(text: string, { coin, texts, withoutAbsence = false }: Draw): Uint8Array {
   const count = 1 + Math.floor(coin() * 8);
   const changes = [changeLines, changePiece, changePiece, cutOff, changeCase];
   let mutated = text;
-  for (let i = 0; i < count; i++) mutated = pick(coin, changes)(mutated, { coin, texts });
+  for (let i = 0; i < count; i++) mutated = pick(coin, changes)(mutated, { coin, texts, withoutAbsence });
   const bytes = new TextEncoder().encode(mutated);
   if (coin() < 0.2) for (let i = 0; i < 3 && bytes.length > 0; i++) bytes[below(coin, bytes.length)] = below(coin, 256);
   return bytes;
@@ -97,9 +102,10 @@ function changeLines(text: string, { coin, texts }: Draw): string {
 }
 
 /** Inserts a piece, or replaces some characters with it. */
-function changePiece(text: string, { coin }: Draw): string {
+function changePiece(text: string, { coin, withoutAbsence }: Draw): string {
   const from = below(coin, text.length + 1);
-  return text.slice(0, from) + pick(coin, PIECES) + text.slice(from + (coin() < 0.5 ? 0 : below(coin, 20)));
+  const pieces = withoutAbsence ? PIECES.filter(piece => !ABSENCES.includes(piece)) : PIECES;
+  return text.slice(0, from) + pick(coin, pieces) + text.slice(from + (coin() < 0.5 ? 0 : below(coin, 20)));
 }
 
 function cutOff(text: string, { coin }: Draw): string {

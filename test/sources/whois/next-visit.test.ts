@@ -1,13 +1,14 @@
 import { describe, expect, it, test } from 'vitest';
 import { makeCoin } from '../../../src/sources/stand-in/faults.ts';
 import { nextVisit, VISIT_LIMITS, type VisitReason, type VisitState } from '../../../src/sources/whois/next-visit.ts';
+import { numberOf, seedOf } from '../../budget.ts';
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
 const NOW = Date.UTC(2026, 2, 1);
 
-const CASES = Number(process.env.VISIT_CASES ?? 100_000);
-const SEED = Number(process.env.VISIT_SEED ?? 1);
+const CASES = numberOf('VISIT_CASES', 20_000);
+const SEED = seedOf('VISIT_SEED');
 
 function stateWith(fields: Partial<VisitState> = {}): VisitState {
   return {
@@ -205,7 +206,7 @@ test(`${CASES} visits (seed ${SEED}) are within the bounds, not before the regis
       throw new Error(`VISIT_SEED=${SEED}, visit ${n}: ${fault}: ${JSON.stringify(state)} → ${JSON.stringify(visit)}`);
     reasons.set(visit.reason, (reasons.get(visit.reason) ?? 0) + 1);
   }
-  process.stdout.write(`visits: seed ${SEED}, ${CASES}: ${JSON.stringify(Object.fromEntries(reasons))}\n`);
+  console.log(`visits: seed ${SEED}, ${CASES}: ${JSON.stringify(Object.fromEntries(reasons))}`);
   // Cases that lack one of the eleven reasons do not test enough.
   expect(reasons.size).toBe(11);
   for (const [reason, count] of reasons) expect(count, reason).toBeGreaterThan(CASES / 1000);

@@ -120,6 +120,6 @@ const YEAR = `
 
 it('a year of visits sees one domain moved, renewed, lapsed and deleted', () => {
   const lines = visitsOfAYear('lapsing.example');
-  process.stdout.write(`date              days  reason         answer\n${lines.join('\n')}\n`);
+  console.log(`date              days  reason         answer\n${lines.join('\n')}`);
   expect(lines).toEqual(YEAR.trim().split('\n'));
 });

@@ -169,6 +169,34 @@ describe('a top-level domain without RDAP', () => {
     expect(standIn.queries[0]).toBe('de');
   });
 
+  it('has a row of what could be read, and says which lines nobody understood', async () => {
+    const { standIn, settings, change, visit } = await worldOf();
+    const strange = Array.from({ length: 30 }, (_, n) => `Wort ${'ab'[n % 2]}${'x'.repeat(n)}: ${'y'.repeat(300)}`);
+    const text = ['Domain: example-six.jp', 'Created on: 2006-06-06', 'Status: to be looked at by hand', ...strange];
+    standIn.fault('example-six.jp', [{ body: `${text.join('\n')}\n` }], { repeat: true });
+    const loaded = await visit('example-six.jp');
+    expect(rowOf(loaded)).toMatchObject({ created_date: '2006-06-06', registrant_name: null });
+    const { unread, unread_total } = dataOf(loaded);
+    expect(unread_total).toBe(31);
+    expect(unread).toHaveLength(20);
+    expect((unread as string[])[0]).toBe('Status: to be looked at by hand');
+    expect(Math.max(...(unread as string[]).map(line => line.length))).toBe(200);
+    // Counted by server: this answer in part, another whole, an absence, a refusal and an unknown form.
+    standIn.fault('example-ten.it', [{ body: 'Query rate limit exceeded' }]);
+    standIn.fault('example-thirteen.ru', [{ body: 'Hello' }]);
+    const domains = ['example-six.jp', 'xn--msterstadt-9db.de', 'nobody.de', 'example-thirteen.ru', 'example-ten.it'];
+    const answer = await loadAll(
+      loadingOf({ settings }),
+      domains.map(domain => change(domain)),
+    );
+    const server = settings.servers.jp!;
+    const counts: Record<string, number> = {};
+    for (const { readings = {} } of answer.hosts)
+      for (const [reading, count] of Object.entries(readings[server] ?? {}))
+        counts[reading] = (counts[reading] ?? 0) + count;
+    expect(counts).toEqual({ part: 1, whole: 1, absent: 1, refused: 1, unknown: 1 });
+  });
+
   it('without a server at IANA fails the visit', async () => {
     const { visit } = await worldOf();
     await expect(visit('fjord-example.no')).rejects.toMatchObject({ reason: 'no-server' });

@@ -1,11 +1,11 @@
 import { ChangeError } from '../../../errors.ts';
 import { isObject, type JsonObject, wrongShape } from '../../upstream/json.ts';
+import { isoDate } from '../dates.ts';
 import {
   ABUSE_COLUMNS,
   eppStatus,
   FACT_COLUMNS,
   type FactColumn,
-  isoDate,
   isRedacted,
   REGISTRANT_COLUMNS,
   type WhoisFacts,
