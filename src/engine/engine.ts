@@ -154,7 +154,7 @@ export class Engine {
         // Send tickets of parked changes that are due.
         await this.#steps.run('retry', () => this.retries.send());
         // Read rows of other tables, so that the visits of this run have what they say.
-        for (const inlet of this.#inlets) await this.#steps.run(inlet.step, () => inlet.work(run));
+        for (const inlet of this.#openInlets) await this.#steps.run(inlet.step, () => inlet.work(run));
         // Pull ranges, a slice each, then the tail.
         for (const range of this.#ranges) await this.#steps.run(range.lane, () => this.#pullRange(range, run));
         await this.#steps.run('follow', () => this.#follow(run));
@@ -177,6 +177,11 @@ export class Engine {
     this.journal.state.clearFault('run');
     if (!this.journal.state.faults().some(isUnhealthy))
       this.journal.state.updateSource({ last_success_ms: this.ports.clock.now() });
+  }
+
+  /** The inlets that may read now: none while the object's database takes no new keys. */
+  get #openInlets(): InletReader[] {
+    return this.room.isFull ? [] : this.#inlets;
   }
 
   /** Clears failures of inlets that the settings no longer turn on, because nothing else would. */
@@ -274,7 +279,7 @@ export class Engine {
       const lakeMs = this.#steps.retryMs('lake');
       want('follow', lakeMs || this.#tail.nextMs(nowMs));
       want('retry', lakeMs || this.journal.parked.nextDueMs(nowMs));
-      for (const inlet of this.#inlets) want(inlet.step, lakeMs || inlet.nextMs(nowMs));
+      for (const inlet of this.#openInlets) want(inlet.step, lakeMs || inlet.nextMs(nowMs));
       for (const range of this.#ranges) {
         const atMs = range.nextMs(nowMs);
         if (atMs !== null) want(range.lane, lakeMs || atMs);

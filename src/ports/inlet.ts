@@ -32,8 +32,6 @@ export interface InletRules {
   table: string;
   /** The columns that `read` looks at, besides operation, LSN and key. */
   columns: string[];
-  /** The table's rows never change, so evidence is kept without the row that gave it. */
-  immutable?: true;
   /** What a row says. Pure: the same row gives the same findings. */
   read(row: FeedingRow): Finding[];
 }

@@ -19,7 +19,7 @@ export interface AgendaRules {
 }
 
 /** What the engine knows of an inlet. */
-export type EngineInlet = Pick<InletRules, 'source' | 'table' | 'immutable'>;
+export type EngineInlet = Pick<InletRules, 'source' | 'table'>;
 
 /** The part of a source that the engine knows: pure functions, pace and abilities. */
 export interface EngineSource {

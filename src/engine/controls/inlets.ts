@@ -1,3 +1,4 @@
+import type { Fault } from '../../alarm/steps.ts';
 import type { InletStatus } from '../../contract/inlets.ts';
 import { policyOf } from '../../failure-policy.ts';
 import type { EngineInlet } from '../../ports/source.ts';
@@ -11,16 +12,14 @@ export function inletsOf(engine: Engine): InletStatus[] {
   return inlets ? engine.source.inlets.map(inlet => inletOf(engine, inlet)) : [];
 }
 
-function inletOf({ journal, ports }: Engine, inlet: EngineInlet): InletStatus {
+function inletOf({ journal, ports, room }: Engine, inlet: EngineInlet): InletStatus {
   const known = journal.inlets!.find(inlet);
   const fault = journal.state.fault(inletStep(inlet));
   const behind = Math.max(0, known.last_lsn - known.lsn);
-  const isWaiting = fault !== null && fault.retry_ms > ports.clock.now();
-  const isStalled = fault?.stalls === 1;
   return {
     source: inlet.source,
     table: inlet.table,
-    state: isStalled ? 'stalled' : isWaiting ? 'backing-off' : behind > 0 ? 'reading' : 'waiting',
+    state: room.isFull ? 'full' : stateOf({ fault, behind, nowMs: ports.clock.now() }),
     lsn: known.lsn,
     behind,
     rows: known.rows,
@@ -37,4 +36,18 @@ function inletOf({ journal, ports }: Engine, inlet: EngineInlet): InletStatus {
       at: isoTime(fault?.at_ms ?? null),
     },
   };
+}
+
+function stateOf({
+  fault,
+  behind,
+  nowMs,
+}: {
+  fault: Fault | null;
+  behind: number;
+  nowMs: number;
+}): InletStatus['state'] {
+  if (fault?.stalls === 1) return 'stalled';
+  if (fault !== null && fault.retry_ms > nowMs) return 'backing-off';
+  return behind > 0 ? 'reading' : 'waiting';
 }

@@ -1,3 +1,4 @@
+import { tableNamed } from '../../../schemas/index.ts';
 import type { FindingRefusal } from '../../errors.ts';
 import type { RowFindings } from '../../ports/inlet.ts';
 import type { EngineInlet } from '../../ports/source.ts';
@@ -127,6 +128,8 @@ export class JournalInlets {
       const appended: InletAppended = { findings: 0, added: 0, refused: 0 };
       const refusals: Record<string, number> = {};
       const changed = new Set<string>();
+      // Rows of an immutable table never change, so evidence is kept without the row that gave it.
+      const isImmutable = tableNamed(inlet.table).immutable;
       let lsn = lsnBefore;
       for (const row of rows) {
         // Check that no row is left out.
@@ -138,7 +141,7 @@ export class JournalInlets {
           else if (this.#agenda.add({ key, space }, nowMs) === null) appended.added += 1;
         }
         // Replace what the row's key gave before.
-        const given = { inlet: known.id, row: inlet.immutable ? null : row.key, lsn, findings: row.findings };
+        const given = { inlet: known.id, row: isImmutable ? null : row.key, lsn, findings: row.findings };
         for (const key of this.#evidence.replace(given)) changed.add(key);
         for (const [reason, count] of Object.entries(row.refused)) refusals[reason] = (refusals[reason] ?? 0) + count;
       }

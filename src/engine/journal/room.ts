@@ -43,13 +43,15 @@ export class JournalRoom {
    * bytes are estimated from some of them: the runtime has no `dbstat`.
    */
   byTable(): TableRoom[] {
-    const { files, changeKeys, rowKeys, digests, watched, journal } = this.#counts();
+    const { files, changeKeys, rowKeys, digests, watched, evidence, journal } = this.#counts();
     const known = [
       { table: 'keys', rows: changeKeys, bytes: changeKeys * this.#rowBytes('keys', ['key', 'table_name']) },
       { table: 'row_keys', rows: rowKeys, bytes: rowKeys * this.#rowBytes('row_keys', ROW_KEY_COLUMNS) },
       { table: 'immutable_keys', rows: digests, bytes: digests * this.#digestBytes() },
       // A watched key is in the index of due times once more.
       { table: 'agenda', rows: watched, bytes: watched * this.#rowBytes('agenda', AGENDA_COLUMNS) },
+      // Two indexes have the id of an item besides.
+      { table: 'evidence', rows: evidence, bytes: evidence * this.#rowBytes('evidence', EVIDENCE_COLUMNS) },
       { table: 'files', rows: files, bytes: files * this.#rowBytes('files', FILE_COLUMNS) },
       { table: 'entries', rows: journal.rows, bytes: journal.bytes },
     ].map(({ table, rows, bytes }) => ({ table, rows, bytes: Math.round(bytes) }));
@@ -65,6 +67,7 @@ export class JournalRoom {
     );
     const sum = (of: (table: (typeof tables)[number]) => number) => tables.reduce((total, one) => total + of(one), 0);
     const [agenda] = this.#sql.exec<{ keys: number }>('SELECT coalesce(sum(keys), 0) AS keys FROM agenda_spaces');
+    const [inlets] = this.#sql.exec<{ items: number }>('SELECT coalesce(sum(items), 0) AS items FROM inlets');
     const [journal] = this.#sql.exec<{ rows: number; bytes: number }>(
       'SELECT count(*) AS rows, coalesce(sum(packed_bytes), 0) AS bytes FROM entries',
     );
@@ -74,6 +77,7 @@ export class JournalRoom {
       rowKeys: sum(table => table.row_keys),
       digests: sum(table => (tableNamed(table.name).immutable ? table.last_lsn : 0)),
       watched: agenda!.keys,
+      evidence: inlets!.items,
       journal: journal!,
     };
   }
@@ -100,4 +104,5 @@ export class JournalRoom {
 
 const ROW_KEY_COLUMNS = ['table_name', 'row_key', 'change_key'];
 const AGENDA_COLUMNS = ['key', 'key', 'reason', 'outcome', 'digest', 'main_digest', 'more_hosts', 'facts'];
+const EVIDENCE_COLUMNS = ['row_key', 'row_key', 'item', 'facts', 'sample', 'id', 'id', 'key_id', 'key_id'];
 const FILE_COLUMNS = ['table_name', 'key', 'etag', 'digest', 'cursor', 'facts'];

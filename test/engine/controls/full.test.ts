@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
 import { githubProfile } from '../../../schemas/github_profile.ts';
+import { inletsOf } from '../../../src/engine/controls/inlets.ts';
 import { metricsOf } from '../../../src/engine/controls/metrics.ts';
 import { takePush } from '../../../src/engine/controls/push.ts';
 import { healthOf, statusOf } from '../../../src/engine/controls/status.ts';
@@ -8,6 +9,7 @@ import { expectNewest, expectProof } from '../../simulation/oracle/proof.ts';
 import { rowOf } from '../../simulation/world/sources.ts';
 import { agendaWorld, visitCount, watch } from '../../simulation/world/visits.ts';
 import { followed, pass, runUntil, startedWorld, type World } from '../../simulation/world/world.ts';
+import { fedWorld, feed, isRead, row } from '../follow/fed-world.ts';
 
 const HOUR = 3_600_000;
 const { hint } = policyOf('database-full');
@@ -76,6 +78,24 @@ it('a source whose database is full goes on with its visits and flushes, and tak
   expect(world.state).toBe('following');
   expect(await watch(world, ['c.red'])).toMatchObject({ refused: null, added: 1 });
   await runUntil(world, { until: () => visitCount(world) >= 5 && world.isFollowed });
+});
+
+it('an inlet reads nothing while the database is full, and goes on by itself when there is room', async () => {
+  const world = await fedWorld({ keys: ['a.red', 'b.red'] });
+  await feed(world, row('a', { key: 'a.red', n: 1 }));
+  await followed(world);
+  fill(world, 'bytesMax');
+  world.feeding.add(row('b', { key: 'b.red', n: 1 }));
+  world.feeding.settle();
+  await pass(world, 3 * HOUR);
+  expect(inletsOf(world.engine)).toMatchObject([{ state: 'full', lsn: 1 }]);
+  expect(visitCount(world)).toBeGreaterThan(1);
+  expect(healthOf(world.engine)).toMatchObject({ state: 'full', ok: true });
+  const { by_table } = (await statusOf(world.engine)).database;
+  expect(by_table).toEqual(expect.arrayContaining([{ table: 'evidence', rows: 1, bytes: expect.any(Number) }]));
+  world.options.room!.bytesMax = 2 ** 33;
+  await runUntil(world, { until: isRead(world), withinMs: HOUR });
+  expect(inletsOf(world.engine)).toMatchObject([{ state: 'waiting', lsn: 2 }]);
 });
 
 it('a source whose database has room for flushes only visits nothing, and goes on by itself when there is more', async () => {
