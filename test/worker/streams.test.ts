@@ -40,10 +40,10 @@ describe('the setting STREAMS', () => {
     // A stream has one schema, and two tables have two.
     ['npm_package=S,domain=S', 'each binding once, got S twice'],
     ['nothing=S', /tables out of npm_package,.*, got nothing$/],
-    ['npm_package=S', 'S to be the binding of a stream, got none'],
-    ['npm_package=TEXT', 'TEXT to be the binding of a stream, got string'],
-    ['npm_package=BUCKET', 'BUCKET to be the binding of a stream, got object'],
-    ['npm_package=toString', 'toString to be the binding of a stream, got none'],
+    ['npm_package=S', 'got S, which is none'],
+    ['npm_package=TEXT', 'got TEXT, which is string'],
+    ['npm_package=BUCKET', 'got BUCKET, which is object'],
+    ['npm_package=toString', 'got toString, which is none'],
   ])('%s is refused when the object is created, with the reason %s', (setting, expected) => {
     expect(() => portOf(setting, { TEXT: 'x', BUCKET: { put: () => undefined } })).toThrow(expected);
   });

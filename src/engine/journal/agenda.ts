@@ -11,6 +11,8 @@ export const AGENDA_AHEAD_MS_MAX = 200 * 24 * 60 * MINUTE;
 const HOUR = 60 * MINUTE;
 /** A revisit that has been due for longer is late. A slice takes 20 s, so shorter waits come and go. */
 const LATE_MS = 10 * MINUTE;
+/** The longest time between two slices that follow each other: one slice, and the start of the next run. */
+const SLICE_GAP_MS = 1 * MINUTE;
 /** With this stretch, a key that is due hourly is visited every 42 days. More keys need another pace, not another factor. */
 const STRETCH_MAX = 1_000;
 
@@ -348,8 +350,9 @@ export class JournalAgenda {
    */
   adjustStretch({ oldestDueMs, nowMs }: { oldestDueMs: number | null; nowMs: number }): void {
     const [pace] = this.#sql.exec<{ stretch: number; at_ms: number }>('SELECT stretch, at_ms FROM agenda_pace');
-    const hours = Math.min(1, Math.max(0, nowMs - pace!.at_ms) / HOUR);
     const isLate = oldestDueMs !== null && oldestDueMs < nowMs - LATE_MS;
+    // While keys are late, slices follow each other. A longer gap was a pause, which says nothing of the hosts' room.
+    const hours = Math.min(isLate ? SLICE_GAP_MS : HOUR, Math.max(0, nowMs - pace!.at_ms)) / HOUR;
     const stretch = Math.min(STRETCH_MAX, Math.max(1, pace!.stretch * 2 ** (isLate ? hours : -hours)));
     this.#sql.exec('UPDATE agenda_pace SET stretch = ?, at_ms = ?', stretch, nowMs);
   }
