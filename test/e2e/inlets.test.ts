@@ -9,11 +9,12 @@ import { type Runtime, startRuntime } from '../../src/local/runtime/runtime.ts';
 import { fetchJson, fetchStatus } from '../../src/local/status.ts';
 import { makeCoin } from '../../src/sources/stand-in/faults.ts';
 import { startStandIn, type WhoisStandIn } from '../../src/sources/whois/stand-in/stand-in.ts';
+import { numberOf, seedOf } from '../budget.ts';
 import { killRuntime, killTree } from './kills.ts';
 
-const SEED = Number(process.env.E2E_SEED ?? Date.now() % 1_000_000);
-const ROWS = Number(process.env.E2E_FEED_ROWS ?? 200);
-const KILLS = Number(process.env.E2E_FEED_KILLS ?? 2);
+const SEED = seedOf('E2E_SEED');
+const ROWS = numberOf('E2E_FEED_ROWS', 200);
+const KILLS = numberOf('E2E_FEED_KILLS', 2);
 /** One row in so many has a homepage that names no domain. */
 const NO_KEY_EVERY = 10;
 /** So that the table has many files: each request is flushed. */
@@ -56,7 +57,7 @@ async function pushRows(from: number): Promise<void> {
     const homepage = isKey(index) ? `https://www.${domainOf(index)}/a` : noDomain(index);
     return JSON.stringify({ name: `package-${index}`, homepage });
   });
-  const headers = { authorization: 'Bearer local', 'content-type': 'application/x-ndjson' };
+  const headers = { authorization: `Bearer ${runtime.token}`, 'content-type': 'application/x-ndjson' };
   const init = { method: 'POST', headers, body: rows.join('\n') };
   const pushed = await fetchJson(`${runtime.url}/v1/sources/npm/records`, init);
   expect(pushed).toMatchObject({ accepted: count, rejected: 0 });
@@ -112,10 +113,8 @@ test(`FEEDS=npm>whois finds all ${ROWS} rows that the lake has already, with ${K
   const refused = ROWS - expected.length;
   expect(await inlet()).toMatchObject({ rows: ROWS, behind: 0, state: 'waiting', findings: expected.length });
   const { added, passed_over } = await inlet();
-  expect({ added, passed_over: Object.values(passed_over) }).toEqual({
-    added: expected.length,
-    passed_over: [refused],
-  });
+  expect(added).toBe(expected.length);
+  expect(Object.values(passed_over).reduce((sum, count) => sum + count, 0)).toBe(refused);
   expect(await watchedKeys()).toEqual(expected.map(domainOf).sort());
   // Each key is visited, once until it is due again.
   await expect.poll(async () => (await status('whois')).agenda?.due, EVENT).toBe(0);
