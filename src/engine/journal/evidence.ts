@@ -8,7 +8,7 @@ const READ_ITEMS = 1_000;
 /** Distinct facts that counts tell apart. Patterns and roles are a handful; more means that facts are no categories. */
 const COUNTED_FACTS_MAX = 1_000;
 /** Samples of each distinct facts: enough to show a person what was counted. */
-const SAMPLES_MAX = 3;
+const SAMPLES_MAX = 5;
 
 /** The evidence that a row of a feeding table gives now. `row`: its key; null where rows of the table never change. */
 export interface GivenEvidence {
