@@ -163,7 +163,7 @@ describe('the evidence of a key', () => {
       items: [],
       counts: {
         facts: [
-          { facts: dot, items: 4, samples: ['ann.lee', 'eve.orr', 'dan.fox'] },
+          { facts: dot, items: 4, samples: ['ann.lee', 'eve.orr', 'dan.fox', 'bob.ray'] },
           { facts: first, items: 1, samples: ['cid'] },
         ],
         tables: [
