@@ -61,7 +61,7 @@ it('has the row in the journal, with the cursor, and not yet in a file', async (
   const status = await source().status();
   expect(status.cursor).toEqual({ accepted: changeCursor, durable: '0', head: changeCursor });
   expect(status.buffer).toMatchObject({ rows: 1, bytes: expect.any(Number) });
-  expect(status.tables).toEqual({ npm_package: { rows: 0, files: 0, bytes: 0, last_lsn: 1 } });
+  expect(status.tables).toEqual({ npm_package: { rows: 0, files: 0, bytes: 0, last_lsn: 1, known_rows: 0 } });
   expect((await env.LAKE.list({ prefix: 'npm/metadata/partitions.parquet/' })).objects).toEqual([]);
 });
 
