@@ -152,7 +152,7 @@ export const INLET_MUTANTS: Mutant[] = [
       {
         file: INLETS,
         text: 'lsn, findings: row.findings };',
-        instead: 'lsn, findings: row.findings.filter(({ key }) => !this.#isRemoved(key)) };',
+        instead: 'lsn, findings: row.findings.filter(({ key }) => !this.#agenda.isRemoved(key)) };',
       },
     ],
   },
