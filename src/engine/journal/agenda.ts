@@ -3,6 +3,7 @@ import type { Change, Visit } from '../../ports/change.ts';
 import type { AgendaRules } from '../../ports/source.ts';
 import type { SqlPort, SqlValue } from '../../ports/sql.ts';
 import { TAIL } from './changes.ts';
+import { MovedKeys } from './moved-keys.ts';
 import { JournalServers } from './servers.ts';
 
 /** No rule sets a later due time than this. A later one comes from a clock that was ahead, and counts as due. */
@@ -97,6 +98,7 @@ export function agendaOf({ agenda }: { agenda: JournalAgenda | null }): JournalA
  */
 export class JournalAgenda {
   readonly servers: JournalServers;
+  readonly moved: MovedKeys;
   readonly #sql: SqlPort;
   readonly #rules: AgendaRules;
 
@@ -104,6 +106,7 @@ export class JournalAgenda {
     this.#sql = sql;
     this.#rules = rules;
     this.servers = new JournalServers(sql);
+    this.moved = new MovedKeys(sql);
   }
 
   /**
@@ -121,6 +124,7 @@ export class JournalAgenda {
   /** Adds a key as `add` does because a person asks for it: rows and visits may add it again from now on. */
   watch(key: { key: string; space: string }, nowMs: number): number | null {
     this.#sql.exec('DELETE FROM removed_keys WHERE key = ?', key.key);
+    this.moved.forget(key.key);
     return this.add(key, nowMs);
   }
 
@@ -316,6 +320,7 @@ export class JournalAgenda {
    * the old one ends.
    */
   rename(key: string, to: { key: string; space: string }): void {
+    this.moved.note(key, to.key);
     if (this.find(to.key)) {
       this.remove(key);
       return;

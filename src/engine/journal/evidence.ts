@@ -106,6 +106,38 @@ export class JournalEvidence {
     return new Set(dropped.map(({ key }) => key));
   }
 
+  /**
+   * Gives the evidence of a key to another one. True where that has evidence of its own, so that the next visit sees more
+   * than the last one did. The caller holds the transaction.
+   */
+  move(from: string, to: string): boolean {
+    const [old, known] = [from, to].map(
+      key => this.#sql.exec<{ id: number }>('SELECT id FROM evidence_keys WHERE key = ?', key)[0]?.id ?? null,
+    ) as [number | null, number | null];
+    if (old === null) return false;
+    if (known === null) {
+      this.#sql.exec('UPDATE evidence_keys SET key = ? WHERE id = ?', to, old);
+      return false;
+    }
+    // Drop the items that the other key has from the same table whose rows never change.
+    const repeated = this.#sql.exec<{ id: number }>(
+      `SELECT id FROM evidence AS one WHERE key_id = ?1 AND row_key IS NULL AND EXISTS
+         (SELECT 1 FROM evidence WHERE key_id = ?2 AND inlet = one.inlet AND item = one.item AND row_key IS NULL)`,
+      old,
+      known,
+    );
+    for (const { id } of repeated) this.#remove(id);
+    this.#sql.exec('UPDATE evidence SET key_id = ? WHERE key_id = ?', known, old);
+    this.#sql.exec(
+      'UPDATE evidence_keys SET items = items + (SELECT items FROM evidence_keys WHERE id = ?1) WHERE id = ?2',
+      old,
+      known,
+    );
+    this.#sql.exec('DELETE FROM evidence_keys WHERE id = ?', old);
+    this.raiseVersion([to]);
+    return true;
+  }
+
   /** Drops all evidence of a key. Returns how many items it had. The caller holds the transaction. */
   drop(key: string): number {
     const statement = 'SELECT id FROM evidence WHERE key_id = (SELECT id FROM evidence_keys WHERE key = ?)';

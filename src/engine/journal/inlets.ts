@@ -134,14 +134,17 @@ export class JournalInlets {
       for (const row of rows) {
         // Check that no row is left out.
         if (row.lsn !== ++lsn) throw new Error(`inlet of ${inlet.table}: expected LSN ${lsn}, got ${row.lsn}`);
-        // Add unknown keys, but those that a person removed.
-        for (const { key, space } of row.findings) {
+        // Read the old name of a key that moved as its new one.
+        const findings = row.findings.map(one => ({ ...one, key: this.#agenda.moved.currentOf(one.key) }));
+        // Add unknown keys, but those that a person removed. A key that moved is known.
+        for (const [index, { key, space }] of findings.entries()) {
           appended.findings += 1;
           if (this.#agenda.isRemoved(key)) refusals[REMOVED] = (refusals[REMOVED] ?? 0) + 1;
+          else if (key !== row.findings[index]!.key) continue;
           else if (this.#agenda.add({ key, space }, nowMs) === null) appended.added += 1;
         }
         // Replace what the row's key gave before.
-        const given = { inlet: known.id, row: isImmutable ? null : row.key, lsn, findings: row.findings };
+        const given = { inlet: known.id, row: isImmutable ? null : row.key, lsn, findings };
         for (const key of this.#evidence.replace(given)) changed.add(key);
         for (const [reason, count] of Object.entries(row.refused)) refusals[reason] = (refusals[reason] ?? 0) + count;
       }

@@ -72,7 +72,7 @@ export class JournalVisits {
     });
     // Watch what the visit found, and follow the key to its new name.
     for (const text of seen.keys ?? []) this.#watch(text, nowMs);
-    if (seen.movedTo !== undefined) this.#move(watched, seen.movedTo);
+    if (seen.movedTo !== undefined) this.#move(watched, seen.movedTo, nowMs);
     // Skip a deletion of no row, and what has not changed.
     if (!seen.found && rowState !== 'present')
       return { kind: 'skip', reason: rowState === 'missing' ? 'no-rows' : 'unchanged' };
@@ -108,7 +108,8 @@ export class JournalVisits {
   #watch(text: string, nowMs: number): void {
     const read = this.#rules.read(text);
     if (!('rejected' in read)) {
-      if (!this.#agenda.isRemoved(read.key)) this.#agenda.add(read, nowMs);
+      const key = this.#agenda.moved.currentOf(read.key);
+      if (key === read.key && !this.#agenda.isRemoved(key)) this.#agenda.add(read, nowMs);
     } else
       this.#sql.exec(
         `INSERT INTO agenda_refusals (reason, keys) VALUES (?, 1) ON CONFLICT DO UPDATE SET keys = keys + 1`,
@@ -116,10 +117,16 @@ export class JournalVisits {
       );
   }
 
-  /** Gives a watched key its new name. Where that is watched already, the old key ends. */
-  #move({ key }: Watched, text: string): void {
+  /**
+   * Gives a watched key its new name, and its evidence too. Where that is watched already, the old key ends, and the other
+   * is due, because it has more evidence now.
+   */
+  #move({ key }: Watched, text: string, nowMs: number): void {
     const moved = this.#movedKey(key, text);
-    if (moved.key !== key) this.#agenda.rename(key, moved);
+    if (moved.key === key) return;
+    this.#agenda.rename(key, moved);
+    const isJoined = this.#evidence.move(key, moved.key);
+    if (isJoined) this.#agenda.advance(moved.key, { dueMs: nowMs, reason: 'evidence' });
   }
 
   #movedKey(key: string, text: string): { key: string; space: string } {

@@ -24,7 +24,8 @@ function open(table: string) {
   inlets.begin(inlet, { identity: 'one', nowMs: 1 });
   const append = (lsnBefore: number, rows: RowFindings[], identity = 'one') =>
     inlets.append({ inlet, identity, lsnBefore, rows, nowMs: 1 });
-  return { append, find: () => inlets.find(inlet), items: () => evidence.of(KEY).evidence.items };
+  const items = (key = KEY) => evidence.of(key).evidence.items;
+  return { append, agenda, evidence, find: () => inlets.find(inlet), items };
 }
 
 const row = (lsn: number, key: string, n: number): RowFindings => ({
@@ -54,4 +55,40 @@ it('evidence from a table whose rows never change is kept without the row that g
   expect(items()).toMatchObject([{ row: null, item: 'role', facts: { n: 1 }, lsn: 1 }]);
   append(2, [row(3, 'third commit', 2)]);
   expect(items()).toMatchObject([{ row: null, item: 'role', facts: { n: 2 }, lsn: 3 }]);
+});
+
+it('a key that moved keeps its evidence, and rows that say its old name count for the new one', () => {
+  const { append, agenda, evidence, items } = open('npm_package');
+  append(0, [row(1, 'a', 1)]);
+  agenda.rename(KEY, { key: 'new.example', space: 'example' });
+  expect(evidence.move(KEY, 'new.example')).toBe(false);
+  expect(append(1, [row(2, 'b', 2), row(3, 'a', 3)])).toMatchObject({ findings: 2, added: 0 });
+  expect(items('new.example').map(item => [item.row, item.facts])).toEqual([
+    ['a', { n: 3 }],
+    ['b', { n: 2 }],
+  ]);
+  expect(items()).toEqual([]);
+  expect(agenda.list({ after: null, limit: 9 }).map(({ key }) => key)).toEqual(['new.example']);
+  // It moves on, and a person adds the first name again, which is something of its own from now on.
+  agenda.rename('new.example', { key: 'newest.example', space: 'example' });
+  evidence.move('new.example', 'newest.example');
+  append(3, [row(4, 'c', 4)]);
+  expect(items('newest.example')).toHaveLength(3);
+  agenda.watch({ key: KEY, space: 'example' }, 1);
+  append(4, [row(5, 'd', 5)]);
+  expect(items()).toMatchObject([{ row: 'd' }]);
+});
+
+it('a key that moves to a watched one gives it its evidence', () => {
+  const { append, agenda, evidence, find, items } = open('github_commit');
+  const [finding] = row(2, 'other', 7).findings;
+  append(0, [row(1, 'a', 1), { ...row(2, 'other', 7), findings: [{ ...finding!, key: 'new.example' }] }]);
+  const before = evidence.versionOf('new.example');
+  agenda.rename(KEY, { key: 'new.example', space: 'example' });
+  expect(evidence.move(KEY, 'new.example')).toBe(true);
+  expect(evidence.versionOf('new.example')).toBeGreaterThan(before);
+  // One item of a table whose rows never change is there once.
+  expect(items('new.example')).toMatchObject([{ facts: { n: 7 } }]);
+  expect(find().items).toBe(1);
+  expect(evidence.of('new.example').evidence.total).toBe(1);
 });

@@ -151,8 +151,8 @@ export const INLET_MUTANTS: Mutant[] = [
     edits: [
       {
         file: INLETS,
-        text: 'lsn, findings: row.findings };',
-        instead: 'lsn, findings: row.findings.filter(({ key }) => !this.#agenda.isRemoved(key)) };',
+        text: 'lsn, findings };',
+        instead: 'lsn, findings: findings.filter(({ key }) => !this.#agenda.isRemoved(key)) };',
       },
     ],
   },

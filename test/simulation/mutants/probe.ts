@@ -83,7 +83,7 @@ export const PROBE_MUTANTS: Mutant[] = [
     edits: [
       {
         file: VISITS,
-        text: 'if (moved.key !== key) this.#agenda.rename(key, moved);',
+        text: 'this.#agenda.rename(key, moved);',
         instead: 'this.#agenda.add(moved, 0);',
       },
     ],
