@@ -103,7 +103,7 @@ export interface SourceMetrics {
   next_wake_at: number | null;
 }
 
-/** What a table of an object's database takes, estimated; `others` stands for all the rest. */
+/** What a table of an object's database takes, estimated; `others` is all the rest. */
 export interface TableRoom {
   table: string;
   rows: number | null;

@@ -22,7 +22,7 @@ export interface SqlOptions {
 
 const FORMATS = { table: asTable, json: asJson, csv: asCsv };
 
-/** Stands for the local lake until its runtime is found: only the bucket's name is read. */
+/** In place of the local lake until its runtime is found: only the bucket's name is read. */
 const NO_LAKE = localAddress(0, { keyId: 'none', secret: 'none' });
 
 /** Where a lake is, and the folder that caches its data files. */

@@ -30,7 +30,7 @@ export interface InletRules {
   /** The id of the source that feeds. */
   source: string;
   table: string;
-  /** The columns that `read` looks at, besides operation, LSN and key. */
+  /** The columns that `read` reads, besides operation, LSN and key. */
   columns: string[];
   /** What a row says. Pure: the same row gives the same findings. */
   read(row: FeedingRow): Finding[];

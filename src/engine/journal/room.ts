@@ -13,7 +13,7 @@ export interface RoomLimits {
 
 const ROOM_LIMITS: RoomLimits = { bytesMax: LIMITS.databaseBytesMax, bytesStop: LIMITS.databaseBytesStop };
 
-/** Rows whose size stands for that of all rows of their table, because reading all of them takes minutes. */
+/** Rows from whose size that of all rows of their table is estimated, because reading all of them takes minutes. */
 const SAMPLE_ROWS = 200;
 /** What SQLite adds to a row of an index, its header and pointer, and how full its pages are: measured with `dbstat`. */
 const ROW_BYTES = 12;

@@ -1,6 +1,6 @@
 import { Unread } from '../../sources/upstream/json.ts';
 
-/** The part of a path that stands for every item of a list. */
+/** The part of a path that means every item of a list. */
 export const ITEMS = '[]';
 
 /** Which members of JSON values were read, as a tree of their keys; `ITEMS` is the key of a list's items. */

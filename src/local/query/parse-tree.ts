@@ -16,7 +16,7 @@ export interface TreeTables {
 /** The query whose one row holds the parse tree of its one parameter. */
 export const TREE_QUERY = 'SELECT json_serialize_sql(CAST($1 AS VARCHAR))::VARCHAR';
 
-/** The forms of a query, and of what stands in a FROM, that are known to name tables only as this file reads them. */
+/** The forms of a query, and of the parts of a FROM, that are known to name tables only as this file reads them. */
 const QUERY_NODES = ['SELECT_NODE', 'SET_OPERATION_NODE', 'RECURSIVE_CTE_NODE', 'CTE_NODE'];
 const TABLE_NODES = ['BASE_TABLE', 'SUBQUERY', 'JOIN', 'TABLE_FUNCTION', 'EXPRESSION_LIST', 'EMPTY', 'SHOW_REF'];
 /** What SHOW lists without naming a table. */

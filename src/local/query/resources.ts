@@ -39,7 +39,7 @@ export const PROGRAM_BYTES_MAX = 80 * MiB;
 
 /** The memory of a process that answers queries, over which it ends its queries, and then itself. */
 export const PROCESS_BYTES_MAX = Math.min(4 * GiB, Math.floor(totalmem() / 2));
-/** How often a process looks at its memory; a query can take 500 MB in a second. */
+/** How often a process reads its memory use; a query can take 500 MB in a second. */
 const MEMORY_POLL_MS = 50;
 
 /**

@@ -30,7 +30,7 @@ const SERVER_CACHE_MS = 24 * 3_600_000;
 /** A registry's answer has about 5 KiB, a registrar's 10. */
 const DOCUMENT_BYTES = 64 * 1024;
 
-/** Lines that nobody understood, in `data`. The fixtures' records have at most eight; the whole text is in `raw_whois`. */
+/** Lines that were not understood, in `data`. The fixtures' records have at most eight; the whole text is in `raw_whois`. */
 const UNREAD_LINES_MAX = 20;
 
 /** UTF-16 units of one such line: longer than any field of the fixtures' records. */

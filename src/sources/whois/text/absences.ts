@@ -134,7 +134,7 @@ export function isFreeFlag({ key, value }: { key: string; value: string }): bool
   return (isYes && /^(is )?(available|free)$/.test(key)) || (isNo && /^(is )?(registered|taken)$/.test(key));
 }
 
-/** Whether a status, without its number and what stands in brackets behind it, means that nobody has the domain. */
+/** Whether a status, without its number and the brackets behind it, means that nobody has the domain. */
 export function isFreeStatus(value: string): boolean {
   const words = plain(value.toLowerCase())
     .replace(/(\S\s*)[([].*$/, '$1')

@@ -53,7 +53,7 @@ export function readWhoisText(text: string, domain: string): WhoisTextAnswer {
   throw new ChangeError('wrong-shape', 'whois text: expected a registration or "not found", got other text');
 }
 
-/** Lines of a record that nobody understood, as the server sent them; the text of a domain without a record has none. */
+/** Lines of a record that were not understood, as the server sent them; the text of a domain without a record has none. */
 export function unreadLines(text: string, domain: string): string[] {
   const { fields, loose } = fieldsOf(recordLines(text));
   if (!isOfDomain(fields, domain)) return [];

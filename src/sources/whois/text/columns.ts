@@ -64,7 +64,7 @@ const WITHHELD_BY_REGISTRY = /^(ano nymous|<?data not disclosed>?|\*{3}n\/a\*{3}
 const PERSONS =
   /^(individual|private (person|individual|registrant|holder)|natural person|physical person|person|privat(e|person)|particulier|persona (fisica|natural)|pessoa (fisica|singular)|personne physique|fyzicka osoba|fizicka osoba|fizicko lice|osoba (fizyczna|prywatna)|yksityishenkilo|persoana fizica|fiziska persona|fizinis asmuo|физическое лицо|частное лицо|фізична особа)$/;
 
-/** Whether a text stands in place of a withheld value of a column. */
+/** Whether a text takes the place of a withheld value of a column. */
 export function isWithheld(value: string, column: FactColumn): boolean {
   const [first = ''] = value.split(/\s-\s|[.!] /);
   if (WITHHELD_BY_REGISTRY.test(value) || isRedacted(value) || isRedacted(first)) return true;

@@ -20,7 +20,7 @@ export interface RecordFacts {
   facts: WhoisFacts;
   /** Columns that the server withholds, sorted; their facts are null. */
   redacted: FactColumn[];
-  /** Lines of the record that nobody understood, in their order. */
+  /** Lines of the record that were not understood, in their order. */
   unread: number[];
 }
 

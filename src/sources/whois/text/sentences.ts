@@ -6,7 +6,7 @@ const SENTENCE_LENGTH_MAX = 300;
 /** Prose is wrapped at 60 characters and more; a shorter line that does not end a sentence is a line of its own. */
 const WRAPPED_LENGTH_MIN = 40;
 
-/** A sentence of an answer, and where it stands. */
+/** A sentence of an answer, and where it begins. */
 export interface Sentence {
   /**
    * In lower case, without accents, with single spaces in place of punctuation except commas. `DOMAIN` stands for the
