@@ -2,9 +2,9 @@
 
 /**
  * What an inlet does now. `reading`: settled rows are left. `stalled`: a file of the table is missing or damaged; it
- * probes.
+ * probes. `full`: the database of its object takes no new keys, so it reads nothing.
  */
-export const INLET_STATES = ['waiting', 'reading', 'backing-off', 'stalled'] as const;
+export const INLET_STATES = ['waiting', 'reading', 'backing-off', 'stalled', 'full'] as const;
 
 /** How far an inlet has read the table of another source, and what the rows gave. */
 export interface InletStatus {

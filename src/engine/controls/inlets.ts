@@ -11,7 +11,7 @@ export function inletsOf(engine: Engine): InletStatus[] {
   return inlets ? engine.source.inlets.map(inlet => inletOf(engine, inlet)) : [];
 }
 
-function inletOf({ journal, ports }: Engine, inlet: EngineInlet): InletStatus {
+function inletOf({ journal, ports, room }: Engine, inlet: EngineInlet): InletStatus {
   const known = journal.inlets!.find(inlet);
   const fault = journal.state.fault(inletStep(inlet));
   const behind = Math.max(0, known.last_lsn - known.lsn);
@@ -20,7 +20,15 @@ function inletOf({ journal, ports }: Engine, inlet: EngineInlet): InletStatus {
   return {
     source: inlet.source,
     table: inlet.table,
-    state: isStalled ? 'stalled' : isWaiting ? 'backing-off' : behind > 0 ? 'reading' : 'waiting',
+    state: isStalled
+      ? 'stalled'
+      : room.isFull
+        ? 'full'
+        : isWaiting
+          ? 'backing-off'
+          : behind > 0
+            ? 'reading'
+            : 'waiting',
     lsn: known.lsn,
     behind,
     rows: known.rows,
