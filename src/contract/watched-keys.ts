@@ -1,3 +1,5 @@
+import type { SignalStatus } from './signals.ts';
+
 // The JSON of watched keys. An unknown value is null; no field is ever absent, at any depth. Times are ISO 8601.
 
 /**
@@ -14,8 +16,9 @@ export interface AgendaStatus {
   seconds_at_rate: number | null;
   /** By which factor all intervals between visits are stretched, because the hosts have no room for all of them. */
   stretch: number;
-  /** How many keys that visits found were no keys, by the reason. */
+  /** How many keys that visits found are not watched, by the reason: no keys, or found while the database was `full`. */
   refused_keys: Record<string, number>;
+  signals: SignalStatus;
 }
 
 /** A key on an agenda, and its last visit. */

@@ -20,9 +20,28 @@ export interface Agenda<S> extends AgendaRules {
   inlets?: InletRules[];
   /** Only where one request says of many keys whether they changed. First visits and unfinished ones go without it. */
   probe?: Probe<S>;
+  /** Only where the upstream can say which keys changed. */
+  signals?: Signals<S>;
   /** By table, the columns in which a difference alone gives no row. */
   uncounted?: Record<string, string[]>;
 }
+
+/** Requests to `POST /v1/sources/<id>/signals`: hints that watched keys changed, as a webhook gives them. */
+export interface Signals<S> {
+  /**
+   * Checks who sent a request, and reads it. Pure, but that a digest may take a promise. Anyone can send any bytes: it
+   * never throws. `id`: of the delivery, the same when that is repeated. `keys`: in any form that the agenda reads.
+   * `unsigned`: the request does not prove that it is the upstream's; `message` says what was expected.
+   */
+  verify(request: SignalRequest, settings: S): SignalReading | Promise<SignalReading>;
+}
+
+export interface SignalRequest {
+  headers: Headers;
+  body: Uint8Array;
+}
+
+export type SignalReading = { id: string; keys: string[] } | { refused: 'unsigned' | 'unreadable'; message: string };
 
 /** One request for many keys. */
 export interface Probe<S> {
@@ -50,10 +69,12 @@ export interface FetchedJson<T> extends Fetched {
 
 /**
  * `timeoutMs`: the time a whole answer may take. `redirects`: how many are followed, each with a permit of its own;
- * where it is absent the runtime follows them.
+ * where it is absent the runtime follows them. `permitHost`: the name of the permits that the request takes, where that
+ * is not the URL's host: a host may have several limits, each with a pace of its own.
  */
 export interface FetchLimits {
   timeoutMs?: number;
+  permitHost?: string;
   redirects?: number;
 }
 
@@ -89,7 +110,7 @@ export interface SourceContext<S> {
    */
   fetchDocument(
     url: string,
-    options: { subject: string; name: string; unread: string; headers?: Record<string, string> },
+    options: { subject: string; name: string; unread: string; headers?: Record<string, string>; permitHost?: string },
   ): Promise<FetchedJson<unknown>>;
   /**
    * The answer to one line over TCP, as WHOIS servers give it: `server` is `whois.example`, or with a port other than 43
@@ -138,11 +159,13 @@ interface SourceParts<S, P> {
   settings(env: Record<string, unknown>): S;
   /**
    * `pollMs`: the time between two pulls at the head. `settleMs`: how long a change waits before its document is loaded.
-   * `hosts`: the pace of each host. `others`: the pace of hosts that only the upstream names.
+   * `hosts`: the pace of each host, by the name of its permits. `others`: the pace of hosts that only the upstream names.
    */
   pace(settings: S): { pollMs: number; settleMs: number; hosts: Record<string, HostPace>; others?: HostPace };
   /** The usual size of a document in bytes, where it is known before the first one is loaded. */
   documentBytes?: number;
+  /** Its rows are also put as JSON of the day of their load: `<table's prefix>/YYYY/MM/DD/<key>.json`. */
+  datedRows?: true;
   /** Folders of documents under its prefix besides `raw`, by their first characters, as `tld=`. */
   folders?: string[];
   /** The requests of a step, by host, at most. Step `pull` of a source with an agenda reads its directory. */
