@@ -70,6 +70,37 @@ export class ForeignWriter {
     }
   }
 
+  /** Adds an optional column to the table, before ours. */
+  addColumn(name: string): void {
+    this.#catalog.change(name, changed => {
+      const id = Number(changed['last-column-id']) + 1;
+      changed['last-column-id'] = id;
+      changed.schemas.at(-1)!.fields.unshift({ id, name: `note_${id}`, required: false, type: 'string' } as never);
+    });
+  }
+
+  /**
+   * Rolls the table back to the snapshot before the current one, as a person does. Gives the LSN that the committer's
+   * newest snapshot there names; does nothing and gives null where the list has no such snapshots.
+   */
+  rollBack(name: string): string | null {
+    const { snapshots, 'current-snapshot-id': currentId } = this.#catalog.metadata(name);
+    const parentOf = (id: unknown) => {
+      const parentId = snapshots.find(known => String(known['snapshot-id']) === String(id))?.['parent-snapshot-id'];
+      return snapshots.find(known => String(known['snapshot-id']) === String(parentId));
+    };
+    const lsnOf = (snapshot: StoredSnapshot) => (snapshot.summary as Metadata['properties'])['tributary.committed_lsn'];
+    const target = parentOf(currentId);
+    let own = target;
+    while (own && lsnOf(own) === undefined) own = parentOf(own['snapshot-id']);
+    if (!target || !own) return null;
+    this.#catalog.change(name, changed => {
+      changed['current-snapshot-id'] = target['snapshot-id'];
+      changed.refs.main = { 'snapshot-id': target['snapshot-id'], type: 'branch' };
+    });
+    return lsnOf(own)!;
+  }
+
   #usedBy(snapshot: StoredSnapshot): string[] {
     const list = snapshot['manifest-list'];
     const paths = readManifestList(this.#bytes(list)).map(({ manifest_path }) => manifest_path);

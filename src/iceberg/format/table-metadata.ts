@@ -6,35 +6,50 @@ import { CatalogError, notACatalog } from '../errors.ts';
 /** A long as `parseExactJson` gives it: a number where that is exact, else a bigint. */
 const long = z.union([z.int(), z.bigint()]).transform(BigInt);
 
-const snapshot = z.object({
-  'snapshot-id': long,
-  'timestamp-ms': z.int(),
-  // Snapshots of format version 1 may have no manifest list.
-  'manifest-list': z.string().optional(),
-  summary: z.record(z.string(), z.string()).optional(),
+/** An optional member of an object: some catalogs write null for one that is absent. */
+function optional<S extends z.ZodType>(member: S, absent: z.output<S>) {
+  return member.nullish().transform((value): z.output<S> => value ?? absent);
+}
+
+/** Texts by name. Other programs set most of them, so a value that is no text must not make the table unreadable. */
+const texts = z.record(z.string(), z.unknown()).transform(values => {
+  const isText = (entry: [string, unknown]): entry is [string, string] => typeof entry[1] === 'string';
+  return Object.fromEntries(Object.entries(values).filter(isText));
 });
 
-const schema = z.looseObject({
-  'schema-id': z.int(),
-  fields: z.array(z.looseObject({ id: z.int(), name: z.string(), required: z.boolean(), type: z.unknown() })),
+const ref = z.looseObject({ 'snapshot-id': long, type: z.string() }).transform(withoutNulls);
+
+const snapshot = z.object({
+  'snapshot-id': long,
+  'parent-snapshot-id': optional(long.nullable(), null),
+  'timestamp-ms': z.int(),
+  // Snapshots of format version 1 may have no manifest list.
+  'manifest-list': optional(z.string().optional(), undefined),
+  summary: optional(texts.optional(), undefined),
 });
+
+const field = z
+  .looseObject({ id: z.int(), name: z.string(), required: z.boolean(), type: z.unknown() })
+  .transform(withoutNulls);
+
+const schema = z.looseObject({ 'schema-id': z.int(), fields: z.array(field) }).transform(withoutNulls);
 
 /** The fields of a table's metadata that are read (Iceberg spec, Table Metadata Fields). */
 const tableMetadata = z.object({
   'format-version': z.int(),
   'table-uuid': z.string(),
   location: z.string(),
-  'last-sequence-number': long.default(0n),
+  'last-sequence-number': optional(long, 0n),
   'last-updated-ms': z.int(),
   'last-column-id': z.int(),
   'current-schema-id': z.int(),
   schemas: z.array(schema),
   'default-spec-id': z.int(),
   'partition-specs': z.array(z.object({ 'spec-id': z.int(), fields: z.array(z.unknown()) })),
-  properties: z.record(z.string(), z.string()).default({}),
+  properties: optional(texts, {}),
   'current-snapshot-id': long.nullish(),
-  snapshots: z.array(snapshot).default([]),
-  refs: z.record(z.string(), z.looseObject({ 'snapshot-id': long, type: z.string() })).default({}),
+  snapshots: optional(z.array(snapshot), []),
+  refs: optional(z.record(z.string(), ref.nullable()).transform(withoutNulls), {}),
 });
 
 export type TableMetadata = z.output<typeof tableMetadata>;
@@ -52,7 +67,13 @@ export function readTableMetadata(value: unknown, subject: string): TableMetadat
   const read = tableMetadata.safeParse(value);
   if (read.success) return read.data;
   const { path, message } = read.error.issues[0]!;
-  throw notACatalog(subject, 'the metadata of a table', `${path.join('.')}: ${message}`);
+  throw notACatalog(subject, { expected: 'the metadata of a table', actual: `${path.join('.')}: ${message}` });
+}
+
+/** An object without its members that are null. */
+function withoutNulls<T extends object>(value: T): { [K in keyof T]: NonNullable<T[K]> } {
+  const present = Object.entries(value).filter(([, member]) => member !== null);
+  return Object.fromEntries(present) as { [K in keyof T]: NonNullable<T[K]> };
 }
 
 /** The snapshot that readers see: that of the branch `main`. Null while the table has none. */
@@ -79,9 +100,10 @@ function missing(part: string): CatalogError {
 
 /**
  * Throws `CatalogError` `table-differs` unless the catalog's table is the declared one: format version 2,
- * unpartitioned, the same columns under the same field ids. A catalog may assign other field ids when it creates a
- * table. The ids in the data files never change, so under other ids a reader would find nulls or another column's
- * values.
+ * unpartitioned, each declared column under its field id, in any order. A catalog may assign other field ids when it
+ * creates a table. The ids in the data files never change, so under other ids a reader would find nulls or another
+ * column's values. Optional columns of other programs stay: they are null in our rows, because our files have no value
+ * under their ids.
  */
 export function checkTable(table: Table, metadata: TableMetadata): void {
   const differs = (expected: string, actual: string, hint = FOREIGN_TABLE_HINT) =>
@@ -90,19 +112,34 @@ export function checkTable(table: Table, metadata: TableMetadata): void {
   const spec = metadata['partition-specs'].find(candidate => candidate['spec-id'] === metadata['default-spec-id']);
   if (spec?.fields.length !== 0) throw differs('no partition fields', `${spec?.fields.length ?? 'no spec'}`);
   const { fields } = currentSchema(metadata);
-  for (const [index, { name, type, required, fieldId }] of table.columns.entries()) {
+  for (const { name, type, required, fieldId } of table.columns) {
     const expected = describeColumn({ name, type: TYPE_FACTS[type].iceberg, required });
-    const field = fields[index];
+    const field = fields.find(({ id }) => id === fieldId);
+    const namesake = fields.find(other => other.name === name);
+    if (field === undefined && namesake !== undefined) {
+      const hint = 'The catalog assigned other field ids, and data files cannot be read under them. Drop the table.';
+      throw differs(`field id ${fieldId} of ${name}`, `${namesake.id}`, hint);
+    }
     const actual = field === undefined ? 'no column' : describeColumn(field);
     if (actual !== expected) throw differs(expected, actual);
-    if (field!.id !== fieldId) {
-      const hint = 'The catalog assigned other field ids, and data files cannot be read under them. Drop the table.';
-      throw differs(`field id ${fieldId} of ${name}`, `${field!.id}`, hint);
-    }
   }
-  if (fields.length > table.columns.length) {
-    throw differs(`${table.columns.length} columns`, `${fields.length}`);
+  const foreign = foreignFields(table, metadata).find(({ required }) => required);
+  if (foreign) {
+    const hint = 'Another program added this column. Make it optional, or drop it.';
+    throw differs('no required column of another program', describeColumn(foreign), hint);
   }
+}
+
+/** The columns that other programs added to a table. */
+function foreignFields(table: Table, metadata: TableMetadata): TableSchema['fields'] {
+  const declared = new Set(table.columns.map(({ fieldId }) => fieldId));
+  return currentSchema(metadata).fields.filter(({ id }) => !declared.has(id));
+}
+
+/** The declared columns that the table does not have yet: no column ever had their ids or has their names. */
+export function newColumns(table: Table, metadata: TableMetadata): Table['columns'] {
+  const names = new Set(currentSchema(metadata).fields.map(({ name }) => name));
+  return table.columns.filter(({ fieldId, name }) => fieldId > metadata['last-column-id'] && !names.has(name));
 }
 
 /**
@@ -112,13 +149,19 @@ export function checkTable(table: Table, metadata: TableMetadata): void {
 export function committedLsn(metadata: TableMetadata): number {
   const text = metadata.properties[COMMITTED_LSN];
   if (text === undefined && currentSnapshot(metadata) === null) return 0;
-  const lsn = /^\d{1,16}$/.test(text ?? '') ? Number(text) : Number.NaN;
-  if (Number.isSafeInteger(lsn)) return lsn;
+  const lsn = lsnOf(text);
+  if (lsn !== null) return lsn;
   throw new CatalogError(
     'table-differs',
     `table property ${COMMITTED_LSN}: expected a whole number, got other text or none`,
     { hint: `Set the property to the highest _lsn in the table: SELECT max(_lsn).` },
   );
+}
+
+/** The LSN that a property or a summary names; null when it names none. */
+export function lsnOf(text: string | undefined): number | null {
+  const lsn = /^\d{1,16}$/.test(text ?? '') ? Number(text) : Number.NaN;
+  return Number.isSafeInteger(lsn) ? lsn : null;
 }
 
 function describeColumn({ name, type, required }: { name: string; type: unknown; required: boolean }): string {

@@ -185,9 +185,20 @@ describe('a commit answered by', () => {
     const ended = failureOf(commit());
     await new Promise(resolve => setImmediate(resolve));
     await world.clock.advance(45_000);
-    expect(await ended).toMatchObject({ kind: 'unanswered', outcomeUnknown: true });
+    expect(await ended).toMatchObject({
+      kind: 'unanswered',
+      outcomeUnknown: true,
+      message: 'catalog commit github_profile: expected an answer, got none within 45 s',
+    });
     // The request is aborted, which closes its connection.
     expect(world.catalog.lastSignal?.aborted).toBe(true);
+  });
+
+  it('a broken connection is named, without what the error quotes', async () => {
+    const { world, commit } = await ready();
+    world.catalog.faults.push(catalogFault.lostRequest('commit'));
+    const message = 'catalog commit github_profile: expected an answer, got a broken connection (TypeError)';
+    expect(await failureOf(commit())).toMatchObject({ message });
   });
 
   it.each(['soon', '60.5', '-1', ''])('a Retry-After of "%s" is ignored', async retryAfter => {
@@ -241,6 +252,10 @@ describe('a read', () => {
     ['HTML', on => catalogFault.html(on, { status: 200 }), { kind: 'not-a-catalog', outcomeUnknown: false }],
     ['HTML with 404', on => catalogFault.html(on, { status: 404 }), { kind: 'not-a-catalog', outcomeUnknown: false }],
     ['403', on => catalogFault.plainText(on), { kind: 'forbidden', status: 403 }],
+    // A gateway answers with a page of its own, which says nothing of the token.
+    ['HTML with 401', on => catalogFault.html(on, { status: 401 }), { kind: 'not-a-catalog', status: 401 }],
+    ['HTML with 403', on => catalogFault.html(on, { status: 403 }), { kind: 'not-a-catalog', status: 403 }],
+    ['HTML with 429', on => catalogFault.html(on, { status: 429 }), { kind: 'throttled', status: 429 }],
     ['429', catalogFault.throttled, { kind: 'throttled', retryAfterMs: 60_000 }],
   ];
 
@@ -270,6 +285,33 @@ describe('a read', () => {
     expect(error).toMatchObject({ kind: 'not-a-catalog' });
     expect(error.message).toMatch(/^catalog load github_profile: expected the metadata of a table, got table-uuid: /);
   });
+
+  it.each(['{}', '{"overrides":null}', '{"defaults":null,"overrides":{"prefix":null}}'])(
+    'takes the configuration %s for one without a prefix',
+    async body => {
+      const urls: string[] = [];
+      const { clock } = new CatalogWorld();
+      const answer = async (url: string) => {
+        urls.push(url);
+        return new Response(url.includes('/config?') ? body : '{}');
+      };
+      const options = { uri: URI, warehouse: WAREHOUSE, namespace: 'tributary', token: TOKEN, fetch: answer, clock };
+      expect(await new RestCatalog(options).namespaceExists()).toBe(true);
+      expect(urls[1]).toBe(`${URI}/v1/namespaces/tributary`);
+    },
+  );
+
+  it.each(['', 'null', '[]', '"ok"', '5', '{"overrides":[]}', '{"defaults":"x"}'])(
+    'throws not-a-catalog for the configuration %s',
+    async body => {
+      const world = new CatalogWorld();
+      world.catalog.faults.push({ on: 'config', effect: 'never', answer: { status: 200, body } });
+      expect(await failureOf(world.client.namespaceExists())).toMatchObject({
+        kind: 'not-a-catalog',
+        message: 'catalog config: expected the configuration of a catalog, got another form',
+      });
+    },
+  );
 
   it('throws not-a-catalog when the configured prefix would change the URL', async () => {
     const world = new CatalogWorld();

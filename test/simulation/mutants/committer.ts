@@ -5,6 +5,7 @@ const COPY = 'src/iceberg/committer/copies.ts';
 const APPEND = 'src/iceberg/append/append.ts';
 const RUN = 'src/alarm/run.ts';
 const LOOP = 'src/alarm/alarm-loop.ts';
+const OPEN = 'src/iceberg/rest/open-table.ts';
 const COMMITTER = 'src/iceberg/committer/committer.ts';
 
 /** Removes the last check that files continue the table, because with it an earlier mistake only causes a delay. */
@@ -164,6 +165,42 @@ export const COMMITTER_MUTANTS: Mutant[] = [
     ],
   },
   {
+    name: 'a column of another program stalls its table',
+    breaks: ALIVE,
+    caughtBy: commitSchedules(),
+    edits: [
+      {
+        file: 'src/iceberg/format/table-metadata.ts',
+        text: '.find(({ required }) => required);',
+        instead: '.find(({ id }) => id > 0);',
+      },
+    ],
+  },
+  {
+    name: 'a table that was rolled back gets the next rows',
+    breaks: ONCE,
+    caughtBy: commitSchedules(),
+    edits: [{ file: TABLE, text: '      checkHistory(this.table, metadata);\n', instead: '' }],
+  },
+  {
+    name: 'a compaction hides that a table was rolled back',
+    breaks: ONCE,
+    caughtBy: commitSchedules(),
+    edits: [
+      {
+        file: OPEN,
+        text: 'isHistoryCut(opened) ? await loadHistory(catalog, table) : opened;',
+        instead: 'isHistoryCut(opened) && catalog === null ? await loadHistory(catalog, table) : opened;',
+      },
+    ],
+  },
+  {
+    name: 'rows that are committed again share copies with snapshots that expire',
+    breaks: ONCE,
+    caughtBy: commitSchedules(),
+    edits: [{ file: TABLE, text: 'firstLsn <= committedAgain.toLsn ?', instead: 'firstLsn < 0 ?' }],
+  },
+  {
     name: 'writes to the catalog are not recorded',
     breaks: LIMITED,
     caughtBy: commitSchedules(),
@@ -219,8 +256,8 @@ export const COMMITTER_MUTANTS: Mutant[] = [
     edits: [
       {
         file: 'src/iceberg/committer/policy.ts',
-        text: 'const ownMs = stalls ? LIMITS.probeMs : backoffMs(failures);',
-        instead: 'const ownMs = stalls ? 1e12 : backoffMs(failures);',
+        text: 'const ownMs = stalls ? LIMITS.probeMs : ownWaitMs(',
+        instead: 'const ownMs = stalls ? 1e12 : ownWaitMs(',
       },
       { file: COMMITTER, text: 'LIMITS.probeMs });', instead: '1e12 });' },
     ],
