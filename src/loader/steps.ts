@@ -283,7 +283,7 @@ class Load {
     const isUnanswered = (status !== null && status >= 500) || isConnectionFault(error);
     // The closed list of park reasons has none for a failed connection: it counts as a timeout.
     const why = reason === 'unreachable' ? 'timeout' : reason;
-    const refusal = { reason: why, detail, retryAfterMs, stack: error.stack ?? null };
+    const refusal = { reason: why, detail, retryAfterMs };
     return isUnanswered ? { kind: 'unanswered', ...refusal } : { kind: 'park', ...refusal };
   }
 }

@@ -5,7 +5,7 @@ import { AGENDA_SCHEMA } from './agenda-schema.ts';
  * or upgraded. Every layout has the table `source` with the columns `layout` and `name`, so that every version can
  * tell.
  */
-export const LAYOUT = 12;
+export const LAYOUT = 13;
 
 /**
  * The tables of a source's object. Columns ending in `_ms` are milliseconds, or milliseconds since 1970; flags are 0 or
@@ -178,7 +178,6 @@ export const SCHEMA = [
     revision INTEGER,
     reason TEXT NOT NULL,
     detail TEXT NOT NULL,
-    stack TEXT,
     attempts INTEGER NOT NULL,
     attempts_max INTEGER NOT NULL,
     history TEXT NOT NULL,
@@ -199,7 +198,6 @@ export const SCHEMA = [
     cursor TEXT NOT NULL,
     reason TEXT NOT NULL,
     detail TEXT NOT NULL,
-    stack TEXT,
     attempts INTEGER NOT NULL,
     history TEXT NOT NULL,
     parked_ms INTEGER NOT NULL,

@@ -8,6 +8,15 @@ const HOUR = 3_600_000;
 /** Bounds of the freshness that IANA sends, and a day if it sends none, because the list changes about daily. */
 const FRESH_MS = { min: 1 * HOUR, default: 24 * HOUR, max: 7 * 24 * HOUR };
 
+/**
+ * JSON of the list as it is kept: ten times IANA's of 2026, and less than SQLite's 2 MB for a value. A service may repeat
+ * one long address for thousands of name spaces, so the size of the answer does not bound it.
+ */
+const LIST_LENGTH_MAX = 1_000_000;
+
+/** An `etag` that is longer is not kept, and the list is asked for without it. */
+const ETAG_LENGTH_MAX = 1_000;
+
 /** Each service is a list of name spaces and a list of base URLs (RFC 9224, section 4). */
 const bootstrapShape = z.looseObject({
   services: z.array(z.tuple([z.array(z.string()), z.array(z.string())]).rest(z.unknown())),
@@ -25,7 +34,11 @@ export async function fetchServers<S>(known: Servers | null, url: string, ctx: S
     const servers = serversOf(json.services);
     if (Object.keys(servers).length === 0)
       throw new ChangeError('wrong-shape', 'rdap bootstrap: expected servers, got none');
-    return { servers, etag, freshUntilMs: freshUntil(freshMs, ctx.nowMs) };
+    return {
+      servers,
+      etag: etag !== null && etag.length <= ETAG_LENGTH_MAX ? etag : null,
+      freshUntilMs: freshUntil(freshMs, ctx.nowMs),
+    };
   } catch (error) {
     if (!known || !(error instanceof ChangeError) || error.status !== 304) throw error;
     return { ...known, freshUntilMs: freshUntil(null, ctx.nowMs) };
@@ -42,10 +55,15 @@ export function longestMatch(space: string, servers: Record<string, string>): st
 
 function serversOf(services: z.output<typeof bootstrapShape>['services']): Record<string, string> {
   const servers: [string, string][] = [];
+  let length = 0;
   for (const [spaces, urls] of services) {
     const usable = urls.filter(url => URL.canParse(url) && /^https?:$/.test(new URL(url).protocol));
     const url = usable.find(candidate => candidate.startsWith('https:')) ?? usable[0];
-    if (url) for (const space of spaces) servers.push([space.toLowerCase(), url.endsWith('/') ? url : `${url}/`]);
+    if (!url) continue;
+    length += spaces.reduce((sum, space) => sum + space.length + url.length + 8, 0);
+    if (length > LIST_LENGTH_MAX)
+      throw new ChangeError('wrong-shape', `rdap bootstrap: expected at most ${LIST_LENGTH_MAX} characters, got more`);
+    for (const space of spaces) servers.push([space.toLowerCase(), url.endsWith('/') ? url : `${url}/`]);
   }
   return Object.fromEntries(servers);
 }
