@@ -121,10 +121,15 @@ export async function runStep<S extends keyof LoaderSteps>(
   request: LoaderSteps[S]['request'],
 ): Promise<Answer<LoaderSteps[S]['value']>> {
   const { ms, work } = STEPS[step] as Step<LoaderSteps[S]>;
+  const { source, settings, permit } = loading;
+  const { hosts, others } = source.pace(settings);
   const fetcher = createFetcher({
     contact: loading.contact,
     permits: request.permits,
-    requestPermit: loading.permit,
+    // A source with a feed foresees its requests but for redirects: one without a permit is then a fault of ours.
+    requestPermit: source.agenda && permit,
+    redirectPermit: permit,
+    isPaced: host => others !== undefined || Object.hasOwn(hosts, host),
     deadlineAtMs: loading.now() + ms(request, loading.now()),
     // Only a load that shares its call refuses large documents.
     large: 'large' in request ? request.large : true,

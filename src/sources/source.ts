@@ -48,13 +48,9 @@ export interface FetchedJson<T> extends Fetched {
   json: T;
 }
 
-/**
- * `timeoutMs`: the time a whole answer may take. `redirects`: how many are followed, each with a permit of its own;
- * where it is absent the runtime follows them.
- */
+/** `timeoutMs`: the time a whole answer may take. */
 export interface FetchLimits {
   timeoutMs?: number;
-  redirects?: number;
 }
 
 /** The body of an answer, before it is parsed. */

@@ -57,6 +57,39 @@ describe('a document that is answered with', () => {
     },
   );
 
+  it('an endless chain of redirects with long addresses is parked, and does not affect others', async () => {
+    const hostile = await HostileWorld.start();
+    const location = (before: number) => `/${HOSTILE}?step=${before}&${'x'.repeat(12_000)}`;
+    const answer: Answerer = (_, response, before) =>
+      void response.writeHead(302, { location: location(before) }).end();
+    hostile.answers.set(HOSTILE, answer);
+    hostile.publish(['a', HOSTILE, 'b']);
+    await hostile.followed();
+    expect(hostile.parked).toEqual([{ key: HOSTILE, reason: 'http-302' }]);
+    // Each attempt asks four times.
+    expect(hostile.requestTimes.get(HOSTILE)!.length % 4).toBe(0);
+    expect(JSON.stringify(hostile.world.parked).length).toBeLessThan(5_000);
+    hostile.answers.clear();
+    await hostile.settle(() => hostile.parked.length === 0);
+    await hostile.expectGoesOn({ rows: 3 });
+  });
+
+  it('redirects to other servers is loaded from there, at the pace of hosts that only an answer names', async () => {
+    const hostile = await HostileWorld.start();
+    const names = ['x', 'y', 'z'];
+    const location = (name: string) => `${hostile.feed.url}/${name}?moved`;
+    for (const name of names) {
+      const usual: Answerer = (_, response) =>
+        void response.end(JSON.stringify({ _id: name, name, ...documentOf(name) }));
+      const moved: Answerer = (_, response) => void response.writeHead(301, { location: location(name) }).end();
+      hostile.answers.set(name, (request, ...rest) =>
+        (request.url!.endsWith('?moved') ? usual : moved)(request, ...rest),
+      );
+    }
+    hostile.publish(names);
+    await hostile.expectGoesOn({ rows: 3 });
+  });
+
   it('malformed JSON for ever delays no other change, and is superseded by the next change of its name', async () => {
     const hostile = await HostileWorld.start();
     hostile.answers.set(HOSTILE, answerWith('{'));

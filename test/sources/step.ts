@@ -40,6 +40,7 @@ export async function runStep<S, P, T>(
     connect,
     timer,
     ...(source.agenda ? { requestPermit } : {}),
+    redirectPermit: requestPermit,
     deadlineAtMs: Date.now() + 60_000,
     retryMsMin: 1,
   });

@@ -34,6 +34,9 @@ const INTERNAL_ID = /^_(design|local)\//;
 /** The API answered 429 at about 2.3 requests a second, without a usable `Retry-After`. */
 const DOWNLOADS_PACE: HostPace = { requestsPerSecond: 2, burst: 1 };
 
+/** Hosts that only a redirect names. The registry's own answers come without one. */
+const OTHERS_PACE: HostPace = { requestsPerSecond: 1, burst: 1 };
+
 const settingsShape = z.object({
   NPM_FEED_URL: urlSetting(FEED_URL),
   // No default, because the npm client's configuration names the registry.
@@ -97,7 +100,7 @@ export const npm: Source<NpmSettings, Downloads> = {
   tables: [npmPackage],
   settingNames: Object.keys(settingsShape.shape),
   settings: readNpmSettings,
-  pace: ({ pollMs, settleMs, ...settings }) => ({ pollMs, settleMs, hosts: hostPaces(settings) }),
+  pace: ({ pollMs, settleMs, ...settings }) => ({ pollMs, settleMs, hosts: hostPaces(settings), others: OTHERS_PACE }),
   feed: {
     ...SEQUENCE,
     resumable: true,

@@ -8,7 +8,7 @@ import { LargeDocument, type Received } from './body.ts';
 import { checkShape, parseJson } from './json.ts';
 import { parseLarge } from './json-large.ts';
 import { askServer, type Connect } from './line-over-tcp.ts';
-import { createPacer, type PacerOptions } from './pacer.ts';
+import { createPacer, type PacerOptions, type Slot } from './pacer.ts';
 import { type HttpOptions, type HttpRequest, Redirect, sendRequest } from './request-over-http.ts';
 import { countThrown, createTally } from './tally.ts';
 
@@ -17,6 +17,9 @@ export { LargeDocument };
 /** A fault of the connection is retried at once; the object waits for anything that lasts longer. */
 export const RETRIES_MAX = 2;
 const RETRY_MS_MIN = 250;
+
+/** Registries redirect to a server of a part of their zone, and from http to https: more than three are a loop. */
+const REDIRECTS_MAX = 3;
 
 export interface FetcherOptions extends Omit<PacerOptions, 'now' | 'sleep'>, Omit<HttpOptions, 'now' | 'tally'> {
   retryMsMin?: number;
@@ -42,40 +45,41 @@ export function createFetcher(options: FetcherOptions): Fetcher {
   const tallies = new Map<string, HostTally>();
   const waitForSlot = createPacer({ ...options, now, sleep });
 
-  function tallyOf(host: string): HostTally {
-    const tally = tallies.get(host) ?? createTally(host);
-    tallies.set(host, tally);
-    return tally;
-  }
-
   /** Makes one request of a host; `send` is one try of it. */
-  async function requestInSlot<T>(host: string, subject: string, send: (tally: HostTally) => Promise<T>): Promise<T> {
+  async function requestInSlot<T>(host: string, slot: Slot, send: (tally: HostTally) => Promise<T>): Promise<T> {
     // Find a permit for the host, or ask for one, and wait for its next slot.
-    await waitForSlot(host, subject);
+    await waitForSlot(host, slot);
     // Try. Retry within the same slot when the connection was at fault.
-    const tally = tallyOf(host);
+    const tally = tallyOf(tallies, host);
     return retryConnection(() => send(tally), { msMin: retryMsMin, msMax: Math.max(0, deadlineAtMs - now()) });
   }
 
   /** Gets a URL. `read` judges the body within each try, so that a body that ends early without an error is fetched again. */
-  async function get<T>(request: HttpRequest, read: (received: Received, tally: HostTally) => T): Promise<T> {
+  async function get<T>(
+    request: Omit<HttpRequest, 'redirects'>,
+    read: (received: Received, tally: HostTally) => T,
+    redirects = REDIRECTS_MAX,
+  ): Promise<T> {
+    const { subject } = request;
+    const { host } = new URL(request.url);
     try {
-      return await requestInSlot(new URL(request.url).host, request.subject, async tally =>
-        read(await sendRequest(request, { ...options, now, tally }), tally),
+      const slot = { subject, isRedirect: redirects < REDIRECTS_MAX };
+      return await requestInSlot(host, slot, async tally =>
+        read(await sendRequest({ ...request, redirects }, { ...options, now, tally }), tally),
       );
     } catch (error) {
-      // Follow a redirect with a permit for the host that it names.
+      // Follow a redirect by hand, with a permit for the host that it names.
       if (!(error instanceof Redirect)) throw error;
-      return get({ ...request, url: error.url, redirects: request.redirects! - 1 }, read);
+      return get({ ...request, url: error.url }, read, redirects - 1);
     }
   }
 
   return {
-    async fetchRaw(url, { subject, headers = {}, timeoutMs, redirects }) {
-      return get({ url, subject, headers, timeoutMs, redirects }, factsOf);
+    async fetchRaw(url, { subject, headers = {}, timeoutMs }) {
+      return get({ url, subject, headers, timeoutMs }, factsOf);
     },
-    async fetchJson(url, { subject, shape, headers, timeoutMs, redirects, check = () => {}, checkMissing }) {
-      const request = { url, subject, headers: { ...ACCEPT_JSON, ...headers }, timeoutMs, redirects, checkMissing };
+    async fetchJson(url, { subject, shape, headers, timeoutMs, check = () => {}, checkMissing }) {
+      const request = { url, subject, headers: { ...ACCEPT_JSON, ...headers }, timeoutMs, checkMissing };
       const answer = await get(request, (received, tally) => {
         const json = parseJson(subject, received);
         try {
@@ -89,22 +93,31 @@ export function createFetcher(options: FetcherOptions): Fetcher {
       return { ...answer, json: checkShape(subject, shape, answer.json) };
     },
     async fetchDocument(url, { subject, name, unread, headers }) {
-      const parse = (received: Received) =>
-        received.bytes.length > LIMITS.documentBytesLarge
-          ? parseLarge(subject, received, unread)
-          : parseJson(subject, received);
       const request = { url, subject, name, headers: { ...ACCEPT_JSON, ...headers } };
-      return get(request, received => ({ ...factsOf(received), json: parse(received) }));
+      return get(request, received => ({ ...factsOf(received), json: parseDocument(subject, received, unread) }));
     },
     async askText(server, query, { subject, permitHost, check, readingOf }) {
       const { connect, timer } = options;
       if (!connect) throw new Error(`${subject}: expected a function that opens connections, got none`);
-      return requestInSlot(permitHost, subject, tally =>
+      return requestInSlot(permitHost, { subject }, tally =>
         askServer({ server, query }, { subject, deadlineAtMs, now, tally, timer, connect, check, readingOf }),
       );
     },
     tallies: () => structuredClone([...tallies.values()]),
   };
+}
+
+/** The tally of a host, which is made with the host's first request. */
+function tallyOf(tallies: Map<string, HostTally>, host: string): HostTally {
+  const tally = tallies.get(host) ?? createTally(host);
+  tallies.set(host, tally);
+  return tally;
+}
+
+function parseDocument(subject: string, received: Received, unread: string): unknown {
+  return received.bytes.length > LIMITS.documentBytesLarge
+    ? parseLarge(subject, received, unread)
+    : parseJson(subject, received);
 }
 
 const ACCEPT_JSON = { accept: 'application/json' };

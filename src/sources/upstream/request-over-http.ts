@@ -5,6 +5,7 @@ import type { HostTally } from '../../ports/hosts.ts';
 import { type AttemptOptions, startAttempt } from './attempt.ts';
 import { type Received, readBody, type Upload } from './body.ts';
 import type { JsonAnswer } from './json.ts';
+import { mayName } from './named-hosts.ts';
 import { classOf, countRefusal, countThrown } from './tally.ts';
 
 /** The time for a body that is uploaded in parts, counted from the first part: the largest, at 7 MB a second. */
@@ -17,8 +18,8 @@ export interface HttpRequest {
   /** The name of the document at the URL, where it may be uploaded. */
   name?: string;
   timeoutMs?: number | undefined;
-  /** How many redirects may still be followed; undefined leaves them to the runtime. */
-  redirects?: number | undefined;
+  /** How many redirects may still be followed. */
+  redirects: number;
   /** Throws where the body of an answer with status 404 does not say that the item is missing. */
   checkMissing?: ((answer: JsonAnswer) => void) | undefined;
 }
@@ -30,6 +31,8 @@ export interface HttpOptions extends Omit<AttemptOptions, 'subject' | 'timeoutMs
   large?: boolean;
   /** Starts the upload of a document too large to be parsed, by its name; without this such a document is only refused. */
   openUpload?: (name: string) => Promise<Upload>;
+  /** Whether the source has a pace for a host, so that a redirect to it may be followed; true by default. */
+  isPaced?: ((host: string) => boolean) | undefined;
   fetch?: typeof fetch;
 }
 
@@ -49,7 +52,7 @@ export class Redirect extends Error {
  */
 export async function sendRequest(request: HttpRequest, options: HttpOptions): Promise<Received> {
   const { url, subject, headers, name, timeoutMs, redirects, checkMissing } = request;
-  const { contact, large = true, openUpload, tally, now, fetch: send = fetch } = options;
+  const { contact, large = true, openUpload, tally, now, isPaced = () => true, fetch: send = fetch } = options;
   // Start the time of the try.
   const attempt = startAttempt({ ...options, subject, timeoutMs });
   const { signal, countFault } = attempt;
@@ -60,7 +63,8 @@ export async function sendRequest(request: HttpRequest, options: HttpOptions): P
       headers: { ...headers, 'user-agent': userAgent(contact) },
       // Without `no-store` the platform's edge caches by extension, and many packages have a name such as `chart.js`.
       cache: 'no-store',
-      redirect: redirects === undefined ? 'follow' : 'manual',
+      // The runtime would follow up to 20 redirects, wherever they lead, without a permit.
+      redirect: 'manual',
       signal,
     }).catch(error => {
       tally.statuses.none += 1;
@@ -68,7 +72,7 @@ export async function sendRequest(request: HttpRequest, options: HttpOptions): P
     });
     // Judge the status.
     tally.statuses[classOf(response.status)] += 1;
-    if (redirects !== undefined && redirects > 0) await checkRedirect(response, url);
+    await checkRedirect(response, { url, subject, redirects, isPaced });
     const checkTime = () => {
       if (signal.aborted) throw countFault('truncated', null);
     };
@@ -101,15 +105,22 @@ export async function sendRequest(request: HttpRequest, options: HttpOptions): P
   }
 }
 
-/** Throws `Redirect` when the answer names an HTTP URL to ask instead. */
-async function checkRedirect({ status, headers, body }: Response, url: string): Promise<void> {
+/** Throws `Redirect` where the answer names another URL that may be asked; `ChangeError` where it may not be. */
+async function checkRedirect(
+  { status, headers, body }: Response,
+  { url, subject, redirects, isPaced }: Pick<HttpRequest, 'url' | 'subject' | 'redirects'> & { isPaced: Paced },
+): Promise<void> {
   const location = headers.get('location');
-  if (![301, 302, 303, 307, 308].includes(status) || location === null || !URL.canParse(location, url)) return;
-  const target = new URL(location, url);
-  if (!/^https?:$/.test(target.protocol)) return;
+  if (![301, 302, 303, 307, 308].includes(status) || location === null) return;
   await body?.cancel().catch(() => {});
-  throw new Redirect(target.href);
+  const target = URL.canParse(location, url) ? new URL(location, url) : null;
+  if (redirects > 0 && target && mayName(url, target.href) && isPaced(target.host)) throw new Redirect(target.href);
+  const expected = redirects > 0 ? 'a redirect to a public host that the source may ask' : 'an answer';
+  const actual = redirects > 0 ? 'one to another' : 'one redirect too many';
+  throw new ChangeError(`http-${status}`, `${subject}: expected ${expected}, got ${actual}`, { status });
 }
+
+type Paced = NonNullable<HttpOptions['isPaced']>;
 
 /** Counts an answer other than 200 and returns its error. */
 async function statusError(

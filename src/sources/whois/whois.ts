@@ -7,6 +7,7 @@ import type { AskedStep, HostRequests } from '../../ports/hosts.ts';
 import { isoTime } from '../../time.ts';
 import { readDomain } from '../names/domain.ts';
 import type { Source, SourceContext } from '../source.ts';
+import { isPublicName, mayName } from '../upstream/named-hosts.ts';
 import { NO_FACTS, type WhoisFacts } from './facts.ts';
 import { WHOIS_INLETS } from './inlets.ts';
 import { nextVisit } from './next-visit.ts';
@@ -20,9 +21,6 @@ import { queryFor, serverOf } from './text/server.ts';
 
 /** A registry answers within a second. After this long a second attempt still ends within the visit. */
 const ANSWER_MS_MAX = 9_000;
-
-/** Registries redirect to a server of a part of their zone, and from http to https. */
-const REDIRECTS_MAX = 3;
 
 /** WHOIS servers move once in years, so an isolate asks IANA for one again only after this. */
 const SERVER_CACHE_MS = 24 * 3_600_000;
@@ -128,7 +126,8 @@ async function loadRdap(domain: string, server: string, ctx: Context): Promise<L
   if (registry === null) return deletionOf(domain, ctx);
 
   // Ask the registrar, if the registry names one, and merge the two answers.
-  const { relatedUrl, stable } = registry.answer;
+  const { stable, relatedUrl: named } = registry.answer;
+  const relatedUrl = usableUrl(named, server);
   const related = relatedUrl === null ? null : await fetchRegistrar(relatedUrl, domain, ctx);
   const registrar = related !== null && 'answer' in related ? related : null;
   const missing = related !== null && 'missing' in related ? related.missing : null;
@@ -154,6 +153,11 @@ async function loadRdap(domain: string, server: string, ctx: Context): Promise<L
   };
 }
 
+/** A registry's link to its registrar, unless it leads to a host that no registry may name. */
+function usableUrl(url: string | null, server: string): string | null {
+  return url !== null && mayName(server, url) ? url : null;
+}
+
 interface RdapDocument {
   bytes: Uint8Array;
   json: unknown;
@@ -166,7 +170,6 @@ async function fetchRdap(url: string, domain: string, ctx: Context): Promise<Rda
     shape: z.unknown(),
     headers: { accept: 'application/rdap+json, application/json;q=0.5' },
     timeoutMs: ANSWER_MS_MAX,
-    redirects: REDIRECTS_MAX,
     check: checkRdapError,
     checkMissing: checkRdapMissing,
   });
@@ -202,9 +205,16 @@ async function findServer(tld: string, ctx: Context): Promise<string> {
     },
   });
   const server = serverOf(decodeText(bytes));
-  if (server === null) throw new ChangeError('no-server', `whois: expected a server of .${tld} from IANA, got none`);
+  // IANA names public servers, unless a local server plays it.
+  if (server === null || !(isPublicName(hostnameOf(server)) || !isPublicName(hostnameOf(ianaServer))))
+    throw new ChangeError('no-server', `whois: expected a server of .${tld} from IANA, got none`);
   serverCache.set(cacheKey, { server, untilMs: ctx.nowMs + SERVER_CACHE_MS });
   return server;
+}
+
+/** The name of a server without its port. */
+function hostnameOf(server: string): string {
+  return server.replace(/:\d+$/, '');
 }
 
 async function loadWhois(domain: string, tld: string, ctx: Context): Promise<Loaded> {

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { ChangeError } from '../../../errors.ts';
 import type { Servers } from '../../../ports/change.ts';
 import type { SourceContext } from '../../source.ts';
+import { mayName } from '../../upstream/named-hosts.ts';
 
 const HOUR = 3_600_000;
 
@@ -31,7 +32,7 @@ export async function fetchServers<S>(known: Servers | null, url: string, ctx: S
   try {
     const options = { subject: 'rdap bootstrap', shape: bootstrapShape, headers };
     const { json, etag, freshMs } = await ctx.fetchJson(url, options);
-    const servers = serversOf(json.services);
+    const servers = serversOf(json.services, url);
     if (Object.keys(servers).length === 0)
       throw new ChangeError('wrong-shape', 'rdap bootstrap: expected servers, got none');
     return {
@@ -53,11 +54,12 @@ export function longestMatch(space: string, servers: Record<string, string>): st
   return null;
 }
 
-function serversOf(services: z.output<typeof bootstrapShape>['services']): Record<string, string> {
+/** Each name space's server, unless the list at `from` may not name it. */
+function serversOf(services: z.output<typeof bootstrapShape>['services'], from: string): Record<string, string> {
   const servers: [string, string][] = [];
   let length = 0;
   for (const [spaces, urls] of services) {
-    const usable = urls.filter(url => URL.canParse(url) && /^https?:$/.test(new URL(url).protocol));
+    const usable = urls.filter(url => mayName(from, url));
     const url = usable.find(candidate => candidate.startsWith('https:')) ?? usable[0];
     if (!url) continue;
     length += spaces.reduce((sum, space) => sum + space.length + url.length + 8, 0);
