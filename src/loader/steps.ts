@@ -22,8 +22,8 @@ import { readInlet } from './inlet.ts';
 import { probeKeys } from './probe.ts';
 import { checkRow, digestsOf } from './rows.ts';
 
-/** A document of unknown size counts as this much. */
-const DOCUMENT_BYTES_UNKNOWN = 8 * MiB;
+/** A document may grow to this without being loaded alone, and to twice its last size. */
+const DOCUMENT_BYTES_MIN = MiB / 2;
 
 /** What every step of a source's Loader needs. `settings` are the source's own. */
 export interface Loading {
@@ -214,8 +214,7 @@ class Load {
   }
 
   async #loadAt(index: number): Promise<void> {
-    const known = this.#request.knownBytes[index] ?? null;
-    const bytes = Math.min(known ?? DOCUMENT_BYTES_UNKNOWN, this.#request.budgetBytes);
+    const bytes = this.#admittedBytes(index);
     while (this.#freeBytes < bytes) await new Promise<void>(resolve => this.#waiting.push(resolve));
     // Hand the change back untouched when its host has throttled this call, or the call's rows fill a slice.
     if (this.#throttled.has(this.#hostOf(this.#request.changes[index]!))) return;
@@ -225,18 +224,34 @@ class Load {
     }
     this.#freeBytes -= bytes;
     try {
-      this.#outcomes[index] = await this.#load(this.#request.changes[index]!);
+      this.#outcomes[index] = await this.#load(this.#request.changes[index]!, bytes);
     } finally {
       this.#freeBytes += bytes;
       for (const resume of this.#waiting.splice(0)) resume();
     }
   }
 
-  async #load(change: Change): Promise<LoadOutcome> {
+  /** Bytes that the answers for a change may have in this call: what it takes of the budget is the limit of its reading. */
+  #admittedBytes(index: number): number {
+    const { large, knownBytes, budgetBytes } = this.#request;
+    const known = knownBytes[index] ?? null;
+    if (large) return budgetBytes;
+    const { documentBytes } = this.#loading.source;
+    const bytes =
+      documentBytes !== undefined
+        ? Math.max(known ?? 0, documentBytes)
+        : known === null
+          ? LIMITS.documentBytesLarge
+          : Math.max(2 * known, DOCUMENT_BYTES_MIN);
+    return Math.min(bytes, LIMITS.documentBytesLarge, budgetBytes);
+  }
+
+  async #load(change: Change, bytes: number): Promise<LoadOutcome> {
     try {
       const { prepared, afresh } = this.#request;
       const loaded = await this.#loading.source.load(change, {
         ...contextOf(this.#loading, this.#fetcher),
+        fetchDocument: (url, options) => this.#fetcher.fetchDocument(url, { ...options, sharedBytesMax: bytes }),
         prepared,
         afresh,
       });

@@ -48,9 +48,13 @@ export interface FetchedJson<T> extends Fetched {
   json: T;
 }
 
-/** `timeoutMs`: the time a whole answer may take. */
+/**
+ * `timeoutMs`: the time a whole answer may take. `bytesMax`: its decoded bytes, checked while it is read; 1 MiB by
+ * default. A longer answer is `too-large`.
+ */
 export interface FetchLimits {
   timeoutMs?: number;
+  bytesMax?: number;
 }
 
 /** The body of an answer, before it is parsed. */
@@ -75,7 +79,13 @@ export interface SourceContext<S> {
   nowMs: number;
   fetchJson<T>(
     url: string,
-    options: { subject: string; shape: ZodType<T>; headers?: Record<string, string> } & FetchLimits & JsonChecks,
+    options: {
+      subject: string;
+      shape: ZodType<T>;
+      headers?: Record<string, string>;
+      valuesMax?: number;
+    } & FetchLimits &
+      JsonChecks,
   ): Promise<FetchedJson<T>>;
   fetchRaw(url: string, options: { subject: string; headers?: Record<string, string> } & FetchLimits): Promise<Fetched>;
   /**
@@ -85,7 +95,14 @@ export interface SourceContext<S> {
    */
   fetchDocument(
     url: string,
-    options: { subject: string; name: string; unread: string; headers?: Record<string, string> },
+    options: {
+      subject: string;
+      name: string;
+      unread: string;
+      headers?: Record<string, string>;
+      /** Set by the Loader: a longer document is loaded in a call of its own. */
+      sharedBytesMax?: number;
+    },
   ): Promise<FetchedJson<unknown>>;
   /**
    * The answer to one line over TCP, as WHOIS servers give it: `server` is `whois.example`, or with a port other than 43
@@ -137,7 +154,7 @@ interface SourceParts<S, P> {
    * `hosts`: the pace of each host. `others`: the pace of hosts that only the upstream names.
    */
   pace(settings: S): { pollMs: number; settleMs: number; hosts: Record<string, HostPace>; others?: HostPace };
-  /** The usual size of a document in bytes, where it is known before the first one is loaded. */
+  /** Bytes of all answers of one load at most, where limits of the source ensure that. */
   documentBytes?: number;
   /** Folders of documents under its prefix besides `raw`, by their first characters, as `tld=`. */
   folders?: string[];

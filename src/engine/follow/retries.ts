@@ -157,7 +157,7 @@ export class Retries {
       ticket: ticketOf(parked),
       change: evidence ? { ...change, evidence } : change,
       lastLsn: this.#journal.state.lastLsnOf(parked.key),
-      documentBytes: this.#journal.state.documentBytesOf(parked.key),
+      documentBytes: this.#source.documentBytes ?? this.#journal.state.documentBytesOf(parked.key),
     };
   }
 

@@ -1,11 +1,15 @@
 import { z } from 'zod';
 import { ChangeError, StepError } from '../../errors.ts';
+import { KiB } from '../../limits.ts';
 import type { SourceContext } from '../source.ts';
 import { isObject, type JsonObject } from '../upstream/json.ts';
 import type { DownloadCounts } from './packument.ts';
 
 /** Unscoped names of one request. The API takes a scoped name only by itself, and answers 400 to a list that has one. */
 const NAMES_MAX = 128;
+
+/** The counts of 128 names, each up to 214 characters and twice in the answer. */
+const COUNTS_BYTES_MAX = 128 * KiB;
 
 /** Scoped names counted in one slice; the others get null. Two requests for each, at two a second, delay a slice by 5 s. */
 const SCOPED_MAX = 5;
@@ -48,6 +52,7 @@ export async function fetchDownloads(
       const { json } = await fetchJson(`${url}/downloads/point/last-${period}/${path}`, {
         subject: 'npm downloads',
         shape: answerShape,
+        bytesMax: COUNTS_BYTES_MAX,
       });
       for (const name of list) {
         const known = counts.get(name) ?? { month: null, year: null };

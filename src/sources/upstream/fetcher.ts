@@ -1,12 +1,14 @@
 import pRetry from 'p-retry';
 import { LIMITS } from '../../config.ts';
 import { ChangeError, StepError } from '../../errors.ts';
+import { MiB } from '../../limits.ts';
 import type { HostTally } from '../../ports/hosts.ts';
 import type { Fetched, SourceContext } from '../source.ts';
 import type { Timer } from './attempt.ts';
 import { LargeDocument, type Received } from './body.ts';
-import { checkShape, parseJson } from './json.ts';
+import { checkShape, parseJson, TooManyValues } from './json.ts';
 import { parseLarge } from './json-large.ts';
+import { hasMoreValues } from './json-values.ts';
 import { askServer, type Connect } from './line-over-tcp.ts';
 import { createPacer, type PacerOptions, type Slot } from './pacer.ts';
 import { type HttpOptions, type HttpRequest, Redirect, sendRequest } from './request-over-http.ts';
@@ -21,7 +23,16 @@ const RETRY_MS_MIN = 250;
 /** Registries redirect to a server of a part of their zone, and from http to https: more than three are a loop. */
 const REDIRECTS_MAX = 3;
 
+/** Values of a tree that a call may hold beside others, and that a document alone may have: 10 and 50 MB at most. */
+const SHARED_VALUES_MAX = 50_000;
+const VALUES_MAX = 250_000;
+
+/** An answer of whose kind the source sets no limit. */
+const JSON_BYTES_MAX = 1 * MiB;
+
 export interface FetcherOptions extends Omit<PacerOptions, 'now' | 'sleep'>, Omit<HttpOptions, 'now' | 'tally'> {
+  /** Whether a document over `LIMITS.documentBytesLarge` may be read; true by default. */
+  large?: boolean;
   retryMsMin?: number;
   /** Opens TCP connections; without this the fetcher cannot ask a server for text. */
   connect?: Connect | undefined;
@@ -41,7 +52,7 @@ export interface Fetcher extends Pick<SourceContext<unknown>, 'fetchJson' | 'fet
  * without a permit.
  */
 export function createFetcher(options: FetcherOptions): Fetcher {
-  const { deadlineAtMs, now = Date.now, sleep = pause, retryMsMin = RETRY_MS_MIN } = options;
+  const { deadlineAtMs, now = Date.now, sleep = pause, retryMsMin = RETRY_MS_MIN, large = true } = options;
   const tallies = new Map<string, HostTally>();
   const waitForSlot = createPacer({ ...options, now, sleep });
 
@@ -60,10 +71,9 @@ export function createFetcher(options: FetcherOptions): Fetcher {
     read: (received: Received, tally: HostTally) => T,
     redirects = REDIRECTS_MAX,
   ): Promise<T> {
-    const { subject } = request;
     const { host } = new URL(request.url);
     try {
-      const slot = { subject, isRedirect: redirects < REDIRECTS_MAX };
+      const slot = { subject: request.subject, isRedirect: redirects < REDIRECTS_MAX };
       return await requestInSlot(host, slot, async tally =>
         read(await sendRequest({ ...request, redirects }, { ...options, now, tally }), tally),
       );
@@ -75,13 +85,14 @@ export function createFetcher(options: FetcherOptions): Fetcher {
   }
 
   return {
-    async fetchRaw(url, { subject, headers = {}, timeoutMs }) {
-      return get({ url, subject, headers, timeoutMs }, factsOf);
+    async fetchRaw(url, { subject, headers = {}, timeoutMs, bytesMax = JSON_BYTES_MAX }) {
+      return get({ url, subject, headers, timeoutMs, bytesMax }, factsOf);
     },
-    async fetchJson(url, { subject, shape, headers, timeoutMs, check = () => {}, checkMissing }) {
-      const request = { url, subject, headers: { ...ACCEPT_JSON, ...headers }, timeoutMs, checkMissing };
+    async fetchJson(url, { subject, shape, check = () => {}, ...limits }) {
+      const headers = { ...ACCEPT_JSON, ...limits.headers };
+      const request = { bytesMax: JSON_BYTES_MAX, ...limits, url, subject, headers };
       const answer = await get(request, (received, tally) => {
-        const json = parseJson(subject, received);
+        const json = parseJson(subject, received, limits.valuesMax ?? SHARED_VALUES_MAX);
         try {
           check(json);
         } catch (error) {
@@ -92,9 +103,13 @@ export function createFetcher(options: FetcherOptions): Fetcher {
       });
       return { ...answer, json: checkShape(subject, shape, answer.json) };
     },
-    async fetchDocument(url, { subject, name, unread, headers }) {
-      const request = { url, subject, name, headers: { ...ACCEPT_JSON, ...headers } };
-      return get(request, received => ({ ...factsOf(received), json: parseDocument(subject, received, unread) }));
+    async fetchDocument(url, { subject, name, unread, headers, sharedBytesMax = LIMITS.documentBytesLarge }) {
+      const limits = { bytesMax: null, sharedBytesMax: large ? null : sharedBytesMax };
+      const request = { ...limits, url, subject, name, headers: { ...ACCEPT_JSON, ...headers } };
+      return get(request, received => ({
+        ...factsOf(received),
+        json: parseDocument(subject, received, { unread, large }),
+      }));
     },
     async askText(server, query, { subject, permitHost, check, readingOf }) {
       const { connect, timer } = options;
@@ -114,10 +129,20 @@ function tallyOf(tallies: Map<string, HostTally>, host: string): HostTally {
   return tally;
 }
 
-function parseDocument(subject: string, received: Received, unread: string): unknown {
-  return received.bytes.length > LIMITS.documentBytesLarge
-    ? parseLarge(subject, received, unread)
-    : parseJson(subject, received);
+/** Parses a document whole where its tree is small, else with the map `unread` left as bytes. */
+function parseDocument(
+  subject: string,
+  received: Received,
+  { unread, large }: { unread: string; large: boolean },
+): unknown {
+  const isSmall =
+    received.bytes.length <= LIMITS.documentBytesLarge && !hasMoreValues(received.bytes, SHARED_VALUES_MAX);
+  if (isSmall) return parseJson(subject, received, SHARED_VALUES_MAX);
+  try {
+    return parseLarge(subject, received, { unread, valuesMax: large ? VALUES_MAX : SHARED_VALUES_MAX });
+  } catch (error) {
+    throw error instanceof TooManyValues && !large ? new LargeDocument(error.message) : error;
+  }
 }
 
 const ACCEPT_JSON = { accept: 'application/json' };

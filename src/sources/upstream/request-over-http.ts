@@ -18,6 +18,10 @@ export interface HttpRequest {
   /** The name of the document at the URL, where it may be uploaded. */
   name?: string;
   timeoutMs?: number | undefined;
+  /** Decoded bytes of the answer at most; null of a document, which has limits of its own. */
+  bytesMax: number | null;
+  /** Decoded bytes that a document may have in this call; null where it may have all that are parsed. */
+  sharedBytesMax?: number | null;
   /** How many redirects may still be followed. */
   redirects: number;
   /** Throws where the body of an answer with status 404 does not say that the item is missing. */
@@ -27,8 +31,6 @@ export interface HttpRequest {
 export interface HttpOptions extends Omit<AttemptOptions, 'subject' | 'timeoutMs'> {
   /** Where an upstream can write to the operator. */
   contact: string;
-  /** Whether a body over `LIMITS.documentBytesLarge` may be read. */
-  large?: boolean;
   /** Starts the upload of a document too large to be parsed, by its name; without this such a document is only refused. */
   openUpload?: (name: string) => Promise<Upload>;
   /** Whether the source has a pace for a host, so that a redirect to it may be followed; true by default. */
@@ -51,8 +53,9 @@ export class Redirect extends Error {
  * One try of a request over HTTP. Throws `Redirect`, `ChangeError`, `LargeDocument`, and `StepError` of kind `deadline`.
  */
 export async function sendRequest(request: HttpRequest, options: HttpOptions): Promise<Received> {
-  const { url, subject, headers, name, timeoutMs, redirects, checkMissing } = request;
-  const { contact, large = true, openUpload, tally, now, isPaced = () => true, fetch: send = fetch } = options;
+  const { url, subject, headers, name, timeoutMs, redirects, checkMissing, bytesMax, sharedBytesMax = null } = request;
+  const { contact, openUpload, tally, now, isPaced = () => true, fetch: send = fetch } = options;
+  const limits = { bytesMax, sharedBytesMax };
   // Start the time of the try.
   const attempt = startAttempt({ ...options, subject, timeoutMs });
   const { signal, countFault } = attempt;
@@ -78,7 +81,7 @@ export async function sendRequest(request: HttpRequest, options: HttpOptions): P
     };
     if (response.status === 404 && checkMissing) {
       // Some hosts answer a page of theirs with 404 for whatever they are asked, so the body decides.
-      const body = await readBody(response, { subject, large: false, countFault, openUpload: null, checkTime });
+      const body = await readBody(response, { ...limits, subject, countFault, openUpload: null, checkTime });
       try {
         checkMissing(body);
       } catch (error) {
@@ -93,8 +96,8 @@ export async function sendRequest(request: HttpRequest, options: HttpOptions): P
       return openUpload!(name!);
     };
     const received = await readBody(response, {
+      ...limits,
       subject,
-      large,
       countFault,
       openUpload: openUpload && name !== undefined ? startUpload : null,
       checkTime,

@@ -25,8 +25,11 @@ const ANSWER_MS_MAX = 9_000;
 /** WHOIS servers move once in years, so an isolate asks IANA for one again only after this. */
 const SERVER_CACHE_MS = 24 * 3_600_000;
 
-/** A registry's answer has about 5 KiB, a registrar's 10. */
-const DOCUMENT_BYTES = 64 * 1024;
+/** A registry's answer has about 5 KiB, a registrar's 10, and a text 20 at most. */
+const ANSWER_BYTES_MAX = 256 * 1024;
+
+/** A visit asks a registry and a registrar. */
+const DOCUMENT_BYTES = 2 * ANSWER_BYTES_MAX;
 
 /** Lines that were not understood, in `data`. The fixtures' records have at most eight; the whole text is in `raw_whois`. */
 const UNREAD_LINES_MAX = 20;
@@ -170,6 +173,7 @@ async function fetchRdap(url: string, domain: string, ctx: Context): Promise<Rda
     shape: z.unknown(),
     headers: { accept: 'application/rdap+json, application/json;q=0.5' },
     timeoutMs: ANSWER_MS_MAX,
+    bytesMax: ANSWER_BYTES_MAX,
     check: checkRdapError,
     checkMissing: checkRdapMissing,
   });

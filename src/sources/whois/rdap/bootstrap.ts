@@ -30,7 +30,7 @@ const bootstrapShape = z.looseObject({
 export async function fetchServers<S>(known: Servers | null, url: string, ctx: SourceContext<S>): Promise<Servers> {
   const headers: Record<string, string> = known?.etag ? { 'if-none-match': known.etag } : {};
   try {
-    const options = { subject: 'rdap bootstrap', shape: bootstrapShape, headers };
+    const options = { subject: 'rdap bootstrap', shape: bootstrapShape, headers, bytesMax: LIST_LENGTH_MAX };
     const { json, etag, freshMs } = await ctx.fetchJson(url, options);
     const servers = serversOf(json.services, url);
     if (Object.keys(servers).length === 0)
