@@ -90,6 +90,21 @@ describe('a document that is answered with', () => {
     await hostile.expectGoesOn({ rows: 3 });
   });
 
+  it('a body that hardly comes holds its slice for 10 s, not for each try of 20 s', async () => {
+    const hostile = await HostileWorld.start();
+    hostile.answers.set(HOSTILE, (_, response) => {
+      response.writeHead(200, JSON_TYPE).write('{"_id":');
+      hostile.hold(response);
+    });
+    hostile.publish(['a', HOSTILE, 'b']);
+    await hostile.settle(() => hostile.world.balance.changes === 3);
+    expect(hostile.world.clock.elapsedMs).toBeLessThan(15_000);
+    expect(hostile.parked).toEqual([{ key: HOSTILE, reason: 'timeout' }]);
+    hostile.answers.clear();
+    await hostile.settle(() => hostile.parked.length === 0);
+    await hostile.expectGoesOn({ rows: 3 });
+  });
+
   it('malformed JSON for ever delays no other change, and is superseded by the next change of its name', async () => {
     const hostile = await HostileWorld.start();
     hostile.answers.set(HOSTILE, answerWith('{'));

@@ -28,6 +28,8 @@ export interface BodyOptions {
   sharedBytesMax: number | null;
   /** Starts the upload of a body too large for memory; null where such a body is only refused. */
   openUpload: (() => Promise<Upload>) | null;
+  /** Notes bytes that were read. */
+  received(bytes: number): void;
   /** Returns the error of a connection that broke before the end of the body. */
   countFault(reason: 'truncated', error: unknown): Error;
   /** Throws when the time for the answer is up. */
@@ -60,6 +62,7 @@ export async function readBody(response: Response, options: BodyOptions): Promis
         .read()
         .catch(error => Promise.reject(options.countFault('truncated', error)));
       if (done) break;
+      options.received(value.length);
       await body.add(value);
     }
     // Compare the length with the announced one: some runtimes end a broken body like a whole one.

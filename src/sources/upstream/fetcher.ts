@@ -4,7 +4,7 @@ import { ChangeError, StepError } from '../../errors.ts';
 import { MiB } from '../../limits.ts';
 import type { HostTally } from '../../ports/hosts.ts';
 import type { Fetched, SourceContext } from '../source.ts';
-import type { Timer } from './attempt.ts';
+import { SlowBody, type Timer } from './attempt.ts';
 import { LargeDocument, type Received } from './body.ts';
 import { checkShape, parseJson, TooManyValues } from './json.ts';
 import { parseLarge } from './json-large.ts';
@@ -172,7 +172,8 @@ async function retryConnection<T>(
     minTimeout: msMin,
     randomize: true,
     maxRetryTime: msMax,
-    shouldRetry: ({ error }) => error instanceof ChangeError && isConnectionFault(error),
+    shouldRetry: ({ error }) =>
+      error instanceof ChangeError && isConnectionFault(error) && !(error instanceof SlowBody),
   });
 }
 

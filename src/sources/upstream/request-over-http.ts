@@ -55,10 +55,10 @@ export class Redirect extends Error {
 export async function sendRequest(request: HttpRequest, options: HttpOptions): Promise<Received> {
   const { url, subject, headers, name, timeoutMs, redirects, checkMissing, bytesMax, sharedBytesMax = null } = request;
   const { contact, openUpload, tally, now, isPaced = () => true, fetch: send = fetch } = options;
-  const limits = { bytesMax, sharedBytesMax };
   // Start the time of the try.
   const attempt = startAttempt({ ...options, subject, timeoutMs });
-  const { signal, countFault } = attempt;
+  const { signal, countFault, received } = attempt;
+  const limits = { bytesMax, sharedBytesMax, received };
   try {
     // Send the request.
     tally.requests += 1;
@@ -73,6 +73,7 @@ export async function sendRequest(request: HttpRequest, options: HttpOptions): P
       tally.statuses.none += 1;
       throw countFault('unreachable', error);
     });
+    attempt.watchBody();
     // Judge the status.
     tally.statuses[classOf(response.status)] += 1;
     await checkRedirect(response, { url, subject, redirects, isPaced });
@@ -95,14 +96,14 @@ export async function sendRequest(request: HttpRequest, options: HttpOptions): P
       attempt.allow(UPLOAD_MS_MAX);
       return openUpload!(name!);
     };
-    const received = await readBody(response, {
+    const body = await readBody(response, {
       ...limits,
       subject,
       countFault,
       openUpload: openUpload && name !== undefined ? startUpload : null,
       checkTime,
     });
-    return { ...received, freshMs: freshMs(response.headers, now()) };
+    return { ...body, freshMs: freshMs(response.headers, now()) };
   } finally {
     attempt.stop();
   }
