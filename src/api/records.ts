@@ -1,6 +1,7 @@
 import type { Column } from '../../schemas/column.ts';
 import type { Row, Table } from '../../schemas/table.ts';
 import type { PushPart, PushResult } from '../contract/push.ts';
+import { isNestedTooDeep, JSON_DEPTH_MAX } from '../json-depth.ts';
 import { LIMITS, MiB } from '../limits.ts';
 import { ApiError, answer } from './answer.ts';
 import { piecesOf } from './body.ts';
@@ -143,6 +144,9 @@ function readRecord(table: Table, bytes: Uint8Array | null): ReadRecord {
     columns.map(({ name }) => [name, name === SET_BY_APPEND ? null : (record[name] ?? null)]),
   );
   const checked = table.validator.safeParse(row);
+  const deep = columns.find(({ name }) => typeof row[name] === 'string' && isNestedTooDeep(row[name]));
+  if (checked.success && deep)
+    return { column: deep.name, expected: `JSON at most ${JSON_DEPTH_MAX} deep`, actual: 'JSON nested deeper' };
   if (checked.success) return bytes.length > LIMITS.rowBytesMax ? tooLarge(bytes) : { row: checked.data };
   const [name] = checked.error.issues[0]!.path;
   const column = columns.find(candidate => candidate.name === name);

@@ -1,6 +1,7 @@
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { LIMITS } from '../../src/config.ts';
+import { isNestedTooDeep } from '../../src/json-depth.ts';
 import { type Answerer, answerWith, documentOf, HostileWorld } from './hostile-world.ts';
 
 const JSON_TYPE = { 'content-type': 'application/json' };
@@ -118,6 +119,40 @@ describe('a document that is answered with', () => {
     hostile.answers.clear();
     hostile.publish(HOSTILE);
     await hostile.expectGoesOn({ rows: 2, superseded: 1 });
+  });
+});
+
+describe('a document nested 120,000 deep', () => {
+  const deep = `${'['.repeat(120_000)}${']'.repeat(120_000)}`;
+  const reason = JSON.stringify({ reason: 'nested over 100 deep' });
+
+  it.each([
+    ['the document', `"extra":${deep}`, { dependencies: null }],
+    ['its dependencies', `"versions":{"1.0.0":{"dependencies":{"x":${deep}}}}`, { dependencies: null }],
+    ['a text of a column', `"description":${JSON.stringify(deep)}`, { description: reason }],
+  ])('in %s has a row, and no column of it is deeper than 100', async (_, field, expected) => {
+    const hostile = await HostileWorld.start();
+    const head = `{"_id":"${HOSTILE}","name":"${HOSTILE}","dist-tags":{"latest":"1.0.0"}`;
+    hostile.answers.set(HOSTILE, answerWith(`${head},${field}}`));
+    hostile.publish(['a', HOSTILE]);
+    await hostile.expectGoesOn({ rows: 2 });
+    const row = (await hostile.rows()).find(({ name }) => name === HOSTILE)!;
+    expect(row).toMatchObject(expected);
+    for (const value of Object.values(row)) expect(isNestedTooDeep(String(value))).toBe(false);
+  });
+
+  it('of 101 levels has a note in their place, and of 100 has them', async () => {
+    const hostile = await HostileWorld.start();
+    const nested = (levels: number) => JSON.parse(`${'{"x":'.repeat(levels)}0${'}'.repeat(levels)}`) as unknown;
+    for (const levels of [100, 101]) {
+      const name = `deep-${levels}`;
+      const versions = { '1.0.0': { name, version: '1.0.0', dependencies: nested(levels) } };
+      hostile.publish(name, { document: documentOf(name, { versions }) });
+    }
+    await hostile.expectGoesOn({ rows: 2 });
+    const columns = Object.fromEntries((await hostile.rows()).map(({ name, dependencies }) => [name, dependencies]));
+    expect(columns['deep-100']).toBe(JSON.stringify(nested(100)));
+    expect(columns['deep-101']).toBe(reason);
   });
 });
 

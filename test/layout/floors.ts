@@ -18,6 +18,7 @@ export const FLOORS: Record<string, string[][]> = {
       'src/digest.ts',
       'src/errors.ts',
       'src/exact-json.ts',
+      'src/json-depth.ts',
       'src/limits.ts',
       'src/log.ts',
       'src/time.ts',

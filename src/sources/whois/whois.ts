@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { whoisRecord } from '../../../schemas/whois_record.ts';
 import { shortDigest } from '../../digest.ts';
 import { ChangeError, type Reading, StepError } from '../../errors.ts';
+import { isNestedTooDeep, JSON_DEPTH_MAX, TOO_DEEP } from '../../json-depth.ts';
 import type { Change, Loaded, Seen } from '../../ports/change.ts';
 import type { AskedStep, HostRequests } from '../../ports/hosts.ts';
 import { isoTime } from '../../time.ts';
@@ -177,7 +178,9 @@ async function fetchRdap(url: string, domain: string, ctx: Context): Promise<Rda
     check: checkRdapError,
     checkMissing: checkRdapMissing,
   });
-  return { bytes, json, answer: readRdap(json, domain) };
+  // The row's `data` holds the answer two deep in its own; a deeper one could not even be written as JSON.
+  const isDeep = isNestedTooDeep(new TextDecoder().decode(bytes), JSON_DEPTH_MAX - 2);
+  return { bytes, json: isDeep ? JSON.parse(TOO_DEEP) : json, answer: readRdap(json, domain) };
 }
 
 /** The registrar's answer, or the reason why it is missing, because the registry's answer counts without it. */

@@ -174,6 +174,13 @@ describe('lines that are wrong', () => {
     ['text', '"a"', null, 'a JSON object in UTF-8', 'text'],
     ['no JSON', '{"name":"a"', null, 'a JSON object in UTF-8', 'no JSON'],
     [
+      'JSON nested 101 deep',
+      line('a', { data: `${'['.repeat(101)}${']'.repeat(101)}` }),
+      'data',
+      'JSON at most 100 deep',
+      'JSON nested deeper',
+    ],
+    [
       'a row over the limit',
       line('a', { data: 'x'.repeat(LIMITS.rowBytesMax) }),
       null,

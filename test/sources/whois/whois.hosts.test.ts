@@ -67,3 +67,12 @@ describe('IANA', () => {
     expect(asked).toEqual(['whois.iana.org']);
   });
 });
+
+it('an answer nested deeper than JSON can be written has a row, whose data says so', async () => {
+  let deep: unknown = [];
+  for (let depth = 0; depth < 3_000; depth++) deep = [deep];
+  const { ctx } = contextOf({ json: { objectClassName: 'domain', ldhName: 'a.com', extra: deep } });
+  const { rows } = await whois.load(change('https://rdap.example.com/'), ctx);
+  const note = { reason: 'nested over 100 deep' };
+  expect(JSON.parse(String(rows[0]!.row.data))).toMatchObject({ registry: note, registrar: null });
+});
