@@ -255,21 +255,25 @@ class Load {
         prepared,
         afresh,
       });
-      return await this.#store(loaded);
+      return await this.#store(loaded, change);
     } catch (error) {
       return this.#refusal(error, change);
     }
   }
 
   /** Checks the rows, then puts the documents and the day's metadata, then returns the rows. */
-  async #store({ documents, rows, revision, seen }: Loaded): Promise<LoadOutcome> {
+  async #store({ documents, rows, revision, seen }: Loaded, change: Change): Promise<LoadOutcome> {
     const { source, bucket, now } = this.#loading;
     const fetchedAtMs = now();
     const fitted = rows.map(checkRow);
+    // The document of an accepted row is the newest one, whatever revision came before it in the feed. One that is older
+    // than the feed announced says nothing: its change is loaded again.
+    const isLagging = revision !== null && change.revision !== null && revision < change.revision;
+    const place = source.feed ? { cursor: change.cursor, overrules: !isLagging, compare: source.feed.compare } : null;
     const put = async ({ key, bytes, immutable = false }: { key: string; bytes: Uint8Array; immutable?: boolean }) => {
       const contentType = key.endsWith('.json') ? CONTENT_TYPE : 'text/plain';
       if (immutable) await bucket.put(key, [bytes], { onlyIf: { absent: true }, metadata: {}, contentType });
-      else await putNewest(bucket, key, bytes, { fetchedAtMs, revision, contentType });
+      else await putNewest(bucket, key, bytes, { fetchedAtMs, revision, contentType, place });
     };
     // Make every key before the first put, because a name that is too long for a key must leave no document either.
     const raws = documents.map(document => ({

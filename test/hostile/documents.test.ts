@@ -122,6 +122,27 @@ describe('a document that is answered with', () => {
   });
 });
 
+describe('a revision that is too high', () => {
+  it.each([
+    ['in the document', false],
+    ['in the feed too', true],
+  ])('%s does not keep the raw document from following the rows after it', async (_, inFeed) => {
+    const hostile = await HostileWorld.start();
+    const rev = (count: number) => `${count}-abc`;
+    const documentAt = (count: number, version: string) =>
+      documentOf(HOSTILE, { _rev: rev(count), versions: { [version]: { version } }, 'dist-tags': { latest: version } });
+    const highest = Number.MAX_SAFE_INTEGER;
+    hostile.publish(HOSTILE, { rev: rev(inFeed ? highest : 2), document: documentAt(highest, '2.0.0') });
+    await hostile.followed();
+    hostile.publish(HOSTILE, { rev: rev(3), document: documentAt(3, '3.0.0') });
+    await hostile.expectGoesOn({ rows: 2 });
+    const newestRow = (await hostile.rows()).filter(({ name }) => name === HOSTILE).at(-1);
+    expect(newestRow).toMatchObject({ version: '3.0.0' });
+    const raw = hostile.bucket.objects.get(`npm/raw/${HOSTILE}/latest.json`)!;
+    expect(JSON.parse(Buffer.from(raw.bytes).toString())).toMatchObject({ _rev: rev(3) });
+  });
+});
+
 describe('a document nested 120,000 deep', () => {
   const deep = `${'['.repeat(120_000)}${']'.repeat(120_000)}`;
   const reason = JSON.stringify({ reason: 'nested over 100 deep' });
