@@ -93,7 +93,7 @@ class Push {
     const { refused, accepted, repeated } = await this.#send(part).catch(() => {
       throw new ApiError('conflict', 'The source could not take these rows.', REPEAT_HINT);
     });
-    if (refused) throw new ApiError('conflict', refused.message, `${refused.hint} ${REPEAT_HINT}`);
+    if (refused) throw new ApiError('conflict', refused.message, hintOf(refused));
     this.#accepted += accepted;
     this.#repeated += repeated;
   }
@@ -127,6 +127,10 @@ function identityOf(given: string | null): string {
   if (given === null) return crypto.randomUUID();
   if (/^[\x21-\x7e]{1,200}$/.test(given)) return given;
   throw new ApiError('invalid_body', 'Idempotency-Key: expected printable ASCII, got something else', KEY_HINT);
+}
+
+function hintOf({ hint, isFinal = false }: NonNullable<PushResult['refused']>): string {
+  return isFinal ? hint : `${hint} ${REPEAT_HINT}`;
 }
 
 type ReadRecord = { row: Row } | Omit<Rejection, 'line'>;
