@@ -127,7 +127,8 @@ export async function runStep<S extends keyof LoaderSteps>(
     contact: loading.contact,
     permits: request.permits,
     // A source with a feed foresees its requests but for redirects: one without a permit is then a fault of ours.
-    requestPermit: source.agenda && permit,
+    // Halves of a bulk request that failed are not foreseen; without a permit for them, what was fetched counts.
+    requestPermit: step === 'prepare' ? (permit ?? (async () => null)) : source.agenda && permit,
     redirectPermit: permit,
     isPaced: host => others !== undefined || Object.hasOwn(hosts, host),
     deadlineAtMs: loading.now() + ms(request, loading.now()),
