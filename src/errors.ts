@@ -57,6 +57,26 @@ export const FINDING_REFUSALS = [
 
 export type FindingRefusal = (typeof FINDING_REFUSALS)[number];
 
+/** UTF-16 units of an error's message. Some runtimes quote what an upstream wrote, and SQLite and D1 refuse values over 2 MB. */
+export const MESSAGE_LENGTH_MAX = 2_000;
+
+/** An address in a message. The scheme's length is limited, so that a long run of letters is searched once. */
+const ADDRESS = /\b([a-z][a-z0-9+.-]{0,20}:\/\/)([^\s"'<>]*)/gi;
+
+/**
+ * A text as a message may have it: addresses without login, query and fragment, because those hold secrets, in
+ * well-formed Unicode, cut at `MESSAGE_LENGTH_MAX`.
+ */
+function messageText(text: string): string {
+  const plain = text.replace(ADDRESS, (_, scheme: string, rest: string) => {
+    const authority = rest.split(/[/\\?#]/, 1)[0]!;
+    const path = rest.slice(authority.length).replace(/[?#].*$/, '');
+    return scheme + authority.slice(authority.lastIndexOf('@') + 1) + path;
+  });
+  const cut = plain.length > MESSAGE_LENGTH_MAX ? `${plain.slice(0, MESSAGE_LENGTH_MAX - 1)}…` : plain;
+  return cut.toWellFormed();
+}
+
 /** What failed in a step of a run, or in the whole run. */
 export type ErrorKind =
   | 'upstream-unreachable'
@@ -100,7 +120,7 @@ export class ChangeError extends Error {
     message: string,
     { status = null, retryAfterMs = null }: { status?: number | null; retryAfterMs?: number | null } = {},
   ) {
-    super(message);
+    super(messageText(message));
     this.reason = reason;
     this.status = status;
     this.retryAfterMs = retryAfterMs;
@@ -126,7 +146,7 @@ export class StepError extends Error {
   readonly retryAfterMs: number | null;
 
   constructor(kind: ErrorKind, message: string, retryAfterMs: number | null = null) {
-    super(message);
+    super(messageText(message));
     this.kind = kind;
     this.retryAfterMs = retryAfterMs;
   }
@@ -141,14 +161,13 @@ export class JournalLayoutError extends StepError {
   }
 }
 
-/** The message of any thrown value. */
+/** The message of any thrown value, cut and without secrets of addresses. */
 export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  return messageText(error instanceof Error ? error.message : String(error));
 }
 
 /** Why a change is parked, with a detail for the person who reads it. Both hold no value of a row. */
 export interface Failure {
   reason: ParkReason;
   detail: string;
-  stack?: string | null | undefined;
 }

@@ -1,6 +1,7 @@
 import type { Column } from '../../schemas/column.ts';
 import type { Row, Table } from '../../schemas/table.ts';
 import type { PushPart, PushResult } from '../contract/push.ts';
+import { isNestedTooDeep, JSON_DEPTH_MAX } from '../json-depth.ts';
 import { LIMITS, MiB } from '../limits.ts';
 import { ApiError, answer } from './answer.ts';
 import { piecesOf } from './body.ts';
@@ -92,7 +93,7 @@ class Push {
     const { refused, accepted, repeated } = await this.#send(part).catch(() => {
       throw new ApiError('conflict', 'The source could not take these rows.', REPEAT_HINT);
     });
-    if (refused) throw new ApiError('conflict', refused.message, `${refused.hint} ${REPEAT_HINT}`);
+    if (refused) throw new ApiError('conflict', refused.message, hintOf(refused));
     this.#accepted += accepted;
     this.#repeated += repeated;
   }
@@ -128,6 +129,10 @@ function identityOf(given: string | null): string {
   throw new ApiError('invalid_body', 'Idempotency-Key: expected printable ASCII, got something else', KEY_HINT);
 }
 
+function hintOf({ hint, isFinal = false }: NonNullable<PushResult['refused']>): string {
+  return isFinal ? hint : `${hint} ${REPEAT_HINT}`;
+}
+
 type ReadRecord = { row: Row } | Omit<Rejection, 'line'>;
 
 /** Turns a record into a row: a column that the record does not name is null. */
@@ -143,6 +148,9 @@ function readRecord(table: Table, bytes: Uint8Array | null): ReadRecord {
     columns.map(({ name }) => [name, name === SET_BY_APPEND ? null : (record[name] ?? null)]),
   );
   const checked = table.validator.safeParse(row);
+  const deep = columns.find(({ name }) => typeof row[name] === 'string' && isNestedTooDeep(row[name]));
+  if (checked.success && deep)
+    return { column: deep.name, expected: `JSON at most ${JSON_DEPTH_MAX} deep`, actual: 'JSON nested deeper' };
   if (checked.success) return bytes.length > LIMITS.rowBytesMax ? tooLarge(bytes) : { row: checked.data };
   const [name] = checked.error.issues[0]!.path;
   const column = columns.find(candidate => candidate.name === name);

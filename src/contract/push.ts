@@ -7,9 +7,9 @@ export interface PushPart {
   rows: { line: number; row: Row }[];
 }
 
-/** The result of a part. `refused`: no row was accepted, for a reason that may pass. */
+/** The result of a part. `refused`: no row was accepted, for a reason that may pass unless it is final. */
 export interface PushResult {
-  refused: { message: string; hint: string } | null;
+  refused: { message: string; hint: string; isFinal?: boolean } | null;
   accepted: number;
   /** Rows that an earlier request with the same identity brought. */
   repeated: number;

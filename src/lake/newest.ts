@@ -4,6 +4,10 @@ import type { BucketPort, ObjectHead, PutCondition, UploadPort } from '../ports/
 /** Custom metadata of an object that newer versions replace. Times are milliseconds since 1970, as text. */
 const FETCHED_AT = 'fetched-at';
 const REVISION = 'revision';
+const CURSOR = 'cursor';
+
+/** Characters of a cursor that are kept: the bucket limits metadata to 8 KiB, and a longer cursor is not compared. */
+const CURSOR_LENGTH_MAX = 500;
 
 /** How many times a put that loses a race against another writer is tried. */
 const PUT_NEWEST_ATTEMPTS_MAX = 5;
@@ -13,11 +17,23 @@ interface Version {
   fetchedAtMs: number;
   revision: number | null;
   contentType: string;
+  /** The change that the version was loaded for, and the order of its feed; null where there is no feed. */
+  position?: FeedPosition | null;
+}
+
+export interface FeedPosition {
+  cursor: string;
+  /**
+   * Whether the version may take the place of a higher revision that an earlier change of the feed brought. Without that,
+   * one revision that is too high would keep the object as it is for ever.
+   */
+  overrules: boolean;
+  compare(a: string, b: string): number;
 }
 
 /**
- * Puts an object unless the one that has the key was fetched later or has a higher revision. It may be repeated, and
- * may run twice at the same time. Throws `StepError` `bucket-failed`.
+ * Puts an object unless the one that has the key was fetched later, or has a higher revision and was not loaded for an
+ * earlier change of the feed. It may be repeated, and may run twice at the same time. Throws `StepError` `bucket-failed`.
  *
  * An etag is a digest of the bytes, so the condition does not see that other writers put other bytes and then these again
  * between the head and the put. Without revisions the object may then be the older document; rows do not depend on it.
@@ -26,12 +42,12 @@ export async function putNewest(
   bucket: BucketPort,
   key: string,
   bytes: Uint8Array,
-  { fetchedAtMs, revision, contentType }: Version,
+  { contentType, ...version }: Version,
 ): Promise<'put' | 'newer-exists'> {
-  const metadata = metadataOf({ fetchedAtMs, revision });
+  const metadata = metadataOf(version);
   for (let attempt = 1; attempt <= PUT_NEWEST_ATTEMPTS_MAX; attempt++) {
     const head = await bucket.head(key);
-    if (head !== null && isNewer(head, { fetchedAtMs, revision })) return 'newer-exists';
+    if (head !== null && isNewer(head, version)) return 'newer-exists';
     // Put only over the object of this head: if another writer was faster, read the head again.
     const onlyIf: PutCondition = head === null ? { absent: true } : { etag: head.etag };
     if ((await bucket.put(key, [bytes], { onlyIf, metadata, contentType })) !== null) return 'put';
@@ -67,13 +83,19 @@ export async function uploadNewest(
   };
 }
 
-function metadataOf({ fetchedAtMs, revision }: Omit<Version, 'contentType'>): Record<string, string> {
-  return { [FETCHED_AT]: String(fetchedAtMs), ...(revision !== null && { [REVISION]: String(revision) }) };
+function metadataOf({ fetchedAtMs, revision, position }: Omit<Version, 'contentType'>): Record<string, string> {
+  const isKept = position && position.cursor.length <= CURSOR_LENGTH_MAX && /^[\x21-\x7e]+$/.test(position.cursor);
+  return {
+    [FETCHED_AT]: String(fetchedAtMs),
+    ...(revision !== null && { [REVISION]: String(revision) }),
+    ...(isKept && { [CURSOR]: position.cursor }),
+  };
 }
 
-function isNewer(head: ObjectHead, { fetchedAtMs, revision }: Omit<Version, 'contentType'>): boolean {
+function isNewer(head: ObjectHead, { fetchedAtMs, revision, position }: Omit<Version, 'contentType'>): boolean {
   // An object without such metadata is not newer, because every comparison with NaN is false.
-  const laterFetched = Number(head.metadata[FETCHED_AT]) > fetchedAtMs;
-  const higherRevision = revision !== null && Number(head.metadata[REVISION]) > revision;
-  return laterFetched || higherRevision;
+  if (Number(head.metadata[FETCHED_AT]) > fetchedAtMs) return true;
+  const cursor = head.metadata[CURSOR];
+  if (position?.overrules && cursor !== undefined && position.compare(cursor, position.cursor) < 0) return false;
+  return revision !== null && Number(head.metadata[REVISION]) > revision;
 }

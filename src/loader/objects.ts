@@ -1,5 +1,5 @@
 import { keyOf, tableNamed } from '../../schemas/index.ts';
-import { putNewest } from '../lake/newest.ts';
+import { type FeedPosition, putNewest } from '../lake/newest.ts';
 import { metadataKey } from '../lake/object-keys.ts';
 import type { BucketPort } from '../ports/bucket.ts';
 import type { LoadedRow } from '../ports/change.ts';
@@ -16,6 +16,8 @@ export interface NewObject {
   bytes: Uint8Array;
   fetchedAtMs: number;
   revision: number | null;
+  /** The change that the object was loaded for; null where there is no feed. */
+  position: FeedPosition | null;
   /** An object that has the key already is never replaced. */
   immutable: boolean;
 }
@@ -69,13 +71,13 @@ export class ObjectWriter {
     return put;
   }
 
-  async #putInSlot({ key, bytes, fetchedAtMs, revision, immutable }: NewObject): Promise<void> {
+  async #putInSlot({ key, bytes, immutable, ...version }: NewObject): Promise<void> {
     while (this.#underWay >= PUTS_AT_ONCE) await new Promise<void>(resolve => this.#waiting.push(resolve));
     this.#underWay += 1;
     try {
       const contentType = key.endsWith('.json') ? JSON_TYPE : 'text/plain';
       if (immutable) await this.#bucket.put(key, [bytes], { onlyIf: { absent: true }, metadata: {}, contentType });
-      else await putNewest(this.#bucket, key, bytes, { fetchedAtMs, revision, contentType });
+      else await putNewest(this.#bucket, key, bytes, { ...version, contentType });
     } finally {
       this.#underWay -= 1;
       this.#waiting.shift()?.();
@@ -86,13 +88,13 @@ export class ObjectWriter {
 /** The rows as JSON of the day, without lineage and the time of their append. */
 export function datedRows(
   rows: LoadedRow[],
-  { fetchedAtMs, revision }: Pick<NewObject, 'fetchedAtMs' | 'revision'>,
+  version: Pick<NewObject, 'fetchedAtMs' | 'revision' | 'position'>,
 ): NewObject[] {
   const upserts = rows.filter(({ op }) => op === 'upsert');
   return upserts.map(({ table, row }) => {
     const { updated_at: _, ...rest } = row;
-    const key = metadataKey(tableNamed(table), fetchedAtMs, keyOf(tableNamed(table), row));
+    const key = metadataKey(tableNamed(table), version.fetchedAtMs, keyOf(tableNamed(table), row));
     const bytes = new TextEncoder().encode(JSON.stringify(rest));
-    return { key, bytes, fetchedAtMs, revision, immutable: false };
+    return { ...version, key, bytes, immutable: false };
   });
 }

@@ -2,6 +2,7 @@ import { tableNamed } from '../../schemas/index.ts';
 import type { Row, Table } from '../../schemas/table.ts';
 import { shortDigest } from '../digest.ts';
 import { ChangeError } from '../errors.ts';
+import { isNestedTooDeep, TOO_DEEP } from '../json-depth.ts';
 import { LIMITS } from '../limits.ts';
 import type { LoadedRow } from '../ports/change.ts';
 
@@ -11,7 +12,7 @@ export function checkRow({ table: name, op, row }: LoadedRow): LoadedRow {
   if (op === 'delete' && table.immutable)
     throw new ChangeError('wrong-shape', `${name} row: expected an upsert in an immutable table, got a deletion`);
   const checked = table.validator.safeParse(row);
-  if (checked.success) return { table: name, op, row: fitRow(table, checked.data) };
+  if (checked.success) return { table: name, op, row: fitRow(table, flatRow(table, checked.data)) };
   const [issue] = checked.error.issues;
   throw new ChangeError('wrong-shape', `${name} row: ${issue?.path.join('.')}: ${issue?.message}`);
 }
@@ -24,6 +25,16 @@ export function digestsOf(rows: LoadedRow[], uncounted: Record<string, string[]>
   };
   const tables = Map.groupBy(rows, ({ table }) => table);
   return Object.fromEntries([...tables].map(([table, of]) => [table, shortDigest(JSON.stringify(of.map(counted)))]));
+}
+
+/** The row with each optional column replaced whose JSON is nested too deep for readers. */
+function flatRow(table: Table, row: Row): Row {
+  const isDeep = ({ name, required }: Table['columns'][number]) => {
+    const value = row[name];
+    return !required && typeof value === 'string' && isNestedTooDeep(value);
+  };
+  const deep = table.columns.filter(isDeep).map(({ name }) => [name, TOO_DEEP]);
+  return deep.length === 0 ? row : { ...row, ...Object.fromEntries(deep) };
 }
 
 /**

@@ -22,8 +22,8 @@ import { datedRows, JSON_TYPE, ObjectWriter } from './objects.ts';
 import { probeKeys } from './probe.ts';
 import { checkRow, digestsOf } from './rows.ts';
 
-/** A document of unknown size counts as this much. */
-const DOCUMENT_BYTES_UNKNOWN = 8 * MiB;
+/** A document may grow to this without being loaded alone, and to twice its last size. */
+const DOCUMENT_BYTES_MIN = MiB / 2;
 
 /** What every step of a source's Loader needs. `settings` are the source's own. */
 export interface Loading {
@@ -118,11 +118,17 @@ export async function runStep<S extends keyof LoaderSteps>(
   request: LoaderSteps[S]['request'],
 ): Promise<Answer<LoaderSteps[S]['value']>> {
   const { ms, work } = STEPS[step] as Step<LoaderSteps[S]>;
+  const { source, settings, permit } = loading;
+  const { hosts, others } = source.pace(settings);
   const fetcher = createFetcher({
     contact: loading.contact,
     permits: request.permits,
-    requestPermit: loading.permit,
-    hosts: loading.source.pace(loading.settings).hosts,
+    // A source with a feed foresees its requests but for redirects: one without a permit is then a fault of ours.
+    // Halves of a bulk request that failed are not foreseen; without a permit for them, what was fetched counts.
+    requestPermit: step === 'prepare' ? (permit ?? (async () => null)) : source.agenda && permit,
+    hosts,
+    redirectPermit: permit,
+    isPaced: host => others !== undefined || Object.hasOwn(hosts, host),
     deadlineAtMs: loading.now() + ms(request, loading.now()),
     // Only a load that shares its call refuses large documents.
     large: 'large' in request ? request.large : true,
@@ -214,8 +220,7 @@ class Load {
   }
 
   async #loadAt(index: number): Promise<void> {
-    const known = this.#request.knownBytes[index] ?? null;
-    const bytes = Math.min(known ?? DOCUMENT_BYTES_UNKNOWN, this.#request.budgetBytes);
+    const bytes = this.#admittedBytes(index);
     while (this.#freeBytes < bytes) await new Promise<void>(resolve => this.#waiting.push(resolve));
     // Hand the change back untouched when its host has throttled this call, or the call's rows fill a slice.
     if (this.#throttled.has(this.#hostOf(this.#request.changes[index]!))) return;
@@ -225,18 +230,34 @@ class Load {
     }
     this.#freeBytes -= bytes;
     try {
-      this.#outcomes[index] = await this.#load(this.#request.changes[index]!);
+      this.#outcomes[index] = await this.#load(this.#request.changes[index]!, bytes);
     } finally {
       this.#freeBytes += bytes;
       for (const resume of this.#waiting.splice(0)) resume();
     }
   }
 
-  async #load(change: Change): Promise<LoadOutcome> {
+  /** Bytes that the answers for a change may have in this call: what it takes of the budget is the limit of its reading. */
+  #admittedBytes(index: number): number {
+    const { large, knownBytes, budgetBytes } = this.#request;
+    const known = knownBytes[index] ?? null;
+    if (large) return budgetBytes;
+    const { documentBytes } = this.#loading.source;
+    const bytes =
+      documentBytes !== undefined
+        ? Math.max(known ?? 0, documentBytes)
+        : known === null
+          ? LIMITS.documentBytesLarge
+          : Math.max(2 * known, DOCUMENT_BYTES_MIN);
+    return Math.min(bytes, LIMITS.documentBytesLarge, budgetBytes);
+  }
+
+  async #load(change: Change, bytes: number): Promise<LoadOutcome> {
     try {
       const { prepared, afresh } = this.#request;
       const loaded = await this.#loading.source.load(change, {
         ...contextOf(this.#loading, this.#fetcher),
+        fetchDocument: (url, options) => this.#fetcher.fetchDocument(url, { ...options, sharedBytesMax: bytes }),
         prepared,
         afresh,
       });
@@ -251,15 +272,22 @@ class Load {
     const { source, now } = this.#loading;
     const fetchedAtMs = now();
     const fitted = rows.map(checkRow);
+    // The document of an accepted row is the newest one, whatever revision came before it in the feed. One that is older
+    // than the feed announced says nothing: its change is loaded again.
+    const isLagging = revision !== null && change.revision !== null && revision < change.revision;
+    const position = source.feed
+      ? { cursor: change.cursor, overrules: !isLagging, compare: source.feed.compare }
+      : null;
     // Make every key before the first put, because a name that is too long for a key must leave no document either.
     const raws = documents.map(document => ({
       key: documentKey(source, document),
       bytes: document.bytes,
       fetchedAtMs,
       revision,
+      position,
       immutable: document.immutable === true,
     }));
-    const dated = source.datedRows ? datedRows(fitted, { fetchedAtMs, revision }) : [];
+    const dated = source.datedRows ? datedRows(fitted, { fetchedAtMs, revision, position }) : [];
     // Put dated rows once for all changes of a key, because each would replace the one before.
     for (const object of dated) this.#objects.hold(change.key, object);
     const isLast = this.#lastOfKey.get(change.key) === change;
@@ -282,7 +310,7 @@ class Load {
     const isUnanswered = (status !== null && status >= 500) || isConnectionFault(error);
     // The closed list of park reasons has none for a failed connection: it counts as a timeout.
     const why = reason === 'unreachable' ? 'timeout' : reason;
-    const refusal = { reason: why, detail, retryAfterMs, stack: error.stack ?? null };
+    const refusal = { reason: why, detail, retryAfterMs };
     return isUnanswered ? { kind: 'unanswered', ...refusal } : { kind: 'park', ...refusal };
   }
 }

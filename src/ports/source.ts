@@ -44,7 +44,7 @@ export interface EngineSource {
   requests(step: AskedStep, changes: Change[]): Record<string, number>;
   /** The inlets that the settings turn on. */
   inlets: EngineInlet[];
-  /** Usual bytes of a document; null where that is not known. */
+  /** Bytes of all answers of one load at most; null where the source sets no limit. */
   documentBytes: number | null;
   /** The most keys that one request of the source's probe asks for; null without a probe. */
   probeKeysMax: number | null;

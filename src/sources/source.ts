@@ -68,14 +68,14 @@ export interface FetchedJson<T> extends Fetched {
 }
 
 /**
- * `timeoutMs`: the time a whole answer may take. `redirects`: how many are followed, each with a permit of its own;
- * where it is absent the runtime follows them. `permitHost`: the name of the permits that the request takes, where that
- * is not the URL's host: a host may have several limits, each with a pace of its own.
+ * `timeoutMs`: the time a whole answer may take. `bytesMax`: its decoded bytes, checked while it is read; 1 MiB by
+ * default. A longer answer is `too-large`. `permitHost`: the name of the permits that the request takes, where that is not
+ * the URL's host: a host may have several limits, each with a pace of its own.
  */
 export interface FetchLimits {
   timeoutMs?: number;
+  bytesMax?: number;
   permitHost?: string;
-  redirects?: number;
 }
 
 /** The body of an answer, before it is parsed. */
@@ -100,7 +100,13 @@ export interface SourceContext<S> {
   nowMs: number;
   fetchJson<T>(
     url: string,
-    options: { subject: string; shape: ZodType<T>; headers?: Record<string, string> } & FetchLimits & JsonChecks,
+    options: {
+      subject: string;
+      shape: ZodType<T>;
+      headers?: Record<string, string>;
+      valuesMax?: number;
+    } & FetchLimits &
+      JsonChecks,
   ): Promise<FetchedJson<T>>;
   fetchRaw(url: string, options: { subject: string; headers?: Record<string, string> } & FetchLimits): Promise<Fetched>;
   /**
@@ -110,7 +116,15 @@ export interface SourceContext<S> {
    */
   fetchDocument(
     url: string,
-    options: { subject: string; name: string; unread: string; headers?: Record<string, string>; permitHost?: string },
+    options: {
+      subject: string;
+      name: string;
+      unread: string;
+      headers?: Record<string, string>;
+      permitHost?: string;
+      /** Set by the Loader: a longer document is loaded in a call of its own. */
+      sharedBytesMax?: number;
+    },
   ): Promise<FetchedJson<unknown>>;
   /**
    * The answer to one line over TCP, as WHOIS servers give it: `server` is `whois.example`, or with a port other than 43
@@ -162,7 +176,7 @@ interface SourceParts<S, P> {
    * `hosts`: the pace of each host, by the name of its permits. `others`: the pace of hosts that only the upstream names.
    */
   pace(settings: S): { pollMs: number; settleMs: number; hosts: Record<string, HostPace>; others?: HostPace };
-  /** The usual size of a document in bytes, where it is known before the first one is loaded. */
+  /** Bytes of all answers of one load at most, where limits of the source ensure that. */
   documentBytes?: number;
   /** Its rows are also put as JSON of the day of their load: `<table's prefix>/YYYY/MM/DD/<key>.json`. */
   datedRows?: true;

@@ -22,13 +22,11 @@ export class Loader extends WorkerEntrypoint<Env> {
     const env = this.env as unknown as Record<string, unknown>;
     const source = sourceNamed(id);
     const settings = source.settings(env);
-    // Only the object paces hosts, so a permit for a host that an answer names, or for a further page, is taken there. A
-    // source with a feed foresees all its requests: one without a permit is then a fault of ours.
-    const permit = source.agenda && ((host: string) => this.env.SOURCES_NS.getByName(id).permit(host));
     return {
       source,
       settings,
-      ...(permit && { permit }),
+      // Only the object paces hosts, so a permit for a host that an answer names, or for a further page, is taken there.
+      permit: async (host: string) => this.env.SOURCES_NS.getByName(id).permit(host),
       contact: readSettings(env).contact,
       bucket: bucketPort(this.env.LAKE),
       connect,

@@ -1,6 +1,7 @@
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { LIMITS } from '../../src/config.ts';
+import { isNestedTooDeep } from '../../src/json-depth.ts';
 import { type Answerer, answerWith, documentOf, HostileWorld } from './hostile-world.ts';
 
 const JSON_TYPE = { 'content-type': 'application/json' };
@@ -57,6 +58,54 @@ describe('a document that is answered with', () => {
     },
   );
 
+  it('an endless chain of redirects with long addresses is parked, and does not affect others', async () => {
+    const hostile = await HostileWorld.start();
+    const location = (before: number) => `/${HOSTILE}?step=${before}&${'x'.repeat(12_000)}`;
+    const answer: Answerer = (_, response, before) =>
+      void response.writeHead(302, { location: location(before) }).end();
+    hostile.answers.set(HOSTILE, answer);
+    hostile.publish(['a', HOSTILE, 'b']);
+    await hostile.followed();
+    expect(hostile.parked).toEqual([{ key: HOSTILE, reason: 'http-302' }]);
+    // Each attempt asks four times.
+    expect(hostile.requestTimes.get(HOSTILE)!.length % 4).toBe(0);
+    expect(JSON.stringify(hostile.world.parked).length).toBeLessThan(5_000);
+    hostile.answers.clear();
+    await hostile.settle(() => hostile.parked.length === 0);
+    await hostile.expectGoesOn({ rows: 3 });
+  });
+
+  it('redirects to other servers is loaded from there, at the pace of hosts that only an answer names', async () => {
+    const hostile = await HostileWorld.start();
+    const names = ['x', 'y', 'z'];
+    const location = (name: string) => `${hostile.feed.url}/${name}?moved`;
+    for (const name of names) {
+      const usual: Answerer = (_, response) =>
+        void response.end(JSON.stringify({ _id: name, name, ...documentOf(name) }));
+      const moved: Answerer = (_, response) => void response.writeHead(301, { location: location(name) }).end();
+      hostile.answers.set(name, (request, ...rest) =>
+        (request.url!.endsWith('?moved') ? usual : moved)(request, ...rest),
+      );
+    }
+    hostile.publish(names);
+    await hostile.expectGoesOn({ rows: 3 });
+  });
+
+  it('a body that hardly comes holds its slice for 10 s, not for each try of 20 s', async () => {
+    const hostile = await HostileWorld.start();
+    hostile.answers.set(HOSTILE, (_, response) => {
+      response.writeHead(200, JSON_TYPE).write('{"_id":');
+      hostile.hold(response);
+    });
+    hostile.publish(['a', HOSTILE, 'b']);
+    await hostile.settle(() => hostile.world.balance.changes === 3);
+    expect(hostile.world.clock.elapsedMs).toBeLessThan(15_000);
+    expect(hostile.parked).toEqual([{ key: HOSTILE, reason: 'timeout' }]);
+    hostile.answers.clear();
+    await hostile.settle(() => hostile.parked.length === 0);
+    await hostile.expectGoesOn({ rows: 3 });
+  });
+
   it('malformed JSON for ever delays no other change, and is superseded by the next change of its name', async () => {
     const hostile = await HostileWorld.start();
     hostile.answers.set(HOSTILE, answerWith('{'));
@@ -70,6 +119,61 @@ describe('a document that is answered with', () => {
     hostile.answers.clear();
     hostile.publish(HOSTILE);
     await hostile.expectGoesOn({ rows: 2, superseded: 1 });
+  });
+});
+
+describe('a revision that is too high', () => {
+  it.each([
+    ['in the document', false],
+    ['in the feed too', true],
+  ])('%s does not keep the raw document from following the rows after it', async (_, inFeed) => {
+    const hostile = await HostileWorld.start();
+    const rev = (count: number) => `${count}-abc`;
+    const documentAt = (count: number, version: string) =>
+      documentOf(HOSTILE, { _rev: rev(count), versions: { [version]: { version } }, 'dist-tags': { latest: version } });
+    const highest = Number.MAX_SAFE_INTEGER;
+    hostile.publish(HOSTILE, { rev: rev(inFeed ? highest : 2), document: documentAt(highest, '2.0.0') });
+    await hostile.followed();
+    hostile.publish(HOSTILE, { rev: rev(3), document: documentAt(3, '3.0.0') });
+    await hostile.expectGoesOn({ rows: 2 });
+    const newestRow = (await hostile.rows()).filter(({ name }) => name === HOSTILE).at(-1);
+    expect(newestRow).toMatchObject({ version: '3.0.0' });
+    const raw = hostile.bucket.objects.get(`npm/raw/${HOSTILE}/latest.json`)!;
+    expect(JSON.parse(Buffer.from(raw.bytes).toString())).toMatchObject({ _rev: rev(3) });
+  });
+});
+
+describe('a document nested 120,000 deep', () => {
+  const deep = `${'['.repeat(120_000)}${']'.repeat(120_000)}`;
+  const reason = JSON.stringify({ reason: 'nested over 100 deep' });
+
+  it.each([
+    ['the document', `"extra":${deep}`, { dependencies: null }],
+    ['its dependencies', `"versions":{"1.0.0":{"dependencies":{"x":${deep}}}}`, { dependencies: null }],
+    ['a text of a column', `"description":${JSON.stringify(deep)}`, { description: reason }],
+  ])('in %s has a row, and no column of it is deeper than 100', async (_, field, expected) => {
+    const hostile = await HostileWorld.start();
+    const head = `{"_id":"${HOSTILE}","name":"${HOSTILE}","dist-tags":{"latest":"1.0.0"}`;
+    hostile.answers.set(HOSTILE, answerWith(`${head},${field}}`));
+    hostile.publish(['a', HOSTILE]);
+    await hostile.expectGoesOn({ rows: 2 });
+    const row = (await hostile.rows()).find(({ name }) => name === HOSTILE)!;
+    expect(row).toMatchObject(expected);
+    for (const value of Object.values(row)) expect(isNestedTooDeep(String(value))).toBe(false);
+  });
+
+  it('of 101 levels has a note in their place, and of 100 has them', async () => {
+    const hostile = await HostileWorld.start();
+    const nested = (levels: number) => JSON.parse(`${'{"x":'.repeat(levels)}0${'}'.repeat(levels)}`) as unknown;
+    for (const levels of [100, 101]) {
+      const name = `deep-${levels}`;
+      const versions = { '1.0.0': { name, version: '1.0.0', dependencies: nested(levels) } };
+      hostile.publish(name, { document: documentOf(name, { versions }) });
+    }
+    await hostile.expectGoesOn({ rows: 2 });
+    const columns = Object.fromEntries((await hostile.rows()).map(({ name, dependencies }) => [name, dependencies]));
+    expect(columns['deep-100']).toBe(JSON.stringify(nested(100)));
+    expect(columns['deep-101']).toBe(reason);
   });
 });
 

@@ -87,7 +87,9 @@ export class HostileWorld {
     Object.assign(this.world, { bucket: this.bucket });
     const { clock } = this.world;
     const bucket = this.bucket;
-    this.#loading = { source: npm as unknown as Source, settings, contact: 'tests', bucket, now: () => clock.now() };
+    const permit = async (host: string) => this.world.engine.permit(host);
+    const loading = { source: npm as unknown as Source, settings, contact: 'tests', bucket, permit };
+    this.#loading = { ...loading, now: () => clock.now() };
     time.options = {
       retryMsMin: 1,
       sleep: ms => this.#during('sleep', clock.sleep(ms)),

@@ -179,3 +179,27 @@ function memoryBucket(): MemoryBucket {
     list: async (prefix, { limit }) => [...objects.keys()].filter(key => key.startsWith(prefix)).slice(0, limit),
   };
 }
+
+describe('a version of a later change of the feed', () => {
+  const position = (cursor: string, overrules = true) => ({
+    cursor,
+    overrules,
+    compare: (a: string, b: string) => Number(a) - Number(b),
+  });
+  const version = (fetchedAtMs: number, revision: number, at: ReturnType<typeof position>) => ({
+    ...newest(fetchedAtMs, revision),
+    position: at,
+  });
+
+  it.each([
+    ['replaces a higher revision of an earlier change', version(200, 3, position('11')), 'put'],
+    ['replaces none that was fetched later', version(50, 3, position('11')), 'newer-exists'],
+    ['replaces none while it is older than the feed announced', version(200, 3, position('11', false)), 'newer-exists'],
+    ['replaces none of the same change', version(200, 3, position('10')), 'newer-exists'],
+    ['replaces none of a later change', version(200, 3, position('9')), 'newer-exists'],
+  ])('%s', async (_, given, expected) => {
+    const bucket = memoryBucket();
+    await putNewest(bucket, key, bytes('stored'), version(100, Number.MAX_SAFE_INTEGER, position('10')));
+    expect(await putNewest(bucket, key, bytes('given'), given)).toBe(expected);
+  });
+});

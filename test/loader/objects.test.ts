@@ -16,6 +16,7 @@ const objectOf = (key: string, revision: number | null = null): NewObject => ({
   bytes: Buffer.from(`revision ${revision}`),
   fetchedAtMs: NOW_MS,
   revision,
+  position: null,
   immutable: false,
 });
 

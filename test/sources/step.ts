@@ -39,7 +39,8 @@ export async function runStep<S, P, T>(
     permits,
     connect,
     timer,
-    ...(source.agenda ? { requestPermit } : {}),
+    ...(source.agenda || step === 'prepare' ? { requestPermit } : {}),
+    redirectPermit: requestPermit,
     deadlineAtMs: Date.now() + 60_000,
     retryMsMin: 1,
   });

@@ -97,7 +97,7 @@ export class Retries {
     const nowMs = this.#ports.clock.now();
     this.#admission.learn(hosts, nowMs, loadMs);
     const lsnBefore = this.#journal.state.lastLsn();
-    for (const result of results) this.#takeOne(result, nowMs);
+    for (const result of results) this.#takeOrDefer(result, nowMs);
     return this.#journal.state.lastLsn() > lsnBefore;
   }
 
@@ -105,6 +105,17 @@ export class Retries {
   expire(tickets: Ticket[]): void {
     const nowMs = this.#ports.clock.now();
     for (const ticket of tickets) this.#journal.parked.defer(ticket, { nowMs, dueMs: nowMs });
+  }
+
+  /** Takes one result. What fails is due again later, because the results beside it must not be lost with it. */
+  #takeOrDefer(result: TicketResult, nowMs: number): void {
+    try {
+      this.#takeOne(result, nowMs);
+    } catch (error) {
+      const { changeNumber, attempt } = result;
+      this.#ports.log('tickets_failed', { source: this.#source.id, changes: 1, reason: messageOf(error) });
+      this.#journal.parked.defer({ changeNumber, attempt }, { nowMs, dueMs: nowMs + this.#pace.leaseMs });
+    }
   }
 
   #takeOne({ changeNumber, attempt, lastLsn, evidenceVersion, outcome }: TicketResult, nowMs: number): void {
@@ -157,7 +168,7 @@ export class Retries {
       ticket: ticketOf(parked),
       change: evidence ? { ...change, evidence } : change,
       lastLsn: this.#journal.state.lastLsnOf(parked.key),
-      documentBytes: this.#journal.state.documentBytesOf(parked.key),
+      documentBytes: this.#source.documentBytes ?? this.#journal.state.documentBytesOf(parked.key),
     };
   }
 

@@ -19,6 +19,9 @@ export const SLICE_CHANGES_MAX = 200;
 const RESET_READINGS = 3;
 const RESET_MS = 15 * MINUTE;
 
+/** Characters of the changes that are noted as waiting: four bytes each are less than SQLite's 2 MB for a value. */
+const UNSETTLED_LENGTH_MAX = 500_000;
+
 /** The page being worked off. It lives in memory only: after an eviction it is pulled again, or read back from the lane. */
 interface Pending {
   page: Page;
@@ -159,7 +162,7 @@ export class Tail {
     const nowMs = this.#ports.clock.now();
     const waiting = JSON.parse(lane.unsettled ?? '[]') as Unsettled[];
     const { settled, unsettled, nextMs } = splitSettled(page.changes, { waiting, nowMs, settleMs });
-    this.#journal.state.updateLane(TAIL, { unsettled: unsettled.length > 0 ? JSON.stringify(unsettled) : null });
+    this.#journal.state.updateLane(TAIL, { unsettled: unsettledText(unsettled) });
     if (nextMs === null) return pending;
     const rest = { changes: unsettled.length, nextMs };
     const last = settled.at(-1);
@@ -289,4 +292,17 @@ export class Tail {
     if (isReset) throw new StepError('sequence-reset', message);
     throw new StepError('upstream-shape', message, RESET_MS / (RESET_READINGS - 1));
   }
+}
+
+/** The first of the changes that wait, as JSON; those behind them are noted when they are first. Null for none. */
+function unsettledText(unsettled: Unsettled[]): string | null {
+  const texts: string[] = [];
+  let length = 0;
+  for (const one of unsettled) {
+    const text = JSON.stringify(one);
+    length += text.length + 1;
+    if (length > UNSETTLED_LENGTH_MAX) break;
+    texts.push(text);
+  }
+  return texts.length > 0 ? `[${texts.join(',')}]` : null;
 }

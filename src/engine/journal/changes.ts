@@ -1,5 +1,6 @@
 import type { Failure, ParkReason, SkipReason } from '../../errors.ts';
 import type { Change, LoadedRow, Seen } from '../../ports/change.ts';
+import { storableKey } from '../../ports/sql-guard.ts';
 import type { JournalRanges } from './ranges.ts';
 
 /** The lane that follows the feed's newest end. */
@@ -12,8 +13,8 @@ export type Outcome =
   | ({ kind: 'park'; retryAfterMs: number | null } & Failure);
 
 /**
- * Appends changes in one transaction. When SQLite refuses it, parks each change whose rows SQLite refuses alone, and
- * appends again. Throws SQLite's error when no single change causes it.
+ * Appends changes in one transaction. When SQLite refuses it, parks each change that SQLite refuses alone, whatever the
+ * reason, and appends again. Throws SQLite's error when no single change causes it.
  */
 export function appendOrPark<T>(
   journal: { refusalOf(one: Accepted, nowMs: number): string | null },
@@ -23,15 +24,21 @@ export function appendOrPark<T>(
   try {
     return append(accepted);
   } catch (error) {
-    if (accepted.every(({ outcome }) => outcome.kind !== 'rows')) throw error;
-    return append(
-      accepted.map(one => {
-        const detail = one.outcome.kind === 'rows' ? journal.refusalOf(one, nowMs) : null;
-        if (detail === null) return one;
-        return { ...one, outcome: { kind: 'park', reason: 'row-too-large', detail, retryAfterMs: null } };
-      }),
-    );
+    const refusals = accepted.map(one => journal.refusalOf(one, nowMs));
+    if (refusals.every(refusal => refusal === null)) throw error;
+    return append(accepted.map((one, index) => (refusals[index] === null ? one : parkedAs(one, refusals[index]!))));
   }
+}
+
+/** The change, parked with nothing of what the upstream sent but its name. */
+function parkedAs({ change, outcome, ...rest }: Accepted, detail: string): Accepted {
+  const reason = outcome.kind === 'park' ? outcome.reason : 'row-too-large';
+  const revision = Number.isSafeInteger(change.revision) ? change.revision : null;
+  return {
+    ...rest,
+    change: { ...change, key: storableKey(change.key), revision },
+    outcome: { kind: 'park', reason, detail, retryAfterMs: null },
+  };
 }
 
 /** The upstream answered that it has no such document, or no longer. */
@@ -74,7 +81,6 @@ export interface ParkedChange {
   revision: number | null;
   reason: ParkReason;
   detail: string;
-  stack: string | null;
   /** Attempts that counted. It never goes down, because a ticket and its late result are known by it. */
   attempts: number;
   /** The change is dead after so many attempts. */

@@ -13,7 +13,7 @@ import { JournalEvidence } from './evidence.ts';
 import { JournalInlets } from './inlets.ts';
 import { rowStateOf } from './key-index.ts';
 import { type DeadFilter, ParkedChanges } from './parked.ts';
-import { JournalPushes } from './pushes.ts';
+import { JournalPushes, type PushedLine } from './pushes.ts';
 import { JournalRanges, type Range } from './ranges.ts';
 import { countsAsAttempt, judgeLaggingRevision, judgeSweepChange, recheckDelayMs } from './rechecks.ts';
 import { JournalSignals } from './signals.ts';
@@ -102,8 +102,11 @@ export class Journal {
     });
   }
 
-  /** Appends the lines of a request that pushes rows, but those it has accepted before. Returns how many were new. */
-  appendPush(identity: string, { lines, nowMs }: { lines: (Accepted & { line: number })[]; nowMs: number }): number {
+  /**
+   * Appends the lines of a request that pushes rows, but those it has accepted before. Returns how many were new. Throws
+   * `PushConflict`, and appends nothing, where such a line held another row then.
+   */
+  appendPush(identity: string, { lines, nowMs }: { lines: (Accepted & PushedLine)[]; nowMs: number }): number {
     return this.#sql.transaction(() => {
       const known = this.pushes.runOf(identity);
       const run = known ?? this.#nextRun();
@@ -112,10 +115,15 @@ export class Journal {
         identity,
         lines.map(({ line }) => line),
       );
+      this.pushes.checkSame(
+        identity,
+        lines.filter(({ line }) => !unmarked.has(line)),
+      );
       const accepted = lines.filter(({ line }) => unmarked.has(line));
       if (accepted.length === 0) return 0;
       this.#acceptOutsideTail(accepted, { run, runType: 'push', nowMs });
       this.pushes.mark(identity, unmarked);
+      this.pushes.noteDigests(identity, accepted);
       return accepted.length;
     });
   }

@@ -17,7 +17,6 @@ export interface DeadLetter {
   cursor: string;
   reason: ParkReason;
   detail: string;
-  stack: string | null;
   attempts: number;
   /** JSON list of the last attempts: `{at, reason, detail}`. */
   history: string;
@@ -38,7 +37,7 @@ export interface LetterFilter {
   olderMs: number | null;
 }
 
-const COLUMNS = `change_number, key, cursor, reason, detail, stack, attempts, history, parked_ms, failed_ms, status,
+const COLUMNS = `change_number, key, cursor, reason, detail, attempts, history, parked_ms, failed_ms, status,
   resolved_ms, note, version`;
 const MATCHES = '(?1 IS NULL OR reason = ?1) AND (?2 IS NULL OR status = ?2) AND (?3 IS NULL OR failed_ms < ?3)';
 
@@ -55,18 +54,17 @@ export class DeadLetters {
 
   /** Writes the letter of a change that died, or died again after a replay. */
   write(parked: ParkedChange, nowMs: number): void {
-    const { change_number, key, cursor, reason, detail, stack, attempts, history, parked_ms } = parked;
+    const { change_number, key, cursor, reason, detail, attempts, history, parked_ms } = parked;
     this.#sql.exec(
-      `INSERT INTO letters (${COLUMNS}, published) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'failed', NULL, NULL, ?, 0)
+      `INSERT INTO letters (${COLUMNS}, published) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'failed', NULL, NULL, ?, 0)
        ON CONFLICT (change_number) DO UPDATE SET reason = excluded.reason, detail = excluded.detail,
-         stack = excluded.stack, attempts = excluded.attempts, history = excluded.history,
+         attempts = excluded.attempts, history = excluded.history,
          failed_ms = excluded.failed_ms, version = max(version + 1, excluded.version), published = 0`,
       change_number,
       key,
       cursor,
       reason,
       detail,
-      stack,
       attempts,
       history,
       parked_ms,
@@ -138,18 +136,17 @@ export function letterStatement(source: string, letter: DeadLetter): { sql: stri
   const { change_number, key, cursor, reason, history, note, version } = letter;
   const body = { source, change_number, key, cursor, reason, history: JSON.parse(history), note, version };
   return {
-    sql: `INSERT INTO failed_messages (queue_name, message_body, error_message, error_stack, retry_count,
-        original_timestamp, failed_at, status, resolved_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+    sql: `INSERT INTO failed_messages (queue_name, message_body, error_message, retry_count,
+        original_timestamp, failed_at, status, resolved_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
       ON CONFLICT (json_extract(message_body, '$.source'), json_extract(message_body, '$.change_number')) DO UPDATE SET
         message_body = excluded.message_body, error_message = excluded.error_message,
-        error_stack = excluded.error_stack, retry_count = excluded.retry_count, failed_at = excluded.failed_at,
+        retry_count = excluded.retry_count, failed_at = excluded.failed_at,
         status = excluded.status, resolved_at = excluded.resolved_at
       WHERE json_extract(excluded.message_body, '$.version') > json_extract(failed_messages.message_body, '$.version')`,
     params: [
       RETRY_QUEUE,
       JSON.stringify(body),
       letter.detail,
-      letter.stack,
       letter.attempts,
       isoTime(letter.parked_ms),
       isoTime(letter.failed_ms),

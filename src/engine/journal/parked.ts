@@ -38,8 +38,8 @@ export class ParkedChanges {
   park(changeNumber: number, change: Change, why: Failure & { nowMs: number; dueMs: number }): void {
     const history = historyWith('[]', why, why.nowMs);
     this.#sql.exec(
-      `INSERT INTO parked (change_number, key, cursor, deleted, revision, reason, detail, stack, attempts, attempts_max,
-         history, parked_ms, handled_ms, due_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?)`,
+      `INSERT INTO parked (change_number, key, cursor, deleted, revision, reason, detail, attempts, attempts_max, history,
+         parked_ms, handled_ms, due_ms) VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?)`,
       changeNumber,
       change.key,
       change.cursor,
@@ -47,7 +47,6 @@ export class ParkedChanges {
       change.revision,
       why.reason,
       why.detail,
-      why.stack ?? null,
       this.#pace.attemptsMax,
       history,
       why.nowMs,
@@ -79,11 +78,10 @@ export class ParkedChanges {
   recordFailure(parked: ParkedChange, why: Failure & { nowMs: number; dueMs: number }): void {
     const { change_number, attempts, attempts_max } = parked;
     const updated = this.#sql.exec(
-      `UPDATE parked SET attempts = attempts + 1, reason = ?, detail = ?, stack = ?, history = ?, handled_ms = ?, due_ms = ?
+      `UPDATE parked SET attempts = attempts + 1, reason = ?, detail = ?, history = ?, handled_ms = ?, due_ms = ?
        WHERE change_number = ? AND attempts = ? RETURNING change_number`,
       why.reason,
       why.detail,
-      why.stack ?? null,
       historyWith(parked.history, why, why.nowMs),
       why.nowMs,
       why.dueMs,
@@ -220,6 +218,6 @@ function numbersOf({ numbers }: DeadFilter): string | null {
 }
 
 function historyWith(history: string, { reason, detail }: Failure, nowMs: number): string {
-  const attempt = { at: isoTime(nowMs), reason, detail: detail.slice(0, HISTORY_DETAIL_LENGTH_MAX) };
+  const attempt = { at: isoTime(nowMs), reason, detail: detail.slice(0, HISTORY_DETAIL_LENGTH_MAX).toWellFormed() };
   return JSON.stringify([...(JSON.parse(history) as unknown[]), attempt].slice(-HISTORY_ATTEMPTS_MAX));
 }

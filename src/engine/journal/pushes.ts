@@ -1,3 +1,5 @@
+import type { Row } from '../../../schemas/table.ts';
+import { sha256 } from '../../digest.ts';
 import { MINUTE } from '../../limits.ts';
 import type { SqlPort } from '../../ports/sql.ts';
 
@@ -6,6 +8,24 @@ export const PUSH_RETENTION_MS = 14 * 24 * 60 * MINUTE;
 
 /** Lines of one row of marks, which is a kilobyte. */
 const BLOCK_LINES = 8_192;
+
+/** Of each line's digest: by chance one of 10^19 other rows has the same. A whole block's are 64 KiB. */
+const DIGEST_BYTES = 8;
+
+/** A line of a request that pushes rows, with the digest of what it holds. */
+export interface PushedLine {
+  line: number;
+  digest: Uint8Array;
+}
+
+/** A request has the identity of an earlier one, and another row in one of its accepted lines. */
+export class PushConflict extends Error {
+  override readonly name = 'PushConflict';
+
+  constructor(line: number) {
+    super(`line ${line}: expected the row that this idempotency key brought before, got another`);
+  }
+}
 
 /**
  * The accepted lines of requests that push rows, one bit a line, so that a repeated request adds only lines that are
@@ -60,8 +80,45 @@ export class JournalPushes {
     }
   }
 
+  /** Throws `PushConflict` where one of these lines, which are all accepted, held something else. */
+  checkSame(identity: string, lines: PushedLine[]): void {
+    for (const [block, of] of Map.groupBy(lines, ({ line }) => Math.floor(line / BLOCK_LINES))) {
+      const known = this.#digests(identity, block);
+      for (const { line, digest } of of)
+        if (digest.some((byte, at) => byte !== known[digestAt(line) + at])) throw new PushConflict(line);
+    }
+  }
+
+  /** Notes what lines hold that are marked. */
+  noteDigests(identity: string, lines: PushedLine[]): void {
+    for (const [block, of] of Map.groupBy(lines, ({ line }) => Math.floor(line / BLOCK_LINES))) {
+      const known = this.#digests(identity, block);
+      const bytes = Math.max(known.length, ...of.map(({ line }) => digestAt(line) + DIGEST_BYTES));
+      const digests = new Uint8Array(bytes);
+      digests.set(known);
+      for (const { line, digest } of of) digests.set(digest, digestAt(line));
+      const statement = 'UPDATE push_lines SET digests = ? WHERE identity = ? AND block = ?';
+      this.#sql.exec(statement, digests, identity, block);
+    }
+  }
+
+  #digests(identity: string, block: number): Uint8Array {
+    const statement = 'SELECT digests FROM push_lines WHERE identity = ? AND block = ?';
+    return this.#sql.exec<{ digests: Uint8Array }>(statement, identity, block)[0]?.digests ?? new Uint8Array();
+  }
+
   #block(identity: string, block: number): Uint8Array | null {
     const statement = 'SELECT marks FROM push_lines WHERE identity = ? AND block = ?';
     return this.#sql.exec<{ marks: Uint8Array }>(statement, identity, block)[0]?.marks ?? null;
   }
+}
+
+/** The digest of a pushed row. A column that is null does not count, because a later version may add columns. */
+export function pushDigest(table: string, row: Row): Uint8Array {
+  const values = Object.entries(row).filter(([, value]) => value !== null);
+  return sha256(JSON.stringify([table, values])).subarray(0, DIGEST_BYTES);
+}
+
+function digestAt(line: number): number {
+  return (line % BLOCK_LINES) * DIGEST_BYTES;
 }

@@ -180,7 +180,6 @@ export const SCHEMA = [
     revision INTEGER,
     reason TEXT NOT NULL,
     detail TEXT NOT NULL,
-    stack TEXT,
     attempts INTEGER NOT NULL,
     attempts_max INTEGER NOT NULL,
     history TEXT NOT NULL,
@@ -201,7 +200,6 @@ export const SCHEMA = [
     cursor TEXT NOT NULL,
     reason TEXT NOT NULL,
     detail TEXT NOT NULL,
-    stack TEXT,
     attempts INTEGER NOT NULL,
     history TEXT NOT NULL,
     parked_ms INTEGER NOT NULL,
@@ -270,11 +268,12 @@ export const SCHEMA = [
   // Requests that push rows.
   'CREATE TABLE pushes (identity TEXT PRIMARY KEY, run INTEGER NOT NULL, started_ms INTEGER NOT NULL)',
   'CREATE INDEX pushes_started ON pushes (started_ms)',
-  // The accepted lines of each request that pushes rows: one bit a line.
+  // The accepted lines of each request that pushes rows: one bit a line, and 8 bytes of its digest.
   `CREATE TABLE push_lines (
     identity TEXT NOT NULL,
     block INTEGER NOT NULL,
     marks BLOB NOT NULL,
+    digests BLOB NOT NULL DEFAULT (X''),
     PRIMARY KEY (identity, block)
   ) WITHOUT ROWID`,
   // The running sweep and the last one. `after` is the key that listing continues after; `first_poll` is the tail's

@@ -153,6 +153,15 @@ export class JournalState {
     );
   }
 
+  /** Forgets hosts whose last slot and block were before a time, except those that the settings name. */
+  pruneHosts(beforeMs: number, kept: string[]): void {
+    this.#sql.exec(
+      'DELETE FROM hosts WHERE next_slot_ms < ?1 AND blocked_until_ms < ?1 AND host NOT IN (SELECT value FROM json_each(?2))',
+      beforeMs,
+      JSON.stringify(kept),
+    );
+  }
+
   /** Counts the requests of a Loader call and, where it loads changes, its time. */
   countCall({ hosts, loadMs }: { hosts: HostTally[]; loadMs: number | null }): void {
     if (hosts.length === 0 && loadMs === null) return;

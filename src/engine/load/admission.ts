@@ -1,6 +1,7 @@
 import { backoffMs, waitingUntil } from '../../alarm/backoff.ts';
 import { LIMITS } from '../../config.ts';
 import { StepError } from '../../errors.ts';
+import { MINUTE } from '../../limits.ts';
 import type { HostPace, HostRequests, HostTally, Permit } from '../../ports/hosts.ts';
 import type { EngineSource } from '../../ports/source.ts';
 import type { HostState, JournalState } from '../journal/state.ts';
@@ -15,6 +16,11 @@ const REFUSALS_MIN = 3;
 const OTHERS = 'others';
 /** A timeline further ahead than this was written by a clock that has jumped back since. */
 const AHEAD_MS_MAX = 10 * 60_000;
+
+/** A host that was asked for nothing this long is forgotten, because answers may name any number of hosts. */
+const HOST_IDLE_MS_MAX = 24 * 60 * MINUTE;
+/** How often such hosts are looked for: each time reads all hosts. */
+const PRUNE_MS = 60 * MINUTE;
 
 interface RoomWanted {
   want: number;
@@ -37,6 +43,7 @@ export class Admission {
   readonly #state: JournalState;
   readonly #paces: Record<string, HostPace>;
   readonly #others: HostPace | null;
+  #prunedMs = 0;
 
   constructor(state: JournalState, { hosts, others }: Pick<EngineSource, 'hosts' | 'others'>) {
     this.#state = state;
@@ -103,6 +110,7 @@ export class Admission {
     // Count hosts that only the upstream names under one name, because they are too many.
     const hosts = tallies.map(tally => (tally.host in this.#paces ? tally : { ...tally, host: OTHERS }));
     this.#state.countCall({ hosts, loadMs });
+    this.#prune(nowMs);
     for (const tally of tallies) {
       const pace = this.#paceOf(tally.host);
       if (!pace) continue;
@@ -125,6 +133,12 @@ export class Admission {
     if (quota.remaining > 0 && quota.remaining >= permitted) return;
     const untilMs = nowMs + Math.min(Math.max(0, quota.resetMs), LIMITS.retryAfterMsMax);
     this.#state.saveHost({ ...state, blocked_until_ms: Math.max(state.blocked_until_ms, untilMs) });
+  }
+
+  #prune(nowMs: number): void {
+    if (Math.abs(nowMs - this.#prunedMs) < PRUNE_MS) return;
+    this.#prunedMs = nowMs;
+    this.#state.pruneHosts(nowMs - HOST_IDLE_MS_MAX, Object.keys(this.#paces));
   }
 
   /** A permit for one request that was not foreseen; null when the host has no room within the window. */

@@ -315,9 +315,9 @@ export class SliceLoader {
     return { changes: taken, evidenceBytes };
   }
 
-  /** What a load may hold: the key's last document and its evidence; null where no document is known. */
+  /** What a load may hold: the source's limit, or the key's last document, and its evidence; null where neither is known. */
   #bytesOf(key: string, evidenceBytes: number): number | null {
-    const documentBytes = this.#journal.state.documentBytesOf(key) ?? this.#source.documentBytes;
+    const documentBytes = this.#source.documentBytes ?? this.#journal.state.documentBytesOf(key);
     return documentBytes === null ? null : documentBytes + evidenceBytes;
   }
 

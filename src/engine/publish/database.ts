@@ -1,15 +1,17 @@
-import { StepError } from '../../errors.ts';
+import { messageOf, StepError } from '../../errors.ts';
 import { SECOND } from '../../limits.ts';
 import type { Ports } from '../../ports/ports.ts';
 import type { SqlValue } from '../../ports/sql.ts';
 import { isoTime } from '../../time.ts';
 import type { DataFile, JournalFiles } from '../journal/files.ts';
-import { type DeadLetters, letterStatement } from '../journal/letters.ts';
+import { type DeadLetter, type DeadLetters, letterStatement } from '../journal/letters.ts';
 
 /** A write to D1 that takes longer is given up and repeated. */
 const DATABASE_CALL_MS_MAX = 20 * SECOND;
 /** Dead letters in one write to the operational database. */
 const PUBLISHED_LETTERS_MAX = 50;
+/** Characters of the key in a letter that the database refused whole. */
+const SHORT_KEY_LENGTH_MAX = 1_000;
 /** Files in one write to the operational database. */
 const PUBLISHED_FILES_MAX = 50;
 
@@ -35,18 +37,20 @@ export async function publishToDatabase({
   const settled = files.unpublished(PUBLISHED_FILES_MAX);
   const stampMs = files.nextPublishedMs(ports.clock.now());
   const changedLetters = letters.unpublished(PUBLISHED_LETTERS_MAX);
-  const statements = [
-    ...settled.map(file => runStatement(source, file)),
-    ...changedLetters.map(letter => letterStatement(source, letter)),
-  ];
+  const statements = settled.map(file => runStatement(source, file));
   if (cursor !== null) statements.push(syncStatement({ source, cursor, at: isoTime(stampMs) }));
   statements.push({ sql: 'SELECT last_sync_time AS at FROM sync_state WHERE source = ?', params: [source] });
   // Write it, and read back the stamp that the database has then.
-  const answers = await ports.clock.within(
-    ports.d1.batch(statements),
-    DATABASE_CALL_MS_MAX,
-    `publication of ${settled.length} files`,
-  );
+  const write = (batch: Statement[]) =>
+    ports.clock.within(ports.d1.batch(batch), DATABASE_CALL_MS_MAX, `publication of ${settled.length} files`);
+  const lettersWritten = changedLetters.map(letter => letterStatement(source, letter));
+  const answers = await write([...lettersWritten, ...statements]).catch(async error => {
+    if (changedLetters.length === 0 || !isRefusal(error)) throw error;
+    // Write the rest without the letters first: then the database works, and some letter is at fault.
+    const written = await write(statements);
+    await writeLetters(changedLetters, { source, write });
+    return written;
+  });
   // Raise our stamp over a newer one, which an earlier journal of this source wrote, or a clock that was ahead.
   const storedAt = answers.at(-1)?.[0]?.at;
   if (cursor !== null && storedAt !== isoTime(stampMs)) {
@@ -64,7 +68,42 @@ export async function publishToDatabase({
     ports.log('letter_written', { source, key, state: status, reason, attempt: attempts });
 }
 
-function runStatement(source: string, file: DataFile): { sql: string; params: SqlValue[] } {
+interface Statement {
+  sql: string;
+  params: SqlValue[];
+}
+
+/** Whether the database answered with an error; a database that does not answer says nothing of one statement. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof StepError && error.kind === 'database-failed';
+}
+
+/**
+ * Writes letters, halved down to the one that the database refuses. That one is written in short, with the reason in
+ * place of its message, so that it is seen and holds up no other; the object keeps all of it.
+ */
+async function writeLetters(
+  letters: DeadLetter[],
+  { source, write }: { source: string; write: (batch: Statement[]) => Promise<unknown> },
+): Promise<void> {
+  try {
+    await write(letters.map(letter => letterStatement(source, letter)));
+  } catch (error) {
+    if (!isRefusal(error)) throw error;
+    const [only] = letters;
+    if (letters.length === 1) {
+      const key = only!.key.slice(0, SHORT_KEY_LENGTH_MAX).toWellFormed();
+      const short = { ...only!, key, history: '[]', note: null, detail: messageOf(error) };
+      await write([letterStatement(source, short)]);
+      return;
+    }
+    const half = Math.ceil(letters.length / 2);
+    await writeLetters(letters.slice(0, half), { source, write });
+    await writeLetters(letters.slice(half), { source, write });
+  }
+}
+
+function runStatement(source: string, file: DataFile): Statement {
   const data = {
     key: file.key,
     table: file.table_name,
@@ -92,10 +131,7 @@ function runStatement(source: string, file: DataFile): { sql: string; params: Sq
   };
 }
 
-function syncStatement({ source, cursor, at }: { source: string; cursor: string; at: string }): {
-  sql: string;
-  params: SqlValue[];
-} {
+function syncStatement({ source, cursor, at }: { source: string; cursor: string; at: string }): Statement {
   return {
     sql: `INSERT INTO sync_state (source, last_sequence, last_sync_time, updated_at) VALUES (?, ?, ?, ?)
       ON CONFLICT (source) DO UPDATE SET last_sequence = excluded.last_sequence,

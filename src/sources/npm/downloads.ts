@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { ChangeError, StepError } from '../../errors.ts';
+import { KiB } from '../../limits.ts';
 import type { SourceContext } from '../source.ts';
 import { isObject, type JsonObject } from '../upstream/json.ts';
 import type { DownloadCounts } from './packument.ts';
@@ -7,8 +8,14 @@ import type { DownloadCounts } from './packument.ts';
 /** Unscoped names of one request. The API takes a scoped name only by itself, and answers 400 to a list that has one. */
 const NAMES_MAX = 128;
 
+/** The counts of 128 names, each up to 214 characters and twice in the answer. */
+const COUNTS_BYTES_MAX = 128 * KiB;
+
 /** Scoped names counted in one slice; the others get null. Two requests for each, at two a second, delay a slice by 5 s. */
 const SCOPED_MAX = 5;
+
+/** Requests of one slice that may fail: enough to find two names that fail, each alone, among 128. More are the API's. */
+const FAILURES_MAX = 16;
 
 /** Download counts of a slice's packages. A list instead of an object, because a package may be called `__proto__`. */
 export type Downloads = [name: string, month: number | null, year: number | null][];
@@ -31,7 +38,8 @@ export function scopedOf(names: string[]): string[] {
 
 /**
  * Fetches the counts of the last month and the last year. A count is null when the API does not know it or did not
- * answer. The first answer that asks for fewer requests, or none at all, ends the requests.
+ * answer. A list that fails is asked for again in two halves, down to the one name that fails. The first answer that asks
+ * for fewer requests, or none at all, ends the requests.
  */
 export async function fetchDownloads(
   names: string[],
@@ -39,6 +47,7 @@ export async function fetchDownloads(
 ): Promise<Downloads> {
   const counts = new Map<string, DownloadCounts>();
   let isRefused = false;
+  let failures = 0;
   const fetchCounts = async (period: keyof DownloadCounts, list: string[]) => {
     if (isRefused) return;
     try {
@@ -48,13 +57,19 @@ export async function fetchDownloads(
       const { json } = await fetchJson(`${url}/downloads/point/last-${period}/${path}`, {
         subject: 'npm downloads',
         shape: answerShape,
+        bytesMax: COUNTS_BYTES_MAX,
       });
       for (const name of list) {
         const known = counts.get(name) ?? { month: null, year: null };
         counts.set(name, { ...known, [period]: countIn(json, name) });
       }
     } catch (error) {
-      isRefused = isRefusal(error);
+      failures += 1;
+      isRefused = isRefusal(error) || failures >= FAILURES_MAX;
+      if (list.length === 1) return;
+      const half = Math.ceil(list.length / 2);
+      await fetchCounts(period, list.slice(0, half));
+      await fetchCounts(period, list.slice(half));
     }
   };
   for (const list of [...unscopedListsOf(names), ...scopedOf(names).map(name => [name])]) {

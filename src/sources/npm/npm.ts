@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { npmPackage } from '../../../schemas/npm_package.ts';
 import { integerSetting, parseSettings, rateSetting, urlSetting } from '../../config.ts';
 import { ChangeError, CursorError, StepError } from '../../errors.ts';
+import { KiB, MiB } from '../../limits.ts';
 import type { Change, KeyPage, Loaded, LoadedRow, Page } from '../../ports/change.ts';
 import type { HostPace } from '../../ports/hosts.ts';
 import { countCursor } from '../count-cursor.ts';
@@ -33,6 +34,15 @@ const INTERNAL_ID = /^_(design|local)\//;
 
 /** The API answered 429 at about 2.3 requests a second, without a usable `Retry-After`. */
 const DOWNLOADS_PACE: HostPace = { requestsPerSecond: 2, burst: 1 };
+
+/** Hosts that only a redirect names. The registry's own answers come without one. */
+const OTHERS_PACE: HostPace = { requestsPerSecond: 1, burst: 1 };
+
+/** A page and a list have up to 10,000 lines of about 150 bytes and 8 values each; a name may have 214 characters. */
+const LINES_LIMITS = { bytesMax: 8 * MiB, valuesMax: 250_000 };
+
+/** The root document of the feed: a dozen numbers. */
+const HEAD_BYTES_MAX = 64 * KiB;
 
 const settingsShape = z.object({
   NPM_FEED_URL: urlSetting(FEED_URL),
@@ -98,7 +108,7 @@ export const npm: Source<NpmSettings, Downloads> = {
   datedRows: true,
   settingNames: Object.keys(settingsShape.shape),
   settings: readNpmSettings,
-  pace: ({ pollMs, settleMs, ...settings }) => ({ pollMs, settleMs, hosts: hostPaces(settings) }),
+  pace: ({ pollMs, settleMs, ...settings }) => ({ pollMs, settleMs, hosts: hostPaces(settings), others: OTHERS_PACE }),
   feed: {
     ...SEQUENCE,
     resumable: true,
@@ -123,7 +133,9 @@ export const npm: Source<NpmSettings, Downloads> = {
       const limit = LIMIT_MAX - (Math.floor(ctx.nowMs / LIST_SAME_MS) % LIMIT_VARIATION);
       const from = after === null ? '' : `startkey=${encodeURIComponent(JSON.stringify(after))}&`;
       const url = `${ctx.settings.feedUrl}/_all_docs?${from}limit=${limit}`;
-      const ids = (await ctx.fetchJson(url, { subject: 'npm list', shape: listShape })).json.rows.map(row => row.id);
+      const ids = (await ctx.fetchJson(url, { ...LINES_LIMITS, subject: 'npm list', shape: listShape })).json.rows.map(
+        row => row.id,
+      );
       return readList(ids, { after, isLast: ids.length < limit });
     },
   },
@@ -191,7 +203,7 @@ function hostPaces(settings: Omit<NpmSettings, 'pollMs' | 'settleMs'>): Record<s
 async function fetchPage({ cursor, limit }: { cursor: string; limit: number }, ctx: Context): Promise<FeedPage> {
   const url = `${ctx.settings.feedUrl}/_changes?since=${cursor}&limit=${limit}`;
   try {
-    return (await ctx.fetchJson(url, { subject: 'npm page', shape: pageShape })).json;
+    return (await ctx.fetchJson(url, { ...LINES_LIMITS, subject: 'npm page', shape: pageShape })).json;
   } catch (error) {
     // The feed takes this limit, so a 400 is about the cursor. 404 and 410 are about the address, and the cursor stays.
     if (!(error instanceof ChangeError) || error.status !== 400) throw error;
@@ -201,7 +213,8 @@ async function fetchPage({ cursor, limit }: { cursor: string; limit: number }, c
 
 async function fetchHead(ctx: Context): Promise<number> {
   const url = new URL('/', ctx.settings.feedUrl).href;
-  return (await ctx.fetchJson(url, { subject: 'npm head', shape: rootShape })).json.update_seq;
+  return (await ctx.fetchJson(url, { subject: 'npm head', shape: rootShape, bytesMax: HEAD_BYTES_MAX })).json
+    .update_seq;
 }
 
 /** A page is valid without a head, so a head that the upstream does not give is null. Rethrows our own faults. */

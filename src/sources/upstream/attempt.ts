@@ -1,4 +1,5 @@
 import { ChangeError, messageOf, StepError } from '../../errors.ts';
+import { KiB } from '../../limits.ts';
 import type { HostTally } from '../../ports/hosts.ts';
 
 /** One request with its answer, from sending to the last byte: the largest packument known takes 8 s at 5 Mbit/s. */
@@ -6,6 +7,17 @@ const REQUEST_MS_MAX = 20_000;
 
 /** An upstream whose answer was cut off after this long is late, also when our own deadline cut it off. */
 const LATE_MS = 5_000;
+
+/** A body that brings less than this in such a time is late, because an endless one would hold its slice and the tail. */
+const SLOW_MS = 10_000;
+const SLOW_BYTES = 10 * KiB;
+
+/** A body came too slowly. Another try at once would be as slow. */
+export class SlowBody extends ChangeError {
+  constructor(subject: string) {
+    super('timeout', `${subject}: expected at least ${SLOW_BYTES} bytes of the body in ${SLOW_MS} ms, got fewer`);
+  }
+}
 
 export interface AttemptOptions {
   subject: string;
@@ -26,7 +38,11 @@ export type Timer = (ms: number, expire: () => void) => () => void;
 export interface Attempt {
   /** Aborted when the time is up. */
   signal: AbortSignal;
-  /** Sets the time to `ms` from now, within the deadline of the call. */
+  /** Begins to watch how fast the body comes. */
+  watchBody(): void;
+  /** Notes bytes of the body. */
+  received(bytes: number): void;
+  /** Sets the time to `ms` from now without watching the body, because our own upload may slow it down, within the deadline of the call. */
   allow(ms: number): void;
   /** Counts a connection that did not open, or broke before the end of the answer, and returns its error. */
   countFault(reason: 'unreachable' | 'truncated', error: unknown): Error;
@@ -41,9 +57,27 @@ export function startAttempt(options: AttemptOptions): Attempt {
   const controller = new AbortController();
   const expire = () => controller.abort();
   let allowedMs = timeoutMs;
+  let windowBytes = 0;
+  let isSlow = false;
   let stop = timer(Math.min(allowedMs, leftMs), expire);
+  const startedAtMs = now();
+  /** One timer is enough: it ends the next stretch of the body, or the whole time where less of that is left. */
+  const watch = () => {
+    stop();
+    windowBytes = 0;
+    const restMs = Math.max(0, Math.min(startedAtMs + allowedMs, deadlineAtMs) - now());
+    stop = timer(Math.min(SLOW_MS, restMs), () => {
+      isSlow = restMs > SLOW_MS && windowBytes < SLOW_BYTES;
+      if (isSlow || restMs <= SLOW_MS) expire();
+      else watch();
+    });
+  };
   return {
     signal: controller.signal,
+    watchBody: watch,
+    received(bytes) {
+      windowBytes += bytes;
+    },
     allow(ms) {
       stop();
       allowedMs = ms;
@@ -52,6 +86,10 @@ export function startAttempt(options: AttemptOptions): Attempt {
     countFault(reason, error) {
       const isTimeUp = controller.signal.aborted;
       if (isTimeUp && Math.min(allowedMs, leftMs) >= LATE_MS) tally.refused += 1;
+      if (isTimeUp && isSlow) {
+        tally.errors += 1;
+        return new SlowBody(subject);
+      }
       if (isTimeUp && leftMs < timeoutMs) return deadlineError(subject);
       tally.errors += 1;
       return isTimeUp

@@ -7,7 +7,7 @@ import { type JsonAnswer, notJsonFault } from './json.ts';
 /** Documents that are stored unparsed are put in parts of this size. R2 requires at least 5 MiB, and equal parts except the last. */
 export const DOCUMENT_PART_BYTES = 8 * MiB;
 
-/** A document over `LIMITS.documentBytesLarge` that this call may not load; another call loads its change. */
+/** A document that needs more memory than it has in this call; another call loads its change. */
 export class LargeDocument extends Error {
   override readonly name = 'LargeDocument';
 }
@@ -22,10 +22,14 @@ export interface Upload {
 
 export interface BodyOptions {
   subject: string;
-  /** Whether a body over `LIMITS.documentBytesLarge` may be read. */
-  large: boolean;
+  /** A longer body is `too-large`; where null, what is stored is the limit. */
+  bytesMax: number | null;
+  /** A longer document belongs into another call; null where this call may read any. */
+  sharedBytesMax: number | null;
   /** Starts the upload of a body too large for memory; null where such a body is only refused. */
   openUpload: (() => Promise<Upload>) | null;
+  /** Notes bytes that were read. */
+  received(bytes: number): void;
   /** Returns the error of a connection that broke before the end of the body. */
   countFault(reason: 'truncated', error: unknown): Error;
   /** Throws when the time for the answer is up. */
@@ -58,6 +62,7 @@ export async function readBody(response: Response, options: BodyOptions): Promis
         .read()
         .catch(error => Promise.reject(options.countFault('truncated', error)));
       if (done) break;
+      options.received(value.length);
       await body.add(value);
     }
     // Compare the length with the announced one: some runtimes end a broken body like a whole one.
@@ -99,9 +104,11 @@ class Body {
 
   /** Throws when a body of so many bytes may not be read. */
   checkSize(bytes: number): void {
-    const { subject, large, openUpload } = this.#options;
-    if (!large && bytes > LIMITS.documentBytesLarge)
-      throw new LargeDocument(`${subject}: expected at most ${LIMITS.documentBytesLarge} bytes in this call, got more`);
+    const { subject, bytesMax, sharedBytesMax, openUpload } = this.#options;
+    if (bytesMax !== null && bytes > bytesMax)
+      throw new ChangeError('too-large', `${subject}: expected at most ${bytesMax} bytes, got more`);
+    if (sharedBytesMax !== null && bytes > sharedBytesMax)
+      throw new LargeDocument(`${subject}: expected at most ${sharedBytesMax} bytes in this call, got more`);
     if (bytes > (openUpload ? LIMITS.documentBytesStoredMax : LIMITS.documentBytesParsedMax))
       throw tooLarge(subject, 'got more than is stored');
   }

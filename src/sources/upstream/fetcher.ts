@@ -1,14 +1,16 @@
 import pRetry from 'p-retry';
 import { LIMITS } from '../../config.ts';
 import { ChangeError, StepError } from '../../errors.ts';
+import { MiB } from '../../limits.ts';
 import type { HostPace, HostTally } from '../../ports/hosts.ts';
-import type { Fetched, FetchLimits, SourceContext } from '../source.ts';
-import type { Timer } from './attempt.ts';
+import type { Fetched, SourceContext } from '../source.ts';
+import { SlowBody, type Timer } from './attempt.ts';
 import { LargeDocument, type Received } from './body.ts';
-import { checkShape, parseJson } from './json.ts';
+import { checkShape, parseJson, TooManyValues } from './json.ts';
 import { parseLarge } from './json-large.ts';
+import { hasMoreValues } from './json-values.ts';
 import { askServer, type Connect } from './line-over-tcp.ts';
-import { createPacer, type PacerOptions } from './pacer.ts';
+import { createPacer, type PacerOptions, type Slot } from './pacer.ts';
 import { type HttpOptions, type HttpRequest, Redirect, sendRequest } from './request-over-http.ts';
 import { countThrown, createTally } from './tally.ts';
 
@@ -18,11 +20,23 @@ export { LargeDocument };
 export const RETRIES_MAX = 2;
 const RETRY_MS_MIN = 250;
 
+/** Registries redirect to a server of a part of their zone, and from http to https: more than three are a loop. */
+const REDIRECTS_MAX = 3;
+
+/** Values of a tree that a call may hold beside others, and that a document alone may have: 10 and 50 MB at most. */
+const SHARED_VALUES_MAX = 50_000;
+const VALUES_MAX = 250_000;
+
+/** An answer of whose kind the source sets no limit. */
+const JSON_BYTES_MAX = 1 * MiB;
+
 export interface FetcherOptions
   extends Omit<PacerOptions, 'now' | 'sleep'>,
     Omit<HttpOptions, 'now' | 'tally' | 'quota'> {
   /** The paces of the source's hosts, which say how their answers tell what is left. */
   hosts?: Record<string, HostPace> | undefined;
+  /** Whether a document over `LIMITS.documentBytesLarge` may be read; true by default. */
+  large?: boolean;
   retryMsMin?: number;
   /** Opens TCP connections; without this the fetcher cannot ask a server for text. */
   connect?: Connect | undefined;
@@ -42,66 +56,68 @@ export interface Fetcher extends Pick<SourceContext<unknown>, 'fetchJson' | 'fet
  * without a permit.
  */
 export function createFetcher(options: FetcherOptions): Fetcher {
-  const { deadlineAtMs, now = Date.now, sleep = pause, retryMsMin = RETRY_MS_MIN } = options;
+  const { deadlineAtMs, now = Date.now, sleep = pause, retryMsMin = RETRY_MS_MIN, large = true } = options;
   const tallies = new Map<string, HostTally>();
   const waitForSlot = createPacer({ ...options, now, sleep });
 
-  function tallyOf(host: string): HostTally {
-    const tally = tallies.get(host) ?? createTally(host);
-    tallies.set(host, tally);
-    return tally;
-  }
-
   /** Makes one request of a host; `send` is one try of it. */
-  async function requestInSlot<T>(host: string, subject: string, send: (tally: HostTally) => Promise<T>): Promise<T> {
+  async function requestInSlot<T>(host: string, slot: Slot, send: (tally: HostTally) => Promise<T>): Promise<T> {
     // Find a permit for the host, or ask for one, and wait for its next slot.
-    await waitForSlot(host, subject);
+    await waitForSlot(host, slot);
     // Try. Retry within the same slot when the connection was at fault.
-    const tally = tallyOf(host);
+    const tally = tallyOf(tallies, host);
     return retryConnection(() => send(tally), { msMin: retryMsMin, msMax: Math.max(0, deadlineAtMs - now()) });
   }
 
   /** Gets a URL. `read` judges the body within each try, so that a body that ends early without an error is fetched again. */
-  async function get<T>(request: HttpRequest, read: (received: Received, tally: HostTally) => T): Promise<T> {
+  async function get<T>(
+    request: Omit<HttpRequest, 'redirects'>,
+    read: (received: Received, tally: HostTally) => T,
+    redirects = REDIRECTS_MAX,
+  ): Promise<T> {
     const permitHost = request.permitHost ?? new URL(request.url).host;
     const quota = options.hosts?.[permitHost]?.quota;
     try {
-      return await requestInSlot(permitHost, request.subject, async tally =>
-        read(await sendRequest(request, { ...options, now, tally, quota }), tally),
+      const slot = { subject: request.subject, isRedirect: redirects < REDIRECTS_MAX };
+      return await requestInSlot(permitHost, slot, async tally =>
+        read(await sendRequest({ ...request, redirects }, { ...options, now, tally, quota }), tally),
       );
     } catch (error) {
-      // Follow a redirect with a permit for the host that it names.
+      // Follow a redirect by hand, with a permit for the host that it names.
       if (!(error instanceof Redirect)) throw error;
-      return get(redirected(request, error), read);
+      return get(redirected(request, error), read, redirects - 1);
     }
   }
 
   return {
-    async fetchRaw(url, { subject, headers = {}, ...limits }) {
-      return get({ ...limitsOf(limits), url, subject, headers }, factsOf);
+    async fetchRaw(url, { subject, headers = {}, timeoutMs, permitHost, bytesMax = JSON_BYTES_MAX }) {
+      return get({ url, subject, headers, timeoutMs, permitHost, bytesMax }, factsOf);
     },
-    async fetchJson(url, { subject, shape, headers, check = () => {}, checkMissing, ...limits }) {
-      const asked = { url, subject, checkMissing, headers: { ...ACCEPT_JSON, ...headers } };
-      const request = { ...limitsOf(limits), ...asked };
+    async fetchJson(url, { subject, shape, check = () => {}, ...limits }) {
+      const headers = { ...ACCEPT_JSON, ...limits.headers };
+      const request = { bytesMax: JSON_BYTES_MAX, ...limits, url, subject, headers };
       const answer = await get(request, (received, tally) => {
-        const json = parseJson(subject, received);
+        const json = parseJson(subject, received, limits.valuesMax ?? SHARED_VALUES_MAX);
         judge(json, { check, tally });
         return { ...factsOf(received), json };
       });
       return { ...answer, json: checkShape(subject, shape, answer.json) };
     },
-    async fetchDocument(url, { subject, name, unread, headers, permitHost }) {
-      const parse = (received: Received) =>
-        received.bytes.length > LIMITS.documentBytesLarge
-          ? parseLarge(subject, received, unread)
-          : parseJson(subject, received);
-      const request = { url, subject, name, permitHost, headers: { ...ACCEPT_JSON, ...headers } };
-      return get(request, received => ({ ...factsOf(received), json: parse(received) }));
+    async fetchDocument(
+      url,
+      { subject, name, unread, headers, permitHost, sharedBytesMax = LIMITS.documentBytesLarge },
+    ) {
+      const limits = { bytesMax: null, sharedBytesMax: large ? null : sharedBytesMax };
+      const request = { ...limits, url, subject, name, permitHost, headers: { ...ACCEPT_JSON, ...headers } };
+      return get(request, received => ({
+        ...factsOf(received),
+        json: parseDocument(subject, received, { unread, large }),
+      }));
     },
     async askText(server, query, { subject, permitHost, check, readingOf }) {
       const { connect, timer } = options;
       if (!connect) throw new Error(`${subject}: expected a function that opens connections, got none`);
-      return requestInSlot(permitHost, subject, tally =>
+      return requestInSlot(permitHost, { subject }, tally =>
         askServer({ server, query }, { subject, deadlineAtMs, now, tally, timer, connect, check, readingOf }),
       );
     },
@@ -109,15 +125,10 @@ export function createFetcher(options: FetcherOptions): Fetcher {
   };
 }
 
-/** The limits alone: a name that came along would let the body be uploaded. */
-function limitsOf({ timeoutMs, permitHost, redirects }: FetchLimits): Pick<HttpRequest, keyof FetchLimits> {
-  return { timeoutMs, permitHost, redirects };
-}
-
-/** The request that a redirect asks for. Another host than that of the request has no permits under the request's name. */
-function redirected({ permitHost, ...request }: HttpRequest, { url }: Redirect): HttpRequest {
+/** The request that a redirect asks for. Another host has no permits under the name of the request's host. */
+function redirected<R extends Omit<HttpRequest, 'redirects'>>(request: R, { url }: Redirect): R {
   const isSameHost = new URL(url).host === new URL(request.url).host;
-  return { ...request, url, permitHost: isSameHost ? permitHost : undefined, redirects: request.redirects! - 1 };
+  return { ...request, url, permitHost: isSameHost ? request.permitHost : undefined };
 }
 
 /** Lets the source judge an answer. Where it throws because the host refuses the caller, the host's tally says so. */
@@ -127,6 +138,29 @@ function judge(json: unknown, { check, tally }: { check: (json: unknown) => void
   } catch (error) {
     countThrown(tally, error);
     throw error;
+  }
+}
+
+/** The tally of a host, which is made with the host's first request. */
+function tallyOf(tallies: Map<string, HostTally>, host: string): HostTally {
+  const tally = tallies.get(host) ?? createTally(host);
+  tallies.set(host, tally);
+  return tally;
+}
+
+/** Parses a document whole where its tree is small, else with the map `unread` left as bytes. */
+function parseDocument(
+  subject: string,
+  received: Received,
+  { unread, large }: { unread: string; large: boolean },
+): unknown {
+  const isSmall =
+    received.bytes.length <= LIMITS.documentBytesLarge && !hasMoreValues(received.bytes, SHARED_VALUES_MAX);
+  if (isSmall) return parseJson(subject, received, SHARED_VALUES_MAX);
+  try {
+    return parseLarge(subject, received, { unread, valuesMax: large ? VALUES_MAX : SHARED_VALUES_MAX });
+  } catch (error) {
+    throw error instanceof TooManyValues && !large ? new LargeDocument(error.message) : error;
   }
 }
 
@@ -157,7 +191,8 @@ async function retryConnection<T>(
     minTimeout: msMin,
     randomize: true,
     maxRetryTime: msMax,
-    shouldRetry: ({ error }) => error instanceof ChangeError && isConnectionFault(error),
+    shouldRetry: ({ error }) =>
+      error instanceof ChangeError && isConnectionFault(error) && !(error instanceof SlowBody),
   });
 }
 

@@ -1,6 +1,7 @@
-import { isObject, type JsonAnswer, jsonFault, parseJson, Unread } from './json.ts';
+import { isObject, type JsonAnswer, jsonFault, parseJson, TooManyValues, Unread } from './json.ts';
+import { endOfText, hasMoreValues } from './json-values.ts';
 
-const [QUOTE, BACKSLASH, OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT] = new TextEncoder().encode('"\\[]{}');
+const [QUOTE, OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT] = new TextEncoder().encode('"[]{}');
 
 /** Replaces each skipped member in the outline. The shortest member is as long. */
 const PLACEHOLDER = new TextEncoder().encode('[]');
@@ -21,15 +22,19 @@ interface Span {
 /**
  * Parses a large answer that should be JSON. The result is that of `JSON.parse`, except that each list and object in the
  * document's map `unread` (`versions`) is an `Unread`. The members of the map are parsed one by one, to see that they are
- * JSON, and the text around them is parsed with placeholders for them, so that memory never holds the whole tree. Throws
- * `ChangeError`.
+ * JSON, and the text around them is parsed with placeholders for them, so that memory never holds the whole tree. Neither
+ * a member nor the text around them may have more than `valuesMax` values. Throws `ChangeError`, and `TooManyValues`.
  */
-export function parseLarge(subject: string, answer: JsonAnswer, unread: string): unknown {
+export function parseLarge(
+  subject: string,
+  answer: JsonAnswer,
+  { unread, valuesMax }: { unread: string; valuesMax: number },
+): unknown {
   const { bytes } = answer;
   // Find the members of the map, and parse each.
-  const { members, spans } = skipMembers(subject, answer, unread);
+  const { members, spans } = skipMembers(subject, answer, { field: unread, valuesMax });
   // Parse the text around them.
-  const document = parseJson(subject, { ...answer, bytes: outlineOf(bytes, spans) });
+  const document = parseJson(subject, { ...answer, bytes: outlineOf(bytes, spans) }, valuesMax);
   const map = isObject(document) && Object.hasOwn(document, unread) ? document[unread] : null;
   if (!isObject(map)) return document;
   // Put an `Unread` in place of each placeholder.
@@ -43,10 +48,11 @@ export function parseLarge(subject: string, answer: JsonAnswer, unread: string):
 
 const OWN = { writable: true, enumerable: true, configurable: true };
 
-function skipMembers(subject: string, answer: JsonAnswer, field: string): Skipped {
+function skipMembers(subject: string, answer: JsonAnswer, map: { field: string; valuesMax: number }): Skipped {
   try {
-    return findMembers(answer.bytes, field);
+    return findMembers(subject, answer.bytes, map);
   } catch (error) {
+    if (error instanceof TooManyValues) throw error;
     throw jsonFault(subject, answer, error instanceof SyntaxError ? 'syntax' : 'bytes');
   }
 }
@@ -56,7 +62,11 @@ function skipMembers(subject: string, answer: JsonAnswer, field: string): Skippe
  * members and the outline shows whether each bracket is where JSON allows it. Throws `SyntaxError`, and `TypeError` for
  * bytes that are not UTF-8.
  */
-function findMembers(bytes: Uint8Array, field: string): Skipped {
+function findMembers(
+  subject: string,
+  bytes: Uint8Array,
+  { field, valuesMax }: { field: string; valuesMax: number },
+): Skipped {
   const spans: Span[] = [];
   const members = new Map<string, Span>();
   let name: Span = { start: 0, end: 0 };
@@ -78,22 +88,13 @@ function findMembers(bytes: Uint8Array, field: string): Skipped {
       depth -= 1;
       if (depth !== 2 || !isInField) continue;
       const span = { start, end: at + 1 };
+      if (hasMoreValues(bytes.subarray(span.start, span.end), valuesMax)) throw new TooManyValues(subject, valuesMax);
       parseSpan(bytes, span);
       members.set(String(parseSpan(bytes, name)), span);
       spans.push(span);
     }
   }
   return { members, spans };
-}
-
-/** The index after a text's closing quote; the end of the bytes where the text has none. */
-function endOfText(bytes: Uint8Array, start: number): number {
-  for (let at = bytes.indexOf(QUOTE!, start + 1); at !== -1; at = bytes.indexOf(QUOTE!, at + 1)) {
-    let escapes = 0;
-    while (bytes[at - 1 - escapes] === BACKSLASH) escapes += 1;
-    if (escapes % 2 === 0) return at + 1;
-  }
-  return bytes.length;
 }
 
 function parseSpan(bytes: Uint8Array, { start, end }: Span): unknown {

@@ -1,5 +1,6 @@
 import type { core, ZodType } from 'zod';
 import { ChangeError } from '../../errors.ts';
+import { hasMoreValues } from './json-values.ts';
 
 /** The first bytes of an answer that are checked for its kind: JSON does not begin with more white space. */
 const HEAD_BYTES = 1024;
@@ -12,8 +13,16 @@ export interface JsonAnswer {
   encoded: boolean;
 }
 
-/** Parses an answer that should be JSON. Throws `ChangeError`. */
-export function parseJson(subject: string, answer: JsonAnswer): unknown {
+/** JSON of so many values that its tree would fill memory. */
+export class TooManyValues extends ChangeError {
+  constructor(subject: string, valuesMax: number) {
+    super('too-large', `${subject}: expected at most ${valuesMax} values, got more`);
+  }
+}
+
+/** Parses an answer that should be JSON, of at most `valuesMax` values. Throws `ChangeError`, and `TooManyValues`. */
+export function parseJson(subject: string, answer: JsonAnswer, valuesMax: number): unknown {
+  if (hasMoreValues(answer.bytes, valuesMax)) throw new TooManyValues(subject, valuesMax);
   let text = '';
   try {
     text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: false }).decode(answer.bytes, { stream: answer.encoded });

@@ -4,7 +4,7 @@ import { type Attempt, type AttemptOptions, startAttempt } from './attempt.ts';
 import { countReading, countThrown } from './tally.ts';
 
 /** The largest answer to one line. The longest WHOIS answers known have some 20 KiB. */
-const ANSWER_BYTES_MAX = 1024 * 1024;
+const ANSWER_BYTES_MAX = 256 * 1024;
 
 /** The port of WHOIS servers (RFC 3912, 2). */
 const WHOIS_PORT = 43;

@@ -5,6 +5,7 @@ import type { HostTally } from '../../ports/hosts.ts';
 import { type AttemptOptions, startAttempt } from './attempt.ts';
 import { type Received, readBody, type Upload } from './body.ts';
 import type { JsonAnswer } from './json.ts';
+import { mayName } from './named-hosts.ts';
 import { classOf, countQuota, countRefusal, countThrown } from './tally.ts';
 
 /** The time for a body that is uploaded in parts, counted from the first part: the largest, at 7 MB a second. */
@@ -19,8 +20,12 @@ export interface HttpRequest {
   timeoutMs?: number | undefined;
   /** The name of the permits that it takes; the URL's host where it is undefined. */
   permitHost?: string | undefined;
-  /** How many redirects may still be followed; undefined leaves them to the runtime. */
-  redirects?: number | undefined;
+  /** Decoded bytes of the answer at most; null of a document, which has limits of its own. */
+  bytesMax: number | null;
+  /** Decoded bytes that a document may have in this call; null where it may have all that are parsed. */
+  sharedBytesMax?: number | null;
+  /** How many redirects may still be followed. */
+  redirects: number;
   /** Throws where the body of an answer with status 404 does not say that the item is missing. */
   checkMissing?: ((answer: JsonAnswer) => void) | undefined;
 }
@@ -28,10 +33,10 @@ export interface HttpRequest {
 export interface HttpOptions extends Omit<AttemptOptions, 'subject' | 'timeoutMs'> {
   /** Where an upstream can write to the operator. */
   contact: string;
-  /** Whether a body over `LIMITS.documentBytesLarge` may be read. */
-  large?: boolean;
   /** Starts the upload of a document too large to be parsed, by its name; without this such a document is only refused. */
   openUpload?: (name: string) => Promise<Upload>;
+  /** Whether the source has a pace for a host, so that a redirect to it may be followed; true by default. */
+  isPaced?: ((host: string) => boolean) | undefined;
   fetch?: typeof fetch;
   /** The headers in which the host says how many requests are left. */
   quota?: QuotaHeaders | undefined;
@@ -52,11 +57,12 @@ export class Redirect extends Error {
  * One try of a request over HTTP. Throws `Redirect`, `ChangeError`, `LargeDocument`, and `StepError` of kind `deadline`.
  */
 export async function sendRequest(request: HttpRequest, options: HttpOptions): Promise<Received> {
-  const { url, subject, headers, name, timeoutMs, redirects, checkMissing } = request;
-  const { contact, large = true, openUpload, tally, now, fetch: send = fetch } = options;
+  const { url, subject, headers, name, timeoutMs, redirects, checkMissing, bytesMax, sharedBytesMax = null } = request;
+  const { contact, openUpload, tally, now, isPaced = () => true, fetch: send = fetch } = options;
   // Start the time of the try.
   const attempt = startAttempt({ ...options, subject, timeoutMs });
-  const { signal, countFault } = attempt;
+  const { signal, countFault, received } = attempt;
+  const limits = { bytesMax, sharedBytesMax, received };
   try {
     // Send the request.
     tally.requests += 1;
@@ -64,22 +70,24 @@ export async function sendRequest(request: HttpRequest, options: HttpOptions): P
       headers: { ...headers, 'user-agent': userAgent(contact) },
       // Without `no-store` the platform's edge caches by extension, and many packages have a name such as `chart.js`.
       cache: 'no-store',
-      redirect: redirects === undefined ? 'follow' : 'manual',
+      // The runtime would follow up to 20 redirects, wherever they lead, without a permit.
+      redirect: 'manual',
       signal,
     }).catch(error => {
       tally.statuses.none += 1;
       throw countFault('unreachable', error);
     });
+    attempt.watchBody();
     // Judge the status.
     tally.statuses[classOf(response.status)] += 1;
     countQuota(tally, options.quota, response.headers, now());
-    if (redirects !== undefined && redirects > 0) await checkRedirect(response, url);
+    await checkRedirect(response, { url, subject, redirects, isPaced });
     const checkTime = () => {
       if (signal.aborted) throw countFault('truncated', null);
     };
     if (response.status === 404 && checkMissing) {
       // Some hosts answer a page of theirs with 404 for whatever they are asked, so the body decides.
-      const body = await readBody(response, { subject, large: false, countFault, openUpload: null, checkTime });
+      const body = await readBody(response, { ...limits, subject, countFault, openUpload: null, checkTime });
       try {
         checkMissing(body);
       } catch (error) {
@@ -94,28 +102,35 @@ export async function sendRequest(request: HttpRequest, options: HttpOptions): P
       attempt.allow(UPLOAD_MS_MAX);
       return openUpload!(name!);
     };
-    const received = await readBody(response, {
+    const body = await readBody(response, {
+      ...limits,
       subject,
-      large,
       countFault,
       openUpload: openUpload && name !== undefined ? startUpload : null,
       checkTime,
     });
-    return { ...received, freshMs: freshMs(response.headers, now()) };
+    return { ...body, freshMs: freshMs(response.headers, now()) };
   } finally {
     attempt.stop();
   }
 }
 
-/** Throws `Redirect` when the answer names an HTTP URL to ask instead. */
-async function checkRedirect({ status, headers, body }: Response, url: string): Promise<void> {
+/** Throws `Redirect` where the answer names another URL that may be asked; `ChangeError` where it may not be. */
+async function checkRedirect(
+  { status, headers, body }: Response,
+  { url, subject, redirects, isPaced }: Pick<HttpRequest, 'url' | 'subject' | 'redirects'> & { isPaced: Paced },
+): Promise<void> {
   const location = headers.get('location');
-  if (![301, 302, 303, 307, 308].includes(status) || location === null || !URL.canParse(location, url)) return;
-  const target = new URL(location, url);
-  if (!/^https?:$/.test(target.protocol)) return;
+  if (![301, 302, 303, 307, 308].includes(status) || location === null) return;
   await body?.cancel().catch(() => {});
-  throw new Redirect(target.href);
+  const target = URL.canParse(location, url) ? new URL(location, url) : null;
+  if (redirects > 0 && target && mayName(url, target.href) && isPaced(target.host)) throw new Redirect(target.href);
+  const expected = redirects > 0 ? 'a redirect to a public host that the source may ask' : 'an answer';
+  const actual = redirects > 0 ? 'one to another' : 'one redirect too many';
+  throw new ChangeError(`http-${status}`, `${subject}: expected ${expected}, got ${actual}`, { status });
 }
+
+type Paced = NonNullable<HttpOptions['isPaced']>;
 
 /** Counts an answer other than 200 and returns its error. */
 async function statusError(

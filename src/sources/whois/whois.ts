@@ -2,11 +2,13 @@ import { z } from 'zod';
 import { whoisRecord } from '../../../schemas/whois_record.ts';
 import { shortDigest } from '../../digest.ts';
 import { ChangeError, type Reading, StepError } from '../../errors.ts';
+import { isNestedTooDeep, JSON_DEPTH_MAX, TOO_DEEP } from '../../json-depth.ts';
 import type { Change, Loaded, Seen } from '../../ports/change.ts';
 import type { AskedStep, HostRequests } from '../../ports/hosts.ts';
 import { isoTime } from '../../time.ts';
 import { readDomain } from '../names/domain.ts';
 import type { Source, SourceContext } from '../source.ts';
+import { isPublicName, mayName } from '../upstream/named-hosts.ts';
 import { NO_FACTS, type WhoisFacts } from './facts.ts';
 import { WHOIS_INLETS } from './inlets.ts';
 import { nextVisit } from './next-visit.ts';
@@ -21,14 +23,14 @@ import { queryFor, serverOf } from './text/server.ts';
 /** A registry answers within a second. After this long a second attempt still ends within the visit. */
 const ANSWER_MS_MAX = 9_000;
 
-/** Registries redirect to a server of a part of their zone, and from http to https. */
-const REDIRECTS_MAX = 3;
-
 /** WHOIS servers move once in years, so an isolate asks IANA for one again only after this. */
 const SERVER_CACHE_MS = 24 * 3_600_000;
 
-/** A registry's answer has about 5 KiB, a registrar's 10. */
-const DOCUMENT_BYTES = 64 * 1024;
+/** A registry's answer has about 5 KiB, a registrar's 10, and a text 20 at most. */
+const ANSWER_BYTES_MAX = 256 * 1024;
+
+/** A visit asks a registry and a registrar. */
+const DOCUMENT_BYTES = 2 * ANSWER_BYTES_MAX;
 
 /** Lines that were not understood, in `data`. The fixtures' records have at most eight; the whole text is in `raw_whois`. */
 const UNREAD_LINES_MAX = 20;
@@ -128,7 +130,8 @@ async function loadRdap(domain: string, server: string, ctx: Context): Promise<L
   if (registry === null) return deletionOf(domain, ctx);
 
   // Ask the registrar, if the registry names one, and merge the two answers.
-  const { relatedUrl, stable } = registry.answer;
+  const { stable, relatedUrl: named } = registry.answer;
+  const relatedUrl = usableUrl(named, server);
   const related = relatedUrl === null ? null : await fetchRegistrar(relatedUrl, domain, ctx);
   const registrar = related !== null && 'answer' in related ? related : null;
   const missing = related !== null && 'missing' in related ? related.missing : null;
@@ -154,6 +157,11 @@ async function loadRdap(domain: string, server: string, ctx: Context): Promise<L
   };
 }
 
+/** A registry's link to its registrar, unless it leads to a host that no registry may name. */
+function usableUrl(url: string | null, server: string): string | null {
+  return url !== null && mayName(server, url) ? url : null;
+}
+
 interface RdapDocument {
   bytes: Uint8Array;
   json: unknown;
@@ -166,11 +174,13 @@ async function fetchRdap(url: string, domain: string, ctx: Context): Promise<Rda
     shape: z.unknown(),
     headers: { accept: 'application/rdap+json, application/json;q=0.5' },
     timeoutMs: ANSWER_MS_MAX,
-    redirects: REDIRECTS_MAX,
+    bytesMax: ANSWER_BYTES_MAX,
     check: checkRdapError,
     checkMissing: checkRdapMissing,
   });
-  return { bytes, json, answer: readRdap(json, domain) };
+  // The row's `data` holds the answer two deep in its own; a deeper one could not even be written as JSON.
+  const isDeep = isNestedTooDeep(new TextDecoder().decode(bytes), JSON_DEPTH_MAX - 2);
+  return { bytes, json: isDeep ? JSON.parse(TOO_DEEP) : json, answer: readRdap(json, domain) };
 }
 
 /** The registrar's answer, or the reason why it is missing, because the registry's answer counts without it. */
@@ -202,9 +212,16 @@ async function findServer(tld: string, ctx: Context): Promise<string> {
     },
   });
   const server = serverOf(decodeText(bytes));
-  if (server === null) throw new ChangeError('no-server', `whois: expected a server of .${tld} from IANA, got none`);
+  // IANA names public servers, unless a local server plays it.
+  if (server === null || !(isPublicName(hostnameOf(server)) || !isPublicName(hostnameOf(ianaServer))))
+    throw new ChangeError('no-server', `whois: expected a server of .${tld} from IANA, got none`);
   serverCache.set(cacheKey, { server, untilMs: ctx.nowMs + SERVER_CACHE_MS });
   return server;
+}
+
+/** The name of a server without its port. */
+function hostnameOf(server: string): string {
+  return server.replace(/:\d+$/, '');
 }
 
 async function loadWhois(domain: string, tld: string, ctx: Context): Promise<Loaded> {

@@ -175,6 +175,13 @@ describe('lines that are wrong', () => {
     ['text', '"a"', null, 'a JSON object in UTF-8', 'text'],
     ['no JSON', '{"name":"a"', null, 'a JSON object in UTF-8', 'no JSON'],
     [
+      'JSON nested 101 deep',
+      line('a', { data: `${'['.repeat(101)}${']'.repeat(101)}` }),
+      'data',
+      'JSON at most 100 deep',
+      'JSON nested deeper',
+    ],
+    [
       'a row over the limit',
       line('a', { data: 'x'.repeat(LIMITS.rowBytesMax) }),
       null,
@@ -252,6 +259,29 @@ describe('a request that is repeated under its key', () => {
     const push = pusher(world);
     await push(`${line('a')}\n{"name":7}`, { key: 'k1' });
     expect(await push(`${line('a')}\n${line('b')}`, { key: 'k1' })).toMatchObject({ accepted: 1, repeated: 1 });
+  });
+
+  it('is refused where a line brings another row, and adds nothing of it', async () => {
+    const world = await startedWorld();
+    const push = pusher(world);
+    const many = Array.from({ length: 3_000 }, (_, index) => line(`package-${index}`));
+    expect(await push(many.join('\n'), { key: 'k1' })).toMatchObject({ status: 200, accepted: 3_000 });
+    for (const [at, other] of [
+      [0, line('other')],
+      [1_023, line('package-1023', { stars: 1 })],
+      [2_999, line('package-2998')],
+    ] as const) {
+      const answer = await push(many.with(at, other).join('\n'), { key: 'k1' });
+      expect(answer).toMatchObject({ status: 409, error: { code: 'conflict' } });
+      expect(answer.error!.message).toContain(
+        `line ${at + 1}: expected the row that this idempotency key brought before, got another`,
+      );
+    }
+    expect(world.balance.rows).toBe(3_000);
+    // A column that is null says no more than one that is not named.
+    const same = many.with(0, line('package-0', { stars: null }));
+    expect(await push(same.join('\n'), { key: 'k1' })).toMatchObject({ status: 200, accepted: 0, repeated: 3_000 });
+    expect(await push(line('other'), { key: 'k2' })).toMatchObject({ status: 200, accepted: 1 });
   });
 
   it('adds nothing twice though its parts failed, were lost, or the object died', async () => {

@@ -49,6 +49,26 @@ describe('a ticket', () => {
     expect(world.upstream.requests).toHaveLength(asked);
   });
 
+  it('whose result cannot be taken waits, and the results beside it are taken', async () => {
+    const world = await startedWorld();
+    for (const key of ['a', 'b', 'c']) world.upstream.faults.set(key, { status: 403 });
+    world.queue.deliver = () => ({ delaysMs: [] });
+    world.upstream.publish(['a', 'b', 'c']);
+    await runUntil(world, { until: () => world.parked.length === 3 });
+    const skipped = { kind: 'skip', reason: 'no-rows' } as const;
+    const results = [1, 2, 3].map(changeNumber => {
+      return { changeNumber, attempt: 0, lastLsn: 0, evidenceVersion: null, outcome: skipped };
+    });
+    world.storage.refuses = (statement, params) => /^DELETE FROM parked/.test(statement) && params[0] === 2;
+    world.engine.retries.take({ results, hosts: [], loadMs: null });
+    expect(world.parked).toMatchObject([{ key: 'b', attempts: 0 }]);
+    expect(world.log.filter(({ event }) => event === 'tickets_failed')).toHaveLength(1);
+    world.storage.refuses = () => false;
+    world.queue.deliver = () => ({ delaysMs: [0] });
+    world.upstream.faults.clear();
+    await runUntil(world, { until: () => world.parked.length === 0 });
+  });
+
   it('that its queue gives up is sent again at once', async () => {
     const world = await mendedWorld();
     world.calls.fail(/^queue\.admit/, { times: 3 });

@@ -3,6 +3,7 @@ import { LIMITS } from '../../../src/config.ts';
 import { SLICE_CHANGES_MAX } from '../../../src/engine/follow/tail.ts';
 import { TAIL } from '../../../src/engine/journal/changes.ts';
 import { SLICE_ROW_BYTES_MAX } from '../../../src/ports/load-call.ts';
+import type { Answer, LoadOutcome } from '../../../src/ports/loader.ts';
 import { expectNewest, expectProof, lakeRows } from '../../simulation/oracle/proof.ts';
 import { followed, nextRun, runUntil, startedWorld } from '../../simulation/world/world.ts';
 
@@ -148,6 +149,25 @@ describe('an append that SQLite refuses', () => {
     await followed(world);
     expect((await lakeRows(world)).map(row => row.name)).toEqual(expect.arrayContaining(['a', 'b']));
     expect(world.balance).toMatchObject({ changes: 3, balanced: true });
+  });
+
+  it('parks the change that failed with a text that SQLite refuses, without the text, for the same reason', async () => {
+    const world = await startedWorld();
+    world.upstream.publish(['a', 'long', 'b']);
+    world.upstream.faults.set('long', { status: 403 });
+    // A Loader of another version may not cut its texts.
+    const { run } = world.engine.ports.load;
+    const detail = 'redirected too often '.repeat(150_000);
+    world.engine.ports.load.run = async (step, request) => {
+      const answer = (await run(step, request)) as Answer<LoadOutcome[]>;
+      if (step !== 'load' || !answer.ok) return answer as never;
+      const value = answer.value.map(one => (one.kind === 'park' ? { ...one, detail } : one));
+      return { ...answer, value } as never;
+    };
+    await runUntil(world, { until: () => world.isFollowed, withinMs: 600_000 });
+    expect(world.parked).toMatchObject([{ key: 'long', reason: 'http-403' }]);
+    expect(world.parked[0]!.detail.length).toBeLessThan(2_000);
+    expect(world.balance).toMatchObject({ changes: 3, rows: 2, parked: 1, balanced: true });
   });
 
   it('leaves the other changes of a retry as they are', async () => {

@@ -53,7 +53,7 @@ describe('a change that keeps failing', () => {
       resolved_at: null,
     });
     expect(letter!.error_message).toBe('a: expected an answer, got http-404');
-    expect(letter!.error_stack).toMatch(/^ChangeError: a: expected/);
+    expect(letter!.error_stack).toBe(null);
     const body = JSON.parse(String(letter!.message_body));
     expect(body).toMatchObject({ source: 'coalescing', change_number: 1, key: 'a', reason: 'http-404' });
     expect(body.history).toHaveLength(10);

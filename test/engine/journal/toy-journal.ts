@@ -4,6 +4,7 @@ import { agendaOf, type JournalAgenda } from '../../../src/engine/journal/agenda
 import { type Accepted, TAIL } from '../../../src/engine/journal/changes.ts';
 import { Journal } from '../../../src/engine/journal/journal.ts';
 import { openJournal } from '../../../src/engine/journal/open.ts';
+import { type PushedLine, pushDigest } from '../../../src/engine/journal/pushes.ts';
 import type { LoadedRow } from '../../../src/ports/change.ts';
 import type { SqlPort } from '../../../src/ports/sql.ts';
 import { JSON_LINES } from '../../simulation/world/encode.ts';
@@ -56,11 +57,11 @@ export class ToyJournal {
   /** One request that pushes rows. */
   push(...rows: LoadedRow[]): void {
     const identity = `request-${++this.#pushes}`;
-    const lines = rows.map((row, index): Accepted & { line: number } => {
+    const lines = rows.map((row, index): Accepted & PushedLine => {
       const key = keyTextOf(row);
       const change = { key, cursor: `push/${identity}/${index + 1}`, deleted: false, revision: null, skip: null };
       const outcome = { kind: 'rows' as const, rows: [row], revision: null, documentBytes: 0 };
-      return { line: index + 1, change, outcome };
+      return { line: index + 1, digest: pushDigest(row.table, row.row), change, outcome };
     });
     this.journal.appendPush(identity, { lines, nowMs: NOW_MS });
   }

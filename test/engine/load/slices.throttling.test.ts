@@ -185,3 +185,22 @@ describe('an upstream that does not answer', () => {
     expect(asked(world).filter(({ subject }) => subject === 'a')).toHaveLength(1);
   });
 });
+
+describe('hosts that only answers name', () => {
+  it('are forgotten a day after they were asked, unless they are blocked', async () => {
+    const world = await startedWorld();
+    world.upstream.publish('a');
+    await followed(world);
+    const { state } = world.engine.journal;
+    const nowMs = world.clock.now();
+    const known = { rate: 1, next_slot_ms: nowMs, strikes: 0 };
+    state.saveHost({ ...known, host: 'idle.example', blocked_until_ms: 0 });
+    state.saveHost({ ...known, host: 'blocked.example', blocked_until_ms: nowMs + 3 * 24 * 60 * MINUTE });
+    world.clock.jump(25 * 60 * MINUTE);
+    world.upstream.publish('b');
+    await followed(world);
+    const hosts = ['idle.example', 'blocked.example', DOCUMENT_HOST];
+    expect(state.hosts(hosts).map(({ host }) => host)).toEqual(expect.arrayContaining(hosts.slice(1)));
+    expect(state.host('idle.example')).toBe(null);
+  });
+});

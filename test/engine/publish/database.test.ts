@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { StepError } from '../../../src/errors.ts';
 import { expectProof } from '../../simulation/oracle/proof.ts';
 import { followed, nextRun, pass, runUntil, startedWorld, type World } from '../../simulation/world/world.ts';
 
@@ -21,6 +22,30 @@ describe('the operational database', () => {
     await runUntil(world, { until: () => world.isFollowed, withinMs: 6 * MINUTE });
     expect(world.database.runs()).toHaveLength(3);
     await expectProof(world);
+  });
+
+  it('that refuses one dead letter gets the others, the files and the cursor, and that one in short', async () => {
+    const world = await startedWorld();
+    const keys = ['a', 'b', 'poison', 'c', 'd'];
+    for (const key of keys) world.upstream.faults.set(key, { status: 451 });
+    const { d1 } = world.engine.ports;
+    const { batch } = d1;
+    const isWhole = ({ params }: { params: unknown[] }) => /"key":"poison".*"history":\[\{/.test(String(params[1]));
+    d1.batch = async statements => {
+      if (statements.some(isWhole)) throw new StepError('database-failed', 'database batch: too big');
+      return batch(statements);
+    };
+    world.upstream.publish([...keys, 'good']);
+    await followed(world);
+    await runUntil(world, { until: () => world.engine.journal.parked.letters.unpublished(1).length === 0 });
+    const letters = world.database.rows('SELECT message_body, error_message FROM failed_messages ORDER BY id');
+    const bodies = letters.map(({ message_body }) => JSON.parse(String(message_body)) as Record<string, unknown>);
+    expect(bodies.map(({ key }) => key).sort()).toEqual([...keys].sort());
+    const at = bodies.findIndex(({ key }) => key === 'poison');
+    expect(bodies[at]).toMatchObject({ reason: 'http-451', history: [] });
+    expect(letters[at]).toMatchObject({ error_message: 'database batch: too big' });
+    expect(world.database.runs()).toHaveLength(1);
+    expect(world.fault('database')).toBe(null);
   });
 
   it('has each run once when the answer was lost', async () => {

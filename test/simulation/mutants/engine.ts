@@ -115,7 +115,7 @@ export const ENGINE_MUTANTS: Mutant[] = [
     edits: [
       {
         file: 'src/lake/newest.ts',
-        text: "if (head !== null && isNewer(head, { fetchedAtMs, revision })) return 'newer-exists';",
+        text: "if (head !== null && isNewer(head, version)) return 'newer-exists';",
         instead: '',
       },
     ],

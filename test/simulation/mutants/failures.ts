@@ -86,7 +86,7 @@ export const FAILURE_MUTANTS: Mutant[] = [
         file: LETTERS,
         text: `DO UPDATE SET
         message_body = excluded.message_body, error_message = excluded.error_message,
-        error_stack = excluded.error_stack, retry_count = excluded.retry_count, failed_at = excluded.failed_at,
+        retry_count = excluded.retry_count, failed_at = excluded.failed_at,
         status = excluded.status, resolved_at = excluded.resolved_at
       WHERE json_extract(excluded.message_body, '$.version') > json_extract(failed_messages.message_body, '$.version')\``,
         instead: 'DO NOTHING`',
@@ -103,7 +103,7 @@ export const FAILURE_MUTANTS: Mutant[] = [
         text: `
       ON CONFLICT (json_extract(message_body, '$.source'), json_extract(message_body, '$.change_number')) DO UPDATE SET
         message_body = excluded.message_body, error_message = excluded.error_message,
-        error_stack = excluded.error_stack, retry_count = excluded.retry_count, failed_at = excluded.failed_at,
+        retry_count = excluded.retry_count, failed_at = excluded.failed_at,
         status = excluded.status, resolved_at = excluded.resolved_at
       WHERE json_extract(excluded.message_body, '$.version') > json_extract(failed_messages.message_body, '$.version')\``,
         instead: '`',

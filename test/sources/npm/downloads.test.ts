@@ -63,7 +63,7 @@ describe('download counts', () => {
   });
 
   it('are requested for at most 128 names at once, for each name once, and for few scoped names', async () => {
-    const { server, settings, paths } = await startAnswering({});
+    const { server, settings, paths } = await startAnswering(() => ({}));
     const changes = [
       ...Array.from({ length: 130 }, (_, i) => changeOf(`p${i}`)),
       changeOf('p0'),
@@ -77,6 +77,21 @@ describe('download counts', () => {
     expect(lists).toEqual([128, 128, 2, 2, ...Array.from({ length: 10 }, () => 1)]);
     expect(npm.requests('prepare', changes, settings)).toEqual({ [server.host]: 14 });
     expect(npm.requests('prepare', changes.slice(-2), settings)).toEqual({});
+  });
+
+  it('of a list that fails are asked for in halves, so that one name does not fail the others', async () => {
+    const names = Array.from({ length: 60 }, (_, index) => `p${index}`);
+    const { settings, paths } = await startAnswering(list => {
+      const asked = list.split('/').at(-1)!.split(',').filter(Boolean);
+      return asked.includes('p17') ? undefined : Object.fromEntries(asked.map(name => [name, point(3)]));
+    });
+    const { value } = await prepare(
+      settings,
+      names.map(name => changeOf(name)),
+    );
+    const counts = new Map(value.map(([name, ...each]) => [name, each]));
+    for (const name of names) expect(counts.get(name)).toEqual(name === 'p17' ? undefined : [3, 3]);
+    expect(paths().length).toBeLessThanOrEqual(2 * (2 * Math.ceil(Math.log2(60)) + 1));
   });
 
   it.each<[string, number, number]>([

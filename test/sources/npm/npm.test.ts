@@ -51,6 +51,7 @@ describe('settings', () => {
         '127.0.0.1:1': { requestsPerSecond: 9.5, burst: 10 },
         [new URL(three.downloadsUrl).host]: { requestsPerSecond: 2, burst: 1 },
       },
+      others: { requestsPerSecond: 1, burst: 1 },
     });
     const one = settingsFor('http://127.0.0.1:2', { NPM_REQUESTS_PER_SECOND: 1000 });
     expect(npm.pace(one).hosts).toEqual({ '127.0.0.1:2': { requestsPerSecond: 1000, burst: 1000 } });

@@ -25,10 +25,11 @@ export async function startStandIn(options: NpmStandInOptions = {}, env: Record<
   return { standIn, settings: settingsFor(standIn.origin, env) };
 }
 
-/** Starts an upstream that answers each path with this JSON; `paths` returns the paths of its requests. */
-export async function startAnswering(answers: Record<string, unknown>) {
+/** Starts an upstream that answers each path with this JSON, or 404 where there is none; `paths` returns the paths of its requests. */
+export async function startAnswering(answers: Record<string, unknown> | ((path: string) => unknown)) {
   const server = await startLoopback((request, response) => {
-    const answer = answers[request.url!.split('?')[0]!];
+    const path = request.url!.split('?')[0]!;
+    const answer = typeof answers === 'function' ? answers(path) : answers[path];
     if (answer === undefined) response.writeHead(404);
     response.end(answer === undefined ? '' : JSON.stringify(answer));
   });

@@ -6,7 +6,7 @@ import type { Connect } from '../../../src/sources/upstream/line-over-tcp.ts';
 import { connect, startTextServer, type TextServer } from '../whois/text/text-server.ts';
 import { failureOf, fetcherFor, manualTimer, NOW } from './fetcher.ts';
 
-const MiB = 1024 * 1024;
+const ANSWER_BYTES_MAX = 256 * 1024;
 const HOST = 'whois.example';
 
 const open: TextServer[] = [];
@@ -100,10 +100,10 @@ describe('a server of text', () => {
     expect(textOf(await clientFor(server).ask())).toBe('ended: false');
   });
 
-  it('may answer with a mebibyte, and not a byte more', async () => {
-    const whole = await serve(socket => socket.end(Buffer.alloc(MiB, 'a')));
-    expect(await clientFor(whole).ask()).toHaveLength(MiB);
-    const longer = await serve(socket => socket.end(Buffer.alloc(MiB + 1, 'a')));
+  it('may answer with 256 KiB, and not a byte more', async () => {
+    const whole = await serve(socket => socket.end(Buffer.alloc(ANSWER_BYTES_MAX, 'a')));
+    expect(await clientFor(whole).ask()).toHaveLength(ANSWER_BYTES_MAX);
+    const longer = await serve(socket => socket.end(Buffer.alloc(ANSWER_BYTES_MAX + 1, 'a')));
     const { ask, tallies } = clientFor(longer);
     expect(await failureOf(ask())).toMatchObject({ reason: 'too-large', status: null });
     expect(longer.queries).toHaveLength(1);

@@ -82,7 +82,7 @@ export function loadAll(
     afresh: true,
     large: false,
     permits: requests.map(([host, count]) => ({ host, count, startAtMs, intervalMs })),
-    budgetBytes: 1024 * 1024,
+    budgetBytes: 6 * 1024 * 1024,
     knownBytes: changes.map(() => 1),
     rowBytesMax: 8 * 1024 * 1024,
     deadlineAtMs: startAtMs + ms,

@@ -131,11 +131,15 @@ function domainObject(json: unknown, domain: string): JsonObject {
       'wrong-shape',
       `${subject}: expected objectClassName to be domain, got ${kind === null ? 'none' : 'another'}`,
     );
-  const names = [memberOf(json, 'ldhName'), memberOf(json, 'unicodeName')].filter(
-    name => typeof name === 'string' && name.trim() !== '',
-  );
-  if (names.length > 0 && hostOf(names[0]) !== domain)
-    throw new ChangeError('name-mismatch', `${subject}: expected ldhName to be the queried domain, got another`);
+  const handle = memberOf(json, 'handle');
+  // Some registries have no `ldhName`, and the domain as the handle; any other handle is no name.
+  const given = [memberOf(json, 'ldhName'), memberOf(json, 'unicodeName'), hostOf(handle) === domain ? handle : null];
+  const names = given.filter(name => typeof name === 'string' && name.trim() !== '');
+  // An answer without a name says nothing of this domain: some servers answer every query with one object.
+  if (names.length === 0 || hostOf(names[0]) !== domain) {
+    const actual = names.length === 0 ? 'none' : 'another';
+    throw new ChangeError('name-mismatch', `${subject}: expected ldhName to be the queried domain, got ${actual}`);
+  }
   return json;
 }
 

@@ -120,12 +120,20 @@ describe('a document', () => {
 
   it.each<[string, Record<string, unknown>]>([
     ['in capitals, with a last dot', { ldhName: 'A-EXAMPLE.COM.' }],
-    ['without a name but with a class', { objectClassName: 'domain' }],
-    ['without a name or class but with a status', { status: ['active'] }],
+    ['without a name but with its handle', { objectClassName: 'domain', handle: 'A-EXAMPLE.COM' }],
     ['with another writing of its name in Unicode', { ...BASE, unicodeName: 'a-exämple.com' }],
     ['with the name in Unicode only', { unicodeName: 'A-example.com' }],
   ])('%s is the domain’s', (_name, given) => {
     expect(readRdap(given, 'a-example.com').facts).toMatchObject({ registrar_name: null });
+  });
+
+  it.each<[string, Record<string, unknown>]>([
+    ['but with a class', { objectClassName: 'domain' }],
+    ['or class but with a status', { status: ['active'] }],
+    ['but with a handle of another form', { objectClassName: 'domain', handle: '2138514_DOMAIN_COM-VRSN' }],
+    ['that is text', { objectClassName: 'domain', ldhName: ['a-example.com'] }],
+  ])('without a name %s is not the domain’s', (_name, given) => {
+    expect(() => readRdap(given, 'a-example.com')).toThrow('expected ldhName to be the queried domain, got none');
   });
 
   it('may have an internationalized name in either form', () => {
