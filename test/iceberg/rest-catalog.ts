@@ -77,6 +77,8 @@ export class MemoryCatalog {
   checksSequence = true;
   /** Whether a snapshot's manifest list must exist, as no real catalog asks. Off when files are in another bucket. */
   checksList = true;
+  /** Whether answers have null for what is absent, and for a property of another program. */
+  writesNulls = false;
   nowMs = Date.UTC(2026, 10, 10, 12);
   readonly #namespaces = new Set<string>();
   readonly #tables = new Map<string, StoredTable>();
@@ -181,6 +183,7 @@ export class MemoryCatalog {
   #config(url: URL): Json {
     if (url.searchParams.get('warehouse') !== WAREHOUSE) throw new Refusal(404, 'NotFoundException', 'no warehouse');
     // REST spec, CatalogConfig: defaults and overrides are required.
+    if (this.writesNulls) return { defaults: { prefix: PREFIX, other: null }, overrides: null, endpoints: null };
     return { defaults: {}, overrides: { prefix: PREFIX } };
   }
 
@@ -243,7 +246,8 @@ export class MemoryCatalog {
 
   /** REST spec, LoadTableResult: the metadata, and the location of its file. */
   #loaded(name: string, metadata: Metadata): Json {
-    return { 'metadata-location': this.#table(name).metadataUri, metadata, config: {} };
+    const answer = { 'metadata-location': this.#table(name).metadataUri, metadata, config: {} };
+    return this.writesNulls ? { ...answer, metadata: withNulls(metadata), config: null } : answer;
   }
 
   #commit(name: string, { requirements, updates }: Json): Json {
@@ -310,6 +314,20 @@ export class MemoryCatalog {
     metadata.snapshots.push(snapshot);
     metadata['last-sequence-number'] = Math.max(snapshot['sequence-number'], metadata['last-sequence-number']);
   }
+}
+
+/** Metadata with null for each list or map that is empty, for a branch without retention, and for a foreign property. */
+function withNulls(metadata: Metadata): Json {
+  const isEmpty = (value: unknown) => typeof value === 'object' && value !== null && Object.keys(value).length === 0;
+  const members = Object.entries(metadata).map(([name, value]) => [name, isEmpty(value) ? null : value]);
+  const refs = Object.entries(metadata.refs).map(([name, ref]) => [name, { 'max-ref-age-ms': null, ...ref }]);
+  return {
+    'current-snapshot-id': null,
+    statistics: null,
+    ...Object.fromEntries(members),
+    ...(refs.length > 0 && { refs: { ...Object.fromEntries(refs), other: null } }),
+    properties: { ...metadata.properties, 'other.property': null },
+  };
 }
 
 /** REST spec, TableRequirement. */

@@ -84,7 +84,13 @@ export function readManifestList(bytes: Uint8Array): ManifestFile[] {
 function manifestFileOf(record: AvroObject): ManifestFile {
   // Lists of format version 1 have no content and no sequence numbers: they list data files of sequence number 0
   // (Iceberg spec, Reading v1 metadata for v2).
-  const file = { content: 0, sequence_number: 0n, min_sequence_number: 0n, ...record } as unknown as ManifestFile;
+  const { content, sequence_number, min_sequence_number } = record;
+  const file = {
+    ...record,
+    content: content ?? 0,
+    sequence_number: sequence_number ?? 0n,
+    min_sequence_number: min_sequence_number ?? 0n,
+  } as unknown as ManifestFile;
   if (typeof file.manifest_path !== 'string' || typeof file.manifest_length !== 'bigint') {
     throw brokenMetadata('manifest list', 'manifests with a path and a length', 'others');
   }

@@ -104,7 +104,7 @@ function entryOf(record: AvroObject): ManifestEntry {
     throw brokenMetadata('manifest', 'entries with a status and a file path', 'others');
   }
   // Files of format version 1 have no content field, and no sequence numbers.
-  const { content = 0 } = file;
+  const content = file.content ?? 0;
   return {
     status: record.status,
     snapshot_id: (record.snapshot_id ?? null) as bigint | null,

@@ -6,12 +6,25 @@ import { CatalogError, notACatalog } from '../errors.ts';
 /** A long as `parseExactJson` gives it: a number where that is exact, else a bigint. */
 const long = z.union([z.int(), z.bigint()]).transform(BigInt);
 
+/** An optional member of an object: some catalogs write null for one that is absent. */
+function optional<S extends z.ZodType>(member: S, absent: z.output<S>) {
+  return member.nullish().transform((value): z.output<S> => value ?? absent);
+}
+
+/** Texts by name. Other programs set most of them, so a value that is no text must not make the table unreadable. */
+const texts = z.record(z.string(), z.unknown()).transform(values => {
+  const isText = (entry: [string, unknown]): entry is [string, string] => typeof entry[1] === 'string';
+  return Object.fromEntries(Object.entries(values).filter(isText));
+});
+
+const ref = z.looseObject({ 'snapshot-id': long, type: z.string() }).transform(withoutNulls);
+
 const snapshot = z.object({
   'snapshot-id': long,
   'timestamp-ms': z.int(),
   // Snapshots of format version 1 may have no manifest list.
-  'manifest-list': z.string().optional(),
-  summary: z.record(z.string(), z.string()).optional(),
+  'manifest-list': optional(z.string().optional(), undefined),
+  summary: optional(texts.optional(), undefined),
 });
 
 const schema = z.looseObject({
@@ -24,17 +37,17 @@ const tableMetadata = z.object({
   'format-version': z.int(),
   'table-uuid': z.string(),
   location: z.string(),
-  'last-sequence-number': long.default(0n),
+  'last-sequence-number': optional(long, 0n),
   'last-updated-ms': z.int(),
   'last-column-id': z.int(),
   'current-schema-id': z.int(),
   schemas: z.array(schema),
   'default-spec-id': z.int(),
   'partition-specs': z.array(z.object({ 'spec-id': z.int(), fields: z.array(z.unknown()) })),
-  properties: z.record(z.string(), z.string()).default({}),
+  properties: optional(texts, {}),
   'current-snapshot-id': long.nullish(),
-  snapshots: z.array(snapshot).default([]),
-  refs: z.record(z.string(), z.looseObject({ 'snapshot-id': long, type: z.string() })).default({}),
+  snapshots: optional(z.array(snapshot), []),
+  refs: optional(z.record(z.string(), ref.nullable()).transform(withoutNulls), {}),
 });
 
 export type TableMetadata = z.output<typeof tableMetadata>;
@@ -53,6 +66,12 @@ export function readTableMetadata(value: unknown, subject: string): TableMetadat
   if (read.success) return read.data;
   const { path, message } = read.error.issues[0]!;
   throw notACatalog(subject, 'the metadata of a table', `${path.join('.')}: ${message}`);
+}
+
+/** An object without its members that are null. */
+function withoutNulls<T extends object>(value: T): { [K in keyof T]: NonNullable<T[K]> } {
+  const present = Object.entries(value).filter(([, member]) => member !== null);
+  return Object.fromEntries(present) as { [K in keyof T]: NonNullable<T[K]> };
 }
 
 /** The snapshot that readers see: that of the branch `main`. Null while the table has none. */

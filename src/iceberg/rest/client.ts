@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import { icebergSchema } from '../../../schemas/iceberg.ts';
 import type { Table } from '../../../schemas/table.ts';
 import { messageOf, SettingError } from '../../errors.ts';
@@ -13,6 +14,10 @@ export const REQUEST_MS_MAX = 45_000;
 
 /** Sends a request: the platform's `fetch`, or that of a stand-in. */
 export type FetchPort = (url: string, init: RequestInit) => Promise<Response>;
+
+/** What is read of the answer to getConfig. The members are required, but some catalogs leave one out or write null. */
+const settings = z.looseObject({ prefix: z.unknown().optional() }).nullish();
+const config = z.looseObject({ overrides: settings, defaults: settings });
 
 interface RestCatalogOptions {
   /** The catalog's address, without `/v1`. */
@@ -128,9 +133,10 @@ export class RestCatalog {
     const request: CatalogRequest = { subject: 'catalog config', write: null };
     const root = `${uri.replace(/\/+$/, '')}/v1`;
     const query = new URLSearchParams({ warehouse });
-    const config = (await this.#send('GET', `${root}/config?${query}`, { request })) as Record<string, unknown> | null;
-    const { overrides = {}, defaults = {} } = (config ?? {}) as Record<string, Record<string, unknown>>;
-    const prefix = overrides.prefix ?? defaults.prefix ?? '';
+    const read = config.safeParse(await this.#send('GET', `${root}/config?${query}`, { request }));
+    if (!read.success) throw notACatalog(request.subject, 'the configuration of a catalog', 'another form');
+    const { overrides, defaults } = read.data;
+    const prefix = overrides?.prefix ?? defaults?.prefix ?? '';
     // The prefix is used unchanged, escapes included.
     if (typeof prefix !== 'string' || !/^[\w.~%/!$&'()*+,;=:@-]*$/.test(prefix)) {
       throw notACatalog(request.subject, 'a prefix of URL path characters', 'other characters');

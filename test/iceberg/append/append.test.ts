@@ -107,6 +107,20 @@ describe('an append', () => {
     expect(list[0]!.manifest_length).toBe(BigInt(append.metadataFiles[0]!.bytes.length));
   });
 
+  it('is read back where the catalog has null for what is absent, and repeats no null', async () => {
+    const world = new CatalogWorld();
+    world.catalog.writesNulls = true;
+    const rows = rowsOf(table, 20);
+    await world.open(table);
+    await world.append(table, [world.copyFile(table, rows.slice(0, 10))]);
+    const second = await world.plan(table, [world.copyFile(table, rows.slice(10), { firstLsn: 11 })]);
+    expect(JSON.stringify(second.commit.updates, (_, value) => (typeof value === 'bigint' ? 1 : value))).not.toContain(
+      'null',
+    );
+    await world.client.commit(table.name, second.commit);
+    expect(await world.rows(table)).toEqual(readBack(table, rows));
+  });
+
   it('gives the same bytes when it is planned again', async () => {
     const { world, next } = await startedWorld();
     const metadata = await world.open(table);

@@ -183,6 +183,13 @@ describe('a manifest list', () => {
     expect(readManifestList(old(newer))).toEqual([
       expect.objectContaining({ ...record, content: 0, sequence_number: 0n, min_sequence_number: 0n }),
     ]);
+    // Another writer has optional fields there, with null for none.
+    const optional = MANIFEST_FILE.fields.map(field =>
+      newer.includes(field.name) ? { ...field, type: ['null', field.type] as AvroType, default: null } : field,
+    );
+    const nulls = { ...record, content: null, sequence_number: null, min_sequence_number: null };
+    const list = writeAvro({ schema: { ...MANIFEST_FILE, fields: optional }, metadata: {}, records: [nulls] });
+    expect(readManifestList(list)).toEqual(readManifestList(old(newer)));
     expect(() => readManifestList(old([...newer, 'added_files_count']))).toThrow(
       'manifest list: expected added_files_count of every manifest, got none',
     );

@@ -271,6 +271,33 @@ describe('a read', () => {
     expect(error.message).toMatch(/^catalog load github_profile: expected the metadata of a table, got table-uuid: /);
   });
 
+  it.each(['{}', '{"overrides":null}', '{"defaults":null,"overrides":{"prefix":null}}'])(
+    'takes the configuration %s for one without a prefix',
+    async body => {
+      const urls: string[] = [];
+      const { clock } = new CatalogWorld();
+      const answer = async (url: string) => {
+        urls.push(url);
+        return new Response(url.includes('/config?') ? body : '{}');
+      };
+      const options = { uri: URI, warehouse: WAREHOUSE, namespace: 'tributary', token: TOKEN, fetch: answer, clock };
+      expect(await new RestCatalog(options).namespaceExists()).toBe(true);
+      expect(urls[1]).toBe(`${URI}/v1/namespaces/tributary`);
+    },
+  );
+
+  it.each(['', 'null', '[]', '"ok"', '5', '{"overrides":[]}', '{"defaults":"x"}'])(
+    'throws not-a-catalog for the configuration %s',
+    async body => {
+      const world = new CatalogWorld();
+      world.catalog.faults.push({ on: 'config', effect: 'never', answer: { status: 200, body } });
+      expect(await failureOf(world.client.namespaceExists())).toMatchObject({
+        kind: 'not-a-catalog',
+        message: 'catalog config: expected the configuration of a catalog, got another form',
+      });
+    },
+  );
+
   it('throws not-a-catalog when the configured prefix would change the URL', async () => {
     const world = new CatalogWorld();
     const answer = { status: 200, body: '{"defaults":{},"overrides":{"prefix":"a?b"}}' };

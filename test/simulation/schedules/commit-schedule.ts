@@ -26,6 +26,7 @@ export async function playCommits(seed: number, only: ReadonlySet<string> | null
   const world = new CommitWorld(pace);
   world.catalog.checksSequence = random() < 0.5;
   world.catalog.filtersSnapshots = random() < 0.5;
+  world.catalog.writesNulls = faults.draw('nulls').random() < 0.5;
   // Create the oracle first, so that it checks a call before any fault happens to it.
   const oracle = new CommitOracle(world);
   const disturbance = new Disturbance(world, faults);
