@@ -13,7 +13,7 @@ export type CatalogErrorKind =
   | 'refused'
   /** No answer, or one that does not say whether the request was carried out. */
   | 'unanswered'
-  /** An answer that no Iceberg catalog gives, HTML for example. */
+  /** An answer that no Iceberg catalog gives: HTML, for example, which a gateway before the catalog may give too. */
   | 'not-a-catalog'
   /** The catalog's table differs from the declared one. */
   | 'table-differs'
@@ -30,6 +30,8 @@ interface CatalogErrorFacts {
   retryAfterMs?: number | null;
   /** The catalog may have carried out the request: load the table before sending it again. */
   outcomeUnknown?: boolean;
+  /** It is the answer to the request for the catalog's configuration. */
+  isConfig?: boolean;
 }
 
 /** A failure of the Iceberg catalog, with what a person can do about it. Holds no token and no value of a row. */
@@ -40,11 +42,12 @@ export class CatalogError extends Error {
   readonly status: number | null;
   readonly retryAfterMs: number | null;
   readonly outcomeUnknown: boolean;
+  readonly isConfig: boolean;
 
   constructor(
     kind: CatalogErrorKind,
     message: string,
-    { hint, status = null, retryAfterMs = null, outcomeUnknown = false }: CatalogErrorFacts,
+    { hint, status = null, retryAfterMs = null, outcomeUnknown = false, isConfig = false }: CatalogErrorFacts,
   ) {
     super(message);
     this.kind = kind;
@@ -52,6 +55,7 @@ export class CatalogError extends Error {
     this.status = status;
     this.retryAfterMs = retryAfterMs;
     this.outcomeUnknown = outcomeUnknown;
+    this.isConfig = isConfig;
   }
 }
 
@@ -62,11 +66,16 @@ export function brokenMetadata(file: string, expected: string, actual: string): 
   });
 }
 
-export const NOT_A_CATALOG_HINT = 'Check that the URI is that of an Iceberg REST catalog.';
+export const NOT_A_CATALOG_HINT =
+  'Check that the URI is that of an Iceberg REST catalog, and that no gateway before it answers with pages of its own.';
 
 /** An answer that no Iceberg REST catalog gives. */
-export function notACatalog(subject: string, expected: string, actual: string): CatalogError {
+export function notACatalog(
+  subject: string,
+  { expected, actual, isConfig = false }: { expected: string; actual: string; isConfig?: boolean },
+): CatalogError {
   return new CatalogError('not-a-catalog', `${subject}: expected ${expected}, got ${actual}`, {
     hint: NOT_A_CATALOG_HINT,
+    isConfig,
   });
 }

@@ -44,6 +44,12 @@ export const catalogFault = {
     effect,
     answer: errorAnswer(400, 'ConcurrentUpdateError', 'the table was changed by another request'),
   }),
+  /** REST spec, updateTable, 409: a requirement does not hold. `now`: an earlier copy of the same request succeeded. */
+  conflict: (effect: CatalogFault['effect'] = 'never'): CatalogFault => ({
+    on: 'commit',
+    effect,
+    answer: errorAnswer(409, 'CommitFailedException', 'Requirement failed: branch has changed'),
+  }),
   /** REST spec, updateTable, 500, 502 and 504: the commit state is unknown. */
   serverError: (on: Operation, { status = 500, effect = 'now' as CatalogFault['effect'] } = {}): CatalogFault => ({
     on,

@@ -1,8 +1,8 @@
 import type { SqlPort } from '../../ports/sql.ts';
 import type { CatalogWrite } from '../rest/answer.ts';
 
-/** Raised whenever the tables below change. */
-const LAYOUT = 2;
+/** Raised whenever the tables below change, or the JSON in them. */
+const LAYOUT = 3;
 
 /** All that the tables hold can be lost: the committer finds it again in the catalog, the bucket and the sources. */
 const TABLES = [
@@ -73,7 +73,10 @@ export interface CommitFault {
   reason: string;
   hint: string;
   stalls: boolean;
+  /** How many failures in a row make the table wait longer each time. */
   failures: number;
+  /** How many failures in a row were of this kind, this one included. */
+  ofKind: number;
   retryMs: number;
   atMs: number;
 }

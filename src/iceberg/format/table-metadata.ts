@@ -65,7 +65,7 @@ export function readTableMetadata(value: unknown, subject: string): TableMetadat
   const read = tableMetadata.safeParse(value);
   if (read.success) return read.data;
   const { path, message } = read.error.issues[0]!;
-  throw notACatalog(subject, 'the metadata of a table', `${path.join('.')}: ${message}`);
+  throw notACatalog(subject, { expected: 'the metadata of a table', actual: `${path.join('.')}: ${message}` });
 }
 
 /** An object without its members that are null. */

@@ -21,6 +21,8 @@ export interface CatalogRequest {
   subject: string;
   /** Null for a request that only reads. */
   write: CatalogWrite | null;
+  /** It asks for the catalog's configuration. */
+  isConfig?: boolean;
 }
 
 interface ErrorModel {
@@ -37,7 +39,7 @@ const HINTS: Partial<Record<CatalogErrorKind, string>> = {
 };
 const OTHER_HINT = 'Load the table to see what it holds now.';
 
-/** The kinds of failures that the status alone decides. */
+/** The kinds of failures that the status decides, unless the answer is a page. */
 const KINDS_BY_STATUS: Partial<Record<number, CatalogErrorKind>> = {
   401: 'unauthorized',
   403: 'forbidden',
@@ -71,7 +73,8 @@ export async function readAnswer(
   const model = errorModel(json);
   const got = quote(model ? `${model.type}: ${model.message}` : describeText(text), token);
   const facts = { status, got, retryAfterMs: retryAfterMs(response.headers.get('retry-after'), nowMs) };
-  throw failure(request, outcomeOf(request, status, model), facts);
+  const outcome = outcomeOf(request, { status, model, isPage: isPage(text) });
+  throw failure(request, outcome, facts);
 }
 
 /** The failure of a request without a readable answer. `got` must not quote an error, which may hold the headers. */
@@ -85,10 +88,14 @@ interface Outcome {
   outcomeUnknown: boolean;
 }
 
-function outcomeOf({ write }: CatalogRequest, status: number, model: ErrorModel | null): Outcome {
+function outcomeOf(
+  { write }: CatalogRequest,
+  { status, model, isPage }: { status: number; model: ErrorModel | null; isPage: boolean },
+): Outcome {
   const isWrite = write !== null;
   const kind = KINDS_BY_STATUS[status];
-  if (kind) return { kind, outcomeUnknown: false };
+  // A page that denies access is a gateway's: no catalog answers so, and it says nothing of the token.
+  if (kind && !(isPage && status !== 429)) return { kind, outcomeUnknown: false };
   // REST spec, updateTable: after 500, 502 and 504 the state of a commit is unknown. Treat every 5xx the same.
   if (status >= 500) return { kind: 'unanswered', outcomeUnknown: isWrite };
   // Without Iceberg's error JSON a proxy, or a server that is no catalog, answered: the answer says nothing of a table.
@@ -104,13 +111,13 @@ function outcomeOf({ write }: CatalogRequest, status: number, model: ErrorModel 
 }
 
 function failure(
-  { subject }: CatalogRequest,
+  { subject, isConfig = false }: CatalogRequest,
   { kind, outcomeUnknown }: Outcome,
   { got, status = null, retryAfterMs = null }: { got: string; status?: number | null; retryAfterMs?: number | null },
 ): CatalogError {
   const message = `${subject}: expected an answer, got ${status === null ? got : `${status} ${got}`}`;
   const hint = HINTS[kind] ?? OTHER_HINT;
-  return new CatalogError(kind, message, { hint, status, retryAfterMs, outcomeUnknown });
+  return new CatalogError(kind, message, { hint, status, retryAfterMs, outcomeUnknown, isConfig });
 }
 
 /** Iceberg's error JSON (REST spec, IcebergErrorResponse); null of anything else. */
@@ -130,7 +137,11 @@ function jsonOf(text: string): unknown {
 
 function describeText(text: string): string {
   if (text === '') return 'nothing';
-  return /^\s*<(!doctype|html|\?xml)/i.test(text) ? 'HTML' : `text: ${text}`;
+  return isPage(text) ? 'HTML' : `text: ${text}`;
+}
+
+function isPage(text: string): boolean {
+  return /^\s*<(!doctype|html|\?xml)/i.test(text);
 }
 
 function quote(text: string, token: string): string {

@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import { icebergSchema } from '../../../schemas/iceberg.ts';
 import type { Table } from '../../../schemas/table.ts';
-import { messageOf, SettingError } from '../../errors.ts';
+import { messageOf, SettingError, StepError } from '../../errors.ts';
 import { exactJson } from '../../exact-json.ts';
+import { SECOND } from '../../limits.ts';
 import type { ClockPort } from '../../ports/platform.ts';
 import type { CommitRequest } from '../append/append.ts';
 import { CatalogError, notACatalog } from '../errors.ts';
@@ -10,7 +11,7 @@ import { readTableMetadata, type TableMetadata } from '../format/table-metadata.
 import { type CatalogRequest, type CatalogWrite, readAnswer, unanswered } from './answer.ts';
 
 /** Basin Catalog ends a request after 40 s, so no answer comes later than this. */
-export const REQUEST_MS_MAX = 45_000;
+export const REQUEST_MS_MAX = 45 * SECOND;
 
 /** Sends a request: the platform's `fetch`, or that of a stand-in. */
 export type FetchPort = (url: string, init: RequestInit) => Promise<Response>;
@@ -130,16 +131,18 @@ export class RestCatalog {
   /** The URL that the catalog's routes begin with: its configuration gives their prefix (REST spec, getConfig). */
   async #readRoot(): Promise<string> {
     const { uri, warehouse } = this.#options;
-    const request: CatalogRequest = { subject: 'catalog config', write: null };
+    const request: CatalogRequest = { subject: 'catalog config', write: null, isConfig: true };
+    const noCatalogAt = (expected: string, actual: string) =>
+      notACatalog(request.subject, { expected, actual, isConfig: true });
     const root = `${uri.replace(/\/+$/, '')}/v1`;
     const query = new URLSearchParams({ warehouse });
     const read = config.safeParse(await this.#send('GET', `${root}/config?${query}`, { request }));
-    if (!read.success) throw notACatalog(request.subject, 'the configuration of a catalog', 'another form');
+    if (!read.success) throw noCatalogAt('the configuration of a catalog', 'another form');
     const { overrides, defaults } = read.data;
     const prefix = overrides?.prefix ?? defaults?.prefix ?? '';
     // The prefix is used unchanged, escapes included.
     if (typeof prefix !== 'string' || !/^[\w.~%/!$&'()*+,;=:@-]*$/.test(prefix)) {
-      throw notACatalog(request.subject, 'a prefix of URL path characters', 'other characters');
+      throw noCatalogAt('a prefix of URL path characters', 'other characters');
     }
     return prefix === '' ? root : `${root}/${prefix}`;
   }
@@ -169,9 +172,15 @@ export class RestCatalog {
     } catch (error) {
       if (error instanceof CatalogError) throw error;
       aborted.abort();
-      throw unanswered(request, error instanceof Error ? error.name : 'none');
+      throw unanswered(request, describeFailure(error));
     }
   }
+}
+
+/** A request that got no answer. Quotes the name of an error only, because its message may hold the headers. */
+function describeFailure(error: unknown): string {
+  if (error instanceof StepError && error.kind === 'deadline') return `none within ${REQUEST_MS_MAX / SECOND} s`;
+  return `a broken connection (${error instanceof Error ? error.name : 'no error'})`;
 }
 
 function metadataOf(answer: unknown, request: CatalogRequest): TableMetadata {

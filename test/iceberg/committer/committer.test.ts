@@ -4,7 +4,7 @@ import { CATALOG_COMMITS_PER_MINUTE_MAX } from '../../../src/iceberg/committer/r
 import { statusOf } from '../../../src/iceberg/committer/status.ts';
 import { CATALOG_SETTINGS } from '../../api/fake-sources.ts';
 import { CommitWorld, table } from '../../simulation/world/commit-world.ts';
-import { catalogFault } from '../catalog-faults.ts';
+import { type CatalogFault, catalogFault } from '../catalog-faults.ts';
 
 const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
@@ -123,6 +123,99 @@ describe('a failure', () => {
     await world.instance.committer.watch();
     await allCommitted(world, MINUTE);
     expect(world.committedLsn).toBe(1);
+  });
+});
+
+/** A table with a commit, and a file whose commit meets this fault after nine failed loads: the back-off is 256 s. */
+async function afterNineFailures(fault: CatalogFault): Promise<CommitWorld> {
+  const world = new CommitWorld({ commitMs: SECOND });
+  world.settle(1);
+  await allCommitted(world);
+  const loads = Array.from({ length: 9 }, () => catalogFault.serverError('load', { effect: 'never' }));
+  world.catalog.faults.push(...loads, fault);
+  world.settle(1);
+  await world.pass(60 * MINUTE, () => world.catalog.faults.length === 0);
+  return world;
+}
+
+describe('after failures in a row', () => {
+  it.each(['now', 'never'] as const)('a conflict is looked up and planned anew at once: %s', async effect => {
+    const world = await afterNineFailures(catalogFault.conflict(effect));
+    await world.pass(SECOND);
+    expect(commits(world).map(({ last_lsn }) => last_lsn)).toEqual([1, 3]);
+    expect(await statusIn(world)).toMatchObject({ state: 'committed', last_error: { kind: null } });
+  });
+
+  it('a conflict that remains is planned anew three times at once, and then with waits', async () => {
+    const world = await afterNineFailures(catalogFault.conflict());
+    world.catalog.requests.length = 0;
+    world.catalog.faults.push(...Array.from({ length: 8 }, () => catalogFault.conflict()));
+    const conflicts = () => world.catalog.requests.filter(({ status }) => status === 409).length;
+    await world.pass(SECOND / 2);
+    expect(conflicts()).toBe(3);
+    await world.pass(SECOND);
+    expect(conflicts()).toBe(4);
+    await allCommitted(world);
+    expect(world.committedLsn).toBe(3);
+  });
+
+  it('a limit waits as long as the catalog asks', async () => {
+    const world = await afterNineFailures(catalogFault.throttled('commit', '60'));
+    await world.pass(59 * SECOND);
+    expect(world.committedLsn).toBe(1);
+    await world.pass(2 * SECOND);
+    expect(world.committedLsn).toBe(3);
+  });
+});
+
+describe('an answer that no catalog gives', () => {
+  const PAGES: [string, CatalogFault][] = [
+    ['a page', catalogFault.html('load', { status: 200 })],
+    ['a page with 403', catalogFault.html('load', { status: 403 })],
+    ['a page with 302', catalogFault.html('load', { status: 302 })],
+    ['JSON of another form', { on: 'load', effect: 'never', answer: { status: 200, body: '{"ok":true}' } }],
+  ];
+
+  it.each(PAGES)('%s is asked away twice, and stalls the table the third time', async (_, fault) => {
+    const world = new CommitWorld({ commitMs: SECOND });
+    world.settle(1);
+    world.catalog.faults.push(fault, fault);
+    await allCommitted(world, 10 * SECOND);
+    expect(world.committedLsn).toBe(1);
+    world.catalog.faults.push(fault, fault, fault);
+    world.settle(1);
+    await world.pass(MINUTE + 10 * SECOND);
+    expect(await statusIn(world)).toMatchObject({ state: 'stalled', last_error: { kind: 'not-a-catalog' } });
+    await allCommitted(world, LIMITS.probeMs);
+    expect(await statusIn(world)).toMatchObject({ state: 'committed', committed_lsn: 3 });
+  });
+
+  it('a page in place of a commit’s answer is looked up, and the commit is not doubled', async () => {
+    const world = new CommitWorld({ commitMs: SECOND });
+    world.settle(1);
+    world.catalog.faults.push(catalogFault.html('commit', { status: 200 }));
+    await world.pass(10 * SECOND);
+    expect(commits(world)).toMatchObject([{ last_lsn: 1 }]);
+    expect(world.catalog.requests.filter(({ operation }) => operation === 'commit')).toHaveLength(1);
+  });
+
+  it.each([
+    ['a page', catalogFault.html('config', { status: 200 })],
+    ['a page with 404', catalogFault.html('config', { status: 404 })],
+    ['no JSON object', { on: 'config', effect: 'never', answer: { status: 200, body: '[]' } }],
+    [
+      'a wrong prefix',
+      { on: 'config', effect: 'never', answer: { status: 200, body: '{"overrides":{"prefix":"?"}}' } },
+    ],
+  ] satisfies [string, CatalogFault][])('%s from the config route stalls the table at once', async (_, fault) => {
+    const world = new CommitWorld({ commitMs: SECOND });
+    world.settle(1);
+    world.catalog.faults.push(fault);
+    await world.pass(SECOND);
+    expect(await statusIn(world)).toMatchObject({
+      state: 'stalled',
+      last_error: { kind: 'not-a-catalog', hint: expect.stringContaining('Check that the URI is') },
+    });
   });
 });
 

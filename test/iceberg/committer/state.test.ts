@@ -9,7 +9,7 @@ it('tables of another layout are dropped and made anew, and those of this one ar
     VALUES ('npm_package', 1, 2, 'a', 10, 'etag-1', 5, 1)`;
   sql.exec(insert);
   expect(new CommitState(sql, ['npm_package']).waiting('npm_package')).toMatchObject([{ first_lsn: 1, copied: 1 }]);
-  for (const layout of [1, 3]) {
+  for (const layout of [2, 4]) {
     sql.exec('ALTER TABLE waiting RENAME COLUMN copied TO placed');
     sql.exec('UPDATE committer SET layout = ?', layout);
     expect(new CommitState(sql, ['npm_package']).waiting('npm_package')).toEqual([]);

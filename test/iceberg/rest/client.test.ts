@@ -185,9 +185,20 @@ describe('a commit answered by', () => {
     const ended = failureOf(commit());
     await new Promise(resolve => setImmediate(resolve));
     await world.clock.advance(45_000);
-    expect(await ended).toMatchObject({ kind: 'unanswered', outcomeUnknown: true });
+    expect(await ended).toMatchObject({
+      kind: 'unanswered',
+      outcomeUnknown: true,
+      message: 'catalog commit github_profile: expected an answer, got none within 45 s',
+    });
     // The request is aborted, which closes its connection.
     expect(world.catalog.lastSignal?.aborted).toBe(true);
+  });
+
+  it('a broken connection is named, without what the error quotes', async () => {
+    const { world, commit } = await ready();
+    world.catalog.faults.push(catalogFault.lostRequest('commit'));
+    const message = 'catalog commit github_profile: expected an answer, got a broken connection (TypeError)';
+    expect(await failureOf(commit())).toMatchObject({ message });
   });
 
   it.each(['soon', '60.5', '-1', ''])('a Retry-After of "%s" is ignored', async retryAfter => {
@@ -241,6 +252,10 @@ describe('a read', () => {
     ['HTML', on => catalogFault.html(on, { status: 200 }), { kind: 'not-a-catalog', outcomeUnknown: false }],
     ['HTML with 404', on => catalogFault.html(on, { status: 404 }), { kind: 'not-a-catalog', outcomeUnknown: false }],
     ['403', on => catalogFault.plainText(on), { kind: 'forbidden', status: 403 }],
+    // A gateway answers with a page of its own, which says nothing of the token.
+    ['HTML with 401', on => catalogFault.html(on, { status: 401 }), { kind: 'not-a-catalog', status: 401 }],
+    ['HTML with 403', on => catalogFault.html(on, { status: 403 }), { kind: 'not-a-catalog', status: 403 }],
+    ['HTML with 429', on => catalogFault.html(on, { status: 429 }), { kind: 'throttled', status: 429 }],
     ['429', catalogFault.throttled, { kind: 'throttled', retryAfterMs: 60_000 }],
   ];
 

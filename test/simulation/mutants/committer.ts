@@ -219,8 +219,8 @@ export const COMMITTER_MUTANTS: Mutant[] = [
     edits: [
       {
         file: 'src/iceberg/committer/policy.ts',
-        text: 'const ownMs = stalls ? LIMITS.probeMs : backoffMs(failures);',
-        instead: 'const ownMs = stalls ? 1e12 : backoffMs(failures);',
+        text: 'const ownMs = stalls ? LIMITS.probeMs : ownWaitMs(',
+        instead: 'const ownMs = stalls ? 1e12 : ownWaitMs(',
       },
       { file: COMMITTER, text: 'LIMITS.probeMs });', instead: '1e12 });' },
     ],
