@@ -27,10 +27,11 @@ const snapshot = z.object({
   summary: optional(texts.optional(), undefined),
 });
 
-const schema = z.looseObject({
-  'schema-id': z.int(),
-  fields: z.array(z.looseObject({ id: z.int(), name: z.string(), required: z.boolean(), type: z.unknown() })),
-});
+const field = z
+  .looseObject({ id: z.int(), name: z.string(), required: z.boolean(), type: z.unknown() })
+  .transform(withoutNulls);
+
+const schema = z.looseObject({ 'schema-id': z.int(), fields: z.array(field) }).transform(withoutNulls);
 
 /** The fields of a table's metadata that are read (Iceberg spec, Table Metadata Fields). */
 const tableMetadata = z.object({
@@ -98,9 +99,10 @@ function missing(part: string): CatalogError {
 
 /**
  * Throws `CatalogError` `table-differs` unless the catalog's table is the declared one: format version 2,
- * unpartitioned, the same columns under the same field ids. A catalog may assign other field ids when it creates a
- * table. The ids in the data files never change, so under other ids a reader would find nulls or another column's
- * values.
+ * unpartitioned, each declared column under its field id, in any order. A catalog may assign other field ids when it
+ * creates a table. The ids in the data files never change, so under other ids a reader would find nulls or another
+ * column's values. Optional columns of other programs stay: they are null in our rows, because our files have no value
+ * under their ids.
  */
 export function checkTable(table: Table, metadata: TableMetadata): void {
   const differs = (expected: string, actual: string, hint = FOREIGN_TABLE_HINT) =>
@@ -109,19 +111,34 @@ export function checkTable(table: Table, metadata: TableMetadata): void {
   const spec = metadata['partition-specs'].find(candidate => candidate['spec-id'] === metadata['default-spec-id']);
   if (spec?.fields.length !== 0) throw differs('no partition fields', `${spec?.fields.length ?? 'no spec'}`);
   const { fields } = currentSchema(metadata);
-  for (const [index, { name, type, required, fieldId }] of table.columns.entries()) {
+  for (const { name, type, required, fieldId } of table.columns) {
     const expected = describeColumn({ name, type: TYPE_FACTS[type].iceberg, required });
-    const field = fields[index];
+    const field = fields.find(({ id }) => id === fieldId);
+    const namesake = fields.find(other => other.name === name);
+    if (field === undefined && namesake !== undefined) {
+      const hint = 'The catalog assigned other field ids, and data files cannot be read under them. Drop the table.';
+      throw differs(`field id ${fieldId} of ${name}`, `${namesake.id}`, hint);
+    }
     const actual = field === undefined ? 'no column' : describeColumn(field);
     if (actual !== expected) throw differs(expected, actual);
-    if (field!.id !== fieldId) {
-      const hint = 'The catalog assigned other field ids, and data files cannot be read under them. Drop the table.';
-      throw differs(`field id ${fieldId} of ${name}`, `${field!.id}`, hint);
-    }
   }
-  if (fields.length > table.columns.length) {
-    throw differs(`${table.columns.length} columns`, `${fields.length}`);
+  const foreign = foreignFields(table, metadata).find(({ required }) => required);
+  if (foreign) {
+    const hint = 'Another program added this column. Make it optional, or drop it.';
+    throw differs('no required column of another program', describeColumn(foreign), hint);
   }
+}
+
+/** The columns that other programs added to a table. */
+function foreignFields(table: Table, metadata: TableMetadata): TableSchema['fields'] {
+  const declared = new Set(table.columns.map(({ fieldId }) => fieldId));
+  return currentSchema(metadata).fields.filter(({ id }) => !declared.has(id));
+}
+
+/** The declared columns that the table does not have yet: no column ever had their ids or has their names. */
+export function newColumns(table: Table, metadata: TableMetadata): Table['columns'] {
+  const names = new Set(currentSchema(metadata).fields.map(({ name }) => name));
+  return table.columns.filter(({ fieldId, name }) => fieldId > metadata['last-column-id'] && !names.has(name));
 }
 
 /**

@@ -1,7 +1,7 @@
 import { icebergSchema } from '../../../schemas/iceberg.ts';
 import type { Table } from '../../../schemas/table.ts';
 import { CatalogError } from '../errors.ts';
-import { COMMITTED_LSN, checkTable, currentSchema, type TableMetadata } from '../format/table-metadata.ts';
+import { COMMITTED_LSN, checkTable, currentSchema, newColumns, type TableMetadata } from '../format/table-metadata.ts';
 import type { RestCatalog } from './client.ts';
 
 /**
@@ -11,20 +11,21 @@ import type { RestCatalog } from './client.ts';
  */
 export async function openTable(catalog: RestCatalog, table: Table): Promise<TableMetadata> {
   const loaded = (await catalog.loadTable(table.name)) ?? (await createTable(catalog, table));
-  const lacksColumns = currentSchema(loaded).fields.length < table.columns.length;
-  const metadata = lacksColumns ? await addColumns(catalog, table, loaded) : loaded;
+  const metadata = newColumns(table, loaded).length > 0 ? await addColumns(catalog, table, loaded) : loaded;
   checkTable(table, metadata);
   return metadata;
 }
 
 /**
  * Adds the columns that the table never had: a new schema that becomes the current one (Iceberg spec, Schema
- * Evolution). Throws `table-differs` for a column that was dropped from the table, because data files have values under
- * its id.
+ * Evolution). It keeps the columns of other programs. Throws `table-differs` for a column that was dropped from the
+ * table, because data files have values under its id.
  */
 async function addColumns(catalog: RestCatalog, table: Table, metadata: TableMetadata): Promise<TableMetadata> {
-  const columns = table.columns.slice(0, metadata['last-column-id']);
-  checkTable({ ...table, columns }, metadata);
+  const added = newColumns(table, metadata);
+  checkTable({ ...table, columns: table.columns.filter(column => !added.includes(column)) }, metadata);
+  const { fields } = icebergSchema({ ...table, columns: added });
+  const current = currentSchema(metadata);
   return catalog.commit(table.name, {
     requirements: [
       { type: 'assert-table-uuid', uuid: metadata['table-uuid'] },
@@ -32,7 +33,11 @@ async function addColumns(catalog: RestCatalog, table: Table, metadata: TableMet
       { type: 'assert-last-assigned-field-id', 'last-assigned-field-id': metadata['last-column-id'] },
     ],
     updates: [
-      { action: 'add-schema', schema: icebergSchema(table), 'last-column-id': table.columns.at(-1)!.fieldId },
+      {
+        action: 'add-schema',
+        schema: { ...current, fields: [...current.fields, ...fields] },
+        'last-column-id': added.at(-1)!.fieldId,
+      },
       // -1 is the schema added last, because the catalog chooses its id.
       { action: 'set-current-schema', 'schema-id': -1 },
     ],

@@ -61,6 +61,52 @@ describe('a table in the catalog', () => {
   });
 });
 
+/** Another program adds a column, at the front as Spark can. */
+function addForeign(metadata: Metadata, { required = false, id = table.columns.length + 1, name = 'note' } = {}): void {
+  metadata.schemas[0]!.fields.unshift({ id, name, required, type: 'string' } as never);
+  metadata['last-column-id'] = Math.max(id, Number(metadata['last-column-id']));
+}
+
+describe('an optional column that another program added', () => {
+  it('stays, and is null in our rows', async () => {
+    const world = new CatalogWorld();
+    await world.open(table);
+    const rows = rowsOf(table, 6);
+    await world.append(table, [world.copyFile(table, rows.slice(0, 3))]);
+    world.catalog.change(table.name, metadata => addForeign(metadata));
+    await world.append(table, [world.copyFile(table, rows.slice(3), { firstLsn: 4 })]);
+    expect(world.catalog.metadata(table.name).schemas).toMatchObject([{ fields: { 0: { name: 'note' } } }]);
+    const note = { ...table.columns[0]!, name: 'note', required: false };
+    const read = await world.rows({ ...table, columns: [...table.columns, note] });
+    expect(read).toEqual(readBack(table, rows).map(row => [...row, null]));
+  });
+
+  it.each([
+    ['nested', { type: { type: 'struct', fields: [] } }],
+    ['with null for what it has not', { type: 'string', doc: null, 'initial-default': null }],
+  ])('may be %s', async (_, facts) => {
+    const world = new CatalogWorld();
+    await world.open(table);
+    world.catalog.change(table.name, ({ schemas }) => {
+      schemas[0]!.fields.push({ id: 99, name: 'note', required: false, ...facts } as never);
+    });
+    await world.open(table);
+    expect(operations(world)).not.toContain('commit');
+  });
+
+  it('may have any place among ours, which are found by their ids', async () => {
+    const world = new CatalogWorld();
+    await world.open(table);
+    world.catalog.change(table.name, metadata => {
+      addForeign(metadata);
+      metadata.schemas[0]!.fields.reverse();
+    });
+    const rows = rowsOf(table, 3);
+    await world.append(table, [world.copyFile(table, rows)]);
+    expect(await world.rows(table)).toEqual(readBack(table, rows));
+  });
+});
+
 describe('a column added to a declaration', () => {
   const newer: Table = {
     ...table,
@@ -84,6 +130,35 @@ describe('a column added to a declaration', () => {
     await world.append(newer, [world.copyFile(newer, rows, { firstLsn: 4 })]);
     expect(await world.rows(newer)).toEqual(readBack(newer, [...old.map(row => [...row, null]), ...rows]));
     expect(world.catalog.metadata(table.name).snapshots[1]).toMatchObject({ 'schema-id': 1 });
+  });
+
+  it.each([
+    ['its id', { name: 'note' }, 'expected added string optional, got note string optional'],
+    ['its name', { name: 'added', id: 1_000 }, /^table \w+: expected field id \d+ of added, got 1000$/],
+  ])('is refused where a column of another program has %s', async (_, foreign, message) => {
+    const world = new CatalogWorld();
+    await world.open(table);
+    world.catalog.change(table.name, metadata => addForeign(metadata, foreign));
+    await expect(world.open(newer)).rejects.toThrow(message);
+    expect(operations(world)).not.toContain('commit');
+  });
+
+  it('is added beside a column of another program', async () => {
+    const newest: Table = {
+      ...newer,
+      columns: newer.columns.map(column => (column.name === 'added' ? { ...column, fieldId: 1_000 } : column)),
+    };
+    const world = new CatalogWorld();
+    await world.open(table);
+    world.catalog.change(table.name, metadata => addForeign(metadata));
+    const metadata = await world.open(newest);
+    expect(metadata.schemas[1]!.fields.map(({ name }) => name)).toEqual([
+      'note',
+      ...newest.columns.map(({ name }) => name),
+    ]);
+    const rows = rowsOf(newest, 3);
+    await world.append(newest, [world.copyFile(newest, rows)]);
+    expect(await world.rows(newest)).toEqual(readBack(newest, rows));
   });
 
   it('is not added when the rest of the table differs', async () => {
@@ -113,7 +188,7 @@ describe('a column added to a declaration', () => {
 });
 
 describe('a table that differs from its declaration', () => {
-  const CHANGES: [string, (metadata: Metadata) => void, string][] = [
+  const CHANGES: [string, (metadata: Metadata) => void, unknown][] = [
     [
       'of another format',
       metadata => Object.assign(metadata, { 'format-version': 3 }),
@@ -145,9 +220,19 @@ describe('a table that differs from its declaration', () => {
       'expected _cursor string optional, got no column',
     ],
     [
-      'with one column more',
-      ({ schemas }) => void schemas[0]!.fields.push({ id: 99, name: 'more', required: false, type: 'string' } as never),
-      `expected ${table.columns.length} columns, got ${table.columns.length + 1}`,
+      'with a renamed column',
+      ({ schemas }) => Object.assign(schemas[0]!.fields[1]!, { name: 'renamed' }),
+      expect.stringMatching(/^table github_profile: expected (\w+) (\w+) (\w+), got renamed \2 \3$/),
+    ],
+    [
+      'with a column that was dropped and added again under another id',
+      ({ schemas }) => Object.assign(schemas[0]!.fields[0]!, { id: 99 }),
+      'expected field id 1 of username, got 99',
+    ],
+    [
+      'with a required column of another program',
+      metadata => addForeign(metadata, { required: true }),
+      'expected no required column of another program, got note string required',
     ],
   ];
 
@@ -157,7 +242,7 @@ describe('a table that differs from its declaration', () => {
     world.catalog.change(table.name, metadata => void change(metadata));
     await expect(world.open(table)).rejects.toMatchObject({
       kind: 'table-differs',
-      message: `table github_profile: ${message}`,
+      message: typeof message === 'string' ? `table github_profile: ${message}` : message,
     });
   });
 
