@@ -17,6 +17,8 @@ export type CatalogErrorKind =
   | 'not-a-catalog'
   /** The catalog's table differs from the declared one. */
   | 'table-differs'
+  /** The table's snapshots and its property name different LSNs, because the table was rolled back. */
+  | 'rolled-back'
   /** The data files do not continue the rows of the table. */
   | 'files-broken'
   /** A metadata file of the table is missing or cannot be read. */

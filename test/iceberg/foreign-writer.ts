@@ -70,6 +70,28 @@ export class ForeignWriter {
     }
   }
 
+  /**
+   * Rolls the table back to the snapshot before the current one, as a person does. Gives the LSN that the committer's
+   * newest snapshot there names; does nothing and gives null where the list has no such snapshots.
+   */
+  rollBack(name: string): string | null {
+    const { snapshots, 'current-snapshot-id': currentId } = this.#catalog.metadata(name);
+    const parentOf = (id: unknown) => {
+      const parentId = snapshots.find(known => String(known['snapshot-id']) === String(id))?.['parent-snapshot-id'];
+      return snapshots.find(known => String(known['snapshot-id']) === String(parentId));
+    };
+    const lsnOf = (snapshot: StoredSnapshot) => (snapshot.summary as Metadata['properties'])['tributary.committed_lsn'];
+    const target = parentOf(currentId);
+    let own = target;
+    while (own && lsnOf(own) === undefined) own = parentOf(own['snapshot-id']);
+    if (!target || !own) return null;
+    this.#catalog.change(name, changed => {
+      changed['current-snapshot-id'] = target['snapshot-id'];
+      changed.refs.main = { 'snapshot-id': target['snapshot-id'], type: 'branch' };
+    });
+    return lsnOf(own)!;
+  }
+
   #usedBy(snapshot: StoredSnapshot): string[] {
     const list = snapshot['manifest-list'];
     const paths = readManifestList(this.#bytes(list)).map(({ manifest_path }) => manifest_path);

@@ -33,6 +33,7 @@ const ACTIONS: Record<CatalogErrorKind, Action> = {
   unanswered: 'wait',
   'not-a-catalog': 'ask-again',
   'table-differs': 'stall',
+  'rolled-back': 'stall',
   'files-broken': 'wait',
   'metadata-broken': 'stall',
   'copy-differs': 'stall',

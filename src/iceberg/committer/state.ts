@@ -19,6 +19,7 @@ const TABLES = [
     next_ms INTEGER NOT NULL DEFAULT 0,
     last_commit TEXT,
     attempt TEXT,
+    again TEXT,
     fault TEXT
   ) WITHOUT ROWID`,
   // The files that the next commit takes, when each was first listed, and whether it has been copied.
@@ -51,6 +52,7 @@ export interface TableState {
   next_ms: number;
   last_commit: string | null;
   attempt: string | null;
+  again: string | null;
   fault: string | null;
 }
 
@@ -79,6 +81,12 @@ export interface CommitFault {
   ofKind: number;
   retryMs: number;
   atMs: number;
+}
+
+/** Rows that the table lost when it was rolled back: their files are copied again, under names with this mark. */
+export interface CommittedAgain {
+  toLsn: number;
+  mark: string;
 }
 
 export interface LastCommit {
@@ -146,6 +154,22 @@ export class CommitState {
     this.#sql.exec('UPDATE tables SET attempt = ? WHERE name = ?', toJson(attempt), name);
   }
 
+  committedAgain(name: string): CommittedAgain | null {
+    return fromJson<CommittedAgain>(this.table(name).again);
+  }
+
+  /** The table was rolled back: an attempt of before is dropped, and no file up to an LSN counts as copied any more. */
+  setRolledBack(name: string, again: CommittedAgain): void {
+    this.#sql.transaction(() => {
+      this.setAttempt(name, null);
+      const before = this.committedAgain(name);
+      if (before?.mark === again.mark && before.toLsn >= again.toLsn) return;
+      const toLsn = Math.max(before?.toLsn ?? 0, again.toLsn);
+      this.#sql.exec('UPDATE tables SET again = ? WHERE name = ?', toJson({ ...again, toLsn }), name);
+      this.#sql.exec('UPDATE waiting SET copied = 0 WHERE table_name = ? AND first_lsn <= ?', name, toLsn);
+    });
+  }
+
   setFault(name: string, fault: CommitFault | null): void {
     this.#sql.exec('UPDATE tables SET fault = ? WHERE name = ?', toJson(fault), name);
   }
@@ -172,6 +196,8 @@ export class CommitState {
       // Another location is that of another table, which has no copies yet.
       if (this.table(name).location !== location)
         this.#sql.exec('UPDATE waiting SET copied = 0 WHERE table_name = ?', name);
+      const isAgain = (this.committedAgain(name)?.toLsn ?? 0) > committedLsn;
+      if (!isAgain) this.#sql.exec('UPDATE tables SET again = NULL WHERE name = ?', name);
       const committed = this.waiting(name).filter(file => file.first_lsn <= committedLsn);
       this.#sql.exec(
         `UPDATE tables SET location = ?, committed_lsn = ?, attempt = ?, last_commit = ?,

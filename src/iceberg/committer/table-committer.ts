@@ -7,6 +7,7 @@ import { LIMITS, SECOND } from '../../limits.ts';
 import { type CommitRequest, planAppend } from '../append/append.ts';
 import { type CopiedFile, rowCount } from '../append/data-file.ts';
 import { CatalogError } from '../errors.ts';
+import { checkHistory } from '../format/history.ts';
 import { copyUri, objectKey } from '../format/location.ts';
 import { committedLsn, currentSnapshot, type TableMetadata } from '../format/table-metadata.ts';
 import { REQUEST_MS_MAX, type RestCatalog } from '../rest/client.ts';
@@ -79,10 +80,35 @@ export class TableCommitter {
 
   /** Loads the catalog's table, which shows the last attempt's outcome. Sends an attempt that is still open again. */
   async #openTable(run: Run): Promise<TableMetadata> {
-    const metadata = await run.call(() => openTable(this.#catalog, this.table), OPEN_TABLE);
+    const metadata = await this.#loadTable(run);
     const attempt = this.#reconcile(metadata);
     // The same request on the same base is safe: once either of the two succeeds, the other fails its base check.
     return attempt === null ? metadata : this.#send(run, attempt);
+  }
+
+  /** Loads the catalog's table. Throws `rolled-back` until a person says what becomes of rows that it lost. */
+  async #loadTable(run: Run): Promise<TableMetadata> {
+    const metadata = await run.call(() => openTable(this.#catalog, this.table), OPEN_TABLE);
+    const committed = committedLsn(metadata);
+    const known = this.#state.table(this.table.name);
+    // A lower LSN in the same table is that of a person who has rolled it back and set its property.
+    const isLowered = known.location === metadata.location && committed < (known.committed_lsn ?? 0);
+    if (isLowered) this.#setRolledBack(metadata, known.committed_lsn!);
+    try {
+      checkHistory(this.table, metadata);
+    } catch (error) {
+      this.#setRolledBack(metadata, committed);
+      throw error;
+    }
+    return metadata;
+  }
+
+  /**
+   * Sets the copies of rows that are committed again apart, because the catalog may remove those that the snapshots of
+   * before name. Drops an attempt of before: should it still arrive, it succeeds only on its own base, with its own LSN.
+   */
+  #setRolledBack(metadata: TableMetadata, toLsn: number): void {
+    this.#state.setRolledBack(this.table.name, { toLsn, mark: String(metadata['last-sequence-number']) });
   }
 
   /**
@@ -136,7 +162,9 @@ export class TableCommitter {
 
   #copyLocation({ first_lsn: firstLsn, last_lsn: lastLsn }: WaitingFile): { uri: string; key: string } {
     const { location } = this.#state.table(this.table.name);
-    const uri = copyUri(location!, { firstLsn, lastLsn });
+    const committedAgain = this.#state.committedAgain(this.table.name);
+    const again = committedAgain && firstLsn <= committedAgain.toLsn ? committedAgain.mark : null;
+    const uri = copyUri(location!, { firstLsn, lastLsn, again });
     return { uri, key: objectKey(uri, this.#bucketName) };
   }
 
@@ -161,7 +189,10 @@ export class TableCommitter {
   async #commit(run: Run): Promise<void> {
     const { name } = this.table;
     // Load the table to plan on its current snapshot. This may show that some of the files are committed already.
+    const before = this.#state.table(name).committed_lsn ?? 0;
     const metadata = await this.#openTable(run);
+    // Rows that a person lets be committed again come first: list the files anew.
+    if (committedLsn(metadata) < before) return this.#listFiles(run);
     // Read the facts of each copy from its footer.
     const files: CopiedFile[] = [];
     for (const file of this.#nextFiles()) files.push(await this.#readCopy(run, file));

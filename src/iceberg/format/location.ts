@@ -12,9 +12,16 @@ export function objectKey(uri: string, bucket: string): string {
   });
 }
 
-/** The URI of a data file's copy under the table's location; the same rows always have the same URI. */
-export function copyUri(location: string, { firstLsn, lastLsn }: { firstLsn: number; lastLsn: number }): string {
-  return `${withoutTrailingSlashes(location)}/data/lsn-${firstLsn}-${lastLsn}.parquet`;
+/**
+ * The URI of a data file's copy under the table's location; the same rows have the same URI, unless they are committed
+ * again after the table was rolled back: `again` sets that copy apart from those that the snapshots of before name.
+ */
+export function copyUri(
+  location: string,
+  { firstLsn, lastLsn, again = null }: { firstLsn: number; lastLsn: number; again?: string | null },
+): string {
+  const mark = again === null ? '' : `-again-${again}`;
+  return `${withoutTrailingSlashes(location)}/data/lsn-${firstLsn}-${lastLsn}${mark}.parquet`;
 }
 
 export function metadataUri(location: string, name: string): string {

@@ -21,6 +21,7 @@ const ref = z.looseObject({ 'snapshot-id': long, type: z.string() }).transform(w
 
 const snapshot = z.object({
   'snapshot-id': long,
+  'parent-snapshot-id': optional(long.nullable(), null),
   'timestamp-ms': z.int(),
   // Snapshots of format version 1 may have no manifest list.
   'manifest-list': optional(z.string().optional(), undefined),
@@ -148,13 +149,19 @@ export function newColumns(table: Table, metadata: TableMetadata): Table['column
 export function committedLsn(metadata: TableMetadata): number {
   const text = metadata.properties[COMMITTED_LSN];
   if (text === undefined && currentSnapshot(metadata) === null) return 0;
-  const lsn = /^\d{1,16}$/.test(text ?? '') ? Number(text) : Number.NaN;
-  if (Number.isSafeInteger(lsn)) return lsn;
+  const lsn = lsnOf(text);
+  if (lsn !== null) return lsn;
   throw new CatalogError(
     'table-differs',
     `table property ${COMMITTED_LSN}: expected a whole number, got other text or none`,
     { hint: `Set the property to the highest _lsn in the table: SELECT max(_lsn).` },
   );
+}
+
+/** The LSN that a property or a summary names; null when it names none. */
+export function lsnOf(text: string | undefined): number | null {
+  const lsn = /^\d{1,16}$/.test(text ?? '') ? Number(text) : Number.NaN;
+  return Number.isSafeInteger(lsn) ? lsn : null;
 }
 
 function describeColumn({ name, type, required }: { name: string; type: unknown; required: boolean }): string {

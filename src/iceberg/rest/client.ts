@@ -63,11 +63,13 @@ export class RestCatalog {
     await this.#request('POST', 'namespaces', { request: { subject: 'catalog create namespace', write }, body });
   }
 
-  /** A table's current metadata; null when the table or its namespace does not exist. */
-  async loadTable(name: string): Promise<TableMetadata | null> {
+  /**
+   * A table's current metadata; null when the table or its namespace does not exist. `refs`: only the snapshots of its
+   * branches and tags are needed (REST spec, loadTable: snapshots). Basin Catalog always answers with all of them.
+   */
+  async loadTable(name: string, snapshots: 'refs' | 'all' = 'refs'): Promise<TableMetadata | null> {
     const request: CatalogRequest = { subject: `catalog load ${name}`, write: null };
-    // Only the current snapshot is needed (REST spec, loadTable: snapshots). Basin Catalog answers with all of them.
-    const path = `${this.#tablesPath()}/${name}?snapshots=refs`;
+    const path = `${this.#tablesPath()}/${name}?snapshots=${snapshots}`;
     const answer = await this.#nullIfNotFound(this.#request('GET', path, { request }));
     return answer === null ? null : metadataOf(answer, request);
   }

@@ -1,6 +1,7 @@
 import { icebergSchema } from '../../../schemas/iceberg.ts';
 import type { Table } from '../../../schemas/table.ts';
 import { CatalogError } from '../errors.ts';
+import { isHistoryCut } from '../format/history.ts';
 import { COMMITTED_LSN, checkTable, currentSchema, newColumns, type TableMetadata } from '../format/table-metadata.ts';
 import type { RestCatalog } from './client.ts';
 
@@ -11,9 +12,17 @@ import type { RestCatalog } from './client.ts';
  */
 export async function openTable(catalog: RestCatalog, table: Table): Promise<TableMetadata> {
   const loaded = (await catalog.loadTable(table.name)) ?? (await createTable(catalog, table));
-  const metadata = newColumns(table, loaded).length > 0 ? await addColumns(catalog, table, loaded) : loaded;
+  const opened = newColumns(table, loaded).length > 0 ? await addColumns(catalog, table, loaded) : loaded;
+  // Only after a commit of another program must the earlier snapshots say what is committed.
+  const metadata = isHistoryCut(opened) ? await loadHistory(catalog, table) : opened;
   checkTable(table, metadata);
   return metadata;
+}
+
+async function loadHistory(catalog: RestCatalog, table: Table): Promise<TableMetadata> {
+  const metadata = await catalog.loadTable(table.name, 'all');
+  if (metadata) return metadata;
+  throw droppedTable(`catalog load ${table.name}`);
 }
 
 /**
@@ -49,7 +58,11 @@ async function createTable(catalog: RestCatalog, table: Table): Promise<TableMet
   const created = await nullIfExists(catalog.createTable(table, { [COMMITTED_LSN]: '0' }));
   const metadata = created ?? (await catalog.loadTable(table.name));
   if (metadata) return metadata;
-  throw new CatalogError('conflict', `catalog create ${table.name}: expected an existing table, got a dropped one`, {
+  throw droppedTable(`catalog create ${table.name}`);
+}
+
+function droppedTable(subject: string): CatalogError {
+  return new CatalogError('conflict', `${subject}: expected an existing table, got a dropped one`, {
     hint: 'Another program creates and drops this table.',
   });
 }

@@ -6,6 +6,8 @@ describe('the URI of an object in the bucket', () => {
   it('is the same for the same rows, with and without a slash at the location’s end', () => {
     for (const location of ['s3://lake/table', 's3://lake/table/']) {
       expect(copyUri(location, { firstLsn: 1, lastLsn: 20 })).toBe('s3://lake/table/data/lsn-1-20.parquet');
+      const again = copyUri(location, { firstLsn: 1, lastLsn: 20, again: '7' });
+      expect(again).toBe('s3://lake/table/data/lsn-1-20-again-7.parquet');
       expect(metadataUri(location, 'm.avro')).toBe('s3://lake/table/metadata/m.avro');
     }
   });

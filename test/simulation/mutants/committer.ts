@@ -5,6 +5,7 @@ const COPY = 'src/iceberg/committer/copies.ts';
 const APPEND = 'src/iceberg/append/append.ts';
 const RUN = 'src/alarm/run.ts';
 const LOOP = 'src/alarm/alarm-loop.ts';
+const OPEN = 'src/iceberg/rest/open-table.ts';
 const COMMITTER = 'src/iceberg/committer/committer.ts';
 
 /** Removes the last check that files continue the table, because with it an earlier mistake only causes a delay. */
@@ -162,6 +163,30 @@ export const COMMITTER_MUTANTS: Mutant[] = [
         instead: 'const end = await run.call(() => bucket.tail(file.key, bytes),',
       },
     ],
+  },
+  {
+    name: 'a table that was rolled back gets the next rows',
+    breaks: ONCE,
+    caughtBy: commitSchedules(),
+    edits: [{ file: TABLE, text: '      checkHistory(this.table, metadata);\n', instead: '' }],
+  },
+  {
+    name: 'a compaction hides that a table was rolled back',
+    breaks: ONCE,
+    caughtBy: commitSchedules(),
+    edits: [
+      {
+        file: OPEN,
+        text: 'isHistoryCut(opened) ? await loadHistory(catalog, table) : opened;',
+        instead: 'isHistoryCut(opened) && catalog === null ? await loadHistory(catalog, table) : opened;',
+      },
+    ],
+  },
+  {
+    name: 'rows that are committed again share copies with snapshots that expire',
+    breaks: ONCE,
+    caughtBy: commitSchedules(),
+    edits: [{ file: TABLE, text: 'firstLsn <= committedAgain.toLsn ?', instead: 'firstLsn < 0 ?' }],
   },
   {
     name: 'writes to the catalog are not recorded',

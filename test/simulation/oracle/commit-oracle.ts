@@ -16,6 +16,7 @@ export class CommitOracle {
   #checkedWrites = 0;
   /** By storage and base, the snapshot id of its commits. */
   readonly #snapshotIds = new Map<object, Map<string, string>>();
+  readonly #basesAgain = new Set<string>();
   #checkedMetadata: unknown = null;
   /** An error found during a call. The next `check` throws it, because here it would pass for a failed call. */
   #failedCheck: unknown = null;
@@ -34,12 +35,26 @@ export class CommitOracle {
     });
   }
 
+  /** A person rolled the table back: until its rows are committed again, its property may name another LSN. */
+  rolledBack(): void {
+    const world = this.#world;
+    world.isRolledBack = true;
+    world.lostLsn = Math.max(world.lostLsn, world.committedLsn);
+    world.lostStorage = false;
+    // The table is at an earlier base again, on which another commit is right: the catalog refuses an earlier one for
+    // its sequence number.
+    this.#basesAgain.add(String(world.catalog.metadata(table.name)['current-snapshot-id']));
+  }
+
   /** Each row is in the table once, the table's property is its last LSN, and the property never decreases. */
   check(): void {
     if (this.#failedCheck) throw this.#failedCheck;
-    const { committedLsn, catalog, bucket } = this.#world;
-    assert.ok(committedLsn >= this.#highestLsn, `property: expected at least ${this.#highestLsn}, got ${committedLsn}`);
-    this.#highestLsn = committedLsn;
+    const { committedLsn, catalog, bucket, isRolledBack } = this.#world;
+    assert.ok(
+      isRolledBack || committedLsn >= this.#highestLsn,
+      `property: expected at least ${this.#highestLsn}, got ${committedLsn}`,
+    );
+    this.#highestLsn = isRolledBack ? 0 : committedLsn;
     const metadata = tableOf(this.#world);
     // The catalog replaces the metadata object with every change.
     if (metadata === null || metadata === this.#checkedMetadata) return;
@@ -63,9 +78,11 @@ export class CommitOracle {
       );
       next = last + 1;
     }
-    assert.equal(
-      committedLsn,
-      next - 1,
+    // Rows must never continue past a gap, but until a person has put the property right it may name another LSN.
+    if (committedLsn === next - 1) this.#world.isRolledBack = false;
+    if (!this.#world.isRolledBack && committedLsn >= this.#world.lostLsn) this.#world.lostLsn = 0;
+    assert.ok(
+      isRolledBack || committedLsn === next - 1,
       `property: expected the last LSN of the table, ${next - 1}, got ${committedLsn}`,
     );
     assert.ok(catalog.metadata(table.name)['last-updated-ms'] > 0);
@@ -81,7 +98,8 @@ export class CommitOracle {
       `property: expected the last settled LSN ${lastLsn} in the end, got ${committedLsn}`,
     );
     for (const { key, first_lsn, last_lsn } of settled) {
-      const copies = bucket.keys().filter(other => other.endsWith(`/data/lsn-${first_lsn}-${last_lsn}.parquet`));
+      const name = new RegExp(`/data/lsn-${first_lsn}-${last_lsn}(-again-\\d+)?\\.parquet$`);
+      const copies = bucket.keys().filter(other => name.test(other));
       for (const copy of copies) {
         const isEqual = Buffer.compare(bucket.objects.get(key)!.bytes, bucket.objects.get(copy)!.bytes) === 0;
         assert.ok(isEqual, `${copy}: expected the bytes of ${key}`);
@@ -112,7 +130,7 @@ export class CommitOracle {
     };
     const base = requirements.find(({ type }) => type === 'assert-ref-snapshot-id')?.['snapshot-id'];
     const id = updates.find(({ action }) => action === 'add-snapshot')?.snapshot?.['snapshot-id'];
-    if (base === undefined) return;
+    if (base === undefined || this.#basesAgain.has(String(base))) return;
     const byBase = this.#snapshotIds.get(storage) ?? new Map<string, string>();
     this.#snapshotIds.set(storage, byBase);
     const before = byBase.get(String(base)) ?? String(id);

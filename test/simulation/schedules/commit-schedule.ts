@@ -29,7 +29,7 @@ export async function playCommits(seed: number, only: ReadonlySet<string> | null
   world.catalog.writesNulls = faults.draw('nulls').random() < 0.5;
   // Create the oracle first, so that it checks a call before any fault happens to it.
   const oracle = new CommitOracle(world);
-  const disturbance = new Disturbance(world, faults);
+  const disturbance = new Disturbance(world, faults, oracle);
   let error: Error | null = null;
   try {
     // Let faults happen between and during the steps.
@@ -40,6 +40,7 @@ export async function playCommits(seed: number, only: ReadonlySet<string> | null
     // End the faults, settle the remaining files, and wait until all are committed.
     await disturbance.calm();
     await world.pass(CALM_MS, () => {
+      disturbance.followHint();
       oracle.check();
       return world.committedLsn === world.lastLsn;
     });
@@ -58,16 +59,20 @@ export async function playCommits(seed: number, only: ReadonlySet<string> | null
 class Disturbance {
   readonly #world: CommitWorld;
   readonly #faults: Faults;
+  readonly #oracle: CommitOracle;
   readonly #foreignWriter: ForeignWriter;
   #kills = 0;
+  /** Lines of the log that were read. */
+  #linesRead = 0;
   /** Calls wait for this while another program changes the table. */
   #gate: Promise<void> | null = null;
   /** Old instances that are still alive. */
   #twins: { wake(): void; end(): void }[] = [];
 
-  constructor(world: CommitWorld, faults: Faults) {
+  constructor(world: CommitWorld, faults: Faults, oracle: CommitOracle) {
     this.#world = world;
     this.#faults = faults;
+    this.#oracle = oracle;
     this.#foreignWriter = new ForeignWriter(world.catalog);
     world.listFiles = files => this.#listFiles(files);
     world.calls.before(call => this.#before(call));
@@ -80,6 +85,7 @@ class Disturbance {
     const { random } = this.#faults.draw('step');
     if (random() < 0.6) this.#world.settle(pick(random, [1, 1, 2, 3, 8]));
     await this.#happen(random);
+    this.#rollBack();
     this.#failRequests(random);
     await this.#world.pass(pick(random, [1, 10, 61, 300, 900]) * SECOND * random());
   }
@@ -114,8 +120,44 @@ class Disturbance {
     done.resolve();
   }
 
+  /** A person rolls the table back. Not once all files are settled, because only a later commit notices it. */
+  #rollBack(): void {
+    const { id, random } = this.#faults.draw('roll back');
+    this.followHint();
+    const isLikely = random() < 0.1 && this.#world.committedLsn > 0 && this.#world.settled.length < FILES_MAX;
+    if (!isLikely || !this.#faults.happens({ id, kind: 'rolled back', atMs: this.#world.clock.elapsedMs, call: '' }))
+      return;
+    const lsn = this.#foreignWriter.rollBack(table.name);
+    if (lsn === null) return;
+    this.#oracle.rolledBack();
+    // A person who knows the tool sets the property at once.
+    if (random() < 0.3) this.#setProperty(lsn);
+  }
+
+  /** A person who reads that the table is rolled back sets the property that brings its rows again. */
+  followHint(): void {
+    const lines = this.#world.log.slice(this.#linesRead);
+    this.#linesRead = this.#world.log.length;
+    for (const { kind, hint } of lines) {
+      if (kind !== 'rolled-back') continue;
+      const [, lsn] = /set its property tributary\.committed_lsn to (\d+)\./.exec(String(hint))!;
+      this.#setProperty(lsn!);
+    }
+  }
+
+  #setProperty(lsn: string): void {
+    this.#world.catalog.change(table.name, ({ properties }) => {
+      properties['tributary.committed_lsn'] = lsn;
+    });
+  }
+
   #expire(): void {
-    if (this.#world.committedLsn > 0) this.#foreignWriter.expire(table.name);
+    const { committedLsn, isRolledBack, lostLsn, lostStorage } = this.#world;
+    // Without the snapshots of before, a table that was rolled back does not show it.
+    if (committedLsn === 0 || isRolledBack) return;
+    // An instance that never knew commits the rows again under copies that the snapshots of before name too.
+    const isKnown = !lostStorage && this.#twins.length === 0;
+    if (lostLsn === 0 || isKnown) this.#foreignWriter.expire(table.name);
   }
 
   /** Makes later requests to the catalog fail. */

@@ -58,6 +58,12 @@ export class CommitWorld {
   instance!: Instance;
   /** The source's answer, made of the files it should list. */
   listFiles: (files: LiveFile[]) => LiveFile[] = files => files;
+  /** Whether the table lacks rows, or may lack them, because a person rolled it back. The oracle ends it. */
+  isRolledBack = false;
+  /** The LSN up to which rows were rolled back and are committed again; 0 when all are. */
+  lostLsn = 0;
+  /** Whether the storage that knows of it was lost meanwhile. */
+  lostStorage = false;
   /** Until when the catalog asked for no writes, as far as the current storage can know. */
   heldUntilMs = 0;
   #settled: LiveFile[] = [];
@@ -123,6 +129,7 @@ export class CommitWorld {
     this.instance.storage.lose();
     this.heldUntilMs = 0;
     this.storage = new SimulatedStorage('committer');
+    this.lostStorage = true;
     this.start();
     this.storage.alarmMs = this.clock.now();
   }
