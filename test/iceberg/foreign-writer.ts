@@ -70,6 +70,15 @@ export class ForeignWriter {
     }
   }
 
+  /** Adds an optional column to the table, before ours. */
+  addColumn(name: string): void {
+    this.#catalog.change(name, changed => {
+      const id = Number(changed['last-column-id']) + 1;
+      changed['last-column-id'] = id;
+      changed.schemas.at(-1)!.fields.unshift({ id, name: `note_${id}`, required: false, type: 'string' } as never);
+    });
+  }
+
   /**
    * Rolls the table back to the snapshot before the current one, as a person does. Gives the LSN that the committer's
    * newest snapshot there names; does nothing and gives null where the list has no such snapshots.

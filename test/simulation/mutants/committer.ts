@@ -165,6 +165,18 @@ export const COMMITTER_MUTANTS: Mutant[] = [
     ],
   },
   {
+    name: 'a column of another program stalls its table',
+    breaks: ALIVE,
+    caughtBy: commitSchedules(),
+    edits: [
+      {
+        file: 'src/iceberg/format/table-metadata.ts',
+        text: '.find(({ required }) => required);',
+        instead: '.find(({ id }) => id > 0);',
+      },
+    ],
+  },
+  {
     name: 'a table that was rolled back gets the next rows',
     breaks: ONCE,
     caughtBy: commitSchedules(),

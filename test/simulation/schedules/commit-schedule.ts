@@ -85,6 +85,7 @@ class Disturbance {
     const { random } = this.#faults.draw('step');
     if (random() < 0.6) this.#world.settle(pick(random, [1, 1, 2, 3, 8]));
     await this.#happen(random);
+    this.#addColumn();
     this.#rollBack();
     this.#failRequests(random);
     await this.#world.pass(pick(random, [1, 10, 61, 300, 900]) * SECOND * random());
@@ -118,6 +119,14 @@ class Disturbance {
     await this.#foreignWriter.compact(table);
     this.#gate = null;
     done.resolve();
+  }
+
+  /** Another program adds an optional column, which changes nothing for us. */
+  #addColumn(): void {
+    const { id, random } = this.#faults.draw('column');
+    if (random() >= 0.05 || this.#world.committedLsn === 0) return;
+    if (this.#faults.happens({ id, kind: 'column added', atMs: this.#world.clock.elapsedMs, call: '' }))
+      this.#foreignWriter.addColumn(table.name);
   }
 
   /** A person rolls the table back. Not once all files are settled, because only a later commit notices it. */
