@@ -40,7 +40,7 @@ export class CommitOracle {
     const world = this.#world;
     world.isRolledBack = true;
     world.lostLsn = Math.max(world.lostLsn, world.committedLsn);
-    world.lostStorage = false;
+    world.lostStorage = world.instance.committer.state.table(table.name).committed_lsn === null;
     // The table is at an earlier base again, on which another commit is right: the catalog refuses an earlier one for
     // its sequence number.
     this.#basesAgain.add(String(world.catalog.metadata(table.name)['current-snapshot-id']));

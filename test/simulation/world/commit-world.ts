@@ -36,6 +36,8 @@ interface Instance {
   committer: Committer;
   storage: SimulatedStorage;
   alive: boolean;
+  /** Calls that set the alarm and have not ended. */
+  arming: number;
 }
 
 /** A write that an instance sent to the catalog, and the storage of that instance. */
@@ -62,7 +64,7 @@ export class CommitWorld {
   isRolledBack = false;
   /** The LSN up to which rows were rolled back and are committed again; 0 when all are. */
   lostLsn = 0;
-  /** Whether the storage that knows of it was lost meanwhile. */
+  /** Whether the storage does not know what was committed before, or was lost meanwhile. */
   lostStorage = false;
   /** Until when the catalog asked for no writes, as far as the current storage can know. */
   heldUntilMs = 0;
@@ -109,9 +111,11 @@ export class CommitWorld {
 
   /**
    * Kills the instance, which loses its unflushed storage writes, and starts another. `alarmFailed`: the platform runs
-   * the same alarm again, because the instance had set no other yet.
+   * the same alarm again, because the instance had set no other yet. So it does when the call in which the instance
+   * dies is one of an older instance.
    */
-  kill({ alarmFailed = false } = {}): void {
+  kill({ alarmFailed: failed = false } = {}): void {
+    const alarmFailed = failed || this.instance.arming > 0;
     this.instance.alive = false;
     this.instance.storage.lose();
     this.heldUntilMs = 0;
@@ -153,7 +157,7 @@ export class CommitWorld {
 
   start(): void {
     const { storage } = this;
-    const instance = { storage, alive: true } as Instance;
+    const instance = { storage, alive: true, arming: 0 } as Instance;
     instance.committer = new Committer({
       ports: this.#ports(instance),
       tables: [{ table, source: 'test' }],
@@ -244,10 +248,15 @@ export class CommitWorld {
       },
       wake: {
         get: () => makeCall('wake.get', () => storage.alarmMs),
-        set: atMs =>
-          makeCall(`wake.set ${atMs}`, () => {
+        set: atMs => {
+          instance.arming += 1;
+          const set = makeCall(`wake.set ${atMs}`, () => {
             if (instance.alive) storage.alarmMs = atMs;
-          }),
+          });
+          return set.finally(() => {
+            instance.arming -= 1;
+          });
+        },
       },
       readFacts,
       newSnapshotId: () => {
