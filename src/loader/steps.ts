@@ -1,7 +1,6 @@
-import { keyOf, tableNamed } from '../../schemas/index.ts';
 import { ChangeError, CursorError, messageOf, StepError } from '../errors.ts';
-import { putNewest, uploadNewest } from '../lake/newest.ts';
-import { documentKey, metadataKey, rawKey } from '../lake/object-keys.ts';
+import { uploadNewest } from '../lake/newest.ts';
+import { documentKey, rawKey } from '../lake/object-keys.ts';
 import { LIMITS, MiB } from '../limits.ts';
 import type { BucketPort, UploadPort } from '../ports/bucket.ts';
 import type { Change, Loaded } from '../ports/change.ts';
@@ -19,6 +18,7 @@ import {
 } from '../sources/upstream/fetcher.ts';
 import { isThrottled } from '../sources/upstream/tally.ts';
 import { readInlet } from './inlet.ts';
+import { datedRows, JSON_TYPE, ObjectWriter } from './objects.ts';
 import { probeKeys } from './probe.ts';
 import { checkRow, digestsOf } from './rows.ts';
 
@@ -43,9 +43,6 @@ export interface Loading {
 
 /** Requests of one call that wait for their answers at once: the platform's limit on open connections. */
 const REQUESTS_AT_ONCE = 6;
-
-/** The content type of documents and metadata. */
-const CONTENT_TYPE = 'application/json';
 
 /** The work of each step, with the time it may take. */
 const STEPS: { [S in keyof LoaderSteps]: Step<LoaderSteps[S]> } = {
@@ -159,7 +156,7 @@ function storeOf({ source, bucket, now }: Loading) {
   if (!upload) return undefined;
   const target = { head: (key: string) => bucket.head(key), upload };
   return (name: string) => {
-    const newest = { fetchedAtMs: now(), revision: null, contentType: CONTENT_TYPE };
+    const newest = { fetchedAtMs: now(), revision: null, contentType: JSON_TYPE };
     return uploadNewest(target, rawKey(source.prefix, name), newest);
   };
 }
@@ -174,6 +171,9 @@ class Load {
   readonly #request: LoadRequest;
   readonly #fetcher: Fetcher;
   readonly #outcomes: LoadOutcome[];
+  readonly #objects: ObjectWriter;
+  /** The last change of each key. */
+  readonly #lastOfKey: Map<string, Change>;
   readonly #waiting: (() => void)[] = [];
   #freeBytes: number;
   #rowBytes = 0;
@@ -185,6 +185,8 @@ class Load {
     this.#request = request;
     this.#fetcher = fetcher;
     this.#freeBytes = request.budgetBytes;
+    this.#objects = new ObjectWriter(loading.bucket);
+    this.#lastOfKey = new Map(request.changes.map(change => [change.key, change]));
     this.#outcomes = request.changes.map(() => ({ kind: 'deferred', reason: 'deadline' }));
   }
 
@@ -200,6 +202,8 @@ class Load {
       });
     });
     await Promise.all(work);
+    // Put the dated rows of keys whose last change gave none.
+    await this.#objects.put(this.#objects.held());
     return this.#outcomes;
   }
 
@@ -235,36 +239,30 @@ class Load {
         prepared,
         afresh,
       });
-      return await this.#store(loaded);
+      return await this.#store(loaded, change);
     } catch (error) {
       return this.#refusal(error, change);
     }
   }
 
-  /** Checks the rows, then puts the documents and the day's metadata, then returns the rows. */
-  async #store({ documents, rows, revision, seen }: Loaded): Promise<LoadOutcome> {
-    const { source, bucket, now } = this.#loading;
+  /** Checks the rows, then puts the documents and the dated rows, then returns the rows. */
+  async #store({ documents, rows, revision, seen }: Loaded, change: Change): Promise<LoadOutcome> {
+    const { source, now } = this.#loading;
     const fetchedAtMs = now();
     const fitted = rows.map(checkRow);
-    const put = async ({ key, bytes, immutable = false }: { key: string; bytes: Uint8Array; immutable?: boolean }) => {
-      const contentType = key.endsWith('.json') ? CONTENT_TYPE : 'text/plain';
-      if (immutable) await bucket.put(key, [bytes], { onlyIf: { absent: true }, metadata: {}, contentType });
-      else await putNewest(bucket, key, bytes, { fetchedAtMs, revision, contentType });
-    };
     // Make every key before the first put, because a name that is too long for a key must leave no document either.
     const raws = documents.map(document => ({
       key: documentKey(source, document),
       bytes: document.bytes,
+      fetchedAtMs,
+      revision,
       immutable: document.immutable === true,
     }));
-    const metadata = fitted
-      .filter(({ op }) => op === 'upsert')
-      .map(({ table, row }) => {
-        const { updated_at: _, ...rest } = row;
-        const key = metadataKey(tableNamed(table), fetchedAtMs, keyOf(tableNamed(table), row));
-        return { key, bytes: new TextEncoder().encode(JSON.stringify(rest)) };
-      });
-    for (const object of [...raws, ...metadata]) await put(object);
+    const dated = source.datedRows ? datedRows(fitted, { fetchedAtMs, revision }) : [];
+    // Put dated rows once for all changes of a key, because each would replace the one before.
+    for (const object of dated) this.#objects.hold(change.key, object);
+    const isLast = this.#lastOfKey.get(change.key) === change;
+    await this.#objects.put(isLast ? raws.concat(this.#objects.held(change.key)) : raws);
     this.#rowBytes += fitted.reduce((sum, { row }) => sum + JSON.stringify(row).length, 0);
     const documentBytes = documents.reduce((sum, { bytes }) => sum + bytes.length, 0);
     const digests = seen && { ...digestsOf(fitted, source.agenda?.uncounted), ...seen.digests };

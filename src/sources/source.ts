@@ -143,6 +143,8 @@ interface SourceParts<S, P> {
   pace(settings: S): { pollMs: number; settleMs: number; hosts: Record<string, HostPace>; others?: HostPace };
   /** The usual size of a document in bytes, where it is known before the first one is loaded. */
   documentBytes?: number;
+  /** Its rows are also put as JSON of the day of their load: `<table's prefix>/YYYY/MM/DD/<key>.json`. */
+  datedRows?: true;
   /** Folders of documents under its prefix besides `raw`, by their first characters, as `tld=`. */
   folders?: string[];
   /** The requests of a step, by host, at most. Step `pull` of a source with an agenda reads its directory. */

@@ -95,6 +95,7 @@ export const npm: Source<NpmSettings, Downloads> = {
   id: 'npm',
   prefix: 'npm',
   tables: [npmPackage],
+  datedRows: true,
   settingNames: Object.keys(settingsShape.shape),
   settings: readNpmSettings,
   pace: ({ pollMs, settleMs, ...settings }) => ({ pollMs, settleMs, hosts: hostPaces(settings) }),
