@@ -96,6 +96,12 @@ export const LIMITS = {
   watchLinesMax: 1_000_000,
   /** Keys go to the object in parts: each is one transaction of about 50 ms. */
   watchPartKeysMax: 5_000,
+  /** Body of a signal. Anyone can send one, and all of it is in memory, because it is signed as a whole. */
+  signalBytesMax: 4 * MiB,
+  /** Keys of one signal: one transaction of about 50 ms. Further ones are ignored. */
+  signalKeysMax: 5_000,
+  /** Deliveries of signals that are recognized when they come again: about 10 MB of the object's database. */
+  signalsRememberedMax: 100_000,
   /** How often a stalled source tries again. */
   probeMs: 5 * MINUTE,
   /** After this time in one run, a sweep or a self-check begins no other page or file: the tail waits for it. */

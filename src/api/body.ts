@@ -1,3 +1,4 @@
+import { joinBytes } from '../bytes.ts';
 import { LIMITS } from '../config.ts';
 import { ApiError } from './answer.ts';
 import { refuseOtherFields } from './fields.ts';
@@ -57,6 +58,32 @@ export async function readText(
     throw new ApiError('too_large', `body: expected at most ${bytesMax} bytes, got more`, hint);
   }
   return text + decode(decoder, undefined, hint);
+}
+
+/**
+ * Reads a body as bytes. Throws `too_large` as soon as it is longer, and reads no more then; `invalid_body` when the
+ * client breaks off.
+ */
+export async function readBytes(
+  body: ReadableStream<Uint8Array> | null,
+  { bytesMax, hint }: { bytesMax: number; hint: string },
+): Promise<Uint8Array> {
+  if (body === null) return new Uint8Array(0);
+  const reader = body.getReader();
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  for (;;) {
+    const { done, value: chunk } = await reader.read().catch(() => {
+      throw new ApiError('invalid_body', 'body: expected its end, got a broken connection', hint);
+    });
+    if (done) return joinBytes(chunks);
+    bytes += chunk.length;
+    if (bytes > bytesMax) {
+      void reader.cancel().catch(() => {});
+      throw new ApiError('too_large', `body: expected at most ${bytesMax} bytes, got more`, hint);
+    }
+    chunks.push(chunk);
+  }
 }
 
 function decode(decoder: TextDecoder, chunk: Uint8Array | undefined, hint: string): string {

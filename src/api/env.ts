@@ -11,7 +11,7 @@ export interface ApiEnv {
 
 /** The registries that the API answers from, and its log. */
 export interface Known {
-  sources: readonly Pick<Source, 'id' | 'tables' | 'agenda'>[];
+  sources: readonly Pick<Source, 'id' | 'tables' | 'agenda' | 'settings'>[];
   tables: readonly Table[];
   log: LogPort;
 }

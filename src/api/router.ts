@@ -11,6 +11,7 @@ import { showCatalog } from './iceberg.ts';
 import { showMetrics } from './metrics.ts';
 import { controlRange, showRange, startRange } from './ranges.ts';
 import { pushRecords } from './records.ts';
+import { takeSignal } from './signals.ts';
 import { controlSource, listSources, showSource } from './sources.ts';
 import { querySql } from './sql.ts';
 import { listTables, showTable } from './tables.ts';
@@ -26,7 +27,10 @@ export type Route = readonly [
   handler: Handler,
 ];
 
-/** Every route of the API. Whatever changes something, or runs a query, needs the token; reading is open without READ_TOKEN. */
+/**
+ * Every route of the API. Whatever changes something, or runs a query, needs the token, or a signature that its source
+ * checks; reading is open without READ_TOKEN.
+ */
 export const ROUTES: readonly Route[] = [
   ['GET', '/healthz', 'open', 'Shows whether every enabled source is healthy.', showHealth],
   ['GET', '/metrics', 'open', 'Shows all metrics in the text format of Prometheus.', showMetrics],
@@ -41,6 +45,7 @@ export const ROUTES: readonly Route[] = [
   ['DELETE', '/v1/sources/:id/keys', 'token', 'Removes watched keys.', removeKeys],
   ['GET', '/v1/sources/:id/keys/:key', 'open', 'Shows one watched key.', showKey],
   ['DELETE', '/v1/sources/:id/keys/:key', 'token', 'Removes one watched key.', removeKey],
+  ['POST', '/v1/sources/:id/signals', 'signed', 'Takes a hint that watched keys changed.', takeSignal],
   ['GET', '/v1/sources/:id/backfill', 'open', 'Shows the last backfill.', showRange('backfill')],
   ['POST', '/v1/sources/:id/backfill', 'token', 'Starts a backfill.', startRange('backfill')],
   ['POST', '/v1/sources/:id/backfill/pause', 'token', 'Pauses the backfill.', controlRange('backfill', 'pause')],

@@ -4,6 +4,7 @@ import type { FailedChange, FailedQuery, ReplayResult } from './failed.ts';
 import type { IcebergStatus } from './iceberg.ts';
 import type { PushPart, PushResult } from './push.ts';
 import type { RangeAction, RangeAnswer, RangeRequest, RangeStatus } from './ranges.ts';
+import type { Signal, SignalResult } from './signals.ts';
 import type { SourceHealth, SourceMetrics, SourceStatus } from './source.ts';
 import type { LiveFile, TableFacts } from './tables.ts';
 import type { WatchedKey, WatchPart, WatchResult } from './watched-keys.ts';
@@ -38,6 +39,8 @@ export interface SourceStub {
   watchedKeys(query: { after: string | null; limit: number }): Promise<WatchedKey[]>;
   /** Null when the key is not on the agenda. */
   watchedKey(key: string): Promise<WatchedKey | null>;
+  /** Makes the watched keys that a signal names due now. */
+  signal(signal: Signal): Promise<SignalResult>;
   audit(): Promise<AuditStatus>;
   /** Starts a sweep over `sample` keys. Null where the upstream cannot list its keys. */
   startSweep(sample: number): Promise<ControlResult | null>;

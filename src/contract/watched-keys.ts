@@ -1,3 +1,5 @@
+import type { SignalStatus } from './signals.ts';
+
 // The JSON of watched keys. An unknown value is null; no field is ever absent, at any depth. Times are ISO 8601.
 
 /**
@@ -16,6 +18,7 @@ export interface AgendaStatus {
   stretch: number;
   /** How many keys that visits found were no keys, by the reason. */
   refused_keys: Record<string, number>;
+  signals: SignalStatus;
 }
 
 /** A key on an agenda, and its last visit. */

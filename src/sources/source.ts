@@ -20,9 +20,28 @@ export interface Agenda<S> extends AgendaRules {
   inlets?: InletRules[];
   /** Only where one request says of many keys whether they changed. First visits and unfinished ones go without it. */
   probe?: Probe<S>;
+  /** Only where the upstream can say which keys changed. */
+  signals?: Signals<S>;
   /** By table, the columns in which a difference alone gives no row. */
   uncounted?: Record<string, string[]>;
 }
+
+/** Requests to `POST /v1/sources/<id>/signals`: hints that watched keys changed, as a webhook gives them. */
+export interface Signals<S> {
+  /**
+   * Checks who sent a request, and reads it. Pure, but that a digest may take a promise. Anyone can send any bytes: it
+   * never throws. `id`: of the delivery, the same when that is repeated. `keys`: in any form that the agenda reads.
+   * `unsigned`: the request does not prove that it is the upstream's; `message` says what was expected.
+   */
+  verify(request: SignalRequest, settings: S): SignalReading | Promise<SignalReading>;
+}
+
+export interface SignalRequest {
+  headers: Headers;
+  body: Uint8Array;
+}
+
+export type SignalReading = { id: string; keys: string[] } | { refused: 'unsigned' | 'unreadable'; message: string };
 
 /** One request for many keys. */
 export interface Probe<S> {

@@ -6,6 +6,7 @@ import type { ControlAction, ControlResult } from '../contract/controls.ts';
 import type { FailedChange, FailedQuery, ReplayResult } from '../contract/failed.ts';
 import type { PushPart, PushResult } from '../contract/push.ts';
 import type { RangeAction, RangeAnswer, RangeRequest, RangeStatus } from '../contract/ranges.ts';
+import type { Signal, SignalResult } from '../contract/signals.ts';
 import type { SourceHealth, SourceMetrics, SourceStatus } from '../contract/source.ts';
 import type { LiveFile, TableFacts } from '../contract/tables.ts';
 import type { WatchedKey, WatchPart, WatchResult } from '../contract/watched-keys.ts';
@@ -13,6 +14,7 @@ import { dismissFailed, failedChange, failedOf, replayFailed } from '../engine/c
 import { metricsOf } from '../engine/controls/metrics.ts';
 import { takePush } from '../engine/controls/push.ts';
 import { controlRange, rangeOf, startRange } from '../engine/controls/ranges.ts';
+import { takeSignal } from '../engine/controls/signals.ts';
 import { StalledSource } from '../engine/controls/stalled.ts';
 import { healthOf, liveFilesOf, settledFilesOf, stateOf, statusOf, tablesOf } from '../engine/controls/status.ts';
 import { unwatchKeys, watchedKey, watchedKeys, watchKeys } from '../engine/controls/watched-keys.ts';
@@ -118,6 +120,10 @@ export class SourceObject extends DurableObject<Env> {
 
   watchedKey(key: string): WatchedKey | null {
     return watchedKey(this.#engine, key);
+  }
+
+  signal(signal: Signal): Promise<SignalResult> {
+    return takeSignal(this.#engine, signal);
   }
 
   permit(host: string): Permit | null {

@@ -1,5 +1,5 @@
 import type { Table } from '../../schemas/table.ts';
-import type { ApiEnv } from '../../src/api/env.ts';
+import type { ApiEnv, Known } from '../../src/api/env.ts';
 import { createApi } from '../../src/api/router.ts';
 import type { FailedChange } from '../../src/contract/failed.ts';
 import type { IcebergStatus } from '../../src/contract/iceberg.ts';
@@ -15,12 +15,14 @@ export const TOKEN = 'correct horse battery';
 export interface FakeApi {
   fetch(method: string, path: string, options?: { token?: string; body?: string }): Promise<Response>;
   env: ApiEnv & Record<string, unknown>;
-  known: { sources: { id: string; tables: Table[] }[]; tables: Table[]; log: FakeLog };
+  known: { sources: (ApiSource & { tables: Table[] })[]; tables: Table[]; log: FakeLog };
   stubs: Record<string, SourceStub>;
   catalog: CatalogStub;
   logged: ({ event: string } & LogFields)[];
   calls: string[];
 }
+
+type ApiSource = Known['sources'][number];
 
 type FakeLog = (event: string, fields: LogFields) => void;
 
@@ -31,8 +33,8 @@ export function fakeApi(settings: Record<string, unknown> = {}): FakeApi {
   const tables = ['npm_package', 'pypi_package', 'domain'].map(tableOf);
   const known = {
     sources: [
-      { id: 'npm', tables: tables.slice(0, 1) },
-      { id: 'pypi', tables: tables.slice(1, 2) },
+      { id: 'npm', tables: tables.slice(0, 1), settings: () => ({}) },
+      { id: 'pypi', tables: tables.slice(1, 2), settings: () => ({}) },
     ],
     tables,
     log: (event: string, fields: LogFields) => void logged.push({ event, ...fields }),
@@ -214,6 +216,10 @@ function stubOf({ id, tables }: { id: string; tables: Table[] }, calls: string[]
     async unwatchKeys(keys) {
       calls.push(`${id} unwatch ${keys.join(' ')}`);
       return keys.length;
+    },
+    async signal({ id: delivery, keys, unread }) {
+      calls.push(`${id} signal ${delivery} ${keys.join(' ')}`);
+      return { due: keys.length, ignored: unread, repeated: false };
     },
     watchedKeys: async () => [],
     watchedKey: async () => null,

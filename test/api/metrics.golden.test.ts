@@ -45,7 +45,7 @@ function fullApi() {
     requests: [{ host: 'a"b\\c\nd', status: '4xx', requests: 3 }],
     lag: { changes: 0, seconds: null },
   });
-  api.known.sources.push({ id: 'silent', tables: [] });
+  api.known.sources.push({ id: 'silent', tables: [], settings: () => ({}) });
   const [table] = catalogStatus().tables;
   const unread = { ...table!, table: 'pypi_package', source: 'pypi', committed_lsn: null, files_waiting: 0 };
   api.catalog.status = async () => ({ ...catalogStatus(), tables: [table!, unread] });

@@ -5,6 +5,7 @@ import { MINUTE } from '../../limits.ts';
 import { isoTime } from '../../time.ts';
 import type { Engine } from '../engine.ts';
 import { type AgendaCount, agendaOf, type Watched } from '../journal/agenda.ts';
+import { signalStatus } from './signals.ts';
 
 /** A key that has been due for longer counts as overdue. */
 const OVERDUE_MS = 60 * MINUTE;
@@ -95,6 +96,7 @@ export function agendaStatus(engine: Engine): AgendaStatus | null {
     seconds_at_rate: seconds.length === 0 ? null : Math.ceil(seconds.reduce((most, one) => Math.max(most, one))),
     stretch: agenda.stretch(),
     refused_keys: visits.refusals(),
+    signals: signalStatus(engine),
   };
 }
 

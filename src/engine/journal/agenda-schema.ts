@@ -1,5 +1,5 @@
 /**
- * The tables of an agenda: watched keys, and what rows of other tables say of them. Columns ending in `_ms` are
+ * The tables of an agenda: watched keys, what rows of other tables say of them, and signals. Columns ending in `_ms` are
  * milliseconds since 1970; flags are 0 or 1.
  */
 export const AGENDA_SCHEMA = [
@@ -95,4 +95,17 @@ export const AGENDA_SCHEMA = [
   'CREATE INDEX evidence_of_key ON evidence (key_id)',
   'CREATE INDEX evidence_of_row ON evidence (inlet, row_key)',
   'CREATE UNIQUE INDEX evidence_without_row ON evidence (key_id, inlet, item) WHERE row_key IS NULL',
+  // Deliveries of signals that were taken lately, in order, so that one that comes again does nothing. `id` is a digest
+  // of the sender's own.
+  'CREATE TABLE signals (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, at_ms INTEGER NOT NULL)',
+  // One row: signals that were taken, those that came again, and the keys they named: made due, or ignored.
+  `CREATE TABLE signal_counts (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    taken INTEGER NOT NULL DEFAULT 0,
+    repeated INTEGER NOT NULL DEFAULT 0,
+    due INTEGER NOT NULL DEFAULT 0,
+    ignored INTEGER NOT NULL DEFAULT 0,
+    last_ms INTEGER
+  )`,
+  'INSERT INTO signal_counts (id) VALUES (1)',
 ];

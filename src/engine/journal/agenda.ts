@@ -162,6 +162,17 @@ export class JournalAgenda {
     );
   }
 
+  /** Makes a watched key due at a time, unless it is due before that. False when it is not watched. */
+  hasten(key: string, { dueMs, reason }: { dueMs: number; reason: string }): boolean {
+    const hastened = this.#sql.exec(
+      'UPDATE agenda SET reason = iif(due_ms > ?1, ?2, reason), due_ms = min(due_ms, ?1) WHERE key = ?3 RETURNING key',
+      dueMs,
+      reason,
+      key,
+    );
+    return hastened.length > 0;
+  }
+
   find(key: string): Watched | null {
     return this.#watched('key = ?', key)[0] ?? null;
   }

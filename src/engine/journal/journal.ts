@@ -16,6 +16,7 @@ import { type DeadFilter, ParkedChanges } from './parked.ts';
 import { JournalPushes } from './pushes.ts';
 import { JournalRanges, type Range } from './ranges.ts';
 import { countsAsAttempt, judgeLaggingRevision, judgeSweepChange, recheckDelayMs } from './rechecks.ts';
+import { JournalSignals } from './signals.ts';
 import { JournalState, type SourceRow } from './state.ts';
 import { JournalVisits } from './visits.ts';
 
@@ -31,6 +32,7 @@ export class Journal {
   /** Null of a source with a feed. */
   readonly agenda: JournalAgenda | null;
   readonly visits: JournalVisits | null;
+  readonly signals: JournalSignals | null;
   /** Null of a source without inlets. */
   readonly evidence: JournalEvidence | null;
   readonly inlets: JournalInlets | null;
@@ -58,6 +60,7 @@ export class Journal {
     const evidence = new JournalEvidence(sql, { counts: agenda?.counts ?? false });
     this.agenda = agenda && new JournalAgenda(sql, agenda);
     this.visits = agenda && new JournalVisits(sql, agenda, { agenda: this.agenda!, evidence });
+    this.signals = this.agenda && new JournalSignals(sql, this.agenda);
     const isFed = this.agenda !== null && inlets.length > 0;
     this.evidence = isFed ? evidence : null;
     this.inlets = isFed ? new JournalInlets(sql, { agenda: this.agenda!, evidence, settleMs }) : null;

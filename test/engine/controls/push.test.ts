@@ -34,7 +34,8 @@ function pusher(world: World) {
     CATALOG_NS: { getByName: () => expect.fail('expected no call of the catalog') },
     ADMIN_TOKEN: TOKEN,
   } as ApiEnv;
-  const api = createApi({ sources: [{ id: 'npm', tables: [npmPackage] }], tables: [npmPackage], log: () => undefined });
+  const sources = [{ id: 'npm', tables: [npmPackage], settings: () => ({}) }];
+  const api = createApi({ sources, tables: [npmPackage], log: () => undefined });
   return async (
     body: BodyInit | null,
     {

@@ -34,6 +34,7 @@ describe('the status of an agenda', () => {
         seconds_at_rate: null,
         stretch: 1,
         refused_keys: {},
+        signals: { taken: 0, repeated: 0, due: 0, ignored: 0, last_at: null },
       },
     });
   });
