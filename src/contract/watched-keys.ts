@@ -16,7 +16,7 @@ export interface AgendaStatus {
   seconds_at_rate: number | null;
   /** By which factor all intervals between visits are stretched, because the hosts have no room for all of them. */
   stretch: number;
-  /** How many keys that visits found were no keys, by the reason. */
+  /** How many keys that visits found are not watched, by the reason: no keys, or found while the database was `full`. */
   refused_keys: Record<string, number>;
   signals: SignalStatus;
 }

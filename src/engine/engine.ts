@@ -84,9 +84,10 @@ export class Engine {
     this.ports = ports;
     this.source = source;
     this.options = options;
-    this.journal = new Journal(ports.sql, ports.encode, { ...source, pace: options.retry });
-    this.files = new JournalFiles(ports.sql, ports.encode);
     this.room = new JournalRoom(ports.sql, options.room);
+    const isFull = () => this.room.isFull;
+    this.journal = new Journal(ports.sql, ports.encode, { ...source, pace: options.retry, isFull });
+    this.files = new JournalFiles(ports.sql, ports.encode);
     const { journal, files } = this;
     this.#flushers = source.tables.map(
       table => new Flusher({ table, source: source.id, ports, state: journal.state, files, thresholds: options }),
@@ -102,7 +103,7 @@ export class Engine {
       : new Tail({ ...parts, onPulled: keys => this.audit.keysPulled(keys) });
     const { inlets, state } = journal;
     this.#inlets = inlets
-      ? source.inlets.map(inlet => new InletReader({ inlet, source: source.id, ports, inlets, state }))
+      ? source.inlets.map(inlet => new InletReader({ inlet, source: source.id, ports, inlets, state, isFull }))
       : [];
     this.#clearOtherInlets();
     const isPending = (key: string) => this.#tail.isPending(key);

@@ -30,6 +30,8 @@ interface InletOptions {
   ports: Ports;
   inlets: JournalInlets;
   state: JournalState;
+  /** The object's database takes no new keys. */
+  isFull: () => boolean;
 }
 
 /** What one run may read. */
@@ -63,7 +65,8 @@ export class InletReader {
 
   /**
    * Reads rows, as far as one run gets. Throws `StepError`: `source-failed` when the feeding source does not answer,
-   * `feed-damaged` when a file of it cannot be read, `loader-failed`, `bucket-failed` or `deadline`.
+   * `feed-damaged` when a file of it cannot be read, `loader-failed`, `bucket-failed` or `deadline`. Stops
+   * in the middle when the database becomes full, because a row that has no room for its keys must not be passed.
    */
   async work(run: Run): Promise<void> {
     const { inlets, ports } = this.#options;
@@ -156,10 +159,11 @@ export class InletReader {
     }
   }
 
-  /** Takes rows in parts, each one transaction. False when another run has taken them. */
+  /** Takes rows in parts, each one transaction. False when another run has taken them, or there is no room. */
   async #take(rows: RowFindings[], identity: string, run: Run): Promise<boolean> {
     const { ports, inlets, source } = this.#options;
     for (const part of partsOf(rows)) {
+      if (this.#options.isFull()) return false;
       const { lsn: lsnBefore } = this.#known;
       const taken = inlets.append({ inlet: this.inlet, identity, lsnBefore, rows: part, nowMs: ports.clock.now() });
       if (!taken) return false;

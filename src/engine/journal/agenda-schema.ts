@@ -32,7 +32,7 @@ export const AGENDA_SCHEMA = [
     at_ms INTEGER NOT NULL DEFAULT 0
   )`,
   'INSERT INTO agenda_pace (id) VALUES (1)',
-  // How many keys that visits found were no keys, by the reason.
+  // How many keys that visits found are not watched, by the reason.
   'CREATE TABLE agenda_refusals (reason TEXT PRIMARY KEY, keys INTEGER NOT NULL)',
   // One row: which server serves each space, as JSON.
   `CREATE TABLE agenda_servers (

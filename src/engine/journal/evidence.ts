@@ -134,6 +134,7 @@ export class JournalEvidence {
       known,
     );
     this.#sql.exec('DELETE FROM evidence_keys WHERE id = ?', old);
+    this.#sql.exec('UPDATE source SET evidence_keys = evidence_keys - 1');
     this.raiseVersion([to]);
     return true;
   }
@@ -154,7 +155,8 @@ export class JournalEvidence {
   raiseVersion(keys: Iterable<string>): void {
     this.#sql.exec('UPDATE source SET evidence_version = evidence_version + 1');
     for (const key of keys) {
-      this.#sql.exec('DELETE FROM evidence_keys WHERE key = ? AND items = 0', key);
+      const ended = this.#sql.exec('DELETE FROM evidence_keys WHERE key = ? AND items = 0 RETURNING id', key);
+      if (ended.length > 0) this.#sql.exec('UPDATE source SET evidence_keys = evidence_keys - 1');
       this.#sql.exec('UPDATE evidence_keys SET version = (SELECT evidence_version FROM source) WHERE key = ?', key);
     }
   }
@@ -255,10 +257,12 @@ export class JournalEvidence {
 
   /** Counts one more item of a key, and returns the id of the key. */
   #countItem(key: string): number {
-    return this.#sql.exec<{ id: number }>(
-      'INSERT INTO evidence_keys (key, items) VALUES (?, 1) ON CONFLICT (key) DO UPDATE SET items = items + 1 RETURNING id',
-      key,
-    )[0]!.id;
+    const counted = 'UPDATE evidence_keys SET items = items + 1 WHERE key = ? RETURNING id';
+    const [known] = this.#sql.exec<{ id: number }>(counted, key);
+    if (known) return known.id;
+    this.#sql.exec('UPDATE source SET evidence_keys = evidence_keys + 1');
+    const added = 'INSERT INTO evidence_keys (key, items) VALUES (?, 1) RETURNING id';
+    return this.#sql.exec<{ id: number }>(added, key)[0]!.id;
   }
 
   #remove(id: number): void {

@@ -48,7 +48,8 @@ export class Journal {
       agenda = null,
       inlets = [],
       settleMs = 0,
-    }: { pace: RetryPace } & Partial<Pick<EngineSource, 'agenda' | 'inlets' | 'settleMs'>>,
+      isFull = () => false,
+    }: { pace: RetryPace; isFull?: () => boolean } & Partial<Pick<EngineSource, 'agenda' | 'inlets' | 'settleMs'>>,
   ) {
     this.#sql = sql;
     this.#encode = encode;
@@ -59,7 +60,7 @@ export class Journal {
     this.#runType = agenda ? 'refresh' : 'follow';
     const evidence = new JournalEvidence(sql, { counts: agenda?.counts ?? false });
     this.agenda = agenda && new JournalAgenda(sql, agenda);
-    this.visits = agenda && new JournalVisits(sql, agenda, { agenda: this.agenda!, evidence });
+    this.visits = agenda && new JournalVisits(sql, agenda, { agenda: this.agenda!, evidence, isFull });
     this.signals = this.agenda && new JournalSignals(sql, this.agenda);
     const isFed = this.agenda !== null && inlets.length > 0;
     this.evidence = isFed ? evidence : null;

@@ -43,15 +43,21 @@ export class JournalRoom {
    * bytes are estimated from some of them: the runtime has no `dbstat`.
    */
   byTable(): TableRoom[] {
-    const { files, changeKeys, rowKeys, digests, watched, evidence, journal } = this.#counts();
+    const { files, changeKeys, rowKeys, digests, watched, journal, inlets, evidence, evidenceKeys } = this.#counts();
     const known = [
       { table: 'keys', rows: changeKeys, bytes: changeKeys * this.#rowBytes('keys', ['key', 'table_name']) },
       { table: 'row_keys', rows: rowKeys, bytes: rowKeys * this.#rowBytes('row_keys', ROW_KEY_COLUMNS) },
       { table: 'immutable_keys', rows: digests, bytes: digests * this.#digestBytes() },
       // A watched key is in the index of due times once more.
       { table: 'agenda', rows: watched, bytes: watched * this.#rowBytes('agenda', AGENDA_COLUMNS) },
-      // Two indexes have the id of an item besides.
-      { table: 'evidence', rows: evidence, bytes: evidence * this.#rowBytes('evidence', EVIDENCE_COLUMNS) },
+      // Two indexes have an item of evidence once more, and a third one of those without a row.
+      { table: 'evidence', rows: evidence, bytes: evidence * this.#rowBytes('evidence', EVIDENCE_COLUMNS, 2) },
+      {
+        table: 'evidence_keys',
+        rows: evidenceKeys,
+        bytes: evidenceKeys * this.#rowBytes('evidence_keys', KEY_TWICE, 1),
+      },
+      { table: 'inlets', rows: inlets, bytes: inlets * this.#rowBytes('inlets', INLET_COLUMNS, 1) },
       { table: 'files', rows: files, bytes: files * this.#rowBytes('files', FILE_COLUMNS) },
       { table: 'entries', rows: journal.rows, bytes: journal.bytes },
     ].map(({ table, rows, bytes }) => ({ table, rows, bytes: Math.round(bytes) }));
@@ -67,7 +73,10 @@ export class JournalRoom {
     );
     const sum = (of: (table: (typeof tables)[number]) => number) => tables.reduce((total, one) => total + of(one), 0);
     const [agenda] = this.#sql.exec<{ keys: number }>('SELECT coalesce(sum(keys), 0) AS keys FROM agenda_spaces');
-    const [inlets] = this.#sql.exec<{ items: number }>('SELECT coalesce(sum(items), 0) AS items FROM inlets');
+    const [inlets] = this.#sql.exec<{ rows: number; items: number }>(
+      'SELECT count(*) AS rows, coalesce(sum(items), 0) AS items FROM inlets',
+    );
+    const [source] = this.#sql.exec<{ evidence_keys: number }>('SELECT evidence_keys FROM source');
     const [journal] = this.#sql.exec<{ rows: number; bytes: number }>(
       'SELECT count(*) AS rows, coalesce(sum(packed_bytes), 0) AS bytes FROM entries',
     );
@@ -77,18 +86,23 @@ export class JournalRoom {
       rowKeys: sum(table => table.row_keys),
       digests: sum(table => (tableNamed(table.name).immutable ? table.last_lsn : 0)),
       watched: agenda!.keys,
-      evidence: inlets!.items,
       journal: journal!,
+      inlets: inlets!.rows,
+      evidence: inlets!.items,
+      evidenceKeys: source!.evidence_keys,
     };
   }
 
-  /** Bytes of a row on average; `columns`: those of its values that differ in size, as often as they are stored. */
-  #rowBytes(table: string, columns: string[]): number {
+  /**
+   * Bytes of a row on average; `columns`: those of its values that differ in size, as often as they are stored;
+   * `indexes`: how many have the row besides, where that adds much.
+   */
+  #rowBytes(table: string, columns: string[], indexes = 0): number {
     const size = columns.map(column => `coalesce(octet_length(${column}), 0)`).join(' + ');
     const [found] = this.#sql.exec<{ bytes: number | null }>(
       `SELECT avg(${size}) AS bytes FROM (SELECT * FROM ${table} LIMIT ${SAMPLE_ROWS})`,
     );
-    return ((found!.bytes ?? 0) + ROW_BYTES) / FILL;
+    return ((found!.bytes ?? 0) + (1 + indexes) * ROW_BYTES) / FILL;
   }
 
   /** Bytes of one digest on average, with its share of its block's row and of the block's entry in the index. */
@@ -104,5 +118,7 @@ export class JournalRoom {
 
 const ROW_KEY_COLUMNS = ['table_name', 'row_key', 'change_key'];
 const AGENDA_COLUMNS = ['key', 'key', 'reason', 'outcome', 'digest', 'main_digest', 'more_hosts', 'facts'];
-const EVIDENCE_COLUMNS = ['row_key', 'row_key', 'item', 'facts', 'sample', 'id', 'id', 'key_id', 'key_id'];
+const EVIDENCE_COLUMNS = ['item', 'facts', 'sample', 'row_key', 'row_key', 'iif(row_key IS NULL, item, NULL)'];
+const KEY_TWICE = ['key', 'key'];
+const INLET_COLUMNS = ['source', 'table_name', 'source', 'table_name', 'identity'];
 const FILE_COLUMNS = ['table_name', 'key', 'etag', 'digest', 'cursor', 'facts'];

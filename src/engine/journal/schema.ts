@@ -13,7 +13,8 @@ export const LAYOUT = 13;
  */
 export const SCHEMA = [
   // One row: what the source knows of itself. `change_number`, `append_number` and `last_run` are the last numbers
-  // given. `stamp_ms` is the stamp of the last append. `evidence_version` rises with every change of evidence. `uncounted_changes` and `uncounted_parked` are accepted changes
+  // given. `stamp_ms` is the stamp of the last append. `evidence_version` rises with every change of evidence,
+  // and `evidence_keys` counts the keys that have some. `uncounted_changes` and `uncounted_parked` are accepted changes
   // that no entry has counted yet. `last_flush`, `statuses`, `load_times` and `flush_times` are JSON.
   `CREATE TABLE source (
     id INTEGER PRIMARY KEY CHECK (id = 1),
@@ -28,6 +29,7 @@ export const SCHEMA = [
     last_run INTEGER NOT NULL DEFAULT 0,
     stamp_ms INTEGER NOT NULL DEFAULT 0,
     evidence_version INTEGER NOT NULL DEFAULT 0,
+    evidence_keys INTEGER NOT NULL DEFAULT 0,
     uncounted_changes INTEGER NOT NULL DEFAULT 0,
     uncounted_parked INTEGER NOT NULL DEFAULT 0,
     published_cursor TEXT,

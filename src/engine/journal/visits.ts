@@ -6,6 +6,9 @@ import type { Accepted, Outcome } from './changes.ts';
 import type { JournalEvidence } from './evidence.ts';
 import type { RowState } from './key-index.ts';
 
+/** Why a key that a visit found is not watched, although it is a key: the next visit that finds it adds it. */
+const FULL = 'full';
+
 interface Scheduled {
   nowMs: number;
   outcome: Visit['outcome'];
@@ -24,16 +27,18 @@ export class JournalVisits {
   readonly #rules: AgendaRules;
   readonly #agenda: JournalAgenda;
   readonly #evidence: JournalEvidence;
+  readonly #isFull: () => boolean;
 
   constructor(
     sql: SqlPort,
     rules: AgendaRules,
-    { agenda, evidence }: { agenda: JournalAgenda; evidence: JournalEvidence },
+    { agenda, evidence, isFull }: { agenda: JournalAgenda; evidence: JournalEvidence; isFull: () => boolean },
   ) {
     this.#sql = sql;
     this.#rules = rules;
     this.#agenda = agenda;
     this.#evidence = evidence;
+    this.#isFull = isFull;
   }
 
   /**
@@ -98,23 +103,30 @@ export class JournalVisits {
     return movedTo === undefined ? key : this.#movedKey(key, movedTo).key;
   }
 
-  /** How many keys that visits found were no keys, by the reason. */
+  /** How many keys that visits found are not watched, by the reason: they are no keys, or the database was `full`. */
   refusals(): Record<string, number> {
     const found = this.#sql.exec<{ reason: string; keys: number }>('SELECT reason, keys FROM agenda_refusals');
     return Object.fromEntries(found.map(({ reason, keys }) => [reason, keys]));
   }
 
-  /** Watches a key that a visit found, unless a person removed it. A text that is no key is counted by the reason. */
+  /**
+   * Watches a key that a visit found, unless a person removed it. A text that is no key, and a new key while the
+   * database is full, is counted by the reason.
+   */
   #watch(text: string, nowMs: number): void {
     const read = this.#rules.read(text);
-    if (!('rejected' in read)) {
-      const key = this.#agenda.moved.currentOf(read.key);
-      if (key === read.key && !this.#agenda.isRemoved(key)) this.#agenda.add(read, nowMs);
-    } else
-      this.#sql.exec(
-        `INSERT INTO agenda_refusals (reason, keys) VALUES (?, 1) ON CONFLICT DO UPDATE SET keys = keys + 1`,
-        read.rejected,
-      );
+    if ('rejected' in read) this.#refuse(read.rejected);
+    // A key that moved, or that a person removed, stays out.
+    else if (this.#agenda.moved.currentOf(read.key) !== read.key || this.#agenda.isRemoved(read.key)) return;
+    else if (this.#isFull() && !this.#agenda.find(read.key)) this.#refuse(FULL);
+    else this.#agenda.add(read, nowMs);
+  }
+
+  #refuse(reason: string): void {
+    this.#sql.exec(
+      'INSERT INTO agenda_refusals (reason, keys) VALUES (?, 1) ON CONFLICT DO UPDATE SET keys = keys + 1',
+      reason,
+    );
   }
 
   /**

@@ -6,10 +6,11 @@ import { takePush } from '../../../src/engine/controls/push.ts';
 import { healthOf, statusOf } from '../../../src/engine/controls/status.ts';
 import { policyOf } from '../../../src/failure-policy.ts';
 import { expectNewest, expectProof } from '../../simulation/oracle/proof.ts';
+import { probing } from '../../simulation/world/probing.ts';
 import { rowOf } from '../../simulation/world/sources.ts';
 import { agendaWorld, visitCount, watch } from '../../simulation/world/visits.ts';
 import { followed, pass, runUntil, startedWorld, type World } from '../../simulation/world/world.ts';
-import { fedWorld, feed, isRead, row } from '../follow/fed-world.ts';
+import { evidenceOf, fedWorld, feed, inletOf, isRead, keysOf, read, row } from '../follow/fed-world.ts';
 
 const HOUR = 3_600_000;
 const { hint } = policyOf('database-full');
@@ -59,8 +60,8 @@ it('a source whose database is full refuses new keys, and says what takes the ro
 it('a source whose database is full refuses pushed rows, which may have new keys', async () => {
   const world = await visitedWorld();
   const message = fill(world, 'bytesMax');
-  const row = rowOf(githubProfile, { username: 'd.red' });
-  const part = { identity: 'one', table: githubProfile.name, rows: [{ line: 1, row }] };
+  const pushed = rowOf(githubProfile, { username: 'd.red' });
+  const part = { identity: 'one', table: githubProfile.name, rows: [{ line: 1, row: pushed }] };
   expect(await takePush(world.engine, part)).toEqual({ refused: { message, hint }, accepted: 0, repeated: 0 });
   world.options.room!.bytesMax = 2 ** 33;
   expect(await takePush(world.engine, part)).toEqual({ refused: null, accepted: 1, repeated: 0 });
@@ -133,4 +134,68 @@ it('a feed is followed while the database is full, and waits unread while it has
   expect(world.balance.rows).toBe(7);
   await expectProof(world);
   await expectNewest(world);
+});
+
+it('an inlet reads nothing while the database is full, keeps its LSN, and reads on once there is room', async () => {
+  const world = await fedWorld({ keys: ['a.red', 'b.red', 'c.red'] });
+  await feed(world, row('one', { key: 'a.red', n: 1 }));
+  await followed(world);
+  fill(world, 'bytesMax');
+  world.feeding.add(row('two', { key: 'b.red', n: 2 }), row('three', { key: 'a.red', n: 3 }));
+  world.feeding.settle();
+  await pass(world, HOUR);
+  expect(inletOf(world)).toMatchObject({ lsn: 1, items: 1 });
+  expect(keysOf(world)).toEqual(['a.red']);
+  const status = await statusOf(world.engine);
+  expect(status).toMatchObject({ state: 'full', inlets: [{ state: 'full', lsn: 1, last_error: { kind: null } }] });
+  expect(healthOf(world.engine)).toMatchObject({ state: 'full', ok: true });
+  world.options.room!.bytesMax = 2 ** 33;
+  await read(world);
+  expect(keysOf(world)).toEqual(['a.red', 'b.red']);
+  expect(evidenceOf(world, 'a.red')).toHaveLength(2);
+  await followed(world);
+  await expectProof(world);
+});
+
+it('an inlet stops in the middle of its rows when the database becomes full', async () => {
+  const world = await fedWorld();
+  const rows = Array.from({ length: 2_500 }, (_, index) => row(`row-${index}`, { key: `n${index}.red`, n: 1 }));
+  const { append } = world.engine.journal.inlets!;
+  let appends = 0;
+  world.engine.journal.inlets!.append = function (this: unknown, ...args) {
+    const appended = append.apply(world.engine.journal.inlets!, args);
+    appends += 1;
+    fill(world, 'bytesMax');
+    return appended;
+  };
+  world.feeding.add(...rows);
+  world.feeding.settle();
+  await runUntil(world, { until: () => appends > 0 });
+  await pass(world, HOUR / 2);
+  const { lsn } = inletOf(world);
+  expect([appends, lsn > 0, lsn < rows.length]).toEqual([1, true, true]);
+  world.options.room!.bytesMax = 2 ** 33;
+  world.engine.journal.inlets!.append = append;
+  await read(world);
+  expect(keysOf(world)).toHaveLength(rows.length);
+});
+
+it('keys that visits find are not added while the database is full, and counted; known ones are not', async () => {
+  const world = await agendaWorld({ kind: probing });
+  world.upstream.publish(['a.red', 'b.red'], 'first');
+  await watch(world, ['a.red', 'b.red']);
+  await followed(world);
+  fill(world, 'bytesMax');
+  world.upstream.publish('a.red', 'finds b.red c.red NOKEY d.blue');
+  const refused = async () => (await statusOf(world.engine)).agenda!.refused_keys;
+  await runUntil(world, { until: () => world.balance.rows === 3 });
+  expect(await refused()).toEqual({ full: 2, 'no-key': 1 });
+  expect(keysOf(world)).toEqual(['a.red', 'b.red']);
+  world.options.room!.bytesMax = 2 ** 33;
+  world.upstream.publish(['c.red', 'd.blue'], 'first');
+  world.upstream.publish('a.red', 'finds c.red d.blue');
+  await runUntil(world, { until: () => keysOf(world).length === 4 });
+  expect(await refused()).toEqual({ full: 2, 'no-key': 1 });
+  await followed(world);
+  await expectProof(world);
 });

@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
 import { sha256Hex } from '../../../src/digest.ts';
+import { JournalEvidence } from '../../../src/engine/journal/evidence.ts';
 import { JournalRoom } from '../../../src/engine/journal/room.ts';
 import type { LoadedRow } from '../../../src/ports/change.ts';
 import { commit, profile, repo, ToyJournal } from './toy-journal.ts';
@@ -55,3 +56,55 @@ function rowsOf(name: string): LoadedRow[] {
   const commits = Array.from({ length: 20 }, (_, sha) => commit(name, String(sha)));
   return [repo(`repo/${name}`, 'text'), profile(`owner/${name}`, 'text')].concat(commits);
 }
+
+it.each([
+  ['rows of a table that change', (index: number) => `package-${nameOf(index)}`],
+  ['rows that never change', () => null],
+])('what evidence of %s takes is estimated within a third, and counted as it comes and goes', (_, rowOf) => {
+  const { sql } = new ToyJournal();
+  sql.exec("INSERT INTO inlets (source, table_name, identity) VALUES ('npm', 'npm_package', 'some-identity')");
+  const evidence = new JournalEvidence(sql, { counts: false });
+  const give = (index: number, items: number) => {
+    const findings = Array.from({ length: items }, (_, item) => ({
+      key: `${nameOf(index % 700)}.example`,
+      space: 'example',
+      item: `${nameOf(index)}-${item}`,
+      facts: JSON.stringify({ role: 'maintainer', pattern: 'first.last' }),
+      sample: index % 2 === 0 ? 'Ann Example <ann@example.com>' : null,
+    }));
+    sql.transaction(() => {
+      evidence.raiseVersion(evidence.replace({ inlet: 1, row: rowOf(index), lsn: index + 1, findings }));
+    });
+  };
+  for (let index = 0; index < KEYS; index++) give(index, 3);
+  const room = new JournalRoom(sql);
+  const taken = new Map(
+    sql
+      .exec<{ name: string; bytes: number }>(
+        `SELECT tbl_name AS name, sum(pgsize) AS bytes FROM dbstat JOIN sqlite_schema
+         ON sqlite_schema.name = dbstat.name GROUP BY tbl_name`,
+      )
+      .map(({ name, bytes }) => [name, bytes]),
+  );
+  const byTable = () => new Map(room.byTable().map(({ table, ...one }) => [table, one]));
+  const before = byTable();
+  expect(before.get('evidence')!.rows).toBe(3 * KEYS);
+  expect(before.get('evidence_keys')!.rows).toBe(700);
+  expect(before.get('inlets')!.rows).toBe(1);
+  for (const table of ['evidence', 'evidence_keys']) {
+    expect(before.get(table)!.bytes / taken.get(table)!, table).toBeGreaterThan(2 / 3);
+    expect(before.get(table)!.bytes / taken.get(table)!, table).toBeLessThan(4 / 3);
+  }
+  // A key whose evidence is dropped is counted no longer, and one whose evidence changes stays.
+  sql.transaction(() => evidence.drop(`${nameOf(0)}.example`));
+  expect(byTable().get('evidence_keys')!.rows).toBe(699);
+  give(0, 2);
+  expect(byTable().get('evidence_keys')!.rows).toBe(700);
+  // A key that moves keeps its place, unless the other one has evidence already.
+  sql.transaction(() => evidence.move(`${nameOf(1)}.example`, 'new.example'));
+  expect(byTable().get('evidence_keys')!.rows).toBe(700);
+  sql.transaction(() => evidence.move('new.example', `${nameOf(2)}.example`));
+  expect(byTable().get('evidence_keys')!.rows).toBe(699);
+  const [{ keys }] = sql.exec<{ keys: number }>('SELECT count(*) AS keys FROM evidence_keys') as [{ keys: number }];
+  expect(keys).toBe(699);
+});
