@@ -122,6 +122,7 @@ export async function runStep<S extends keyof LoaderSteps>(
     contact: loading.contact,
     permits: request.permits,
     requestPermit: loading.permit,
+    hosts: loading.source.pace(loading.settings).hosts,
     deadlineAtMs: loading.now() + ms(request, loading.now()),
     // Only a load that shares its call refuses large documents.
     large: 'large' in request ? request.large : true,

@@ -1,12 +1,18 @@
 import type { Reading } from '../errors.ts';
+import type { Quota, QuotaHeaders } from '../http-headers.ts';
 
 /** How many requests a step may send to each host, by host. */
 export type HostRequests = Record<string, number>;
 
-/** How fast a host may be asked: requests a second, and how many at once after a pause. */
+/**
+ * How fast a host may be asked: requests a second, and how many at once after a pause. A host is a name of permits: that
+ * of a network host, or what the source calls a part of one that has limits of its own (`api.example.com/graphql`).
+ */
 export interface HostPace {
   requestsPerSecond: number;
   burst: number;
+  /** Absent where the host does not say what is left. */
+  quota?: QuotaHeaders;
   /** The first pace of a host without a history. Clean answers raise it. */
   startRequestsPerSecond?: number;
 }
@@ -42,6 +48,8 @@ export interface HostTally {
   refused: number;
   /** The longest wait that an answer asked for; null when none did. */
   retryAfterMs: number | null;
+  /** The least that an answer said is left; absent where none said it. */
+  quota?: Quota;
   /** Absent where no answer was text that the source reads. */
   readings?: Readings;
 }

@@ -69,10 +69,12 @@ export interface FetchedJson<T> extends Fetched {
 
 /**
  * `timeoutMs`: the time a whole answer may take. `redirects`: how many are followed, each with a permit of its own;
- * where it is absent the runtime follows them.
+ * where it is absent the runtime follows them. `permitHost`: the name of the permits that the request takes, where that
+ * is not the URL's host: a host may have several limits, each with a pace of its own.
  */
 export interface FetchLimits {
   timeoutMs?: number;
+  permitHost?: string;
   redirects?: number;
 }
 
@@ -108,7 +110,7 @@ export interface SourceContext<S> {
    */
   fetchDocument(
     url: string,
-    options: { subject: string; name: string; unread: string; headers?: Record<string, string> },
+    options: { subject: string; name: string; unread: string; headers?: Record<string, string>; permitHost?: string },
   ): Promise<FetchedJson<unknown>>;
   /**
    * The answer to one line over TCP, as WHOIS servers give it: `server` is `whois.example`, or with a port other than 43
@@ -157,7 +159,7 @@ interface SourceParts<S, P> {
   settings(env: Record<string, unknown>): S;
   /**
    * `pollMs`: the time between two pulls at the head. `settleMs`: how long a change waits before its document is loaded.
-   * `hosts`: the pace of each host. `others`: the pace of hosts that only the upstream names.
+   * `hosts`: the pace of each host, by the name of its permits. `others`: the pace of hosts that only the upstream names.
    */
   pace(settings: S): { pollMs: number; settleMs: number; hosts: Record<string, HostPace>; others?: HostPace };
   /** The usual size of a document in bytes, where it is known before the first one is loaded. */

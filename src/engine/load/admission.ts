@@ -30,7 +30,8 @@ interface HostRoom {
 /**
  * Gives permits to ask hosts. Each host has a timeline of slots that survives restarts. A 429 halves the host's pace and
  * blocks it for a while; so does a call with nothing but forbidden or late answers, which blocks the host only when such
- * calls go on. Clean answers raise the pace step by step.
+ * calls go on. Clean answers raise the pace step by step. A host that says how many requests are left is blocked until it
+ * has more, once it has given as many permits out.
  */
 export class Admission {
   readonly #state: JournalState;
@@ -112,7 +113,18 @@ export class Admission {
         const rate = Math.min(pace.requestsPerSecond, state.rate + RATE_STEP * pace.requestsPerSecond);
         this.#state.saveHost({ ...state, rate, strikes: 0 });
       }
+      this.#heedQuota(tally, nowMs);
     }
+  }
+
+  /** Blocks a host that has none left, or fewer than the permits that are out, for no longer than a `Retry-After` may. */
+  #heedQuota({ host, quota }: HostTally, nowMs: number): void {
+    if (!quota) return;
+    const { state, startAtMs, intervalMs } = this.#timeline(host, nowMs);
+    const permitted = Math.ceil((startAtMs - nowMs) / intervalMs);
+    if (quota.remaining > 0 && quota.remaining >= permitted) return;
+    const untilMs = nowMs + Math.min(Math.max(0, quota.resetMs), LIMITS.retryAfterMsMax);
+    this.#state.saveHost({ ...state, blocked_until_ms: Math.max(state.blocked_until_ms, untilMs) });
   }
 
   /** A permit for one request that was not foreseen; null when the host has no room within the window. */

@@ -1,8 +1,8 @@
 import pRetry from 'p-retry';
 import { LIMITS } from '../../config.ts';
 import { ChangeError, StepError } from '../../errors.ts';
-import type { HostTally } from '../../ports/hosts.ts';
-import type { Fetched, SourceContext } from '../source.ts';
+import type { HostPace, HostTally } from '../../ports/hosts.ts';
+import type { Fetched, FetchLimits, SourceContext } from '../source.ts';
 import type { Timer } from './attempt.ts';
 import { LargeDocument, type Received } from './body.ts';
 import { checkShape, parseJson } from './json.ts';
@@ -18,7 +18,11 @@ export { LargeDocument };
 export const RETRIES_MAX = 2;
 const RETRY_MS_MIN = 250;
 
-export interface FetcherOptions extends Omit<PacerOptions, 'now' | 'sleep'>, Omit<HttpOptions, 'now' | 'tally'> {
+export interface FetcherOptions
+  extends Omit<PacerOptions, 'now' | 'sleep'>,
+    Omit<HttpOptions, 'now' | 'tally' | 'quota'> {
+  /** The paces of the source's hosts, which say how their answers tell what is left. */
+  hosts?: Record<string, HostPace> | undefined;
   retryMsMin?: number;
   /** Opens TCP connections; without this the fetcher cannot ask a server for text. */
   connect?: Connect | undefined;
@@ -59,41 +63,39 @@ export function createFetcher(options: FetcherOptions): Fetcher {
 
   /** Gets a URL. `read` judges the body within each try, so that a body that ends early without an error is fetched again. */
   async function get<T>(request: HttpRequest, read: (received: Received, tally: HostTally) => T): Promise<T> {
+    const permitHost = request.permitHost ?? new URL(request.url).host;
+    const quota = options.hosts?.[permitHost]?.quota;
     try {
-      return await requestInSlot(new URL(request.url).host, request.subject, async tally =>
-        read(await sendRequest(request, { ...options, now, tally }), tally),
+      return await requestInSlot(permitHost, request.subject, async tally =>
+        read(await sendRequest(request, { ...options, now, tally, quota }), tally),
       );
     } catch (error) {
       // Follow a redirect with a permit for the host that it names.
       if (!(error instanceof Redirect)) throw error;
-      return get({ ...request, url: error.url, redirects: request.redirects! - 1 }, read);
+      return get(redirected(request, error), read);
     }
   }
 
   return {
-    async fetchRaw(url, { subject, headers = {}, timeoutMs, redirects }) {
-      return get({ url, subject, headers, timeoutMs, redirects }, factsOf);
+    async fetchRaw(url, { subject, headers = {}, ...limits }) {
+      return get({ ...limitsOf(limits), url, subject, headers }, factsOf);
     },
-    async fetchJson(url, { subject, shape, headers, timeoutMs, redirects, check = () => {}, checkMissing }) {
-      const request = { url, subject, headers: { ...ACCEPT_JSON, ...headers }, timeoutMs, redirects, checkMissing };
+    async fetchJson(url, { subject, shape, headers, check = () => {}, checkMissing, ...limits }) {
+      const asked = { url, subject, checkMissing, headers: { ...ACCEPT_JSON, ...headers } };
+      const request = { ...limitsOf(limits), ...asked };
       const answer = await get(request, (received, tally) => {
         const json = parseJson(subject, received);
-        try {
-          check(json);
-        } catch (error) {
-          countThrown(tally, error);
-          throw error;
-        }
+        judge(json, { check, tally });
         return { ...factsOf(received), json };
       });
       return { ...answer, json: checkShape(subject, shape, answer.json) };
     },
-    async fetchDocument(url, { subject, name, unread, headers }) {
+    async fetchDocument(url, { subject, name, unread, headers, permitHost }) {
       const parse = (received: Received) =>
         received.bytes.length > LIMITS.documentBytesLarge
           ? parseLarge(subject, received, unread)
           : parseJson(subject, received);
-      const request = { url, subject, name, headers: { ...ACCEPT_JSON, ...headers } };
+      const request = { url, subject, name, permitHost, headers: { ...ACCEPT_JSON, ...headers } };
       return get(request, received => ({ ...factsOf(received), json: parse(received) }));
     },
     async askText(server, query, { subject, permitHost, check, readingOf }) {
@@ -105,6 +107,27 @@ export function createFetcher(options: FetcherOptions): Fetcher {
     },
     tallies: () => structuredClone([...tallies.values()]),
   };
+}
+
+/** The limits alone: a name that came along would let the body be uploaded. */
+function limitsOf({ timeoutMs, permitHost, redirects }: FetchLimits): Pick<HttpRequest, keyof FetchLimits> {
+  return { timeoutMs, permitHost, redirects };
+}
+
+/** The request that a redirect asks for. Another host than that of the request has no permits under the request's name. */
+function redirected({ permitHost, ...request }: HttpRequest, { url }: Redirect): HttpRequest {
+  const isSameHost = new URL(url).host === new URL(request.url).host;
+  return { ...request, url, permitHost: isSameHost ? permitHost : undefined, redirects: request.redirects! - 1 };
+}
+
+/** Lets the source judge an answer. Where it throws because the host refuses the caller, the host's tally says so. */
+function judge(json: unknown, { check, tally }: { check: (json: unknown) => void; tally: HostTally }): void {
+  try {
+    check(json);
+  } catch (error) {
+    countThrown(tally, error);
+    throw error;
+  }
 }
 
 const ACCEPT_JSON = { accept: 'application/json' };

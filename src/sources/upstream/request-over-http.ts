@@ -1,11 +1,11 @@
 import about from '../../../package.json' with { type: 'json' };
 import { ChangeError } from '../../errors.ts';
-import { freshMs, retryAfterMs } from '../../http-headers.ts';
+import { freshMs, type QuotaHeaders, quotaOf, retryAfterMs } from '../../http-headers.ts';
 import type { HostTally } from '../../ports/hosts.ts';
 import { type AttemptOptions, startAttempt } from './attempt.ts';
 import { type Received, readBody, type Upload } from './body.ts';
 import type { JsonAnswer } from './json.ts';
-import { classOf, countRefusal, countThrown } from './tally.ts';
+import { classOf, countQuota, countRefusal, countThrown } from './tally.ts';
 
 /** The time for a body that is uploaded in parts, counted from the first part: the largest, at 7 MB a second. */
 const UPLOAD_MS_MAX = 40_000;
@@ -17,6 +17,8 @@ export interface HttpRequest {
   /** The name of the document at the URL, where it may be uploaded. */
   name?: string;
   timeoutMs?: number | undefined;
+  /** The name of the permits that it takes; the URL's host where it is undefined. */
+  permitHost?: string | undefined;
   /** How many redirects may still be followed; undefined leaves them to the runtime. */
   redirects?: number | undefined;
   /** Throws where the body of an answer with status 404 does not say that the item is missing. */
@@ -31,6 +33,8 @@ export interface HttpOptions extends Omit<AttemptOptions, 'subject' | 'timeoutMs
   /** Starts the upload of a document too large to be parsed, by its name; without this such a document is only refused. */
   openUpload?: (name: string) => Promise<Upload>;
   fetch?: typeof fetch;
+  /** The headers in which the host says how many requests are left. */
+  quota?: QuotaHeaders | undefined;
 }
 
 /** An answer that names another URL to ask. */
@@ -68,6 +72,7 @@ export async function sendRequest(request: HttpRequest, options: HttpOptions): P
     });
     // Judge the status.
     tally.statuses[classOf(response.status)] += 1;
+    countQuota(tally, options.quota, response.headers, now());
     if (redirects !== undefined && redirects > 0) await checkRedirect(response, url);
     const checkTime = () => {
       if (signal.aborted) throw countFault('truncated', null);
@@ -82,7 +87,8 @@ export async function sendRequest(request: HttpRequest, options: HttpOptions): P
         throw error;
       }
     }
-    if (response.status !== 200) throw await statusError(response, { subject, tally, nowMs: now() });
+    if (response.status !== 200)
+      throw await statusError(response, { subject, tally, nowMs: now(), quota: options.quota });
     // Read the body within its limits. An upload gets more time.
     const startUpload = async () => {
       attempt.allow(UPLOAD_MS_MAX);
@@ -114,15 +120,21 @@ async function checkRedirect({ status, headers, body }: Response, url: string): 
 /** Counts an answer other than 200 and returns its error. */
 async function statusError(
   { status, headers, body }: Response,
-  { subject, tally, nowMs }: { subject: string; tally: HostTally; nowMs: number },
+  {
+    subject,
+    tally,
+    nowMs,
+    quota,
+  }: { subject: string; tally: HostTally; nowMs: number; quota: QuotaHeaders | undefined },
 ): Promise<ChangeError> {
   await body?.cancel().catch(() => {});
-  const waitMs = retryAfterMs(headers.get('retry-after'), nowMs);
-  countRefusal(tally, { status, retryAfterMs: waitMs });
-  return new ChangeError(`http-${status}`, `${subject}: expected status 200, got ${status}`, {
-    status,
-    retryAfterMs: waitMs,
-  });
+  const askedMs = retryAfterMs(headers.get('retry-after'), nowMs);
+  // A host that forbids because its quota is used up says "too many", as GitHub does.
+  const spent = status === 403 && quota ? quotaOf(headers, quota, nowMs) : null;
+  const isSpent = spent?.remaining === 0;
+  const refusal = isSpent ? { status: 429, retryAfterMs: askedMs ?? spent.resetMs } : { status, retryAfterMs: askedMs };
+  countRefusal(tally, refusal);
+  return new ChangeError(`http-${status}`, `${subject}: expected status 200, got ${status}`, refusal);
 }
 
 function userAgent(contact: string): string {

@@ -1,4 +1,5 @@
 import { ChangeError, type Reading } from '../../errors.ts';
+import { type QuotaHeaders, quotaOf } from '../../http-headers.ts';
 import type { HostTally, StatusClass } from '../../ports/hosts.ts';
 
 /** The tally of a host that has had no request yet. */
@@ -33,6 +34,12 @@ export function countRefusal(
   else if (isThrottled({ status, retryAfterMs })) tally.throttled += 1;
   else if (status === 403) tally.refused += 1;
   else if (status >= 500) tally.errors += 1;
+}
+
+/** Notes how many requests an answer says are left. Answers come in any order, so the least counts. */
+export function countQuota(tally: HostTally, quota: QuotaHeaders | undefined, headers: Headers, nowMs: number): void {
+  const found = quota ? quotaOf(headers, quota, nowMs) : null;
+  if (found && found.remaining <= (tally.quota?.remaining ?? found.remaining)) tally.quota = found;
 }
 
 /** Counts what the judgement of an answer's body threw, where that says that the host refuses the caller. */

@@ -3,16 +3,30 @@ import { type Mutant, scene } from './mutant.ts';
 const AGENDA = 'src/engine/journal/agenda.ts';
 const VISITS = 'src/engine/journal/visits.ts';
 const PICK = 'src/engine/follow/visits.ts';
+const ADMISSION = 'src/engine/load/admission.ts';
 const VISITOR = 'src/engine/follow/visitor.ts';
 
 const ONE_KEY = 'a key that fails its probe holds no other up';
 const NO_PERMIT = 'keys that changed and wait for a permit hold no other up';
 const MOVED = 'a key that moves keeps what its visits found';
 const WHOLE = 'a key is visited until all its work is done';
+const QUOTA = 'a host whose quota is used up is not asked before its reset';
 const SHARED = 'first visits and revisits share a host';
 
 /** Mutants of a probe, of keys that move or have more work, and of what a push does to visits. */
 export const PROBE_MUTANTS: Mutant[] = [
+  {
+    name: 'host whose quota is used up is asked on',
+    breaks: QUOTA,
+    caughtBy: scene('a host whose quota is used up'),
+    edits: [{ file: ADMISSION, text: 'this.#heedQuota(tally, nowMs);', instead: '' }],
+  },
+  {
+    name: 'host whose quota is used up is asked again at half of its reset',
+    breaks: QUOTA,
+    caughtBy: scene('a host whose quota is used up'),
+    edits: [{ file: ADMISSION, text: 'Math.max(0, quota.resetMs)', instead: 'quota.resetMs / 2' }],
+  },
   {
     name: 'request of a probe that fails is not halved',
     breaks: ONE_KEY,

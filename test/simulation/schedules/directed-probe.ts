@@ -15,6 +15,7 @@ export const PROBE_SCENES = {
   'changed keys of a blocked host': blockedHost,
   'a key that moves': movingKey,
   'a key with several visits of work': unfinishedKey,
+  'a host whose quota is used up': spentQuota,
 };
 
 /** The key that fails is put off, costs no request of its own, and the others are probed. */
@@ -31,6 +32,26 @@ async function failingKey(world: World, random: Random): Promise<void> {
   const requests = requestTimes(world, PROBE_HOST).length;
   const most = Math.ceil(keys.length / PROBE_KEYS) * 4 + 8;
   assert.ok(requests <= most, `probe: expected at most ${most} requests, got ${requests}`);
+}
+
+/** A host that says that nothing is left is not asked before its reset, and then its keys are visited. */
+async function spentQuota(world: World, random: Random): Promise<void> {
+  const limit = 5 + Math.floor(random() * 20);
+  const windowMs = (20 + Math.floor(random() * 40)) * MINUTE;
+  world.upstream.quotas.set('red.test', { limit, windowMs, startMs: 0, used: 0 });
+  await startVisited(world, 0, names('red', limit));
+  const { startMs } = world.upstream.quotas.get('red.test')!;
+  const more = names('red', limit + 4).slice(limit);
+  await startVisited(world, 0, [...more, 'z.blue']);
+  const times = requestTimes(world, 'red.test').slice(limit);
+  assert.equal(times.length, more.length, `red.test: expected ${more.length} requests more, got ${times.length}`);
+  for (const atMs of times)
+    assert.ok(
+      atMs >= startMs + windowMs,
+      `red.test: expected no request before its reset, got one ${atMs - startMs} ms in`,
+    );
+  const waitedMs = requestTimes(world, 'blue.test')[0]! - startMs;
+  assert.ok(waitedMs < windowMs, `blue.test: expected no wait for another host, got ${waitedMs} ms`);
 }
 
 /** Keys are probed, and those of other hosts loaded, although many keys that changed wait for a host that is blocked. */

@@ -61,6 +61,8 @@ export class Upstream {
   latencyMs: (key: string, host: string) => number = () => 0;
   /** For an agenda: faults by host, and the host of each space with the time for which that list is fresh. */
   readonly hostFaults = new Map<string, Fault>();
+  /** By host: how many requests it answers in a time, which begins with the first of them, and how it says so. */
+  readonly quotas = new Map<string, { limit: number; windowMs: number; startMs: number; used: number }>();
   readonly probeFaults = new Map<string, Fault>();
   readonly servers: Record<string, string> = {};
   serversFreshMs = 24 * 3_600_000;
@@ -186,9 +188,21 @@ export class Upstream {
     call.tallies.set(host, tally);
     tally.requests += 1;
     this.requests.push({ host, subject, atMs: this.#clock.now() });
-    const failure = fault();
+    const failure = this.#isSpent(host, tally) ? { status: 429 } : fault();
     tally.statuses[failure ? answerOf(failure) : isServed() ? '2xx' : '4xx'] += 1;
     if (failure) throw faultError(subject, failure, tally);
+  }
+
+  /** Counts a request against the host's quota, whose rest is part of every answer. True when there was none left. */
+  #isSpent(host: string, tally: HostTally): boolean {
+    const quota = this.quotas.get(host);
+    if (!quota) return false;
+    const nowMs = this.#clock.now();
+    if (nowMs >= quota.startMs + quota.windowMs) Object.assign(quota, { startMs: nowMs, used: 0 });
+    quota.used += 1;
+    const remaining = Math.max(0, quota.limit - quota.used);
+    tally.quota = { remaining, resetMs: quota.startMs + quota.windowMs - nowMs };
+    return quota.used > quota.limit;
   }
 
   /** Waits for the next slot of the call's permits, as every request must. */
