@@ -3,11 +3,13 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ChangeError, CursorError, SettingError } from '../../src/errors.ts';
+import { checkRow } from '../../src/loader/rows.ts';
 import type { Change, Loaded } from '../../src/ports/change.ts';
+import type { AskedStep } from '../../src/ports/hosts.ts';
 import { engineSourceOf } from '../../src/sources/engine-source.ts';
 import { SOURCES, sourceNamed } from '../../src/sources/registry.ts';
 import type { LoadContext, Source } from '../../src/sources/source.ts';
-import { load, pull, pullAll, runStep, servers } from './step.ts';
+import { load, probe, pull, pullAll, runStep, servers } from './step.ts';
 import { changesOf, FIXTURES, parked, plainChanges, type StandIn, walkOf } from './walk.ts';
 
 const EVERYTHING = 5000;
@@ -47,8 +49,11 @@ describe.each(SOURCES)('source $id', source => {
   });
   afterAll(() => standIn.close());
 
-  /** Fetches a page of the feed, or the list of servers. */
-  const follow = async () => (source.agenda ? servers(source, settings) : pull(source, settings, await start()));
+  /** Fetches a page of the feed, or the list of servers, or asks the probe of an agenda without such a list. */
+  const follow = async () => {
+    if (source.feed) return pull(source, settings, await start());
+    return source.agenda.directory ? servers(source, settings) : probe(source, settings, changes.slice(0, 2));
+  };
   const loadOf = (change: Change) => load(source, settings, change, { timer: standIn.timer });
   const plain = (count: number) => plainChanges(source, { settings, changes, count, timer: standIn.timer });
 
@@ -65,9 +70,10 @@ describe.each(SOURCES)('source $id', source => {
 
   it('loads only rows that fit its tables, and names documents by their keys', async () => {
     for (const { change, loaded } of await plain(20)) {
-      for (const { table, row } of loaded.rows) {
-        const declared = source.tables.find(({ name }) => name === table)!;
-        expect(declared.validator.safeParse(row).error).toBeUndefined();
+      for (const row of loaded.rows) {
+        const declared = source.tables.find(({ name }) => name === row.table)!;
+        expect(declared.validator.safeParse(row.row).error).toBeUndefined();
+        expect(checkRow(row)).toEqual(row);
       }
       expect(loaded.documents.map(({ name }) => name)).toContain(change.key);
     }
@@ -146,12 +152,7 @@ describe.each(SOURCES)('source $id', source => {
   });
 
   it('sends no more requests than `requests` says, and to no other host', async () => {
-    const hostsAsked = async (
-      step: 'pull' | 'prepare' | 'load' | 'list',
-      some: Change[],
-      work: Work,
-      afresh = false,
-    ) => {
+    const hostsAsked = async (step: AskedStep, some: Change[], work: Work, afresh = false) => {
       const options = { settings, step, changes: some, afresh, timer: standIn.timer };
       const { tallies, granted } = await runStep(source, options, ctx => work(ctx).catch(onlyUpstream));
       const allowed = source.requests(step, some, settings);
@@ -159,12 +160,18 @@ describe.each(SOURCES)('source $id', source => {
         expect(requests).toBeLessThanOrEqual((allowed[host] ?? 0) + (granted[host] ?? 0));
       // A host that only an answer names, a second server or a redirect, gets a permit for each request. There are few.
       expect(Object.values(granted).reduce((sum, count) => sum + count, 0)).toBeLessThanOrEqual(GRANTED_MAX);
+      // The hosts of a probe are the source's own, so it needs no such permit.
+      if (step === 'probe') expect(granted).toEqual({});
       return tallies.length;
     };
     const cursor = await start();
-    const following: Work = ctx =>
-      source.agenda?.directory ? source.agenda.directory.read(null, ctx) : source.feed!.pull({ cursor, poll: 0 }, ctx);
-    expect(await hostsAsked('pull', [], following)).toBeGreaterThan(0);
+    const { feed, agenda } = source;
+    if (feed) expect(await hostsAsked('pull', [], ctx => feed.pull({ cursor, poll: 0 }, ctx))).toBeGreaterThan(0);
+    if (agenda?.directory) expect(await hostsAsked('pull', [], ctx => agenda.directory!.read(null, ctx))).toBe(1);
+    if (agenda?.probe) {
+      const some = changes.slice(0, agenda.probe.keysMax);
+      expect(await hostsAsked('probe', some, ctx => agenda.probe!.ask(some, ctx))).toBe(1);
+    }
     if (source.feed?.list) expect(await hostsAsked('list', [], ctx => source.feed!.list!(null, ctx))).toBe(1);
     const whole = changes.filter(({ key }) => !standIn.retried.includes(key));
     for (const some of [whole, whole.slice(0, 1), whole.filter(change => change.deleted), []]) {
@@ -222,7 +229,7 @@ describe.each(SOURCES)('source $id', source => {
     const { pollMs, settleMs, hosts, others } = source.pace(settings);
     expect(pollMs).toBeGreaterThan(0);
     expect(settleMs).toBeGreaterThanOrEqual(0);
-    for (const step of ['pull', 'prepare', 'load', 'list'] as const) {
+    for (const step of ['pull', 'prepare', 'load', 'list', 'probe'] as const) {
       for (const host of Object.keys(source.requests(step, changes, settings))) {
         expect(hosts[host] ?? others).toMatchObject({
           requestsPerSecond: expect.any(Number),

@@ -1,5 +1,5 @@
-import type { Change, Servers } from '../../src/ports/change.ts';
-import type { HostRequests, HostTally } from '../../src/ports/hosts.ts';
+import type { Change, ProbeAnswer, Servers } from '../../src/ports/change.ts';
+import type { AskedStep, HostRequests, HostTally } from '../../src/ports/hosts.ts';
 import type { LoadContext, Source } from '../../src/sources/source.ts';
 import { createFetcher, type FetcherOptions } from '../../src/sources/upstream/fetcher.ts';
 import { connect } from './whois/text/text-server.ts';
@@ -19,7 +19,7 @@ export async function runStep<S, P, T>(
     timer,
   }: {
     settings: S;
-    step: 'pull' | 'prepare' | 'load' | 'list';
+    step: AskedStep;
     changes?: Change[];
     prepared?: P | null;
     afresh?: boolean;
@@ -83,17 +83,23 @@ export async function load<S, P>(
   return (await runStep(source, stepOptions, ctx => source.load(change, ctx))).value;
 }
 
-/** Fetches the servers of a source with an agenda. */
+/** Asks the probe of a source with an agenda for some keys, in one request. */
+export async function probe<S, P>(source: Source<S, P>, settings: S, changes: Change[]): Promise<ProbeAnswer[]> {
+  const options = { settings, step: 'probe' as const, changes };
+  return (await runStep(source, options, ctx => source.agenda!.probe!.ask(changes, ctx))).value;
+}
+
+/** Fetches the servers of a source whose agenda has a directory of them. */
 export async function servers<S, P>(source: Source<S, P>, settings: S, known: Servers | null = null): Promise<Servers> {
   return (await runStep(source, { settings, step: 'pull' }, ctx => source.agenda!.directory!.read(known, ctx))).value;
 }
 
 /** The first visit of each key, as the engine makes it. */
-export function visitsOf<S, P>(source: Source<S, P>, keys: string[], known: Servers): Change[] {
+export function visitsOf<S, P>(source: Source<S, P>, keys: string[], known: Servers | null): Change[] {
   return keys.map((text, index) => {
     const read = source.agenda!.read(text);
     if ('rejected' in read) throw new Error(`${text}: expected a key, got ${read.rejected}`);
-    const server = source.agenda!.directory?.serverOf(read.space, known.servers) ?? null;
+    const server = source.agenda!.directory?.serverOf(read.space, known?.servers ?? {}) ?? null;
     const cursor = String(index + 1);
     return { key: read.key, cursor, deleted: false, revision: null, skip: null, server, moreHosts: [] };
   });

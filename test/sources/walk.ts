@@ -18,11 +18,11 @@ export interface StandIn {
   env(pageChanges: number): Record<string, unknown>;
   /** The first word of error messages about its answers. */
   subject: string;
-  /** Sets the answer to the next request for a page of the feed, or for the list of servers. */
+  /** Sets the answer to the next request for a page of the feed, for the list of servers, or of a probe. */
   failPage(answer: Answer): void;
   /** Sets the answer to the next request for a change's document. */
   failDocument(key: string, answer: Answer): void;
-  /** An answer of a wrong shape to a request for a page or the list of servers, and the field that the error must name. */
+  /** An answer of a wrong shape to such a request, and the field that the error must name. */
   wrongPage: { body: string; field: string };
   wrongDocument: { body(key: string): string; field: string };
   /** Keys whose connection breaks, so that their requests are repeated in the same slot. */
@@ -38,6 +38,8 @@ export interface StandIn {
     expected(key: string): { visits: number; outcome: Expected };
     /** Keys with another registration a month later. */
     changedLater: string[];
+    /** Whether answers have a main part, and second hosts that some keys ask. */
+    hasParts: boolean;
     /** Moves the upstream a month ahead. */
     passMonth(): void;
   };
@@ -52,7 +54,10 @@ export async function walkOf(id: string): Promise<StandIn> {
 
 /** The changes of a source: those of its feed, or a first visit of each key. */
 export async function changesOf(source: Source, settings: unknown, { agenda }: StandIn): Promise<Change[]> {
-  if (agenda) return visitsOf(source, agenda.keys, await servers(source, settings));
+  if (agenda) {
+    const known = source.agenda?.directory ? await servers(source, settings) : null;
+    return visitsOf(source, agenda.keys, known);
+  }
   const { value } = await runStep(source, { settings, step: 'pull' }, ctx => source.feed!.start(ctx));
   return pullAll(source, settings, value);
 }

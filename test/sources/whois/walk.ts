@@ -39,6 +39,7 @@ export async function startWalk(folder: string): Promise<StandIn> {
       ],
       expected: expectedRegistrations(folder),
       changedLater: readDomains().later.map(({ domain }) => domain),
+      hasParts: true,
       passMonth: () => standIn.goTo(30),
     },
     close: standIn.stop,
