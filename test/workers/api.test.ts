@@ -91,6 +91,7 @@ describe('before a source was started', () => {
         seconds_at_rate: null,
         stretch: 1,
         refused_keys: {},
+        signals: { taken: 0, repeated: 0, due: 0, ignored: 0, last_at: null },
       },
       streams: { whois_record: null },
     };
