@@ -34,8 +34,8 @@ class LongFirst extends BaseSequencer {
 export default defineConfig({
   root,
   test: {
-    // One file more than there are cores, because many files wait for a process that they started.
-    maxWorkers: availableParallelism() + 1,
+    // Two files more than there are cores, because many files wait for a process that they started.
+    maxWorkers: availableParallelism() + 2,
     sequence: { sequencer: LongFirst },
     // Tributary logs a line for each unit of work: shown only where a test failed.
     silent: 'passed-only',

@@ -37,7 +37,7 @@ it('stores the document byte for byte', async () => {
   const object = await env.LAKE.get('npm/raw/ms/latest.json');
   expect(new Uint8Array(await object!.arrayBuffer())).toEqual(await upstream.documentOf('ms'));
   expect(object!.httpMetadata?.contentType).toBe('application/json');
-  expect(Object.keys(object!.customMetadata!).sort()).toEqual(['fetched-at', 'revision']);
+  expect(Object.keys(object!.customMetadata!).sort()).toEqual(['cursor', 'fetched-at', 'revision']);
   expect(Number(object!.customMetadata!['fetched-at'])).toBeGreaterThanOrEqual(seenAt);
   const document = JSON.parse(new TextDecoder().decode(await upstream.documentOf('ms')));
   expect(object!.customMetadata!.revision).toBe(document._rev.split('-')[0]);

@@ -89,7 +89,9 @@ describe('time', () => {
       nowMs = NOW + 10_000;
       cut(response);
     });
-    const fetcher = fetcherFor(server, { now: () => nowMs, deadlineAtMs: NOW + 5_000 });
+    // Its own timer would end the try in the same moment as the connection.
+    const { timer } = manualTimer();
+    const fetcher = fetcherFor(server, { timer, now: () => nowMs, deadlineAtMs: NOW + 5_000 });
     expect(await failureOf(fetcher.fetchRaw(server.url, raw))).toMatchObject({ reason: 'truncated' });
     expect(server.requests).toHaveLength(1);
   });
