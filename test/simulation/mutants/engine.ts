@@ -225,7 +225,7 @@ export const ENGINE_MUTANTS: Mutant[] = [
   {
     name: 'sync time in the database not continued from',
     breaks: DURABLE,
-    caughtBy: schedules({ from: 1_079, seeds: 100 }),
+    caughtBy: schedules({ from: 2_660, seeds: 100 }),
     edits: [SYNC_TIME_UNCHECKED],
   },
   {

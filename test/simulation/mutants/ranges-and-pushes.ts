@@ -15,7 +15,7 @@ export const RANGE_AND_PUSH_MUTANTS: Mutant[] = [
   {
     name: 'range append without its cursor check',
     breaks: CANCELLED,
-    caughtBy: schedules({ from: 20 }),
+    caughtBy: schedules({ from: 330 }),
     edits: [{ file: RANGES, text: IS_CURRENT, instead: 'return now !== null;' }],
   },
   {
