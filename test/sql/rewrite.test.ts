@@ -1,10 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { TABLES } from '../../schemas/index.ts';
+import { makeCoin } from '../../src/sources/stand-in/faults.ts';
 import { currentColumns, r2SqlPath } from '../../src/sql/names.ts';
 import { forLocalEngine, forR2Sql } from '../../src/sql/rewrite.ts';
 import { readStatement } from '../../src/sql/statement.ts';
 import { NAMES } from './names.ts';
-import { pick, ROUNDS, randomOf, SEED } from './random.ts';
+import { pick, ROUNDS, SEED } from './random.ts';
 import { SPEC_QUERIES } from './spec-queries.ts';
 
 const remote = (text: string) => forR2Sql(readStatement(text, NAMES), { namespace: 'tributary', rowsMax: 100 });
@@ -103,7 +104,7 @@ function disguised(random: () => number): string {
 }
 
 test(`strings, quoted names and comments that hold table names are never rewritten (seed ${SEED})`, () => {
-  const random = randomOf(SEED);
+  const random = makeCoin(SEED);
   for (let round = 0; round < ROUNDS; round++) {
     const texts = Array.from({ length: 1 + Math.floor(random() * 5) }, () => disguised(random));
     const list = texts.join(', ');
@@ -115,7 +116,7 @@ test(`strings, quoted names and comments that hold table names are never rewritt
 });
 
 test(`copied text has its own origin, and inserted text the origin of the text that it replaces (seed ${SEED})`, () => {
-  const random = randomOf(SEED);
+  const random = makeCoin(SEED);
   for (let round = 0; round < ROUNDS / 10; round++) {
     const marks = Array.from({ length: 6 }, (_, i) => `mark${i}`);
     const tables = marks.slice(1).map(mark => `${pick(random, NAMES_IN_TEXT)} t WHERE ${mark}`);

@@ -5,7 +5,8 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { rootKey } from '../../../src/lake/object-keys.ts';
 import { openLake } from '../../../src/local/query/lake.ts';
 import { queryLake, watchLake } from '../../../src/local/query/query.ts';
-import { randomOf, SEED } from '../../sql/random.ts';
+import { makeCoin } from '../../../src/sources/stand-in/faults.ts';
+import { SEED } from '../../sql/random.ts';
 import { type LakeServer, putDataFile, startLakeServer } from './lake-server.ts';
 
 let server: LakeServer;
@@ -27,7 +28,7 @@ const FILES = 60;
 
 // Flushes happen between any two requests of a reader, and segments that no root names are deleted early.
 test(`a reader during flushes sees every row once (seed ${SEED})`, async () => {
-  const random = randomOf(SEED);
+  const random = makeCoin(SEED);
   let lastLsn = 0;
   let files = 0;
   const flush = () => {
