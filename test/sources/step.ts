@@ -1,8 +1,8 @@
+import { connect } from '../../src/local/probe/connect.ts';
 import type { Change, ProbeAnswer, Servers } from '../../src/ports/change.ts';
 import type { AskedStep, HostRequests, HostTally } from '../../src/ports/hosts.ts';
 import type { LoadContext, Source } from '../../src/sources/source.ts';
 import { createFetcher, type FetcherOptions } from '../../src/sources/upstream/fetcher.ts';
-import { connect } from './whois/text/text-server.ts';
 
 /**
  * Runs one step of a source as the Loader does: over HTTP, with as many permits as the source's `requests` says. A source

@@ -107,7 +107,7 @@ export class Retries {
     for (const ticket of tickets) this.#journal.parked.defer(ticket, { nowMs, dueMs: nowMs });
   }
 
-  /** Takes one result. What fails is due again later, because the results beside it must not be lost with it. */
+  /** Takes one result. When that fails, its change is due again later, so that the other results are taken all the same. */
   #takeOrDefer(result: TicketResult, nowMs: number): void {
     try {
       this.#takeOne(result, nowMs);

@@ -218,8 +218,8 @@ export class JournalEvidence {
     );
     const shown = this.#sql.exec<{ facts: string; sample: string }>(
       `SELECT facts, sample FROM (
-         SELECT facts, sample, row_number() OVER (PARTITION BY facts ORDER BY max(id) DESC) AS place FROM evidence
-         WHERE key_id = ? AND sample IS NOT NULL GROUP BY facts, sample) WHERE place <= ? ORDER BY facts, place`,
+         SELECT facts, sample, row_number() OVER (PARTITION BY facts ORDER BY max(id) DESC) AS rank FROM evidence
+         WHERE key_id = ? AND sample IS NOT NULL GROUP BY facts, sample) WHERE rank <= ? ORDER BY facts, rank`,
       keyId,
       SAMPLES_MAX,
     );

@@ -11,8 +11,9 @@ export const connect: Connect = ({ hostname, port }) => {
   socket
     .once('connect', () => opened.resolve())
     .once('error', error => {
-      opened.reject(error);
-      closed.reject(error);
+      const lost = new Error(`Network connection lost: ${error.message}`, { cause: error });
+      opened.reject(lost);
+      closed.reject(lost);
     })
     .once('close', () => closed.resolve());
   return {

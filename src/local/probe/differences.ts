@@ -1,5 +1,5 @@
-// Libraries that infer a JSON Schema from samples (genson-js, quicktype-core) give one schema for all samples: neither in
-// how many answers a field is, which says whether its absence means anything, nor maps told from records by a stated rule.
+// Libraries that infer a JSON Schema from samples (genson-js, quicktype-core) give one schema for all samples. They do not
+// count how many answers have a field, which this file needs to judge an absence, and they have no rule for maps.
 import { isObject, type JsonObject } from '../../sources/upstream/json.ts';
 import { hasReads, ITEMS, type Reads } from './reads.ts';
 

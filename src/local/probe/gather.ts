@@ -108,7 +108,7 @@ class Run {
     });
     const directory = agenda!.directory;
     const known = directory ? await this.attempt(ctx => directory.read(null, ctx)) : { servers: {} };
-    // Without the directory nobody knows which server a key is asked of.
+    // Only the directory says which server a key is asked of.
     if (known === null) return [];
     return read.map(({ key, space }, index) => {
       const server = directory?.serverOf(space, known.servers) ?? null;

@@ -17,7 +17,7 @@ export interface Result {
   exit_code: number;
 }
 
-/** Unread paths printed of one kind: some documents have hundreds of fields that nobody specified. */
+/** Unread paths printed of one kind: some documents have hundreds of fields of their authors' own. */
 const UNREAD_MAX = 20;
 
 /** A longer path has keys that are an upstream's data. */

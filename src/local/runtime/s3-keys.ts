@@ -6,7 +6,7 @@ export interface S3Keys {
   secret: string;
 }
 
-/** Keys for the buckets of one start, which nobody can guess and no later start takes. */
+/** Random keys for the buckets of one start; the next start makes others. */
 export function newS3Keys(): S3Keys {
   return { keyId: randomBytes(16).toString('hex'), secret: randomBytes(32).toString('hex') };
 }

@@ -23,7 +23,10 @@ const RETRY_MS_MIN = 250;
 /** Registries redirect to a server of a part of their zone, and from http to https: more than three are a loop. */
 const REDIRECTS_MAX = 3;
 
-/** Values of a tree that a call may hold beside others, and that a document alone may have: 10 and 50 MB at most. */
+/**
+ * Values (objects, lists, texts, numbers) of one parsed answer: in a call that loads several documents, and in a call with
+ * one document. Such trees take 10 and 50 MB of heap at most.
+ */
 const SHARED_VALUES_MAX = 50_000;
 const VALUES_MAX = 250_000;
 

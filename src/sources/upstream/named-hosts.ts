@@ -1,5 +1,5 @@
 /**
- * Top-level names that lead into somebody's own network or nowhere: IANA's special-use names, ICANN's `internal`, and
+ * Top-level names that lead into a private network or nowhere: IANA's special-use names, ICANN's `internal`, and
  * those that routers and companies use.
  */
 const LOCAL_NAMES = new Set(

@@ -1,9 +1,10 @@
 import type { Socket as NodeSocket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { ChangeError } from '../../../src/errors.ts';
+import { connect } from '../../../src/local/probe/connect.ts';
 import type { FetcherOptions } from '../../../src/sources/upstream/fetcher.ts';
 import type { Connect } from '../../../src/sources/upstream/line-over-tcp.ts';
-import { connect, startTextServer, type TextServer } from '../whois/text/text-server.ts';
+import { startTextServer, type TextServer } from '../whois/text/text-server.ts';
 import { failureOf, fetcherFor, manualTimer, NOW } from './fetcher.ts';
 
 const ANSWER_BYTES_MAX = 256 * 1024;

@@ -2,11 +2,11 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { ChangeError } from '../../../src/errors.ts';
+import { connect } from '../../../src/local/probe/connect.ts';
 import type { Loaded } from '../../../src/ports/change.ts';
 import { WHOIS_RECORDINGS } from '../../../src/sources/whois/stand-in/registrations.ts';
 import { whois } from '../../../src/sources/whois/whois.ts';
 import { load } from '../step.ts';
-import { connect } from './text/text-server.ts';
 import { loadAll, loadingOf, worldOf } from './world.ts';
 
 const DAY_SECONDS = 86_400;

@@ -1,5 +1,6 @@
 import { afterEach } from 'vitest';
 import { type Loading, runStep } from '../../../src/loader/steps.ts';
+import { connect } from '../../../src/local/probe/connect.ts';
 import type { Change, Loaded } from '../../../src/ports/change.ts';
 import type { Source } from '../../../src/sources/source.ts';
 import type { FetcherOptions } from '../../../src/sources/upstream/fetcher.ts';
@@ -11,7 +12,6 @@ import {
 import { whois } from '../../../src/sources/whois/whois.ts';
 import { LoaderBucket } from '../../hostile/loader-bucket.ts';
 import { load, servers, visitsOf } from '../step.ts';
-import { connect } from './text/text-server.ts';
 
 const open: WhoisStandIn[] = [];
 afterEach(async () => {

@@ -10,7 +10,7 @@ const DATABASE =
 /** What may follow a statement; anything else, such as "means" or "or not", makes it another one. */
 const END = `(?:$| ,| (?:for|matching|with|that match|by|under|about|on|of) (?:(?:the|this|your|selected|queried|requested|given) )*(?:domain|name|object|selection|search|criteria|query|request|source|DOMAIN)| ${DATABASE}| DOMAIN| (?:at|to) (?:this|the) (?:time|moment)| yet| ?\\d| (?:domain|object) not found| no matching| or (?:is )?unknown)`;
 
-/** Statements that nobody has the domain, anchored at the beginning of a sentence. */
+/** Statements that the domain is not registered, anchored at the beginning of a sentence. */
 const ABSENCES = [
   // "No match", "No entries found", "There is no such domain".
   new RegExp(

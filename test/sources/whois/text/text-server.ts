@@ -1,6 +1,4 @@
-import { createServer, type Socket as NodeSocket, connect as openSocket } from 'node:net';
-import { Duplex } from 'node:stream';
-import type { Connect } from '../../../../src/sources/upstream/line-over-tcp.ts';
+import { createServer, type Socket as NodeSocket } from 'node:net';
 
 export interface TextServer {
   /** Host and port. */
@@ -34,29 +32,3 @@ export async function startTextServer(answer: (socket: NodeSocket, query: string
     },
   };
 }
-
-/** Node's connections with the interface of the worker runtime's. */
-export const connect: Connect = ({ hostname, port }) => {
-  // As in the worker's runtime, the end of one side ends both.
-  const socket = openSocket({ host: hostname, port, allowHalfOpen: false });
-  const { readable, writable } = Duplex.toWeb(socket);
-  const opened = Promise.withResolvers<void>();
-  const closed = Promise.withResolvers<void>();
-  socket
-    .once('connect', () => opened.resolve())
-    .once('error', error => {
-      const lost = new Error(`Network connection lost: ${error.message}`, { cause: error });
-      opened.reject(lost);
-      closed.reject(lost);
-    })
-    .once('close', () => closed.resolve());
-  return {
-    opened: opened.promise,
-    closed: closed.promise,
-    readable: readable as unknown as ReadableStream<Uint8Array>,
-    writable: writable as WritableStream<Uint8Array>,
-    async close() {
-      socket.destroy();
-    },
-  };
-};
