@@ -3,7 +3,9 @@ import { JournalAgenda } from '../../../src/engine/journal/agenda.ts';
 import { JournalEvidence } from '../../../src/engine/journal/evidence.ts';
 import { JournalInlets } from '../../../src/engine/journal/inlets.ts';
 import { openJournal } from '../../../src/engine/journal/open.ts';
+import { JournalVisits } from '../../../src/engine/journal/visits.ts';
 import type { RowFindings } from '../../../src/ports/inlet.ts';
+import type { AgendaRules } from '../../../src/ports/source.ts';
 import { nodeSql } from '../../simulation/world/node-sql.ts';
 
 const KEY = 'acme.example';
@@ -14,10 +16,11 @@ afterEach(() => sql.close());
 function open(table: string) {
   sql = nodeSql();
   openJournal(sql, 'source', []);
-  const agenda = new JournalAgenda(sql, {
+  const rules: AgendaRules = {
     read: text => ({ key: text, space: 'example' }),
-    next: ({ nowMs }) => ({ atMs: nowMs + 1, reason: 'regular' }),
-  });
+    next: ({ nowMs }) => ({ atMs: nowMs + 1_000, reason: 'regular' }),
+  };
+  const agenda = new JournalAgenda(sql, rules);
   const evidence = new JournalEvidence(sql, { counts: false });
   const inlets = new JournalInlets(sql, { agenda, evidence, settleMs: 0 });
   const inlet = { source: 'other', table };
@@ -25,7 +28,8 @@ function open(table: string) {
   const append = (lsnBefore: number, rows: RowFindings[], identity = 'one') =>
     inlets.append({ inlet, identity, lsnBefore, rows, nowMs: 1 });
   const items = (key = KEY) => evidence.of(key).evidence.items;
-  return { append, agenda, evidence, find: () => inlets.find(inlet), items };
+  const visits = new JournalVisits(sql, rules, { agenda, evidence, isFull: () => false });
+  return { append, agenda, evidence, visits, find: () => inlets.find(inlet), items };
 }
 
 const row = (lsn: number, key: string, n: number): RowFindings => ({
@@ -91,4 +95,21 @@ it('a key that moves to a watched one gives it its evidence', () => {
   expect(items('new.example')).toMatchObject([{ facts: { n: 7 } }]);
   expect(find().items).toBe(1);
   expect(evidence.of('new.example').evidence.total).toBe(1);
+});
+
+it('a visit that moves its key to a watched one makes that due, because it has more evidence now', () => {
+  const { append, agenda, visits } = open('npm_package');
+  const visit = (key: string, nowMs: number, movedTo?: string) => {
+    const seen = { found: true, facts: {}, ...(movedTo !== undefined && { movedTo }) };
+    const change = { key, cursor: '1', deleted: false, revision: null, skip: null };
+    const outcome = { kind: 'rows' as const, rows: [], revision: null, documentBytes: 0, seen };
+    visits.accept({ change, outcome }, { nowMs, rowState: 'present' });
+  };
+  const [finding] = row(2, 'other', 7).findings;
+  append(0, [row(1, 'a', 1), { ...row(2, 'other', 7), findings: [{ ...finding!, key: 'new.example' }] }]);
+  visit('new.example', 10);
+  expect(agenda.find('new.example')).toMatchObject({ due_ms: 1_010, revisit: 1 });
+  visit(KEY, 20, 'new.example');
+  expect(agenda.find(KEY)).toBeNull();
+  expect(agenda.find('new.example')).toMatchObject({ due_ms: 20, reason: 'evidence', revisit: 0 });
 });
