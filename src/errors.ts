@@ -28,6 +28,7 @@ export const SKIP_REASONS = [
   'revision-never-served',
   'dismissed',
   'unwatched',
+  'coalesced',
 ] as const;
 
 export type SkipReason = (typeof SKIP_REASONS)[number];

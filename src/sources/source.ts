@@ -67,29 +67,39 @@ export interface FetchedJson<T> extends Fetched {
   json: T;
 }
 
+/** What is sent in a POST. A GET has none. */
+export interface Post {
+  body: string | Uint8Array;
+  contentType: string;
+}
+
 /**
- * `timeoutMs`: the time a whole answer may take. `bytesMax`: its decoded bytes, checked while it is read; 1 MiB by
- * default. A longer answer is `too-large`. `permitHost`: the name of the permits that the request takes, where that is not
- * the URL's host: a host may have several limits, each with a pace of its own.
+ * What a request asks and how its refusals are read, whatever the form of its answer. `timeoutMs`: the time a whole answer
+ * may take. `bytesMax`: its decoded bytes, checked while it is read; 1 MiB by default. A longer answer is `too-large`.
+ * `permitHost`: the name of the permits that the request takes, where that is not the URL's host: a host may have several
+ * limits, each with a pace of its own. `checkRefusal` throws for an answer of status 4xx whose body or headers say more
+ * than its status does; an error with status 429 counts as throttled.
  */
-export interface FetchLimits {
+export interface FetchOptions {
+  subject: string;
+  headers?: Record<string, string>;
+  post?: Post;
   timeoutMs?: number;
   bytesMax?: number;
   permitHost?: string;
+  checkRefusal?: (refusal: Refusal) => void;
 }
 
 /** The body of an answer, before it is parsed. */
 export interface Body {
   bytes: Uint8Array;
   contentType: string | null;
+  headers: Headers;
 }
 
-/** How a source judges what a body says, besides its shape. */
-export interface JsonChecks {
-  /** Throws for JSON that is no answer: an error with status 429 counts as throttled. */
-  check?: (json: unknown) => void;
-  /** Throws where the body of an answer with status 404 does not say that the item is missing. */
-  checkMissing?: (body: Body) => void;
+/** An answer of status 4xx. */
+export interface Refusal extends Body {
+  status: number;
 }
 
 /**
@@ -100,15 +110,18 @@ export interface SourceContext<S> {
   nowMs: number;
   fetchJson<T>(
     url: string,
-    options: {
-      subject: string;
+    options: FetchOptions & {
       shape: ZodType<T>;
-      headers?: Record<string, string>;
       valuesMax?: number;
-    } & FetchLimits &
-      JsonChecks,
+      /** Throws for JSON that is no answer: an error with status 429 counts as throttled. */
+      check?: (json: unknown, body: Body) => void;
+    },
   ): Promise<FetchedJson<T>>;
-  fetchRaw(url: string, options: { subject: string; headers?: Record<string, string> } & FetchLimits): Promise<Fetched>;
+  /**
+   * An answer in any other form, such as XML or a DNS message. `read` makes its value of the body, and throws for one that
+   * is no answer: an error with status 429 counts as throttled, and after `truncated` the request is repeated.
+   */
+  fetchRaw<T>(url: string, options: FetchOptions & { read: (body: Body) => T }): Promise<Fetched & { value: T }>;
   /**
    * The JSON of a change, which may be large. Over `LIMITS.documentBytesLarge` the lists and objects in its map
    * `unread` (`versions`) come as `Unread`; over `LIMITS.documentBytesParsedMax` the document is stored as it is under

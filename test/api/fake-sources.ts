@@ -126,6 +126,7 @@ export function statusOf(source: string): SourceStatus {
         'revision-never-served': 0,
         dismissed: 0,
         unwatched: 0,
+        coalesced: 0,
       },
       balanced: true,
     },

@@ -99,7 +99,7 @@ const KINDS: [string, number, (fetcher: Fetcher) => Promise<unknown>][] = [
     MiB,
     fetcher => fetcher.fetchJson(URL_ASKED, { subject: 'it', shape: z.unknown() }),
   ],
-  ['a raw answer', MiB, fetcher => fetcher.fetchRaw(URL_ASKED, { subject: 'it' })],
+  ['a raw answer', MiB, fetcher => fetcher.fetchRaw(URL_ASKED, { subject: 'it', read: ({ bytes }) => bytes })],
 ];
 
 describe('an endless answer', () => {

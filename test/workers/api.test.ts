@@ -57,6 +57,7 @@ const STATUS_AT_FIRST: SourceStatus = {
       'revision-never-served': 0,
       dismissed: 0,
       unwatched: 0,
+      coalesced: 0,
     },
   },
   tables: { npm_package: { rows: 0, files: 0, bytes: 0, last_lsn: 0, known_rows: 0 } },

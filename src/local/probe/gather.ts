@@ -160,7 +160,7 @@ class Run {
       fetchRaw: async (url, options) =>
         this.#ask(async () => {
           const answer = await fetcher.fetchRaw(url, options);
-          this.#add(this.#kindOf(options.subject, url), lineKeys(answer.bytes), 'text');
+          this.#add(this.#kindOf(options.subject, url), answer.value);
           return answer;
         }),
       askText: async (server, query, { check, ...options }) =>

@@ -1,7 +1,14 @@
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { buffer } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { constants, gzipSync } from 'node:zlib';
 import type { Answer } from './faults.ts';
@@ -35,10 +42,18 @@ export interface RequestLog {
   statuses: Map<number, number>;
 }
 
+/** What a stand-in may read of a request besides its URL. */
+export interface Sent {
+  method: string;
+  headers: IncomingHttpHeaders;
+  /** Empty for a GET. */
+  body: Buffer;
+}
+
 /** Starts a server on the loopback interface; port 0 is any free one. `answerTo` returns the answer to each request. */
 export async function startServer(
   { port, gzip }: { port: number; gzip: boolean },
-  answerTo: (url: URL, method: string) => Answer,
+  answerTo: (url: URL, sent: Sent) => Answer,
 ): Promise<{ server: Server; origin: string; requests: RequestLog }> {
   const paths = new Map<string, number>();
   const requests: RequestLog = { recent: [], total: 0, count: path => paths.get(path) ?? 0, statuses: new Map() };
@@ -46,7 +61,8 @@ export async function startServer(
     const request = logRequest(incoming, requests, paths);
     try {
       const url = new URL(`http://127.0.0.1${incoming.url}`);
-      request.status = await sendAnswer(incoming, response, answerTo(url, request.method), gzip);
+      const sent = { method: request.method, headers: incoming.headers, body: await buffer(incoming) };
+      request.status = await sendAnswer(incoming, response, answerTo(url, sent), gzip);
     } catch (error) {
       response.destroy(error instanceof Error ? error : undefined);
     }

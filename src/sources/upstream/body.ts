@@ -36,7 +36,7 @@ export interface BodyOptions {
   checkTime(): void;
 }
 
-export type Received = JsonAnswer & Fetched;
+export type Received = JsonAnswer & Fetched & { headers: Headers };
 
 /** The last bytes of a document that are checked for a closing bracket: JSON does not end with more white space. */
 const TAIL_BYTES = 1024;
@@ -68,7 +68,7 @@ export async function readBody(response: Response, options: BodyOptions): Promis
     // Compare the length with the announced one: some runtimes end a broken body like a whole one.
     if (expectedBytes !== null && body.bytes !== expectedBytes)
       throw options.countFault('truncated', `${body.bytes} of ${expectedBytes} bytes`);
-    return { bytes: await body.end(), etag: headers.get('etag'), contentType, encoded };
+    return { bytes: await body.end(), etag: headers.get('etag'), contentType, encoded, headers };
   } catch (error) {
     await body.abandon();
     await reader?.cancel().catch(() => {});

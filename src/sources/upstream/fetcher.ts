@@ -12,7 +12,7 @@ import { hasMoreValues } from './json-values.ts';
 import { askServer, type Connect } from './line-over-tcp.ts';
 import { createPacer, type PacerOptions, type Slot } from './pacer.ts';
 import { type HttpOptions, type HttpRequest, Redirect, sendRequest } from './request-over-http.ts';
-import { countThrown, createTally } from './tally.ts';
+import { createTally, judged } from './tally.ts';
 
 export { LargeDocument };
 
@@ -31,7 +31,7 @@ const SHARED_VALUES_MAX = 50_000;
 const VALUES_MAX = 250_000;
 
 /** An answer of whose kind the source sets no limit. */
-const JSON_BYTES_MAX = 1 * MiB;
+const ANSWER_BYTES_MAX = 1 * MiB;
 
 export interface FetcherOptions
   extends Omit<PacerOptions, 'now' | 'sleep'>,
@@ -93,15 +93,16 @@ export function createFetcher(options: FetcherOptions): Fetcher {
   }
 
   return {
-    async fetchRaw(url, { subject, headers = {}, timeoutMs, permitHost, bytesMax = JSON_BYTES_MAX }) {
-      return get({ url, subject, headers, timeoutMs, permitHost, bytesMax }, factsOf);
+    async fetchRaw(url, { read, ...options }) {
+      const request = { headers: {}, bytesMax: ANSWER_BYTES_MAX, ...options, url };
+      const readIn = (received: Received, tally: HostTally) => judged(tally, () => read(received));
+      return get(request, (received, tally) => ({ ...factsOf(received), value: readIn(received, tally) }));
     },
     async fetchJson(url, { subject, shape, check = () => {}, ...limits }) {
-      const headers = { ...ACCEPT_JSON, ...limits.headers };
-      const request = { bytesMax: JSON_BYTES_MAX, ...limits, url, subject, headers };
+      const request = { bytesMax: ANSWER_BYTES_MAX, ...limits, url, subject, headers: acceptJson(limits.headers) };
       const answer = await get(request, (received, tally) => {
         const json = parseJson(subject, received, limits.valuesMax ?? SHARED_VALUES_MAX);
-        judge(json, { check, tally });
+        judged(tally, () => check(json, received));
         return { ...factsOf(received), json };
       });
       return { ...answer, json: checkShape(subject, shape, answer.json) };
@@ -111,7 +112,7 @@ export function createFetcher(options: FetcherOptions): Fetcher {
       { subject, name, unread, headers, permitHost, sharedBytesMax = LIMITS.documentBytesLarge },
     ) {
       const limits = { bytesMax: null, sharedBytesMax: large ? null : sharedBytesMax };
-      const request = { ...limits, url, subject, name, permitHost, headers: { ...ACCEPT_JSON, ...headers } };
+      const request = { ...limits, url, subject, name, permitHost, headers: acceptJson(headers) };
       return get(request, received => ({
         ...factsOf(received),
         json: parseDocument(subject, received, { unread, large }),
@@ -132,16 +133,6 @@ export function createFetcher(options: FetcherOptions): Fetcher {
 function redirected<R extends Omit<HttpRequest, 'redirects'>>(request: R, { url }: Redirect): R {
   const isSameHost = new URL(url).host === new URL(request.url).host;
   return { ...request, url, permitHost: isSameHost ? request.permitHost : undefined };
-}
-
-/** Lets the source judge an answer. Where it throws because the host refuses the caller, the host's tally says so. */
-function judge(json: unknown, { check, tally }: { check: (json: unknown) => void; tally: HostTally }): void {
-  try {
-    check(json);
-  } catch (error) {
-    countThrown(tally, error);
-    throw error;
-  }
 }
 
 /** The tally of a host, which is made with the host's first request. */
@@ -167,7 +158,9 @@ function parseDocument(
   }
 }
 
-const ACCEPT_JSON = { accept: 'application/json' };
+function acceptJson(headers: Record<string, string> = {}): Record<string, string> {
+  return { accept: 'application/json', ...headers };
+}
 
 function factsOf({ bytes, etag, freshMs }: Received): Fetched {
   return { bytes, etag, freshMs };

@@ -2,11 +2,11 @@ import about from '../../../package.json' with { type: 'json' };
 import { ChangeError } from '../../errors.ts';
 import { freshMs, type QuotaHeaders, quotaOf, retryAfterMs } from '../../http-headers.ts';
 import type { HostTally } from '../../ports/hosts.ts';
+import type { Post, Refusal } from '../source.ts';
 import { type AttemptOptions, startAttempt } from './attempt.ts';
 import { type Received, readBody, type Upload } from './body.ts';
-import type { JsonAnswer } from './json.ts';
 import { mayName } from './named-hosts.ts';
-import { classOf, countQuota, countRefusal, countThrown } from './tally.ts';
+import { classOf, countQuota, countRefusal, judged } from './tally.ts';
 
 /** The time for a body that is uploaded in parts, counted from the first part: the largest, at 7 MB a second. */
 const UPLOAD_MS_MAX = 40_000;
@@ -15,6 +15,8 @@ export interface HttpRequest {
   url: string;
   subject: string;
   headers: Record<string, string>;
+  /** What is sent; undefined for a GET. */
+  post?: Post | undefined;
   /** The name of the document at the URL, where it may be uploaded. */
   name?: string;
   timeoutMs?: number | undefined;
@@ -26,8 +28,8 @@ export interface HttpRequest {
   sharedBytesMax?: number | null;
   /** How many redirects may still be followed. */
   redirects: number;
-  /** Throws where the body of an answer with status 404 does not say that the item is missing. */
-  checkMissing?: ((answer: JsonAnswer) => void) | undefined;
+  /** Throws for an answer of status 4xx whose body or headers say more than its status does. */
+  checkRefusal?: ((refusal: Refusal) => void) | undefined;
 }
 
 export interface HttpOptions extends Omit<AttemptOptions, 'subject' | 'timeoutMs'> {
@@ -57,7 +59,18 @@ export class Redirect extends Error {
  * One try of a request over HTTP. Throws `Redirect`, `ChangeError`, `LargeDocument`, and `StepError` of kind `deadline`.
  */
 export async function sendRequest(request: HttpRequest, options: HttpOptions): Promise<Received> {
-  const { url, subject, headers, name, timeoutMs, redirects, checkMissing, bytesMax, sharedBytesMax = null } = request;
+  const {
+    url,
+    subject,
+    headers,
+    post,
+    name,
+    timeoutMs,
+    redirects,
+    checkRefusal,
+    bytesMax,
+    sharedBytesMax = null,
+  } = request;
   const { contact, openUpload, tally, now, isPaced = () => true, fetch: send = fetch } = options;
   // Start the time of the try.
   const attempt = startAttempt({ ...options, subject, timeoutMs });
@@ -67,7 +80,8 @@ export async function sendRequest(request: HttpRequest, options: HttpOptions): P
     // Send the request.
     tally.requests += 1;
     const response = await send(url, {
-      headers: { ...headers, 'user-agent': userAgent(contact) },
+      ...(post ? { method: 'POST', body: post.body } : {}),
+      headers: { ...headers, ...(post ? { 'content-type': post.contentType } : {}), 'user-agent': userAgent(contact) },
       // Without `no-store` the platform's edge caches by extension, and many packages have a name such as `chart.js`.
       cache: 'no-store',
       // The runtime would follow up to 20 redirects, wherever they lead, without a permit.
@@ -81,22 +95,18 @@ export async function sendRequest(request: HttpRequest, options: HttpOptions): P
     // Judge the status.
     tally.statuses[classOf(response.status)] += 1;
     countQuota(tally, options.quota, response.headers, now());
-    await checkRedirect(response, { url, subject, redirects, isPaced });
+    await checkRedirect(response, { url, subject, post, redirects, isPaced });
     const checkTime = () => {
       if (signal.aborted) throw countFault('truncated', null);
     };
-    if (response.status === 404 && checkMissing) {
-      // Some hosts answer a page of theirs with 404 for whatever they are asked, so the body decides.
-      const body = await readBody(response, { ...limits, subject, countFault, openUpload: null, checkTime });
-      try {
-        checkMissing(body);
-      } catch (error) {
-        countThrown(tally, error);
-        throw error;
+    if (response.status !== 200) {
+      // Some hosts answer 404 to whatever they are asked, or say in the body why they forbid: let the source judge it.
+      if (checkRefusal && classOf(response.status) === '4xx') {
+        const body = await readBody(response, { ...limits, subject, countFault, openUpload: null, checkTime });
+        judged(tally, () => checkRefusal({ ...body, status: response.status }));
       }
-    }
-    if (response.status !== 200)
       throw await statusError(response, { subject, tally, nowMs: now(), quota: options.quota });
+    }
     // Read the body within its limits. An upload gets more time.
     const startUpload = async () => {
       attempt.allow(UPLOAD_MS_MAX);
@@ -118,10 +128,18 @@ export async function sendRequest(request: HttpRequest, options: HttpOptions): P
 /** Throws `Redirect` where the answer names another URL that may be asked; `ChangeError` where it may not be. */
 async function checkRedirect(
   { status, headers, body }: Response,
-  { url, subject, redirects, isPaced }: Pick<HttpRequest, 'url' | 'subject' | 'redirects'> & { isPaced: Paced },
+  {
+    url,
+    subject,
+    post,
+    redirects,
+    isPaced,
+  }: Pick<HttpRequest, 'url' | 'subject' | 'post' | 'redirects'> & { isPaced: Paced },
 ): Promise<void> {
   const location = headers.get('location');
   if (![301, 302, 303, 307, 308].includes(status) || location === null) return;
+  // Only these two ask for the same method (RFC 9110, 15.4); a GET in place of a POST would ask for something else.
+  if (post && status !== 307 && status !== 308) return;
   await body?.cancel().catch(() => {});
   const target = URL.canParse(location, url) ? new URL(location, url) : null;
   if (redirects > 0 && target && mayName(url, target.href) && isPaced(target.host)) throw new Redirect(target.href);

@@ -42,6 +42,16 @@ export function countQuota(tally: HostTally, quota: QuotaHeaders | undefined, he
   if (found && found.remaining <= (tally.quota?.remaining ?? found.remaining)) tally.quota = found;
 }
 
+/** What the source makes of an answer. Where it throws because the host refuses the caller, the host's tally says so. */
+export function judged<T>(tally: HostTally, judge: () => T): T {
+  try {
+    return judge();
+  } catch (error) {
+    countThrown(tally, error);
+    throw error;
+  }
+}
+
 /** Counts what the judgement of an answer's body threw, where that says that the host refuses the caller. */
 export function countThrown(tally: HostTally, error: unknown): void {
   if (!(error instanceof ChangeError) || error.status !== 429) return;

@@ -14,7 +14,7 @@ import { WHOIS_INLETS } from './inlets.ts';
 import { nextVisit } from './next-visit.ts';
 import { mergeAnswers, type RdapAnswer, readRdap } from './rdap/answer.ts';
 import { fetchServers, longestMatch } from './rdap/bootstrap.ts';
-import { checkRdapError, checkRdapMissing } from './rdap/error.ts';
+import { checkRdapError, checkRdapRefusal } from './rdap/error.ts';
 import { readWhoisSettings, WHOIS_SETTINGS, type WhoisSettings } from './settings.ts';
 import { readWhoisText, refusalOf, unreadLines } from './text/answer.ts';
 import { decodeText } from './text/lines.ts';
@@ -176,7 +176,7 @@ async function fetchRdap(url: string, domain: string, ctx: Context): Promise<Rda
     timeoutMs: ANSWER_MS_MAX,
     bytesMax: ANSWER_BYTES_MAX,
     check: checkRdapError,
-    checkMissing: checkRdapMissing,
+    checkRefusal: checkRdapRefusal,
   });
   // The row's `data` holds the answer two deep in its own; a deeper one could not even be written as JSON.
   const isDeep = isNestedTooDeep(new TextDecoder().decode(bytes), JSON_DEPTH_MAX - 2);

@@ -11,7 +11,8 @@ describe('an answer', () => {
     const server = await serve((_request, response) => response.writeHead(200, { etag: '"7"' }).end(body));
     const { fetchRaw, fetchJson } = fetcherFor(server);
     const fetched = await fetchRaw(server.url, raw);
-    expect(fetched).toEqual({ bytes: new TextEncoder().encode(body), etag: '"7"', freshMs: null });
+    const bytes = new TextEncoder().encode(body);
+    expect(fetched).toEqual({ bytes, etag: '"7"', freshMs: null, value: bytes });
     const read = await fetchJson(server.url, { subject: 'thing', shape: z.looseObject({ a: z.string() }) });
     expect(read.json).toEqual({ b: 1, a: 'ä' });
     expect(read.bytes).toEqual(fetched.bytes);

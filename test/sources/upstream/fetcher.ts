@@ -3,6 +3,7 @@ import { afterEach, expect } from 'vitest';
 import { z } from 'zod';
 import { ChangeError } from '../../../src/errors.ts';
 import type { Permit } from '../../../src/ports/hosts.ts';
+import type { Body } from '../../../src/sources/source.ts';
 import { createFetcher, type FetcherOptions } from '../../../src/sources/upstream/fetcher.ts';
 import { type Loopback, startLoopback } from './loopback.ts';
 
@@ -28,7 +29,7 @@ export function fetcherFor({ host }: { host: string }, options: Partial<FetcherO
   return createFetcher({ contact: 'tests', permits, deadlineAtMs: Date.now() + 60_000, retryMsMin: 1, ...options });
 }
 
-export const raw = { subject: 'thing' };
+export const raw = { subject: 'thing', read: ({ bytes }: Body) => bytes };
 export const json = { subject: 'thing', shape: z.unknown() };
 
 /** The `ChangeError` that a request rejects with. */

@@ -89,7 +89,7 @@ export async function startStandIn(options: NpmStandInOptions = {}): Promise<Npm
   // Documents contain the server's origin, which is known once it listens. No request comes before.
   let documents: Documents;
   const revOf = (name: string) => feed.newest(name)?.changes[0]?.rev;
-  const { server, origin, requests } = await startServer({ port, gzip }, (url, method) =>
+  const { server, origin, requests } = await startServer({ port, gzip }, (url, { method }) =>
     answerTo({ url, method, feed, documents, faults, revOf }),
   );
   documents = makeDocuments({ recordings, origin, originalOf: name => madeUp.get(name) ?? null });

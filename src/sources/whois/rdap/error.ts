@@ -1,5 +1,5 @@
 import { ChangeError } from '../../../errors.ts';
-import type { Body } from '../../source.ts';
+import type { Refusal } from '../../source.ts';
 import { notJsonFault } from '../../upstream/json.ts';
 import { listOf, memberOf, textOf } from '../values.ts';
 
@@ -26,7 +26,8 @@ export function checkRdapError(json: unknown): void {
  * Throws where an answer with status 404 is not one of an RDAP server, because it then says nothing about the domain: a
  * proxy or a moved server answers 404 to everything. An RDAP server may send an empty body (RFC 7480, section 5.3).
  */
-export function checkRdapMissing({ bytes, contentType }: Body): void {
+export function checkRdapRefusal({ status, bytes, contentType }: Refusal): void {
+  if (status !== 404) return;
   const text = new TextDecoder().decode(bytes).trim();
   const isTyped = contentType !== null && RDAP_TYPE.test(contentType);
   if (text === '') {

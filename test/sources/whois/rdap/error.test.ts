@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { ChangeError } from '../../../../src/errors.ts';
-import { checkRdapError, checkRdapMissing } from '../../../../src/sources/whois/rdap/error.ts';
+import { checkRdapError, checkRdapRefusal } from '../../../../src/sources/whois/rdap/error.ts';
 import { loadAll, loadingOf, worldOf } from '../world.ts';
 
 const RDAP = 'application/rdap+json';
@@ -32,7 +32,9 @@ describe('an error object', () => {
 
 describe('an answer with status 404', () => {
   const missing = (body: string, contentType: string | null) =>
-    faultOf(() => checkRdapMissing({ bytes: new TextEncoder().encode(body), contentType }))?.reason ?? 'missing';
+    faultOf(() =>
+      checkRdapRefusal({ status: 404, bytes: new TextEncoder().encode(body), contentType, headers: new Headers() }),
+    )?.reason ?? 'missing';
 
   it.each([
     ['{"errorCode":404,"title":"Not Found"}', 'application/json'],
