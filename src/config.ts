@@ -63,6 +63,8 @@ const common = z.object({
   RETRY_ATTEMPTS_MAX: integerSetting(20, 1, 1_000),
   // Longer than a load and the queue's own redelivery take.
   RETRY_LEASE_MS: integerSetting(5 * MINUTE, 1 * SECOND, 60 * MINUTE),
+  // How often an inlet asks for new files once it has read all: about as often as a table gets one.
+  INLET_POLL_MS: integerSetting(60 * SECOND, 100, 24 * 60 * MINUTE),
   // Time between two comparisons of the lake with the journal: two R2 Class B operations for each live file.
   SELF_CHECK_MS: integerSetting(6 * 60 * MINUTE, 1 * MINUTE, 30 * 24 * 60 * MINUTE),
   STALLED_AFTER_MS: integerSetting(15 * MINUTE, 1 * SECOND, 24 * 60 * MINUTE),
@@ -135,6 +137,7 @@ export interface Settings {
   flushAgeMs: number;
   flushBytesMax: number;
   retry: RetryPace;
+  inletPollMs: number;
   selfCheckMs: number;
   stalledAfterMs: number;
   clockAheadMs: number;
@@ -153,6 +156,7 @@ export function readSettings(env: Record<string, unknown>): Settings {
     retry: { waitMs: read.RETRY_WAIT_MS, attemptsMax: read.RETRY_ATTEMPTS_MAX, leaseMs: read.RETRY_LEASE_MS },
     flushAgeMs: read.FLUSH_AGE_MS,
     flushBytesMax: read.FLUSH_BYTES_MAX,
+    inletPollMs: read.INLET_POLL_MS,
     selfCheckMs: read.SELF_CHECK_MS,
     stalledAfterMs: read.STALLED_AFTER_MS,
     clockAheadMs: read.CLOCK_AHEAD_MS,

@@ -74,8 +74,6 @@ export const LIMITS = {
    */
   parkedMsMin: 10 * SECOND,
   parkedMsMax: 60 * MINUTE,
-  /** How often an inlet asks for new files once it has read all: about as often as a table gets one. */
-  inletPollMs: 60 * SECOND,
   /** UTF-8 bytes of a finding's facts, as JSON, and of its item. A finding with more is passed over. */
   factsBytesMax: 512,
   itemBytesMax: 512,

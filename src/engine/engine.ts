@@ -45,6 +45,7 @@ export interface EngineOptions {
   flushBytesMax: number;
   retry: RetryPace;
   /** The time from one self-check to the next. */
+  inletPollMs: number;
   selfCheckMs: number;
   stalledAfterMs: number;
   /** Limits of the object's database; those of `LIMITS` where it is left out. */
@@ -103,7 +104,10 @@ export class Engine {
       : new Tail({ ...parts, onPulled: keys => this.audit.keysPulled(keys) });
     const { inlets, state } = journal;
     this.#inlets = inlets
-      ? source.inlets.map(inlet => new InletReader({ inlet, source: source.id, ports, inlets, state, isFull }))
+      ? source.inlets.map(
+          inlet =>
+            new InletReader({ inlet, source: source.id, ports, inlets, state, isFull, pollMs: options.inletPollMs }),
+        )
       : [];
     this.#clearOtherInlets();
     const isPending = (key: string) => this.#tail.isPending(key);

@@ -23,7 +23,7 @@ const DAY_MS = 86_400_000;
 
 /** The worker's settings with which it follows stand-ins and writes files soon. */
 export function demoSettings(...standIns: Pick<StandIn, 'settings'>[]): Record<string, string> {
-  const common = { FLUSH_AGE_MS: '500', CONTACT: 'demo' };
+  const common = { FLUSH_AGE_MS: '500', INLET_POLL_MS: '500', CONTACT: 'demo' };
   return Object.assign(common, ...standIns.map(({ settings }) => settings));
 }
 
@@ -94,6 +94,10 @@ async function runActs(demos: RunningDemo[], daysAhead: number, options: DemoOpt
   const settings = {
     ...demoSettings(...demos.map(({ standIn }) => standIn)),
     SOURCES: current.map(({ running }) => running.source.id).join(','),
+    FEEDS: feedsOf(
+      demos,
+      current.map(({ running }) => running),
+    ).join(','),
     CLOCK_AHEAD_MS: String(daysAhead * DAY_MS),
   };
   const runtime = await startRuntime({ stateDir, port: 0, settings, signal });
@@ -104,13 +108,19 @@ async function runActs(demos: RunningDemo[], daysAhead: number, options: DemoOpt
     for (const { act } of current) await act.begin?.(demoConsole);
     const verdicts: Verdict[] = [];
     for (const { running, act } of current) {
-      await untilDone(runtime, options, { source: running.source.id, act, startedAt });
+      await untilDone(runtime, options, { source: running.source.id, act, startedAt, aheadMs: daysAhead * DAY_MS });
       verdicts.push(...(await endAct(runtime, { running, act, today }, options)));
     }
     return verdicts;
   } finally {
     await runtime.stop();
   }
+}
+
+/** The pairs of FEEDS for the sources that work now. What feeds them may rest: its files are read all the same. */
+function feedsOf(demos: RunningDemo[], current: RunningDemo[]): string[] {
+  const ids = demos.map(({ source }) => source.id);
+  return current.flatMap(({ demo }) => demo.feeds ?? []).filter(pair => ids.includes(pair.split('>')[0]!));
 }
 
 /** Shows the result of an act, and after a source's last act the proof of its tables; gives the proof's verdicts. */

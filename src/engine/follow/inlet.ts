@@ -32,6 +32,8 @@ interface InletOptions {
   state: JournalState;
   /** The object's database takes no new keys. */
   isFull: () => boolean;
+  /** How often it asks for new files once it has read all. */
+  pollMs: number;
 }
 
 /** What one run may read. */
@@ -60,7 +62,7 @@ export class InletReader {
 
   /** When it has something to do: at once while rows are left, else when the table may have new ones. */
   nextMs(nowMs: number): number {
-    return waitingUntil(this.#known.next_ms, nowMs, LIMITS.inletPollMs);
+    return waitingUntil(this.#known.next_ms, nowMs, this.#options.pollMs);
   }
 
   /**
@@ -86,7 +88,7 @@ export class InletReader {
       for (const file of files) if (!(await this.#readFile(file, identity, reading))) break;
     // Ask again at once where more is settled, else after a while.
     const isBehind = identity !== null && this.#known.lsn < lastLsn;
-    inlets.setNext(this.#known.id, ports.clock.now() + (isBehind ? 0 : LIMITS.inletPollMs));
+    inlets.setNext(this.#known.id, ports.clock.now() + (isBehind ? 0 : this.#options.pollMs));
   }
 
   get #known(): InletRow {

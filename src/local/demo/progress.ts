@@ -19,15 +19,17 @@ const LINE_MS = 1_000;
 const DONE_MS_MAX = 5 * 60_000;
 
 /**
- * Shows a source's progress on one line until its act is done. `startedAt` is when the source began to work. Throws
- * with the last error when the act takes longer than five minutes.
+ * Shows a source's progress on one line until its act is done and its inlets have read all. `startedAt` is when the source
+ * began to work, `aheadMs` how far the worker's clock is ahead. Throws with the last error when that takes longer than five
+ * minutes.
  */
 export async function untilDone(
   { url, token, logFile }: Runtime,
   { signal, write, isTerminal }: Screen,
-  { source, act, startedAt }: { source: string; act: DemoAct; startedAt: number },
+  { source, act, startedAt, aheadMs }: { source: string; act: DemoAct; startedAt: number; aheadMs: number },
 ): Promise<void> {
   const deadline = Date.now() + DONE_MS_MAX;
+  const turnMs = Date.now() + aheadMs;
   let writtenAt = 0;
   let line = '';
   let lastError: unknown = null;
@@ -36,7 +38,7 @@ export async function untilDone(
     try {
       const status = await fetchStatus(url, source, token);
       lastError = status.last_error.reason;
-      const isDone = act.isDone(status);
+      const isDone = act.isDone(status) && hasReadAll(status, turnMs);
       const next = progressLine(status, act, (Date.now() - startedAt) / 1000);
       if (next !== line && (isTerminal || isDone || Date.now() - writtenAt >= LINE_MS)) {
         write(isTerminal ? `\r${next}\u001b[K` : `${next}\n`);
@@ -52,6 +54,11 @@ export async function untilDone(
   throw new Error(
     `demo: expected ${source} to be done in ${DONE_MS_MAX / 1000} s; last error: ${lastError}; see ${logFile}`,
   );
+}
+
+/** Whether each inlet has read all rows since a time. The sources that feed this one are at rest by then. */
+function hasReadAll({ inlets }: SourceStatus, sinceMs: number): boolean {
+  return inlets.every(({ behind, asked_at }) => behind === 0 && asked_at !== null && Date.parse(asked_at) > sinceMs);
 }
 
 function progressLine(status: SourceStatus, act: DemoAct, seconds: number): string {

@@ -5,6 +5,8 @@ import type { StandIn } from './stand-in.ts';
 export interface Demo {
   /** A short query over the source's tables, for a person to try. */
   example: string;
+  /** Pairs of the setting FEEDS, as `npm>whois`, that the demo turns on; those whose sources have demos count. */
+  feeds?: string[];
   /** Starts the source's stand-in for the demo. */
   start(): Promise<DemoRun>;
 }

@@ -29,7 +29,7 @@ describe('an inlet', () => {
     world.feeding.settle();
     const startMs = world.clock.elapsedMs;
     await read(world);
-    expect(world.clock.elapsedMs - startMs).toBeLessThanOrEqual(2 * LIMITS.inletPollMs);
+    expect(world.clock.elapsedMs - startMs).toBeLessThanOrEqual(2 * world.options.inletPollMs);
     await runUntil(world, { until: () => world.balance.rows === 1, withinMs: 10_000 });
   });
 

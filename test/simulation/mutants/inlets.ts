@@ -47,12 +47,12 @@ export const INLET_MUTANTS: Mutant[] = [
     edits: [
       {
         file: READER,
-        text: '(isBehind ? 0 : LIMITS.inletPollMs)',
+        text: '(isBehind ? 0 : this.#options.pollMs)',
         instead: '(isBehind ? 0 : 10 * 24 * 3_600_000)',
       },
       {
         file: READER,
-        text: 'return waitingUntil(this.#known.next_ms, nowMs, LIMITS.inletPollMs);',
+        text: 'return waitingUntil(this.#known.next_ms, nowMs, this.#options.pollMs);',
         instead: 'return this.#known.next_ms;',
       },
     ],

@@ -84,6 +84,7 @@ export class World {
       enabled: true,
       flushAgeMs: 30_000,
       flushBytesMax: 16 * 1024 * 1024,
+      inletPollMs: 60_000,
       selfCheckMs: 6 * 60 * 60_000,
       stalledAfterMs: 15 * 60_000,
       streams: {} as Record<string, string>,
