@@ -66,26 +66,8 @@ export class Retries {
   /** Grants the loads of presented tickets for which there are permits; the others are sent again later. */
   admit(tickets: Ticket[]): Admitted {
     const nowMs = this.#ports.clock.now();
-    const { parked, state } = this.#journal;
     const admitted: Admitted = { calls: [], prepare: [] };
-    for (const ticket of tickets) {
-      const change = parked.findByTicket(ticket);
-      if (!change || state.source().paused === 1) continue;
-      const grant = this.#grant(change, nowMs);
-      const { permits, waitUntilMs } = this.#permits(grant.change, nowMs);
-      if (!permits) {
-        parked.defer(ticket, { nowMs, dueMs: waitUntilMs });
-        continue;
-      }
-      parked.defer(ticket, { nowMs, dueMs: nowMs + this.#pace.leaseMs });
-      const isAlone = (grant.documentBytes ?? 0) > LIMITS.documentBytesLarge || state.suspect(change.cursor) !== null;
-      const together = isAlone ? undefined : admitted.calls.find(call => !call.alone);
-      if (!together) admitted.calls.push({ alone: isAlone, grants: [grant], permits });
-      else {
-        together.grants.push(grant);
-        together.permits = merged(together.permits, permits);
-      }
-    }
+    for (const ticket of tickets) this.#eachAlone(ticket, nowMs, () => this.#admitOne(ticket, admitted, nowMs));
     const changes = admitted.calls.flatMap(({ grants }) => grants.map(({ change }) => change));
     if (this.#source.prepares && changes.length > 0)
       admitted.prepare = this.#admission.takeSome(this.#source.requests('prepare', changes), nowMs);
@@ -97,7 +79,10 @@ export class Retries {
     const nowMs = this.#ports.clock.now();
     this.#admission.learn(hosts, nowMs, loadMs);
     const lsnBefore = this.#journal.state.lastLsn();
-    for (const result of results) this.#takeOrDefer(result, nowMs);
+    for (const result of results) {
+      const { changeNumber, attempt } = result;
+      this.#eachAlone({ changeNumber, attempt }, nowMs, () => this.#takeOne(result, nowMs));
+    }
     return this.#journal.state.lastLsn() > lsnBefore;
   }
 
@@ -107,14 +92,33 @@ export class Retries {
     for (const ticket of tickets) this.#journal.parked.defer(ticket, { nowMs, dueMs: nowMs });
   }
 
-  /** Takes one result. When that fails, its change is due again later, so that the other results are taken all the same. */
-  #takeOrDefer(result: TicketResult, nowMs: number): void {
+  /** Works on one ticket. When that fails, its change is due again later, so that the other tickets go on all the same. */
+  #eachAlone(ticket: Ticket, nowMs: number, work: () => void): void {
     try {
-      this.#takeOne(result, nowMs);
+      work();
     } catch (error) {
-      const { changeNumber, attempt } = result;
       this.#ports.log('tickets_failed', { source: this.#source.id, changes: 1, reason: messageOf(error) });
-      this.#journal.parked.defer({ changeNumber, attempt }, { nowMs, dueMs: nowMs + this.#pace.leaseMs });
+      this.#journal.parked.defer(ticket, { nowMs, dueMs: nowMs + this.#pace.leaseMs });
+    }
+  }
+
+  #admitOne(ticket: Ticket, admitted: Admitted, nowMs: number): void {
+    const { parked, state } = this.#journal;
+    const change = parked.findByTicket(ticket);
+    if (!change || state.source().paused === 1) return;
+    const grant = this.#grant(change, nowMs);
+    const { permits, waitUntilMs } = this.#permits(grant.change, nowMs);
+    if (!permits) {
+      parked.defer(ticket, { nowMs, dueMs: waitUntilMs });
+      return;
+    }
+    parked.defer(ticket, { nowMs, dueMs: nowMs + this.#pace.leaseMs });
+    const isAlone = (grant.documentBytes ?? 0) > LIMITS.documentBytesLarge || state.suspect(change.cursor) !== null;
+    const together = isAlone ? undefined : admitted.calls.find(call => !call.alone);
+    if (!together) admitted.calls.push({ alone: isAlone, grants: [grant], permits });
+    else {
+      together.grants.push(grant);
+      together.permits = merged(together.permits, permits);
     }
   }
 

@@ -69,6 +69,18 @@ describe('a ticket', () => {
     await runUntil(world, { until: () => world.parked.length === 0 });
   });
 
+  it('whose load cannot be admitted waits, and the loads of the others are admitted', async () => {
+    const world = await startedWorld();
+    for (const key of ['a', 'b', 'c']) world.upstream.faults.set(key, { status: 403 });
+    world.queue.deliver = () => ({ delaysMs: [] });
+    world.upstream.publish(['a', 'b', 'c']);
+    await runUntil(world, { until: () => world.parked.length === 3 });
+    world.storage.refuses = (statement, params) => /FROM keys WHERE key = /.test(statement) && params[0] === 'b';
+    const { calls } = world.engine.retries.admit([1, 2, 3].map(changeNumber => ({ changeNumber, attempt: 0 })));
+    expect(calls.flatMap(({ grants }) => grants.map(({ change }) => change.key))).toEqual(['a', 'c']);
+    expect(world.log.filter(({ event }) => event === 'tickets_failed')).toHaveLength(1);
+  });
+
   it('that its queue gives up is sent again at once', async () => {
     const world = await mendedWorld();
     world.calls.fail(/^queue\.admit/, { times: 3 });

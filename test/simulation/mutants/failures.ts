@@ -48,8 +48,8 @@ export const FAILURE_MUTANTS: Mutant[] = [
     edits: [
       {
         file: RETRY,
-        text: '      parked.defer(ticket, { nowMs, dueMs: nowMs + this.#pace.leaseMs });',
-        instead: '      parked.defer(ticket, { nowMs, dueMs: Number.MAX_SAFE_INTEGER });',
+        text: '    parked.defer(ticket, { nowMs, dueMs: nowMs + this.#pace.leaseMs });',
+        instead: '    parked.defer(ticket, { nowMs, dueMs: Number.MAX_SAFE_INTEGER });',
       },
     ],
   },
@@ -60,8 +60,8 @@ export const FAILURE_MUTANTS: Mutant[] = [
     edits: [
       {
         file: RETRY,
-        text: 'if (!change || state.source().paused === 1) continue;',
-        instead: 'if (!change) continue;',
+        text: 'if (!change || state.source().paused === 1) return;',
+        instead: 'if (!change) return;',
       },
     ],
   },
