@@ -106,6 +106,12 @@ export const LIMITS = {
   auditStepMsMax: 5 * SECOND,
   /** One page of an upstream's keys: npm's registry took 1 to 2 s for 10,000 of them. */
   listMsMax: 20 * SECOND,
+  /** All keys of an upstream in one answer, streamed: PyPI's are 44 MB. */
+  listingBytesMax: 64 * MiB,
+  /** The time for such an answer: 64 MiB at 6 Mbit/s. A run may take `runMsMax`, and the tail waits meanwhile. */
+  listingMsMax: 90 * SECOND,
+  /** Keys that one step of a round checks: at 5 requests a second that takes 10 s, and the tail waits meanwhile. */
+  roundKeysMax: 50,
   /** Own keys compared with one page of a listing. Where there are more, the page is cut. */
   listOwnKeysMax: 20_000,
   /** Keys, and problems, that the answer about an audit lists. */

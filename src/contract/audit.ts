@@ -6,8 +6,8 @@ export type AuditAction = 'audit' | 'self-check';
 /**
  * A sweep: it compares keys that the upstream lists with keys that have a row here. Of `listed` keys it compares
  * `sampled`. Each of those is `present`, `failed` (parked or dead), `deleted` (its newest row here is a deletion) or
- * `missing`. `extra` keys of the sample have a row here and are not listed. A count is null until the keys are checked
- * again, and where it cannot be known.
+ * `missing`. `stale` keys are present, and listed with a revision that no change here had. `extra` keys of the sample have
+ * a row here and are not listed. A count is null until the keys are checked again, and where it cannot be known.
  */
 export interface SweepStatus {
   phase: 'listing' | 'catching-up' | 'checking' | 'mending' | 'done' | 'given-up';
@@ -19,6 +19,7 @@ export interface SweepStatus {
   failed: number;
   deleted: number;
   missing: number | null;
+  stale: number | null;
   extra: number | null;
   /**
    * Present keys as a share of present, failed and missing ones, with the bounds of its Wilson 95 % interval: 0 to 1.
@@ -28,8 +29,9 @@ export interface SweepStatus {
   capture_rate_high: number | null;
   /** The first 100 of them, in order. */
   missing_keys: string[];
+  stale_keys: string[];
   extra_keys: string[];
-  /** Changes that the sweep made to load missing and deleted keys. */
+  /** Changes that the sweep made to load keys that differ; extra ones only where the upstream lists all keys in one answer. */
   loaded_afresh: number;
   /** Why the sweep was given up. */
   reason: string | null;

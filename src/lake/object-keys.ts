@@ -120,6 +120,14 @@ export function segmentKeys(
   return { segment: `catalog/partitions/${name}`, index: `catalog/indexes/${name}` };
 }
 
+/**
+ * The key of the stored listing of a source: all keys that the upstream had, for the sweep that runs. It is no part of
+ * the lake, and no reader of the catalog lists it.
+ */
+export function listingKey(source: string): string {
+  return `catalog/listings/${segmentOf(source)}`;
+}
+
 function escaped(character: string): string {
   // In UTF-8 all halves of surrogate pairs become U+FFFD, so two names would get the same segment.
   if (!character.isWellFormed()) return `%u${character.charCodeAt(0).toString(16).toUpperCase()}`;

@@ -18,8 +18,10 @@ import {
 } from '../sources/upstream/fetcher.ts';
 import { isThrottled } from '../sources/upstream/tally.ts';
 import { readInlet } from './inlet.ts';
+import { listedPage } from './listing.ts';
 import { datedRows, JSON_TYPE, ObjectWriter } from './objects.ts';
 import { probeKeys } from './probe.ts';
+import { checkKeys } from './round.ts';
 import { checkRow, digestsOf } from './rows.ts';
 
 /** A document may grow to this without being loaded alone, and to twice its last size. */
@@ -76,11 +78,23 @@ const STEPS: { [S in keyof LoaderSteps]: Step<LoaderSteps[S]> } = {
     },
   },
   list: {
-    ms: () => LIMITS.listMsMax,
-    async work({ source }, { after }, ctx) {
-      const { list } = feedOf(source);
+    ms: (_request, _nowMs, { feed }) => (feed?.listing ? LIMITS.listingMsMax : LIMITS.listMsMax),
+    async work({ source, bucket, now }, { after, listing: begun }, ctx, { fetchStream }) {
+      const { list, listing } = feedOf(source);
+      if (listing) {
+        const options = { source: source.id, listing, bucket, now };
+        return listedPage({ after, listing: begun }, options, { ...ctx, fetchStream });
+      }
       if (!list) throw new Error(`${source.id}: expected a feed that lists its keys`);
       return list(after, ctx);
+    },
+  },
+  round: {
+    ms: () => LIMITS.pullMsMax,
+    async work({ source }, { changes }, ctx) {
+      const { round } = feedOf(source);
+      if (!round) throw new Error(`${source.id}: expected a feed with a round`);
+      return checkKeys(round, changes, ctx);
     },
   },
   load: {
@@ -99,7 +113,7 @@ function feedOf({ id, feed }: Source) {
 }
 
 interface Step<S extends { request: { permits: Permit[] }; value: unknown }> {
-  ms: (request: S['request'], nowMs: number) => number;
+  ms: (request: S['request'], nowMs: number, source: Source) => number;
   work: (
     loading: Loading,
     request: S['request'],
@@ -129,7 +143,7 @@ export async function runStep<S extends keyof LoaderSteps>(
     hosts,
     redirectPermit: permit,
     isPaced: host => others !== undefined || Object.hasOwn(hosts, host),
-    deadlineAtMs: loading.now() + ms(request, loading.now()),
+    deadlineAtMs: loading.now() + ms(request, loading.now(), source),
     // Only a load that shares its call refuses large documents.
     large: 'large' in request ? request.large : true,
     openUpload: storeOf(loading),

@@ -16,7 +16,10 @@ export interface Change {
   server?: string | null;
   /** Hosts that the last visit of this key asked besides the key's server. */
   moreHosts?: string[];
-  /** `Seen.facts` of the key's last visit that did not fail; null before the first. */
+  /**
+   * `Seen.facts` of the key's last visit that did not fail, or what the feed's round found of the key; null before the
+   * first.
+   */
   facts?: Record<string, unknown> | null;
   /** What the probe answered of this key, where it did; small plain JSON. */
   probed?: unknown;
@@ -84,7 +87,20 @@ export interface PullRequest {
 export interface KeyPage {
   keys: string[];
   next: string | null;
+  /** The revision of each key; absent where the listing does not say. */
+  revisions?: (number | null)[];
+  /** The stored listing that the page is from; absent where each page is asked of the upstream. */
+  listing?: string;
 }
+
+/** A key of a listing. `revision`: the newest one that the upstream has of it; null where it does not say. */
+export interface ListedKey {
+  key: string;
+  revision: number | null;
+}
+
+/** What a round's check says of one key. `failed`: the upstream gave no answer for this key. */
+export type RoundAnswer = { kind: 'facts'; facts: Record<string, unknown> | null } | { kind: 'failed'; reason: string };
 
 /** The raw JSON (or text) of a change, as upstream sent it. */
 export interface Document {

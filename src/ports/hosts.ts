@@ -55,4 +55,4 @@ export interface HostTally {
 }
 
 /** The steps of a source that ask its hosts. */
-export type AskedStep = 'pull' | 'prepare' | 'load' | 'list' | 'probe';
+export type AskedStep = 'pull' | 'prepare' | 'load' | 'list' | 'probe' | 'round';

@@ -1,5 +1,15 @@
 import type { Failure, SkipReason } from '../errors.ts';
-import type { Change, KeyPage, LoadedRow, Page, ProbeAnswer, PullRequest, Seen, Servers } from './change.ts';
+import type {
+  Change,
+  KeyPage,
+  LoadedRow,
+  Page,
+  ProbeAnswer,
+  PullRequest,
+  RoundAnswer,
+  Seen,
+  Servers,
+} from './change.ts';
 import type { HostTally, Permit } from './hosts.ts';
 import type { FeedingFile, InletAnswer } from './inlet.ts';
 
@@ -57,8 +67,13 @@ export interface LoaderSteps {
   prepare: { request: { changes: Change[]; permits: Permit[] }; value: unknown };
   /** What the probe says of each key, in order; null of a key that there was no time or no permit to ask for. */
   probe: { request: { changes: Change[]; permits: Permit[] }; value: (ProbeAnswer | null)[] };
-  /** Keys that the upstream holds: those after a key, or the first ones. For a source that `lists` only. */
-  list: { request: { after: string | null; permits: Permit[] }; value: KeyPage };
+  /**
+   * Keys that the upstream holds: those after a key, or the first ones. For a source that `lists` only. `listing`: the
+   * stored listing that the sweep began with; null where it begins. The value is null where that one is gone.
+   */
+  list: { request: { after: string | null; listing: string | null; permits: Permit[] }; value: KeyPage | null };
+  /** What the round's check says of each key, in order; null of a key that there was no time or no permit to ask for. */
+  round: { request: { changes: Change[]; permits: Permit[] }; value: (RoundAnswer | null)[] };
   /** Puts the documents of changes into the bucket and returns their rows: one outcome for each change, in order. */
   load: { request: LoadRequest; value: LoadOutcome[] };
   /** What the next rows of a feeding table's file say: those after an LSN, at most to the end of their row group. */

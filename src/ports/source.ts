@@ -52,4 +52,8 @@ export interface EngineSource {
   prepares: boolean;
   /** The source can list the upstream's keys. */
   lists: boolean;
+  /** It lists them in one answer, from which a stored listing is made. */
+  listsWhole: boolean;
+  /** The time in which every present key is checked once; null without a round. */
+  roundMs: number | null;
 }

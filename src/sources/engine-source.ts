@@ -13,6 +13,13 @@ export function engineSourceOf<S>(source: Source<S>, settings: S, feeding: strin
   const requests: EngineSource['requests'] = (step, changes) => source.requests(step, changes, settings);
   const inlets = (agenda?.inlets ?? []).filter(inlet => feeding.includes(inlet.source));
   const probeKeysMax = agenda?.probe?.keysMax ?? null;
-  const can = { probeKeysMax, prepares: source.prepare !== undefined, lists: feed?.list !== undefined };
+  const listsWhole = feed?.listing !== undefined;
+  const can = {
+    probeKeysMax,
+    prepares: source.prepare !== undefined,
+    lists: listsWhole || feed?.list !== undefined,
+    listsWhole,
+    roundMs: feed?.round?.everyMs ?? null,
+  };
   return { id, tables, resumable, compare, parse, agenda, documentBytes, ...pace, others, inlets, requests, ...can };
 }

@@ -1,7 +1,7 @@
 import type { ZodType } from 'zod';
 import type { Table } from '../../schemas/table.ts';
 import type { Reading } from '../errors.ts';
-import type { Change, KeyPage, Loaded, Page, ProbeAnswer, PullRequest, Servers } from '../ports/change.ts';
+import type { Change, KeyPage, ListedKey, Loaded, Page, ProbeAnswer, PullRequest, Servers } from '../ports/change.ts';
 import type { AskedStep, HostPace, HostRequests } from '../ports/hosts.ts';
 import type { InletRules } from '../ports/inlet.ts';
 import type { AgendaRules } from '../ports/source.ts';
@@ -157,6 +157,20 @@ export interface SourceContext<S> {
   ): Promise<Uint8Array>;
 }
 
+/** What the reading of a listing gets besides. */
+export interface ListingContext<S> extends SourceContext<S> {
+  /**
+   * The body of one GET, chunk by chunk as it comes, for an answer that is too large for memory. `bytesMax`: its decoded
+   * bytes, `LIMITS.listingBytesMax` by default; `timeoutMs`: the time for all of it, `LIMITS.listingMsMax` by default.
+   * Both are checked while it is read. It is not asked for again within the step: a body that breaks off throws
+   * `truncated`, and the whole step runs again later.
+   */
+  fetchStream(url: string, options: StreamOptions): AsyncIterable<Uint8Array>;
+}
+
+/** What a request for a body in chunks asks; as `FetchOptions`, but that it is always a GET. */
+export type StreamOptions = Omit<FetchOptions, 'post'>;
+
 /** What `load` gets besides. `afresh`: not the first load of the tail, so deleted items are fetched as well. */
 export interface LoadContext<S, P> extends SourceContext<S> {
   prepared: P | null;
@@ -173,6 +187,38 @@ export interface Feed<S> extends CursorForm {
   pull(request: PullRequest, ctx: SourceContext<S>): Promise<Page>;
   /** One page of all keys that the upstream holds: those after a key, or from the first one. For sweeps. */
   list?(after: string | null, ctx: SourceContext<S>): Promise<KeyPage>;
+  /** In place of `list`, where the upstream gives all its keys in one answer only. For sweeps. */
+  listing?: Listing<S>;
+  /** Only where an item has small facts that may change without a change in the feed. */
+  round?: Round<S>;
+}
+
+/**
+ * All keys that the upstream holds, in one answer that is too large for memory. A sweep reads it once into an object of
+ * the bucket, sorts it by key, and goes on page by page from there. Keys that are here and not in it are loaded afresh.
+ */
+export interface Listing<S> {
+  /** A listing that was read less than this time ago is used again. */
+  freshMs: number;
+  /**
+   * The keys in any order, some at a time, each once or more: the highest revision counts. Throws `ChangeError` for an
+   * answer that cannot be read, and `truncated` for one whose end is missing: none of it counts then.
+   */
+  read(ctx: ListingContext<S>): AsyncIterable<ListedKey[]>;
+}
+
+/**
+ * Asks for facts of every present key in turn, evenly over `everyMs`, in steps `round` of up to
+ * `LIMITS.roundKeysMax` keys.
+ */
+export interface Round<S> {
+  everyMs: number;
+  /**
+   * The key's facts as the upstream has them now: small plain JSON, or null where there is nothing to say. Where they
+   * differ from `change.facts`, the key is loaded afresh, and every later load of it gets them as `change.facts`. Throws
+   * `ChangeError` where the upstream gives no answer: the facts then stay as they are until the next round.
+   */
+  check(change: Change, ctx: SourceContext<S>): Promise<Record<string, unknown> | null>;
 }
 
 interface SourceParts<S, P> {

@@ -4,6 +4,7 @@ import type { Ports } from '../../ports/ports.ts';
 import type { EngineSource } from '../../ports/source.ts';
 import type { SqlPort } from '../../ports/sql.ts';
 import { isoTime } from '../../time.ts';
+import type { DifferenceKind } from '../journal/differences.ts';
 import type { Journal } from '../journal/journal.ts';
 import { JournalProblems, type SelfCheckRow } from '../journal/problems.ts';
 import { JournalSweep, type Sweep } from '../journal/sweeps.ts';
@@ -107,7 +108,8 @@ export class Audit {
     const { id, phase, sample, ordered, listed, sampled, present, failed, deleted, loaded_afresh, reason } = sweep;
     const isChecked = phase === 'mending' || phase === 'done';
     const isExtraKnown = isChecked && ordered === 1;
-    const { present: hits, missing } = sweep;
+    const { present: hits, missing, stale } = sweep;
+    const keysOf = (kind: DifferenceKind) => this.#sweeps.differences.confirmedKeys(id, kind);
     const capture = isChecked ? wilson(hits, hits + failed + missing) : null;
     return {
       phase,
@@ -118,12 +120,14 @@ export class Audit {
       failed,
       deleted,
       missing: isChecked ? missing : null,
+      stale: isChecked ? stale : null,
       extra: isExtraKnown ? sweep.extra : null,
       capture_rate: capture && rounded(capture.share),
       capture_rate_low: capture && rounded(capture.low),
       capture_rate_high: capture && rounded(capture.high),
-      missing_keys: isChecked ? this.#sweeps.confirmedKeys(id, 'missing') : [],
-      extra_keys: isExtraKnown ? this.#sweeps.confirmedKeys(id, 'extra') : [],
+      missing_keys: isChecked ? keysOf('missing') : [],
+      stale_keys: isChecked ? keysOf('stale') : [],
+      extra_keys: isExtraKnown ? keysOf('extra') : [],
       loaded_afresh,
       reason,
       started_at: isoTime(sweep.started_ms),

@@ -1,12 +1,13 @@
 import type { Run } from '../../alarm/run.ts';
 import { LIMITS } from '../../config.ts';
+import { listingKey } from '../../lake/object-keys.ts';
 import type { KeyPage } from '../../ports/change.ts';
 import type { Ports } from '../../ports/ports.ts';
 import type { EngineSource } from '../../ports/source.ts';
 import { storableKey } from '../../ports/sql-guard.ts';
 import { TAIL } from '../journal/changes.ts';
 import type { JournalState } from '../journal/state.ts';
-import type { JournalSweep, Sweep } from '../journal/sweeps.ts';
+import { type JournalSweep, LISTED_KINDS, type Sweep } from '../journal/sweeps.ts';
 import type { Admission } from '../load/admission.ts';
 import { ask } from '../load/ask.ts';
 
@@ -14,6 +15,9 @@ import { ask } from '../load/ask.ts';
 const LIST_PAGES_PER_RUN = 3;
 /** A sweep that finds more differing keys ends: it compares with another lake, and each key would be a load. */
 export const SWEEP_DIFFERENCES_MAX = 100_000;
+
+/** A page of a stored listing asks no host. */
+const NO_REQUESTS = { requests: () => ({}) };
 
 interface SweeperOptions {
   ports: Ports;
@@ -62,13 +66,15 @@ export class Sweeper {
 
   /** One step; false when the next one has to wait. */
   async #step(sweep: Sweep, run: Run, mayList: () => boolean): Promise<boolean> {
-    if (this.#sweeps.countDifferences(sweep.id) > SWEEP_DIFFERENCES_MAX) return this.#giveUp(sweep);
+    if (this.#sweeps.differences.count(sweep.id) > SWEEP_DIFFERENCES_MAX) return this.#giveUp(sweep);
     switch (sweep.phase) {
       case 'listing': {
         if (!mayList()) return false;
-        const page = await this.#list(sweep.after, run);
+        const page = await this.#list(sweep.after, sweep.listing, run);
+        // Begin again where the stored listing is gone: a page of another one says nothing of the keys before it.
+        if (!page) this.#sweeps.restartListing(sweep);
         // `polls` is the number of the tail's next pull, which is the first one to begin after this page was listed.
-        this.#sweeps.compareListing(sweep, page, this.#state.lane(TAIL).polls);
+        else this.#sweeps.compareListing(sweep, page, this.#state.lane(TAIL).polls);
         return true;
       }
       case 'catching-up':
@@ -76,7 +82,7 @@ export class Sweeper {
       case 'checking':
         return this.#check(sweep, run, mayList);
       default:
-        return this.#parkMissing(sweep);
+        return this.#mend(sweep);
     }
   }
 
@@ -89,48 +95,68 @@ export class Sweeper {
   }
 
   async #check(sweep: Sweep, run: Run, mayList: () => boolean): Promise<boolean> {
-    // Check missing and deleted keys again, some a transaction.
-    if (this.#sweeps.recheckMissing(sweep.id)) {
+    // Check listed keys again, some a transaction, then extra keys.
+    if (this.#sweeps.recheckListed(sweep.id) || (this.#isWhole && this.#sweeps.recheckExtraRows(sweep.id))) {
       await run.turn();
       return true;
     }
-    // Then list each extra key again.
-    const extra = this.#sweeps.nextExtra(sweep);
+    // Of a listing that is asked page by page, list each extra key again.
+    const extra = this.#isWhole ? null : this.#sweeps.nextExtra(sweep);
     if (!extra) {
       this.#sweeps.setPhase(sweep, 'mending');
       return true;
     }
     if (!mayList()) return false;
-    this.#sweeps.recheckExtra(sweep, extra, await this.#list(extra.after, run));
+    const page = await this.#list(extra.after, null, run);
+    if (page) this.#sweeps.recheckExtra(sweep, extra, page);
     return true;
   }
 
-  #parkMissing(sweep: Sweep): boolean {
+  async #mend(sweep: Sweep): Promise<boolean> {
     const nowMs = this.#ports.clock.now();
     const cursor = this.#state.lane(TAIL).cursor!;
-    const result = this.#sweeps.parkMissing(sweep.id, { cursor, nowMs });
-    if (result === 'none') this.#sweeps.end(sweep.id, { reason: null, nowMs });
+    // Load extra keys as well where the listing is older than its answer: only their own answer says if they are gone.
+    const kinds = this.#isWhole ? [...LISTED_KINDS, 'extra' as const] : LISTED_KINDS;
+    const result = this.#sweeps.parkDiffering(sweep.id, { kinds, cursor, nowMs });
+    if (result === 'none') await this.#end(sweep, null);
     return result === 'parked';
   }
 
-  #giveUp(sweep: Sweep): boolean {
-    const reason = `expected at most ${SWEEP_DIFFERENCES_MAX} keys to differ, got more: ask for a smaller sample`;
-    this.#sweeps.end(sweep.id, { reason, nowMs: this.#ports.clock.now() });
+  async #giveUp(sweep: Sweep): Promise<boolean> {
+    await this.#end(
+      sweep,
+      `expected at most ${SWEEP_DIFFERENCES_MAX} keys to differ, got more: ask for a smaller sample`,
+    );
     return false;
   }
 
-  async #list(after: string | null, run: Run): Promise<KeyPage> {
-    const { keys, next } = await ask({
+  async #end(sweep: Sweep, reason: string | null): Promise<void> {
+    // Remove the stored listing first: after a crash the sweep still runs, and ends here again.
+    if (this.#isWhole) {
+      const removal = this.#ports.bucket.remove([listingKey(this.#source.id)]);
+      await this.#ports.clock.within(removal, LIMITS.bucketCallMsMax, 'removal of the stored listing');
+    }
+    this.#sweeps.end(sweep.id, { reason, nowMs: this.#ports.clock.now() });
+  }
+
+  get #isWhole(): boolean {
+    return this.#source.listsWhole;
+  }
+
+  /** A page of the listing; null where the stored listing that the sweep began with is gone. */
+  async #list(after: string | null, listing: string | null, run: Run): Promise<KeyPage | null> {
+    const page = await ask({
       ports: this.#ports,
-      source: this.#source,
+      source: listing === null ? this.#source : NO_REQUESTS,
       admission: this.#admission,
       run,
       step: 'list',
-      request: { after },
-      ms: LIMITS.listMsMax,
+      request: { after, listing },
+      // The Loader stores a whole listing before it answers.
+      ms: this.#source.listsWhole ? LIMITS.listingMsMax + LIMITS.bucketCallMsMax : LIMITS.listMsMax,
       subject: 'list',
     });
     // Keys get the form that the tail's keys have. `next` stays as the upstream gave it, because it goes back there.
-    return { keys: keys.map(storableKey), next };
+    return page && { ...page, keys: page.keys.map(storableKey) };
   }
 }

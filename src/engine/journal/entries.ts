@@ -64,7 +64,10 @@ export class AppendedRows {
   }
 
   /** Adds the rows of a change, and returns them without those that an immutable table has already. */
-  add({ key }: Change, { rows, cursor, revision, documentBytes, isPush }: LoadedRows): LoadedRow[] {
+  add(
+    { key, revision: announced }: Change,
+    { rows, cursor, revision, documentBytes, isPush }: LoadedRows,
+  ): LoadedRow[] {
     const upserted = new Set(rows.filter(({ op }) => op === 'upsert').map(({ table }) => table));
     const known = this.#knownOf(rows);
     for (const loaded of rows) {
@@ -77,6 +80,7 @@ export class AppendedRows {
         rowKey: keyOf(table, row),
         deleted: !upserted.has(name),
         revision,
+        announced,
         // A deletion has no document: the index keeps the size of the last one.
         documentBytes: documentBytes > 0 ? documentBytes : null,
         isPush,

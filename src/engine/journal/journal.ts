@@ -8,14 +8,22 @@ import { rehearse } from '../../ports/sql-guard.ts';
 import { JournalAgenda } from './agenda.ts';
 import { type Accepted, type Append, type Outcome, type ParkedChange, type RangeAppend, TAIL } from './changes.ts';
 import { countOutcome } from './counts.ts';
+import { dropServedExtra } from './differences.ts';
 import { AppendedRows, type EntryFacts } from './entries.ts';
 import { JournalEvidence } from './evidence.ts';
 import { JournalInlets } from './inlets.ts';
-import { rowStateOf } from './key-index.ts';
+import { noteAnnounced, rowStateOf } from './key-index.ts';
 import { type DeadFilter, ParkedChanges } from './parked.ts';
 import { JournalPushes, type PushedLine } from './pushes.ts';
 import { JournalRanges, type Range } from './ranges.ts';
-import { countsAsAttempt, judgeLaggingRevision, judgeSweepChange, recheckDelayMs } from './rechecks.ts';
+import {
+  countsAsAttempt,
+  isServed,
+  judgeLaggingRevision,
+  judgeSweepChange,
+  laggingOf,
+  recheckDelayMs,
+} from './rechecks.ts';
 import { JournalSignals } from './signals.ts';
 import { JournalState, type SourceRow } from './state.ts';
 import { JournalVisits } from './visits.ts';
@@ -193,10 +201,12 @@ export class Journal {
       // Refuse what was loaded before the key's newest row.
       if (this.state.lastLsnOf(parked.key) !== lastLsn) return false;
       // Keep the change parked when the attempt failed, or brought an older revision again.
+      const known = this.state.revisionOf(parked.key);
       const isLagging = parked.reason === 'lagging-revision';
       const judged = isLagging
-        ? judgeLaggingRevision(parked, outcome, this.state.revisionOf(parked.key))
-        : judgeSweepChange(this.#sql, parked, outcome);
+        ? judgeLaggingRevision(parked, outcome, known)
+        : judgeSweepChange(this.#sql, parked, outcome, known);
+      if (parked.from_sweep === 1 && isServed(outcome)) dropServedExtra(this.#sql, parked.key);
       if (judged === null) {
         this.#postponeRecheck(parked, outcome, nowMs);
         return true;
@@ -307,6 +317,7 @@ export class Journal {
       return 1;
     }
     if (outcome.kind === 'skip' || outcome.rows.length === 0) {
+      if (change.revision !== null) noteAnnounced(this.#sql, change.key, change.revision);
       countOutcome(this.#sql, `skipped:${outcome.kind === 'skip' ? outcome.reason : 'no-rows'}`, 1);
       return 0;
     }
@@ -316,10 +327,8 @@ export class Journal {
     const isTombstone = rows.every(row => row.op === 'delete');
     countOutcome(this.#sql, rows.length === 0 ? 'skipped:unchanged' : isTombstone ? 'tombstones' : 'rows', 1);
     if (change.revision !== null && outcome.revision !== null && outcome.revision < change.revision) {
-      const detail = `expected revision ${change.revision}, got ${outcome.revision}`;
       this.parked.park(++ctx.source.change_number, change, {
-        reason: 'lagging-revision',
-        detail,
+        ...laggingOf(change, outcome),
         nowMs: ctx.nowMs,
         dueMs: ctx.nowMs + LIMITS.recheckMs[0],
       });
@@ -329,11 +338,15 @@ export class Journal {
 
   /** Parks a lagging revision for another attempt; after the last one, counts it as never served. */
   #postponeRecheck(parked: ParkedChange, outcome: Outcome, nowMs: number): void {
-    const { change_number: changeNumber, attempts: attempt, reason, detail } = parked;
+    const { change_number: changeNumber, attempts: attempt, key, revision } = parked;
     const delayMs = recheckDelayMs(parked, outcome);
     if (!countsAsAttempt(outcome)) this.parked.defer({ changeNumber, attempt }, { nowMs, dueMs: nowMs + delayMs! });
-    else if (delayMs !== null) this.parked.recordFailure(parked, { reason, detail, nowMs, dueMs: nowMs + delayMs });
-    else if (this.parked.remove(parked, nowMs)) countOutcome(this.#sql, 'skipped:revision-never-served', 1);
+    else if (delayMs !== null)
+      this.parked.recordFailure(parked, { ...laggingOf(parked, outcome), nowMs, dueMs: nowMs + delayMs });
+    else if (this.parked.remove(parked, nowMs)) {
+      countOutcome(this.#sql, 'skipped:revision-never-served', 1);
+      if (revision !== null) noteAnnounced(this.#sql, key, revision);
+    }
   }
 
   /** Parks dead changes again. Returns how many by reason. */

@@ -7,11 +7,13 @@ export type RowState = 'present' | 'deleted' | 'missing';
 
 /**
  * The state of a key; `failed` where it is not `present` and a change of it is parked or dead. `lsn`: the sum of the LSNs
- * of its newest row in each table, which rises with each of its rows; 0 without one.
+ * of its newest row in each table, which rises with each of its rows; 0 without one. `revision`: the highest one of its rows
+ * and of those that its changes announced, parked and dead ones included; null where none is known.
  */
 export interface KeyState {
   key: string;
   lsn: number;
+  revision: number | null;
   state: RowState | 'failed';
 }
 
@@ -32,11 +34,13 @@ export interface IndexedRow {
   /** All rows of this table that the change gave are deletions. */
   deleted: boolean;
   revision: number | null;
+  /** The revision that the change announced; null where its feed has none. */
+  announced: number | null;
   documentBytes: number | null;
   isPush: boolean;
 }
 
-type ChangeKey = Pick<IndexedRow, 'lsn' | 'deleted' | 'revision' | 'documentBytes'>;
+type ChangeKey = Pick<IndexedRow, 'lsn' | 'deleted' | 'revision' | 'announced' | 'documentBytes'>;
 
 /**
  * Writes both indexes for the rows that one append gives a table. The index of change keys has the newest row that the
@@ -88,17 +92,19 @@ export class KeyIndex {
   write(): void {
     const { name, immutable } = this.#table;
     let changeKeysAdded = 0;
-    for (const [key, { lsn, deleted, revision, documentBytes }] of this.#changeKeys) {
+    for (const [key, { lsn, deleted, revision, announced, documentBytes }] of this.#changeKeys) {
       const state = immutable ? null : Number(deleted);
-      const values = [lsn, state, revision, documentBytes, key, name];
+      const values = [lsn, state, revision, announced, documentBytes, key, name];
       const updated = this.#sql.exec(
-        `UPDATE keys SET last_lsn = max(last_lsn, ?), deleted = ?, revision = ?,
-           document_bytes = coalesce(?, document_bytes) WHERE key = ? AND table_name = ? RETURNING 1`,
+        `UPDATE keys SET last_lsn = max(last_lsn, ?1), deleted = ?2, revision = ?3,
+           announced = nullif(max(coalesce(announced, -1), coalesce(?4, -1), coalesce(?3, -1)), coalesce(?3, -1)),
+           document_bytes = coalesce(?5, document_bytes) WHERE key = ?6 AND table_name = ?7 RETURNING 1`,
         ...values,
       );
       if (updated.length > 0) continue;
       this.#sql.exec(
-        'INSERT INTO keys (last_lsn, deleted, revision, document_bytes, key, table_name) VALUES (?, ?, ?, ?, ?, ?)',
+        `INSERT INTO keys (last_lsn, deleted, revision, announced, document_bytes, key, table_name)
+         VALUES (?1, ?2, ?3, iif(?4 > coalesce(?3, -1), ?4, NULL), ?5, ?6, ?7)`,
         ...values,
       );
       changeKeysAdded += 1;
@@ -142,19 +148,31 @@ export class KeyIndex {
   }
 }
 
+interface Found {
+  key: string;
+  lsn: number | null;
+  known: number | null;
+  awaited: number | null;
+  deleted: number | null;
+  failed: number;
+}
+
 /** The state of each key, in the order given. */
 export function keyStatesOf(sql: SqlPort, keys: string[]): KeyState[] {
   const states: KeyState[] = [];
   for (let first = 0; first < keys.length; first += LOOKUP_KEYS) {
-    const found = sql.exec<{ key: string; lsn: number | null; deleted: number | null; failed: number }>(
+    const found = sql.exec<Found>(
       `SELECT value AS key, (SELECT sum(last_lsn) FROM keys WHERE key = value) AS lsn,
+         (SELECT max(max(coalesce(revision, -1), coalesce(announced, -1))) FROM keys WHERE key = value) AS known,
+         (SELECT max(revision) FROM parked WHERE key = value) AS awaited,
          (SELECT ${DELETED} FROM keys WHERE key = value) AS deleted,
          EXISTS (SELECT 1 FROM parked WHERE key = value) AS failed FROM json_each(?) ORDER BY id`,
       JSON.stringify(keys.slice(first, first + LOOKUP_KEYS)),
     );
-    for (const { key, lsn, deleted, failed } of found) {
+    for (const { key, lsn, known, awaited, deleted, failed } of found) {
       const state = deleted === 0 ? 'present' : failed === 1 ? 'failed' : lsn === null ? 'missing' : 'deleted';
-      states.push({ key, lsn: lsn ?? 0, state });
+      const revision = Math.max(known ?? -1, awaited ?? -1);
+      states.push({ key, lsn: lsn ?? 0, revision: revision < 0 ? null : revision, state });
     }
   }
   return states;
@@ -184,6 +202,15 @@ export function rowStateOf(sql: SqlPort, key: string): RowState {
     key,
   );
   return found!.rows === 0 ? 'missing' : found!.deleted === 1 ? 'deleted' : 'present';
+}
+
+/** Notes the revision that a change announced which gave no row, so that no sweep takes the key for stale because of it. */
+export function noteAnnounced(sql: SqlPort, key: string, revision: number): void {
+  sql.exec(
+    'UPDATE keys SET announced = ?2 WHERE key = ?1 AND ?2 > max(coalesce(revision, -1), coalesce(announced, -1))',
+    key,
+    revision,
+  );
 }
 
 /** Changes made by sweeps that wait for their first attempt. */

@@ -1,4 +1,5 @@
 import { LIMITS } from '../../config.ts';
+import type { Failure } from '../../errors.ts';
 import type { SqlPort } from '../../ports/sql.ts';
 import { isGone, type Outcome, type ParkedChange } from './changes.ts';
 import { rowStateOf } from './key-index.ts';
@@ -18,6 +19,17 @@ export function judgeLaggingRevision(
   return isReached ? { kind: 'skip', reason: 'unchanged' } : null;
 }
 
+/** Why a change waits whose upstream served an older revision than was announced. */
+export function laggingOf({ revision }: { revision: number | null }, outcome: Outcome): Failure {
+  const actual = outcome.kind === 'rows' ? `got ${outcome.revision}` : 'got none';
+  return { reason: 'lagging-revision', detail: `expected revision ${revision}, ${actual}` };
+}
+
+/** Whether the upstream answered with a row that is no deletion. */
+export function isServed(outcome: Outcome): boolean {
+  return outcome.kind === 'rows' && outcome.rows.some(row => row.op === 'upsert');
+}
+
 /** Whether an attempt counts: only one that the upstream answered does. That the document is gone is an answer. */
 export function countsAsAttempt(outcome: Outcome): boolean {
   return outcome.kind !== 'park' || isGone(outcome);
@@ -32,13 +44,22 @@ export function recheckDelayMs({ attempts }: ParkedChange, outcome: Outcome): nu
 
 /**
  * The outcome of an attempt at any other change. Of a change that a sweep made, the attempt may find that nothing was
- * missing.
+ * missing, or that the upstream does not serve yet what it lists (null). `known` is the newest revision that has a row.
  */
-export function judgeSweepChange(sql: SqlPort, { key, from_sweep }: ParkedChange, outcome: Outcome): Outcome {
+export function judgeSweepChange(
+  sql: SqlPort,
+  { key, from_sweep, revision }: ParkedChange,
+  outcome: Outcome,
+  known: number | null,
+): Outcome | null {
   if (from_sweep === 0) return outcome;
   // The upstream listed the key and does not serve it: there is no row to load.
   if (isGone(outcome)) return { kind: 'skip', reason: 'no-rows' };
-  const isDeletion = outcome.kind === 'rows' && outcome.rows.every(row => row.op === 'delete');
-  const isKnown = isDeletion && rowStateOf(sql, key) === 'deleted';
-  return isKnown ? { kind: 'skip', reason: 'unchanged' } : outcome;
+  if (outcome.kind !== 'rows') return outcome;
+  const state = rowStateOf(sql, key);
+  if (outcome.rows.every(row => row.op === 'delete'))
+    return state === 'deleted' ? { kind: 'skip', reason: 'unchanged' } : outcome;
+  const isKnown = state === 'present' && outcome.revision !== null && known !== null && outcome.revision <= known;
+  if (!isKnown) return outcome;
+  return revision !== null && outcome.revision! < revision ? null : { kind: 'skip', reason: 'unchanged' };
 }

@@ -5,7 +5,7 @@ import { AGENDA_SCHEMA } from './schema-agenda.ts';
  * or upgraded. Every layout has the table `source` with the columns `layout` and `name`, so that every version can
  * tell.
  */
-export const LAYOUT = 13;
+export const LAYOUT = 14;
 
 /**
  * The tables of a source's object. Columns ending in `_ms` are milliseconds, or milliseconds since 1970; flags are 0 or
@@ -109,13 +109,15 @@ export const SCHEMA = [
   )`,
   'CREATE INDEX entries_append ON entries (append_number)',
   // The newest row of each change key by table. The key comes first, because every change asks for its key in all
-  // tables. `deleted` is null for an immutable table.
+  // tables. `deleted` is null for an immutable table. `announced` is the highest revision that an accepted change of the
+  // key announced, where that is higher than the row's own `revision`.
   `CREATE TABLE keys (
     key TEXT NOT NULL,
     table_name TEXT NOT NULL,
     last_lsn INTEGER NOT NULL,
     deleted INTEGER,
     revision INTEGER,
+    announced INTEGER,
     document_bytes INTEGER,
     PRIMARY KEY (key, table_name)
   ) WITHOUT ROWID`,
@@ -276,13 +278,15 @@ export const SCHEMA = [
     digests BLOB NOT NULL DEFAULT (X''),
     PRIMARY KEY (identity, block)
   ) WITHOUT ROWID`,
-  // The running sweep and the last one. `after` is the key that listing continues after; `first_poll` is the tail's
-  // first pull after the listing; `ordered` is 0 once the upstream listed keys out of byte order.
+  // The running sweep and the last one. `after` is the key that listing continues after; `listing` is the stored listing
+  // that it reads, null where it reads none yet; `first_poll` is the tail's first pull after the listing; `ordered` is 0
+  // once the upstream listed keys out of byte order. `stale` keys are counted in `present` too.
   `CREATE TABLE sweeps (
     id INTEGER PRIMARY KEY,
     sample REAL NOT NULL,
     phase TEXT NOT NULL DEFAULT 'listing',
     after TEXT,
+    listing TEXT,
     ordered INTEGER NOT NULL DEFAULT 1,
     first_poll INTEGER,
     listed INTEGER NOT NULL DEFAULT 0,
@@ -291,22 +295,43 @@ export const SCHEMA = [
     failed INTEGER NOT NULL DEFAULT 0,
     deleted INTEGER NOT NULL DEFAULT 0,
     missing INTEGER NOT NULL DEFAULT 0,
+    stale INTEGER NOT NULL DEFAULT 0,
     extra INTEGER NOT NULL DEFAULT 0,
     loaded_afresh INTEGER NOT NULL DEFAULT 0,
     reason TEXT,
     started_ms INTEGER NOT NULL,
     ended_ms INTEGER
   )`,
-  // Keys that differ between a sweep's listing and the key index, each with the LSN of its newest row.
+  // Keys that differ between a sweep's listing and the key index, each with the LSN of its newest row and its listed
+  // revision.
   `CREATE TABLE differences (
     sweep INTEGER NOT NULL,
     kind TEXT NOT NULL,
     state TEXT NOT NULL DEFAULT 'found',
     key TEXT NOT NULL,
     lsn INTEGER NOT NULL,
+    revision INTEGER,
     after TEXT,
     PRIMARY KEY (sweep, kind, state, key)
   ) WITHOUT ROWID`,
+  // Facts that the round found of a key, JSON; a key without facts has no row.
+  `CREATE TABLE key_facts (
+    key TEXT PRIMARY KEY,
+    facts TEXT NOT NULL
+  ) WITHOUT ROWID`,
+  // One row once a round has begun. `pass` counts its walks over the key index, `after` is the key checked last, and
+  // `checked` counts the keys of this pass. `paced_ms` is the time up to which keys were due and checked.
+  `CREATE TABLE round (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    pass INTEGER NOT NULL DEFAULT 1,
+    after TEXT,
+    checked INTEGER NOT NULL DEFAULT 0,
+    started_ms INTEGER NOT NULL,
+    paced_ms INTEGER NOT NULL,
+    unchanged INTEGER NOT NULL DEFAULT 0,
+    changed INTEGER NOT NULL DEFAULT 0,
+    failed INTEGER NOT NULL DEFAULT 0
+  )`,
   // One row: the running self-check or the last one. `table_name` and `first_lsn` name the data file checked last.
   `CREATE TABLE self_check (
     id INTEGER PRIMARY KEY CHECK (id = 1),

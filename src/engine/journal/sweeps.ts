@@ -1,13 +1,12 @@
 import { LIMITS } from '../../config.ts';
 import type { KeyPage } from '../../ports/change.ts';
 import type { SqlPort } from '../../ports/sql.ts';
+import { type Difference, type DifferenceKind, Differences } from './differences.ts';
 import { byBytes, indexedKeys, isAscending, type KeyState, keyStatesOf, waitingSweepChanges } from './key-index.ts';
 import type { ParkedChanges } from './parked.ts';
 import { isSampled } from './sampling.ts';
 import type { JournalState } from './state.ts';
 
-/** Keys of a sweep that one transaction checks again. */
-const SWEEP_CHECKS_MAX = 500;
 /** Missed changes that wait for their first attempt. Few, so that most of the host's pace remains for the tail. */
 export const MISSED_WAITING_MAX = 25;
 
@@ -22,6 +21,8 @@ export interface Sweep {
   phase: 'listing' | 'catching-up' | 'checking' | 'mending' | 'done' | 'given-up';
   /** The key that listing continues after; null at its start. */
   after: string | null;
+  /** The stored listing that it reads; null where it reads none, or none yet. */
+  listing: string | null;
   /** 0 once the upstream listed keys out of byte order: extra keys cannot be found then. */
   ordered: number;
   /** The number of the tail's first pull after the listing; null until listing ends. */
@@ -35,6 +36,8 @@ export interface Sweep {
   /** Sampled keys whose newest row is a deletion. */
   deleted: number;
   missing: number;
+  /** Keys, counted in `present` too, that the upstream lists with a higher revision than any known here. */
+  stale: number;
   extra: number;
   /** Changes made to load keys afresh. */
   loaded_afresh: number;
@@ -44,29 +47,17 @@ export interface Sweep {
   ended_ms: number | null;
 }
 
-/**
- * `missing`: listed, without a row. `deleted`: listed, and its newest row is a deletion. `extra`: present here, and not
- * listed.
- */
-type DifferenceKind = 'missing' | 'deleted' | 'extra';
+/** What a sweep says of the keys that it has loaded afresh, by the kind of their difference. */
+const DETAILS: Record<DifferenceKind, string> = {
+  missing: 'a sweep found it upstream and not here',
+  deleted: 'a sweep found it upstream and deleted here',
+  stale: 'a sweep found a newer revision of it upstream',
+  extra: 'a sweep found it here and not upstream',
+};
 
-/**
- * A key that differs. `lsn`: its newest row when it was compared, 0 without one. `after`: the key that the page with it
- * begins after.
- */
-interface Difference {
-  sweep: number;
-  kind: DifferenceKind;
-  key: string;
-  lsn: number;
-  after: string | null;
-}
-
-/**
- * The sweeps in the object's SQLite and their differences, each `found` by the listing, `confirmed` by a second check,
- * and `loading` once it has a change or needs none.
- */
+/** The sweeps in the object's SQLite, and what they do with their differences. */
 export class JournalSweep {
+  readonly differences: Differences;
   readonly #sql: SqlPort;
   readonly #state: JournalState;
   readonly #parked: ParkedChanges;
@@ -75,6 +66,7 @@ export class JournalSweep {
     this.#sql = sql;
     this.#state = state;
     this.#parked = parked;
+    this.differences = new Differences(sql);
   }
 
   running(): Sweep | null {
@@ -103,10 +95,11 @@ export class JournalSweep {
     return this.#sql.transaction(() => {
       const sweep = this.running();
       if (sweep?.id !== before.id || sweep.phase !== 'listing' || sweep.after !== before.after) return false;
+      if (sweep.listing !== before.listing) return false;
       // Find no extra keys once the listing is out of order, because a key that its page lacks may be on another.
       if (sweep.ordered === 1 && !isAscending([...(before.after === null ? [] : [before.after]), ...page.keys])) {
         sweep.ordered = 0;
-        this.#sql.exec("DELETE FROM differences WHERE sweep = ? AND kind = 'extra'", sweep.id);
+        this.differences.dropAll(sweep.id, 'extra');
       }
       // Cut the page at an indexed key where the index has many more keys than the page.
       const own = sweep.ordered === 1 ? indexedKeys(this.#sql, { after: before.after, upTo: page.next }) : [];
@@ -115,21 +108,35 @@ export class JournalSweep {
       const keys = [...new Set(isCut ? page.keys.filter(key => byBytes(key, next!) <= 0) : page.keys)];
       // Compare the listed keys, then find indexed keys that are not listed.
       const sampled = keys.filter(key => isSampled(key, sweep.sample));
-      for (const state of keyStatesOf(this.#sql, sampled)) this.#compareKey(sweep, state, before.after);
+      const revisions = new Map(page.revisions && page.keys.map((key, index) => [key, page.revisions![index]!]));
+      for (const state of keyStatesOf(this.#sql, sampled))
+        this.#compareKey(sweep, state, { revision: revisions.get(state.key) ?? null, after: before.after });
       const listed = new Set(keys);
       for (const { key, lsn, present } of own)
         if (present === 1 && !listed.has(key) && isSampled(key, sweep.sample))
-          this.#insert({ sweep: sweep.id, kind: 'extra', key, lsn, after: before.after });
+          this.differences.insert({ sweep: sweep.id, kind: 'extra', key, lsn, revision: null, after: before.after });
       // Continue after the page; after the last one, wait for the tail.
       sweep.listed += keys.length;
       sweep.sampled += sampled.length;
       sweep.after = next;
+      sweep.listing = page.listing ?? null;
       if (next === null) {
         sweep.phase = 'catching-up';
         sweep.first_poll = nextPoll;
       }
       this.#save(sweep);
       return true;
+    });
+  }
+
+  /** Begins the listing of a sweep again, because the stored listing that it read is gone. */
+  restartListing(before: Sweep): void {
+    this.#sql.transaction(() => {
+      const sweep = this.running();
+      if (sweep?.id !== before.id || sweep.phase !== 'listing' || sweep.listing !== before.listing) return;
+      this.differences.dropAll(sweep.id);
+      const counts = { listed: 0, sampled: 0, present: 0, failed: 0 };
+      this.#save({ ...sweep, ...counts, after: null, listing: null, ordered: 1 });
     });
   }
 
@@ -140,12 +147,8 @@ export class JournalSweep {
   dropPulled(keys: string[]): void {
     const sweep = this.running();
     if (!sweep || keys.length === 0) return;
-    const removed = this.#sql.exec<{ kind: DifferenceKind }>(
-      `DELETE FROM differences WHERE sweep = ? AND state = 'found' AND key IN (SELECT value FROM json_each(?)) RETURNING kind`,
-      sweep.id,
-      JSON.stringify(keys),
-    );
-    sweep.present += removed.filter(({ kind }) => kind !== 'extra').length;
+    const removed = this.differences.dropFound(sweep.id, keys);
+    sweep.present += removed.filter(kind => kind !== 'extra').length;
     if (removed.length > 0) this.#save(sweep);
   }
 
@@ -153,20 +156,20 @@ export class JournalSweep {
     this.#sql.exec('UPDATE sweeps SET phase = ? WHERE id = ?', phase, sweep.id);
   }
 
-  /** Checks some missing and deleted keys again. False when there were none left. */
-  recheckMissing(id: number): boolean {
+  /** Checks some listed keys that differ again. False when there were none left. */
+  recheckListed(id: number): boolean {
     return this.#sql.transaction(() => {
       const sweep = this.running();
       if (sweep?.id !== id || sweep.phase !== 'checking') return false;
-      const some = ['missing', 'deleted'].flatMap(kind => this.#next(sweep, kind as DifferenceKind, 'found'));
+      const some = LISTED_KINDS.flatMap(kind => this.differences.some(id, kind, 'found'));
       const states = this.#statesOf(some);
       for (const difference of some) {
-        const { state, lsn } = states.get(difference.key)!;
-        sweep[state] += 1;
-        // A key that has a new row since it was listed does not differ: the tail has appended it.
-        const isSame = lsn === difference.lsn && (state === 'missing' || state === 'deleted');
-        if (isSame) this.#confirm(difference);
-        else this.#drop(difference);
+        const state = states.get(difference.key)!;
+        sweep[state.state] += 1;
+        const isSame = stillDiffers(difference, state);
+        if (isSame && difference.kind === 'stale') sweep.stale += 1;
+        if (isSame) this.differences.confirm(difference);
+        else this.differences.drop(difference);
       }
       this.#save(sweep);
       return some.length > 0;
@@ -175,7 +178,7 @@ export class JournalSweep {
 
   /** The first extra key that has not been checked again; null when there is none. */
   nextExtra(sweep: Sweep): Difference | null {
-    return this.#next(sweep, 'extra', 'found')[0] ?? null;
+    return this.differences.some(sweep.id, 'extra', 'found')[0] ?? null;
   }
 
   /** Checks all extra keys again that a fresh page covers. Those after the page are then listed from its end. */
@@ -183,60 +186,63 @@ export class JournalSweep {
     this.#sql.transaction(() => {
       const sweep = this.running();
       if (sweep?.id !== before.id || sweep.phase !== 'checking') return;
-      const listed = new Set(page.keys);
-      const covered = this.#sql.exec<Difference & Record<string, never>>(
-        `SELECT * FROM differences WHERE sweep = ?1 AND kind = 'extra' AND state = 'found' AND (?2 IS NULL OR key > ?2)
-           AND (?3 IS NULL OR key <= ?3)`,
-        sweep.id,
-        extra.after,
-        page.next,
-      );
-      const states = this.#statesOf(covered);
-      for (const difference of covered) {
-        const { state, lsn } = states.get(difference.key)!;
-        const isSame = state === 'present' && lsn === difference.lsn;
-        if (!isSame || listed.has(difference.key)) this.#drop(difference);
-        else {
-          this.#confirm(difference);
-          sweep.extra += 1;
-        }
-      }
-      if (page.next !== null)
-        this.#sql.exec(
-          `UPDATE differences SET after = ?1 WHERE sweep = ?2 AND kind = 'extra' AND state = 'found' AND key > ?1
-             AND (after IS NULL OR after < ?1)`,
-          page.next,
-          sweep.id,
-        );
+      const covered = this.differences.extraIn(sweep.id, extra.after, page.next);
+      this.#recheckExtra(sweep, covered, new Set(page.keys));
+      if (page.next !== null) this.differences.moveExtra(sweep.id, page.next);
       this.#save(sweep);
     });
   }
 
   /**
-   * Makes a change of its own, at the tail's cursor, for confirmed keys that are still missing or deleted: parked, and
-   * due at once. At most `MISSED_WAITING_MAX` wait for their first attempt. `none`: no confirmed key is left.
+   * Checks some extra keys again by their rows alone, because a stored listing would say the same again: they are then
+   * loaded. False when there were none left.
    */
-  parkMissing(id: number, { cursor, nowMs }: { cursor: string; nowMs: number }): 'parked' | 'waiting' | 'none' {
+  recheckExtraRows(id: number): boolean {
+    return this.#sql.transaction(() => {
+      const sweep = this.running();
+      if (sweep?.id !== id || sweep.phase !== 'checking') return false;
+      const some = this.differences.some(id, 'extra', 'found');
+      this.#recheckExtra(sweep, some, new Set());
+      this.#save(sweep);
+      return some.length > 0;
+    });
+  }
+
+  #recheckExtra(sweep: Sweep, extra: Difference[], listed: Set<string>): void {
+    const states = this.#statesOf(extra);
+    for (const difference of extra) {
+      const isSame = stillDiffers(difference, states.get(difference.key)!);
+      if (!isSame || listed.has(difference.key)) this.differences.drop(difference);
+      else {
+        this.differences.confirm(difference);
+        sweep.extra += 1;
+      }
+    }
+  }
+
+  /**
+   * Makes a change of its own, at the tail's cursor, for confirmed keys of these kinds that still differ: parked, and due
+   * at once. At most `MISSED_WAITING_MAX` wait for their first attempt. `none`: no confirmed key is left.
+   */
+  parkDiffering(
+    id: number,
+    { kinds, cursor, nowMs }: { kinds: readonly DifferenceKind[]; cursor: string; nowMs: number },
+  ): 'parked' | 'waiting' | 'none' {
     return this.#sql.transaction(() => {
       const sweep = this.running();
       if (sweep?.id !== id || sweep.phase !== 'mending') return 'waiting';
-      const some = ['missing', 'deleted'].flatMap(kind => this.#next(sweep, kind as DifferenceKind, 'confirmed'));
+      const some = kinds.flatMap(kind => this.differences.some(id, kind, 'confirmed'));
       if (some.length === 0) return 'none';
-      const states = keyStatesOf(
-        this.#sql,
-        some.map(({ key }) => key),
-      );
       const free = MISSED_WAITING_MAX - waitingSweepChanges(this.#sql);
       if (free <= 0) return 'waiting';
-      for (const [index, { state, lsn }] of states.slice(0, free).entries()) {
-        const { kind, key, lsn: lsnBefore } = some[index]!;
-        if (state === kind && lsn === lsnBefore) {
-          this.#parkMissed(key, { cursor, nowMs });
+      const next = some.slice(0, free);
+      const states = this.#statesOf(next);
+      for (const difference of next) {
+        if (stillDiffers(difference, states.get(difference.key)!)) {
+          this.#parkMissed(difference, { cursor, nowMs });
           sweep.loaded_afresh += 1;
         }
-        const statement =
-          "UPDATE differences SET state = 'loading' WHERE sweep = ? AND kind = ? AND state = 'confirmed' AND key = ?";
-        this.#sql.exec(statement, id, kind, key);
+        this.differences.load(difference);
       }
       this.#save(sweep);
       return 'parked';
@@ -254,33 +260,9 @@ export class JournalSweep {
         nowMs,
         id,
       );
-      for (const kind of ['missing', 'extra'] as const)
-        this.#sql.exec(
-          `DELETE FROM differences WHERE sweep = ?1 AND kind = ?2 AND key NOT IN (SELECT key FROM differences
-             WHERE sweep = ?1 AND kind = ?2 AND state <> 'found' ORDER BY key LIMIT ?3)`,
-          id,
-          kind,
-          LIMITS.auditNamesMax,
-        );
-      this.#sql.exec("DELETE FROM differences WHERE sweep < ? OR kind = 'deleted'", id);
+      this.differences.trim(id);
       this.#sql.exec('DELETE FROM sweeps WHERE id < ?', id);
     });
-  }
-
-  /** Keys that differ after the second check, at most `LIMITS.auditNamesMax`, in order. */
-  confirmedKeys(sweep: number, kind: DifferenceKind): string[] {
-    return this.#sql
-      .exec<{ key: string }>(
-        "SELECT key FROM differences WHERE sweep = ? AND kind = ? AND state <> 'found' ORDER BY key LIMIT ?",
-        sweep,
-        kind,
-        LIMITS.auditNamesMax,
-      )
-      .map(({ key }) => key);
-  }
-
-  countDifferences(sweep: number): number {
-    return this.#sql.exec<{ keys: number }>('SELECT count(*) AS keys FROM differences WHERE sweep = ?', sweep)[0]!.keys;
   }
 
   #statesOf(differences: Difference[]): Map<string, KeyState> {
@@ -288,49 +270,33 @@ export class JournalSweep {
     return new Map(keyStatesOf(this.#sql, keys).map(state => [state.key, state]));
   }
 
-  #compareKey(sweep: Sweep, { key, lsn, state }: KeyState, after: string | null): void {
-    if (state === 'present' || state === 'failed') sweep[state] += 1;
-    else this.#insert({ sweep: sweep.id, kind: state, key, lsn, after });
+  #compareKey(
+    sweep: Sweep,
+    { key, lsn, state, revision: known }: KeyState,
+    { revision, after }: Pick<Difference, 'revision' | 'after'>,
+  ): void {
+    const kind = state === 'present' && isNewer(revision, known) ? 'stale' : state;
+    if (kind === 'present' || kind === 'failed') sweep[kind] += 1;
+    else this.differences.insert({ sweep: sweep.id, kind, key, lsn, revision, after });
   }
 
-  #insert({ sweep, kind, key, lsn, after }: Difference): void {
-    this.#sql.exec(
-      'INSERT INTO differences (sweep, kind, key, lsn, after) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING',
-      sweep,
-      kind,
-      key,
-      lsn,
-      after,
-    );
-  }
-
-  /** A second check found the same. */
-  #confirm({ sweep, kind, key }: Difference): void {
-    const statement =
-      "UPDATE differences SET state = 'confirmed' WHERE sweep = ? AND kind = ? AND state = 'found' AND key = ?";
-    this.#sql.exec(statement, sweep, kind, key);
-  }
-
-  #drop({ sweep, kind, key }: Difference): void {
-    this.#sql.exec('DELETE FROM differences WHERE sweep = ? AND kind = ? AND key = ?', sweep, kind, key);
-  }
-
-  #parkMissed(key: string, { cursor, nowMs }: { cursor: string; nowMs: number }): void {
+  #parkMissed({ kind, key, revision }: Difference, { cursor, nowMs }: { cursor: string; nowMs: number }): void {
     const change_number = this.#state.source().change_number + 1;
     this.#state.updateSource({ change_number });
-    const change = { key, cursor, deleted: false, revision: null, skip: null };
-    const detail = 'a sweep found it upstream and not here';
-    this.#parked.park(change_number, change, { reason: 'missed', detail, nowMs, dueMs: nowMs });
+    // Of a stale key, wait for the listed revision as for one that the feed announced.
+    const change = { key, cursor, deleted: false, revision: kind === 'stale' ? revision : null, skip: null };
+    this.#parked.park(change_number, change, { reason: 'missed', detail: DETAILS[kind], nowMs, dueMs: nowMs });
     this.#sql.exec('UPDATE parked SET from_sweep = 1 WHERE change_number = ?', change_number);
   }
 
-  #save({ id, phase, after, ordered, first_poll, ...counts }: Sweep): void {
-    const { listed, sampled, present, failed, deleted, missing, extra, loaded_afresh } = counts;
+  #save({ id, phase, after, listing, ordered, first_poll, ...counts }: Sweep): void {
+    const { listed, sampled, present, failed, deleted, missing, stale, extra, loaded_afresh } = counts;
     this.#sql.exec(
-      `UPDATE sweeps SET phase = ?, after = ?, ordered = ?, first_poll = ?, listed = ?, sampled = ?, present = ?, failed = ?,
-         deleted = ?, missing = ?, extra = ?, loaded_afresh = ? WHERE id = ?`,
+      `UPDATE sweeps SET phase = ?, after = ?, listing = ?, ordered = ?, first_poll = ?, listed = ?, sampled = ?,
+         present = ?, failed = ?, deleted = ?, missing = ?, stale = ?, extra = ?, loaded_afresh = ? WHERE id = ?`,
       phase,
       after,
+      listing,
       ordered,
       first_poll,
       listed,
@@ -339,19 +305,24 @@ export class JournalSweep {
       failed,
       deleted,
       missing,
+      stale,
       extra,
       loaded_afresh,
       id,
     );
   }
+}
 
-  #next(sweep: Sweep, kind: DifferenceKind, state: 'found' | 'confirmed'): Difference[] {
-    return this.#sql.exec<Difference & Record<string, never>>(
-      'SELECT * FROM differences WHERE sweep = ? AND kind = ? AND state = ? ORDER BY key LIMIT ?',
-      sweep.id,
-      kind,
-      state,
-      SWEEP_CHECKS_MAX,
-    );
-  }
+/** Kinds of differences of keys that the upstream lists, in the order of their second check. */
+export const LISTED_KINDS = ['missing', 'deleted', 'stale'] as const;
+
+/** Whether a difference is still there. A key that has a new row since does not differ: the tail has appended it. */
+function stillDiffers({ kind, lsn, revision }: Difference, now: KeyState): boolean {
+  // Of a stale key only its revisions count, because a row may be new and older than what the upstream lists.
+  if (kind === 'stale') return now.state === 'present' && isNewer(revision, now.revision);
+  return now.state === (kind === 'extra' ? 'present' : kind) && now.lsn === lsn;
+}
+
+function isNewer(listed: number | null, known: number | null): boolean {
+  return listed !== null && (known === null || listed > known);
 }

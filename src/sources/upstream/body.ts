@@ -48,9 +48,8 @@ const TAIL_BYTES = 1024;
 export async function readBody(response: Response, options: BodyOptions): Promise<Omit<Received, 'freshMs'>> {
   const { headers } = response;
   const contentType = headers.get('content-type');
-  const encoding = headers.get('content-encoding');
-  const encoded = encoding !== null && encoding !== 'identity';
-  const expectedBytes = encoded ? null : contentLength(headers);
+  const encoded = isEncoded(headers);
+  const expectedBytes = announcedLength(headers);
   const reader = response.body?.getReader();
   const body = new Body(options, { contentType, encoded });
   try {
@@ -77,9 +76,14 @@ export async function readBody(response: Response, options: BodyOptions): Promis
 }
 
 /** The announced length in bytes; null where there is none. It counts encoded bytes, so it is of no use for an encoded body. */
-function contentLength(headers: Headers): number | null {
-  const length = headers.get('content-length');
+export function announcedLength(headers: Headers): number | null {
+  const length = isEncoded(headers) ? null : headers.get('content-length');
   return length !== null && /^\d+$/.test(length) ? Number(length) : null;
+}
+
+function isEncoded(headers: Headers): boolean {
+  const encoding = headers.get('content-encoding');
+  return encoding !== null && encoding !== 'identity';
 }
 
 /**

@@ -3,15 +3,23 @@ import { LIMITS } from '../../config.ts';
 import { ChangeError, StepError } from '../../errors.ts';
 import { MiB } from '../../limits.ts';
 import type { HostPace, HostTally } from '../../ports/hosts.ts';
-import type { Fetched, SourceContext } from '../source.ts';
+import type { Fetched, ListingContext, SourceContext } from '../source.ts';
 import { SlowBody, type Timer } from './attempt.ts';
 import { LargeDocument, type Received } from './body.ts';
+import { streamBody } from './body-stream.ts';
 import { checkShape, parseJson, TooManyValues } from './json.ts';
 import { parseLarge } from './json-large.ts';
 import { hasMoreValues } from './json-values.ts';
 import { askServer, type Connect } from './line-over-tcp.ts';
 import { createPacer, type PacerOptions, type Slot } from './pacer.ts';
-import { type HttpOptions, type HttpRequest, Redirect, sendRequest } from './request-over-http.ts';
+import {
+  type HttpOptions,
+  type HttpRequest,
+  permitHostOf,
+  Redirect,
+  redirected,
+  sendRequest,
+} from './request-over-http.ts';
 import { createTally, judged } from './tally.ts';
 
 export { LargeDocument };
@@ -33,6 +41,9 @@ const VALUES_MAX = 250_000;
 /** An answer of whose kind the source sets no limit. */
 const ANSWER_BYTES_MAX = 1 * MiB;
 
+/** Limits of a streamed answer whose source sets none. */
+const STREAM_LIMITS = { headers: {}, bytesMax: LIMITS.listingBytesMax, timeoutMs: LIMITS.listingMsMax };
+
 export interface FetcherOptions
   extends Omit<PacerOptions, 'now' | 'sleep'>,
     Omit<HttpOptions, 'now' | 'tally' | 'quota'> {
@@ -48,7 +59,9 @@ export interface FetcherOptions
   timer?: Timer | undefined;
 }
 
-export interface Fetcher extends Pick<SourceContext<unknown>, 'fetchJson' | 'fetchRaw' | 'fetchDocument' | 'askText'> {
+export interface Fetcher
+  extends Pick<SourceContext<unknown>, 'fetchJson' | 'fetchRaw' | 'fetchDocument' | 'askText'>,
+    Pick<ListingContext<unknown>, 'fetchStream'> {
   /** The requests to each host so far, retries included. */
   tallies(): HostTally[];
 }
@@ -62,6 +75,9 @@ export function createFetcher(options: FetcherOptions): Fetcher {
   const { deadlineAtMs, now = Date.now, sleep = pause, retryMsMin = RETRY_MS_MIN, large = true } = options;
   const tallies = new Map<string, HostTally>();
   const waitForSlot = createPacer({ ...options, now, sleep });
+
+  /** How the requests of a host are sent. */
+  const optionsOf = (host: string) => httpOptionsOf(host, { ...options, now, tally: tallyOf(tallies, host) });
 
   /** Makes one request of a host; `send` is one try of it. */
   async function requestInSlot<T>(host: string, slot: Slot, send: (tally: HostTally) => Promise<T>): Promise<T> {
@@ -78,12 +94,11 @@ export function createFetcher(options: FetcherOptions): Fetcher {
     read: (received: Received, tally: HostTally) => T,
     redirects = REDIRECTS_MAX,
   ): Promise<T> {
-    const permitHost = request.permitHost ?? new URL(request.url).host;
-    const quota = options.hosts?.[permitHost]?.quota;
+    const permitHost = permitHostOf(request);
     try {
       const slot = { subject: request.subject, isRedirect: redirects < REDIRECTS_MAX };
       return await requestInSlot(permitHost, slot, async tally =>
-        read(await sendRequest({ ...request, redirects }, { ...options, now, tally, quota }), tally),
+        read(await sendRequest({ ...request, redirects }, optionsOf(permitHost)), tally),
       );
     } catch (error) {
       // Follow a redirect by hand, with a permit for the host that it names.
@@ -93,10 +108,11 @@ export function createFetcher(options: FetcherOptions): Fetcher {
   }
 
   return {
+    fetchStream: (url, limits) =>
+      streamBody({ ...STREAM_LIMITS, ...limits, url, redirects: REDIRECTS_MAX }, { waitForSlot, optionsOf }),
     async fetchRaw(url, { read, ...options }) {
       const request = { headers: {}, bytesMax: ANSWER_BYTES_MAX, ...options, url };
-      const readIn = (received: Received, tally: HostTally) => judged(tally, () => read(received));
-      return get(request, (received, tally) => ({ ...factsOf(received), value: readIn(received, tally) }));
+      return get(request, (received, tally) => ({ ...factsOf(received), value: judged(tally, () => read(received)) }));
     },
     async fetchJson(url, { subject, shape, check = () => {}, ...limits }) {
       const request = { bytesMax: ANSWER_BYTES_MAX, ...limits, url, subject, headers: acceptJson(limits.headers) };
@@ -107,12 +123,9 @@ export function createFetcher(options: FetcherOptions): Fetcher {
       });
       return { ...answer, json: checkShape(subject, shape, answer.json) };
     },
-    async fetchDocument(
-      url,
-      { subject, name, unread, headers, permitHost, sharedBytesMax = LIMITS.documentBytesLarge },
-    ) {
+    async fetchDocument(url, { subject, unread, sharedBytesMax = LIMITS.documentBytesLarge, ...asked }) {
       const limits = { bytesMax: null, sharedBytesMax: large ? null : sharedBytesMax };
-      const request = { ...limits, url, subject, name, permitHost, headers: acceptJson(headers) };
+      const request = { ...asked, ...limits, url, subject, headers: acceptJson(asked.headers) };
       return get(request, received => ({
         ...factsOf(received),
         json: parseDocument(subject, received, { unread, large }),
@@ -129,10 +142,8 @@ export function createFetcher(options: FetcherOptions): Fetcher {
   };
 }
 
-/** The request that a redirect asks for. Another host has no permits under the name of the request's host. */
-function redirected<R extends Omit<HttpRequest, 'redirects'>>(request: R, { url }: Redirect): R {
-  const isSameHost = new URL(url).host === new URL(request.url).host;
-  return { ...request, url, permitHost: isSameHost ? request.permitHost : undefined };
+function httpOptionsOf(host: string, options: HttpOptions & Pick<FetcherOptions, 'hosts'>): HttpOptions {
+  return { ...options, quota: options.hosts?.[host]?.quota };
 }
 
 /** The tally of a host, which is made with the host's first request. */

@@ -3,7 +3,7 @@ import { ChangeError } from '../../errors.ts';
 import { freshMs, type QuotaHeaders, quotaOf, retryAfterMs } from '../../http-headers.ts';
 import type { HostTally } from '../../ports/hosts.ts';
 import type { Post, Refusal } from '../source.ts';
-import { type AttemptOptions, startAttempt } from './attempt.ts';
+import { type Attempt, type AttemptOptions, startAttempt } from './attempt.ts';
 import { type Received, readBody, type Upload } from './body.ts';
 import { mayName } from './named-hosts.ts';
 import { classOf, countQuota, countRefusal, judged } from './tally.ts';
@@ -55,74 +55,90 @@ export class Redirect extends Error {
   }
 }
 
+/** The request that a redirect asks for. Another host has no permits under the name of the request's host. */
+export function redirected<R extends Omit<HttpRequest, 'redirects'>>(request: R, { url }: Redirect): R {
+  const isSameHost = new URL(url).host === new URL(request.url).host;
+  return { ...request, url, permitHost: isSameHost ? request.permitHost : undefined };
+}
+
+/** The name of the permits that a request takes. */
+export function permitHostOf({ url, permitHost }: Pick<HttpRequest, 'url' | 'permitHost'>): string {
+  return permitHost ?? new URL(url).host;
+}
+
 /**
  * One try of a request over HTTP. Throws `Redirect`, `ChangeError`, `LargeDocument`, and `StepError` of kind `deadline`.
  */
 export async function sendRequest(request: HttpRequest, options: HttpOptions): Promise<Received> {
-  const {
-    url,
-    subject,
-    headers,
-    post,
-    name,
-    timeoutMs,
-    redirects,
-    checkRefusal,
-    bytesMax,
-    sharedBytesMax = null,
-  } = request;
-  const { contact, openUpload, tally, now, isPaced = () => true, fetch: send = fetch } = options;
+  const { subject, name, timeoutMs, bytesMax, sharedBytesMax = null } = request;
+  const { openUpload, now } = options;
   // Start the time of the try.
   const attempt = startAttempt({ ...options, subject, timeoutMs });
-  const { signal, countFault, received } = attempt;
-  const limits = { bytesMax, sharedBytesMax, received };
+  const { countFault, received } = attempt;
   try {
-    // Send the request.
-    tally.requests += 1;
-    const response = await send(url, {
-      ...(post ? { method: 'POST', body: post.body } : {}),
-      headers: { ...headers, ...(post ? { 'content-type': post.contentType } : {}), 'user-agent': userAgent(contact) },
-      // Without `no-store` the platform's edge caches by extension, and many packages have a name such as `chart.js`.
-      cache: 'no-store',
-      // The runtime would follow up to 20 redirects, wherever they lead, without a permit.
-      redirect: 'manual',
-      signal,
-    }).catch(error => {
-      tally.statuses.none += 1;
-      throw countFault('unreachable', error);
-    });
-    attempt.watchBody();
-    // Judge the status.
-    tally.statuses[classOf(response.status)] += 1;
-    countQuota(tally, options.quota, response.headers, now());
-    await checkRedirect(response, { url, subject, post, redirects, isPaced });
-    const checkTime = () => {
-      if (signal.aborted) throw countFault('truncated', null);
-    };
-    if (response.status !== 200) {
-      // Some hosts answer 404 to whatever they are asked, or say in the body why they forbid: let the source judge it.
-      if (checkRefusal && classOf(response.status) === '4xx') {
-        const body = await readBody(response, { ...limits, subject, countFault, openUpload: null, checkTime });
-        judged(tally, () => checkRefusal({ ...body, status: response.status }));
-      }
-      throw await statusError(response, { subject, tally, nowMs: now(), quota: options.quota });
-    }
+    // Send the request and judge the status.
+    const response = await openAnswer(request, options, attempt);
     // Read the body within its limits. An upload gets more time.
     const startUpload = async () => {
       attempt.allow(UPLOAD_MS_MAX);
       return openUpload!(name!);
     };
     const body = await readBody(response, {
-      ...limits,
+      bytesMax,
+      sharedBytesMax,
+      received,
       subject,
       countFault,
       openUpload: openUpload && name !== undefined ? startUpload : null,
-      checkTime,
+      checkTime: timeCheck(attempt),
     });
     return { ...body, freshMs: freshMs(response.headers, now()) };
   } finally {
     attempt.stop();
   }
+}
+
+/** Sends a request and judges the status of its answer. Returns an answer of status 200, with its body unread. */
+export async function openAnswer(
+  { url, subject, headers, post, redirects, checkRefusal, bytesMax, sharedBytesMax = null }: HttpRequest,
+  { contact, tally, now, isPaced = () => true, fetch: send = fetch, quota }: HttpOptions,
+  attempt: Attempt,
+): Promise<Response> {
+  const { signal, countFault, received } = attempt;
+  // Send the request.
+  tally.requests += 1;
+  const response = await send(url, {
+    ...(post ? { method: 'POST', body: post.body } : {}),
+    headers: { ...headers, ...(post ? { 'content-type': post.contentType } : {}), 'user-agent': userAgent(contact) },
+    // Without `no-store` the platform's edge caches by extension, and many packages have a name such as `chart.js`.
+    cache: 'no-store',
+    // The runtime would follow up to 20 redirects, wherever they lead, without a permit.
+    redirect: 'manual',
+    signal,
+  }).catch(error => {
+    tally.statuses.none += 1;
+    throw countFault('unreachable', error);
+  });
+  attempt.watchBody();
+  // Judge the status.
+  tally.statuses[classOf(response.status)] += 1;
+  countQuota(tally, quota, response.headers, now());
+  await checkRedirect(response, { url, subject, post, redirects, isPaced });
+  if (response.status === 200) return response;
+  // Some hosts answer 404 to whatever they are asked, or say in the body why they forbid: let the source judge it.
+  if (checkRefusal && classOf(response.status) === '4xx') {
+    const limits = { bytesMax, sharedBytesMax, received, subject, countFault };
+    const body = await readBody(response, { ...limits, openUpload: null, checkTime: timeCheck(attempt) });
+    judged(tally, () => checkRefusal({ ...body, status: response.status }));
+  }
+  throw await statusError(response, { subject, tally, nowMs: now(), quota });
+}
+
+/** Throws once the time of the try is up. */
+function timeCheck({ signal, countFault }: Attempt): () => void {
+  return () => {
+    if (signal.aborted) throw countFault('truncated', null);
+  };
 }
 
 /** Throws `Redirect` where the answer names another URL that may be asked; `ChangeError` where it may not be. */

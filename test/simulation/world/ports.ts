@@ -114,6 +114,7 @@ const SUBJECTS: { [S in keyof LoaderSteps]: (request: LoaderSteps[S]['request'])
   prepare: () => '',
   probe: ({ changes }) => ` ${changes.map(change => change.key).join(' ')}`,
   list: ({ after }) => ` ${after}`,
+  round: ({ changes }) => ` ${changes.map(change => change.key).join(' ')}`,
   load: ({ changes }) => ` ${changes.map(change => change.key).join(' ')}`,
   inlet: ({ table, afterLsn }) => ` ${table} ${afterLsn}`,
 };
