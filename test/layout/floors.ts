@@ -76,6 +76,7 @@ export const PACKAGES: Record<string, RegExp[]> = {
   'src/local': [/^(?!cloudflare:)/],
   'src/parquet': [/^hyparquet-writer(\/src\/unconvert\.js)?$/, /^hyparquet$/, /^node:zlib$/],
   'src/sources': [/^zod$/],
+  'src/sources/github/stand-in': [/^graphql$/, /^@octokit\/(openapi-types|graphql-schema)$/],
   'src/sources/upstream': [/^p-retry$/, /^package\.json$/, /^zod$/],
   'src/sql': [/^zod$/],
   'src/worker': [/^cloudflare:workers$/, /^node:zlib$/],

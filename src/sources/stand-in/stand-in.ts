@@ -24,7 +24,8 @@ export interface StandInModule {
 
 /** Prints the settings of a stand-in, one `NAME=value` a line and an empty line last, and stops it on a signal. */
 export function runStandIn({ settings, stop }: StandIn): void {
+  // Before the settings are printed, because whoever reads them may send the signal at once.
+  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => stop());
   const lines = Object.entries(settings).map(([name, value]) => `${name}=${value}\n`);
   process.stdout.write(`${lines.join('')}\n`);
-  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => stop());
 }
