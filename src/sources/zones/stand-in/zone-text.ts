@@ -15,10 +15,9 @@ const TTL_SECONDS_MAX = 2 ** 31 - 1;
 export function readZone(text: string, domain: string): DnsRecord[] {
   const origin = readName(`${domain}.`, []);
   return text.split('\n').flatMap((line, index) => {
-    const words = readWords(line);
-    if (words.length === 0) return [];
     try {
-      return [readRecord(words, origin)];
+      const words = readWords(line);
+      return words.length === 0 ? [] : [readRecord(words, origin)];
     } catch (error) {
       throw new Error(`${domain}, line ${index + 1}: ${(error as Error).message}`);
     }
@@ -45,7 +44,7 @@ function readType(text: string): number {
 
 /** The words of a line: between blanks, or between quotation marks, where blanks and semicolons have no meaning. */
 function readWords(line: string): Word[] {
-  if (/^\s+[^\s;]/.test(line)) throw new Error('zone text: expected an owner at the begin of a line, got a blank');
+  if (/^\s+[^\s;]/.test(line)) throw new Error('zone text: expected an owner at the beginning of a line, got a blank');
   const words: Word[] = [];
   const word = /\s*(?:"((?:[^"\\]|\\.)*)"(?=\s|;|$)|;.*|((?:[^\s";\\]|\\.|(?<=[^\s"])"(?:[^"\\]|\\.)*")+))/sy;
   while (word.lastIndex < line.trimEnd().length) {
