@@ -133,7 +133,7 @@ async function endAct(
   const { status, lake } = await openAtRest(runtime, { source: source.id, signal: screen.signal });
   try {
     screen.write('\n');
-    await act.end(makeResult(makeConsole(runtime, screen), { status, today, lake, checks }));
+    await act.end(makeResult(runtime, makeConsole(runtime, screen), { status, today, lake, checks }));
     if (act !== running.acts.at(-1)) return [];
     const last = standIn.head?.() ?? status.cursor.accepted ?? '';
     const lastSequence = await publishedSequence(runtime, { source: source.id, last });

@@ -1,6 +1,7 @@
 import type { SourceStatus } from '../../contract/source.ts';
 import type { DemoCheck, DemoConsole, DemoResult } from '../../sources/stand-in/demo.ts';
 import { asTable } from '../query/answer-text.ts';
+import { localAddress, openLake } from '../query/lake.ts';
 import type { Tables } from '../query/tables.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { fetchJson } from '../status.ts';
@@ -24,6 +25,7 @@ export function makeConsole({ url, token }: Runtime, { write }: Screen): DemoCon
 
 /** The same with the lake at rest, for the end of an act. Checks are added to `checks`. */
 export function makeResult(
+  { port, s3Keys }: Runtime,
   demoConsole: DemoConsole,
   { status, today, lake, checks }: { status: SourceStatus; today: string; lake: Tables; checks: DemoCheck[] },
 ): DemoResult {
@@ -31,6 +33,10 @@ export function makeResult(
     ...demoConsole,
     status,
     today,
+    async textOf(key) {
+      const bytes = await openLake(localAddress(port, s3Keys)).get(key);
+      return bytes === null ? null : new TextDecoder().decode(bytes);
+    },
     async query({ title, sql, answerOnly = false, rowsMin }) {
       const answer = await lake.query(sql);
       demoConsole.print([`${title}:`, ...(answerOnly ? [] : [sql]), asTable(answer)].join('\n\n'));

@@ -55,6 +55,8 @@ export interface DemoResult extends DemoConsole {
   status: SourceStatus;
   /** The date on the worker's clock, `YYYY-MM-DD`. */
   today: string;
+  /** The text of an object of the lake's bucket; null when there is none. */
+  textOf(key: string): Promise<string | null>;
   /** Prints a query and its answer, and checks that the answer has at least `rowsMin` rows. */
   query(query: DemoQuery): Promise<void>;
   /** Adds a check to the source's proof. */
