@@ -4,11 +4,12 @@ import { defineTable, type RowOf } from './table.ts';
 export const githubRepo = defineTable({
   name: 'github_repo',
   prefix: 'github/repos',
-  description: 'GitHub repositories: one row for each look at a repository that found a change.',
+  description: 'GitHub repositories: one row for each visit of a repository that found a change.',
   version: 1,
   key: ['full_name'],
+  identity: 'github_id',
   columns: {
-    full_name: required('utf8', 'Owner and name, e.g. `nodejs/node`.'),
+    full_name: required('utf8', 'Owner and name in lower case, e.g. `nodejs/node`.'),
     owner: optional('utf8', 'Login name of the owner.'),
     name: optional('utf8', 'Name without the owner.'),
     description: optional('utf8', "The repository's one-line description."),
@@ -29,6 +30,9 @@ export const githubRepo = defineTable({
     data: optional('utf8', 'The document as JSON; says instead what was left out when the row would grow over 1 MiB.'),
     created_at: optional('utf8', 'When the repository was created, ISO 8601.'),
     updated_at: optional('utf8', 'When this row was accepted, ISO 8601. The month of it is the partition.'),
+  },
+  beyond: {
+    github_id: required('utf8', "GitHub's number of the repository, which it keeps under every name."),
   },
 });
 

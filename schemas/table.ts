@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { type Column, type ColumnSpecs, optional, type RowFrom, required, TYPE_FACTS } from './column.ts';
+import { type Column, type ColumnSpec, type ColumnSpecs, optional, type RowFrom, required, TYPE_FACTS } from './column.ts';
 
 /** A value of a row. int64 values are safe integers. */
 export type Value = string | number | boolean | null;
@@ -19,8 +19,15 @@ export interface Table {
   key: string[];
   /** Its rows never change: a row whose key the table has already is not appended, whatever brought it. */
   immutable: boolean;
-  /** The table's columns, then the three lineage columns, then columns added after version 1. */
+  /**
+   * The column that says which thing a row is of, where a key may pass from one thing to another: a deletion then counts
+   * only while the newest row of its key is of the same thing. Null where a key names one thing for ever.
+   */
+  identity: string | null;
+  /** The table's columns, then the three lineage columns, then those that followed them. */
   columns: Column[];
+  /** The index of the first lineage column. */
+  lineageAt: number;
   /** Checks a row without lineage. It rejects unknown columns. */
   validator: z.ZodType<Row>;
 }
@@ -33,7 +40,7 @@ export interface TableOf<R extends Row> extends Table {
 /** The row type of a table: `RowOf<typeof npmPackage>`. */
 export type RowOf<T extends Table> = z.output<T['validator']>;
 
-/** The lineage columns. In version 1 of every table they are the last columns. */
+/** The lineage columns. They follow the columns of the lake's specification. */
 export const LINEAGE = {
   _lsn: required(
     'int64',
@@ -49,16 +56,20 @@ export const LINEAGE = {
   ),
 } satisfies ColumnSpecs;
 
-interface Declaration<C extends ColumnSpecs, A extends ColumnSpecs> {
+interface Declaration<C extends ColumnSpecs, B extends ColumnSpecs, A extends ColumnSpecs> {
   name: string;
   prefix: string;
   description: string;
   version: number;
-  key: (keyof C & string)[];
+  key: (keyof NoInfer<C & B> & string)[];
   /** False when it is left out. */
   immutable?: boolean;
+  /** Null when it is left out. */
+  identity?: keyof NoInfer<C & B> & string;
   columns: C;
-  /** Columns added after version 1, all optional. They follow the lineage columns, so that no field id changes. */
+  /** Columns of version 1 that the lake's specification does not have. They follow the lineage columns. */
+  beyond?: B;
+  /** Columns added after version 1, all optional. They come last, so that no field id changes. */
   added?: A;
 }
 
@@ -66,13 +77,17 @@ interface Declaration<C extends ColumnSpecs, A extends ColumnSpecs> {
  * Adds field ids, lineage and the validator to a declaration. Throws an `Error` for a declaration that contradicts
  * itself.
  */
-export function defineTable<C extends ColumnSpecs, A extends ColumnSpecs = Record<never, never>>(
-  declaration: Declaration<C, A>,
-): TableOf<RowFrom<C & A>> {
-  const { name, prefix, description, version, key, immutable = false, columns } = declaration;
+export function defineTable<
+  C extends ColumnSpecs,
+  B extends ColumnSpecs = Record<never, never>,
+  A extends ColumnSpecs = Record<never, never>,
+>(declaration: Declaration<C, B, A>): TableOf<RowFrom<C & B & A>> {
+  const { name, prefix, description, version, key, immutable = false, identity = null, columns } = declaration;
+  const beyond: ColumnSpecs = declaration.beyond ?? {};
   const added: ColumnSpecs = declaration.added ?? {};
-  checkDeclaration({ ...declaration, added });
-  const ordered = [...Object.entries(columns), ...Object.entries(LINEAGE), ...Object.entries(added)];
+  const parts = [columns, LINEAGE, beyond, added].flatMap(part => Object.entries<ColumnSpec>(part));
+  checkDeclaration(declaration as unknown as Declaration<ColumnSpecs, ColumnSpecs, ColumnSpecs>, parts);
+  const specs = { ...columns, ...beyond, ...added };
   return {
     name,
     prefix,
@@ -80,8 +95,10 @@ export function defineTable<C extends ColumnSpecs, A extends ColumnSpecs = Recor
     version,
     key,
     immutable,
-    columns: ordered.map(([column, spec], index) => ({ name: column, ...spec, fieldId: index + 1 })),
-    validator: rowValidator({ ...columns, ...added }) as unknown as z.ZodType<RowFrom<C & A>>,
+    identity,
+    columns: parts.map(([column, spec], index) => ({ name: column, ...spec, fieldId: index + 1 })),
+    lineageAt: Object.keys(columns).length,
+    validator: rowValidator(specs) as unknown as z.ZodType<RowFrom<C & B & A>>,
   };
 }
 
@@ -109,24 +126,28 @@ function rowValidator(columns: ColumnSpecs) {
   return z.strictObject(Object.fromEntries(shape));
 }
 
-function checkDeclaration(declaration: Declaration<ColumnSpecs, ColumnSpecs> & { added: ColumnSpecs }): void {
-  const { name, key, columns, added } = declaration;
-  for (const column of [...Object.keys(columns), ...Object.keys(added)]) {
+function checkDeclaration(
+  { name, key, identity, added = {} }: Declaration<ColumnSpecs, ColumnSpecs, ColumnSpecs>,
+  parts: [string, ColumnSpec][],
+): void {
+  const columns = new Map<string, ColumnSpec>();
+  for (const [column, spec] of parts) {
     // Names that begin with an underscore are reserved for lineage.
-    if (!/^[a-z][a-z0-9_]*$/.test(column)) {
+    if (spec !== LINEAGE[column as keyof typeof LINEAGE] && !/^[a-z][a-z0-9_]*$/.test(column))
       throw new Error(`table ${name}: expected a column name of a-z, 0-9 and _, got "${column}"`);
-    }
+    if (columns.has(column)) throw new Error(`table ${name}: column ${column} is declared twice`);
+    columns.set(column, spec);
   }
-  for (const [column, spec] of Object.entries(added)) {
-    if (column in columns) throw new Error(`table ${name}: column ${column} is declared twice`);
+  for (const [column, spec] of Object.entries(added))
     if (spec.required) throw new Error(`table ${name}: added column ${column} must be optional, older rows lack it`);
-  }
   if (key.length === 0) throw new Error(`table ${name}: expected at least one key column`);
-  for (const column of key) {
-    const spec = Object.hasOwn(columns, column) ? columns[column] : undefined;
-    if (!spec) throw new Error(`table ${name}: key column ${column} is not declared`);
-    if (!spec.required) throw new Error(`table ${name}: key column ${column} must be required`);
-    if (spec.type !== 'utf8') throw new Error(`table ${name}: key column ${column} must be utf8, got ${spec.type}`);
+  const named = key.map(column => ({ kind: 'key', column: column as string }));
+  if (identity !== undefined) named.push({ kind: 'identity', column: identity });
+  for (const { kind, column } of named) {
+    const spec = columns.get(column);
+    if (!spec) throw new Error(`table ${name}: ${kind} column ${column} is not declared`);
+    if (!spec.required) throw new Error(`table ${name}: ${kind} column ${column} must be required`);
+    if (spec.type !== 'utf8') throw new Error(`table ${name}: ${kind} column ${column} must be utf8, got ${spec.type}`);
   }
   if (new Set(key).size !== key.length) throw new Error(`table ${name}: a key column is named twice`);
 }

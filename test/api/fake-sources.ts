@@ -320,6 +320,8 @@ function tableOf(name: string): Table {
     version: 1,
     key: ['name'],
     immutable: false,
+    identity: null,
+    lineageAt: 1,
     columns: [
       { name: 'name', type: 'utf8', required: true, description: 'Its name.', fieldId: 1 },
       { name: '_lsn', type: 'int64', required: true, description: 'Its number.', fieldId: 2 },

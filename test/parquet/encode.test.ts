@@ -85,7 +85,7 @@ describe('row groups', () => {
 
   it('are sorted by all columns of the key, in its order', async () => {
     const read = await readWithDuckdb(commits, encode(commits, manyRows(commits, 500, 64)));
-    const keys = read.map(row => [row[1], row[0]] as [string, string]);
+    const keys = read.map(row => [row[commits.lineageAt + 3], row[0]] as [string, string]);
     expect(keys).toEqual(keys.toSorted((a, b) => compareText(a[0], b[0]) || compareText(a[1], b[1])));
   });
 
@@ -102,7 +102,7 @@ describe('row groups', () => {
     expect(order(npm, severalBytes)).toEqual([npmOrder, npmOrder, npmOrder, npmOrder]);
     expect(order(commits, encode(commits, rowsOf(commits, 3)))).toEqual([
       [
-        { name: 'repo', ...up },
+        { name: 'github_id', ...up },
         { name: 'sha', ...up },
         { name: '_lsn', ...up },
       ],
@@ -170,7 +170,7 @@ describe('the footer', () => {
       'SELECT path_in_schema AS name, compression, bloom_filter_offset AS bloom FROM parquet_metadata($file)',
     );
     expect(new Set(found.map(chunk => chunk.compression))).toEqual(new Set(['ZSTD']));
-    expect(found.filter(chunk => chunk.bloom !== null).map(chunk => chunk.name)).toEqual(['sha', 'repo']);
+    expect(found.filter(chunk => chunk.bloom !== null).map(chunk => chunk.name)).toEqual(['sha', 'github_id']);
   });
 
   it('has bloom filters that exclude an absent name and no present one', async () => {

@@ -3,7 +3,6 @@ import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { ColumnType } from '../../schemas/column.ts';
 import { TABLES, tableNamed } from '../../schemas/index.ts';
-import { LINEAGE } from '../../schemas/table.ts';
 
 const spec = fs.readFileSync(path.resolve(import.meta.dirname, '../fixtures/spec/r2-storage-schema.md'), 'utf8');
 
@@ -40,8 +39,8 @@ const PHYSICAL: Record<ColumnType, string> = {
 };
 
 function derivedFrom(name: string): string[] {
-  const columns = tableNamed(name).columns.filter(column => !(column.name in LINEAGE));
-  return columns.map(({ required, type, ...column }) => {
+  const { columns, lineageAt } = tableNamed(name);
+  return columns.slice(0, lineageAt).map(({ required, type, ...column }) => {
     return `${required ? 'required' : 'optional'} ${PHYSICAL[type]} ${column.name}`;
   });
 }

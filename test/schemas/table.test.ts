@@ -44,6 +44,27 @@ describe('defineTable', () => {
     expect(grown.validator.safeParse(row).success).toBe(false);
   });
 
+  it('gives columns that the specification lacks the ids after the lineage, before those added later', () => {
+    const grown = defineTable({
+      ...declaration,
+      version: 2,
+      key: ['number', 'id'],
+      identity: 'number',
+      beyond: { number: required('utf8', 'Number.') },
+      added: { colour: optional('utf8', 'Colour.') },
+    });
+    expect(grown.columns.slice(grown.lineageAt).map(({ name, fieldId }) => `${fieldId} ${name}`)).toEqual([
+      '6 _lsn',
+      '7 _op',
+      '8 _cursor',
+      '9 number',
+      '10 colour',
+    ]);
+    expect(grown).toMatchObject({ key: ['number', 'id'], identity: 'number' });
+    expect(grown.validator.safeParse({ ...row, number: '1', colour: null }).success).toBe(true);
+    expect(grown.validator.safeParse({ ...row, number: null, colour: null }).success).toBe(false);
+  });
+
   it('refuses a declaration that contradicts itself', () => {
     const { columns } = declaration;
     // TypeScript refuses most of these too.
@@ -59,6 +80,9 @@ describe('defineTable', () => {
     expect(define({ columns: { ...columns, _lsn: required('int64', 'Mine.') } })).toThrow('got "_lsn"');
     expect(define({ columns: { ...columns, Size: optional('int64', 'Size.') } })).toThrow('got "Size"');
     expect(define({ added: { size: optional('int32', 'Size.') } })).toThrow('column size is declared twice');
+    expect(define({ beyond: { size: optional('int32', 'Size.') } })).toThrow('column size is declared twice');
+    expect(define({ identity: 'number' })).toThrow('table thing: identity column number is not declared');
+    expect(define({ identity: 'size' })).toThrow('table thing: identity column size must be required');
     expect(define({ added: { colour: required('utf8', 'Colour.') } })).toThrow('colour must be optional');
   });
 });
@@ -123,8 +147,8 @@ describe('keyOf', () => {
   });
 
   it('is a JSON array of several values, in the order of the key', () => {
-    const commit = { sha: 'abc', repo: 'nodejs/node' };
-    expect(keyOf(tableNamed('github_commit'), commit)).toBe('["nodejs/node","abc"]');
+    const commit = { sha: 'abc', github_id: '27193779' };
+    expect(keyOf(tableNamed('github_commit'), commit)).toBe('["27193779","abc"]');
   });
 
   it('differs for keys whose values are equal when joined', () => {

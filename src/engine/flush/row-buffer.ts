@@ -3,7 +3,7 @@ import { LIMITS } from '../../config.ts';
 import { RowFacts } from '../../lake/catalog/row-facts.ts';
 import type { DataFileEncoder, EncodePort } from '../../ports/data-file.ts';
 import { isoTime } from '../../time.ts';
-import { type JournalRow, LINEAGE_COLUMNS } from '../journal/entries.ts';
+import type { JournalRow } from '../journal/entries.ts';
 import type { Entry, JournalFiles } from '../journal/files.ts';
 
 /**
@@ -122,17 +122,16 @@ function monthOf(stampMs: number): string {
 
 /**
  * A row of an entry as a data file has it: `updated_at` is the append's stamp, columns added to the table since are
- * null, and the lineage comes last.
+ * null, and the lineage is in its place.
  */
 function lakeRow(
   table: Table,
   [op, cursor, ...values]: JournalRow,
   { lsn, stampMs }: { lsn: number; stampMs: number },
 ): Value[] {
-  const row = table.columns.map((column, index) => {
+  values.splice(table.lineageAt, 0, lsn, op, cursor);
+  return table.columns.map((column, index) => {
     if (column.name === 'updated_at') return isoTime(stampMs);
     return values[index] ?? null;
   });
-  row.splice(-LINEAGE_COLUMNS, LINEAGE_COLUMNS, lsn, op, cursor);
-  return row;
 }

@@ -6,6 +6,7 @@ import type { EncodePort } from '../../ports/data-file.ts';
 import type { SqlPort } from '../../ports/sql.ts';
 import { ImmutableKeys } from './immutable-keys.ts';
 import { type IndexedRow, KeyIndex } from './key-index.ts';
+import { RowIdentities } from './row-identities.ts';
 import type { SourceRow } from './state.ts';
 
 /** Compressed size of one journal entry, below SQLite's 2 MB a value. */
@@ -13,10 +14,10 @@ const ENTRY_BYTES_MAX = 1_500_000;
 /** Rows of one journal entry. A range of entries can so be cut close to the row limit of a file. */
 const ENTRY_ROWS_MAX = 20_000;
 
-/** A row of an entry: operation, cursor, then the table's values in column order without the lineage. */
+/** A row of an entry: operation, cursor, then the table's values in column order without the lineage columns. */
 export type JournalRow = [op: string, cursor: string, ...values: Value[]];
 
-/** `_lsn`, `_op` and `_cursor`, the last columns of every table. */
+/** `_lsn`, `_op` and `_cursor`, which follow each other in every table. */
 export const LINEAGE_COLUMNS = 3;
 
 /**
@@ -56,23 +57,30 @@ interface LoadedRows {
 export class AppendedRows {
   readonly #sql: SqlPort;
   readonly #immutableKeys: ImmutableKeys;
+  readonly #identities: RowIdentities;
   readonly #tables = new Map<string, PendingTable>();
 
   constructor(sql: SqlPort) {
     this.#sql = sql;
     this.#immutableKeys = new ImmutableKeys(sql);
+    this.#identities = new RowIdentities(sql);
   }
 
-  /** Adds the rows of a change, and returns them without those that an immutable table has already. */
+  /**
+   * Adds the rows of a change. Returns those that are appended: not a row that an immutable table has already, and no
+   * deletion of another thing's row.
+   */
   add(
     { key, revision: announced }: Change,
     { rows, cursor, revision, documentBytes, isPush }: LoadedRows,
   ): LoadedRow[] {
     const upserted = new Set(rows.filter(({ op }) => op === 'upsert').map(({ table }) => table));
     const known = this.#knownOf(rows);
+    const appended: LoadedRow[] = [];
     for (const loaded of rows) {
       const { table: name, op, row } = loaded;
       const table = tableNamed(name);
+      if (!this.#identities.add(table, loaded)) continue;
       const pending: PendingTable = this.#tables.get(name) ?? { rows: [], known: new Map(), knownRows: 0 };
       this.#tables.set(name, pending);
       const indexed = {
@@ -90,11 +98,13 @@ export class AppendedRows {
         pending.knownRows += 1;
         continue;
       }
-      const values = table.columns.slice(0, -LINEAGE_COLUMNS).map(column => row[column.name] ?? null);
+      const values = table.columns.map(column => row[column.name] ?? null);
+      values.splice(table.lineageAt, LINEAGE_COLUMNS);
       const text = JSON.stringify([op, cursor, ...values] satisfies JournalRow);
       pending.rows.push({ ...indexed, text, bytes: Buffer.byteLength(text) });
+      appended.push(loaded);
     }
-    return rows.filter(row => !known.has(row));
+    return appended;
   }
 
   /** Those of these rows whose keys immutable tables have already. The keys of the others are added. */
@@ -118,6 +128,7 @@ export class AppendedRows {
    */
   write(encode: EncodePort, facts: EntryFacts): { written: number; overtaken: Set<string> } {
     this.#immutableKeys.write();
+    this.#identities.write();
     let written = 0;
     const overtaken = new Set<string>();
     for (const [name, { rows, known, knownRows }] of this.#tables) {

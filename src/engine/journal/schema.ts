@@ -129,6 +129,14 @@ export const SCHEMA = [
     change_key TEXT NOT NULL,
     PRIMARY KEY (table_name, row_key)
   ) WITHOUT ROWID`,
+  // Which thing the newest row of each row key is of, in tables whose keys may pass from one thing to another. Row keys
+  // whose newest row is a deletion are left out.
+  `CREATE TABLE row_identities (
+    table_name TEXT NOT NULL,
+    row_key TEXT NOT NULL,
+    identity TEXT NOT NULL,
+    PRIMARY KEY (table_name, row_key)
+  ) WITHOUT ROWID`,
   // The row keys of immutable tables: blocks of sorted digests, each with the range from `first` to the next block's.
   // The table has row ids, because SQLite stores blobs of this size in less room with them.
   `CREATE TABLE immutable_keys (

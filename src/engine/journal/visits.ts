@@ -75,9 +75,9 @@ export class JournalVisits {
       digests,
       retryAfterMs: null,
     });
-    // Watch what the visit found, and follow the key to its new name.
-    for (const text of seen.keys ?? []) this.#watch(text, nowMs);
+    // Follow the key to its new name, then watch what the visit found: also the old name, where another thing has it now.
     if (seen.movedTo !== undefined) this.#move(watched, seen.movedTo, nowMs);
+    for (const text of seen.keys ?? []) this.#watch(text, { nowMs, visited: key });
     // Skip a deletion of no row, and what has not changed.
     if (!seen.found && rowState !== 'present')
       return { kind: 'skip', reason: rowState === 'missing' ? 'no-rows' : 'unchanged' };
@@ -110,14 +110,17 @@ export class JournalVisits {
   }
 
   /**
-   * Watches a key that a visit found, unless a person removed it. A text that is no key, and a new key while the
-   * database is full, is counted by the reason.
+   * Watches a key that a visit found, unless a person removed it, or it is a name that its thing had before. A text that
+   * is no key, and a new key while the database is full, is counted by the reason. `visited`: the key of the visit, which
+   * says of its own name that another thing has it.
    */
-  #watch(text: string, nowMs: number): void {
+  #watch(text: string, { nowMs, visited }: { nowMs: number; visited: string }): void {
     const read = this.#rules.read(text);
-    if ('rejected' in read) this.#refuse(read.rejected);
-    else if (this.#agenda.moved.currentOf(read.key) !== read.key || this.#agenda.isRemoved(read.key)) return;
-    else if (this.#isFull() && !this.#agenda.find(read.key)) this.#refuse(FULL);
+    if ('rejected' in read) return this.#refuse(read.rejected);
+    if (this.#agenda.isRemoved(read.key)) return;
+    if (read.key === visited) this.#agenda.moved.forget(visited);
+    else if (this.#agenda.moved.currentOf(read.key) !== read.key) return;
+    if (this.#isFull() && !this.#agenda.find(read.key)) this.#refuse(FULL);
     else this.#agenda.add(read, nowMs);
   }
 

@@ -35,7 +35,7 @@ function addAll(sql: SqlPort, keys: [repo: string, sha: string][], table: Table 
     const append = new ImmutableKeys(sql);
     const areNew = append.add(
       table,
-      keys.map(([repo, sha]) => ({ repo, sha })),
+      keys.map(([repo, sha]) => ({ github_id: repo, sha })),
     );
     append.write();
     return keys.filter((_, index) => areNew[index]).map(key => key.join(' '));
@@ -67,7 +67,7 @@ describe('the keys of an immutable table', () => {
     const undone = () =>
       sql.transaction(() => {
         const append = new ImmutableKeys(sql);
-        append.add(COMMITS, [{ repo: 'a', sha: '1' }]);
+        append.add(COMMITS, [{ github_id: 'a', sha: '1' }]);
         append.write();
         throw new Error('undone');
       });
@@ -154,9 +154,9 @@ describe('the keys of an immutable table', () => {
         digests,
       );
     const append = new ImmutableKeys(sql);
-    for (const repo of parents) append.add(COMMITS, [{ repo, sha: '1' }]);
+    for (const repo of parents) append.add(COMMITS, [{ github_id: repo, sha: '1' }]);
     expect(blocksOf(sql).filter(({ parent, digests }) => parent === 'repo-0' && digests.length === 8_000)).toEqual([]);
-    for (const repo of parents) expect(append.add(COMMITS, [{ repo, sha: '1' }])).toEqual([false]);
+    for (const repo of parents) expect(append.add(COMMITS, [{ github_id: repo, sha: '1' }])).toEqual([false]);
     append.write();
     expect(
       addAll(

@@ -101,7 +101,8 @@ describe('the newest row of a change key', () => {
   it('says that a key with rows of an immutable table only is there', () => {
     const toy = new ToyJournal();
     toy.watch('repo:a', 'repo:b');
-    toy.visit({ 'repo:a': [commit('a', '1')], 'repo:b': [commit('b', '1'), repo('b', 'b', 'delete')] });
+    toy.visit({ 'repo:a': [commit('a', '1')], 'repo:b': [commit('b', '1'), repo('b', 'b')] });
+    toy.visit({ 'repo:b': [repo('b', 'b', 'delete')] });
     const states = keyStatesOf(toy.sql, ['repo:a', 'repo:b', 'repo:c']);
     expect(states.map(({ state }) => state)).toEqual(['present', 'deleted', 'missing']);
     const indexed = indexedKeys(toy.sql, { after: null, upTo: null });

@@ -2,6 +2,7 @@ import { tableNamed } from '../../../schemas/index.ts';
 import type { Row } from '../../../schemas/table.ts';
 import { agendaOf, type JournalAgenda } from '../../../src/engine/journal/agenda.ts';
 import { type Accepted, TAIL } from '../../../src/engine/journal/changes.ts';
+import { LINEAGE_COLUMNS } from '../../../src/engine/journal/entries.ts';
 import { Journal } from '../../../src/engine/journal/journal.ts';
 import { openJournal } from '../../../src/engine/journal/open.ts';
 import { type PushedLine, pushDigest } from '../../../src/engine/journal/pushes.ts';
@@ -68,14 +69,22 @@ export class ToyJournal {
 
   /** The values of a column of all rows of a table, in LSN order. */
   values(table: string, column: string): unknown[] {
-    const index = tableNamed(table).columns.findIndex(({ name }) => name === column);
+    const { columns, lineageAt } = tableNamed(table);
+    const own = columns.map(({ name }) => name).toSpliced(lineageAt, LINEAGE_COLUMNS);
+    return this.#rows(table).map(([, , ...values]) => values[own.indexOf(column)]);
+  }
+
+  /** The operations of all rows of a table, in LSN order. */
+  ops(table: string): unknown[] {
+    return this.#rows(table).map(([op]) => op);
+  }
+
+  #rows(table: string): unknown[][] {
     const entries = this.sql.exec<{ body: Uint8Array }>(
       'SELECT body FROM entries WHERE table_name = ? ORDER BY first_lsn',
       table,
     );
-    return entries.flatMap(({ body }) =>
-      (JSON.parse(JSON_LINES.port.unpack(body)) as unknown[][]).map(([, , ...values]) => values[index]),
-    );
+    return entries.flatMap(({ body }) => JSON.parse(JSON_LINES.port.unpack(body)) as unknown[][]);
   }
 
   outcomes(): Record<string, number> {

@@ -74,9 +74,9 @@ describe('the facts about rows', () => {
     const keys = Array.from({ length: size }, (_, n) => [randomText(random), `${n}`]);
     const { min, max, filter } = gathered(
       commits,
-      keys.map(([repo, sha]) => ({ repo: repo!, sha: sha! })),
+      keys.map(([id, sha]) => ({ github_id: id!, sha: sha! })),
     );
-    expect(commits.key).toEqual(['repo', 'sha']);
+    expect(commits.key).toEqual(['github_id', 'sha']);
     const file = { key: 'file', first_lsn: 1, last_lsn: size, min, max, filter };
     const index: KeyIndex = {
       format_version: 1,

@@ -261,7 +261,10 @@ export const DEFAULT_SETTINGS: SourceSettings = {
 
 /** A row of a table without lineage; columns that are not given are null. */
 export function rowOf(table: Table, values: Row): Row {
-  const lineage = ['_lsn', '_op', '_cursor'];
-  const columns = table.columns.filter(({ name }) => !lineage.includes(name));
-  return Object.fromEntries(columns.map(({ name }) => [name, values[name] ?? null]));
+  // Toys name things by their first value, also where the real upstream has numbers for them.
+  const thing = Object.values(values)[0] ?? null;
+  const own = table.columns.filter((_, index) => index < table.lineageAt || index >= table.lineageAt + 3);
+  return Object.fromEntries(
+    own.map(({ name }) => [name, values[name] ?? (name === table.identity || table.key.includes(name) ? thing : null)]),
+  );
 }
