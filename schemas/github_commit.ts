@@ -10,7 +10,10 @@ export const githubCommit = defineTable({
   immutable: true,
   columns: {
     sha: required('utf8', 'Hash of the commit, in hexadecimal.'),
-    repo: required('utf8', 'Owner and name, in lower case, that the repository had when the commit was read, e.g. `nodejs/node`.'),
+    repo: required(
+      'utf8',
+      'Owner and name, in lower case, that the repository had when the commit was read, e.g. `nodejs/node`.',
+    ),
     author_name: optional('utf8', "The author's name in the commit."),
     author_email: optional('utf8', "The author's email address in the commit."),
     author_date: optional('utf8', 'When the change was written, ISO 8601.'),

@@ -1,5 +1,13 @@
 import { z } from 'zod';
-import { type Column, type ColumnSpec, type ColumnSpecs, optional, type RowFrom, required, TYPE_FACTS } from './column.ts';
+import {
+  type Column,
+  type ColumnSpec,
+  type ColumnSpecs,
+  optional,
+  type RowFrom,
+  required,
+  TYPE_FACTS,
+} from './column.ts';
 
 /** A value of a row. int64 values are safe integers. */
 export type Value = string | number | boolean | null;
@@ -21,7 +29,7 @@ export interface Table {
   immutable: boolean;
   /**
    * The column that says which thing a row is of, where a key may pass from one thing to another: a deletion then counts
-   * only while the newest row of its key is of the same thing. Null where a key names one thing for ever.
+   * only while the newest row of its key is of the same thing, or where the deletion has an empty text. Null where a key names one thing for ever.
    */
   identity: string | null;
   /** The table's columns, then the three lineage columns, then those that followed them. */

@@ -144,7 +144,10 @@ export interface Loaded {
 export interface Seen {
   /** The upstream has the key. */
   found: boolean;
-  /** What the next visit gets, and `AgendaRules.next`, also after later visits that fail: small plain JSON. */
+  /**
+   * What the next visit gets, and `AgendaRules.next`, also after later visits that fail: small plain JSON. The engine takes
+   * `etag` out when the next visit has to give a row, whether the upstream's answer changed or not.
+   */
   facts: Record<string, unknown>;
   /** The upstream says that nothing changed since the last visit, which therefore has no row. */
   unchanged?: boolean;

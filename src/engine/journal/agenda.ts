@@ -135,9 +135,16 @@ export class JournalAgenda {
     return removed !== undefined;
   }
 
-  /** Makes the next visit of a key give a row, whatever it finds. */
+  /**
+   * Makes the next visit of a key give a row, whatever it finds: no probe answers it, and the ETag in its facts is
+   * forgotten, because an answer that nothing changed has no row.
+   */
   forgetDigests(key: string): void {
-    this.#sql.exec('UPDATE agenda SET digest = NULL, main_digest = NULL WHERE key = ? AND digest IS NOT NULL', key);
+    this.#sql.exec(
+      `UPDATE agenda SET digest = NULL, main_digest = NULL, revisit = 0, facts = json_remove(facts, '$.etag')
+       WHERE key = ? AND digest IS NOT NULL`,
+      key,
+    );
   }
 
   /** Removes a key because a person asks for it: it stays out until a person adds it again. */

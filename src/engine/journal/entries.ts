@@ -77,10 +77,11 @@ export class AppendedRows {
     const upserted = new Set(rows.filter(({ op }) => op === 'upsert').map(({ table }) => table));
     const known = this.#knownOf(rows);
     const appended: LoadedRow[] = [];
-    for (const loaded of rows) {
+    for (const given of rows) {
+      const table = tableNamed(given.table);
+      const loaded = this.#identities.add(table, given);
+      if (!loaded) continue;
       const { table: name, op, row } = loaded;
-      const table = tableNamed(name);
-      if (!this.#identities.add(table, loaded)) continue;
       const pending: PendingTable = this.#tables.get(name) ?? { rows: [], known: new Map(), knownRows: 0 };
       this.#tables.set(name, pending);
       const indexed = {

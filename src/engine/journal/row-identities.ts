@@ -16,16 +16,21 @@ export class RowIdentities {
     this.#sql = sql;
   }
 
-  /** Notes a row. False for a deletion whose thing does not have the key's newest row: it must not be appended. */
-  add(table: Table, { op, row }: LoadedRow): boolean {
-    if (table.identity === null) return true;
+  /**
+   * Notes a row, and returns it as it is appended. Null for a deletion whose thing does not have the key's newest row: it
+   * must not be appended. A deletion that names no thing, with an empty identity, is of the thing that has that row.
+   */
+  add(table: Table, loaded: LoadedRow): LoadedRow | null {
+    if (table.identity === null) return loaded;
+    const { op, row } = loaded;
     const rowKey = keyOf(table, row);
     const identity = String(row[table.identity]);
-    if (op === 'delete' && this.#identityOf(table, rowKey) !== identity) return false;
+    const current = op === 'delete' ? this.#identityOf(table, rowKey) : null;
+    if (op === 'delete' && (current === null || (identity !== '' && identity !== current))) return null;
     const changed = this.#changed.get(table.name) ?? new Map<string, string | null>();
     this.#changed.set(table.name, changed);
     changed.set(rowKey, op === 'delete' ? null : identity);
-    return true;
+    return identity === '' && op === 'delete' ? { ...loaded, row: { ...row, [table.identity]: current } } : loaded;
   }
 
   /** Writes what changed. */

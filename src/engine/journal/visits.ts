@@ -116,10 +116,13 @@ export class JournalVisits {
    */
   #watch(text: string, { nowMs, visited }: { nowMs: number; visited: string }): void {
     const read = this.#rules.read(text);
-    if ('rejected' in read) return this.#refuse(read.rejected);
-    if (this.#agenda.isRemoved(read.key)) return;
-    if (read.key === visited) this.#agenda.moved.forget(visited);
-    else if (this.#agenda.moved.currentOf(read.key) !== read.key) return;
+    if ('rejected' in read) {
+      this.#refuse(read.rejected);
+      return;
+    }
+    const { moved } = this.#agenda;
+    if (read.key === visited) moved.forget(visited);
+    if (moved.currentOf(read.key) !== read.key || this.#agenda.isRemoved(read.key)) return;
     if (this.#isFull() && !this.#agenda.find(read.key)) this.#refuse(FULL);
     else this.#agenda.add(read, nowMs);
   }

@@ -52,6 +52,14 @@ describe('a deletion in a table whose keys pass from one thing to another', () =
     expect(rowsOf(toy).slice(2)).toEqual(['upsert b 1', 'delete a 1', 'upsert a 2', 'delete c 2']);
   });
 
+  it('is of whatever thing has the key when it names none', () => {
+    const toy = new ToyJournal();
+    toy.watch('repo:a');
+    toy.visit({ 'repo:a': [numbered('', 'a', 'delete'), numbered('1', 'a')] });
+    toy.visit({ 'repo:a': [numbered('', 'a', 'delete')] });
+    expect(rowsOf(toy)).toEqual(['upsert a 1', 'delete a 1']);
+  });
+
   it('is left out without a row, and counts as a change that says nothing new', () => {
     const toy = new ToyJournal();
     toy.watch('repo:a');
