@@ -5,7 +5,7 @@ import type { Change, ProbeAnswer } from '../../ports/change.ts';
 import type { Body } from '../source.ts';
 import { COUNTERS_MS, type RepositoryFacts, readAccountFacts, readRepositoryFacts } from './facts.ts';
 import { kindOf, nameOf } from './keys.ts';
-import { type Context, checkRefusal, headersOf, limitWaitMs } from './rest.ts';
+import { type Context, checkRefusal, headersOf, isSecondaryLimit, limitWaitMs } from './rest.ts';
 import { graphqlHost } from './settings.ts';
 
 /** GitHub's limit on the ids of one `nodes`. */
@@ -33,6 +33,7 @@ const QUERY = `query($ids: [ID!]!) {
 const errorShape = z.looseObject({
   type: z.string().nullish(),
   path: z.array(z.union([z.string(), z.int()])).nullish(),
+  code: z.string().nullish(),
   message: z.string().nullish(),
 });
 
@@ -107,25 +108,29 @@ async function fetchNodes(ids: string[], ctx: Context): Promise<{ node: Node | n
     if (first === 'rateLimit') continue;
     if (first !== 'nodes' || typeof index !== 'number')
       throw new ChangeError('wrong-shape', `${subject}: expected errors of nodes, got ${typeText(type)}`);
-    if (type !== 'NOT_FOUND' || path!.length > 2) errors.set(index, typeText(type));
+    if (!ABSENT.has(type ?? '') || path!.length > 2) errors.set(index, typeText(type));
   }
   return nodes.map((node, index) => ({ node, error: errors.get(index) ?? null }));
 }
 
+/** The types of an error that says that a node is not to be had: its visit finds out why. */
+const ABSENT = new Set(['NOT_FOUND', 'FORBIDDEN']);
+
 /** The types by which an answer of status 200 says that the limit is used up; the second has been in use since 2026. */
 const LIMITED = new Set(['RATE_LIMITED', 'RATE_LIMIT']);
 
+const refusalShape = z.looseObject({ message: z.string().nullish(), errors: z.array(errorShape).nullish() });
+
 /** Throws for an answer that refuses the caller, and for one whose query GitHub gave up, whatever data it has. */
 function checkAnswer(answer: unknown, { headers }: Body, { subject, nowMs }: { subject: string; nowMs: number }): void {
-  const { errors = null } = z.looseObject({ errors: z.array(errorShape).nullish() }).safeParse(answer).data ?? {};
-  for (const { type, message, ...rest } of errors ?? []) {
-    const isSecondary = /\bsecondary rate\b/i.test(message ?? '');
-    if (LIMITED.has(type ?? '') || rest.code === 'graphql_rate_limit' || isSecondary) {
-      const retryAfterMs = limitWaitMs(headers, message ?? '', nowMs);
-      throw new ChangeError('http-429', `${subject}: expected an answer, got a rate limit`, {
-        status: 429,
-        retryAfterMs,
-      });
+  const { message = '', errors } = refusalShape.safeParse(answer).data ?? {};
+  // A secondary limit has the text of REST, in an error or in place of all.
+  for (const error of [{ message }, ...(errors ?? [])]) {
+    const { type = null, code = null, message: text } = error as z.output<typeof errorShape>;
+    const isLimited = LIMITED.has(type ?? '') || code === 'graphql_rate_limit' || isSecondaryLimit(text ?? '');
+    if (isLimited) {
+      const limit = { status: 429, retryAfterMs: limitWaitMs(headers, text ?? '', nowMs) };
+      throw new ChangeError('http-429', `${subject}: expected an answer, got a rate limit`, limit);
     }
     if (type === 'RESOURCE_LIMITS_EXCEEDED')
       throw new ChangeError('wrong-shape', `${subject}: expected a whole answer, got ${type}`);

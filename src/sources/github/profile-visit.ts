@@ -99,7 +99,7 @@ function missing(
   const misses = isBlocked && before ? Math.max(MISSES_MIN, missesAfter(facts)) : missesAfter(facts);
   return missingOf({
     isGone: before === null || misses >= MISSES_MIN,
-    facts: before ? { ...before, misses } : { misses },
+    facts: before ? { ...before, etag: null, misses } : { misses },
     row: profileGone(nameOf(key), before?.id ?? null),
   });
 }

@@ -207,7 +207,8 @@ function missing(
   const misses = isBlocked && before ? Math.max(MISSES_MIN, missesAfter(facts)) : missesAfter(facts);
   return missingOf({
     isGone: before === null || misses >= MISSES_MIN,
-    facts: before ? { ...known(before), misses } : { misses },
+    // Without its ETag, because a row is wanted when it comes back as it was.
+    facts: before ? { ...known(before), etag: null, misses } : { misses },
     row: repositoryGone(nameOf(key), before?.id ?? null),
   });
 }

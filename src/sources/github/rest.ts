@@ -114,7 +114,12 @@ export function limitWaitMs(headers: Headers, message: string, nowMs: number): n
   if (askedMs !== null) return askedMs;
   const quota = quotaOf(headers, QUOTA_HEADERS, nowMs);
   if (quota?.remaining === 0) return quota.resetMs + AFTER_RESET_MS;
-  return /\bsecondary rate\b/i.test(message) ? SECONDARY_WAIT_MS : null;
+  return isSecondaryLimit(message) ? SECONDARY_WAIT_MS : null;
+}
+
+/** Whether a message is that of a secondary limit, which says nothing in its headers. */
+export function isSecondaryLimit(message: string): boolean {
+  return /\bsecondary rate\b/i.test(message);
 }
 
 /** What the body of a refusal says; it may be no JSON at all. */
