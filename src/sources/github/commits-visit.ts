@@ -62,11 +62,23 @@ interface Page {
   reading: Reading | null;
 }
 
+/** What a visit has done before it reads commits. */
+interface Beginning {
+  /** The first page, which is read already. */
+  page?: Page;
+  /** The visit has a document, which counts although there is no time or permit left for commits. */
+  hasDocument: boolean;
+}
+
 /**
  * Reads commits until the aim is reached, or a visit has done its work. A page that fails ends the visit; the pages
- * before it count. Throws for the first page.
+ * before it count. Throws for the first page, unless a visit with a document can go on later.
  */
-export async function readCommits(first: Reading, place: Place, ctx: Context, beginning?: Page): Promise<CommitsRead> {
+export async function readCommits(
+  first: Reading,
+  { place, ctx }: { place: Place; ctx: Context },
+  { page: beginning, hasDocument }: Beginning,
+): Promise<CommitsRead> {
   const read: CommitsRead = { documents: [], rows: [], authors: [], reading: first, isLost: false };
   let requests = 0;
   let bytes = 0;
@@ -86,12 +98,18 @@ export async function readCommits(first: Reading, place: Place, ctx: Context, be
         takePage(read, page, place);
       }
     } catch (error) {
-      const isOver = error instanceof ChangeError || (error instanceof StepError && error.kind === 'deadline');
-      if (!isOver || read.documents.length === 0) throw error;
-      return read;
+      const isPage = error instanceof ChangeError && read.documents.length > 0;
+      if (isPage || (isForLater(error) && (hasDocument || read.documents.length > 0))) return read;
+      throw error;
     }
   }
   return read;
+}
+
+/** Whether an error says that there is no time, no permit or no room at the host now, and nothing of what was asked for. */
+export function isForLater(error: unknown): boolean {
+  if (error instanceof StepError) return error.kind === 'deadline';
+  return error instanceof ChangeError && error.status === 429;
 }
 
 /**

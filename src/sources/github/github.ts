@@ -19,6 +19,15 @@ import {
 } from './settings.ts';
 import { verifySignal } from './signals.ts';
 
+/**
+ * The requests of a visit that are foreseen: the document, and of a repository a page of commits. For more the visit asks
+ * one by one; without these two it might spend all its requests on documents and never read a commit. The engine also asks
+ * for a visit of no key, when it looks for room.
+ */
+function requestsOf(key: string): number {
+  return key === '' || kindOf(key) === 'repo' ? 2 : 1;
+}
+
 const VISITS = { repo: visitRepository, user: visitProfile, owner: visitOwner };
 
 /**
@@ -35,7 +44,8 @@ export const github: Source<GithubSettings, null> = {
   requests(step, changes, settings) {
     if (changes.length === 0) return {};
     if (step === 'probe') return { [graphqlHost(settings)]: Math.ceil(changes.length / NODES_MAX) };
-    return step === 'load' ? { [restHost(settings)]: changes.length } : {};
+    if (step !== 'load') return {};
+    return { [restHost(settings)]: changes.reduce((sum, { key }) => sum + requestsOf(key), 0) };
   },
 
   agenda: {

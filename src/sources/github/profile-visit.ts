@@ -1,6 +1,7 @@
 import { githubProfile } from '../../../schemas/github_profile.ts';
 import { ChangeError } from '../../errors.ts';
 import type { Change, Loaded } from '../../ports/change.ts';
+import { isForLater } from './commits-visit.ts';
 import { type AccountFacts, countedDigests, missesAfter, readAccountFacts } from './facts.ts';
 import { nameOf } from './keys.ts';
 import { etagOf, MISSES_MIN, missingOf } from './repository-visit.ts';
@@ -87,7 +88,11 @@ async function findByLogin(login: string, ctx: Context): Promise<RestAnswer<Acco
 async function organizationOf(found: RestAnswer<AccountDocument>, ctx: Context): Promise<RestAnswer<AccountDocument>> {
   const { type, login, id } = found.json;
   if (type !== 'Organization') return found;
-  const organization = await findRest(`/orgs/${login.toLowerCase()}`, ACCOUNT, ctx);
+  // Without a permit the document of its account has to do until the next visit.
+  const organization = await findRest(`/orgs/${login.toLowerCase()}`, ACCOUNT, ctx).catch(error => {
+    if (isForLater(error)) return null;
+    throw error;
+  });
   if (organization === null || organization.json.id !== id) return found;
   return { ...organization, json: { ...organization.json, type } };
 }

@@ -1,7 +1,7 @@
 import { githubRepo } from '../../../schemas/github_repo.ts';
 import { ChangeError } from '../../errors.ts';
 import type { Change, Loaded } from '../../ports/change.ts';
-import { type CommitsRead, firstPage, headOf, type Place, readCommits } from './commits-visit.ts';
+import { type CommitsRead, firstPage, headOf, isForLater, type Place, readCommits } from './commits-visit.ts';
 import { COUNTERS_MS, countedDigests, missesAfter, type RepositoryFacts, readRepositoryFacts } from './facts.ts';
 import { probedShape } from './graphql.ts';
 import { nameOf } from './keys.ts';
@@ -37,7 +37,7 @@ export async function visitRepository(change: Change, ctx: Context): Promise<Loa
   // Go on with the commits that the last visit left.
   if (before?.reading) {
     const place = { id: before.id, fullName: name };
-    const read = await readCommits(before.reading, place, ctx);
+    const read = await readCommits(before.reading, { place, ctx }, { hasDocument: false });
     if (!read.isLost || read.documents.length > 0) return loadedOf({ facts: before, ...NOTHING() }, read, ctx);
   }
   // Get the document, by the number of the repository where it is known, because names pass on.
@@ -48,7 +48,11 @@ export async function visitRepository(change: Change, ctx: Context): Promise<Loa
       ? await begin(name, { found, before }, ctx)
       : { facts: known(before!), place: { id: before!.id, fullName: name }, ...NOTHING() };
   // Read the commits that are new since.
-  return loadedOf(begun, await newCommits(change, begun, ctx), ctx);
+  const commits = await newCommits(change, begun, ctx).catch(error => {
+    if (isForLater(error)) return LATER;
+    throw error;
+  });
+  return loadedOf(begun, commits, ctx);
 }
 
 const NOTHING = (): Pick<Begun, 'loaded' | 'seen'> => ({
@@ -152,7 +156,7 @@ async function newCommits(change: Change, { facts, place }: Begun, ctx: Context)
     const first = await firstPage(branch, { place, left: ctx.settings.historyMax }, ctx);
     if (first === null) return { ...NO_COMMITS, aim: null };
     const start = first.reading ?? { kind: 'walk', aim: first.aim, done: 0, left: null };
-    return { ...(await readCommits(start, place, ctx, first)), aim: first.aim };
+    return { ...(await readCommits(start, { place, ctx }, { page: first, hasDocument: true })), aim: first.aim };
   }
   // Later those ahead of the known head, or all where the repository was empty.
   const probed = probedShape.safeParse(change.probed).data;
@@ -162,20 +166,22 @@ async function newCommits(change: Change, { facts, place }: Begun, ctx: Context)
     head === null
       ? ({ kind: 'walk', aim, done: 0, left: null } as const)
       : ({ kind: 'compare', base: head, aim, done: 0 } as const);
-  return { ...(await readCommits(reading, place, ctx)), aim };
+  return { ...(await readCommits(reading, { place, ctx }, { hasDocument: true })), aim };
 }
 
-type Commits = CommitsRead & { aim?: string | null };
+/** `aim`: the head that is known at the end, where the visit chose one. `isLater`: it had no room to choose one. */
+type Commits = CommitsRead & { aim?: string | null; isLater?: true };
 
 const NO_COMMITS: CommitsRead = { documents: [], rows: [], authors: [], reading: null, isLost: false };
+const LATER: Commits = { ...NO_COMMITS, isLater: true };
 
 /** The visit as a whole. The known head moves with the last page only. */
 function loadedOf({ facts, loaded, seen }: Omit<Begun, 'place'>, read: Commits, { settings }: Context): Loaded {
   const { reading: planned, ...rest } = facts;
-  const aim = read.aim === undefined ? planned!.aim : read.aim;
-  const isDone = read.reading === null && !read.isLost;
-  const next: RepositoryFacts = isDone ? { ...rest, ...headFacts(rest, aim) } : rest;
-  if (!isDone && !read.isLost) next.reading = read.reading!;
+  const next: RepositoryFacts = rest;
+  if (read.reading !== null && !read.isLost) next.reading = read.reading;
+  const isDone = read.reading === null && !read.isLater;
+  if (isDone) Object.assign(next, headFacts(rest, read.aim === undefined ? planned!.aim : read.aim));
   const authors = settings.authors ? [...new Set(read.authors)].map(login => `user:${login}`) : [];
   return {
     documents: loaded.documents.concat(read.documents),
@@ -189,7 +195,7 @@ function loadedOf({ facts, loaded, seen }: Omit<Begun, 'place'>, read: Commits, 
       digests: seen.digests,
       keys: seen.keys.concat(authors),
       ...(seen.movedTo !== undefined && { movedTo: seen.movedTo }),
-      unfinished: next.reading !== undefined,
+      unfinished: next.reading !== undefined || read.isLater === true,
     },
   };
 }
