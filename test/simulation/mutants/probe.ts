@@ -5,10 +5,12 @@ const VISITS = 'src/engine/journal/visits.ts';
 const PICK = 'src/engine/follow/visits.ts';
 const ADMISSION = 'src/engine/load/admission.ts';
 const VISITOR = 'src/engine/follow/visitor.ts';
+const IDENTITIES = 'src/engine/journal/row-identities.ts';
 
 const ONE_KEY = 'a key that fails its probe holds no other up';
 const NO_PERMIT = 'keys that changed and wait for a permit hold no other up';
 const MOVED = 'a key that moves keeps what its visits found';
+const TAKEN = 'a deletion counts only for the thing that has its key';
 const WHOLE = 'a key is visited until all its work is done';
 const QUOTA = 'a host whose quota is used up is not asked before its reset';
 const SHARED = 'first visits and revisits share a host';
@@ -101,6 +103,24 @@ export const PROBE_MUTANTS: Mutant[] = [
         instead: 'this.#agenda.add(moved, 0);',
       },
     ],
+  },
+  {
+    name: 'deletion of a name that another thing has taken',
+    breaks: TAKEN,
+    caughtBy: scene('a name that another key takes'),
+    edits: [
+      {
+        file: IDENTITIES,
+        text: "if (op === 'delete' && (current === null || (identity !== '' && identity !== current))) return null;",
+        instead: "if (op === 'delete' && current === null) return null;",
+      },
+    ],
+  },
+  {
+    name: 'things of rows kept in memory only',
+    breaks: TAKEN,
+    caughtBy: scene('a name that another key takes'),
+    edits: [{ file: 'src/engine/journal/entries.ts', text: 'this.#identities.write();', instead: '' }],
   },
   {
     name: 'unfinished visit waits for its interval',

@@ -14,6 +14,7 @@ export const PROBE_SCENES = {
   'a key that fails its probe': failingKey,
   'changed keys of a blocked host': blockedHost,
   'a key that moves': movingKey,
+  'a name that another key takes': takenName,
   'a key with several visits of work': unfinishedKey,
   'a host whose quota is used up': spentQuota,
 };
@@ -97,6 +98,40 @@ async function movingKey(world: World, random: Random): Promise<void> {
   await runUntil(world, { until: () => world.isFollowed });
   const rows = (await lakeRows(world)).filter(({ username }) => username === 'a.red');
   assert.equal(rows.at(-1)!._op, 'delete', 'a.red: expected a deletion');
+}
+
+/** A key moves, and another moves to its name. In whatever order they are visited, each name has the row of its own thing. */
+async function takenName(world: World, random: Random): Promise<void> {
+  const keys = ['a.red', 'c.red'];
+  Object.assign(world.upstream.servers, { red: 'red.test', blue: 'blue.test' });
+  world.upstream.publish(['a.red'], 'first @one');
+  world.upstream.publish(['c.red'], 'first @two');
+  await watch(world, keys);
+  await runUntil(world, { until: () => keys.every(key => outcomeOf(world, key) !== null) });
+  const moves = [() => world.upstream.publish(['a.red'], 'moved b.blue @one')];
+  moves.push(() => world.upstream.publish(['c.red'], 'moved a.red @two'));
+  if (random() < 0.5) moves.reverse();
+  const isMoved = (key: string, to: string) => world.engine.journal.agenda!.moved.currentOf(key) === to;
+  for (const [turn, move] of moves.entries()) {
+    move();
+    await disturbed(world, random);
+    // Half of the time both are visited in one slice.
+    if (turn === 1 || random() < 0.5) await pass(world, 3 * HOUR);
+  }
+  const isDone = () => isMoved('c.red', 'a.red') || isMoved('c.red', 'b.blue');
+  await runUntil(world, { until: isDone, withinMs: 6 * HOUR });
+  await runUntil(world, { until: () => world.engine.journal.agenda!.find('b.blue') !== null, withinMs: 6 * HOUR });
+  await runUntil(world, { until: () => world.isFollowed });
+  const rows = await lakeRows(world);
+  const newest = (name: string) => rows.findLast(({ username }) => username === name);
+  for (const [name, op, thing] of [
+    ['a.red', 'upsert', 'two'],
+    ['b.blue', 'upsert', 'one'],
+    ['c.red', 'delete', 'two'],
+  ] as const) {
+    const { _op, github_id } = newest(name) ?? {};
+    assert.deepEqual([name, _op, github_id], [name, op, thing], `${name}: expected the row of its own thing`);
+  }
 }
 
 /** A key with more work goes on at once, part by part, each once. */

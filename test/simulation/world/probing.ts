@@ -1,5 +1,6 @@
 import { githubProfile } from '../../../schemas/github_profile.ts';
 import { githubRepo } from '../../../schemas/github_repo.ts';
+import type { Row } from '../../../schemas/table.ts';
 import type { Change, Document, Loaded, LoadedRow } from '../../../src/ports/change.ts';
 import { agenda, nextVisit, rowOf, type SourceKind } from './sources.ts';
 
@@ -16,8 +17,8 @@ interface Facts extends Record<string, unknown> {
 /**
  * As `agenda`, with a probe, two tables, and answers whose text says more: `moved <key>` the key's new name, `finds <key>
  * <key> …` keys that it names, `parts <number>` work for so many visits, `filed` a
- * document in a folder of its own. A number after `#` is the count of followers,
- * which alone is no change.
+ * document in a folder of its own. A number after `#` is the count of followers, which alone is no change; a word after
+ * `@` says which thing the key names, in place of its name.
  */
 export const probing: SourceKind = (upstream, call) => {
   const { feed: _, agenda: plain, ...rest } = agenda(upstream, call);
@@ -71,9 +72,14 @@ function loadedOf(change: Change, { revision, text }: { revision: number; text: 
   const parts = word === 'parts' ? Number(words[0]) : 1;
   const movedTo = word === 'moved' ? words[0] : undefined;
   const name = movedTo ?? key;
-  const profile = { username: name, bio: text.split('#')[0]!, followers: Number(text.split('#')[1] ?? 0) };
+  const [, thing] = /@(\w+)/.exec(text) ?? [];
+  const own: Row = thing === undefined ? {} : { github_id: thing };
+  const profile = { username: name, bio: text.split('#')[0]!, followers: Number(text.split('#')[1] ?? 0), ...own };
   const rows: LoadedRow[] = [{ table: githubProfile.name, op: 'upsert', row: rowOf(githubProfile, profile) }];
-  if (movedTo) rows.unshift({ table: githubProfile.name, op: 'delete', row: rowOf(githubProfile, { username: key }) });
+  if (movedTo) {
+    const row = rowOf(githubProfile, { username: key, ...own });
+    rows.unshift({ table: githubProfile.name, op: 'delete', row });
+  }
   if (parts > 1)
     rows.push({ table: githubRepo.name, op: 'upsert', row: rowOf(githubRepo, { full_name: `${key}/${part}` }) });
   const bytes = Buffer.from(JSON.stringify({ text }));
