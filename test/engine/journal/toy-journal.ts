@@ -6,7 +6,7 @@ import { LINEAGE_COLUMNS } from '../../../src/engine/journal/entries.ts';
 import { Journal } from '../../../src/engine/journal/journal.ts';
 import { openJournal } from '../../../src/engine/journal/open.ts';
 import { type PushedLine, pushDigest } from '../../../src/engine/journal/pushes.ts';
-import type { LoadedRow } from '../../../src/ports/change.ts';
+import type { LoadedRow, Seen } from '../../../src/ports/change.ts';
 import type { SqlPort } from '../../../src/ports/sql.ts';
 import { JSON_LINES } from '../../simulation/world/encode.ts';
 import { nodeSql } from '../../simulation/world/node-sql.ts';
@@ -43,12 +43,15 @@ export class ToyJournal {
     for (const key of keys) this.agenda.add({ key, space: 'toy' }, NOW_MS);
   }
 
-  /** A visit of each key in one slice; each gives its rows, and its digest is over them. */
-  visit(found: Record<string, LoadedRow[]>): void {
+  /** A visit of each key in one slice; each gives its rows, and its digest is over them. `more` is what else they saw. */
+  visit(found: Record<string, LoadedRow[]>, more: Partial<Seen> = {}): void {
     const cursorBefore = String(this.#visits);
     const accepted = Object.entries(found).map(([key, rows]): Accepted => {
       const change = { key, cursor: String(++this.#visits), deleted: false, revision: null, skip: null };
-      return { change, outcome: { kind: 'rows', rows, revision: null, documentBytes: 10, seen: seenOf(rows) } };
+      return {
+        change,
+        outcome: { kind: 'rows', rows, revision: null, documentBytes: 10, seen: { ...seenOf(rows), ...more } },
+      };
     });
     const cursorAfter = String(this.#visits);
     if (!this.journal.append({ lane: TAIL, cursorBefore, cursorAfter, accepted, nowMs: NOW_MS }))
