@@ -259,7 +259,7 @@ export class VisitOracle {
   }
 }
 
-/** Whether the only difference is that the key's digests are gone. */
+/** Whether the only difference is that the key's digests are gone, and no probe answers its next visit. */
 function isForgotten(old: WatchedRow, row: WatchedRow): boolean {
-  return differenceOf({ ...old, digest: null, main_digest: null }, row) === null;
+  return differenceOf({ ...old, digest: null, main_digest: null, revisit: 0 }, row) === null;
 }
