@@ -10,7 +10,7 @@ import { engineSourceOf } from '../../src/sources/engine-source.ts';
 import { SOURCES, sourceNamed } from '../../src/sources/registry.ts';
 import type { LoadContext, Source } from '../../src/sources/source.ts';
 import { load, probe, pull, pullAll, runStep, servers } from './step.ts';
-import { changesOf, FIXTURES, parked, plainChanges, type StandIn, walkOf } from './walk.ts';
+import { changesOf, FIXTURES, parked, plainChanges, revisitsOf, type StandIn, walkOf } from './walk.ts';
 
 const EVERYTHING = 5000;
 
@@ -169,7 +169,7 @@ describe.each(SOURCES)('source $id', source => {
     if (feed) expect(await hostsAsked('pull', [], ctx => feed.pull({ cursor, poll: 0 }, ctx))).toBeGreaterThan(0);
     if (agenda?.directory) expect(await hostsAsked('pull', [], ctx => agenda.directory!.read(null, ctx))).toBe(1);
     if (agenda?.probe) {
-      const some = changes.slice(0, agenda.probe.keysMax);
+      const some = (await revisitsOf(source, { ...standIn, settings, changes })).slice(0, agenda.probe.keysMax);
       expect(await hostsAsked('probe', some, ctx => agenda.probe!.ask(some, ctx))).toBe(1);
     }
     if (source.feed?.list) expect(await hostsAsked('list', [], ctx => source.feed!.list!(null, ctx))).toBe(1);

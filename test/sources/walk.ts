@@ -77,6 +77,18 @@ export async function plainChanges(
   return found;
 }
 
+/** Changes as revisits: with the facts that a first visit leaves, those that it found. */
+export async function revisitsOf(
+  source: Source,
+  { settings, changes, timer }: { settings: unknown; changes: Change[] } & Pick<StandIn, 'timer'>,
+): Promise<Change[]> {
+  const loaded = await Promise.all(changes.map(change => load(source, settings, change, { timer }).catch(() => null)));
+  return changes.flatMap((change, index) => {
+    const seen = loaded[index]?.seen;
+    return seen?.found ? [{ ...change, facts: seen.facts }] : [];
+  });
+}
+
 /** The reason why a change is parked; rethrows an error that is not about the upstream. */
 export function parked(error: unknown): { parked: string } {
   if (error instanceof ChangeError) return { parked: error.reason };

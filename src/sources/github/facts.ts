@@ -84,17 +84,17 @@ export function missesAfter(facts: unknown): number {
 }
 
 /**
- * What the row of a document counts as: its digest is that of the last row while nothing but counters moved, until they
- * have been others for `COUNTERS_MS`.
+ * What a visit leaves of its document's digests. Counters that are others than in the last row give a row of their own
+ * once they have been so for `COUNTERS_MS`: then `isDue`.
  */
-export function countedDigests(
+export function countedFacts(
   { main, counters }: DocumentDigests,
   before: { main: string; counters: string; since?: number | undefined } | null,
   nowMs: number,
-): { digest: string; facts: { main: string; counters: string; since?: number } } {
-  const whole = { digest: `${main} ${counters}`, facts: { main, counters } };
-  if (before === null || before.main !== main || before.counters === counters) return whole;
+): { isDue: boolean; facts: { main: string; counters: string; since?: number } } {
+  const facts = { main, counters };
+  if (before === null || before.main !== main || before.counters === counters) return { isDue: false, facts };
   const since = before.since ?? nowMs;
-  if (nowMs - since >= COUNTERS_MS) return whole;
-  return { digest: `${main} ${before.counters}`, facts: { main, counters: before.counters, since } };
+  if (nowMs - since >= COUNTERS_MS) return { isDue: true, facts };
+  return { isDue: false, facts: { main, counters: before.counters, since } };
 }

@@ -161,6 +161,7 @@ function judge(change: Change, node: Node | null, nowMs: number): ProbeAnswer {
 
 function isSameRepository(node: Node, oid: string | null, facts: RepositoryFacts): boolean {
   const { head = null, isEmpty = false, pushed = null, branch = null } = facts;
-  if (oid !== (isEmpty ? null : head) || (node.pushedAt ?? null) !== pushed) return false;
-  return node.defaultBranchRef === null || node.defaultBranchRef === undefined || node.defaultBranchRef.name === branch;
+  if (oid !== (isEmpty ? null : head)) return false;
+  // Without a commit REST and GraphQL may say different times of a push that never was.
+  return oid === null || ((node.pushedAt ?? null) === pushed && node.defaultBranchRef?.name === branch);
 }

@@ -2,7 +2,7 @@ import { githubProfile } from '../../../schemas/github_profile.ts';
 import { ChangeError } from '../../errors.ts';
 import type { Change, Loaded } from '../../ports/change.ts';
 import { isForLater } from './commits-visit.ts';
-import { type AccountFacts, countedDigests, missesAfter, readAccountFacts } from './facts.ts';
+import { type AccountFacts, countedFacts, missesAfter, readAccountFacts } from './facts.ts';
 import { nameOf } from './keys.ts';
 import { etagOf, MISSES_MIN, missingOf } from './repository-visit.ts';
 import { Blocked, type Context, findRest, type RestAnswer } from './rest.ts';
@@ -26,7 +26,8 @@ export async function visitProfile(change: Change, ctx: Context): Promise<Loaded
   const { json: document, bytes, etag } = found.answer;
   const name = document.login.toLowerCase();
   const same = before?.id === document.id ? before : null;
-  const { digest, facts: counted } = countedDigests(digestsOf(document), same, ctx.nowMs);
+  const { main, counters } = digestsOf(document);
+  const { isDue: always, facts: counted } = countedFacts({ main, counters }, same, ctx.nowMs);
   const facts: AccountFacts = {
     id: document.id,
     node: document.node_id,
@@ -36,10 +37,10 @@ export async function visitProfile(change: Change, ctx: Context): Promise<Loaded
     ...counted,
     isOrganization: document.type === 'Organization',
   };
-  const digests = { [githubProfile.name]: `${name} ${digest}` };
+  const digests = { [githubProfile.name]: `${name} ${main}` };
   const documents = [{ name, bytes, revision: null, path: ['raw', 'profiles', name] }];
   const rows = [profileRow(document)];
-  if (name === login) return { documents, rows, revision: null, seen: { ...SEEN, facts, digests } };
+  if (name === login) return { documents, rows, revision: null, seen: { ...SEEN, facts, digests, always } };
   // A login that was given up may be another account's now: that is watched as a new key.
   const successor = await findRest(`/users/${login}`, ACCOUNT, ctx);
   return {

@@ -2,7 +2,7 @@ import { githubRepo } from '../../../schemas/github_repo.ts';
 import { ChangeError } from '../../errors.ts';
 import type { Change, Loaded } from '../../ports/change.ts';
 import { type CommitsRead, firstPage, headOf, isForLater, type Place, readCommits } from './commits-visit.ts';
-import { COUNTERS_MS, countedDigests, missesAfter, type RepositoryFacts, readRepositoryFacts } from './facts.ts';
+import { COUNTERS_MS, countedFacts, missesAfter, type RepositoryFacts, readRepositoryFacts } from './facts.ts';
 import { probedShape } from './graphql.ts';
 import { nameOf } from './keys.ts';
 import { Blocked, type Context, findRest, type RestAnswer } from './rest.ts';
@@ -24,7 +24,7 @@ interface Begun {
   facts: RepositoryFacts;
   place: Place;
   loaded: Pick<Loaded, 'documents' | 'rows'>;
-  seen: { digests: Record<string, string>; keys: string[]; movedTo?: string };
+  seen: { digests: Record<string, string>; keys: string[]; always?: boolean; movedTo?: string };
 }
 
 /**
@@ -105,7 +105,8 @@ async function begin(
   const fullName = document.full_name.toLowerCase();
   // Another repository under the name is seen for the first time.
   const same = before?.id === document.id ? before : null;
-  const { digest, facts: counted } = countedDigests(digestsOf(document), same, ctx.nowMs);
+  const digests = digestsOf(document);
+  const { isDue, facts: counted } = countedFacts(digests, same, ctx.nowMs);
   const facts: RepositoryFacts = {
     id: document.id,
     node: document.node_id,
@@ -125,7 +126,7 @@ async function begin(
       documents: [{ name: fullName, bytes, revision: null, path: ['raw', 'repos', owner!, repository!] }],
       rows: [repositoryRow(document)],
     },
-    seen: { digests: { [githubRepo.name]: `${fullName} ${digest}` }, keys: [`user:${owner}`] },
+    seen: { digests: { [githubRepo.name]: `${fullName} ${digests.main}` }, keys: [`user:${owner}`], always: isDue },
   };
   if (fullName === name) return begun;
   // It has another name: its old one has no row any more, unless another repository has taken it.
@@ -193,6 +194,7 @@ function loadedOf({ facts, loaded, seen }: Omit<Begun, 'place'>, read: Commits, 
       moreHosts: [],
       facts: next,
       digests: seen.digests,
+      always: seen.always ?? false,
       keys: seen.keys.concat(authors),
       ...(seen.movedTo !== undefined && { movedTo: seen.movedTo }),
       unfinished: next.reading !== undefined || read.isLater === true,

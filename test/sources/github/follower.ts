@@ -81,7 +81,7 @@ export class Follower {
   #accept(key: string, before: Watched, { rows, documents, seen }: Loaded): string {
     const digests = seen!.unchanged ? {} : { ...digestsOf(rows.map(checkRow)), ...seen!.digests };
     for (const { table, op, row } of rows) {
-      if (before.digests[table] !== undefined && before.digests[table] === digests[table]) continue;
+      if (!seen!.always && before.digests[table] !== undefined && before.digests[table] === digests[table]) continue;
       const kept = this.rows.get(table) ?? new Map<string, Row | null>();
       this.rows.set(table, kept);
       const rowKey = keyOf(tableNamed(table), row);
