@@ -10,8 +10,8 @@ export const githubRepo = defineTable({
   identity: 'github_id',
   columns: {
     full_name: required('utf8', 'Owner and name in lower case, e.g. `nodejs/node`.'),
-    owner: optional('utf8', 'Login name of the owner.'),
-    name: optional('utf8', 'Name without the owner.'),
+    owner: optional('utf8', 'Login name of the owner in lower case.'),
+    name: optional('utf8', 'Name without the owner, in lower case.'),
     description: optional('utf8', "The repository's one-line description."),
     homepage: optional('utf8', 'URL of the home page.'),
     language: optional('utf8', 'The main language.'),

@@ -140,7 +140,7 @@ function takePage(read: CommitsRead, { items, bytes, reading }: Page, { id, full
   // The same commits may come in other pages, or with other links to accounts, so the name says all of the bytes.
   const file = `${items[0]!.sha}-${items.at(-1)!.sha}-${sha256Hex(bytes).slice(0, 16)}.json`;
   const path = ['raw', 'commits', owner!, name!];
-  read.documents.push({ name: fullName, bytes, revision: null, path, file, immutable: true });
+  read.documents.push({ name: `repo:${fullName}`, bytes, revision: null, path, file, immutable: true });
   for (const item of items) {
     read.rows.push(commitRow(item, { githubId: id, repo: fullName }));
     const { author } = item;

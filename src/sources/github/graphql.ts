@@ -3,6 +3,7 @@ import { ChangeError } from '../../errors.ts';
 import { KiB } from '../../limits.ts';
 import type { Change, ProbeAnswer } from '../../ports/change.ts';
 import type { Body } from '../source.ts';
+import { checkShape } from '../upstream/json.ts';
 import { COUNTERS_MS, type RepositoryFacts, readAccountFacts, readRepositoryFacts } from './facts.ts';
 import { kindOf, nameOf } from './keys.ts';
 import { type Context, checkRefusal, headersOf, isSecondaryLimit, limitWaitMs } from './rest.ts';
@@ -49,10 +50,9 @@ const nodeShape = z.looseObject({
     .nullish(),
 });
 
-const answerShape = z.looseObject({
-  data: z.looseObject({ nodes: z.array(nodeShape.nullable()) }),
-  errors: z.array(errorShape).nullish(),
-});
+const answerShape = z.looseObject({ data: z.looseObject({}), errors: z.array(errorShape).nullish() });
+
+const dataShape = z.looseObject({ nodes: z.array(nodeShape.nullable()) });
 
 type Node = z.output<typeof nodeShape>;
 
@@ -95,12 +95,9 @@ async function fetchNodes(ids: string[], ctx: Context): Promise<{ node: Node | n
     check: (answer, body) => checkAnswer(answer, body, { subject, nowMs: ctx.nowMs }),
     checkRefusal: refusal => checkRefusal(refusal, { subject, nowMs: ctx.nowMs }),
   });
-  const { nodes } = json.data;
+  const { nodes } = checkShape(subject, dataShape, json.data);
   if (nodes.length !== ids.length)
-    throw new ChangeError(
-      'wrong-shape',
-      `${subject}: expected data.nodes to have ${ids.length} nodes, got ${nodes.length}`,
-    );
+    throw new ChangeError('wrong-shape', `${subject}: expected nodes to have ${ids.length} nodes, got ${nodes.length}`);
   // An error says by its path of which node it is; a missing node is none.
   const errors = new Map<number, string>();
   for (const { path, type } of json.errors ?? []) {

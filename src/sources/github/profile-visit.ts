@@ -38,7 +38,7 @@ export async function visitProfile(change: Change, ctx: Context): Promise<Loaded
     isOrganization: document.type === 'Organization',
   };
   const digests = { [githubProfile.name]: `${name} ${main}` };
-  const documents = [{ name, bytes, revision: null, path: ['raw', 'profiles', name] }];
+  const documents = [{ name: `user:${name}`, bytes, revision: null, path: ['raw', 'profiles', name] }];
   const rows = [profileRow(document)];
   if (name === login) return { documents, rows, revision: null, seen: { ...SEEN, facts, digests, always } };
   // A login that was given up may be another account's now: that is watched as a new key.

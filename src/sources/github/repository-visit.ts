@@ -123,7 +123,7 @@ async function begin(
     facts,
     place: { id: document.id, fullName },
     loaded: {
-      documents: [{ name: fullName, bytes, revision: null, path: ['raw', 'repos', owner!, repository!] }],
+      documents: [{ name: `repo:${fullName}`, bytes, revision: null, path: ['raw', 'repos', owner!, repository!] }],
       rows: [repositoryRow(document)],
     },
     seen: { digests: { [githubRepo.name]: `${fullName} ${digests.main}` }, keys: [`user:${owner}`], always: isDue },

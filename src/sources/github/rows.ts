@@ -95,9 +95,10 @@ export function digestsOf(document: RepositoryDocument | AccountDocument): Docum
 }
 
 export function repositoryRow(document: RepositoryDocument): LoadedRow {
-  const [owner, name] = document.full_name.split('/');
+  const fullName = document.full_name.toLowerCase();
+  const [owner, name] = fullName.split('/');
   const row: GithubRepo = {
-    full_name: document.full_name.toLowerCase(),
+    full_name: fullName,
     owner: owner!,
     name: name!,
     description: document.description ?? null,

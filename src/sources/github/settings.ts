@@ -24,7 +24,11 @@ const settingsShape = z.object({
     .pipe(z.string().regex(/^(all|[1-9]\d{0,8})$/))
     .describe('a number of commits from 1 to 999999999, or all'),
   GITHUB_AUTHORS: z.enum(['true', 'false']).default('false').describe('true or false'),
-  GITHUB_WEBHOOK_SECRET: z.string().min(1).max(500).optional().describe('a secret of 1 to 500 characters'),
+  GITHUB_WEBHOOK_SECRET: z
+    .string()
+    .regex(/^\P{Cc}{1,500}$/u)
+    .optional()
+    .describe('a secret of 1 to 500 characters'),
   // GitHub allows 5,000 an hour; the rest is for people who use the same account.
   GITHUB_REQUESTS_PER_SECOND: rateSetting(1.25),
   // 5,000 points an hour as well, one for each request of the probe; the limit on computing time allows one at a time.

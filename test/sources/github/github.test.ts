@@ -87,16 +87,17 @@ const DOCUMENT = repositoryShape.parse({
 });
 
 describe('a row of GitHub', () => {
-  it('of a repository has lower case in its key and the spelling beside it', () => {
+  it('of a repository has names in lower case, and the spelling in its data', () => {
     expect(checkRow(repositoryRow(DOCUMENT)).row).toMatchObject({
       full_name: 'octo/boat',
-      owner: 'Octo',
-      name: 'Boat',
+      owner: 'octo',
+      name: 'boat',
       license: 'MIT',
       topics: 'sea,wood',
       stars: 1,
       github_id: '7',
     });
+    expect(JSON.parse(String(repositoryRow(DOCUMENT).row.data))).toMatchObject({ full_name: 'Octo/Boat' });
     expect(repositoryRow({ ...DOCUMENT, license: { spdx_id: 'NOASSERTION' }, topics: [] }).row).toMatchObject({
       license: null,
       topics: null,

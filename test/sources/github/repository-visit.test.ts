@@ -32,8 +32,8 @@ describe('a repository', () => {
     const repository = await visited('Octo/Boat');
     expect(repo('octo/boat')).toMatchObject({
       full_name: 'octo/boat',
-      owner: 'Octo',
-      name: 'Boat',
+      owner: 'octo',
+      name: 'boat',
       description: 'A boat',
       default_branch: 'main',
       github_id: String(repository.id),
