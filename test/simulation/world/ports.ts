@@ -143,10 +143,11 @@ export function loadPort(
     const source = world.kind(world.upstream, upstreamCall) as Loading['source'];
     const { reader } = world.encoding.port;
     const loading: Loading = { source, settings, contact: 'test', bucket, reader, now: () => clock.now() };
+    if (world.fetches) loading.permit = permit;
     const answer = await runStep(loading, step, request);
     if (step === 'load') world.onLoaded(request as LoadRequest, answer as Answer<LoadOutcome[]>);
     // Two isolates share no objects.
-    return deepCopy({ ...answer, hosts: [...upstreamCall.tallies.values()] });
+    return deepCopy(world.fetches ? answer : { ...answer, hosts: [...upstreamCall.tallies.values()] });
   }
   return {
     run: async (step, request) => {

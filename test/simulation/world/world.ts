@@ -33,6 +33,8 @@ export interface WorldOptions extends Partial<SourceSettings>, Partial<EngineOpt
   startMs?: number;
   /** Whether rows of another source's table feed the agenda. */
   fed?: boolean;
+  /** Whether the source is a real one, which fetches over HTTP, instead of one that asks the simulated upstream. */
+  fetches?: boolean;
 }
 
 /** One source's object with its clock, ports and upstream. Instances of its engine start and die; the rest stays. */
@@ -53,6 +55,7 @@ export class World {
   readonly settings: SourceSettings;
   readonly options: EngineOptions;
   readonly fed: boolean;
+  readonly fetches: boolean;
   encoding: Encoding;
   engine!: Engine;
   /** The number of runs that ended. */
@@ -72,8 +75,16 @@ export class World {
   #instance = 0;
   #death = Promise.withResolvers<never>();
 
-  constructor({ kind = coalescing, encoding = JSON_LINES, startMs, fed = false, ...given }: WorldOptions = {}) {
+  constructor({
+    kind = coalescing,
+    encoding = JSON_LINES,
+    startMs,
+    fed = false,
+    fetches = false,
+    ...given
+  }: WorldOptions = {}) {
     this.fed = fed;
+    this.fetches = fetches;
     this.clock = new VirtualClock(startMs);
     this.upstream = new Upstream(this.clock);
     this.kind = kind;
