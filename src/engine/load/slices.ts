@@ -181,19 +181,19 @@ export class SliceLoader {
     { wanted, afresh, spread }: { wanted: number[]; afresh: boolean; spread: boolean },
   ): { admitted: number[]; waitUntilMs: number | null } {
     const nowMs = this.#ports.clock.now();
+    const asked = wanted.map(index => Object.entries(this.#requests([changes[index]!], afresh)));
+    // A change may need several requests of one host.
+    const wants = new Map<string, number>();
+    for (const [host, count] of asked.flat()) wants.set(host, (wants.get(host) ?? 0) + count);
     const left = new Map<string, number>();
     const admitted: number[] = [];
     let waitUntilMs: number | null = null;
-    for (const index of wanted) {
-      const requests = Object.entries(this.#requests([changes[index]!], afresh));
+    for (const [place, index] of wanted.entries()) {
+      const requests = asked[place]!;
       for (const [host] of requests) {
         if (left.has(host)) continue;
-        const { count, atMs } = this.#admission.room({
-          host,
-          want: wanted.length,
-          nowMs,
-          windowMs: LIMITS.slicePermitMsMax,
-        });
+        const want = wants.get(host)!;
+        const { count, atMs } = this.#admission.room({ host, want, nowMs, windowMs: LIMITS.slicePermitMsMax });
         if (count === 0) waitUntilMs ??= atMs;
         left.set(host, count);
       }
