@@ -40,12 +40,17 @@ export class VirtualClock implements ClockPort {
   within<T>(work: Promise<T>, ms: number, subject: string): Promise<T> {
     return new Promise((resolve, reject) => {
       const expected = `${subject}: expected an end within ${ms} ms`;
-      const timer = this.#arm(ms, () => reject(new StepError('deadline', expected)));
-      const end = () => {
-        this.#timers = this.#timers.filter(other => other !== timer);
-      };
+      const end = this.timer(ms, () => reject(new StepError('deadline', expected)));
       work.then(resolve, reject).finally(end);
     });
+  }
+
+  /** Calls `due` after this time; the returned function cancels the call. */
+  timer(ms: number, due: () => void): () => void {
+    const timer = this.#arm(ms, due);
+    return () => {
+      this.#timers = this.#timers.filter(other => other !== timer);
+    };
   }
 
   turn(): Promise<void> {
