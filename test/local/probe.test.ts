@@ -6,12 +6,15 @@ import { npm } from '../../src/sources/npm/npm.ts';
 import { templateNames } from '../../src/sources/npm/stand-in/documents.ts';
 import { NPM_RECORDINGS, readRecordings } from '../../src/sources/npm/stand-in/recordings.ts';
 import { type NpmStandIn, startStandIn as startNpm } from '../../src/sources/npm/stand-in/stand-in.ts';
+import { SOURCES } from '../../src/sources/registry.ts';
 import type { Examples } from '../../src/sources/stand-in/examples.ts';
 import { examples as whoisExamples } from '../../src/sources/whois/stand-in/examples.ts';
 import { startStandIn as startWhois, type WhoisStandIn } from '../../src/sources/whois/stand-in/stand-in.ts';
 
 /** Small recorded packages, all with counts and the fields of a whole document. */
 const KEYS = ['aws4fetch', 'cookie', 'is-network-error', '@sindresorhus/is'];
+
+const IDS = SOURCES.map(({ id }) => id).join(', ');
 
 /** A port on which nothing listens. */
 const NOWHERE = 'http://127.0.0.1:9';
@@ -360,9 +363,9 @@ describe('the command line', () => {
   const options = { signal: new AbortController().signal, announce: () => {}, write: () => {} };
 
   it.each([
-    ['an unknown source', ['nothing'], 'source: expected one of npm, whois, got "nothing"'],
-    ['no source', [], 'probe: expected one source of npm, whois, got 0'],
-    ['two sources', ['npm', 'whois'], 'probe: expected one source of npm, whois, got 2'],
+    ['an unknown source', ['nothing'], `source: expected one of ${IDS}, got "nothing"`],
+    ['no source', [], `probe: expected one source of ${IDS}, got 0`],
+    ['two sources', ['npm', 'whois'], `probe: expected one source of ${IDS}, got 2`],
     ['no keys', ['npm', '--keys', ' ,'], 'probe: expected --keys to name keys separated by commas, got none'],
     ['an unknown option', ['npm', '--all'], "Unknown option '--all'"],
     [

@@ -14,6 +14,7 @@ import { freePort, type Runtime, startRuntime } from '../../src/local/runtime/ru
 import { newS3Keys, type S3Keys } from '../../src/local/runtime/s3-keys.ts';
 import { holderOf, lockState } from '../../src/local/runtime/state-lock.ts';
 import { enabledSources, readLocalSettings, withLocalSettings, workerSettings } from '../../src/local/settings.ts';
+import { SOURCES } from '../../src/sources/registry.ts';
 import { makeSmallProject } from './small-project.ts';
 
 const ROOT = path.resolve(import.meta.dirname, '../..');
@@ -228,10 +229,12 @@ describe('settings', () => {
     const wrong = (env: Record<string, string>) => () => enabledSources(workerSettings(env));
     const registry = { NPM_REGISTRY_URL: 'http://127.0.0.1:1' };
     expect(wrong({})).toThrow(/^NPM_REGISTRY_URL: expected an http or https URL.*, got null$/);
-    expect(wrong({ ...registry, SOURCES: 'npm,nope' })).toThrow('SOURCES: expected ids of npm, whois, got "nope"');
+    expect(wrong({ ...registry, SOURCES: 'npm,nope' })).toThrow(
+      `SOURCES: expected ids of ${SOURCES.map(({ id }) => id).join(', ')}, got "nope"`,
+    );
     expect(wrong({ ...registry, FEEDS: 'npm>whois' })).not.toThrow();
     expect(wrong({ ...registry, FEEDS: 'npm>whois,whois>npm' })).toThrow(
-      'FEEDS: expected pairs out of npm>whois, got "whois>npm"',
+      /^FEEDS: expected pairs out of .*npm>whois, pypi>whois.*, got "whois>npm"$/,
     );
     expect(wrong({ ...registry, FEEDS: 'npm' })).toThrow(/^FEEDS: expected <source>><source .*, got "npm"$/);
     expect(wrong({ ...registry, NPM_POLL_MS: 'often' })).toThrow(

@@ -341,7 +341,10 @@ describe('a wrong setting', () => {
     const { status, body } = await ask('/healthz');
     expect(status).toBe(400);
     expect(body).toMatchObject({
-      error: { code: 'invalid_setting', message: 'SOURCES: expected ids out of npm, whois, got another value' },
+      error: {
+        code: 'invalid_setting',
+        message: expect.stringMatching(/^SOURCES: expected ids out of npm, .*whois.*, got another value$/),
+      },
     });
     set({ SOURCES: 'npm' });
   });

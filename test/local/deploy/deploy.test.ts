@@ -7,12 +7,14 @@ import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { commandLine } from '../../../src/local/deploy/account.ts';
 import { runDeploy } from '../../../src/local/deploy.ts';
 import { callWrangler, wranglerEnv } from '../../../src/local/runtime/wrangler.ts';
+import { SOURCES } from '../../../src/sources/registry.ts';
 import { accountOf, changeAccount, type StandInAccount, standIn } from './stand-in-wrangler.ts';
 
 const ROOT = path.resolve(import.meta.dirname, '../../..');
 const FOLDER = mkdtempSync(path.join(tmpdir(), 'deploy-'));
 const TOKEN = `s3cret-$HOME-"quoted"-it's`;
 const ENV = { NPM_REGISTRY_URL: 'https://packages.example', CONTACT: 'me@example.org', ADMIN_TOKEN: TOKEN };
+const IDS = SOURCES.map(({ id }) => id).join(', ');
 const QUEUES = ['tributary-retry', 'tributary-retry-expired'];
 const FULL: Partial<StandInAccount> = {
   buckets: ['data-ingestion'],
@@ -208,7 +210,7 @@ describe('before its first change a deployment', () => {
     [{ NPM_REGISTRY_URL: 'nowhere' }, 'NPM_REGISTRY_URL: expected an http or https URL'],
     [{ NPM_REGISTRY_URL: 'https://me:pass-word@packages.example' }, 'NPM_REGISTRY_URL: expected a URL without user'],
     [{ NPM_POLL_MS: 'often' }, 'NPM_POLL_MS: expected a whole number from 100 to 3600000, got "often"'],
-    [{ SOURCES: 'nope' }, 'SOURCES: expected ids of npm, whois, got "nope"'],
+    [{ SOURCES: 'nope' }, `SOURCES: expected ids of ${IDS}, got "nope"`],
     [{ ADMIN_TOKEN: 'local' }, 'ADMIN_TOKEN: expected a secret of at least 16 characters without spaces'],
   ])('refuses %o, and runs no command', async (wrong, message) => {
     standIn(project, {});
