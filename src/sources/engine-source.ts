@@ -5,12 +5,19 @@ import type { Source } from './source.ts';
 /** The cursor of an agenda counts the accepted visits, and it can resume at each. */
 const VISITS = { ...countCursor({ subject: 'agenda cursor', expected: 'a count of visits' }), resumable: true };
 
-/** What the engine knows of a source with these settings. `feeding`: the sources whose tables feed it. */
-export function engineSourceOf<S>(source: Source<S>, settings: S, feeding: string[] = []): EngineSource {
+/** Of a source without settings. It is not enabled, so it asks no host. */
+const UNSET_PACE = { pollMs: 60_000, settleMs: 0, hosts: { unset: { requestsPerSecond: 1, burst: 1 } } };
+
+/**
+ * What the engine knows of a source with these settings; with null it knows the source's tables and keys only.
+ * `feeding`: the sources whose tables feed it.
+ */
+export function engineSourceOf<S>(source: Source<S>, settings: S | null, feeding: string[] = []): EngineSource {
   const { id, tables, feed, agenda = null, documentBytes = null } = source;
-  const { others = null, ...pace } = source.pace(settings);
+  const { others, ...pace }: ReturnType<Source<S>['pace']> = settings === null ? UNSET_PACE : source.pace(settings);
   const { resumable, compare, parse } = feed ?? VISITS;
-  const requests: EngineSource['requests'] = (step, changes) => source.requests(step, changes, settings);
+  const requests: EngineSource['requests'] = (step, changes) =>
+    settings === null ? {} : source.requests(step, changes, settings);
   const inlets = (agenda?.inlets ?? []).filter(inlet => feeding.includes(inlet.source));
   const probeKeysMax = agenda?.probe?.keysMax ?? null;
   const listsWhole = feed?.listing !== undefined;
@@ -21,5 +28,18 @@ export function engineSourceOf<S>(source: Source<S>, settings: S, feeding: strin
     listsWhole,
     roundMs: feed?.round?.everyMs ?? null,
   };
-  return { id, tables, resumable, compare, parse, agenda, documentBytes, ...pace, others, inlets, requests, ...can };
+  return {
+    id,
+    tables,
+    resumable,
+    compare,
+    parse,
+    agenda,
+    documentBytes,
+    ...pace,
+    others: others ?? null,
+    inlets,
+    requests,
+    ...can,
+  };
 }

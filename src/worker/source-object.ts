@@ -21,7 +21,7 @@ import { unwatchKeys, watchedKey, watchedKeys, watchKeys } from '../engine/contr
 import { Engine } from '../engine/engine.ts';
 import { journalSource } from '../engine/journal/open.ts';
 import type { RangeLane } from '../engine/journal/ranges.ts';
-import { JournalLayoutError } from '../errors.ts';
+import { JournalLayoutError, SettingError } from '../errors.ts';
 import { createLog } from '../log.ts';
 import type { Permit } from '../ports/hosts.ts';
 import type { FeedingFiles } from '../ports/inlet.ts';
@@ -30,6 +30,7 @@ import type { Admitted, HandedBack, Ticket } from '../ports/queues.ts';
 import { engineSourceOf } from '../sources/engine-source.ts';
 import { checkFeeds } from '../sources/feeds.ts';
 import { SOURCES, sourceNamed } from '../sources/registry.ts';
+import type { Source } from '../sources/source.ts';
 import { clockPort, d1Port, ENCODE, feedingPort, objectSql, ticketPort, wakePort } from './bindings.ts';
 import { loadPort } from './loader.ts';
 import { bucketPort } from './r2.ts';
@@ -48,8 +49,9 @@ export class SourceObject extends DurableObject<Env> {
     const vars = env as unknown as Record<string, unknown>;
     const settings = readSettings(vars);
     checkFeeds(settings.feeds, SOURCES);
+    const enabled = settings.sources.includes(id);
     const known = sourceNamed(id);
-    const source = engineSourceOf(known, known.settings(vars), settings.feeds[id]);
+    const source = engineSourceOf(known, settingsOf(known, vars, enabled), settings.feeds[id]);
     const { clockAheadMs: aheadMs } = settings;
     const ports: Ports = {
       sql,
@@ -64,8 +66,7 @@ export class SourceObject extends DurableObject<Env> {
       streams: streamPort({ streams: settings.streams, tables: TABLES, env: vars }),
       log: createLog(),
     };
-    const options = { ...settings, enabled: settings.sources.includes(id) };
-    this.#running = openEngine({ ports, source, options });
+    this.#running = openEngine({ ports, source, options: { ...settings, enabled } });
   }
 
   /** Throws `JournalLayoutError` where another version of Tributary wrote the journal. */
@@ -198,6 +199,19 @@ export class SourceObject extends DurableObject<Env> {
 
   #controlled(action: ControlAction | AuditAction, changed: boolean): ControlResult {
     return { source: this.#engine.source.id, action, changed, state: stateOf(this.#engine) };
+  }
+}
+
+/**
+ * The settings of a source; null where some are missing or wrong and the source is not enabled, because it asks its
+ * upstream for nothing then, and the answers of the other sources must not fail with it.
+ */
+function settingsOf(source: Source, vars: Record<string, unknown>, enabled: boolean): unknown {
+  try {
+    return source.settings(vars);
+  } catch (error) {
+    if (enabled || !(error instanceof SettingError)) throw error;
+    return null;
   }
 }
 

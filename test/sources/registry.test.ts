@@ -229,6 +229,16 @@ describe.each(SOURCES)('source $id', source => {
     expect(source.settingNames).toEqual(expect.arrayContaining(Object.keys(env)));
   });
 
+  it('is known without settings, and asks for nothing then', () => {
+    const { id, tables, requests, hosts } = engineSourceOf(source, null);
+    expect({ id, tables, hosts: Object.keys(hosts) }).toEqual({
+      id: source.id,
+      tables: source.tables,
+      hosts: ['unset'],
+    });
+    for (const step of ['pull', 'load', 'list'] as const) expect(requests(step, changes)).toEqual({});
+  });
+
   it('has a pace for every host of its requests', () => {
     const { pollMs, settleMs, hosts, others } = source.pace(settings);
     expect(pollMs).toBeGreaterThan(0);

@@ -3,6 +3,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { TABLES } from '../../schemas/index.ts';
 import type { SourceStatus } from '../../src/contract/source.ts';
 import type { TableDetail } from '../../src/contract/tables.ts';
+import { SOURCES } from '../../src/sources/registry.ts';
 import { expectRules } from '../api/exposition-rules.ts';
 import { api, flushed, prepare, restart, set, source, sql, until, untilAccepted } from './source.ts';
 import { openUpstream, type Upstream } from './upstream.ts';
@@ -96,7 +97,9 @@ describe('before a source was started', () => {
       },
       streams: { whois_record: null },
     };
-    expect((await ask('/v1/sources')).body).toEqual({ sources: [STATUS_AT_FIRST, { ...STATUS_AT_FIRST, ...domains }] });
+    const { sources } = (await ask('/v1/sources')).body as { sources: { source: string }[] };
+    expect(sources.map(({ source }) => source)).toEqual(SOURCES.map(({ id }) => id));
+    expect(sources).toEqual(expect.arrayContaining([STATUS_AT_FIRST, { ...STATUS_AT_FIRST, ...domains }]));
   });
 
   it('is not healthy, because the settings name it and nothing has started it', async () => {
