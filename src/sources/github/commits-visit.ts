@@ -29,6 +29,12 @@ const PAGE_SIZES = [PAGE_COMMITS, 10, 1];
 /** JSON values of a page: 100 commits have 10,000, and 300 files 4,000. Merges have further ones for each parent. */
 const PAGE_VALUES_MAX = 200_000;
 
+/**
+ * Visits in a row in which GitHub may fail to compare, before all commits are read instead: some comparisons take it too
+ * long, and during an outage reading all commits of every repository would be far more work.
+ */
+const COMPARE_FAILURES_MAX = 3;
+
 const compareShape = z.looseObject({
   status: z.string(),
   total_commits: z.int().nonnegative(),
@@ -53,6 +59,8 @@ export interface CommitsRead {
   reading: Reading | null;
   /** The aim does not exist any more: what was read counts, and the next visit aims at another head. */
   isLost: boolean;
+  /** GitHub failed to compare: the next visit tries again, and not at once. */
+  isDelayed: boolean;
 }
 
 /** One page of commits, and what is left after it. */
@@ -79,7 +87,7 @@ export async function readCommits(
   { place, ctx }: { place: Place; ctx: Context },
   { page: beginning, hasDocument }: Beginning,
 ): Promise<CommitsRead> {
-  const read: CommitsRead = { documents: [], rows: [], authors: [], reading: first, isLost: false };
+  const read: CommitsRead = { ...NO_COMMITS, documents: [], rows: [], authors: [], reading: first };
   let requests = 0;
   let bytes = 0;
   if (beginning) {
@@ -92,7 +100,7 @@ export async function readCommits(
       const page = await nextPage(read.reading, place, ctx);
       if (page === 'lost') read.isLost = true;
       // The comparison is not to be had: read all that the aim has, because new commits may lie behind known ones.
-      else if (page === 'no-comparison') read.reading = { kind: 'walk', aim: read.reading.aim, done: 0, left: null };
+      else if (page === 'no-comparison') read.reading = walkTo(read.reading.aim);
       else {
         bytes += page.bytes.length;
         takePage(read, page, place);
@@ -100,10 +108,33 @@ export async function readCommits(
     } catch (error) {
       const isPage = error instanceof ChangeError && read.documents.length > 0;
       if (isPage || (isForLater(error) && (hasDocument || read.documents.length > 0))) return read;
-      throw error;
+      if (read.reading.kind !== 'compare' || !isServerFault(error)) throw error;
+      const failures = (read.reading.failures ?? 0) + 1;
+      const isGivenUp = failures >= COMPARE_FAILURES_MAX;
+      read.reading = isGivenUp ? walkTo(read.reading.aim) : { ...read.reading, failures };
+      if (!isGivenUp) return { ...read, isDelayed: true };
     }
   }
   return read;
+}
+
+/** What a visit without commits to read has read. */
+export const NO_COMMITS: Readonly<CommitsRead> = {
+  documents: [],
+  rows: [],
+  authors: [],
+  reading: null,
+  isLost: false,
+  isDelayed: false,
+};
+
+function walkTo(aim: string): Reading {
+  return { kind: 'walk', aim, done: 0, left: null };
+}
+
+/** Whether GitHub failed, or took too long. */
+function isServerFault(error: unknown): boolean {
+  return error instanceof ChangeError && ((error.status ?? 0) >= 500 || error.reason === 'timeout');
 }
 
 /** Whether an error says that there is no time, no permit or no room at the host now, and nothing of what was asked for. */
@@ -173,7 +204,8 @@ async function comparePage(
   const { commits, total_commits: total } = found.json;
   const after = done + PAGE_COMMITS;
   const isLast = commits.length === 0 || after >= total;
-  return { items: commits, bytes: found.bytes, reading: isLast ? null : { ...reading, done: after } };
+  const rest = { kind: 'compare' as const, base, aim, done: after };
+  return { items: commits, bytes: found.bytes, reading: isLast ? null : rest };
 }
 
 /** A page of a walk whose size is left to `walkPage`. */

@@ -6,15 +6,21 @@ export const COUNTERS_MS = 24 * 3_600_000;
 
 /** Reading the commits up to `aim`, in parts. `done`: how many have been read of the list that GitHub gives. */
 export type Reading =
-  /** Those ahead of `base`, oldest first. */
-  | { kind: 'compare'; base: string; aim: string; done: number }
+  /** Those ahead of `base`, oldest first. `failures`: how many visits in a row GitHub failed to compare. */
+  | { kind: 'compare'; base: string; aim: string; done: number; failures?: number | undefined }
   /** All that `aim` has, newest first, at most `left` more; null for all. */
   | { kind: 'walk'; aim: string; done: number; left: number | null };
 
 const sha = z.string().min(1);
 
 const readingShape = z.union([
-  z.object({ kind: z.literal('compare'), base: sha, aim: sha, done: z.int().nonnegative() }),
+  z.object({
+    kind: z.literal('compare'),
+    base: sha,
+    aim: sha,
+    done: z.int().nonnegative(),
+    failures: z.int().optional(),
+  }),
   z.object({ kind: z.literal('walk'), aim: sha, done: z.int().nonnegative(), left: z.int().nullable() }),
 ]);
 

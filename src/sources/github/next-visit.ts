@@ -21,6 +21,8 @@ export const VISIT_LIMITS = {
   jitterShare: 0.1,
   /** Nothing was found once: it may be GitHub's mistake, or a rename under way. */
   missingMs: 1 * HOUR,
+  /** GitHub failed to compare two heads, which takes it long. */
+  comparisonMs: 1 * HOUR,
   /** It is gone: the interval doubles up to the last. It may come back, as a private repository does. */
   goneMsMin: 7 * DAY,
   goneMsMax: 180 * DAY,
@@ -40,6 +42,7 @@ type Reason =
   | 'unknown-age'
   | 'counters'
   | 'missing'
+  | 'comparison'
   | 'gone'
   | 'failed'
   | 'host-wait';
@@ -60,6 +63,7 @@ function intervalOf({ key, nowMs, outcome, times, facts }: Visit): { ms: number;
   if (outcome === 'failed') return { ms: doubled(failedMsMin, times - 1, failedMsMax), reason: 'failed' };
   if (outcome === 'gone') return { ms: doubled(goneMsMin, times - 1, goneMsMax), reason: 'gone' };
   if (facts?.misses !== undefined) return { ms: missingMs, reason: 'missing' };
+  if (facts?.reading !== undefined) return { ms: VISIT_LIMITS.comparisonMs, reason: 'comparison' };
   const regular = ageOf(kindOf(key), nowMs, facts);
   // A row that waits for its counters is due with them, at the latest.
   const since = facts?.since;

@@ -1,7 +1,15 @@
 import { githubRepo } from '../../../schemas/github_repo.ts';
 import { ChangeError } from '../../errors.ts';
 import type { Change, Loaded } from '../../ports/change.ts';
-import { type CommitsRead, firstPage, headOf, isForLater, type Place, readCommits } from './commits-visit.ts';
+import {
+  type CommitsRead,
+  firstPage,
+  headOf,
+  isForLater,
+  NO_COMMITS,
+  type Place,
+  readCommits,
+} from './commits-visit.ts';
 import { COUNTERS_MS, countedFacts, missesAfter, type RepositoryFacts, readRepositoryFacts } from './facts.ts';
 import { probedShape } from './graphql.ts';
 import { nameOf } from './keys.ts';
@@ -173,7 +181,6 @@ async function newCommits(change: Change, { facts, place }: Begun, ctx: Context)
 /** `aim`: the head that is known at the end, where the visit chose one. `isLater`: it had no room to choose one. */
 type Commits = CommitsRead & { aim?: string | null; isLater?: true };
 
-const NO_COMMITS: CommitsRead = { documents: [], rows: [], authors: [], reading: null, isLost: false };
 const LATER: Commits = { ...NO_COMMITS, isLater: true };
 
 /** The visit as a whole. The known head moves with the last page only. */
@@ -197,7 +204,7 @@ function loadedOf({ facts, loaded, seen }: Omit<Begun, 'place'>, read: Commits, 
       always: seen.always ?? false,
       keys: seen.keys.concat(authors),
       ...(seen.movedTo !== undefined && { movedTo: seen.movedTo }),
-      unfinished: next.reading !== undefined || read.isLater === true,
+      unfinished: (next.reading !== undefined && !read.isDelayed) || read.isLater === true,
     },
   };
 }

@@ -146,6 +146,25 @@ describe('the commits of a repository', () => {
     expectWhole();
   });
 
+  it('are all read where GitHub fails to compare in three visits, which are an hour apart', async () => {
+    hub.commit(repository, some(3));
+    await follower.follow(KEY);
+    hub.nowMs += HOUR;
+    hub.commit(repository, some(2));
+    follower.standIn.fault('/repos/octo/boat/compare', [{ status: 500 }, { status: 503 }, { status: 504 }]);
+    for (const failures of [1, 2]) {
+      await follower.visit(KEY);
+      expect(follower.watched.get(KEY)).toMatchObject({ isUnfinished: false, facts: { reading: { failures } } });
+      expect(follower.shas()).toHaveLength(3);
+    }
+    await follower.visit(KEY);
+    expectWhole();
+    expect(follower.watched.get(KEY)!.facts).not.toHaveProperty('reading');
+    hub.commit(repository, some(2));
+    await follower.visit(KEY);
+    expectWhole();
+  });
+
   it('with messages of 1 MB are read in smaller pages', async () => {
     hub.commit(repository, some(112));
     hub.commit(

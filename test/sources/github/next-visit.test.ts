@@ -57,6 +57,11 @@ describe('the next visit', () => {
     expect(gone).toEqual([7, 14, 28, 180, 180]);
   });
 
+  it('after a comparison that GitHub failed comes in an hour', () => {
+    const facts = { pushed: ago(0), reading: { kind: 'compare', failures: 1 } };
+    expect(plain('repo:a/b', { facts })).toBe(HOUR);
+  });
+
   it('after a failure comes in 15 minutes, doubled up to 7 days, and no sooner than the host allows', () => {
     const failed = [1, 2, 3, 1_000].map(times => plain('repo:a/b', { outcome: 'failed', times }));
     expect(failed).toEqual([15 * MINUTE, 30 * MINUTE, HOUR, 7 * DAY]);
