@@ -335,14 +335,16 @@ export class JournalAgenda {
 
   /**
    * Gives a watched key another name, in place, with all that its visits found. Where the new name is watched already,
-   * the old one ends.
+   * the old one ends, unless no visit of the other has found anything yet: then that one ends.
    */
   rename(key: string, to: { key: string; space: string }): void {
     this.moved.note(key, to.key);
-    if (this.find(to.key)) {
+    const known = this.find(to.key);
+    if (known && known.facts !== null) {
       this.remove(key);
       return;
     }
+    if (known) this.remove(to.key);
     const space = this.#spaceId(to.space);
     const [{ space: before }] = this.#sql.exec<{ space: number }>('SELECT space FROM agenda WHERE key = ?', key) as [
       { space: number },

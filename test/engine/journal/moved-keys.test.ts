@@ -12,6 +12,19 @@ describe('a key that moves', () => {
     expect(keysOf(toy)).toEqual(['repo:b', 'repo:y', 'repo:z']);
   });
 
+  it('brings what its visits found to a watched key without any, and else leaves that as it is', () => {
+    const toy = new ToyJournal();
+    toy.watch('repo:a', 'repo:b', 'repo:c');
+    toy.visit({ 'repo:a': [repo('a', 'one')] }, { facts: { head: 'x' } });
+    toy.visit({ 'repo:a': [repo('b', 'one')] }, { facts: { head: 'y' }, movedTo: 'repo:b' });
+    expect(keysOf(toy)).toEqual(['repo:b', 'repo:c']);
+    expect(toy.agenda.find('repo:b')).toMatchObject({ revisit: 1, facts: '{"head":"y"}' });
+    expect(toy.agenda.spaces()).toMatchObject([{ keys: 2 }]);
+    toy.visit({ 'repo:c': [repo('b', 'two')] }, { facts: { head: 'z' }, movedTo: 'repo:b' });
+    expect(keysOf(toy)).toEqual(['repo:b']);
+    expect(toy.agenda.find('repo:b')).toMatchObject({ facts: '{"head":"y"}' });
+  });
+
   it('says that another thing has its old name, which is then watched as a new key', () => {
     const toy = new ToyJournal();
     toy.watch('repo:a');
