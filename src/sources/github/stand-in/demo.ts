@@ -7,10 +7,10 @@ import { type CommitFacts, isoSecond, World } from './world.ts';
  * Repositories that the packages of npm's demo name. Their names are real; owners, commits and people here are made up.
  * Packages name some more, which GitHub does not have here.
  */
-const REPOSITORIES = (
+export const DEMO_REPOSITORIES = (
   'biomejs/biome cloudflare/workers-sdk duckdb/duckdb-node-neo jridgewell/sourcemaps poppinss/colors sindresorhus/is ' +
   'dominictarr/JSONStream mhart/aws4fetch connor4312/blake3 chaijs/chai jshttp/cookie lovell/detect-libc ' +
-  'guybedford/es-module-lexer estree-walker/estree-walker expressjs/express hyparam/hyparquet hyparam/hyparquet-writer ' +
+  'guybedford/es-module-lexer expressjs/express hyparam/hyparquet hyparam/hyparquet-writer ' +
   'kwhitley/itty-router lukeed/kleur stevemao/left-pad pillarjs/path-to-regexp unjs/pathe micromatch/picomatch ' +
   'tim-kos/node-retry Microsoft/tslib colinhacks/zod'
 ).split(' ');
@@ -77,7 +77,7 @@ function demoWorld(): World {
   const world = new World({ now: Date.now });
   const coin = makeCoin(1);
   world.account('ash-arbor', { name: 'Ash Arbor', emails: [PEOPLE[5][1]], blog: 'https://ash-arbor.example' });
-  for (const fullName of REPOSITORIES) {
+  for (const fullName of DEMO_REPOSITORIES) {
     const repository = world.repository(fullName, { stars: Math.floor(coin() * 9_000), language: 'TypeScript' });
     const count = fullName === 'expressjs/express' ? COMMITS_OF_LARGEST : 5 + Math.floor(coin() * COMMITS_MAX);
     world.commit(repository, commitsOf(world.nowMs, count, coin));
