@@ -2,7 +2,7 @@ import { waitingUntil } from '../../alarm/backoff.ts';
 import type { Run } from '../../alarm/run.ts';
 import type { Steps } from '../../alarm/steps.ts';
 import { messageOf, StepError } from '../../errors.ts';
-import { LIMITS, MINUTE } from '../../limits.ts';
+import { LIMITS, MINUTE, SECOND } from '../../limits.ts';
 import type { Change } from '../../ports/change.ts';
 import type { Ports } from '../../ports/ports.ts';
 import type { EngineSource } from '../../ports/source.ts';
@@ -21,8 +21,11 @@ const SERVERS_FRESH_MS_MAX = 7 * 24 * 60 * MINUTE;
 /** When the list of servers is fetched again after a failure. */
 const SERVERS_RETRY_MS = 60 * MINUTE;
 
-/** How long a key waits that has changed and got no permit: some permits of its host are free by then. */
-const PERMIT_WAIT_MS = 1 * MINUTE;
+/**
+ * How long a key waits that has changed and got no permit. Longer than a slice, and first visits would take what slices
+ * in between leave to revisits.
+ */
+const PERMIT_WAIT_MS = 15 * SECOND;
 
 /** The name of the step that asks the probe. */
 const PROBE = 'probe';
@@ -68,7 +71,9 @@ export class Visitor {
     while (!(await isDone()) && !run.over) {
       // Pick due keys whose hosts have room, and note how late visits are.
       const { probe, load, oldestDueMs, roomAtMs } = this.#pick();
-      this.#agenda.adjustStretch({ oldestDueMs, nowMs: this.#ports.clock.now() });
+      const waitingMs = this.#agenda.longestWaitingMs() ?? Number.POSITIVE_INFINITY;
+      const lateSinceMs = Math.min(oldestDueMs ?? Number.POSITIVE_INFINITY, waitingMs);
+      this.#agenda.adjustStretch({ oldestDueMs: lateSinceMs, nowMs: this.#ports.clock.now() });
       if (probe.length + load.length === 0) return this.#wait(roomAtMs);
       // Ask the probe which keys changed, and append those that did not.
       const { changed, unchanged, failed } = await this.#probe(probe, run);
@@ -102,7 +107,8 @@ export class Visitor {
    * Loads visits: `changed` are those that the probe found, `others` have room at their hosts. Returns those that ended.
    */
   async #visit(changed: Change[], others: Change[], run: Run): Promise<Accepted[]> {
-    const changes = [...changed, ...others];
+    // The others come first, because they were picked for their half of the room; the changed ones take the rest.
+    const changes = [...others, ...changed];
     if (changes.length === 0) return [];
     const { outcomes, evidenceVersions, waitUntilMs } = await this.#options.slices.load(changes, {
       run,
@@ -110,7 +116,7 @@ export class Visitor {
       spread: true,
     });
     // Put off the changed keys that got no permit, because they would be picked and probed again before all others.
-    const waiting = changed.filter((_, index) => outcomes[index] === null).map(({ key }) => key);
+    const waiting = changed.filter((_, index) => outcomes[others.length + index] === null).map(({ key }) => key);
     const dueMs = Math.max(waitUntilMs ?? 0, this.#ports.clock.now() + PERMIT_WAIT_MS);
     if (waiting.length > 0) this.#agenda.postpone(waiting, { dueMs, reason: 'no-permit' });
     return outcomes.flatMap((outcome, index) =>

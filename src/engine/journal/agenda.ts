@@ -354,14 +354,23 @@ export class JournalAgenda {
     this.#sql.exec('UPDATE agenda_spaces SET keys = keys + 1 WHERE id = ?', space);
   }
 
-  /** Sets when keys that could not be visited now are due. */
+  /** Sets when keys that could not be visited now are due. They count as late from the time when they were due first. */
   postpone(keys: string[], { dueMs, reason }: { dueMs: number; reason: string }): void {
     this.#sql.exec(
-      'UPDATE agenda SET due_ms = ?, reason = ? WHERE key IN (SELECT value FROM json_each(?))',
+      `UPDATE agenda SET waiting_ms = coalesce(waiting_ms, due_ms), due_ms = ?, reason = ?
+       WHERE key IN (SELECT value FROM json_each(?))`,
       Math.round(dueMs),
       reason,
       JSON.stringify(keys),
     );
+  }
+
+  /** When the key was due first that has waited longest for a permit; null when none waits. */
+  longestWaitingMs(): number | null {
+    const [row] = this.#sql.exec<{ ms: number | null }>(
+      'SELECT min(waiting_ms) AS ms FROM agenda INDEXED BY agenda_waiting WHERE waiting_ms IS NOT NULL',
+    );
+    return row!.ms;
   }
 
   /** The factor by which intervals between visits are stretched at present; 1 while hosts have room for all visits. */

@@ -4,7 +4,8 @@ export const AGENDA_SCHEMA = [
   'CREATE TABLE agenda_spaces (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, keys INTEGER NOT NULL DEFAULT 0)',
   // Watched keys. `revisit` is 0 before the first visit that did not fail, while a key has more than one visit's work,
   // and after a change of its evidence. `outcome` is that of the last visit and `times`
-  // how many visits in a row had it; `digest`, `more_hosts` and `facts` are JSON.
+  // how many visits in a row had it; `digest`, `more_hosts` and `facts` are JSON. `waiting_ms`: when a visit was due first
+  // that has got no permit since.
   `CREATE TABLE agenda (
     key TEXT PRIMARY KEY,
     space INTEGER NOT NULL,
@@ -13,6 +14,7 @@ export const AGENDA_SCHEMA = [
     reason TEXT NOT NULL,
     added_ms INTEGER NOT NULL,
     checked_ms INTEGER,
+    waiting_ms INTEGER,
     outcome TEXT,
     times INTEGER NOT NULL DEFAULT 0,
     digest TEXT,
@@ -22,6 +24,7 @@ export const AGENDA_SCHEMA = [
   ) WITHOUT ROWID`,
   // SQLite appends the primary key to it, so that due keys are read from the index alone.
   'CREATE INDEX agenda_due ON agenda (space, revisit, due_ms)',
+  'CREATE INDEX agenda_waiting ON agenda (waiting_ms) WHERE waiting_ms IS NOT NULL',
   // One row: the factor by which intervals between visits are stretched, and when it was adjusted last.
   `CREATE TABLE agenda_pace (
     id INTEGER PRIMARY KEY CHECK (id = 1),

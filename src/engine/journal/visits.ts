@@ -172,8 +172,8 @@ export class JournalVisits {
     // Stretch the wait while hosts have too little room for all visits.
     const stretchedMs = nowMs + (atMs - nowMs) * (outcome === 'failed' ? 1 : this.#agenda.stretch());
     this.#sql.exec(
-      `UPDATE agenda SET due_ms = ?, reason = ?, revisit = coalesce(?, revisit), checked_ms = ?, outcome = ?, times = ?,
-         digest = ?, main_digest = ?, more_hosts = ?, facts = ? WHERE key = ?`,
+      `UPDATE agenda SET due_ms = ?, reason = ?, revisit = coalesce(?, revisit), checked_ms = ?, waiting_ms = NULL,
+         outcome = ?, times = ?, digest = ?, main_digest = ?, more_hosts = ?, facts = ? WHERE key = ?`,
       isOvertaken ? watched.due_ms : Math.round(Math.min(stretchedMs, Math.max(atMs, nowMs + AGENDA_AHEAD_MS_MAX))),
       isOvertaken ? watched.reason : reason,
       seen && !isOvertaken ? (seen.unfinished ? 0 : 1) : null,
