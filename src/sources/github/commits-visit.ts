@@ -8,14 +8,14 @@ import type { Reading } from './facts.ts';
 import { type Context, findRest, getRest, type RestAnswer } from './rest.ts';
 import { type CommitItem, commitRow, commitShape } from './rows.ts';
 
-/** Requests for commits in one visit: about 5 MB of answers, and 1,000 rows in one append. */
+/** Requests for commits in one visit: 1,000 rows in one append, of 3 MiB where messages are short. */
 const REQUESTS_MAX = 10;
 
 /** GitHub's limit. */
 const PAGE_COMMITS = 100;
 
 /**
- * Bytes of one page. 100 commits have 0.5 MiB. The first page of a comparison also has the changes of up to 300 files,
+ * Bytes of one page. In GitHub's published shape 100 signed commits have 0.3 MiB. The first page of a comparison also has the changes of up to 300 files,
  * which GitHub cuts at about 1 MB. A larger page is asked for in smaller ones, because messages may have 1 MB each.
  */
 const PAGE_BYTES_MAX = 4 * MiB;
@@ -26,7 +26,7 @@ const VISIT_BYTES = 4 * MiB;
 /** Commits of one page, the largest first: each divides the one before, so that a page begins where the last one ended. */
 const PAGE_SIZES = [PAGE_COMMITS, 10, 1];
 
-/** JSON values of a page: 100 commits have 10,000, and 300 files 4,000. Merges have further ones for each parent. */
+/** JSON values of a page: 100 commits have 7,000, and 300 files 3,400. Merges have further ones for each parent. */
 const PAGE_VALUES_MAX = 200_000;
 
 /**

@@ -12,7 +12,7 @@ import { graphqlHost } from './settings.ts';
 /** GitHub's limit on the ids of one `nodes`. */
 export const NODES_MAX = 100;
 
-/** 100 nodes have 40 KiB. */
+/** 100 nodes have 19 KiB, and an error for each of them as much again. */
 const ANSWER_BYTES_MAX = 512 * KiB;
 
 /** GitHub ends a query after 10 s. */

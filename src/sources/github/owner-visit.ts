@@ -9,7 +9,7 @@ import { accountShape } from './rows.ts';
 
 const PAGE_REPOSITORIES = 100;
 
-/** 100 repositories of an organization have 0.6 MiB. */
+/** In GitHub's published shape 100 repositories have 0.4 MiB. */
 const PAGE_BYTES_MAX = 4 * MiB;
 
 /** Pages of one visit: 1,000 repositories. */

@@ -9,7 +9,7 @@ import { type GithubSettings, QUOTA_HEADERS } from './settings.ts';
 /** The version of the API whose shapes this folder reads. GitHub serves it two years after the next one appeared. */
 const API_VERSION = '2022-11-28';
 
-/** A repository's document has 20 KiB with its organization, parent and source; an account's has 2. */
+/** In GitHub's published shapes a fork's document has 14 KiB, and an account's 1. */
 const DOCUMENT_BYTES_MAX = 256 * KiB;
 
 /** GitHub ends a request of its own after 10 s. */
