@@ -15,8 +15,9 @@ const REQUESTS_MAX = 10;
 const PAGE_COMMITS = 100;
 
 /**
- * Bytes of one page. In GitHub's published shape 100 signed commits have 0.3 MiB. The first page of a comparison also has the changes of up to 300 files,
- * whose patches may be long. A larger page is asked for in smaller ones, because messages may have 1 MB each.
+ * Bytes of one page. In GitHub's published shape 100 signed commits have 0.3 MiB. The first page of a comparison also has
+ * the changes of up to 300 files, whose patches may be long. A larger page is asked for in smaller ones, because messages
+ * may have 1 MB each.
  */
 const PAGE_BYTES_MAX = 4 * MiB;
 

@@ -70,6 +70,23 @@ describe('the commits of a repository', () => {
     expect(follower.watched.get(KEY)!.facts).toMatchObject({ head: hub.find('octo/boat')!.branches.get('main') });
   });
 
+  it('are compared in as many requests as they have pages', async () => {
+    hub.commit(repository, some(1));
+    await follower.follow(KEY);
+    for (const [count, pages] of [
+      [100, 1],
+      [101, 2],
+      [200, 2],
+    ] as const) {
+      hub.nowMs += HOUR;
+      hub.commit(repository, some(count));
+      follower.asked();
+      await follower.follow(KEY);
+      expect(follower.asked().filter(path => path.includes('/compare/'))).toHaveLength(pages);
+    }
+    expectWhole();
+  });
+
   it('of an old branch that is merged late come whole, also when the walk has to find them', async () => {
     const [root] = hub.commit(repository, some(30));
     hub.branch(repository, 'old', root!);

@@ -79,7 +79,7 @@ describe('a repository', () => {
     follower.standIn.tokens.add('another');
     follower.settings.token = 'another';
     await follower.visit('repo:octo/boat', { probed: false });
-    expect(follower.asked()[0]).toBe(`/repositories/${repository.id} 200`);
+    expect(follower.standIn.requests.recent[0]).toMatchObject({ status: 200, ifNoneMatch: null });
     expect(JSON.stringify([...follower.watched])).not.toContain('token-of-the-stand-in');
   });
 
@@ -191,14 +191,27 @@ describe('a repository', () => {
     expect([...follower.watched.keys()].sort()).toEqual(['repo:octo/boat', 'repo:octo/ship', 'user:octo']);
   });
 
-  it('that was removed and made anew is another one', async () => {
+  it('that was removed and made anew is another one, seen for the first time', async () => {
+    ({ follower, hub, close } = await restart({ GITHUB_HISTORY: '3' }));
     const first = await visited();
     hub.remove(first);
     const second = hub.repository('octo/boat', { description: 'New' });
-    hub.commit(second, [{}]);
+    hub.commit(second, [{}, {}, {}, {}, {}]);
     await follower.follow('repo:octo/boat');
     expect(repo('octo/boat')).toMatchObject({ github_id: String(second.id), description: 'New' });
-    expect(follower.shas()).toHaveLength(4);
+    expect(follower.shas()).toHaveLength(6);
+  });
+
+  it('whose name a new one has taken is followed, and the new one is watched', async () => {
+    const first = await visited();
+    hub.nowMs += HOUR;
+    hub.rename(first, 'octo/ship');
+    const second = hub.repository('octo/boat');
+    hub.commit(second, [{}]);
+    expect(await follower.visit('repo:octo/boat')).toBe('repo:octo/ship');
+    expect([...follower.watched.keys()].sort()).toEqual(['repo:octo/boat', 'repo:octo/ship', 'user:octo']);
+    await follower.follow('repo:octo/boat');
+    expect(repo('octo/boat')).toMatchObject({ github_id: String(second.id) });
   });
 
   it('gives the accounts of its authors where the settings say so', async () => {
