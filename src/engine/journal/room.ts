@@ -43,10 +43,16 @@ export class JournalRoom {
    * bytes are estimated from some of them: the runtime has no `dbstat`.
    */
   byTable(): TableRoom[] {
-    const { files, changeKeys, rowKeys, digests, watched, journal, inlets, evidence, evidenceKeys } = this.#counts();
+    const { files, changeKeys, rowKeys, identities, digests, watched, journal, inlets, evidence, evidenceKeys } =
+      this.#counts();
     const known = [
       { table: 'keys', rows: changeKeys, bytes: changeKeys * this.#rowBytes('keys', ['key', 'table_name']) },
       { table: 'row_keys', rows: rowKeys, bytes: rowKeys * this.#rowBytes('row_keys', ROW_KEY_COLUMNS) },
+      {
+        table: 'row_identities',
+        rows: identities,
+        bytes: identities * this.#rowBytes('row_identities', IDENTITY_COLUMNS),
+      },
       { table: 'immutable_keys', rows: digests, bytes: digests * this.#digestBytes() },
       // A watched key is in the index of due times once more.
       { table: 'agenda', rows: watched, bytes: watched * this.#rowBytes('agenda', AGENDA_COLUMNS) },
@@ -84,6 +90,8 @@ export class JournalRoom {
       files: sum(table => table.files),
       changeKeys: sum(table => table.change_keys),
       rowKeys: sum(table => table.row_keys),
+      // Each row key of such a table that another change key gave, less those whose newest row is a deletion: few.
+      identities: sum(table => (tableNamed(table.name).identity === null ? 0 : table.row_keys)),
       digests: sum(table => (tableNamed(table.name).immutable ? table.last_lsn : 0)),
       watched: agenda!.keys,
       journal: journal!,
@@ -116,6 +124,7 @@ export class JournalRoom {
   }
 }
 
+const IDENTITY_COLUMNS = ['table_name', 'row_key', 'identity'];
 const ROW_KEY_COLUMNS = ['table_name', 'row_key', 'change_key'];
 const AGENDA_COLUMNS = ['key', 'key', 'reason', 'outcome', 'digest', 'main_digest', 'more_hosts', 'facts'];
 const EVIDENCE_COLUMNS = ['item', 'facts', 'sample', 'row_key', 'row_key', 'iif(row_key IS NULL, item, NULL)'];

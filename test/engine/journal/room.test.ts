@@ -32,6 +32,7 @@ it('what each table takes is estimated within a third of what it takes', () => {
     ['immutable_keys', 20 * KEYS],
     ['keys', 3 * KEYS],
     ['others', null],
+    ['row_identities', 2 * KEYS],
     ['row_keys', 2 * KEYS],
   ]);
   for (const { table, bytes } of byTable.filter(({ table }) => table !== 'others')) {
