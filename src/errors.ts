@@ -14,6 +14,7 @@ export const PARK_REASONS = [
   'lagging-revision',
   'no-server',
   'missed',
+  'recheck',
 ] as const;
 
 /** Why a change is parked: its upstream answered with an error, or its document cannot be used. */

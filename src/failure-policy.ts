@@ -161,5 +161,9 @@ const POLICIES: Record<ErrorKind | Exclude<ParkReason, `http-${number}`>, readon
     'The upstream serves an older revision than its feed announced. Nothing to do: the change is attempted again.',
   ],
   'no-server': ['never', 'No known server answers for this key. Remove such keys with DELETE /v1/sources/<id>/keys.'],
-  missed: ['retry-later', 'A sweep found this item upstream and not in the lake. Nothing to do: it is loaded now.'],
+  missed: [
+    'retry-later',
+    'A sweep found that this item differs from what the upstream lists. Nothing to do: it is loaded now.',
+  ],
+  recheck: ['retry-later', 'The round found that facts of this item changed. Nothing to do: it is loaded now.'],
 };

@@ -18,6 +18,8 @@ export const EVENTS = {
   // Rows of other sources' tables.
   inlet_read: 'The journal has what rows of another source say, and the inlet has passed them.',
   inlet_restarted: 'A feeding table began anew: the inlet dropped its evidence and reads it from LSN 1.',
+  // Facts that change without a change in the feed.
+  round_checked: 'The round checked keys, of which some had changed or gave no answer.',
   // Parked changes that travel through a queue.
   tickets_sent: 'The queue has the tickets of parked changes that are due.',
   ticket_refused: 'The queue delivered messages that are no tickets; they are dropped.',

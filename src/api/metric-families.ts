@@ -221,6 +221,14 @@ export const METRIC_FAMILIES: readonly MetricFamily[] = [
     read: onePerSource(({ agenda }) => agenda?.stretch ?? null),
   },
   {
+    name: 'tributary_round_checks_total',
+    type: 'counter',
+    unit: 'checks',
+    labels: ['source', 'answer'],
+    help: 'Keys that the round checked, by what it found: unchanged, changed or failed; absent of a source without one.',
+    read: perSource(({ round }) => Object.entries(round ?? {}).map(([kind, value]) => ({ labels: [kind], value }))),
+  },
+  {
     name: 'tributary_inlet_lsn',
     type: 'gauge',
     unit: 'LSN',

@@ -49,6 +49,8 @@ export interface SourceStatus {
   readings: Record<string, Record<Reading, number>>;
   /** Null for a source with a feed. */
   agenda: AgendaStatus | null;
+  /** Null for a source without a round. */
+  round: RoundStatus | null;
   /** The database of the source's object. `by_table` is empty unless the state is `full`. */
   database: { bytes: number | null; bytes_max: number; by_table: TableRoom[] };
   /** Tables of other sources that the agenda reads; none for a source without inlets. */
@@ -93,6 +95,8 @@ export interface SourceMetrics {
   database_bytes: number | null;
   /** Watched keys; null for a source with a feed. */
   agenda: { keys: number; due: number; overdue: number; stretch: number } | null;
+  /** Checks of the round by what they found; null for a source without a round. */
+  round: Pick<RoundStatus, 'unchanged' | 'changed' | 'failed'> | null;
   inlets: Pick<InletStatus, 'table' | 'lsn' | 'behind' | 'findings' | 'evidence' | 'passed_over'>[];
   buffer: { rows: number; bytes: number; oldest_age_seconds: number };
   /** How long each flush took, from the first request to the bucket until the file was settled. */
@@ -101,6 +105,20 @@ export interface SourceMetrics {
   load_seconds: Histogram;
   last_success_at: number | null;
   next_wake_at: number | null;
+}
+
+/**
+ * A walk over all keys of a feed that asks for small facts of each. `done` of about `total` keys are checked, the last one
+ * is `after`; then it begins again. The counts are of all rounds.
+ */
+export interface RoundStatus {
+  started_at: string | null;
+  done: number;
+  total: number;
+  after: string | null;
+  unchanged: number;
+  changed: number;
+  failed: number;
 }
 
 /** What a table of an object's database takes, estimated; `others` is all the rest. */

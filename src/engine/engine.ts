@@ -124,7 +124,10 @@ export class Engine {
       nextWakeMs: () => this.nextWakeMs(),
     });
     const { selfCheckMs } = options;
-    this.audit = new Audit({ sql: ports.sql, ports, source, journal, admission, selfCheckMs });
+    // What a range has loaded and not accepted had the facts of before.
+    const onFactsChanged = () => this.#ranges.forEach(range => void range.drop());
+    const audited = { sql: ports.sql, ports, source, journal, admission, isPending };
+    this.audit = new Audit({ ...audited, selfCheckMs, onFactsChanged });
   }
 
   get paused(): boolean {

@@ -29,6 +29,7 @@ interface ListingOptions {
   source: string;
   listing: Listing<unknown>;
   bucket: BucketPort;
+  blockKeys?: number | undefined;
   now(): number;
 }
 
@@ -52,7 +53,7 @@ export async function listedPage(
   const index = await readJson<IndexEntry[]>(bucket, key, stored);
   const at = index?.findIndex(([last]) => after === null || byBytes(last, after) > 0) ?? -1;
   if (!index) return null;
-  if (at < 0) return { keys: [], next: null, listing: stored.etag };
+  if (at < 0) return { keys: [], revisions: [], next: null, listing: stored.etag };
   const [last, offset, bytes] = index[at]!;
   const block = await readJson<[string[], (number | null)[]]>(bucket, key, { etag: stored.etag, offset, bytes });
   if (!block) return null;
@@ -74,7 +75,7 @@ async function freshListing(
   const key = listingKey(options.source);
   const { bucket } = options;
   // Read all of it before anything is put: a listing that is cut or malformed throws here.
-  const { chunks, offset, bytes } = encoded(await packed(options.listing, ctx));
+  const { chunks, offset, bytes } = encoded(await packed(options.listing, ctx), options.blockKeys);
   // Put it over the one that was there, whosever sweep left that behind.
   const head = await bucket.head(key);
   const onlyIf: PutCondition = head === null ? { absent: true } : { etag: head.etag };
@@ -93,7 +94,10 @@ async function packed(listing: Listing<unknown>, ctx: ListingContext<unknown>): 
 }
 
 /** A listing's blocks and its index as the chunks of one object, and where the index is. */
-function encoded(keys: PackedKeys): { chunks: Uint8Array[]; offset: number; bytes: number } {
+function encoded(
+  keys: PackedKeys,
+  blockKeys = LISTING_BLOCK_KEYS,
+): { chunks: Uint8Array[]; offset: number; bytes: number } {
   const chunks: Uint8Array[] = [];
   const index: IndexEntry[] = [];
   let offset = 0;
@@ -108,7 +112,7 @@ function encoded(keys: PackedKeys): { chunks: Uint8Array[]; offset: number; byte
   for (const { key, revision } of keys.sorted()) {
     block[0].push(key);
     block[1].push(revision);
-    if (block[0].length === LISTING_BLOCK_KEYS) endBlock();
+    if (block[0].length === blockKeys) endBlock();
   }
   if (block[0].length > 0) endBlock();
   const end = UTF8.encode(JSON.stringify(index));

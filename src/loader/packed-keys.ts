@@ -15,7 +15,7 @@ const ROOM_KEYS = 65_536;
 export class PackedKeys {
   readonly #chunks: Uint8Array[] = [];
   /** Bytes used of the last chunk. */
-  #used = CHUNK_BYTES;
+  #used = 0;
   #count = 0;
   /** Of each key: the place of its first byte, counted through all chunks, its bytes, and its revision, NaN for none. */
   #starts = new Uint32Array(ROOM_KEYS);
@@ -24,7 +24,7 @@ export class PackedKeys {
 
   add({ key, revision }: ListedKey): void {
     if (this.#count === this.#starts.length) this.#grow();
-    if (this.#used + key.length * UNIT_BYTES_MAX > CHUNK_BYTES) {
+    if (this.#chunks.length === 0 || this.#used + key.length * UNIT_BYTES_MAX > CHUNK_BYTES) {
       this.#chunks.push(new Uint8Array(CHUNK_BYTES));
       this.#used = 0;
     }

@@ -1,4 +1,5 @@
 import { ChangeError, messageOf, StepError } from '../errors.ts';
+import { LIMITS } from '../limits.ts';
 import type { Change, RoundAnswer } from '../ports/change.ts';
 import type { Round, SourceContext } from '../sources/source.ts';
 import { isThrottled } from '../sources/upstream/tally.ts';
@@ -23,7 +24,7 @@ export async function checkKeys<S>(
     for (const [index, change] of next) {
       if (isStopped) return;
       try {
-        answers[index] = { kind: 'facts', facts: await round.check(change, ctx) };
+        answers[index] = checkedFacts(await round.check(change, ctx));
       } catch (error) {
         const isLate = error instanceof StepError && error.kind === 'deadline';
         if (!isLate && !(error instanceof ChangeError)) throw error;
@@ -37,4 +38,11 @@ export async function checkKeys<S>(
   const isAnswered = answers.some(answer => answer?.kind === 'facts');
   if (!isAnswered && failures.length > 0 && (isStopped || failures.length > 1)) throw failures.at(-1);
   return answers;
+}
+
+/** Facts as an answer; those that are too large to be kept for every key count as a failure. */
+function checkedFacts(facts: Record<string, unknown> | null): RoundAnswer {
+  const bytes = Buffer.byteLength(JSON.stringify(facts));
+  if (bytes <= LIMITS.factsBytesMax) return { kind: 'facts', facts };
+  return { kind: 'failed', reason: `facts: expected at most ${LIMITS.factsBytesMax} bytes, got ${bytes}` };
 }

@@ -40,6 +40,8 @@ export interface Loading {
   connect?: FetcherOptions['connect'];
   /** Opens data files of other sources; those of Parquet by default. */
   reader?: EncodePort['reader'];
+  /** Keys of a page of a stored listing; `LISTING_BLOCK_KEYS` by default. */
+  blockKeys?: number;
   now(): number;
 }
 
@@ -79,10 +81,10 @@ const STEPS: { [S in keyof LoaderSteps]: Step<LoaderSteps[S]> } = {
   },
   list: {
     ms: (_request, _nowMs, { feed }) => (feed?.listing ? LIMITS.listingMsMax : LIMITS.listMsMax),
-    async work({ source, bucket, now }, { after, listing: begun }, ctx, { fetchStream }) {
+    async work({ source, bucket, blockKeys, now }, { after, listing: begun }, ctx, { fetchStream }) {
       const { list, listing } = feedOf(source);
       if (listing) {
-        const options = { source: source.id, listing, bucket, now };
+        const options = { source: source.id, listing, bucket, blockKeys, now };
         return listedPage({ after, listing: begun }, options, { ...ctx, fetchStream });
       }
       if (!list) throw new Error(`${source.id}: expected a feed that lists its keys`);
@@ -139,7 +141,13 @@ export async function runStep<S extends keyof LoaderSteps>(
     permits: request.permits,
     // A source with a feed foresees its requests but for redirects: one without a permit is then a fault of ours.
     // Halves of a bulk request that failed are not foreseen; without a permit for them, what was fetched counts.
-    requestPermit: step === 'prepare' ? (permit ?? (async () => null)) : source.agenda && permit,
+    // A round has permits for its keys only; one that asks more for a key ends there, and goes on with it later.
+    requestPermit:
+      step === 'prepare'
+        ? (permit ?? (async () => null))
+        : step === 'round'
+          ? async () => null
+          : source.agenda && permit,
     hosts,
     redirectPermit: permit,
     isPaced: host => others !== undefined || Object.hasOwn(hosts, host),

@@ -15,6 +15,7 @@ function fullApi() {
     ...metricsOf('npm'),
     state: 'catching-up',
     agenda: { keys: 9, due: 4, overdue: 0, stretch: 1.5 },
+    round: { unchanged: 6, changed: 1, failed: 2 },
     inlets: [
       {
         table: 'a',

@@ -67,6 +67,7 @@ const STATUS_AT_FIRST: SourceStatus = {
   upstream: { requests: 0, not_modified: 0, throttled: 0, errors: 0 },
   readings: {},
   agenda: null,
+  round: null,
   database: { bytes: expect.any(Number), bytes_max: 8 * 2 ** 30, by_table: [] },
   inlets: [],
   next_wake_at: null,

@@ -10,6 +10,7 @@ import { JournalProblems, type SelfCheckRow } from '../journal/problems.ts';
 import { JournalSweep, type Sweep } from '../journal/sweeps.ts';
 import type { Admission } from '../load/admission.ts';
 import { wilson } from './capture-rate.ts';
+import { Rounder } from './rounder.ts';
 import { SelfCheck } from './self-check.ts';
 import { Sweeper } from './sweeper.ts';
 
@@ -21,6 +22,9 @@ interface AuditOptions {
   admission: Admission;
   /** The time from the start of one self-check to that of the next. */
   selfCheckMs: number;
+  /** See `Rounder`. */
+  isPending: (key: string) => boolean;
+  onFactsChanged: () => void;
 }
 
 /** A step of a run, and when it has something to do. */
@@ -31,7 +35,7 @@ interface AuditStep {
 }
 
 /** The steps of an audit. Their failures do not change the state of the source. */
-export const AUDIT_STEPS: ReadonlySet<string> = new Set(['audit', 'self-check', 'damage']);
+export const AUDIT_STEPS: ReadonlySet<string> = new Set(['audit', 'self-check', 'damage', 'round']);
 
 /** Whether a failed step makes the source unhealthy. A failed audit step does not; damage that an audit found does. */
 export function isUnhealthy({ step }: { step: string }): boolean {
@@ -46,8 +50,10 @@ export class Audit {
   readonly #sweeper: Sweeper;
   readonly #problems: JournalProblems;
   readonly #selfCheck: SelfCheck;
+  /** Null of a source without a round. */
+  readonly #rounder: Rounder | null;
 
-  constructor({ sql, ports, source, journal, admission, selfCheckMs }: AuditOptions) {
+  constructor({ sql, ports, source, journal, admission, selfCheckMs, isPending, onFactsChanged }: AuditOptions) {
     this.#source = source;
     this.#ports = ports;
     this.#sweeps = new JournalSweep(sql, journal);
@@ -55,6 +61,9 @@ export class Audit {
     this.#problems = new JournalProblems(sql);
     const tables = source.tables.map(({ name }) => name);
     this.#selfCheck = new SelfCheck({ ports, tables, problems: this.#problems, everyMs: selfCheckMs });
+    const { round, state } = journal;
+    const parts = { ports, source, state, admission, isPending, onChanged: onFactsChanged };
+    this.#rounder = round && source.roundMs !== null ? new Rounder({ ...parts, round, everyMs: source.roundMs }) : null;
   }
 
   /**
@@ -74,6 +83,11 @@ export class Audit {
         step: 'audit',
         atMs: paused ? null : this.#sweeper.nextMs(nowMs),
         work: async run => (paused ? undefined : this.#sweeper.work(run)),
+      },
+      {
+        step: 'round',
+        atMs: paused ? null : (this.#rounder?.nextMs(nowMs) ?? null),
+        work: async run => (paused ? undefined : this.#rounder?.work(run)),
       },
     ];
   }

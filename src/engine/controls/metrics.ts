@@ -3,7 +3,7 @@ import type { Engine } from '../engine.ts';
 import { TAIL } from '../journal/changes.ts';
 import { FLUSH_SECONDS, histogramOf, LOAD_SECONDS, type Statuses } from '../journal/counts.ts';
 import { inletsOf } from './inlets.ts';
-import { balanceOf, stateOf, streamsOf } from './status.ts';
+import { balanceOf, roundOf, stateOf, streamsOf } from './status.ts';
 import { agendaCount } from './watched-keys.ts';
 
 /** What a source counts and measures, all of it from its SQLite, so that nothing is lost with the memory. */
@@ -40,6 +40,7 @@ export async function metricsOf(engine: Engine): Promise<SourceMetrics> {
     },
     database_bytes: engine.room.bytes,
     agenda: dueOf(engine),
+    round: checksOf(engine),
     inlets: inletsOf(engine).map(({ table, lsn, behind, findings, evidence, passed_over }) => ({
       table,
       lsn,
@@ -64,6 +65,11 @@ function dueOf(engine: Engine): SourceMetrics['agenda'] {
   const count = agendaCount(engine);
   const { agenda } = engine.journal;
   return count && agenda && { keys: count.keys, due: count.due, overdue: count.overdue, stretch: agenda.stretch() };
+}
+
+function checksOf(engine: Engine): SourceMetrics['round'] {
+  const round = roundOf(engine);
+  return round && { unchanged: round.unchanged, changed: round.changed, failed: round.failed };
 }
 
 function requestsOf(statuses: Statuses): SourceMetrics['requests'] {

@@ -55,6 +55,7 @@ export async function statusOf(engine: Engine): Promise<SourceStatus> {
     upstream: { requests: row.requests, not_modified: row.not_modified, throttled: row.throttled, errors: row.errors },
     readings: readingsOf(engine),
     agenda: agendaStatus(engine),
+    round: roundOf(engine),
     database: databaseOf(engine),
     inlets: inletsOf(engine),
     next_wake_at: isoTime(await ports.wake.get()),
@@ -74,6 +75,21 @@ export async function statusOf(engine: Engine): Promise<SourceStatus> {
 function databaseOf({ room }: Engine): SourceStatus['database'] {
   const { bytes, limits, isFull } = room;
   return { bytes, bytes_max: limits.bytesMax, by_table: isFull ? room.byTable() : [] };
+}
+
+/** How far the round is, and what it has found; null for a source without one. */
+export function roundOf({ journal: { round } }: Engine): SourceStatus['round'] {
+  if (!round) return null;
+  const row = round.current();
+  return {
+    started_at: isoTime(row?.started_ms ?? null),
+    done: row?.checked ?? 0,
+    total: round.countKeys(),
+    after: row?.after ?? null,
+    unchanged: row?.unchanged ?? 0,
+    changed: row?.changed ?? 0,
+    failed: row?.failed ?? 0,
+  };
 }
 
 function readingsOf({ journal }: Engine): SourceStatus['readings'] {

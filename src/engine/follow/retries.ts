@@ -190,7 +190,8 @@ export class Retries {
   #changeOf({ key, cursor, deleted, revision }: ParkedChange, nowMs: number): Grant['change'] {
     const visit = this.#journal.agenda?.visitOf(key);
     if (visit?.moreHosts?.some(host => this.#admission.isBlocked(host, nowMs))) visit.moreHosts = [];
-    return { key, cursor, deleted: deleted === 1, revision, skip: null, ...visit };
+    const change = { key, cursor, deleted: deleted === 1, revision, skip: null, ...visit };
+    return this.#journal.round ? this.#journal.round.withFacts(change) : change;
   }
 
   /** A retry fetches deleted items as well, so their requests count. */

@@ -24,6 +24,7 @@ import {
   laggingOf,
   recheckDelayMs,
 } from './rechecks.ts';
+import { JournalRound } from './round.ts';
 import { JournalSignals } from './signals.ts';
 import { JournalState, type SourceRow } from './state.ts';
 import { JournalVisits } from './visits.ts';
@@ -44,6 +45,8 @@ export class Journal {
   /** Null of a source without inlets. */
   readonly evidence: JournalEvidence | null;
   readonly inlets: JournalInlets | null;
+  /** Null of a source without a round. */
+  readonly round: JournalRound | null;
   readonly #runType: 'follow' | 'refresh';
   readonly #sql: SqlPort;
   readonly #encode: EncodePort;
@@ -56,8 +59,11 @@ export class Journal {
       agenda = null,
       inlets = [],
       settleMs = 0,
+      roundMs = null,
       isFull = () => false,
-    }: { pace: RetryPace; isFull?: () => boolean } & Partial<Pick<EngineSource, 'agenda' | 'inlets' | 'settleMs'>>,
+    }: { pace: RetryPace; isFull?: () => boolean } & Partial<
+      Pick<EngineSource, 'agenda' | 'inlets' | 'settleMs' | 'roundMs'>
+    >,
   ) {
     this.#sql = sql;
     this.#encode = encode;
@@ -72,6 +78,7 @@ export class Journal {
     this.signals = this.agenda && new JournalSignals(sql, this.agenda);
     const isFed = this.agenda !== null && inlets.length > 0;
     this.evidence = isFed ? evidence : null;
+    this.round = roundMs === null ? null : new JournalRound(sql, { state: this.state, parked: this.parked });
     this.inlets = isFed ? new JournalInlets(sql, { agenda: this.agenda!, evidence, settleMs }) : null;
   }
 
@@ -325,6 +332,7 @@ export class Journal {
     const rows = ctx.rows.add(change, { ...outcome, cursor, isPush: ctx.isPush });
     // A change that brought nothing but rows that immutable tables have already says nothing new.
     const isTombstone = rows.every(row => row.op === 'delete');
+    if (rows.length > 0 && isTombstone && !ctx.isPush) this.round?.forget(change.key);
     countOutcome(this.#sql, rows.length === 0 ? 'skipped:unchanged' : isTombstone ? 'tombstones' : 'rows', 1);
     if (change.revision !== null && outcome.revision !== null && outcome.revision < change.revision) {
       this.parked.park(++ctx.source.change_number, change, {

@@ -8,12 +8,13 @@ export type RowState = 'present' | 'deleted' | 'missing';
 /**
  * The state of a key; `failed` where it is not `present` and a change of it is parked or dead. `lsn`: the sum of the LSNs
  * of its newest row in each table, which rises with each of its rows; 0 without one. `revision`: the highest one of its rows
- * and of those that its changes announced, parked and dead ones included; null where none is known.
+ * and of those that its accepted changes announced; null where none is known. `isParked`: a change of it is parked or dead.
  */
 export interface KeyState {
   key: string;
   lsn: number;
   revision: number | null;
+  isParked: boolean;
   state: RowState | 'failed';
 }
 
@@ -152,7 +153,6 @@ interface Found {
   key: string;
   lsn: number | null;
   known: number | null;
-  awaited: number | null;
   deleted: number | null;
   failed: number;
 }
@@ -164,15 +164,14 @@ export function keyStatesOf(sql: SqlPort, keys: string[]): KeyState[] {
     const found = sql.exec<Found>(
       `SELECT value AS key, (SELECT sum(last_lsn) FROM keys WHERE key = value) AS lsn,
          (SELECT max(max(coalesce(revision, -1), coalesce(announced, -1))) FROM keys WHERE key = value) AS known,
-         (SELECT max(revision) FROM parked WHERE key = value) AS awaited,
          (SELECT ${DELETED} FROM keys WHERE key = value) AS deleted,
          EXISTS (SELECT 1 FROM parked WHERE key = value) AS failed FROM json_each(?) ORDER BY id`,
       JSON.stringify(keys.slice(first, first + LOOKUP_KEYS)),
     );
-    for (const { key, lsn, known, awaited, deleted, failed } of found) {
+    for (const { key, lsn, known, deleted, failed } of found) {
       const state = deleted === 0 ? 'present' : failed === 1 ? 'failed' : lsn === null ? 'missing' : 'deleted';
-      const revision = Math.max(known ?? -1, awaited ?? -1);
-      states.push({ key, lsn: lsn ?? 0, revision: revision < 0 ? null : revision, state });
+      const revision = known === null || known < 0 ? null : known;
+      states.push({ key, lsn: lsn ?? 0, revision, isParked: failed === 1, state });
     }
   }
   return states;
@@ -193,6 +192,17 @@ export function indexedKeys(
     upTo,
     LIMITS.listOwnKeysMax,
   );
+}
+
+/** Keys of the index after one, in byte order, whose newest row is no deletion. */
+export function presentKeys(sql: SqlPort, { after, limit }: { after: string | null; limit: number }): string[] {
+  return sql
+    .exec<{ key: string }>(
+      `SELECT key FROM keys WHERE ?1 IS NULL OR key > ?1 GROUP BY key HAVING ${DELETED} = 0 ORDER BY key LIMIT ?2`,
+      after,
+      limit,
+    )
+    .map(({ key }) => key);
 }
 
 /** The state of a key by its rows alone; parked changes do not count. */

@@ -238,7 +238,9 @@ export class JournalSweep {
       const next = some.slice(0, free);
       const states = this.#statesOf(next);
       for (const difference of next) {
-        if (stillDiffers(difference, states.get(difference.key)!)) {
+        const state = states.get(difference.key)!;
+        // A key with a parked change is loaded by that.
+        if (stillDiffers(difference, state) && !state.isParked) {
           this.#parkMissed(difference, { cursor, nowMs });
           sweep.loaded_afresh += 1;
         }
@@ -270,12 +272,9 @@ export class JournalSweep {
     return new Map(keyStatesOf(this.#sql, keys).map(state => [state.key, state]));
   }
 
-  #compareKey(
-    sweep: Sweep,
-    { key, lsn, state, revision: known }: KeyState,
-    { revision, after }: Pick<Difference, 'revision' | 'after'>,
-  ): void {
-    const kind = state === 'present' && isNewer(revision, known) ? 'stale' : state;
+  #compareKey(sweep: Sweep, found: KeyState, { revision, after }: Pick<Difference, 'revision' | 'after'>): void {
+    const { key, lsn, state } = found;
+    const kind = isStale(found, revision) ? 'stale' : state;
     if (kind === 'present' || kind === 'failed') sweep[kind] += 1;
     else this.differences.insert({ sweep: sweep.id, kind, key, lsn, revision, after });
   }
@@ -319,10 +318,11 @@ export const LISTED_KINDS = ['missing', 'deleted', 'stale'] as const;
 /** Whether a difference is still there. A key that has a new row since does not differ: the tail has appended it. */
 function stillDiffers({ kind, lsn, revision }: Difference, now: KeyState): boolean {
   // Of a stale key only its revisions count, because a row may be new and older than what the upstream lists.
-  if (kind === 'stale') return now.state === 'present' && isNewer(revision, now.revision);
+  if (kind === 'stale') return isStale(now, revision);
   return now.state === (kind === 'extra' ? 'present' : kind) && now.lsn === lsn;
 }
 
-function isNewer(listed: number | null, known: number | null): boolean {
-  return listed !== null && (known === null || listed > known);
+/** Whether a present key is listed with a revision that no change of it had. A parked change of it loads the newest one. */
+function isStale({ state, revision: known, isParked }: KeyState, listed: number | null): boolean {
+  return state === 'present' && !isParked && listed !== null && (known === null || listed > known);
 }

@@ -251,8 +251,10 @@ export class SliceLoader {
 
   /** Makes one call and writes its outcomes into the slice; returns what must be loaded alone because of its size. */
   async #call(slice: Slice, call: Call, { lane, lanes }: { lane: number; lanes: number }): Promise<number[]> {
-    // Give each change its key's evidence, and leave those that do not fit to the next slice.
-    const { changes, evidenceBytes } = this.#withEvidence(call.indexes.map(index => slice.changes[index]!));
+    // Give each change its key's facts and evidence, and leave those that do not fit to the next slice.
+    const { round } = this.#journal;
+    const withFacts = (change: Change) => (round ? round.withFacts(change) : change);
+    const { changes, evidenceBytes } = this.#withEvidence(call.indexes.map(index => withFacts(slice.changes[index]!)));
     const indexes = call.indexes.slice(0, changes.length);
     for (const [at, index] of indexes.entries()) slice.evidenceVersions[index] = changes[at]!.evidence?.version ?? null;
     const nowMs = this.#ports.clock.now();

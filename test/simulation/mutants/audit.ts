@@ -27,8 +27,8 @@ export const AUDIT_MUTANTS: Mutant[] = [
     edits: [
       {
         file: SWEEPS,
-        text: "const isSame = lsn === difference.lsn && (state === 'missing' || state === 'deleted');",
-        instead: 'const isSame = lsn >= 0;',
+        text: 'const isSame = stillDiffers(difference, state);',
+        instead: 'const isSame = stillDiffers(difference, state) || difference.lsn >= 0;',
       },
     ],
   },
@@ -39,8 +39,8 @@ export const AUDIT_MUTANTS: Mutant[] = [
     edits: [
       {
         file: SWEEPS,
-        text: 'if (!isSame || listed.has(difference.key)) this.#drop(difference);',
-        instead: 'if (!isSame) this.#drop(difference);',
+        text: 'if (!isSame || listed.has(difference.key)) this.differences.drop(difference);',
+        instead: 'if (!isSame) this.differences.drop(difference);',
       },
     ],
   },
@@ -51,8 +51,8 @@ export const AUDIT_MUTANTS: Mutant[] = [
     edits: [
       {
         file: SWEEPS,
-        text: "const isSame = state === 'present' && lsn === difference.lsn;",
-        instead: 'const isSame = lsn >= 0 || state;',
+        text: 'const isSame = stillDiffers(difference, states.get(difference.key)!);',
+        instead: 'const isSame = difference.lsn >= 0 || states;',
       },
     ],
   },
@@ -87,8 +87,8 @@ export const AUDIT_MUTANTS: Mutant[] = [
     edits: [
       {
         file: SWEEPS,
-        text: 'if (state === kind && lsn === lsnBefore) {',
-        instead: 'if (state || lsn === lsnBefore) {',
+        text: 'if (stillDiffers(difference, state) && !state.isParked) {',
+        instead: 'if (stillDiffers(difference, state) || !state.isParked) {',
       },
     ],
   },

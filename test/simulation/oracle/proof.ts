@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
+import { npmPackage } from '../../../schemas/npm_package.ts';
 import type { Row, Table, Value } from '../../../schemas/table.ts';
 import { keyOf } from '../../../schemas/table.ts';
 import { parseDataFileKey, partitionsPrefix } from '../../../src/lake/object-keys.ts';
 import { expectCatalog } from '../world/catalog.ts';
-import { coalescing, repositoryOf } from '../world/sources.ts';
+import { repositoryOf } from '../world/sources.ts';
 import type { World } from '../world/world.ts';
 
 /** Decoded rows by the bytes of their file, because a proof reads each file several times. */
@@ -118,7 +119,7 @@ export async function expectNewest(world: World, excused: ReadonlySet<string> = 
 /** The rows of a key never go back to an older revision, unless its upstream did. Pushed rows are left out. */
 export async function expectInOrder(world: World): Promise<void> {
   const [table] = world.engine.source.tables;
-  const column = world.kind === coalescing ? 'version' : 'bio';
+  const column = world.engine.source.tables[0] === npmPackage ? 'version' : 'bio';
   const revisions = new Map<string, number>();
   for (const row of await upstreamRows(world)) {
     const key = keyOf(table!, row);

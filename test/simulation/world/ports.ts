@@ -142,7 +142,8 @@ export function loadPort(
     const bucket = loaderBucket(world);
     const source = world.kind(world.upstream, upstreamCall) as Loading['source'];
     const { reader } = world.encoding.port;
-    const loading: Loading = { source, settings, contact: 'test', bucket, reader, now: () => clock.now() };
+    const blockKeys = settings.pageChanges;
+    const loading: Loading = { source, settings, contact: 'test', bucket, reader, blockKeys, now: () => clock.now() };
     if (world.fetches) loading.permit = permit;
     const answer = await runStep(loading, step, request);
     if (step === 'load') world.onLoaded(request as LoadRequest, answer as Answer<LoadOutcome[]>);
@@ -175,7 +176,7 @@ function loaderBucket({ calls, bucket }: World): BucketPort {
     head: key => bucketCall(`head ${key}`, () => bucket.head(key)),
     put: (key, chunks, options) => bucketCall(`put ${key}`, () => bucket.put(key, chunks, options)),
     tail: (key, bytes) => bucket.tail(key, bytes),
-    range: (key, range) => bucket.range(key, range),
+    range: (key, range) => bucketCall(`range ${key}`, () => bucket.range(key, range)),
     list: (prefix, options) => bucket.list(prefix, options),
     remove: keys => bucket.remove(keys),
   };

@@ -1,5 +1,5 @@
 import { ChangeError, type ParkReason, StepError } from '../../../src/errors.ts';
-import type { KeyPage, Servers } from '../../../src/ports/change.ts';
+import type { KeyPage, ListedKey, Servers } from '../../../src/ports/change.ts';
 import type { HostTally, Permit, StatusClass } from '../../../src/ports/hosts.ts';
 import type { VirtualClock } from './clock.ts';
 
@@ -21,7 +21,12 @@ interface Item {
   revision: number;
   deleted: boolean;
   text: string;
+  /** The sequence of each of its revisions. */
+  seqs: number[];
 }
+
+/** A row of the journal, which has one for each change that is not silent. */
+type JournalRow = Pick<Item, 'key' | 'seq' | 'deleted'>;
 
 export interface FeedPage {
   results: Item[];
@@ -73,6 +78,13 @@ export class Upstream {
   alterList: (page: KeyPage, after: string | null) => KeyPage = page => page;
   /** The keys of each whole page, for the source that follows pages. */
   readonly pages: string[][] = [];
+  /** For a source that follows the journal: its rows, and the status of keys that have one. */
+  readonly journal: JournalRow[] = [];
+  readonly statuses = new Map<string, string>();
+  /** Keys with revisions as a listing of all keys shows them; those that the upstream has now where it is null. */
+  wholeListing: ListedKey[] | null = null;
+  /** What the listing of all keys gives before it breaks off; null where it comes to its end. */
+  listedKeysMax: number | null = null;
   readonly requests: { host: string; subject: string; atMs: number }[] = [];
   readonly #clock: VirtualClock;
 
@@ -91,6 +103,7 @@ export class Upstream {
   /** Changes or removes an item, which the feed does not show again until its next change. */
   changeSilently(key: string, { deleted = false, text = '' } = {}): void {
     this.#change(key, { deleted, text });
+    this.journal.pop();
     this.silent.add(key);
   }
 
@@ -111,13 +124,53 @@ export class Upstream {
     return this.alterList({ keys: page, next: listed.length > limit ? page.at(-1)! : null }, after);
   }
 
+  /** Rows of the journal, each change once, also of one key. */
+  async journalPage(
+    since: number,
+    { limit, call }: { limit: number; call: UpstreamCall },
+  ): Promise<{ rows: JournalRow[]; head: number }> {
+    await this.#request(FEED_HOST, `since ${since}`, { fault: () => this.feedFault, call });
+    const rows = this.journal.filter(({ seq }) => seq > since).slice(0, limit);
+    // Whatever looks at the pages of the feed looks at these as well.
+    this.alter({ results: rows.map(row => ({ ...this.items.get(row.key)!, ...row })), lastSeq: 0, head: this.seq });
+    return { rows, head: this.seq };
+  }
+
+  /** All keys with the sequence of their newest revision, some at a time, the newest first. */
+  async *listWhole(call: UpstreamCall): AsyncGenerator<ListedKey[]> {
+    await this.#request(FEED_HOST, 'list whole', { fault: () => this.listFault, call });
+    const all = this.wholeListing ?? this.listedKeys();
+    for (const [index, key] of all.entries()) {
+      if (index === this.listedKeysMax) throw new ChangeError('truncated', 'list whole: expected its end, got a part');
+      yield [key];
+    }
+  }
+
+  /** What the listing of all keys shows now. */
+  listedKeys(): ListedKey[] {
+    const items = [...this.items.values()].filter(({ key, deleted }) => !deleted && !key.startsWith('internal:'));
+    return items.reverse().map(({ key, seq }) => ({ key, revision: seq }));
+  }
+
+  /** The status of a key, which changes without a row of the journal; null where it has none. */
+  async status(key: string, call: UpstreamCall): Promise<string | null> {
+    await this.#request(FEED_HOST, `status ${key}`, {
+      fault: () => this.faults.get(`status ${key}`) ?? null,
+      call,
+    });
+    return this.statuses.get(key) ?? null;
+  }
+
   async wholePage(index: number, call: UpstreamCall): Promise<string[] | null> {
     await this.#request(FEED_HOST, `page ${index}`, { fault: () => this.feedFault, call });
     return this.pages[index] ?? null;
   }
 
   /** An item's document. Throws what the real fetcher throws. */
-  async document(key: string, call: UpstreamCall): Promise<{ bytes: Uint8Array; revision: number; text: string }> {
+  async document(
+    key: string,
+    call: UpstreamCall,
+  ): Promise<{ bytes: Uint8Array; revision: number; seq: number; text: string }> {
     const isServed = () => this.lagging.has(key) || this.items.get(key)?.deleted === false;
     await this.#request(DOCUMENT_HOST, key, {
       fault: () => this.faults.get(key) ?? this.documentsFault,
@@ -130,7 +183,8 @@ export class Upstream {
     if (!item || !isServed())
       throw new ChangeError('http-404', `${key}: expected status 200, got 404`, { status: 404 });
     const document = { key, revision: lagging ?? item.revision, text: item.text };
-    return { ...document, bytes: Buffer.from(JSON.stringify(document)) };
+    const seq = item.seqs[document.revision - 1]!;
+    return { ...document, seq, bytes: Buffer.from(JSON.stringify(document)) };
   }
 
   async serverList(call: UpstreamCall): Promise<Servers> {
@@ -166,8 +220,9 @@ export class Upstream {
   #change(key: string, { deleted, text }: { deleted: boolean; text: string }): void {
     this.seq += 1 + (this.seq % 3);
     this.silent.delete(key);
-    const revision = (this.items.get(key)?.revision ?? 0) + 1;
-    this.items.set(key, { key, seq: this.seq, revision, deleted, text });
+    const { revision, seqs } = this.items.get(key) ?? { revision: 0, seqs: [] };
+    this.journal.push({ key, seq: this.seq, deleted });
+    this.items.set(key, { key, seq: this.seq, revision: revision + 1, deleted, text, seqs: [...seqs, this.seq] });
   }
 
   async #request(
