@@ -8,8 +8,8 @@ import type { Change, Loaded } from '../../src/ports/change.ts';
 import type { AskedStep } from '../../src/ports/hosts.ts';
 import { engineSourceOf } from '../../src/sources/engine-source.ts';
 import { SOURCES, sourceNamed } from '../../src/sources/registry.ts';
-import type { LoadContext, Source } from '../../src/sources/source.ts';
-import { load, probe, pull, pullAll, runStep, servers } from './step.ts';
+import type { Listing, ListingContext, LoadContext, Source } from '../../src/sources/source.ts';
+import { listAll, load, probe, pull, pullAll, runStep, servers } from './step.ts';
 import { changesOf, FIXTURES, parked, plainChanges, revisitsOf, type StandIn, walkOf } from './walk.ts';
 
 const EVERYTHING = 5000;
@@ -17,7 +17,7 @@ const EVERYTHING = 5000;
 /** Two servers with three redirects each. */
 const GRANTED_MAX = 8;
 
-type Work = (ctx: LoadContext<unknown, unknown>) => Promise<unknown>;
+type Work = (ctx: LoadContext<unknown, unknown> & ListingContext<unknown>) => Promise<unknown>;
 
 it.each(SOURCES.map(source => source.id))('%s has a walk and is found by its id', id => {
   expect(existsSync(path.join(import.meta.dirname, id, 'walk.ts'))).toBe(true);
@@ -98,17 +98,15 @@ describe.each(SOURCES)('source $id', source => {
     }
   });
 
-  it.runIf(source.feed?.list)('lists exactly the keys that its changes leave, each once', async () => {
-    const keys: string[] = [];
-    for (let after: string | null = null; ; ) {
-      const { value } = await runStep(source, { settings, step: 'list' }, ctx => source.feed!.list!(after, ctx));
-      keys.push(...value.keys);
-      after = value.next;
-      if (after === null) break;
-    }
-    const left = changes.filter(({ deleted, skip }) => !deleted && skip === null).map(({ key }) => key);
-    expect([...keys].sort()).toEqual([...new Set(left)].sort());
-  });
+  it.runIf(source.feed?.list || source.feed?.listing)(
+    'lists exactly the keys that its changes leave, each once',
+    async () => {
+      const keys = await listAll(source, settings);
+      const lasts = [...new Map(changes.map(change => [change.key, change])).values()];
+      const left = lasts.filter(({ deleted, skip }) => !deleted && skip === null).map(({ key }) => key);
+      expect([...keys].sort()).toEqual(left.sort());
+    },
+  );
 
   it('compares and parses its own cursors, and refuses others', async () => {
     const { parse, compare } = engineSourceOf(source, settings);
@@ -176,7 +174,12 @@ describe.each(SOURCES)('source $id', source => {
       const some = revisits.slice(0, agenda.probe.keysMax);
       expect(await hostsAsked('probe', some, ctx => agenda.probe!.ask(some, ctx))).toBe(1);
     }
-    if (source.feed?.list) expect(await hostsAsked('list', [], ctx => source.feed!.list!(null, ctx))).toBe(1);
+    if (feed?.list) expect(await hostsAsked('list', [], ctx => feed.list!(null, ctx))).toBe(1);
+    if (feed?.listing) expect(await hostsAsked('list', [], ctx => readWhole(feed.listing!, ctx))).toBe(1);
+    const present = changes.filter(({ deleted, skip }) => !deleted && skip === null).slice(0, 5);
+    if (feed?.round)
+      for (const change of present)
+        expect(await hostsAsked('round', [change], ctx => feed.round!.check(change, ctx))).toBe(1);
     const whole = changes.filter(({ key }) => !standIn.retried.includes(key));
     for (const some of [whole, whole.slice(0, 1), whole.filter(change => change.deleted), []]) {
       await hostsAsked('prepare', some, async ctx => source.prepare?.(some, ctx));
@@ -243,7 +246,7 @@ describe.each(SOURCES)('source $id', source => {
     const { pollMs, settleMs, hosts, others } = source.pace(settings);
     expect(pollMs).toBeGreaterThan(0);
     expect(settleMs).toBeGreaterThanOrEqual(0);
-    for (const step of ['pull', 'prepare', 'load', 'list', 'probe'] as const) {
+    for (const step of ['pull', 'prepare', 'load', 'list', 'probe', 'round'] as const) {
       for (const host of Object.keys(source.requests(step, changes, settings))) {
         expect(hosts[host] ?? others).toMatchObject({
           requestsPerSecond: expect.any(Number),
@@ -279,6 +282,10 @@ async function outcomesOf(source: Source, settings: unknown, changes: Change[]):
 /** A load without the time of its visit. */
 function withoutTime({ rows, ...loaded }: Loaded): unknown {
   return { ...loaded, rows: rows.map(({ row, ...rest }) => ({ ...rest, row: { ...row, last_checked_at: null } })) };
+}
+
+async function readWhole<S>(listing: Listing<S>, ctx: ListingContext<S>): Promise<void> {
+  for await (const keys of listing.read(ctx)) expect(keys.length).toBeGreaterThan(0);
 }
 
 function onlyUpstream(error: unknown): void {

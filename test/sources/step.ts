@@ -1,7 +1,7 @@
 import { connect } from '../../src/local/probe/connect.ts';
 import type { Change, ProbeAnswer, Servers } from '../../src/ports/change.ts';
 import type { AskedStep, HostRequests, HostTally } from '../../src/ports/hosts.ts';
-import type { LoadContext, Source } from '../../src/sources/source.ts';
+import type { ListingContext, LoadContext, Source } from '../../src/sources/source.ts';
 import { createFetcher, type FetcherOptions } from '../../src/sources/upstream/fetcher.ts';
 
 /**
@@ -25,7 +25,7 @@ export async function runStep<S, P, T>(
     afresh?: boolean;
     timer?: FetcherOptions['timer'];
   },
-  work: (ctx: LoadContext<S, P>) => Promise<T>,
+  work: (ctx: LoadContext<S, P> & ListingContext<S>) => Promise<T>,
 ): Promise<{ value: T; tallies: HostTally[]; granted: HostRequests }> {
   const requests = source.requests(step, changes, settings);
   const permits = Object.entries(requests).map(([host, count]) => ({ host, count, startAtMs: 0, intervalMs: 0 }));
@@ -34,7 +34,7 @@ export async function runStep<S, P, T>(
     granted[host] = (granted[host] ?? 0) + 1;
     return { host, count: 1, startAtMs: 0, intervalMs: 0 };
   };
-  const { fetchJson, fetchRaw, fetchDocument, askText, tallies } = createFetcher({
+  const { fetchJson, fetchRaw, fetchDocument, fetchStream, askText, tallies } = createFetcher({
     contact: 'tests',
     permits,
     connect,
@@ -52,9 +52,28 @@ export async function runStep<S, P, T>(
     fetchJson,
     fetchRaw,
     fetchDocument,
+    fetchStream,
     askText,
   });
   return { value, tallies: tallies(), granted };
+}
+
+/** All keys that a source's upstream lists, page by page or in one answer. */
+export async function listAll<S, P>(source: Source<S, P>, settings: S): Promise<string[]> {
+  const { list, listing } = source.feed!;
+  const keys: string[] = [];
+  const options = { settings, step: 'list' as const };
+  if (listing)
+    await runStep(source, options, async ctx => {
+      for await (const listed of listing.read(ctx)) keys.push(...listed.map(({ key }) => key));
+    });
+  for (let after: string | null = null; list; ) {
+    const { value } = await runStep(source, options, ctx => list(after, ctx));
+    keys.push(...value.keys);
+    after = value.next;
+    if (after === null) break;
+  }
+  return keys;
 }
 
 /** Pulls one page. */
