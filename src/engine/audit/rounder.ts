@@ -5,7 +5,7 @@ import type { Permit } from '../../ports/hosts.ts';
 import type { Ports } from '../../ports/ports.ts';
 import type { EngineSource } from '../../ports/source.ts';
 import { TAIL } from '../journal/changes.ts';
-import { type JournalRound, RECHECKS_WAITING_MAX, type RoundRow } from '../journal/round.ts';
+import { type JournalRound, RECHECKS_WAITING_MAX } from '../journal/round.ts';
 import type { JournalState } from '../journal/state.ts';
 import type { Admission } from '../load/admission.ts';
 import { failureError, loaderCallMs } from '../load/ask.ts';
@@ -41,9 +41,9 @@ export class Rounder {
     const keyMs = this.#keyMs();
     if (keyMs === null) return null;
     const current = round.current();
-    if (!current) return nowMs;
+    if (!current || current.paced_ms > nowMs) return nowMs;
     if (round.waiting() >= RECHECKS_WAITING_MAX) return nowMs + source.pollMs;
-    return pacedMs(current, nowMs) + Math.ceil(Math.max(keyMs, Math.min(source.pollMs, LIMITS.roundKeysMax * keyMs)));
+    return current.paced_ms + Math.ceil(Math.max(keyMs, Math.min(source.pollMs, LIMITS.roundKeysMax * keyMs)));
   }
 
   /** Checks the keys that are due. Throws `StepError`; the round is then where it was. */
@@ -55,9 +55,11 @@ export class Rounder {
     if (keyMs === null || cursor === null || run.over) return;
     // Begin, or wait until some keys are due and few changes of the round wait for their load.
     const before = round.current() ?? round.begin(nowMs);
+    // A clock that was ahead may have set its pace.
+    if (before.paced_ms > nowMs) return round.setPace(nowMs);
     if (this.nextMs(nowMs)! > nowMs) return;
     // Choose the keys: those of the time since the last ones.
-    const due = Math.floor((nowMs - pacedMs(before, nowMs)) / keyMs);
+    const due = Math.floor((nowMs - before.paced_ms) / keyMs);
     const wanted = Math.min(due, LIMITS.roundKeysMax);
     const found = round.next(before, wanted);
     const changes = found.map(key => round.withFacts({ key, cursor, deleted: false, revision: null, skip: null }));
@@ -68,7 +70,7 @@ export class Rounder {
     const keys = admitted.map(({ key }) => key);
     const isEnd = found.length < wanted && keys.length === found.length;
     const isLate = due > wanted || keys.length < found.length || keys.length === 0;
-    const paced = isLate ? ports.clock.now() : pacedMs(before, nowMs) + keys.length * keyMs;
+    const paced = isLate ? ports.clock.now() : before.paced_ms + keys.length * keyMs;
     const checked = { before, keys, answers, isEnd, pacedMs: Math.round(paced), cursor, nowMs: ports.clock.now() };
     const changed = round.accept(checked, isPending);
     if (changed !== null && changed.length > 0) onChanged();
@@ -110,9 +112,4 @@ export class Rounder {
     if (!answer.ok) throw failureError(answer.failure);
     return answer.value;
   }
-}
-
-/** The time from which keys count as due; now where a clock that was ahead set it. */
-function pacedMs({ paced_ms }: RoundRow, nowMs: number): number {
-  return Math.min(paced_ms, nowMs);
 }

@@ -2,7 +2,7 @@ import { waitingUntil } from '../../alarm/backoff.ts';
 import type { Run } from '../../alarm/run.ts';
 import { StepError } from '../../errors.ts';
 import { LIMITS, SECOND } from '../../limits.ts';
-import type { Page } from '../../ports/change.ts';
+import type { Change, Page } from '../../ports/change.ts';
 import type { Ports } from '../../ports/ports.ts';
 import type { EngineSource } from '../../ports/source.ts';
 import { type Accepted, appendOrPark, type Outcome } from '../journal/changes.ts';
@@ -109,7 +109,7 @@ export class RangePuller {
       subject: `page of the ${range.lane}`,
     });
     const isIn = (cursor: string) => source.compare(cursor, range.to_cursor) <= 0;
-    const changes = source.resumable ? pulled.changes.filter(({ cursor }) => isIn(cursor)) : pulled.changes;
+    const changes = source.resumable ? withinRange(pulled.changes, isIn) : pulled.changes;
     const isEnd = !isIn(pulled.cursor) || pulled.cursor === range.to_cursor || pulled.atHead;
     const page = { ...pulled, changes, cursor: isEnd ? range.to_cursor : pulled.cursor };
     const lastLsns = changes.map(({ key }) => this.#options.journal.state.lastLsnOf(key));
@@ -225,6 +225,16 @@ export class RangePuller {
     const now = this.#options.journal.ranges.find(lane);
     return now?.run === run && now.cursor === cursor && now.phase === phase;
   }
+}
+
+/** The changes of a page within a range. The last one of a key is loaded, also where a later one outside would have been. */
+function withinRange(changes: Change[], isIn: (cursor: string) => boolean): Change[] {
+  const within = changes.filter(({ cursor }) => isIn(cursor));
+  if (within.length === changes.length) return within;
+  const lastOf = new Map(within.map(change => [change.key, change]));
+  return within.map(change =>
+    change.skip === 'coalesced' && lastOf.get(change.key) === change ? { ...change, skip: null } : change,
+  );
 }
 
 function sliceOf({ rate }: Range): number {

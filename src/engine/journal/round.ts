@@ -60,6 +60,11 @@ export class JournalRound {
     return this.current()!;
   }
 
+  /** Counts keys as due from this time on. */
+  setPace(pacedMs: number): void {
+    this.#sql.exec('UPDATE round SET paced_ms = ?', pacedMs);
+  }
+
   /** How many keys the index has, deleted ones included, which a round passes over. */
   countKeys(): number {
     return this.#sql.exec<{ keys: number | null }>('SELECT max(change_keys) AS keys FROM tables')[0]!.keys ?? 0;

@@ -196,6 +196,18 @@ describe('a round', () => {
     expect(checks(world).length).toBeGreaterThan(0);
   });
 
+  it('goes on after a clock that was ahead', async () => {
+    const world = await roundWorld();
+    world.clock.jump(365 * 24 * ROUND_MS);
+    await runUntil(world, { until: () => round(world).done > 1 });
+    world.clock.jump(-365 * 24 * ROUND_MS);
+    const { done } = round(world);
+    // The alarm is a year ahead as well: the watchdog starts the source.
+    await world.engine.watch();
+    await pass(world, ROUND_MS / 4);
+    expect(round(world).done).toBeGreaterThan(done);
+  });
+
   it('survives a kill at each of its calls', async () => {
     const isOwn = (call: string) => /^(load\.(round|pull)|wake|bucket|queue\.(send|admit|load|take))/.test(call);
     const small = async () => {

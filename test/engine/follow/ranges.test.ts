@@ -3,6 +3,7 @@ import type { RangeStatus } from '../../../src/contract/ranges.ts';
 import { controlRange, rangeOf, startRange } from '../../../src/engine/controls/ranges.ts';
 import { Tail } from '../../../src/engine/follow/tail.ts';
 import { expectNewest, expectPages, expectProof, lakeRows } from '../../simulation/oracle/proof.ts';
+import { serials } from '../../simulation/world/serials.ts';
 import { pages } from '../../simulation/world/sources.ts';
 import { agendaWorld } from '../../simulation/world/visits.ts';
 import {
@@ -52,6 +53,36 @@ describe('a backfill', () => {
     expect(rangeOf(world.engine, 'backfill')).toMatchObject({ changes: 40, done: 40, seconds_left: 0 });
     expect(world.balance).toMatchObject({ changes: 41, rows: 41, balanced: true });
     expect(runTypes(world).sort()).toEqual(['backfill', 'follow']);
+    await expectProof(world);
+    await expectNewest(world);
+  });
+
+  it('loads a key whose later change, in the same page of the feed, is outside of it', async () => {
+    const world = await startedWorld({ kind: serials });
+    world.upstream.publish(['a', 'b']);
+    const to = String(world.upstream.seq);
+    world.upstream.publish(['a', 'b']);
+    world.startAt(String(world.upstream.seq));
+    world.upstream.publish('z');
+    await followed(world);
+    await started(world, 'backfill', { from: '0', to });
+    await runUntil(world, { until: isDone(world, 'backfill') });
+    const rows = (await lakeRows(world)).map(({ name, version }) => `${name} ${version}`);
+    expect(rows).toEqual(['z 1', 'a 2', 'b 2']);
+  });
+
+  it('of a journal with several rows of a key loads the last of each page, and a rewind as well', async () => {
+    const world = await startedWorld({ kind: serials, pageChanges: 4 });
+    world.upstream.publish(['a', 'b', 'a', 'a', 'b', 'c']);
+    world.startAt(String(world.upstream.seq));
+    world.upstream.publish('z');
+    await followed(world);
+    await started(world, 'backfill', { from: '0', to: world.firstCursor });
+    await runUntil(world, { until: isDone(world, 'backfill') });
+    expect(world.balance).toMatchObject({ changes: 7, rows: 5, skipped: { coalesced: 2 }, balanced: true });
+    await started(world, 'rewind', { to: '0' });
+    await runUntil(world, { until: isDone(world, 'rewind') });
+    expect(world.balance).toMatchObject({ changes: 14, rows: 10, skipped: { coalesced: 4 }, balanced: true });
     await expectProof(world);
     await expectNewest(world);
   });

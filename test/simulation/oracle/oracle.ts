@@ -12,7 +12,7 @@ const MINUTE = 60_000;
 const LONGEST_RUN_MS = LIMITS.runMsMax + 5 * MINUTE;
 
 /** Calls that make requests to an upstream. */
-const UPSTREAM_CALL = /^load\.(?:start|pull|load|list|servers)/;
+const UPSTREAM_CALL = /^load\.(?:start|pull|load|list|round|servers)/;
 
 interface PutAttempt {
   digest: string;

@@ -116,6 +116,27 @@ export async function expectNewest(world: World, excused: ReadonlySet<string> = 
   assert.deepEqual(byKey([...newest]), byKey(expected as string[][]), 'newest rows: expected what the upstream says');
 }
 
+/**
+ * The newest row of every key that the upstream holds has its status, and a key that is gone has no facts here. Changes in
+ * `excused`, `<key>@<cursor>`, are left out.
+ */
+export async function expectStatuses(world: World, excused: ReadonlySet<string> = new Set()): Promise<void> {
+  const { items, statuses } = world.upstream;
+  const found = new Map((await upstreamRows(world)).map(({ name, license }) => [String(name), license]));
+  const isChecked = ({ key, seq, deleted }: { key: string; seq: number; deleted: boolean }) =>
+    !deleted && found.has(key) && !excused.has(`${key}@${seq}`);
+  const keys = [...items.values()].filter(isChecked).map(({ key }) => key);
+  assert.deepEqual(
+    keys.map(key => [key, found.get(key)]),
+    keys.map(key => [key, statuses.get(key) ?? null]),
+    'statuses: expected those of the upstream',
+  );
+  const kept = world.storage.sql.exec<{ key: string }>(
+    'SELECT key FROM key_facts WHERE (SELECT min(deleted) FROM keys WHERE keys.key = key_facts.key) = 1',
+  );
+  assert.deepEqual(kept, [], 'facts: expected none of a key whose newest row is a deletion');
+}
+
 /** The rows of a key never go back to an older revision, unless its upstream did. Pushed rows are left out. */
 export async function expectInOrder(world: World): Promise<void> {
   const [table] = world.engine.source.tables;

@@ -11,8 +11,10 @@ import {
   expectPages,
   expectProof,
   expectSameBytes,
+  expectStatuses,
 } from '../oracle/proof.ts';
 import { NO_OUTAGES } from '../world/disturb.ts';
+import { rounding } from '../world/serials.ts';
 import { coalescing, pages } from '../world/sources.ts';
 import { pass, runUntil } from '../world/world.ts';
 import { DELAY_MS_MAX, type Schedule, SEEDS_PER_PARQUET } from './schedule.ts';
@@ -50,9 +52,22 @@ export async function finish(schedule: Schedule): Promise<void> {
   await becomeQuiet(schedule);
   if (isStalled(schedule)) return;
   await visitAll(schedule, () => becomeQuiet(schedule));
+  if (world.kind === rounding && !mayStall) await roundEnded(schedule);
   if (!clients.audits.isEnabled) return;
   await expectSelfChecked(schedule);
   if (world.kind === coalescing && !mayStall) await expectSwept(schedule, () => becomeQuiet(schedule));
+}
+
+/** Lets a whole pass of the round end, and its changes be loaded: each key then has the status of its upstream. */
+async function roundEnded(schedule: Schedule): Promise<void> {
+  const { world, oracle } = schedule;
+  const round = () => world.engine.journal.round!;
+  const pass = round().current()?.pass ?? 0;
+  // The pass that is under way has checked some keys before their last change.
+  const until = () =>
+    oracle.violation !== null || round().countKeys() === 0 || (round().current()?.pass ?? 0) > pass + 1;
+  await runUntil(world, { until, withinMs: 3 * DAY });
+  await becomeQuiet(schedule);
 }
 
 /** Lets time pass until all is followed, no change is parked, no range is under way, and each letter is published. */
@@ -90,10 +105,11 @@ export async function expectAll(schedule: Schedule, seed: number): Promise<void>
   assert.equal(world.balance.dead, deadUnshown, 'balance: expected no dead change after all were replayed');
   if (!oracle.hasLostStorage) expectLetters(world);
   const { excused } = clients;
-  const isMissed = (key: string) => clients.audits.mayBeMissing(key);
+  const isMissed = (key: string) => clients.audits.mayBeMissing(key) || world.upstream.restated.has(key);
   if (clients.visits) await expectVisits(world, clients.visits);
   else if (world.kind === pages) await expectPages(world, excused);
   else await expectNewest(world, excused);
+  if (world.kind === rounding && !mayStall) await expectStatuses(world, excused);
   if (!oracle.hasLostStorage) await expectAnswered(schedule);
   // `expectVisits` has checked the cursors of visits.
   const shown = clients.visits ? { has: () => true } : oracle.shown;

@@ -9,6 +9,7 @@ import { disturb, drawControl, type Outages } from '../world/disturb.ts';
 import { JSON_LINES, PARQUET } from '../world/encode.ts';
 import { type Fault, Faults, pick } from '../world/faults.ts';
 import { disturbQueue } from '../world/queue-faults.ts';
+import { rounding } from '../world/serials.ts';
 import { agenda, coalescing, pages, type SourceKind } from '../world/sources.ts';
 import { pass, startedWorld, type World } from '../world/world.ts';
 import { expectAll, finish } from './ending.ts';
@@ -80,9 +81,10 @@ export async function simulate(
   }
 }
 
-/** Of eight seeds five follow a feed, two follow pages, and one has an agenda. */
+/** Of eight seeds four follow a feed, one a journal with a round, two follow pages, and one has an agenda. */
 function kindOf(seed: number): SourceKind {
   if (seed % 8 === 6) return agenda;
+  if (seed % 8 === 5) return rounding;
   return seed % 4 === 3 ? pages : coalescing;
 }
 
@@ -119,7 +121,8 @@ async function playStep(schedule: Schedule): Promise<void> {
   const { world, faults, oracle } = schedule;
   const { random } = faults.draw('round');
   if (world.kind === pages) publishPage(schedule);
-  else if (world.kind === coalescing) publish(schedule);
+  else if (world.kind === coalescing || world.kind === rounding) publish(schedule);
+  if (world.kind === rounding) changeStatuses(schedule);
   playAuditStep(schedule);
   drawOutages(schedule);
   playAgendaStep(schedule);
@@ -170,7 +173,7 @@ function publish({ world, faults }: Schedule): void {
     const key = `package-${Math.floor(random() * 30)}`;
     const chance = random();
     if (chance < 0.15 && upstream.items.has(key)) upstream.remove(key);
-    else if (chance < 0.2) upstream.publish(`internal:${key}`);
+    else if (chance < 0.2 && world.kind === coalescing) upstream.publish(`internal:${key}`);
     else upstream.publish(key, 'x'.repeat(Math.floor(random() * 200)));
     const fault = pick(random, [
       { status: 500 },
@@ -182,6 +185,18 @@ function publish({ world, faults }: Schedule): void {
     if (random() < 0.1) upstream.faults.set(key, fault);
     const { revision } = upstream.items.get(key) ?? { revision: 0 };
     if (random() < 0.08 && revision > 1) upstream.lagging.set(key, revision - 1);
+  }
+}
+
+/** Changes statuses, which the feed does not show, and has some of the requests for them fail. */
+function changeStatuses({ world, faults }: Schedule): void {
+  const { id, random } = faults.draw('statuses');
+  if (!faults.happens({ id, kind: 'statuses', atMs: world.clock.elapsedMs, call: '' })) return;
+  const { upstream } = world;
+  for (let count = Math.floor(random() * 5); count > 0; count--) {
+    const key = `package-${Math.floor(random() * 30)}`;
+    upstream.setStatus(key, pick(random, ['archived', 'deprecated', null]));
+    if (random() < 0.2) upstream.faults.set(`status ${key}`, pick(random, [{ status: 500 }, { status: 429 }] as const));
   }
 }
 

@@ -81,6 +81,8 @@ export class Upstream {
   /** For a source that follows the journal: its rows, and the status of keys that have one. */
   readonly journal: JournalRow[] = [];
   readonly statuses = new Map<string, string>();
+  /** Keys whose status changed at some time. */
+  readonly restated = new Set<string>();
   /** Keys with revisions as a listing of all keys shows them; those that the upstream has now where it is null. */
   wholeListing: ListedKey[] | null = null;
   /** What the listing of all keys gives before it breaks off; null where it comes to its end. */
@@ -152,13 +154,20 @@ export class Upstream {
     return items.reverse().map(({ key, seq }) => ({ key, revision: seq }));
   }
 
+  setStatus(key: string, status: string | null): void {
+    this.restated.add(key);
+    if (status === null) this.statuses.delete(key);
+    else this.statuses.set(key, status);
+  }
+
   /** The status of a key, which changes without a row of the journal; null where it has none. */
   async status(key: string, call: UpstreamCall): Promise<string | null> {
     await this.#request(FEED_HOST, `status ${key}`, {
       fault: () => this.faults.get(`status ${key}`) ?? null,
       call,
     });
-    return this.statuses.get(key) ?? null;
+    // A pushed row may be of a key that the upstream does not have.
+    return this.items.get(key)?.deleted === false ? (this.statuses.get(key) ?? null) : null;
   }
 
   async wholePage(index: number, call: UpstreamCall): Promise<string[] | null> {
