@@ -12,6 +12,7 @@ import { PROBE_MUTANTS } from './probe.ts';
 import { RANGE_AND_PUSH_MUTANTS } from './ranges-and-pushes.ts';
 import { RUN_MUTANTS } from './runs.ts';
 import { STREAM_MUTANTS } from './streams.ts';
+import { WHOLE_MUTANTS } from './whole.ts';
 
 export const MUTANTS: Mutant[] = [
   ENGINE_MUTANTS,
@@ -24,6 +25,7 @@ export const MUTANTS: Mutant[] = [
   INLET_MUTANTS,
   PROBE_MUTANTS,
   IMMUTABLE_MUTANTS,
+  WHOLE_MUTANTS,
   CATALOG_MUTANTS,
   STREAM_MUTANTS,
   COMMITTER_MUTANTS,

@@ -8,6 +8,7 @@ import { expectInOrder, expectProof, lakeRows } from '../oracle/proof.ts';
 import { drained } from '../world/clock.ts';
 import { Faults, pick, type Random } from '../world/faults.ts';
 import { probing } from '../world/probing.ts';
+import { rounding, serials } from '../world/serials.ts';
 import { agenda, coalescing, pages, rowOf, type SourceKind } from '../world/sources.ts';
 import { followed, pass, reached, runUntil, startedWorld, type World } from '../world/world.ts';
 import { AGENDA_SCENES } from './directed-agenda.ts';
@@ -15,6 +16,7 @@ import { AUDIT_SCENES } from './directed-audit.ts';
 import { IMMUTABLE_SCENES } from './directed-immutable.ts';
 import { INLET_SCENES } from './directed-inlet.ts';
 import { PROBE_SCENES } from './directed-probe.ts';
+import { ROUND_SCENES, WHOLE_SCENES } from './directed-whole.ts';
 import type { Simulated } from './schedule.ts';
 
 const SECOND = 1_000;
@@ -35,6 +37,8 @@ const SCENES = {
   ...INLET_SCENES,
   ...PROBE_SCENES,
   ...IMMUTABLE_SCENES,
+  ...WHOLE_SCENES,
+  ...ROUND_SCENES,
 };
 
 export type SceneName = keyof typeof SCENES;
@@ -46,8 +50,9 @@ export async function playScene(name: SceneName, seed: number): Promise<Simulate
   const kind = sourceOf(name);
   const isAgenda = kind === agenda || kind === probing;
   const fed = name in INLET_SCENES;
-  // Hours pass between two visits, so frequent pulls would only take time.
-  const world = await startedWorld({ kind, fed, pollMs: (isAgenda ? 600 : 5) * SECOND });
+  // Hours pass between two visits, and in a round, so frequent pulls would only take time.
+  const pollSeconds = isAgenda ? 600 : kind === serials || kind === rounding ? 60 : 5;
+  const world = await startedWorld({ kind, fed, pollMs: pollSeconds * SECOND });
   if (fed) Object.assign(world.upstream.servers, { red: 'red.test' });
   const untraced = { faults: [], trace: [] };
   try {
@@ -64,6 +69,8 @@ export async function playScene(name: SceneName, seed: number): Promise<Simulate
 }
 
 function sourceOf(name: SceneName): SourceKind {
+  if (name in WHOLE_SCENES) return serials;
+  if (name in ROUND_SCENES) return rounding;
   if (name in PROBE_SCENES) return probing;
   if (name in AGENDA_SCENES || name in INLET_SCENES) return agenda;
   return name in IMMUTABLE_SCENES || SCENES[name] === rangeAfterStaging ? pages : coalescing;
