@@ -185,21 +185,31 @@ export function indexedKeys(
   sql: SqlPort,
   { after, upTo }: { after: string | null; upTo: string | null },
 ): { key: string; lsn: number; present: number }[] {
+  const { where, bounds } = keyRange(after, upTo);
   return sql.exec<{ key: string; lsn: number; present: number }>(
-    `SELECT key, sum(last_lsn) AS lsn, ${DELETED} = 0 AS present FROM keys
-     WHERE (?1 IS NULL OR key > ?1) AND (?2 IS NULL OR key <= ?2) GROUP BY key ORDER BY key LIMIT ?3`,
-    after,
-    upTo,
+    `SELECT key, sum(last_lsn) AS lsn, ${DELETED} = 0 AS present FROM keys ${where} GROUP BY key ORDER BY key LIMIT ?`,
+    ...bounds,
     LIMITS.listOwnKeysMax,
   );
 }
 
+/**
+ * The condition for keys after one and up to another. Only the bounds that are there are in it, because SQLite reads all
+ * keys where a bound may be null.
+ */
+function keyRange(after: string | null, upTo: string | null): { where: string; bounds: string[] } {
+  const conditions = [after === null ? [] : ['key > ?'], upTo === null ? [] : ['key <= ?']].flat();
+  const where = conditions.length === 0 ? '' : `WHERE ${conditions.join(' AND ')}`;
+  return { where, bounds: [after, upTo].filter(bound => bound !== null) };
+}
+
 /** Keys of the index after one, in byte order, whose newest row is no deletion. */
 export function presentKeys(sql: SqlPort, { after, limit }: { after: string | null; limit: number }): string[] {
+  const { where, bounds } = keyRange(after, null);
   return sql
     .exec<{ key: string }>(
-      `SELECT key FROM keys WHERE ?1 IS NULL OR key > ?1 GROUP BY key HAVING ${DELETED} = 0 ORDER BY key LIMIT ?2`,
-      after,
+      `SELECT key FROM keys ${where} GROUP BY key HAVING ${DELETED} = 0 ORDER BY key LIMIT ?`,
+      ...bounds,
       limit,
     )
     .map(({ key }) => key);

@@ -167,8 +167,8 @@ describe('a round', () => {
   });
 
   it('checks a poll of keys at once where they are many, and has few changes wait for their load', async () => {
-    const keys = Array.from({ length: 2_000 }, (_, index) => `key-${String(index).padStart(4, '0')}`);
-    const world = await roundWorld({ pageChanges: 2_000, pollMs: 60_000 }, keys);
+    const keys = Array.from({ length: 1_000 }, (_, index) => `key-${String(index).padStart(4, '0')}`);
+    const world = await roundWorld({ pageChanges: 1_000, pollMs: 120_000 }, keys);
     for (const key of keys) world.upstream.statuses.set(key, 'archived');
     world.queue.deliver = () => ({ delaysMs: [] });
     await pass(world, 30 * 60_000);
@@ -182,7 +182,7 @@ describe('a round', () => {
     expect(world.parked.length).toBeGreaterThanOrEqual(RECHECKS_WAITING_MAX);
     world.queue.deliver = () => ({ delaysMs: [0] });
     await pass(world, 30 * 60_000);
-    expect(round(world).changed).toBeGreaterThan(500);
+    expect(round(world).changed).toBeGreaterThan(300);
   });
 
   it('does not make up for time in which its source was paused', async () => {

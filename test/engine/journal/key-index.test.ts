@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { indexedKeys, keyStatesOf, rowStateOf } from '../../../src/engine/journal/key-index.ts';
+import { indexedKeys, keyStatesOf, presentKeys, rowStateOf } from '../../../src/engine/journal/key-index.ts';
+import type { SqlPort } from '../../../src/ports/sql.ts';
 import { commit, profile, repo, ToyJournal } from './toy-journal.ts';
 
 describe('a visit that finds what the last one found', () => {
@@ -138,6 +139,32 @@ describe('the index of row keys', () => {
     toy.visit({ a: [repo('a', 'own')] });
     expect(toy.sql.exec('SELECT row_key FROM row_keys')).toEqual([{ row_key: 'a2' }]);
     expect(counts(toy)).toEqual({ change_keys: 2, row_keys: 1 });
+  });
+});
+
+describe('a page of the key index', () => {
+  it('is searched between its bounds, because each row that SQLite reads counts', () => {
+    const { sql } = new ToyJournal();
+    const plans: string[] = [];
+    const explaining: SqlPort = {
+      ...sql,
+      exec: (statement, ...params) => {
+        const plan = sql.exec<{ detail: string }>(`EXPLAIN QUERY PLAN ${statement}`, ...params);
+        plans.push(plan.map(({ detail }) => detail).join('; '));
+        return sql.exec(statement, ...params);
+      },
+    };
+    indexedKeys(explaining, { after: 'a', upTo: 'b' });
+    indexedKeys(explaining, { after: 'a', upTo: null });
+    presentKeys(explaining, { after: 'a', limit: 1 });
+    indexedKeys(explaining, { after: null, upTo: 'b' });
+    expect(plans).toEqual([
+      'SEARCH keys USING PRIMARY KEY (key>? AND key<?)',
+      'SEARCH keys USING PRIMARY KEY (key>?)',
+      'SEARCH keys USING PRIMARY KEY (key>?)',
+      'SEARCH keys USING PRIMARY KEY (key<?)',
+    ]);
+    expect(indexedKeys(sql, { after: null, upTo: null })).toEqual([]);
   });
 });
 
