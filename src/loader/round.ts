@@ -2,6 +2,7 @@ import { ChangeError, messageOf, StepError } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
 import type { Change, RoundAnswer } from '../ports/change.ts';
 import type { Round, SourceContext } from '../sources/source.ts';
+import { isConnectionFault } from '../sources/upstream/fetcher.ts';
 import { isThrottled } from '../sources/upstream/tally.ts';
 
 /** Requests that wait for their answers at once. Few, because a round has time and the tail does not. */
@@ -9,7 +10,7 @@ const CHECKS_AT_ONCE = 3;
 
 /**
  * Checks keys of a round. An answer is null where there was no time, or the host asked to slow down. Throws `ChangeError`
- * where the upstream answered for none of several keys: the upstream is at fault then, not the keys.
+ * where the host failed for each of several keys, or asked to slow down for the first: it is at fault then, not the keys.
  */
 export async function checkKeys<S>(
   round: Round<S>,
@@ -17,7 +18,7 @@ export async function checkKeys<S>(
   ctx: SourceContext<S>,
 ): Promise<(RoundAnswer | null)[]> {
   const answers = changes.map((): RoundAnswer | null => null);
-  const failures: ChangeError[] = [];
+  const hostFaults: ChangeError[] = [];
   let isStopped = false;
   const next = changes.entries();
   const work = Array.from({ length: CHECKS_AT_ONCE }, async () => {
@@ -28,16 +29,22 @@ export async function checkKeys<S>(
       } catch (error) {
         const isLate = error instanceof StepError && error.kind === 'deadline';
         if (!isLate && !(error instanceof ChangeError)) throw error;
-        if (error instanceof ChangeError) failures.push(error);
+        if (!isLate && isHostFault(error as ChangeError)) hostFaults.push(error as ChangeError);
         if (isLate || isThrottled(error as ChangeError)) isStopped = true;
         else answers[index] = { kind: 'failed', reason: messageOf(error) };
       }
     }
   });
   await Promise.all(work);
-  const isAnswered = answers.some(answer => answer?.kind === 'facts');
-  if (!isAnswered && failures.length > 0 && (isStopped || failures.length > 1)) throw failures.at(-1);
+  const isFailed = hostFaults.length > 0 && answers.every(answer => answer === null || answer.kind === 'failed');
+  const isHosts = isStopped ? answers[0] === null : hostFaults.length === changes.length && changes.length > 1;
+  if (isFailed && isHosts) throw hostFaults.at(-1);
   return answers;
+}
+
+/** Whether an error is the host's: another key would most likely get it as well. */
+function isHostFault(error: ChangeError): boolean {
+  return isThrottled(error) || isConnectionFault(error) || (error.status !== null && error.status >= 500);
 }
 
 /** Facts as an answer; those that are too large to be kept for every key count as a failure. */

@@ -10,6 +10,9 @@ import type { JournalState } from '../journal/state.ts';
 import type { Admission } from '../load/admission.ts';
 import { failureError, loaderCallMs } from '../load/ask.ts';
 
+/** Failures in a row of the step that wait for the host to recover: their waits are four minutes together. */
+const FAILURES_MAX = 8;
+
 interface RounderOptions {
   ports: Ports;
   source: EngineSource;
@@ -42,8 +45,10 @@ export class Rounder {
     if (keyMs === null) return null;
     const current = round.current();
     if (!current || current.paced_ms > nowMs) return nowMs;
-    if (round.waiting() >= RECHECKS_WAITING_MAX) return nowMs + source.pollMs;
-    return current.paced_ms + Math.ceil(Math.max(keyMs, Math.min(source.pollMs, LIMITS.roundKeysMax * keyMs)));
+    const dueMs = current.paced_ms + Math.ceil(Math.max(keyMs, Math.min(source.pollMs, LIMITS.roundKeysMax * keyMs)));
+    // Count the waiting changes only when keys are due, because that reads all parked ones.
+    if (dueMs > nowMs) return dueMs;
+    return round.waiting() >= RECHECKS_WAITING_MAX ? nowMs + source.pollMs : dueMs;
   }
 
   /** Checks the keys that are due. Throws `StepError`; the round is then where it was. */
@@ -60,7 +65,9 @@ export class Rounder {
     if (this.nextMs(nowMs)! > nowMs) return;
     // Choose the keys: those of the time since the last ones.
     const due = Math.floor((nowMs - before.paced_ms) / keyMs);
-    const wanted = Math.min(due, LIMITS.roundKeysMax);
+    // After many failures ask for one key alone: where that fails too, it is counted, and the round goes on after it.
+    const isStuck = (state.fault('round')?.failures ?? 0) >= FAILURES_MAX;
+    const wanted = isStuck ? 1 : Math.min(due, LIMITS.roundKeysMax);
     const found = round.next(before, wanted);
     const changes = found.map(key => round.withFacts({ key, cursor, deleted: false, revision: null, skip: null }));
     // Ask for as many as their host has room for.

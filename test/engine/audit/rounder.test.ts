@@ -166,6 +166,15 @@ describe('a round', () => {
     expect(round(world)).toMatchObject({ changed: 1, failed: 1 });
   });
 
+  it('goes on after keys that fail for good, even when they are all that is due', async () => {
+    const world = await roundWorld({ pollMs: 600_000 });
+    for (const key of KEYS.slice(0, 6)) world.upstream.faults.set(`status ${key}`, { status: 500 });
+    await runUntil(world, { until: () => (world.fault('round')?.failures ?? 0) > 2, withinMs: ROUND_MS });
+    expect(round(world)).toMatchObject({ done: 0, failed: 0 });
+    await runUntil(world, { until: () => round(world).unchanged >= 6, withinMs: 3 * ROUND_MS });
+    expect(round(world)).toMatchObject({ failed: 6 });
+  });
+
   it('checks a poll of keys at once where they are many, and has few changes wait for their load', async () => {
     const keys = Array.from({ length: 1_000 }, (_, index) => `key-${String(index).padStart(4, '0')}`);
     const world = await roundWorld({ pageChanges: 1_000, pollMs: 120_000 }, keys);
