@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { roundOf, statusOf } from '../../../src/engine/controls/status.ts';
 import { RECHECKS_WAITING_MAX } from '../../../src/engine/journal/round.ts';
 import { LIMITS } from '../../../src/limits.ts';
+import { CALL_STEP, FIRST_CALL } from '../../simulation/budget.ts';
 import { expectProof, lakeRows } from '../../simulation/oracle/proof.ts';
 import { ROUND_MS, rounding } from '../../simulation/world/serials.ts';
 import {
@@ -235,11 +236,11 @@ describe('a round', () => {
     await end(calm);
     const calls = calm.calls.made.slice(before).filter(isOwn).length;
     expect(calls).toBeGreaterThan(15);
-    for (let index = 0; index < calls; index++) {
+    for (let index = FIRST_CALL; index < calls; index += CALL_STEP) {
       const world = await small();
       let left = index;
       const kill = (call: string) => {
-        if (isOwn(call) && left-- === 0) world.kill({ lose: index % 3 !== 0 });
+        if (isOwn(call) && left-- === 0) world.kill({ lose: index % 4 < 2 });
       };
       if (index % 2 === 0) world.calls.before(kill);
       else world.calls.after(kill);

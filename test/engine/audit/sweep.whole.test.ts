@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { listingKey } from '../../../src/lake/object-keys.ts';
+import { CALL_STEP, FIRST_CALL } from '../../simulation/budget.ts';
 import { expectNewest, expectProof, lakeRows } from '../../simulation/oracle/proof.ts';
 import { drained } from '../../simulation/world/clock.ts';
 import { LISTING_FRESH_MS, serials } from '../../simulation/world/serials.ts';
@@ -185,11 +186,11 @@ describe('a sweep over a listing in one answer', () => {
     await runUntil(calm, { until: isLoaded(calm) });
     const calls = calm.calls.made.slice(before).filter(isOwn).length;
     expect(calls).toBeGreaterThan(20);
-    for (let index = 0; index < calls; index++) {
+    for (let index = FIRST_CALL; index < calls; index += CALL_STEP) {
       const world = await listedWorld();
       let left = index;
       const kill = (call: string) => {
-        if (isOwn(call) && left-- === 0) world.kill({ lose: index % 3 !== 0 });
+        if (isOwn(call) && left-- === 0) world.kill({ lose: index % 4 < 2 });
       };
       if (index % 2 === 0) world.calls.before(kill);
       else world.calls.after(kill);
