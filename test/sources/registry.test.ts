@@ -66,7 +66,9 @@ describe.each(SOURCES)('source $id', source => {
     try {
       const own = source.settings(fresh.env(EVERYTHING));
       const text = JSON.stringify(await outcomesOf(source, own, changes)).replaceAll(fresh.origin, UPSTREAM);
-      compareRows(path.join(FIXTURES, source.id, 'rows.json'), text);
+      const file = path.join(FIXTURES, source.id, 'rows.json');
+      if (standIn.rowsByHand) compareRowsByHand(file, text);
+      else compareRows(file, text);
     } finally {
       await fresh.close();
     }
@@ -298,6 +300,17 @@ function compareRows(file: string, text: string): void {
   const lines = `[\n${outcomes.map(outcome => JSON.stringify(outcome)).join(',\n')}\n]\n`;
   if (process.env.WRITE_ROWS) writeFileSync(file, lines);
   expect(outcomes).toEqual(JSON.parse(readFileSync(file, 'utf8')));
+}
+
+/**
+ * Compares outcomes with those of a file that was written by hand: everything that the file names must be so. It names
+ * every column but `data`, of which it has the members that matter.
+ */
+function compareRowsByHand(file: string, text: string): void {
+  const outcomes: unknown = JSON.parse(text, (key, value) =>
+    key === 'data' && typeof value === 'string' ? JSON.parse(value) : value,
+  );
+  expect(outcomes).toMatchObject(JSON.parse(readFileSync(file, 'utf8')));
 }
 
 /** Replaces a long text by its length and digest, because the fixture's documents have the text. */

@@ -27,6 +27,8 @@ export interface StandIn {
   wrongDocument: { body(key: string): string; field: string };
   /** Keys whose connection breaks, so that their requests are repeated in the same slot. */
   retried: string[];
+  /** Whether `rows.json` was written by hand, as what must be in the outcomes; otherwise it holds the outcomes whole. */
+  rowsByHand?: boolean;
   /** A timer that expires only when the upstream does not answer; the real timer by default. */
   timer?: FetcherOptions['timer'];
   /** Only of a source with an agenda. */
