@@ -108,7 +108,12 @@ async function runActs(demos: RunningDemo[], daysAhead: number, options: DemoOpt
     for (const { act } of current) await act.begin?.(demoConsole);
     const verdicts: Verdict[] = [];
     for (const { running, act } of current) {
-      await untilDone(runtime, options, { source: running.source.id, act, startedAt, aheadMs: daysAhead * DAY_MS });
+      const work = { source: running.source.id, act, startedAt, aheadMs: daysAhead * DAY_MS };
+      await untilDone(runtime, options, work);
+      for (const step of act.steps ?? []) {
+        step(demoConsole);
+        await untilDone(runtime, options, work);
+      }
       verdicts.push(...(await endAct(runtime, { running, act, today }, options)));
     }
     return verdicts;

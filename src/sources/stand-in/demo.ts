@@ -30,6 +30,8 @@ export interface DemoAct {
   prepare?(): void;
   /** Asks the worker for work, such as keys to watch. */
   begin?(demoConsole: DemoConsole): Promise<void>;
+  /** Changes of what the stand-in serves while the worker runs, each once everything before it is done. */
+  steps?: ((demoConsole: DemoConsole) => void)[];
   isDone(status: SourceStatus): boolean;
   progress(status: SourceStatus): DemoProgress;
   end(result: DemoResult): Promise<void>;
