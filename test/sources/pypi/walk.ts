@@ -16,7 +16,7 @@ export async function startWalk(folder: string): Promise<StandIn> {
     subject: 'pypi',
     failPage: answer => standIn.fault('/pypi', [answer]),
     failDocument: (key, answer) => standIn.fault(key, [answer]),
-    wrongPage: { body: WRONG_PAGE, field: 'response' },
+    wrongPage: { body: WRONG_PAGE, field: 'rows' },
     wrongDocument: {
       body: key => JSON.stringify({ info: { name: key, version: '1.0' }, releases: 7 }),
       field: 'releases',
