@@ -95,8 +95,8 @@ async function showEnd({ status, printTable, query, check }: DemoResult): Promis
     [
       ['gave a row', rows],
       ['gave a delete row', tombstones],
-      ['were coalesced: a later row of the page is of the same project', coalesced],
-      ['were skipped otherwise', Object.values(skipped).reduce((sum, number) => sum + number, 0) - coalesced],
+      ['were coalesced with a later row of their page', coalesced],
+      ['were skipped for another reason', Object.values(skipped).reduce((sum, number) => sum + number, 0) - coalesced],
       ['are parked', parked + dead],
       ['in all, with second attempts', changes],
     ],
