@@ -21,8 +21,8 @@ import { killRuntime, killTree } from './kills.ts';
 
 const SEED = seedOf('E2E_SEED');
 /** Rows of made-up names in each feed. */
-const CHANGES = numberOf('E2E_PYPI_CHANGES', 60);
-const RUNTIME_KILLS = numberOf('E2E_PYPI_RUNTIME_KILLS', 2);
+const CHANGES = numberOf('E2E_PYPI_CHANGES', 40);
+const RUNTIME_KILLS = numberOf('E2E_PYPI_RUNTIME_KILLS', 1);
 const TREE_KILLS = numberOf('E2E_PYPI_TREE_KILLS', 1);
 const RETRIES = { RETRY_WAIT_MS: '200', RETRY_ATTEMPTS_MAX: '3', RETRY_LEASE_MS: '5000' };
 const TEST_MS_MAX = 120_000 + CHANGES * 500;
