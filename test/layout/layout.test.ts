@@ -46,7 +46,7 @@ const CLOUDFLARE_NAMES =
 /** Where SQL may be written: that of the objects, that of the operational database, and that over the lake. */
 const OBJECT_SQL = /^src\/(engine\/journal\/[a-z-]+|iceberg\/committer\/state|ports\/sql-guard)\.ts$/;
 const D1_SQL = /^src\/engine\/(publish\/database|journal\/letters)\.ts$/;
-const LAKE_SQL = /^src\/(sql\/|local\/|sources\/[a-z-]+\/stand-in\/demo\.ts$)/;
+const LAKE_SQL = /^src\/(sql\/|local\/|sources\/(pypi\/downloads|[a-z-]+\/stand-in\/demo)\.ts$)/;
 const D1_TABLES = /\b(ingestion_runs|sync_state|failed_messages)\b/;
 const SQL =
   /\b(SELECT\s+[\s\S]+\s+FROM\s|INSERT\s+(OR\s+\w+\s+)?INTO\s|UPDATE\s+\w+\s+SET\s|DELETE\s+FROM\s|(CREATE|DROP|ALTER)\s+(UNIQUE\s+)?(TABLE|INDEX|TRIGGER|VIEW)\s|PRAGMA\s)/;

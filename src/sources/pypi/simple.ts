@@ -1,0 +1,106 @@
+import { ChangeError } from '../../errors.ts';
+import { LIMITS } from '../../limits.ts';
+import type { Body, SourceContext } from '../source.ts';
+import { isObject, notJsonFault, wrongShape } from '../upstream/json.ts';
+import { endOfText } from '../upstream/json-values.ts';
+import type { PypiSettings } from './settings.ts';
+
+/** The JSON form of the simple index (PEP 691). Without it the answer is HTML. */
+export const SIMPLE_JSON = 'application/vnd.pypi.simple.v1+json';
+
+/**
+ * A page has about 700 bytes for each file. Those of a few projects with over 5,000 files are longer and stay unread,
+ * because several pages are in memory at once.
+ */
+const PAGE_BYTES_MAX = LIMITS.documentBytesLarge;
+
+const SUBJECT = 'pypi simple';
+
+const [QUOTE, OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT, SPACE] = new TextEncoder().encode('"[]{} ');
+
+/** What the simple index says of one project. */
+export interface SimplePage {
+  /** `active`, `archived` or `quarantined` (PEP 792). */
+  status: string;
+  hasFiles: boolean;
+  /** As `last_serial` of a document. */
+  serial: number | null;
+}
+
+/** Asks the simple index for one project. Throws `ChangeError`, with status 404 where the index does not list it. */
+export async function fetchSimplePage(
+  key: string,
+  { settings, fetchRaw }: SourceContext<PypiSettings>,
+): Promise<SimplePage> {
+  const answer = await fetchRaw(`${settings.indexUrl}/simple/${key}/`, {
+    subject: SUBJECT,
+    headers: { accept: SIMPLE_JSON },
+    bytesMax: PAGE_BYTES_MAX,
+    read: (body: Body) => readSimplePage(body, key),
+  });
+  return answer.value;
+}
+
+/** Reads a page without its lists of files and versions, whose tree would be many times as large as the rest. */
+export function readSimplePage(body: Pick<Body, 'bytes' | 'contentType'>, key: string): SimplePage {
+  const page = parseOutline(body);
+  if (!isObject(page)) throw wrongShape(SUBJECT, { path: [], expected: 'an object', value: page });
+  const { name, meta, files, 'project-status': given } = page;
+  if (name !== key)
+    throw new ChangeError('name-mismatch', `${SUBJECT}: expected name to be the requested project, got another`);
+  if (!Array.isArray(files)) throw wrongShape(SUBJECT, { path: ['files'], expected: 'a list', value: page });
+  const status = isObject(given) ? given.status : undefined;
+  if (given !== undefined && typeof status !== 'string')
+    throw wrongShape(SUBJECT, { path: ['project-status', 'status'], expected: 'text', value: page });
+  const serial = isObject(meta) ? meta['_last-serial'] : null;
+  return {
+    // An index from before there was a status has only active projects.
+    status: typeof status === 'string' ? status : 'active',
+    hasFiles: files.length > 0,
+    serial: Number.isSafeInteger(serial) ? (serial as number) : null,
+  };
+}
+
+/** The page as JSON, with `[0]` in place of each list in it that is not empty. Throws for an answer that is no JSON. */
+function parseOutline({ bytes, contentType }: Pick<Body, 'bytes' | 'contentType'>): unknown {
+  const notJson = notJsonFault(SUBJECT, { bytes, contentType });
+  if (notJson) throw notJson;
+  const { spans, isWhole } = listsIn(bytes);
+  if (!isWhole) throw new ChangeError('truncated', `${SUBJECT}: expected JSON, got its beginning`);
+  const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: false });
+  let outline = '';
+  let from = 0;
+  try {
+    for (const { start, end } of spans) {
+      outline += `${decoder.decode(bytes.subarray(from, start))}[0]`;
+      from = end;
+    }
+    return JSON.parse(outline + decoder.decode(bytes.subarray(from)));
+  } catch (error) {
+    if (!(error instanceof SyntaxError || error instanceof TypeError)) throw error;
+    throw new ChangeError('malformed-json', `${SUBJECT}: expected JSON, got a syntax error`);
+  }
+}
+
+/** The lists of the page that are not empty, and whether every bracket is closed. It only counts brackets. */
+function listsIn(bytes: Uint8Array): { spans: { start: number; end: number }[]; isWhole: boolean } {
+  const spans: { start: number; end: number }[] = [];
+  let depth = 0;
+  let start = -1;
+  let at = 0;
+  let isBlank = true;
+  for (; at < bytes.length; at++) {
+    const byte = bytes[at]!;
+    if (byte > SPACE! && byte !== CLOSE_LIST) isBlank = false;
+    if (byte === QUOTE) at = endOfText(bytes, at) - 1;
+    else if (byte === OPEN_LIST || byte === OPEN_OBJECT) {
+      depth += 1;
+      if (depth === 2) [start, isBlank] = [byte === OPEN_LIST ? at : -1, true];
+    } else if (byte === CLOSE_LIST || byte === CLOSE_OBJECT) {
+      depth -= 1;
+      if (depth === 1 && start >= 0 && !isBlank) spans.push({ start, end: at + 1 });
+      if (depth === 1) start = -1;
+    }
+  }
+  return { spans, isWhole: depth === 0 };
+}
