@@ -43,7 +43,7 @@ const CLOUDFLARE_FREE = /^(schemas|src\/(?!worker\/|index\.ts))/;
 const CLOUDFLARE_NAMES =
   /^(R2(?!_SQL_)[A-Z]\w+|D1(?!Port)[A-Z]\w+|DurableObject\w*|ExecutionContext|FixedLengthStream|WorkerEntrypoint|SqlStorage\w*)$/;
 
-/** Where SQL may be written: that of the objects, that of the operational database, and that over the lake. */
+/** Where SQL may be written: that of the objects, that of the operational database, and that over the lake or for others. */
 const OBJECT_SQL = /^src\/(engine\/journal\/[a-z-]+|iceberg\/committer\/state|ports\/sql-guard)\.ts$/;
 const D1_SQL = /^src\/engine\/(publish\/database|journal\/letters)\.ts$/;
 const LAKE_SQL = /^src\/(sql\/|local\/|sources\/(pypi\/downloads|[a-z-]+\/stand-in\/demo)\.ts$)/;

@@ -1,5 +1,6 @@
 import { pypiPackage } from '../../../schemas/pypi_package.ts';
 import { ChangeError } from '../../errors.ts';
+import { MINUTE } from '../../limits.ts';
 import type { Change, Loaded, LoadedRow } from '../../ports/change.ts';
 import type { LoadContext, Source } from '../source.ts';
 import { downloadsFor, fetchDownloads, type SliceDownloads } from './downloads.ts';
@@ -7,10 +8,17 @@ import { fetchHead, fetchPage } from './feed.ts';
 import { bareRow, projectRow, RELEASES, readProject } from './project.ts';
 import { checkKey, isProjectKey } from './project-name.ts';
 import { feedHostOf, hostOf, type PypiSettings, paceOf, readPypiSettings, SERIAL, SETTING_NAMES } from './settings.ts';
-import { fetchSimplePage, type SimplePage } from './simple.ts';
+import { fetchSimplePage, SIMPLE_JSON, type SimplePage } from './simple.ts';
+import { readSimpleIndex } from './simple-index.ts';
 
 /** Requests of one load: the document, and where the index has none the project's page of the simple index. */
 const LOAD_REQUESTS = 2;
+
+/** The index's cache keeps its list of all projects for 30 minutes, whatever changes. */
+const INDEX_FRESH_MS = 30 * MINUTE;
+
+/** 900,000 projects in 30 days are a request in three seconds. Archiving is rare, and nothing waits for it. */
+const ROUND_MS = 30 * 24 * 60 * MINUTE;
 
 type Context = LoadContext<PypiSettings, SliceDownloads>;
 
@@ -34,6 +42,22 @@ export const pypi: Source<PypiSettings, SliceDownloads> = {
 
     // The feed has no cache, so that no two pulls need to differ.
     pull: ({ cursor }, ctx) => fetchPage(cursor, ctx),
+
+    listing: {
+      freshMs: INDEX_FRESH_MS,
+      read(ctx) {
+        const url = `${ctx.settings.indexUrl}/simple/`;
+        return readSimpleIndex(ctx.fetchStream(url, { subject: 'pypi index', headers: { accept: SIMPLE_JSON } }));
+      },
+    },
+
+    round: {
+      everyMs: ROUND_MS,
+      async check({ key }, ctx) {
+        const { status } = await fetchSimplePage(key, ctx);
+        return status === 'active' ? null : { status };
+      },
+    },
   },
 
   requests(step, changes, settings) {
@@ -41,6 +65,7 @@ export const pypi: Source<PypiSettings, SliceDownloads> = {
     const index = hostOf(settings.indexUrl);
     if (step === 'pull') return { [feedHostOf(settings)]: 2 };
     if (step === 'list') return { [index]: 1 };
+    if (step === 'round') return changes.length === 0 ? {} : { [index]: changes.length };
     // A deletion counts, because a later load of it fetches the document.
     if (step === 'load') return loads.length === 0 ? {} : { [index]: LOAD_REQUESTS * loads.length };
     return keysToCount(changes).length === 0 ? {} : { [hostOf(settings.downloadsUrl)]: 1 };

@@ -1,14 +1,9 @@
 import { joinBytes } from '../../bytes.ts';
 import { ChangeError } from '../../errors.ts';
 import { KiB } from '../../limits.ts';
+import type { ListedKey } from '../../ports/change.ts';
 import { isObject, notJsonFault } from '../upstream/json.ts';
 import { keyOf } from './project-name.ts';
-
-/** A project of the index. */
-export interface ListedKey {
-  key: string;
-  revision: number | null;
-}
 
 const SUBJECT = 'pypi index';
 
