@@ -1,10 +1,11 @@
 import { github } from './github/github.ts';
 import { npm } from './npm/npm.ts';
+import { pypi } from './pypi/pypi.ts';
 import type { Source } from './source.ts';
 import { whois } from './whois/whois.ts';
 
 /** Every source that Tributary follows. */
-export const SOURCES: readonly Source[] = [npm, github, whois];
+export const SOURCES: readonly Source[] = [npm, pypi, github, whois];
 
 /** The source with this id. Throws when there is none. */
 export function sourceNamed(id: string): Source {

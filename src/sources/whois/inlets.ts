@@ -9,6 +9,12 @@ export const WHOIS_INLETS: InletRules[] = [
     // The domain of a homepage, because anyone can register it after it lapses.
     read: ({ row }) => hostsIn(row.homepage).map(key => ({ key })),
   },
+  {
+    source: 'pypi',
+    table: 'pypi_package',
+    columns: ['homepage'],
+    read: ({ row }) => hostsIn(row.homepage).map(key => ({ key })),
+  },
 ];
 
 function hostsIn(homepage: unknown): string[] {
