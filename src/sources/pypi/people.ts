@@ -5,39 +5,19 @@ import { textOf } from './text.ts';
 /** A longer field is cut: a list of a thousand people. */
 const ADDRESSES_LENGTH_MAX = 100_000;
 
-interface Person {
-  name: string | null;
-  address: string | null;
-}
-
 /**
- * The authors as one text: names, each followed by `<address>` where one is given. Where `author` is empty, the names are
- * in `author_email`, as the tools of today write them.
+ * The names of the authors. Where `author` is empty they are in `author_email`, as the tools of today write them, and there
+ * the address stands for a person without a name.
  */
 export function authorOf(info: JsonObject): string | null {
   const author = textOf(info.author)?.trim() ?? null;
-  const people = peopleIn(textOf(info.author_email));
-  if (author === null) return people.map(personText).join(', ') || null;
-  const addresses = people.flatMap(({ address }) => (address === null ? [] : [`<${address}>`]));
-  return addresses.length === 0 ? author : `${author} ${addresses.join(', ')}`;
+  return author ?? (namesIn(textOf(info.author_email)).join(', ') || null);
 }
 
-/** The people in a list such as `"Doe, Jane" <jane@example.org>, joe@example.org`. */
-function peopleIn(list: string | null): Person[] {
+/** The names, else the addresses, of the people in a list such as `"Doe, Jane" <jane@example.org>, joe@example.org`. */
+function namesIn(list: string | null): string[] {
   if (list === null) return [];
-  return addressParser(list.slice(0, ADDRESSES_LENGTH_MAX), { flatten: true }).flatMap(({ name, address }) => {
-    const person = { name: textOf(name), address: isAddress(address) ? address : null };
-    // The parser takes text without an address for the address where the text stands in brackets.
-    const text = person.address === null ? (person.name ?? textOf(address)) : person.name;
-    return text === null && person.address === null ? [] : [{ ...person, name: text }];
-  });
-}
-
-function personText({ name, address }: Person): string {
-  return [name, address && `<${address}>`].filter(part => part !== null).join(' ');
-}
-
-/** Many hide their address, as `jane at example dot org`: such a text is none. */
-function isAddress(text: string | undefined): text is string {
-  return text !== undefined && /^[^\s@<>]+@[^\s@<>]+$/.test(text);
+  const people = addressParser(list.slice(0, ADDRESSES_LENGTH_MAX), { flatten: true });
+  // Many hide their address, as `<jane at example dot org>`: the parser gives such a text as it is.
+  return people.flatMap(({ name, address }) => textOf(name) ?? textOf(address) ?? []);
 }
