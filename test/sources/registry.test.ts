@@ -88,7 +88,7 @@ describe.each(SOURCES)('source $id', source => {
   it.runIf(source.feed)('continues after the cursor of a page of any size', async () => {
     for (const size of [1, 2, 3, 7, changes.length - 1, changes.length, changes.length + 1]) {
       const sized = source.settings(standIn.env(size));
-      expect(await pullAll(source, sized, await start())).toEqual(changes);
+      expect(uncut(await pullAll(source, sized, await start()))).toEqual(uncut(changes));
     }
   });
 
@@ -258,6 +258,11 @@ describe.each(SOURCES)('source $id', source => {
     }
   });
 });
+
+/** The changes without what the cut of pages decides: whether a later one of the same page is loaded in place of one. */
+function uncut(changes: Change[]): Change[] {
+  return changes.map(change => (change.skip === 'coalesced' ? { ...change, skip: null } : change));
+}
 
 /** Replaces the stand-in's address in `rows.json`. */
 const UPSTREAM = 'http://upstream.invalid';
