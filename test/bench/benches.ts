@@ -1,6 +1,7 @@
 import { agenda } from './agenda.ts';
 import { encoder } from './encoder.ts';
 import { evidence } from './evidence.ts';
+import { feedPage } from './feed-page.ts';
 import { heap } from './heap.ts';
 import { immutableKeys } from './immutable-keys.ts';
 import { operations } from './operations.ts';
@@ -9,4 +10,14 @@ import { recovery } from './recovery.ts';
 import type { Bench } from './report.ts';
 
 /** All benches, in the order they run. */
-export const BENCHES: readonly Bench[] = [encoder, pace, heap, recovery, operations, agenda, immutableKeys, evidence];
+export const BENCHES: readonly Bench[] = [
+  encoder,
+  pace,
+  heap,
+  recovery,
+  operations,
+  agenda,
+  immutableKeys,
+  evidence,
+  feedPage,
+];

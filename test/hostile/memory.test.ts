@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { ChangeError } from '../../src/errors.ts';
 import { LIMITS, MiB } from '../../src/limits.ts';
 import { npm } from '../../src/sources/npm/npm.ts';
+import { pypi } from '../../src/sources/pypi/pypi.ts';
 import type { SourceContext } from '../../src/sources/source.ts';
 import { createFetcher, type Fetcher, LargeDocument } from '../../src/sources/upstream/fetcher.ts';
 import { fetchServers } from '../../src/sources/whois/rdap/bootstrap.ts';
@@ -85,7 +86,9 @@ const contextOf = <S>(fetcher: Fetcher, settings: S) =>
     afresh: boolean;
   };
 const npmSettings = npm.settings({ NPM_REGISTRY_URL: `https://${HOST}`, NPM_FEED_URL: `https://${HOST}` });
+const pypiSettings = pypi.settings({ PYPI_URL: `https://${HOST}`, PYPI_DOWNLOADS_URL: `https://${HOST}` });
 const whoisSettings = whois.settings({ WHOIS_BOOTSTRAP_URL: `https://${HOST}/dns.json` });
+const change = { key: 'a', cursor: '1', deleted: false, revision: 1, skip: null };
 const visit = { key: 'a.com', cursor: '1', deleted: false, revision: null, skip: null, server: `https://${HOST}/` };
 
 /** Each kind of answer: how it is asked for, and its limit. */
@@ -94,6 +97,13 @@ const KINDS: [string, number, (fetcher: Fetcher) => Promise<unknown>][] = [
   ['the list of RDAP servers', 1_000_000, fetcher => fetchServers(null, URL_ASKED, contextOf(fetcher, null))],
   ['a page of npm', 8 * MiB, fetcher => npm.feed!.pull({ cursor: '0', poll: 0 }, contextOf(fetcher, npmSettings))],
   ['a list of npm', 8 * MiB, fetcher => npm.feed!.list!(null, contextOf(fetcher, npmSettings))],
+  ['a page of PyPI', 24 * MiB, fetcher => pypi.feed!.pull({ cursor: '0', poll: 0 }, contextOf(fetcher, pypiSettings))],
+  [
+    "a project's page of the simple index",
+    4 * MiB,
+    fetcher => pypi.feed!.round!.check(change, contextOf(fetcher, pypiSettings)),
+  ],
+  ['counts of PyPI', MiB, fetcher => pypi.prepare!([change], contextOf(fetcher, pypiSettings))],
   [
     'an answer without a limit of its kind',
     MiB,

@@ -19,6 +19,9 @@ export type SliceDownloads = [key: string, month: number | null, total: number |
 /** One line for each project of a slice, of about 100 bytes. */
 const ANSWER_BYTES_MAX = 1 * MiB;
 
+/** One line. Of a longer one the tree could fill memory. */
+const LINE_LENGTH_MAX = 2000;
+
 const TABLE = 'pypi.pypi_downloads_per_day';
 
 /** Days of a month in `downloads_last_month`. */
@@ -74,7 +77,7 @@ function readCounts(subject: string, bytes: Uint8Array): SliceDownloads {
     .split('\n')
     .filter(line => line.trim() !== '');
   return lines.map((line, index) => {
-    const row = parsed(line);
+    const row = line.length > LINE_LENGTH_MAX ? null : parsed(line);
     if (isObject(row) && typeof row.project === 'string') return [row.project, countOf(row.month), countOf(row.total)];
     throw new ChangeError(
       'wrong-shape',

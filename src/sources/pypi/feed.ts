@@ -6,8 +6,11 @@ import { type FeedRow, PageChanges } from './changes.ts';
 import { feedHostOf, type PypiSettings } from './settings.ts';
 import { decodeReferences, readXmlRpc, type XmlRpcAnswer, type XmlRpcValue } from './xml-rpc.ts';
 
-/** A full page of 50,000 rows has 14.1 MB. */
-const PAGE_BYTES_MAX = 16 * MiB;
+/**
+ * A full page of 50,000 rows has about 14 MB, and one of nothing but long names of files 18 MB. The limit is above both,
+ * because the feed takes none for a page: one that is refused would be refused again for good.
+ */
+const PAGE_BYTES_MAX = 24 * MiB;
 
 /** A page without rows, or one number, has 300 bytes. */
 const HEAD_BYTES_MAX = 64 * 1024;
@@ -85,7 +88,8 @@ async function call<T>(
   return answer.value;
 }
 
-function readRows(bytes: Uint8Array, cursor: number): Rows {
+/** Reads the rows of a page as changes. Throws for an answer that is no page, and for rows whose serials do not rise. */
+export function readRows(bytes: Uint8Array, cursor: number): Rows {
   const subject = 'pypi page';
   const page = new PageChanges();
   let last = cursor;

@@ -35,7 +35,8 @@ export async function* readSimpleIndex(chunks: AsyncIterable<Uint8Array>): Async
 }
 
 class Scanner {
-  readonly #decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: false });
+  // A byte order mark can only stand at the beginning of the answer, and each of these texts is from its middle.
+  readonly #decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
   #depth = 0;
   #isInText = false;
   #isEscaped = false;
@@ -47,6 +48,8 @@ class Scanner {
   #isInProjects = false;
   /** The last text at depth 1, which is the name of the member that follows it. */
   #name = '';
+  /** Entries of the list were read. */
+  #hasEntries = false;
   /** Bytes of the list after its last whole entry. */
   #rest: Uint8Array = new Uint8Array();
 
@@ -66,6 +69,7 @@ class Scanner {
         if (this.#depth === 1 && byte !== OPEN_OBJECT) throw wrong('the answer to be an object', 'a list');
         if (this.#depth !== 2 || byte !== OPEN_LIST || this.#name !== PROJECTS) continue;
         this.#isInProjects = this.#hasProjects = true;
+        this.#hasEntries = false;
         from = at + 1;
       } else if (byte === CLOSE_LIST || byte === CLOSE_OBJECT) {
         this.#depth -= 1;
@@ -136,7 +140,9 @@ class Scanner {
   #parse(bytes: Uint8Array): unknown[] {
     // Entries that follow others begin with the comma between them.
     const start = bytes.findIndex(byte => byte > SPACE!);
-    const entries = bytes[start] === COMMA ? bytes.subarray(start + 1) : bytes;
+    if (this.#hasEntries && bytes[start] !== COMMA) throw malformed();
+    const entries = this.#hasEntries ? bytes.subarray(start + 1) : bytes;
+    this.#hasEntries = true;
     try {
       return JSON.parse(`[${this.#decoder.decode(entries)}]`) as unknown[];
     } catch (error) {

@@ -1,7 +1,8 @@
+import { joinBytes } from '../../bytes.ts';
 import { ChangeError } from '../../errors.ts';
 import { LIMITS } from '../../limits.ts';
 import type { Body, SourceContext } from '../source.ts';
-import { isObject, notJsonFault, wrongShape } from '../upstream/json.ts';
+import { isObject, notJsonFault, parseJson, wrongShape } from '../upstream/json.ts';
 import { endOfText } from '../upstream/json-values.ts';
 import type { PypiSettings } from './settings.ts';
 
@@ -14,7 +15,12 @@ export const SIMPLE_JSON = 'application/vnd.pypi.simple.v1+json';
  */
 const PAGE_BYTES_MAX = LIMITS.documentBytesLarge;
 
+/** Values of a page without its lists. There are ten; a tree of many would fill memory. */
+const VALUES_MAX = 1000;
+
 const SUBJECT = 'pypi simple';
+
+const PLACEHOLDER = new TextEncoder().encode('[0]');
 
 const [QUOTE, OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT, SPACE] = new TextEncoder().encode('"[]{} ');
 
@@ -67,19 +73,14 @@ function parseOutline({ bytes, contentType }: Pick<Body, 'bytes' | 'contentType'
   if (notJson) throw notJson;
   const { spans, isWhole } = listsIn(bytes);
   if (!isWhole) throw new ChangeError('truncated', `${SUBJECT}: expected JSON, got its beginning`);
-  const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: false });
-  let outline = '';
+  const parts: Uint8Array[] = [];
   let from = 0;
-  try {
-    for (const { start, end } of spans) {
-      outline += `${decoder.decode(bytes.subarray(from, start))}[0]`;
-      from = end;
-    }
-    return JSON.parse(outline + decoder.decode(bytes.subarray(from)));
-  } catch (error) {
-    if (!(error instanceof SyntaxError || error instanceof TypeError)) throw error;
-    throw new ChangeError('malformed-json', `${SUBJECT}: expected JSON, got a syntax error`);
+  for (const { start, end } of spans) {
+    parts.push(bytes.subarray(from, start), PLACEHOLDER);
+    from = end;
   }
+  const outline = joinBytes([...parts, bytes.subarray(from)]);
+  return parseJson(SUBJECT, { bytes: outline, contentType, encoded: false }, VALUES_MAX);
 }
 
 /** The lists of the page that are not empty, and whether every bracket is closed. It only counts brackets. */

@@ -60,6 +60,7 @@ describe('the counts of a slice', () => {
       { reason: 'wrong-shape', message: expect.stringContaining('pypi downloads: expected lines[1]') },
     ],
     ['half a line', { body: '{"project":"a","mon' }, { reason: 'wrong-shape' }],
+    ['a line of many values', { body: `{"project":"a","x":[${'{},'.repeat(10_000)}0]}` }, { reason: 'wrong-shape' }],
     ['a web page', { body: '<html>' }, { reason: 'wrong-shape' }],
     ['a status', { status: 500, body: 'Code: 159. DB::Exception: Timeout' }, { status: 500 }],
     ['429', { status: 429, headers: { 'retry-after': '9' } }, { status: 429, retryAfterMs: 9000 }],

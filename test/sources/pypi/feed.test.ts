@@ -223,8 +223,8 @@ describe('an answer that is no page', () => {
     expect(sent).toHaveLength(3);
   });
 
-  it('a page over 16 MiB is refused', async () => {
-    const { failure } = await failureOf({ body: Buffer.alloc(16 * 2 ** 20 + 1, 32) });
+  it('a page over 24 MiB is refused', async () => {
+    const { failure } = await failureOf({ body: Buffer.alloc(24 * 2 ** 20 + 1, 32) });
     expect(failure.reason).toBe('too-large');
   });
 

@@ -65,10 +65,12 @@ describe('the simple index', () => {
     ['projects that are texts', '{"projects":["a","b"]}', 'malformed-json'],
     ['projects that are lists', '{"projects":[["a"]]}', 'wrong-shape'],
     ['no comma between projects', '{"projects":[{"name":"a"}{"name":"b"}]}', 'malformed-json'],
+    ['a comma before the first project', '{"projects":[,{"name":"a"}]}', 'malformed-json'],
     ['a comma too many', '{"projects":[{"name":"a"},]}', 'malformed-json'],
     ['a name of 100 KB', `{"projects":[{"name":"${'a'.repeat(100_000)}"}]}`, 'wrong-shape'],
   ])('is refused where it is %s', async (_, text, reason) => {
     await expect(read(text, 1000)).rejects.toMatchObject({ reason });
+    if (text.length < 1000) await expect(read(text, 1)).rejects.toMatchObject({ reason });
   });
 
   it('of 100,000 projects is read whole', async () => {

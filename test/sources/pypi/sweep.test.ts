@@ -83,6 +83,12 @@ describe('the round', () => {
   it('says nothing of a project whose page cannot be had', async () => {
     await expect(check({ status: 404 })).rejects.toMatchObject({ reason: 'http-404' });
     await expect(check(page({ name: 'other' }))).rejects.toMatchObject({ reason: 'name-mismatch' });
+    await expect(
+      check(page({ more: Object.fromEntries(Array.from({ length: 1000 }, (_, i) => [`k${i}`, {}])) })),
+    ).rejects.toMatchObject({
+      reason: 'too-large',
+      message: 'pypi simple: expected at most 1000 values, got more',
+    });
     await expect(check({ body: Buffer.alloc(4 * 2 ** 20 + 1, 32) })).rejects.toMatchObject({ reason: 'too-large' });
   });
 });
