@@ -35,9 +35,12 @@ function widen(uploads: Uploads, atMs: number | null): void {
 
 const TIME = /^(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}:\d{2}(?:\.\d+)?)(Z|[+-]\d{2}:?\d{2})?$/i;
 
+/** The times that ISO 8601 writes with a year of four digits. A zone may lead past them. */
+const [FIRST_MS, LAST_MS] = [Date.parse('0000-01-01T00:00:00Z'), Date.parse('9999-12-31T23:59:59.999Z')];
+
 /** A time in milliseconds since 1970; null for anything else. A time without a zone is in UTC. */
 function timeOf(value: unknown): number | null {
   const [, day, time, zone] = (typeof value === 'string' && TIME.exec(value.trim())) || [];
   const atMs = day === undefined ? Number.NaN : Date.parse(`${day}T${time}${zone ?? 'Z'}`);
-  return Number.isNaN(atMs) ? null : atMs;
+  return atMs >= FIRST_MS && atMs <= LAST_MS ? atMs : null;
 }

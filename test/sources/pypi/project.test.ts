@@ -170,7 +170,16 @@ describe('times', () => {
   });
 
   it('that are none count as nothing', () => {
-    const files = ['', '2024', 'now', '2024-13-01T00:00:00Z', null, 5].map(time => ({
+    const files = [
+      '',
+      '2024',
+      'now',
+      '2024-13-01T00:00:00Z',
+      '9999-12-31T23:59:59-23:59',
+      '0000-01-01T00:00:00+23:59',
+      null,
+      5,
+    ].map(time => ({
       upload_time: time,
       upload_time_iso_8601: time,
     }));
