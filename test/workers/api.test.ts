@@ -319,6 +319,15 @@ describe('paths and methods', () => {
   });
 });
 
+it('a source that is not enabled needs no settings, and is listed as paused', async () => {
+  expect(Reflect.get(env, 'PYPI_URL')).toBeUndefined();
+  const { status, body } = await ask('/v1/sources');
+  expect(status).toBe(200);
+  expect(body).toMatchObject({
+    sources: expect.arrayContaining([expect.objectContaining({ source: 'pypi', state: 'paused' })]),
+  });
+});
+
 // These tests are last, because an object with a wrong setting cannot be created and answers nothing.
 describe('a wrong setting', () => {
   it.each([
