@@ -1,5 +1,5 @@
 import { ChangeError } from '../../errors.ts';
-import { MiB } from '../../limits.ts';
+import { MiB, SECOND } from '../../limits.ts';
 import type { Body, SourceContext } from '../source.ts';
 import { isObject } from '../upstream/json.ts';
 import { isProjectKey } from './project-name.ts';
@@ -22,6 +22,9 @@ const ANSWER_BYTES_MAX = 1 * MiB;
 /** One line. Of a longer one the tree could fill memory. */
 const LINE_LENGTH_MAX = 2000;
 
+/** The time for an answer. A slice waits for it, and a row without counts is better than a late one. */
+const ANSWER_MS_MAX = 10 * SECOND;
+
 const TABLE = 'pypi.pypi_downloads_per_day';
 
 /** Days of a month in `downloads_last_month`. */
@@ -43,6 +46,7 @@ export async function fetchDownloads(
   const { value } = await fetchRaw(settings.downloadsUrl, {
     subject,
     post: { body: queryOf(keys), contentType: 'text/plain; charset=utf-8' },
+    timeoutMs: ANSWER_MS_MAX,
     bytesMax: ANSWER_BYTES_MAX,
     read: ({ bytes }: Body) => readCounts(subject, bytes),
   });

@@ -16,9 +16,12 @@ const HEAD_BYTES = 512;
 /** The member of the index that lists its projects. */
 const PROJECTS = 'projects';
 
-const [QUOTE, BACKSLASH, OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT, COMMA, SPACE] = new TextEncoder().encode(
-  '"\\[]{}, ',
+const [QUOTE, BACKSLASH, OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT, COMMA] = new TextEncoder().encode(
+  '"\\[]{},',
 );
+
+/** What JSON allows between its tokens. */
+const WHITE_SPACE = new TextEncoder().encode(' \t\n\r');
 
 /**
  * The projects of the simple index, some at a time as its bytes come: 44 MB of JSON, of which memory holds one chunk. It
@@ -77,7 +80,7 @@ class Scanner {
         if (this.#isInProjects && this.#depth === 2) entriesEnd = at + 1;
         if (this.#isInProjects && this.#depth === 1) {
           this.#keep(chunk, { from, to: at, entriesEnd }, keys);
-          if (this.#rest.some(rest => rest > SPACE!)) throw malformed();
+          if (this.#rest.some(rest => !WHITE_SPACE.includes(rest))) throw malformed();
           this.#isInProjects = false;
           this.#rest = new Uint8Array();
         }
@@ -97,7 +100,7 @@ class Scanner {
 
   #begin(chunk: Uint8Array): void {
     const head = chunk.subarray(0, HEAD_BYTES);
-    if (head.every(byte => byte <= SPACE!)) return;
+    if (head.every(byte => WHITE_SPACE.includes(byte))) return;
     this.#hasBegun = true;
     const notJson = notJsonFault(SUBJECT, { bytes: head, contentType: 'text/plain' });
     if (notJson) throw notJson;
@@ -139,7 +142,7 @@ class Scanner {
 
   #parse(bytes: Uint8Array): unknown[] {
     // Entries that follow others begin with the comma between them.
-    const start = bytes.findIndex(byte => byte > SPACE!);
+    const start = bytes.findIndex(byte => !WHITE_SPACE.includes(byte));
     if (this.#hasEntries && bytes[start] !== COMMA) throw malformed();
     const entries = this.#hasEntries ? bytes.subarray(start + 1) : bytes;
     this.#hasEntries = true;

@@ -18,6 +18,9 @@ const PAGE_BYTES_MAX = LIMITS.documentBytesLarge;
 /** Values of a page without its lists. There are ten; a tree of many would fill memory. */
 const VALUES_MAX = 1000;
 
+/** Lists of a page: files and versions, and any that an index adds. */
+const LISTS_MAX = 100;
+
 const SUBJECT = 'pypi simple';
 
 const PLACEHOLDER = new TextEncoder().encode('[0]');
@@ -73,6 +76,8 @@ function parseOutline({ bytes, contentType }: Pick<Body, 'bytes' | 'contentType'
   if (notJson) throw notJson;
   const { spans, isWhole } = listsIn(bytes);
   if (!isWhole) throw new ChangeError('truncated', `${SUBJECT}: expected JSON, got its beginning`);
+  if (spans.length > LISTS_MAX)
+    throw new ChangeError('wrong-shape', `${SUBJECT}: expected at most ${LISTS_MAX} lists, got more`);
   const parts: Uint8Array[] = [];
   let from = 0;
   for (const { start, end } of spans) {
@@ -83,7 +88,7 @@ function parseOutline({ bytes, contentType }: Pick<Body, 'bytes' | 'contentType'
   return parseJson(SUBJECT, { bytes: outline, contentType, encoded: false }, VALUES_MAX);
 }
 
-/** The lists of the page that are not empty, and whether every bracket is closed. It only counts brackets. */
+/** The lists of the page that are not empty, up to one too many, and whether every bracket is closed. It only counts brackets. */
 function listsIn(bytes: Uint8Array): { spans: { start: number; end: number }[]; isWhole: boolean } {
   const spans: { start: number; end: number }[] = [];
   let depth = 0;
@@ -99,7 +104,7 @@ function listsIn(bytes: Uint8Array): { spans: { start: number; end: number }[]; 
       if (depth === 2) [start, isBlank] = [byte === OPEN_LIST ? at : -1, true];
     } else if (byte === CLOSE_LIST || byte === CLOSE_OBJECT) {
       depth -= 1;
-      if (depth === 1 && start >= 0 && !isBlank) spans.push({ start, end: at + 1 });
+      if (depth === 1 && start >= 0 && !isBlank && spans.length <= LISTS_MAX) spans.push({ start, end: at + 1 });
       if (depth === 1) start = -1;
     }
   }

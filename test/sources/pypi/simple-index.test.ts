@@ -66,6 +66,8 @@ describe('the simple index', () => {
     ['projects that are lists', '{"projects":[["a"]]}', 'wrong-shape'],
     ['no comma between projects', '{"projects":[{"name":"a"}{"name":"b"}]}', 'malformed-json'],
     ['a comma before the first project', '{"projects":[,{"name":"a"}]}', 'malformed-json'],
+    ['a byte order mark between projects', '{"projects":[{"name":"a"},\uFEFF{"name":"b"}]}', 'malformed-json'],
+    ['a control character between projects', '{"projects":[{"name":"a"}\u0000,{"name":"b"}]}', 'malformed-json'],
     ['a comma too many', '{"projects":[{"name":"a"},]}', 'malformed-json'],
     ['a name of 100 KB', `{"projects":[{"name":"${'a'.repeat(100_000)}"}]}`, 'wrong-shape'],
   ])('is refused where it is %s', async (_, text, reason) => {

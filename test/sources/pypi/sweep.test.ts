@@ -89,6 +89,11 @@ describe('the round', () => {
       reason: 'too-large',
       message: 'pypi simple: expected at most 1000 values, got more',
     });
+    await expect(
+      check(page(Object.fromEntries(Array.from({ length: 101 }, (_, i) => [`k${i}`, [1]])))),
+    ).rejects.toMatchObject({
+      message: 'pypi simple: expected at most 100 lists, got more',
+    });
     await expect(check({ body: Buffer.alloc(4 * 2 ** 20 + 1, 32) })).rejects.toMatchObject({ reason: 'too-large' });
   });
 });
