@@ -29,6 +29,8 @@ export interface StandIn {
   retried: string[];
   /** Whether `rows.json` was written by hand, as what must be in the outcomes; otherwise it holds the outcomes whole. */
   rowsByHand?: boolean;
+  /** Keys that the changes leave and a listing does not have, as of things that are withheld. */
+  unlisted?: string[];
   /** A timer that expires only when the upstream does not answer; the real timer by default. */
   timer?: FetcherOptions['timer'];
   /** Only of a source with an agenda. */

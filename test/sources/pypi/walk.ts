@@ -22,6 +22,8 @@ export async function startWalk(folder: string): Promise<StandIn> {
       field: 'releases',
     },
     retried: [],
+    // A project under quarantine, and a name that the index has no page of.
+    unlisted: ['quarantined-project', 'never-there'],
     rowsByHand: true,
     close: standIn.stop,
   };
