@@ -4,7 +4,7 @@ import { readKey } from './keys.ts';
 /** Tables whose rows name repositories. They say nothing else of them, so there is no evidence. */
 export const GITHUB_INLETS: InletRules[] = [
   { source: 'npm', table: 'npm_package', columns: ['repository'], read: repositoryOf },
-  // The same of `pypi` and `pypi_package`, when that source exists.
+  { source: 'pypi', table: 'pypi_package', columns: ['repository'], read: repositoryOf },
 ];
 
 /** The repository that a package names. A text that names an account only is none, and counted as such. */
