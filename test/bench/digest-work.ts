@@ -37,12 +37,12 @@ export function workOnDigests(sql: SqlPort, { kind, times, first, commits }: Dig
 }
 
 /** The n-th commit: its hash has no order, as a real one. */
-function commitOf(n: number): { repo: string; sha: string } {
-  const repo =
+function commitOf(n: number): { github_id: string; sha: string } {
+  const github_id =
     n % LARGE_SHARE === 0
       ? 'owner/large'
       : `owner-${Math.floor(n / SMALL_COMMITS) % 5_000}/repository-${Math.floor(n / SMALL_COMMITS)}`;
-  return { repo, sha: `${n}` };
+  return { github_id, sha: `${n}` };
 }
 
 /** Asks for one commit that is known, in an append of its own. */
@@ -63,7 +63,7 @@ function visit(sql: SqlPort, round: number): number {
     const keys = new ImmutableKeys(sql);
     const commits = Array.from({ length: VISIT_COMMITS }, (_, n) => {
       const sha = n < NEW_COMMITS ? `new-${visits}-${round}-${n}` : String(n * LARGE_SHARE);
-      return { repo: 'owner/large', sha };
+      return { github_id: 'owner/large', sha };
     });
     const added = keys.add(githubCommit, commits).filter(Boolean).length;
     keys.write();
