@@ -277,17 +277,29 @@ export class Journal {
     for (const one of accepted) {
       // End what is parked or dead for the key, because this change is newer, whatever its outcome. A pushed row is no
       // change of the upstream and ends nothing.
+      let { change } = one;
       if (!isPush) {
-        const superseded = this.parked.removeAllOf(one.change.key, { status: 'superseded', nowMs });
-        countOutcome(this.#sql, 'skipped:superseded', superseded);
+        change = this.#supersede(one, { isTail: run === null, nowMs });
       }
       // Give the change its number and its outcome.
-      const visited = isPush ? one : this.#acceptVisit(one, nowMs);
+      const visited = isPush ? one : this.#acceptVisit({ ...one, change }, nowMs);
       parked += this.#recordOutcome(++source.change_number, visited, { rows, source, run, isPush, nowMs });
       this.#sql.exec('DELETE FROM suspects WHERE cursor = ?', one.change.cursor);
     }
     // Write the rows as entries of the journal.
     this.#write(rows, { ...facts, source, changes: accepted.length, parked, nowMs });
+  }
+
+  /** Ends what is parked or dead for a change's key. Returns the change, with the revision that it has to wait for now. */
+  #supersede({ change, outcome }: Accepted, { isTail, nowMs }: { isTail: boolean; nowMs: number }): Change {
+    const { key, revision } = change;
+    // Leave it to the later change of the page that this one is coalesced with.
+    if (outcome.kind === 'skip' && outcome.reason === 'coalesced') return change;
+    // What a range pulled may be older than a parked change of the tail, and must not end the wait for its revision.
+    const awaited = isTail ? null : this.parked.awaitedRevision(key);
+    const superseded = this.parked.removeAllOf(key, { status: 'superseded', nowMs });
+    countOutcome(this.#sql, 'skipped:superseded', superseded);
+    return awaited !== null && revision !== null && awaited > revision ? { ...change, revision: awaited } : change;
   }
 
   /** The change with the outcome that the agenda gives it, which also sets when its key is due again. */

@@ -138,15 +138,12 @@ export class JournalRound {
       this.#sql.exec(statement, key, facts);
     }
     // End what is parked or dead for the key, because this change is newer. It waits for the revision that one waited for.
-    const awaited = this.#sql.exec<{ revision: number | null }>(
-      'SELECT max(revision) AS revision FROM parked WHERE key = ?',
-      key,
-    );
+    const awaited = this.#parked.awaitedRevision(key);
     const superseded = this.#parked.removeAllOf(key, { status: 'superseded', nowMs });
     countOutcome(this.#sql, 'skipped:superseded', superseded);
     const change_number = this.#state.source().change_number + 1;
     this.#state.updateSource({ change_number });
-    const change = { key, cursor, deleted: false, revision: awaited[0]!.revision, skip: null };
+    const change = { key, cursor, deleted: false, revision: awaited, skip: null };
     const detail = 'the round found other facts of it';
     this.#parked.park(change_number, change, { reason: 'recheck', detail, nowMs, dueMs: nowMs });
   }

@@ -87,6 +87,26 @@ describe('a backfill', () => {
     await expectNewest(world);
   });
 
+  it('of older changes leaves nothing behind that the tail waits for', async () => {
+    const world = await startedWorld({ kind: serials });
+    world.upstream.publish(['a', 'b', 'a']);
+    world.startAt(String(world.upstream.seq));
+    world.upstream.lagging.set('a', 2);
+    world.upstream.publish('a');
+    await followed(world);
+    const waiting = { reason: 'lagging-revision', revision: world.upstream.seq };
+    expect(world.parked).toMatchObject([waiting]);
+    // The range has two older rows of the key, the first of which is coalesced.
+    await started(world, 'backfill', { from: '0', to: world.firstCursor });
+    await runUntil(world, { until: isDone(world, 'backfill') });
+    expect(world.parked).toMatchObject([waiting]);
+    world.upstream.lagging.clear();
+    await runUntil(world, { until: () => world.isFollowed && world.parked.length === 0 });
+    expect(world.balance).toMatchObject({ skipped: { superseded: 1, coalesced: 1 }, balanced: true });
+    await expectNewest(world);
+    await expectProof(world);
+  });
+
   it('counts first, and from then on says how long it takes', async () => {
     const world = await lateWorld(names(300), { pageChanges: 50, requestsPerSecond: 1_000 });
     await started(world, 'backfill', { from: '0', to: world.firstCursor, rate: 2 });

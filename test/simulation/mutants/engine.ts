@@ -127,7 +127,7 @@ export const ENGINE_MUTANTS: Mutant[] = [
     edits: [
       {
         file: JOURNAL,
-        text: "const superseded = this.parked.removeAllOf(one.change.key, { status: 'superseded', nowMs });",
+        text: "const superseded = this.parked.removeAllOf(key, { status: 'superseded', nowMs });",
         instead: 'const superseded = 0;',
       },
     ],

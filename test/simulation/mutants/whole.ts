@@ -205,4 +205,40 @@ async function packed(`,
     caughtBy: scene('a round whose object is killed'),
     edits: [{ file: ROUND, text: 'round.after = keys[taken - 1] ?? round.after;', instead: '' }],
   },
+  {
+    name: 'range of older changes ends the wait for a newer revision',
+    breaks: LOST,
+    caughtBy: scene('a range of older rows while the tail waits for a revision'),
+    edits: [
+      {
+        file: JOURNAL,
+        text: 'awaited > revision ? { ...change, revision: awaited } : change;',
+        instead: 'awaited < revision ? change : change;',
+      },
+    ],
+  },
+  {
+    name: 'row that is coalesced ends the wait for a newer revision',
+    breaks: LOST,
+    caughtBy: scene('a range of older rows while the tail waits for a revision'),
+    edits: [
+      {
+        file: JOURNAL,
+        text: "if (outcome.kind === 'skip' && outcome.reason === 'coalesced') return change;",
+        instead: '',
+      },
+    ],
+  },
+  {
+    name: 'range loads no key whose later row is outside of it',
+    breaks: LOST,
+    caughtBy: scene('a range of older rows while the tail waits for a revision'),
+    edits: [
+      {
+        file: 'src/engine/follow/ranges.ts',
+        text: 'source.resumable ? withinRange(pulled.changes, isIn)',
+        instead: 'source.resumable ? pulled.changes.filter(({ cursor }) => isIn(cursor))',
+      },
+    ],
+  },
 ];

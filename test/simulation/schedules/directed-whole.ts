@@ -18,6 +18,7 @@ export const WHOLE_SCENES = {
   'a listing that is older than the rows': listingOld,
   'a listing with revisions that the feed shows later': listingAhead,
   'a document that lags behind its listing': listingLags,
+  'a range of older rows while the tail waits for a revision': rangeOfOlder,
 };
 
 /** Situations of a round. */
@@ -119,6 +120,26 @@ async function listingLags(world: World, random: Random): Promise<void> {
   assert.equal(world.balance.skipped['revision-never-served'], 1, 'balance: expected one revision never served');
   await begin(world);
   await expectSwept(world, { listed: 12, present: 12, missing: 0, stale: 0, extra: 0, loaded_afresh: 0 });
+}
+
+/** A range has several older rows of keys, of which the tail waits for the newest revision of one. */
+async function rangeOfOlder(world: World, random: Random): Promise<void> {
+  const { upstream } = world;
+  const rows = ['a', 'b', 'a', 'b', 'a'];
+  const seqs = rows.map(key => {
+    upstream.publish(key);
+    return upstream.seq;
+  });
+  world.startAt(String(upstream.seq));
+  upstream.lagging.set('a', 1 + Math.floor(random() * 3));
+  upstream.publish('a');
+  await followed(world);
+  // It ends before the last row of `b`, which nothing else loads.
+  await startRange(world.engine, 'backfill', { from: '0', to: String(seqs[2]), rate: 1_000 });
+  await runUntil(world, { until: () => rangeOf(world.engine, 'backfill')?.state === 'done' });
+  upstream.lagging.clear();
+  await runUntil(world, { until: () => world.parked.length === 0 && world.isFollowed });
+  await expectNewest(world);
 }
 
 /** The tail, or an attempt at a parked change, has loaded a key with the facts of before. */
