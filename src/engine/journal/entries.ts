@@ -51,6 +51,7 @@ interface LoadedRows {
   revision: number | null;
   documentBytes: number;
   isPush: boolean;
+  isTail: boolean;
 }
 
 /** The rows of one append by table, in order. They are gathered first, then numbered and written as journal entries. */
@@ -72,7 +73,7 @@ export class AppendedRows {
    */
   add(
     { key, revision: announced }: Change,
-    { rows, cursor, revision, documentBytes, isPush }: LoadedRows,
+    { rows, cursor, revision, documentBytes, isPush, isTail }: LoadedRows,
   ): LoadedRow[] {
     const upserted = new Set(rows.filter(({ op }) => op === 'upsert').map(({ table }) => table));
     const known = this.#knownOf(rows);
@@ -90,6 +91,7 @@ export class AppendedRows {
         deleted: !upserted.has(name),
         revision,
         announced,
+        isTail,
         // A deletion has no document: the index keeps the size of the last one.
         documentBytes: documentBytes > 0 ? documentBytes : null,
         isPush,

@@ -12,7 +12,7 @@ import { dropServedExtra } from './differences.ts';
 import { AppendedRows, type EntryFacts } from './entries.ts';
 import { JournalEvidence } from './evidence.ts';
 import { JournalInlets } from './inlets.ts';
-import { noteAnnounced, rowStateOf } from './key-index.ts';
+import { knownRevisionOf, noteAnnounced, rowStateOf } from './key-index.ts';
 import { type DeadFilter, ParkedChanges } from './parked.ts';
 import { JournalPushes, type PushedLine } from './pushes.ts';
 import { JournalRanges, type Range } from './ranges.ts';
@@ -295,8 +295,10 @@ export class Journal {
     const { key, revision } = change;
     // Leave it to the later change of the page that this one is coalesced with.
     if (outcome.kind === 'skip' && outcome.reason === 'coalesced') return change;
-    // What a range pulled may be older than a parked change of the tail, and must not end the wait for its revision.
-    const awaited = isTail ? null : this.parked.awaitedRevision(key);
+    // What a range pulled may be older than a parked change of the tail, and than the key's newest row: it must not end
+    // the wait for a later revision, and where its document is older than what is known, a later one is waited for.
+    const known = isServed(outcome) ? knownRevisionOf(this.#sql, key) : null;
+    const awaited = isTail ? null : Math.max(this.parked.awaitedRevision(key) ?? -1, known ?? -1);
     const superseded = this.parked.removeAllOf(key, { status: 'superseded', nowMs });
     countOutcome(this.#sql, 'skipped:superseded', superseded);
     return awaited !== null && revision !== null && awaited > revision ? { ...change, revision: awaited } : change;
@@ -341,7 +343,7 @@ export class Journal {
       return 0;
     }
     const cursor = ctx.run === null ? change.cursor : `${change.cursor}#${ctx.run}`;
-    const rows = ctx.rows.add(change, { ...outcome, cursor, isPush: ctx.isPush });
+    const rows = ctx.rows.add(change, { ...outcome, cursor, isPush: ctx.isPush, isTail: ctx.run === null });
     // A change that brought nothing but rows that immutable tables have already says nothing new.
     const isTombstone = rows.every(row => row.op === 'delete');
     if (rows.length > 0 && isTombstone && !ctx.isPush) this.round?.forget(change.key);

@@ -37,11 +37,13 @@ export interface IndexedRow {
   revision: number | null;
   /** The revision that the change announced; null where its feed has none. */
   announced: number | null;
+  /** The tail pulled the change, so what changes before it announced counts no more. */
+  isTail: boolean;
   documentBytes: number | null;
   isPush: boolean;
 }
 
-type ChangeKey = Pick<IndexedRow, 'lsn' | 'deleted' | 'revision' | 'announced' | 'documentBytes'>;
+type ChangeKey = Pick<IndexedRow, 'lsn' | 'deleted' | 'revision' | 'announced' | 'isTail' | 'documentBytes'>;
 
 /**
  * Writes both indexes for the rows that one append gives a table. The index of change keys has the newest row that the
@@ -93,12 +95,13 @@ export class KeyIndex {
   write(): void {
     const { name, immutable } = this.#table;
     let changeKeysAdded = 0;
-    for (const [key, { lsn, deleted, revision, announced, documentBytes }] of this.#changeKeys) {
+    for (const [key, { lsn, deleted, revision, announced, isTail, documentBytes }] of this.#changeKeys) {
       const state = immutable ? null : Number(deleted);
       const values = [lsn, state, revision, announced, documentBytes, key, name];
+      const before = isTail ? '-1' : 'coalesce(announced, -1)';
       const updated = this.#sql.exec(
         `UPDATE keys SET last_lsn = max(last_lsn, ?1), deleted = ?2, revision = ?3,
-           announced = nullif(max(coalesce(announced, -1), coalesce(?4, -1), coalesce(?3, -1)), coalesce(?3, -1)),
+           announced = nullif(max(${before}, coalesce(?4, -1), coalesce(?3, -1)), coalesce(?3, -1)),
            document_bytes = coalesce(?5, document_bytes) WHERE key = ?6 AND table_name = ?7 RETURNING 1`,
         ...values,
       );
@@ -222,6 +225,13 @@ export function rowStateOf(sql: SqlPort, key: string): RowState {
     key,
   );
   return found!.rows === 0 ? 'missing' : found!.deleted === 1 ? 'deleted' : 'present';
+}
+
+/** The highest revision of a key's rows and of those that its accepted changes announced; null where none is known. */
+export function knownRevisionOf(sql: SqlPort, key: string): number | null {
+  const statement = 'SELECT max(max(coalesce(revision, -1), coalesce(announced, -1))) AS known FROM keys WHERE key = ?';
+  const { known } = sql.exec<{ known: number | null }>(statement, key)[0]!;
+  return known === null || known < 0 ? null : known;
 }
 
 /** Notes the revision that a change announced which gave no row, so that no sweep takes the key for stale because of it. */

@@ -1,7 +1,7 @@
 import type { Change, RoundAnswer } from '../../ports/change.ts';
 import type { SqlPort } from '../../ports/sql.ts';
 import { countOutcome } from './counts.ts';
-import { presentKeys, rowStateOf } from './key-index.ts';
+import { knownRevisionOf, presentKeys, rowStateOf } from './key-index.ts';
 import type { ParkedChanges } from './parked.ts';
 import type { JournalState } from './state.ts';
 
@@ -137,13 +137,14 @@ export class JournalRound {
       const statement = 'INSERT INTO key_facts (key, facts) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET facts = ?2';
       this.#sql.exec(statement, key, facts);
     }
-    // End what is parked or dead for the key, because this change is newer. It waits for the revision that one waited for.
-    const awaited = this.#parked.awaitedRevision(key);
+    // End what is parked or dead for the key, because this change is newer. It waits for the revision that the other waited
+    // for, and for that of the newest row, because its document may be an older one.
+    const awaited = Math.max(this.#parked.awaitedRevision(key) ?? -1, knownRevisionOf(this.#sql, key) ?? -1);
     const superseded = this.#parked.removeAllOf(key, { status: 'superseded', nowMs });
     countOutcome(this.#sql, 'skipped:superseded', superseded);
     const change_number = this.#state.source().change_number + 1;
     this.#state.updateSource({ change_number });
-    const change = { key, cursor, deleted: false, revision: awaited, skip: null };
+    const change = { key, cursor, deleted: false, revision: awaited < 0 ? null : awaited, skip: null };
     const detail = 'the round found other facts of it';
     this.#parked.park(change_number, change, { reason: 'recheck', detail, nowMs, dueMs: nowMs });
   }

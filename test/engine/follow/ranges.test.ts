@@ -107,6 +107,24 @@ describe('a backfill', () => {
     await expectProof(world);
   });
 
+  it('that is served an older document than the newest row is of waits for the later one', async () => {
+    const world = await startedWorld({ kind: serials });
+    world.upstream.publish(['x', 'a', 'b']);
+    await followed(world);
+    await started(world, 'rewind', { to: '0', rate: 0.02 });
+    await runUntil(world, { until: () => rangeOf(world.engine, 'rewind')?.done === 1 });
+    // The tail accepts what the range will not reach, and a cache serves what was there before.
+    world.upstream.publish('a');
+    world.upstream.remove('b');
+    await followed(world);
+    world.upstream.lagging.set('a', 1);
+    world.upstream.lagging.set('b', 1);
+    await runUntil(world, { until: isDone(world, 'rewind') });
+    world.upstream.lagging.clear();
+    await runUntil(world, { until: () => world.isFollowed && world.parked.length === 0 });
+    await expectNewest(world);
+  });
+
   it('counts first, and from then on says how long it takes', async () => {
     const world = await lateWorld(names(300), { pageChanges: 50, requestsPerSecond: 1_000 });
     await started(world, 'backfill', { from: '0', to: world.firstCursor, rate: 2 });
