@@ -38,15 +38,18 @@ const errorShape = z.looseObject({
   message: z.string().nullish(),
 });
 
+/** An owner has 39 characters at most, and a name 100. */
+const NAME_LENGTH_MAX = 140;
+
 const nodeShape = z.looseObject({
   __typename: z.string(),
   databaseId: z.int().nullish(),
-  nameWithOwner: z.string().nullish(),
-  login: z.string().nullish(),
+  nameWithOwner: z.string().max(NAME_LENGTH_MAX).nullish(),
+  login: z.string().max(NAME_LENGTH_MAX).nullish(),
   pushedAt: z.string().nullish(),
   updatedAt: z.string().nullish(),
   defaultBranchRef: z
-    .looseObject({ name: z.string(), target: z.looseObject({ oid: z.string() }).nullable() })
+    .looseObject({ name: z.string(), target: z.looseObject({ oid: z.string().regex(/^[\da-f]{40,64}$/) }).nullable() })
     .nullish(),
 });
 

@@ -18,11 +18,14 @@ const PAGES_MAX = 10;
 /** Repositories that were made public or transferred have no new push, so the whole list is read this often. */
 const WHOLE_MS = 7 * 24 * 3_600_000;
 
+/** `2026-11-25T12:00:00Z`, with room for fractions and an offset. */
+const TIME_LENGTH_MAX = 40;
+
 const listShape = z.array(
   z.looseObject({
     full_name: z.string(),
     private: z.boolean().nullish(),
-    pushed_at: z.string().nullish(),
+    pushed_at: z.string().max(TIME_LENGTH_MAX).nullish(),
     owner: z.looseObject({ id: z.int(), login: z.string() }),
   }),
 );

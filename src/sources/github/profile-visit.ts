@@ -6,7 +6,7 @@ import { type AccountFacts, countedFacts, missesAfter, readAccountFacts } from '
 import { nameOf } from './keys.ts';
 import { etagOf, MISSES_MIN, missingOf } from './repository-visit.ts';
 import { Blocked, type Context, findRest, type RestAnswer } from './rest.ts';
-import { type AccountDocument, accountShape, digestsOf, profileGone, profileRow } from './rows.ts';
+import { type AccountDocument, accountShape, digestsOf, profileGone, profileRow, timeOf } from './rows.ts';
 import { tokenMark } from './settings.ts';
 
 const ACCOUNT = { subject: 'github account', shape: accountShape };
@@ -31,7 +31,7 @@ export async function visitProfile(change: Change, ctx: Context): Promise<Loaded
   const facts: AccountFacts = {
     id: document.id,
     node: document.node_id,
-    updated: document.updated_at ?? null,
+    updated: timeOf(document.updated_at),
     etag,
     token: tokenMark(ctx.settings),
     ...counted,

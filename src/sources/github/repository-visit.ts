@@ -14,7 +14,7 @@ import { COUNTERS_MS, countedFacts, missesAfter, type RepositoryFacts, readRepos
 import { probedShape } from './graphql.ts';
 import { nameOf } from './keys.ts';
 import { Blocked, type Context, findRest, type RestAnswer } from './rest.ts';
-import { digestsOf, type RepositoryDocument, repositoryGone, repositoryRow, repositoryShape } from './rows.ts';
+import { digestsOf, type RepositoryDocument, repositoryGone, repositoryRow, repositoryShape, timeOf } from './rows.ts';
 import { tokenMark } from './settings.ts';
 
 /** One 404 may be GitHub's mistake, or a repository that is private for a day: the second one in a row deletes. */
@@ -118,12 +118,12 @@ async function begin(
   const facts: RepositoryFacts = {
     id: document.id,
     node: document.node_id,
-    updated: document.updated_at ?? null,
+    updated: timeOf(document.updated_at),
     etag,
     token: tokenMark(ctx.settings),
     ...counted,
     branch: document.default_branch ?? null,
-    pushed: document.pushed_at ?? null,
+    pushed: timeOf(document.pushed_at),
     ...(same?.head !== undefined && { head: same.head }),
   };
   const [owner, repository] = fullName.split('/');

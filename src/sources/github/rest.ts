@@ -1,6 +1,7 @@
 import type { ZodType } from 'zod';
 import { ChangeError, StepError } from '../../errors.ts';
 import { quotaOf, retryAfterMs } from '../../http-headers.ts';
+import { isNestedTooDeep, JSON_DEPTH_MAX } from '../../json-depth.ts';
 import { KiB } from '../../limits.ts';
 import type { Refusal, SourceContext } from '../source.ts';
 import { isObject } from '../upstream/json.ts';
@@ -20,6 +21,9 @@ const SECONDARY_WAIT_MS = 60_000;
 
 /** GitHub renews its limit with the second that it names, so one that begins in it may still be refused. */
 const AFTER_RESET_MS = 1_000;
+
+/** GitHub's have 70 characters. A longer one is not worth its room with every key. */
+const ETAG_LENGTH_MAX = 200;
 
 export type Context = SourceContext<GithubSettings>;
 
@@ -60,12 +64,19 @@ export async function getRest<T>(
     ...(valuesMax !== undefined && { valuesMax }),
     timeoutMs: ANSWER_MS_MAX,
     headers: { ...headersOf(ctx.settings), ...(etag !== null && { 'if-none-match': etag }) },
-    check(_, { headers }) {
+    check(_, { headers, bytes }) {
       link = headers.get('link');
+      // Refuse what could not even be written as JSON again.
+      if (isNestedTooDeep(new TextDecoder().decode(bytes)))
+        throw new ChangeError(
+          'wrong-shape',
+          `${subject}: expected JSON at most ${JSON_DEPTH_MAX} deep, got a deeper one`,
+        );
     },
     checkRefusal: refusal => checkRefusal(refusal, { subject, nowMs: ctx.nowMs }),
   });
-  return { json: answer.json, bytes: answer.bytes, etag: answer.etag, link };
+  const hasEtag = answer.etag !== null && answer.etag.length <= ETAG_LENGTH_MAX;
+  return { json: answer.json, bytes: answer.bytes, etag: hasEtag ? answer.etag : null, link };
 }
 
 /** The same; null where GitHub has no such thing. Deleted, private and never there look the same. */

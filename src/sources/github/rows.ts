@@ -3,9 +3,14 @@ import { type GithubCommit, githubCommit } from '../../../schemas/github_commit.
 import { type GithubProfile, githubProfile } from '../../../schemas/github_profile.ts';
 import { type GithubRepo, githubRepo } from '../../../schemas/github_repo.ts';
 import { shortDigest } from '../../digest.ts';
-import { isNestedTooDeep, JSON_DEPTH_MAX, TOO_DEEP } from '../../json-depth.ts';
 import type { LoadedRow } from '../../ports/change.ts';
 import { isObject } from '../upstream/json.ts';
+import { readKey } from './keys.ts';
+
+/** What a visit leaves to the next one is stored with each key, so it is short: GitHub's node ids have 20 characters. */
+const SHORT_LENGTH_MAX = 200;
+/** Git takes no longer name of a branch, because it is a file's name. */
+const BRANCH_LENGTH_MAX = 255;
 
 const text = z.string().nullish();
 const count = z.int().nonnegative().nullish();
@@ -13,10 +18,10 @@ const flag = z.boolean().nullish();
 
 export const repositoryShape = z.looseObject({
   id: z.int().positive(),
-  node_id: z.string().min(1),
-  full_name: z.string().regex(/^[^/\s]+\/[^/\s]+$/),
+  node_id: z.string().min(1).max(SHORT_LENGTH_MAX),
+  full_name: z.string().refine(name => 'key' in readKey(`repo:${name}`), 'the name of a repository'),
   owner: z.looseObject({ login: z.string(), type: text }),
-  default_branch: text,
+  default_branch: z.string().min(1).max(BRANCH_LENGTH_MAX).nullish(),
   description: text,
   homepage: text,
   language: text,
@@ -39,8 +44,8 @@ export type RepositoryDocument = z.output<typeof repositoryShape>;
 /** A user, or an organization, whose biography is its description. */
 export const accountShape = z.looseObject({
   id: z.int().positive(),
-  node_id: z.string().min(1),
-  login: z.string().min(1),
+  node_id: z.string().min(1).max(SHORT_LENGTH_MAX),
+  login: z.string().refine(name => 'key' in readKey(`user:${name}`), 'a login'),
   type: text,
   name: text,
   company: text,
@@ -116,7 +121,7 @@ export function repositoryRow(document: RepositoryDocument): LoadedRow {
     archived: document.archived ?? null,
     pushed_at: timeOf(document.pushed_at),
     last_updated: timeOf(document.updated_at),
-    data: dataOf(document),
+    data: JSON.stringify(document),
     created_at: timeOf(document.created_at),
     updated_at: null,
     github_id: String(document.id),
@@ -139,7 +144,7 @@ export function profileRow(document: AccountDocument): LoadedRow {
     following: document.following ?? null,
     created_at: timeOf(document.created_at),
     updated_at: null,
-    data: dataOf(document),
+    data: JSON.stringify(document),
     github_id: String(document.id),
   };
   return { table: githubProfile.name, op: 'upsert', row };
@@ -159,7 +164,7 @@ export function commitRow(item: CommitItem, { githubId, repo }: { githubId: numb
     committer_email: textOf(committer!.email),
     committer_date: timeOf(committer!.date),
     message: typeof commit.message === 'string' ? commit.message : null,
-    data: dataOf(item),
+    data: JSON.stringify(item),
     created_at: timeOf(committer!.date),
     github_id: String(githubId),
   };
@@ -190,13 +195,12 @@ function textOf(value: unknown): string | null {
 }
 
 /** GitHub's own text of a time, `2011-04-14T16:00:49Z`; null for one that is no time of the years 0 to 9999. */
-function timeOf(value: unknown): string | null {
-  if (typeof value !== 'string' || !/^\d{4}-\d{2}-\d{2}T[\d:.]{5,}(Z|[+-]\d{2}:\d{2})$/.test(value)) return null;
+export function timeOf(value: unknown): string | null {
+  if (
+    typeof value !== 'string' ||
+    value.length > SHORT_LENGTH_MAX ||
+    !/^\d{4}-\d{2}-\d{2}T[\d:.]{5,}(Z|[+-]\d{2}:\d{2})$/.test(value)
+  )
+    return null;
   return Number.isNaN(Date.parse(value)) ? null : value;
-}
-
-/** The document as JSON, unless it is nested so deep that readers fail at it. */
-function dataOf(document: object): string {
-  const json = JSON.stringify(document);
-  return isNestedTooDeep(json, JSON_DEPTH_MAX) ? TOO_DEEP : json;
 }

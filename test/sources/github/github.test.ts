@@ -145,8 +145,6 @@ describe('a row of GitHub', () => {
         created_at: null,
         github_id: '7',
       });
-    const deep = { sha, commit: { message: 'x' }, more: JSON.parse(`${'['.repeat(500)}${']'.repeat(500)}`) as unknown };
-    expect(commitRow(deep, { githubId: 7, repo: 'a/b' }).row.data).toContain('nested over');
   });
 
   it.each([

@@ -137,6 +137,17 @@ describe('a repository', () => {
     expect(repo('octo/boat')).toMatchObject({ github_id: String(repository.id) });
   });
 
+  it('whose document is nested too deep, or is another thing, is refused by name', async () => {
+    const deep = `${'['.repeat(20_000)}${']'.repeat(20_000)}`;
+    follower.standIn.fault('/repos/octo/boat', [{ body: `{"id":1,"more":${deep}}` }, { body: '{"id":"1"}' }]);
+    await expect(follower.visit('repo:octo/boat')).rejects.toThrow(
+      'github repository: expected JSON at most 100 deep, got a deeper one',
+    );
+    await expect(follower.visit('repo:octo/boat')).rejects.toThrow(
+      'github repository: expected id to be a number, got text',
+    );
+  });
+
   it('without commits has a row, and all commits that come later', async () => {
     ({ follower, hub, close } = await restart({ GITHUB_HISTORY: '2' }));
     const repository = await visited('octo/boat', 0);
