@@ -140,18 +140,22 @@ async function begin(
   // It has another name: its old one has no row any more, unless another repository has taken it.
   begun.loaded.rows.push(repositoryGone(name, document.id));
   begun.seen.movedTo = `repo:${fullName}`;
-  const successor = isByNumber ? await findSuccessor(name, document.id, ctx) : null;
-  if (successor !== null) begun.seen.keys.push(`repo:${name}`);
+  if (isByNumber && (await mayBeTaken(name, document.id, ctx))) begun.seen.keys.push(`repo:${name}`);
   return begun;
 }
 
-/** The number of another repository that has a name now; null where the name is free, or leads to this one. */
-async function findSuccessor(name: string, id: number, ctx: Context): Promise<number | null> {
+/**
+ * Whether another repository has a name now; not where the name is free, or leads to this one. Where there is no permit
+ * left to ask, it may: the name's own visit finds out. This one must not fail for it, because it would fail each time
+ * that many names move at once.
+ */
+async function mayBeTaken(name: string, id: number, ctx: Context): Promise<boolean> {
   try {
     const found = await findRest(`/repos/${name}`, { subject: 'github repository', shape: repositoryShape }, ctx);
-    return found && found.json.id !== id && found.json.full_name.toLowerCase() === name ? found.json.id : null;
+    return found !== null && found.json.id !== id && found.json.full_name.toLowerCase() === name;
   } catch (error) {
-    if (error instanceof Blocked) return null;
+    if (error instanceof Blocked) return false;
+    if (isForLater(error)) return true;
     throw error;
   }
 }

@@ -107,7 +107,7 @@ export async function watchNames({ world }: EngineWorld, names: string[]): Promi
 }
 
 /** Makes every key due that is there, and lets time pass until each was visited and no change is parked. */
-export async function visitAll({ world }: EngineWorld, withinMs = 3 * DAY): Promise<void> {
+export async function visitAll({ world, asked }: EngineWorld, withinMs = 3 * DAY): Promise<void> {
   world.clock.jump(ROUND_MS);
   await world.engine.watch();
   const startMs = world.clock.now();
@@ -123,7 +123,24 @@ export async function visitAll({ world }: EngineWorld, withinMs = 3 * DAY): Prom
     }
     return true;
   };
-  await runUntil(world, { until: () => world.isFollowed && world.parked.length === 0 && isVisited(), withinMs });
+  try {
+    await runUntil(world, { until: () => world.isFollowed && world.parked.length === 0 && isVisited(), withinMs });
+  } catch (error) {
+    isVisited();
+    const due = agenda.list({ after: null, limit: KEYS_MAX }).filter(({ due_ms }) => due_ms <= world.clock.now());
+    const state = {
+      left: [...left].slice(0, 5),
+      parked: world.parked.slice(0, 3),
+      due: due.slice(0, 5),
+      asked: asked.slice(-12),
+    };
+    throw new Error(`visits: expected an end, got ${JSON.stringify(state)}`, { cause: error });
+  }
+}
+
+/** Lets time pass until no key is due and no change is parked. */
+export function settle({ world }: EngineWorld, withinMs = 1 * DAY): Promise<void> {
+  return runUntil(world, { until: () => world.isFollowed && world.parked.length === 0, withinMs });
 }
 
 export function tableOf({ world }: EngineWorld, name: string): Table {
