@@ -21,8 +21,11 @@ const PAGE_COMMITS = 100;
  */
 const PAGE_BYTES_MAX = 4 * MiB;
 
-/** After so many bytes of pages a visit ends, so that its rows fit into one answer of the Loader. */
-const VISIT_BYTES = 4 * MiB;
+/** After so many bytes of pages a visit ends: with one more page its rows have 12 MB, and fit into one answer of the Loader. */
+const VISIT_BYTES = 2 * MiB;
+
+/** Bytes of the pages of one visit at most. */
+export const COMMITS_BYTES_MAX = VISIT_BYTES + PAGE_BYTES_MAX;
 
 /** Commits of one page, the largest first: each divides the one before, so that a page begins where the last one ended. */
 const PAGE_SIZES = [PAGE_COMMITS, 10, 1];

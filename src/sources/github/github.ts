@@ -2,6 +2,7 @@ import { githubCommit } from '../../../schemas/github_commit.ts';
 import { githubProfile } from '../../../schemas/github_profile.ts';
 import { githubRepo } from '../../../schemas/github_repo.ts';
 import type { Source } from '../source.ts';
+import { COMMITS_BYTES_MAX } from './commits-visit.ts';
 import { askNodes, NODES_MAX } from './graphql.ts';
 import { GITHUB_INLETS } from './inlets.ts';
 import { kindOf, readKey } from './keys.ts';
@@ -9,6 +10,7 @@ import { nextVisit } from './next-visit.ts';
 import { visitOwner } from './owner-visit.ts';
 import { visitProfile } from './profile-visit.ts';
 import { visitRepository } from './repository-visit.ts';
+import { DOCUMENT_BYTES_MAX } from './rest.ts';
 import {
   GITHUB_SETTINGS,
   type GithubSettings,
@@ -28,6 +30,9 @@ function requestsOf(key: string): number {
   return key === '' || kindOf(key) === 'repo' ? 2 : 1;
 }
 
+/** Documents of one visit: of the thing by number and by name, and of what has its old name now. */
+const DOCUMENTS_MAX = 3;
+
 const VISITS = { repo: visitRepository, user: visitProfile, owner: visitOwner };
 
 /**
@@ -38,6 +43,7 @@ export const github: Source<GithubSettings, null> = {
   id: 'github',
   prefix: 'github',
   tables: [githubRepo, githubProfile, githubCommit],
+  documentBytes: COMMITS_BYTES_MAX + DOCUMENTS_MAX * DOCUMENT_BYTES_MAX,
   settingNames: GITHUB_SETTINGS,
   settings: readGithubSettings,
   pace: settings => ({ pollMs: settings.pollMs, settleMs: 0, hosts: hostPaces(settings) }),

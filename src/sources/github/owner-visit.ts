@@ -10,10 +10,10 @@ import { accountShape } from './rows.ts';
 const PAGE_REPOSITORIES = 100;
 
 /** In GitHub's published shape 100 repositories have 0.4 MiB. */
-const PAGE_BYTES_MAX = 4 * MiB;
+const PAGE_BYTES_MAX = 2 * MiB;
 
-/** Pages of one visit: 1,000 repositories. */
-const PAGES_MAX = 10;
+/** Pages of one visit: with their limit no more bytes than the commits of a repository. */
+const PAGES_MAX = 3;
 
 /** Repositories that were made public or transferred have no new push, so the whole list is read this often. */
 const WHOLE_MS = 7 * 24 * 3_600_000;

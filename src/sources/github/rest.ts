@@ -11,7 +11,7 @@ import { type GithubSettings, QUOTA_HEADERS } from './settings.ts';
 const API_VERSION = '2022-11-28';
 
 /** In GitHub's published shapes a fork's document has 14 KiB, and an account's 1. */
-const DOCUMENT_BYTES_MAX = 256 * KiB;
+export const DOCUMENT_BYTES_MAX = 256 * KiB;
 
 /** GitHub ends a request of its own after 10 s. */
 const ANSWER_MS_MAX = 15_000;
