@@ -51,12 +51,16 @@ export class Story {
   #acts(repository: Repository): [string, () => void][] {
     const { hub } = this;
     const head = repository.branches.get(repository.defaultBranch);
+    // More commits than a page of a comparison has.
+    const longPush = (): void => void hub.commit(repository, this.#commits(110 + this.#below(150), 1));
     const push: [string, () => void] = ['push', () => hub.commit(repository, this.#commits(1 + this.#below(5), 1))];
     if (head === undefined) return [push];
     return [
       push,
       push,
       push,
+      ['long push', longPush],
+      ['long push', longPush],
       ['late merge', () => this.#mergeLate(repository)],
       ['forced push', () => this.#forcePush(repository, head)],
       ['other root', () => this.#startAnew(repository)],
