@@ -13,6 +13,7 @@ export const PARK_REASONS = [
   'document-kills-loader',
   'lagging-revision',
   'no-server',
+  'dns-error',
   'missed',
   'recheck',
 ] as const;
@@ -127,6 +128,16 @@ export class ChangeError extends Error {
     this.status = status;
     this.retryAfterMs = retryAfterMs;
   }
+}
+
+/** Whether the connection was at fault: there was none, or it broke. A retry at once may help. */
+export function isConnectionFault({ reason }: ChangeError): boolean {
+  return reason === 'unreachable' || reason === 'truncated' || reason === 'timeout';
+}
+
+/** Whether an answer asks to slow down: 429, or 503 with a time to wait. */
+export function isThrottled({ status, retryAfterMs }: Pick<ChangeError, 'status' | 'retryAfterMs'>): boolean {
+  return status === 429 || (status === 503 && retryAfterMs !== null);
 }
 
 /** The upstream rejects a cursor, or restarted its numbering. The lane stops until the cause is gone. */

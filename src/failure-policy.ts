@@ -166,4 +166,8 @@ const POLICIES: Record<ErrorKind | Exclude<ParkReason, `http-${number}`>, readon
     'A sweep found that this item differs from what the upstream lists. Nothing to do: it is loaded now.',
   ],
   recheck: ['retry-later', 'The round found that facts of this item changed. Nothing to do: it is loaded now.'],
+  'dns-error': [
+    'retry-later',
+    'The resolvers give no answer about the domain: its name servers do not answer, or not in a usable way. The detail has their codes; replay the change when the zone is mended.',
+  ],
 };

@@ -1,7 +1,6 @@
-import { ChangeError, messageOf, StepError } from '../errors.ts';
+import { ChangeError, isThrottled, messageOf, StepError } from '../errors.ts';
 import type { Change, ProbeAnswer } from '../ports/change.ts';
 import type { Probe, SourceContext } from '../sources/source.ts';
-import { isThrottled } from '../sources/upstream/tally.ts';
 
 /**
  * Requests in a row that may fail. One key that fails among many is alone after as many halvings as its request's size

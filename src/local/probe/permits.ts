@@ -1,8 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ChangeError } from '../../errors.ts';
+import { ChangeError, isConnectionFault, isThrottled } from '../../errors.ts';
 import type { HostPace, Permit } from '../../ports/hosts.ts';
-import { isConnectionFault, RETRIES_MAX } from '../../sources/upstream/fetcher.ts';
-import { isThrottled } from '../../sources/upstream/tally.ts';
+import { RETRIES_MAX } from '../../sources/upstream/fetcher.ts';
 
 /** Requests that a probe sends at most, repeated ones included: enough for each step and a handful of documents. */
 export const REQUESTS_MAX = 20;

@@ -1,12 +1,13 @@
 import pRetry from 'p-retry';
 import { LIMITS } from '../../config.ts';
-import { ChangeError, StepError } from '../../errors.ts';
+import { ChangeError, isConnectionFault, StepError } from '../../errors.ts';
 import { MiB } from '../../limits.ts';
 import type { HostPace, HostTally } from '../../ports/hosts.ts';
 import type { Fetched, ListingContext, SourceContext } from '../source.ts';
 import { SlowBody, type Timer } from './attempt.ts';
 import { LargeDocument, type Received } from './body.ts';
 import { streamBody } from './body-stream.ts';
+import { createConnections } from './connections.ts';
 import { checkShape, parseJson, TooManyValues } from './json.ts';
 import { parseLarge } from './json-large.ts';
 import { hasMoreValues } from './json-values.ts';
@@ -75,6 +76,7 @@ export function createFetcher(options: FetcherOptions): Fetcher {
   const { deadlineAtMs, now = Date.now, sleep = pause, retryMsMin = RETRY_MS_MIN, large = true } = options;
   const tallies = new Map<string, HostTally>();
   const waitForSlot = createPacer({ ...options, now, sleep });
+  const withConnection = createConnections();
 
   /** How the requests of a host are sent. */
   const optionsOf = (host: string) => httpOptionsOf(host, { ...options, now, tally: tallyOf(tallies, host) });
@@ -83,9 +85,9 @@ export function createFetcher(options: FetcherOptions): Fetcher {
   async function requestInSlot<T>(host: string, slot: Slot, send: (tally: HostTally) => Promise<T>): Promise<T> {
     // Find a permit for the host, or ask for one, and wait for its next slot.
     await waitForSlot(host, slot);
-    // Try. Retry within the same slot when the connection was at fault.
+    // Try, over one of the connections. Retry within the same slot when the connection was at fault.
     const tally = tallyOf(tallies, host);
-    return retryConnection(() => send(tally), { msMin: retryMsMin, msMax: Math.max(0, deadlineAtMs - now()) });
+    return withConnection(() => retryConnection(() => send(tally), { retryMsMin, deadlineAtMs, now }));
   }
 
   /** Gets a URL. `read` judges the body within each try, so that a body that ends early without an error is fetched again. */
@@ -177,10 +179,10 @@ function factsOf({ bytes, etag, freshMs }: Received): Fetched {
   return { bytes, etag, freshMs };
 }
 
-/** Retries while the connection is at fault, after at least `msMin`, for at most `msMax`. */
+/** Retries while the connection is at fault, after at least `retryMsMin`, until the deadline. */
 async function retryConnection<T>(
   attempt: () => Promise<T>,
-  { msMin, msMax }: { msMin: number; msMax: number },
+  { retryMsMin, deadlineAtMs, now }: { retryMsMin: number; deadlineAtMs: number; now: () => number },
 ): Promise<T> {
   let fault: ChangeError | null = null;
   const attemptOnce = async () => {
@@ -195,17 +197,12 @@ async function retryConnection<T>(
   };
   return pRetry(attemptOnce, {
     retries: RETRIES_MAX,
-    minTimeout: msMin,
+    minTimeout: retryMsMin,
     randomize: true,
-    maxRetryTime: msMax,
+    maxRetryTime: Math.max(0, deadlineAtMs - now()),
     shouldRetry: ({ error }) =>
       error instanceof ChangeError && isConnectionFault(error) && !(error instanceof SlowBody),
   });
-}
-
-/** Whether the connection was at fault: there was none, or it broke. A retry at once may help. */
-export function isConnectionFault({ reason }: ChangeError): boolean {
-  return reason === 'unreachable' || reason === 'truncated' || reason === 'timeout';
 }
 
 function pause(ms: number): Promise<void> {

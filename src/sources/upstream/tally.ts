@@ -1,4 +1,4 @@
-import { ChangeError, type Reading } from '../../errors.ts';
+import { ChangeError, isThrottled, type Reading } from '../../errors.ts';
 import { type QuotaHeaders, quotaOf } from '../../http-headers.ts';
 import type { HostTally, StatusClass } from '../../ports/hosts.ts';
 
@@ -64,9 +64,4 @@ export function countReading(tally: HostTally, server: string, reading: Reading)
   const counts = tally.readings[server] ?? {};
   counts[reading] = (counts[reading] ?? 0) + 1;
   tally.readings[server] = counts;
-}
-
-/** Whether an answer asks to slow down: 429, or 503 with a time to wait. */
-export function isThrottled({ status, retryAfterMs }: { status: number | null; retryAfterMs: number | null }): boolean {
-  return status === 429 || (status === 503 && retryAfterMs !== null);
 }
