@@ -17,6 +17,8 @@ interface Version {
   fetchedAtMs: number;
   revision: number | null;
   contentType: string;
+  /** More custom metadata of the object. */
+  metadata?: Record<string, string>;
   /** The change that the version was loaded for, and the order of its feed; null where there is no feed. */
   position?: FeedPosition | null;
 }
@@ -83,9 +85,15 @@ export async function uploadNewest(
   };
 }
 
-function metadataOf({ fetchedAtMs, revision, position }: Omit<Version, 'contentType'>): Record<string, string> {
+function metadataOf({
+  fetchedAtMs,
+  revision,
+  position,
+  metadata,
+}: Omit<Version, 'contentType'>): Record<string, string> {
   const isKept = position && position.cursor.length <= CURSOR_LENGTH_MAX && /^[\x21-\x7e]+$/.test(position.cursor);
   return {
+    ...metadata,
     [FETCHED_AT]: String(fetchedAtMs),
     ...(revision !== null && { [REVISION]: String(revision) }),
     ...(isKept && { [CURSOR]: position.cursor }),

@@ -3,6 +3,7 @@ import { type FeedPosition, putNewest } from '../lake/newest.ts';
 import { metadataKey } from '../lake/object-keys.ts';
 import type { BucketPort } from '../ports/bucket.ts';
 import type { LoadedRow } from '../ports/change.ts';
+import { digestMetadata } from './stored.ts';
 
 /** Puts of one call under way at once: the platform's limit on open connections. It makes further ones wait. */
 const PUTS_AT_ONCE = 6;
@@ -20,6 +21,8 @@ export interface NewObject {
   position: FeedPosition | null;
   /** An object that has the key already is never replaced. */
   immutable: boolean;
+  /** Over what counts in the object, where its source compares that. */
+  digest?: string | undefined;
 }
 
 /**
@@ -71,13 +74,14 @@ export class ObjectWriter {
     return put;
   }
 
-  async #putInSlot({ key, bytes, immutable, ...version }: NewObject): Promise<void> {
+  async #putInSlot({ key, bytes, immutable, digest, ...version }: NewObject): Promise<void> {
     while (this.#underWay >= PUTS_AT_ONCE) await new Promise<void>(resolve => this.#waiting.push(resolve));
     this.#underWay += 1;
     try {
       const contentType = key.endsWith('.json') ? JSON_TYPE : 'text/plain';
-      if (immutable) await this.#bucket.put(key, [bytes], { onlyIf: { absent: true }, metadata: {}, contentType });
-      else await putNewest(this.#bucket, key, bytes, { ...version, contentType });
+      const metadata = digest === undefined ? {} : digestMetadata(digest, bytes);
+      if (immutable) await this.#bucket.put(key, [bytes], { onlyIf: { absent: true }, metadata, contentType });
+      else await putNewest(this.#bucket, key, bytes, { ...version, metadata, contentType });
     } finally {
       this.#underWay -= 1;
       this.#waiting.shift()?.();

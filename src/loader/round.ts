@@ -1,9 +1,7 @@
-import { ChangeError, messageOf, StepError } from '../errors.ts';
+import { ChangeError, isConnectionFault, isThrottled, messageOf, StepError } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
 import type { Change, RoundAnswer } from '../ports/change.ts';
 import type { Round, SourceContext } from '../sources/source.ts';
-import { isConnectionFault } from '../sources/upstream/fetcher.ts';
-import { isThrottled } from '../sources/upstream/tally.ts';
 
 /** Requests that wait for their answers at once. Few, because a round has time and the tail does not. */
 const CHECKS_AT_ONCE = 3;

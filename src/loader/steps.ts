@@ -1,4 +1,4 @@
-import { ChangeError, CursorError, messageOf, StepError } from '../errors.ts';
+import { ChangeError, CursorError, isConnectionFault, isThrottled, messageOf, StepError } from '../errors.ts';
 import { uploadNewest } from '../lake/newest.ts';
 import { documentKey, rawKey } from '../lake/object-keys.ts';
 import { LIMITS, MiB } from '../limits.ts';
@@ -9,20 +9,14 @@ import type { Permit } from '../ports/hosts.ts';
 import type { Answer, LoaderSteps, LoadFailure, LoadOutcome, LoadRequest } from '../ports/loader.ts';
 import { storableKey } from '../ports/sql-guard.ts';
 import type { Source, SourceContext } from '../sources/source.ts';
-import {
-  createFetcher,
-  type Fetcher,
-  type FetcherOptions,
-  isConnectionFault,
-  LargeDocument,
-} from '../sources/upstream/fetcher.ts';
-import { isThrottled } from '../sources/upstream/tally.ts';
+import { createFetcher, type Fetcher, type FetcherOptions, LargeDocument } from '../sources/upstream/fetcher.ts';
 import { readInlet } from './inlet.ts';
 import { listedPage } from './listing.ts';
-import { datedRows, JSON_TYPE, ObjectWriter } from './objects.ts';
+import { datedRows, JSON_TYPE, type NewObject, ObjectWriter } from './objects.ts';
 import { probeKeys } from './probe.ts';
 import { checkKeys } from './round.ts';
 import { checkRow, digestsOf } from './rows.ts';
+import { storedDocument } from './stored.ts';
 
 /** A document may grow to this without being loaded alone, and to twice its last size. */
 const DOCUMENT_BYTES_MIN = MiB / 2;
@@ -171,7 +165,11 @@ export async function runStep<S extends keyof LoaderSteps>(
 function failureOf(error: unknown): LoadFailure | null {
   const message = messageOf(error);
   if (error instanceof CursorError) return { kind: 'cursor', message, retryAfterMs: null };
-  if (error instanceof StepError) return { kind: 'own', message, retryAfterMs: error.retryAfterMs };
+  // A source has found out that its upstream is down as a whole, so that no change is to blame.
+  if (error instanceof StepError) {
+    const kind = error.kind === 'upstream-unreachable' ? 'unreachable' : 'own';
+    return { kind, message, retryAfterMs: error.retryAfterMs };
+  }
   if (!(error instanceof ChangeError)) return null;
   const { retryAfterMs } = error;
   if (isThrottled(error)) return { kind: 'throttled', message, retryAfterMs };
@@ -282,6 +280,7 @@ class Load {
         fetchDocument: (url, options) => this.#fetcher.fetchDocument(url, { ...options, sharedBytesMax: bytes }),
         prepared,
         afresh,
+        stored: document => storedDocument(this.#loading.bucket, documentKey(this.#loading.source, document)),
       });
       return await this.#store(loaded, change);
     } catch (error) {
@@ -301,14 +300,17 @@ class Load {
       ? { cursor: change.cursor, overrules: !isLagging, compare: source.feed.compare }
       : null;
     // Make every key before the first put, because a name that is too long for a key must leave no document either.
-    const raws = documents.map(document => ({
-      key: documentKey(source, document),
-      bytes: document.bytes,
-      fetchedAtMs,
-      revision,
-      position,
-      immutable: document.immutable === true,
-    }));
+    const raws = documents.map(
+      (document): NewObject => ({
+        key: documentKey(source, document),
+        bytes: document.bytes,
+        fetchedAtMs,
+        revision,
+        position,
+        immutable: document.immutable === true,
+        digest: document.digest,
+      }),
+    );
     const dated = source.datedRows ? datedRows(fitted, { fetchedAtMs, revision, position }) : [];
     // Put dated rows once for all changes of a key, because each would replace the one before.
     for (const object of dated) this.#objects.hold(change.key, object);

@@ -118,6 +118,8 @@ export interface Document {
    * begins with one of the source's `folders`.
    */
   path?: string[];
+  /** Over what counts in the document; kept with the object, where `LoadContext.stored` reads it. */
+  digest?: string;
   /** The document's name says all of its contents, so an object that has its key is never replaced. */
   immutable?: boolean;
 }

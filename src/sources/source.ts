@@ -1,7 +1,18 @@
 import type { ZodType } from 'zod';
 import type { Table } from '../../schemas/table.ts';
 import type { Reading } from '../errors.ts';
-import type { Change, KeyPage, ListedKey, Loaded, Page, ProbeAnswer, PullRequest, Servers } from '../ports/change.ts';
+import type {
+  Change,
+  Document,
+  KeyPage,
+  ListedKey,
+  Loaded,
+  Page,
+  ProbeAnswer,
+  PullRequest,
+  Servers,
+  Visit,
+} from '../ports/change.ts';
 import type { AskedStep, HostPace, HostRequests } from '../ports/hosts.ts';
 import type { InletRules } from '../ports/inlet.ts';
 import type { AgendaRules } from '../ports/source.ts';
@@ -11,7 +22,9 @@ import type { CursorForm } from './count-cursor.ts';
  * For an upstream without a feed: the object keeps watched keys with due times and visits them. All but
  * `directory.read` is pure.
  */
-export interface Agenda<S> extends AgendaRules {
+export interface Agenda<S> extends Omit<AgendaRules, 'next'> {
+  /** When the next visit is due, in milliseconds since 1970, and why then. */
+  next(visit: Visit, settings: S): ReturnType<AgendaRules['next']>;
   /** Only where keys have servers of their own. `read` gives the servers, or those known while they have not changed. */
   directory?: NonNullable<AgendaRules['directory']> & {
     read(known: Servers | null, ctx: SourceContext<S>): Promise<Servers>;
@@ -171,10 +184,31 @@ export interface ListingContext<S> extends SourceContext<S> {
 /** What a request for a body in chunks asks; as `FetchOptions`, but that it is always a GET. */
 export type StreamOptions = Omit<FetchOptions, 'post'>;
 
-/** What `load` gets besides. `afresh`: not the first load of the tail, so deleted items are fetched as well. */
+/** The place of a document in the lake, and what lies there; null where nothing does. */
+export interface StoredDocument {
+  key: string;
+  object: StoredObject | null;
+}
+
+/** An object in the place of a document. */
+export interface StoredObject {
+  bytes: number;
+  /** `Document.digest` of it, and the SHA-256 of its bytes in hexadecimal digits; null where it was put without a digest. */
+  digest: string | null;
+  sha256: string | null;
+  /** Its bytes; null where another object has taken its place meanwhile, or it is over `LIMITS.documentBytesLarge`. */
+  read(): Promise<Uint8Array | null>;
+}
+
+/**
+ * What `load` gets besides. `afresh`: not the first load of the tail, so deleted items are fetched as well. `stored`: what
+ * lies in the lake now in the place of a document, so that a source can leave it there when its digest says that nothing
+ * changed.
+ */
 export interface LoadContext<S, P> extends SourceContext<S> {
   prepared: P | null;
   afresh: boolean;
+  stored(document: Pick<Document, 'name' | 'path' | 'file'>): Promise<StoredDocument>;
 }
 
 /** For an upstream that tells what changed, page by page. */

@@ -6,7 +6,7 @@ import { ChangeError } from '../../src/errors.ts';
 import { LIMITS, MiB } from '../../src/limits.ts';
 import { npm } from '../../src/sources/npm/npm.ts';
 import { pypi } from '../../src/sources/pypi/pypi.ts';
-import type { SourceContext } from '../../src/sources/source.ts';
+import type { LoadContext } from '../../src/sources/source.ts';
 import { createFetcher, type Fetcher, LargeDocument } from '../../src/sources/upstream/fetcher.ts';
 import { fetchServers } from '../../src/sources/whois/rdap/bootstrap.ts';
 import { whois } from '../../src/sources/whois/whois.ts';
@@ -81,10 +81,7 @@ async function heapOf(work: () => Promise<unknown>): Promise<{ bytes: number; re
 }
 
 const contextOf = <S>(fetcher: Fetcher, settings: S) =>
-  ({ ...fetcher, settings, nowMs: 0, prepared: null, afresh: true }) as unknown as SourceContext<S> & {
-    prepared: null;
-    afresh: boolean;
-  };
+  ({ ...fetcher, settings, nowMs: 0, prepared: null, afresh: true }) as unknown as LoadContext<S, null>;
 const npmSettings = npm.settings({ NPM_REGISTRY_URL: `https://${HOST}`, NPM_FEED_URL: `https://${HOST}` });
 const pypiSettings = pypi.settings({ PYPI_URL: `https://${HOST}`, PYPI_DOWNLOADS_URL: `https://${HOST}` });
 const whoisSettings = whois.settings({ WHOIS_BOOTSTRAP_URL: `https://${HOST}/dns.json` });

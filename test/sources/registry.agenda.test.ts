@@ -233,8 +233,8 @@ describe.each(WITH_AGENDA)('source $id', source => {
   it('derives the next visit from the last one alone: after now, and within the limit of the engine', () => {
     const reasons = new Set<string>();
     for (const visited of madeUpVisits(source, visits)) {
-      const { atMs, reason } = agenda.next(visited);
-      expect(agenda.next(structuredClone(visited))).toEqual({ atMs, reason });
+      const { atMs, reason } = agenda.next(visited, settings);
+      expect(agenda.next(structuredClone(visited), settings)).toEqual({ atMs, reason });
       expect(Number.isInteger(atMs)).toBe(true);
       expect(atMs).toBeGreaterThan(visited.nowMs);
       expect(atMs).toBeLessThanOrEqual(visited.nowMs + AGENDA_AHEAD_MS_MAX);

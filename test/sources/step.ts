@@ -1,7 +1,9 @@
+import { sha256Hex } from '../../src/digest.ts';
+import { documentKey } from '../../src/lake/object-keys.ts';
 import { connect } from '../../src/local/probe/connect.ts';
 import type { Change, ProbeAnswer, Servers } from '../../src/ports/change.ts';
 import type { AskedStep, HostRequests, HostTally } from '../../src/ports/hosts.ts';
-import type { ListingContext, LoadContext, Source } from '../../src/sources/source.ts';
+import type { ListingContext, LoadContext, Source, StoredDocument } from '../../src/sources/source.ts';
 import { createFetcher, type FetcherOptions } from '../../src/sources/upstream/fetcher.ts';
 
 /**
@@ -49,6 +51,7 @@ export async function runStep<S, P, T>(
     nowMs: Date.now(),
     prepared,
     afresh,
+    stored: async document => storedIn(lakeOf(settings), documentKey(source, document)),
     fetchJson,
     fetchRaw,
     fetchDocument,
@@ -92,7 +95,24 @@ export async function pullAll<S, P>(source: Source<S, P>, settings: S, cursor: s
   }
 }
 
-/** Loads one change. */
+/** What the documents of a test's loads left in the lake, by the settings that the loads share and by key. */
+const lakes = new WeakMap<object, Map<string, { bytes: Uint8Array; digest: string | null }>>();
+
+function lakeOf(settings: unknown) {
+  const lake = lakes.get(settings as object) ?? new Map<string, { bytes: Uint8Array; digest: string | null }>();
+  lakes.set(settings as object, lake);
+  return lake;
+}
+
+function storedIn(lake: ReturnType<typeof lakeOf>, key: string): StoredDocument {
+  const found = lake.get(key);
+  if (!found) return { key, object: null };
+  const { bytes, digest } = found;
+  const sha256 = digest && sha256Hex(bytes);
+  return { key, object: { bytes: bytes.length, digest, sha256, read: async () => bytes } };
+}
+
+/** Loads one change, and keeps its documents for the next load with the same settings. */
 export async function load<S, P>(
   source: Source<S, P>,
   settings: S,
@@ -100,7 +120,10 @@ export async function load<S, P>(
   options: { prepared?: P | null; afresh?: boolean; timer?: FetcherOptions['timer'] } = {},
 ) {
   const stepOptions = { ...options, settings, changes: [change], step: 'load' as const };
-  return (await runStep(source, stepOptions, ctx => source.load(change, ctx))).value;
+  const loaded = (await runStep(source, stepOptions, ctx => source.load(change, ctx))).value;
+  for (const { bytes, digest = null, ...document } of loaded.documents)
+    lakeOf(settings).set(documentKey(source, document), { bytes, digest });
+  return loaded;
 }
 
 /** Asks the probe of a source with an agenda for some keys, in one request. */

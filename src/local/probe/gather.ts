@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { ChangeError, CursorError, StepError } from '../../errors.ts';
+import { ChangeError, CursorError, isConnectionFault, StepError } from '../../errors.ts';
 import type { Change, Loaded } from '../../ports/change.ts';
 import type { Source, SourceContext } from '../../sources/source.ts';
-import { createFetcher, type Fetcher, isConnectionFault } from '../../sources/upstream/fetcher.ts';
+import { createFetcher, type Fetcher } from '../../sources/upstream/fetcher.ts';
 import { checkShape } from '../../sources/upstream/json.ts';
 import { connect } from './connect.ts';
 import { createPermits, type PermitOptions, PROBE_MS_MAX, ProbeLimit } from './permits.ts';
@@ -118,7 +118,9 @@ class Run {
 
   async load(change: Change, prepared: unknown): Promise<void> {
     this.#loadAnswers = [];
-    const loaded = await this.attempt(ctx => this.#source.load(change, { ...ctx, prepared, afresh: false }));
+    // The probe only reads upstreams, so the lake has nothing.
+    const stored = async ({ name }: { name: string }) => ({ key: name, object: null });
+    const loaded = await this.attempt(ctx => this.#source.load(change, { ...ctx, prepared, afresh: false, stored }));
     if (!loaded) return;
     // A recorded answer that there is no such key says nothing about the form of the others.
     const isGone = loaded.rows.every(({ op }) => op === 'delete');
