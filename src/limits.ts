@@ -3,6 +3,8 @@ export const MiB = 1024 * KiB;
 const GiB = 1024 * MiB;
 export const SECOND = 1000;
 export const MINUTE = 60 * SECOND;
+export const HOUR = 60 * MINUTE;
+export const DAY = 24 * HOUR;
 
 /**
  * The limits that several files share, that a user meets, or that tests lower. The unit is in the name, the reason above

@@ -40,7 +40,7 @@ export const FLOORS: Record<string, string[][]> = {
     ['*/'],
     ['upstream', 'names', 'stand-in'],
     ['source.ts'],
-    ['count-cursor.ts'],
+    ['count-cursor.ts', 'jitter.ts'],
   ],
 };
 

@@ -1,4 +1,5 @@
 import type { InletRules } from '../../ports/inlet.ts';
+import { hostsIn } from '../names/host.ts';
 
 /** Tables whose rows name domains. They say nothing else of them, so there is no evidence. */
 export const WHOIS_INLETS: InletRules[] = [
@@ -16,7 +17,3 @@ export const WHOIS_INLETS: InletRules[] = [
     read: ({ row }) => hostsIn(row.homepage).map(key => ({ key })),
   },
 ];
-
-function hostsIn(homepage: unknown): string[] {
-  return typeof homepage === 'string' && URL.canParse(homepage) ? [new URL(homepage).hostname].filter(Boolean) : [];
-}

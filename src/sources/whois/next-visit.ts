@@ -1,3 +1,5 @@
+import { jitterOf } from '../jitter.ts';
+
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
 
@@ -160,13 +162,4 @@ function expiryVisitsFrom(fromMs: number, expiryMs: number | null): NextVisit[] 
 function doubled(firstMs: number, times: number, lastMs: number): number {
   const doublings = Number.isNaN(times) ? 0 : Math.min(Math.max(times, 0), DOUBLINGS_MAX);
   return Math.min(firstMs * 2 ** doublings, lastMs);
-}
-
-/** From -1 to below 1: FNV-1a over the domain and the time, with mixed bits so that close times differ much. */
-function jitterOf(domain: string, nowMs: number): number {
-  let hash = 0x811c9dc5;
-  for (const character of `${domain} ${nowMs}`) hash = Math.imul(hash ^ character.codePointAt(0)!, 0x01000193);
-  hash = Math.imul(hash ^ (hash >>> 16), 0x7feb352d);
-  hash = Math.imul(hash ^ (hash >>> 15), 0x846ca68b);
-  return ((hash ^ (hash >>> 16)) >>> 0) / 2 ** 31 - 1;
 }
