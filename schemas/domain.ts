@@ -12,7 +12,7 @@ export const domain = defineTable({
     tld: required('utf8', 'Last label of the domain.'),
     nameservers: optional(
       'utf8',
-      'Name servers: a JSON array of host names, sorted; `[]` where there are none, null where that is not known.',
+      'Name servers: a JSON array of host names in the order of the zone file; `[]` where there are none, null where that is not known.',
     ),
     mx_records: optional(
       'utf8',

@@ -7,7 +7,7 @@ import { digestsOf } from '../../src/loader/rows.ts';
 import type { Change, Loaded, Servers, Visit } from '../../src/ports/change.ts';
 import { SOURCES } from '../../src/sources/registry.ts';
 import type { Source } from '../../src/sources/source.ts';
-import { load, probe, runStep, servers } from './step.ts';
+import { type Lake, load, probe, runStep, servers } from './step.ts';
 import { changesOf, type Expected, parked, revisitsOf, type StandIn, walkOf } from './walk.ts';
 
 const NOW = Date.parse('2026-11-25T12:00:00Z');
@@ -42,7 +42,8 @@ describe.each(WITH_AGENDA)('source $id', source => {
   });
   afterAll(() => standIn.close());
 
-  const visit = (change: Change) => load(source, settings, change, { timer: standIn.timer });
+  const lake: Lake = new Map();
+  const visit = (change: Change) => load(source, settings, change, { timer: standIn.timer, lake });
 
   it('has for every key of its fixture folder the outcome that the folder expects', async () => {
     const fresh = await walkOf(source.id);

@@ -19,6 +19,7 @@ export async function runStep<S, P, T>(
     prepared = null,
     afresh = false,
     timer,
+    lake = new Map(),
   }: {
     settings: S;
     step: AskedStep;
@@ -26,6 +27,7 @@ export async function runStep<S, P, T>(
     prepared?: P | null;
     afresh?: boolean;
     timer?: FetcherOptions['timer'];
+    lake?: Lake | undefined;
   },
   work: (ctx: LoadContext<S, P> & ListingContext<S>) => Promise<T>,
 ): Promise<{ value: T; tallies: HostTally[]; granted: HostRequests }> {
@@ -48,10 +50,10 @@ export async function runStep<S, P, T>(
   });
   const value = await work({
     settings,
-    nowMs: Date.now(),
+    nowMs: NOW_MS,
     prepared,
     afresh,
-    stored: async document => storedIn(lakeOf(settings), documentKey(source, document)),
+    stored: async document => storedIn(lake, documentKey(source, document)),
     fetchJson,
     fetchRaw,
     fetchDocument,
@@ -95,16 +97,13 @@ export async function pullAll<S, P>(source: Source<S, P>, settings: S, cursor: s
   }
 }
 
-/** What the documents of a test's loads left in the lake, by the settings that the loads share and by key. */
-const lakes = new WeakMap<object, Map<string, { bytes: Uint8Array; digest: string | null }>>();
+/** What the documents of loads left, by their keys in the lake. */
+export type Lake = Map<string, { bytes: Uint8Array; digest: string | null }>;
 
-function lakeOf(settings: unknown) {
-  const lake = lakes.get(settings as object) ?? new Map<string, { bytes: Uint8Array; digest: string | null }>();
-  lakes.set(settings as object, lake);
-  return lake;
-}
+/** One time for all loads of a test file, so that two visits differ only in what the upstream says. */
+const NOW_MS = Date.now();
 
-function storedIn(lake: ReturnType<typeof lakeOf>, key: string): StoredDocument {
+function storedIn(lake: Lake, key: string): StoredDocument {
   const found = lake.get(key);
   if (!found) return { key, object: null };
   const { bytes, digest } = found;
@@ -112,17 +111,17 @@ function storedIn(lake: ReturnType<typeof lakeOf>, key: string): StoredDocument 
   return { key, object: { bytes: bytes.length, digest, sha256, read: async () => bytes } };
 }
 
-/** Loads one change, and keeps its documents for the next load with the same settings. */
+/** Loads one change. Its documents stay in the `lake`. */
 export async function load<S, P>(
   source: Source<S, P>,
   settings: S,
   change: Change,
-  options: { prepared?: P | null; afresh?: boolean; timer?: FetcherOptions['timer'] } = {},
+  options: { prepared?: P | null; afresh?: boolean; timer?: FetcherOptions['timer']; lake?: Lake | undefined } = {},
 ) {
   const stepOptions = { ...options, settings, changes: [change], step: 'load' as const };
   const loaded = (await runStep(source, stepOptions, ctx => source.load(change, ctx))).value;
   for (const { bytes, digest = null, ...document } of loaded.documents)
-    lakeOf(settings).set(documentKey(source, document), { bytes, digest });
+    options.lake?.set(documentKey(source, document), { bytes, digest });
   return loaded;
 }
 

@@ -12,7 +12,7 @@ const LINES: [file: string, before: string, added: string][] = [
   ['schemas/index.ts', 'import type { Table }', "import { toyItem } from './toy_item.ts';\n"],
   ['schemas/index.ts', '  whoisRecord,\n];', '  toyItem,\n'],
   ['src/sources/registry.ts', 'import type { Source }', "import { toy } from './toy/toy.ts';\n"],
-  ['src/sources/registry.ts', 'whois]', 'toy, '],
+  ['src/sources/registry.ts', 'zones]', 'toy, '],
 ];
 
 let folder: string;

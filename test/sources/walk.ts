@@ -4,7 +4,7 @@ import type { Change, Loaded } from '../../src/ports/change.ts';
 import type { Source } from '../../src/sources/source.ts';
 import type { Answer } from '../../src/sources/stand-in/faults.ts';
 import type { FetcherOptions } from '../../src/sources/upstream/fetcher.ts';
-import { load, pullAll, runStep, servers, visitsOf } from './step.ts';
+import { type Lake, load, pullAll, runStep, servers, visitsOf } from './step.ts';
 
 export const FIXTURES = path.resolve(import.meta.dirname, '../fixtures');
 
@@ -69,12 +69,18 @@ export async function changesOf(source: Source, settings: unknown, { agenda }: S
 /** The first changes that load into rows and a document. */
 export async function plainChanges(
   source: Source,
-  { settings, changes, timer, count }: { settings: unknown; changes: Change[]; count: number } & Pick<StandIn, 'timer'>,
+  {
+    settings,
+    changes,
+    timer,
+    count,
+    lake,
+  }: { settings: unknown; changes: Change[]; count: number; lake?: Lake | undefined } & Pick<StandIn, 'timer'>,
 ): Promise<{ change: Change; loaded: Loaded }[]> {
   const found: { change: Change; loaded: Loaded }[] = [];
   for (const change of changes.filter(({ deleted, skip }) => !deleted && skip === null)) {
     if (found.length === count) break;
-    const loaded = await load(source, settings, change, { timer }).catch(() => null);
+    const loaded = await load(source, settings, change, { timer, lake }).catch(() => null);
     if (loaded && loaded.documents.length > 0) found.push({ change, loaded });
   }
   if (found.length < count) throw new Error(`${source.id}: expected ${count} plain changes, got ${found.length}`);

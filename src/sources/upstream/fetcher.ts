@@ -86,8 +86,7 @@ export function createFetcher(options: FetcherOptions): Fetcher {
     // Find a permit for the host, or ask for one, and wait for its next slot.
     await waitForSlot(host, slot);
     // Try, over one of the connections. Retry within the same slot when the connection was at fault.
-    const tally = tallyOf(tallies, host);
-    return withConnection(() => retryConnection(() => send(tally), { retryMsMin, deadlineAtMs, now }));
+    return withConnection(() => retryConnection(() => send(tallyOf(tallies, host)), { retryMsMin, deadlineAtMs, now }));
   }
 
   /** Gets a URL. `read` judges the body within each try, so that a body that ends early without an error is fetched again. */

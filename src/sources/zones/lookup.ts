@@ -1,5 +1,5 @@
 import type { DnsAnswer, Question } from './message.ts';
-import { coveredType, type DnsRecord, HTTPS, TYPES } from './record.ts';
+import { type DnsRecord, HTTPS, TYPES } from './record.ts';
 import {
   type Asked,
   ask,
@@ -13,6 +13,9 @@ import {
   textOf,
   type ZonesContext,
 } from './resolver.ts';
+
+/** RRSIG: signatures are made anew every few days, and the resolver has checked them. */
+const SIGNATURE = 46;
 
 /** What a visit asks: `id` names it, `host` is in front of the domain. SOA is first, because it may end the visit. */
 export const QUESTIONS = [
@@ -79,7 +82,7 @@ export async function lookUp(domain: string, ctx: ZonesContext): Promise<LookedU
   for (const { id, host, type } of QUESTIONS) {
     const answer = answers.get(id);
     if (!answer) continue;
-    const own = answer.records.filter(({ owner }) => owner === `${host}${domain}.`);
+    const own = answer.records.filter(({ owner, type: of }) => owner === `${host}${domain}.` && of !== SIGNATURE);
     const kept = own.filter(record => isAnswerTo(type, record));
     records.set(id, kept);
     passedOver += own.length - kept.length + answer.otherClasses;
@@ -135,8 +138,7 @@ async function askEither(
   return { got: asked.map(textOf).join(', ') };
 }
 
-/** Whether a record of the asked name answers a question: its type, an alias, or a signature of either. */
-export function isAnswerTo(asked: number, { type, data }: DnsRecord): boolean {
-  const signed = type === TYPES.RRSIG ? coveredType(data) : type;
-  return signed === asked || signed === TYPES.CNAME;
+/** Whether a record of the asked name answers a question: its type, or an alias. */
+export function isAnswerTo(asked: number, { type }: DnsRecord): boolean {
+  return type === asked || type === TYPES.CNAME;
 }

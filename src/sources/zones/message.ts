@@ -76,7 +76,7 @@ export function encodeQuestion({ name, type }: Question): Uint8Array {
  */
 export function readAnswer(question: Question, { bytes, contentType }: Pick<Body, 'bytes' | 'contentType'>): DnsAnswer {
   const kind = contentType?.split(';')[0]?.trim().toLowerCase() ?? null;
-  if (kind !== DNS_MESSAGE) throw refused(`content type ${DNS_MESSAGE}`, kind ?? 'none');
+  if (kind !== DNS_MESSAGE) throw refused(`content type to be ${DNS_MESSAGE}`, kind ?? 'none');
   if (bytes.length < HEADER_OCTETS || bytes.length > MESSAGE_BYTES_MAX)
     throw refused(`${HEADER_OCTETS} to ${MESSAGE_BYTES_MAX} octets`, String(bytes.length));
   try {

@@ -3,7 +3,7 @@
 // names relative.
 import { joinBytes } from '../../bytes.ts';
 import { nameText, nameWire, octetsOf, octetText } from './name.ts';
-import { canonicalData, partsOf, TYPES, typeName, typeNumber } from './record.ts';
+import { canonicalData, partsOf, TYPES, typeName } from './record.ts';
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
@@ -86,7 +86,6 @@ const FORMS = new Map<number, Form>([
         joinBytes([octets(flags, 2), octets(protocol, 1), octets(algorithm, 1), Buffer.from(key.join(''), 'base64')]),
     },
   ],
-  [TYPES.RRSIG, { write: signatureText, read: readSignature }],
 ]);
 
 /**
@@ -156,41 +155,6 @@ function readCaa([flags = '', tag = '', value = '']: string[]): Uint8Array {
   return joinBytes([octets(flags, 1), Uint8Array.of(name.length), name, text]);
 }
 
-function signatureText(data: Uint8Array): string | null {
-  return textOfParts(data, TYPES.RRSIG, ({ before, names, after }) => {
-    const numbers = [before[2], before[3], numberAt(before, 4, 4)];
-    const times = [dayTime(numberAt(before, 8, 4)), dayTime(numberAt(before, 12, 4))];
-    const fields = [typeName(numberAt(before, 0, 2)), ...numbers, ...times, numberAt(before, 16, 2)];
-    return after.length === 0 ? null : `${fields.join(' ')} ${nameText(names[0]!)} ${base64Of(after)}`;
-  });
-}
-
-function readSignature(fields: string[]): Uint8Array {
-  const [covered = '', algorithm = '', labels = '', ttl = '', expiry = '', start = '', tag = '', signer = ''] = fields;
-  return joinBytes([
-    octets(String(typeNumber(covered)), 2),
-    octets(algorithm, 1),
-    octets(labels, 1),
-    octets(ttl, 4),
-    octets(String(secondsOf(expiry)), 4),
-    octets(String(secondsOf(start)), 4),
-    octets(tag, 2),
-    nameWire(signer),
-    Buffer.from(fields.slice(8).join(''), 'base64'),
-  ]);
-}
-
-/** A time of a signature as YYYYMMDDHHmmSS (RFC 4034, 3.2). */
-function dayTime(seconds: number): string {
-  return new Date(seconds * 1000).toISOString().replace(/\D/g, '').slice(0, 14);
-}
-
-function secondsOf(text: string): number {
-  const [, year = '', month = '', day = '', hour = '', minute = '', second = ''] =
-    /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)$/.exec(text) ?? [];
-  return Date.parse(`${year}-${month}-${day}T${hour}:${minute}:${second}Z`) / 1000;
-}
-
 /** The text that `write` makes of data with names; null where the data does not fit. */
 function textOfParts(
   data: Uint8Array,
@@ -206,8 +170,12 @@ function textOfParts(
   return parts && write(parts);
 }
 
-/** The canonical text of an IPv6 address (RFC 5952), as the URL standard writes it. */
+/** The first 12 octets of an IPv6 address that has an IPv4 address in its last four (RFC 4291, 2.5.5.2). */
+const MAPPED = Uint8Array.from({ length: 12 }, (_, index) => (index < 10 ? 0 : 0xff));
+
+/** The canonical text of an IPv6 address (RFC 5952), but for IPv4 in its end as the URL standard writes it. */
 function addressText(data: Uint8Array): string {
+  if (Buffer.compare(data.subarray(0, 12), MAPPED) === 0) return `::ffff:${data.subarray(12).join('.')}`;
   const groups = Array.from({ length: 8 }, (_, index) => numberAt(data, 2 * index, 2).toString(16));
   return new URL(`http://[${groups.join(':')}]`).hostname.slice(1, -1);
 }

@@ -13,7 +13,6 @@ export const TYPES = {
   AAAA: 28,
   DNAME: 39,
   DS: 43,
-  RRSIG: 46,
   DNSKEY: 48,
   CAA: 257,
 } as const;
@@ -50,23 +49,17 @@ export function typeNumber(name: string): number {
   return number;
 }
 
-/** The type that an RRSIG signs. */
-export function coveredType(data: Uint8Array): number | null {
-  return data.length < 2 ? null : (data[0]! << 8) | data[1]!;
-}
-
 /**
- * Where names are in the data of a type: octets before the first name, names, and whether more may follow. Types without
- * names need no entry; names of later types are never compressed, nor put into lower case (RFC 3597, 4; RFC 6840, 5.1).
+ * Where names are in the data of a type: octets before the first name, names, octets after the last. Types without names
+ * need no entry; names of later types are never compressed, nor put into lower case (RFC 3597, 4; RFC 6840, 5.1).
  */
-const LAYOUTS = new Map<number, { before: number; names: number; after: number | 'any' }>([
+const LAYOUTS = new Map<number, { before: number; names: number; after: number }>([
   [TYPES.NS, { before: 0, names: 1, after: 0 }],
   [TYPES.CNAME, { before: 0, names: 1, after: 0 }],
   [TYPES.PTR, { before: 0, names: 1, after: 0 }],
   [TYPES.DNAME, { before: 0, names: 1, after: 0 }],
   [TYPES.SOA, { before: 0, names: 2, after: 20 }],
   [TYPES.MX, { before: 2, names: 1, after: 0 }],
-  [TYPES.RRSIG, { before: 18, names: 1, after: 'any' }],
 ]);
 
 /** The parts of data that has names: octets before, the names in wire form, octets after. Null for another type. */
@@ -90,7 +83,7 @@ export function partsOf(
     names.push(name.wire);
     at = name.end;
   }
-  if (layout.after !== 'any' && end - at !== layout.after)
+  if (end - at !== layout.after)
     throw new Error(`data of ${typeName(type)}: expected ${layout.after} octets after its names, got ${end - at}`);
   return { before: message.slice(start, start + layout.before), names, after: message.slice(at, end) };
 }

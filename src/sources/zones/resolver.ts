@@ -121,7 +121,10 @@ export async function failureOf(asked: Asked[], ctx: ZonesContext): Promise<Chan
   return zoneError(asked);
 }
 
+/** Where no resolver gave an answer of DNS at all, the error of the first one says most. */
 function zoneError(asked: Asked[]): ChangeError {
+  const [first] = asked;
+  if (first?.error instanceof ChangeError && !asked.some(({ said }) => said)) return first.error;
   const message = `dns of a domain: expected an answer, got ${asked.map(textOf).join(' and ')}`;
   return new ChangeError('dns-error', message, { retryAfterMs: FAILURE_MS });
 }

@@ -8,7 +8,7 @@ import type { Registration } from './registration.ts';
 /** What a visit knows of a domain, in the forms that the row is made of. */
 export interface ZoneState {
   domain: string;
-  /** In order. */
+  /** In the order of the zone file, which is also that of lists in the row. */
   records: DnsRecord[];
   /** Questions whose records are known; the others never had an answer. */
   known: ReadonlySet<QuestionId>;
@@ -112,26 +112,25 @@ function jsonOf(values: unknown[] | null): string | null {
   return values === null ? null : JSON.stringify(values);
 }
 
-/** Names without their last dot; the root stays a dot. */
+/** Names without their last dot. */
 function hostsOf(records: DnsRecord[]): string[] {
-  return sorted(records.map(({ data }) => withoutLastDot(nameOfData(data))));
+  return records.map(({ data }) => withoutLastDot(nameOfData(data)));
 }
 
 function withoutLastDot(name: string): string {
-  return name === '.' ? name : name.slice(0, -1);
+  return name.slice(0, -1);
 }
 
 function exchangesOf(records: DnsRecord[]): { preference: number; exchange: string }[] {
-  const exchanges = records.map(({ data }) => ({
+  return records.map(({ data }) => ({
     preference: (data[0]! << 8) | data[1]!,
     exchange: withoutLastDot(nameOfData(data, 2)),
   }));
-  return exchanges.sort((a, b) => a.preference - b.preference || compareTexts(a.exchange, b.exchange));
 }
 
 /** The texts of data as a zone file has them, also of data that does not fit its type. */
 function textsOf(records: DnsRecord[]): string[] {
-  return sorted(records.map(({ type, data }) => dataText(type, data)));
+  return records.map(({ type, data }) => dataText(type, data));
 }
 
 function plainTextsOf(records: DnsRecord[]): string[] {
@@ -140,18 +139,8 @@ function plainTextsOf(records: DnsRecord[]): string[] {
 
 /** One text a record: its character strings joined as mail software joins them, octets that are not printable as \DDD. */
 function joinedTextsOf(records: DnsRecord[]): string[] {
-  const texts = records.map(({ data }) => {
+  return records.map(({ data }) => {
     const octets = stringsOf(data)?.flatMap(string => [...string]) ?? [];
     return octets.map(octet => (octet < 0x20 || octet > 0x7e ? octetText(octet) : String.fromCharCode(octet))).join('');
   });
-  return sorted(texts);
-}
-
-function sorted(texts: string[]): string[] {
-  return texts.sort(compareTexts);
-}
-
-/** In the order of UTF-16 units, which is that of ASCII. */
-function compareTexts(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
 }

@@ -68,7 +68,7 @@ export async function seenVisit(
     documents,
     rows: [{ table: domainTable.name, op: 'upsert', row: { ...row } }],
     revision: null,
-    seen: { found: true, facts, digests: { [domainTable.name]: rowDigest } },
+    seen: { found: true, partial: false, moreHosts: [], facts, digests: { [domainTable.name]: rowDigest } },
   };
 }
 
@@ -85,6 +85,8 @@ export function goneVisit(
     revision: null,
     seen: {
       found: false,
+      partial: false,
+      moreHosts: [],
       facts: factsOf({ before, registration, digest, sets: {}, unknown, broken: null }),
       digests: { [domainTable.name]: digest },
     },

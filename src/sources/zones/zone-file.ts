@@ -5,9 +5,6 @@ import { compareNames, nameText, nameWire } from './name.ts';
 import { type DnsRecord, TYPES, typeName, typeNumber } from './record.ts';
 import { dataText, readData } from './record-text.ts';
 
-/** Types that change without any change of the zone: signatures, and what is derived from the other records. */
-const DERIVED = new Set<number>([TYPES.RRSIG, 47, 50, 63]);
-
 /** Octets of the SOA's data from its serial on: the serial and four times. */
 const SERIAL_FROM_END = 20;
 const SERIAL_OCTETS = 4;
@@ -66,12 +63,11 @@ function readLine(line: string): DnsRecord {
 }
 
 /**
- * What counts in records, as a digest: not their order, times to live, the SOA's serial and signatures. Of address sets
- * that rotate only that they do.
+ * What counts in records, as a digest: not their order, times to live, and the SOA's serial. Of address sets that rotate
+ * only that they do.
  */
 export function zoneDigest(records: DnsRecord[], isRotating: (record: DnsRecord) => boolean): string {
-  const counted = inOrder(records).filter(({ type }) => !DERIVED.has(type));
-  const lines = counted.map(record => {
+  const lines = inOrder(records).map(record => {
     const { owner, type, data } = record;
     return `${owner} ${type} ${isRotating(record) ? 'rotates' : Buffer.from(countedData(type, data)).toString('hex')}`;
   });

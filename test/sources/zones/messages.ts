@@ -52,16 +52,11 @@ export function questionOf(message: Uint8Array): { name: string; type: number } 
   return { name: nameText(wire), type: (message[end]! << 8) | message[end + 1]! };
 }
 
-/** What a server of a zone answers to a question: records of the name and type, an alias, and signatures. */
+/** What a server of a zone answers to a question: records of the name and type, or an alias. */
 export function answersTo(records: DnsRecord[], { name, type }: { name: string; type: number }): DnsRecord[] {
   const own = records.filter(({ owner }) => owner === name);
   const aliases = own.filter(one => one.type === TYPES.CNAME);
-  const found = aliases.length > 0 ? aliases : own.filter(one => one.type === type);
-  const covered = found[0]?.type;
-  const signatures = own.filter(
-    one => one.type === TYPES.RRSIG && covered !== undefined && ((one.data[0]! << 8) | one.data[1]!) === covered,
-  );
-  return found.concat(signatures);
+  return aliases.length > 0 ? aliases : own.filter(one => one.type === type);
 }
 
 export function uint16(...numbers: number[]): Uint8Array {

@@ -6,7 +6,7 @@ import { expectedRow, recorded } from './recordings.ts';
 const OTHERS: Record<string, ReturnType<NonNullable<StandIn['agenda']>['expected']>['outcome']> = {
   'gone-example.com': { gone: true },
   'unwritten-example.org': { gone: true },
-  'lame-example.net': { parked: 'servfail' },
+  'lame-example.net': { parked: 'dns-error' },
   // Signed and broken: what it has is not known, and it exists.
   'stumbling-example.com': { row: { domain: 'stumbling-example.com', tld: 'com', nameservers: null, a_records: null } },
 };
@@ -17,11 +17,12 @@ export async function startWalk(folder: string): Promise<StandIn> {
   return {
     origin: standIn.origin,
     env: () => standIn.settings,
-    subject: 'zones',
+    subject: 'dns',
     failPage: answer => standIn.fault('/first/', [answer]),
-    failDocument: (key, answer) => standIn.fault(key, [answer]),
+    // Both resolvers fail, but for a throttled one: then the fallback is not asked.
+    failDocument: (key, answer) => standIn.fault(key, answer.status === 429 ? [answer] : [answer, answer]),
     wrongPage: { body: '<html>', field: 'message' },
-    wrongDocument: { body: () => '<html>', field: 'message' },
+    wrongDocument: { body: () => '<html>', field: 'content type' },
     retried: [],
     timer: (_ms, expire) => {
       expires.add(expire);
@@ -43,7 +44,8 @@ export async function startWalk(folder: string): Promise<StandIn> {
         'x.test',
       ],
       expected: key => ({ visits: 1, outcome: OTHERS[key] ?? { row: expectedRow(key) } }),
-      changedLater: [...recorded.later.map(({ domain }) => domain), 'willow-example.net'],
+      // The addresses of willow-example.net rotate, and are those of the first day again on the 30th.
+      changedLater: recorded.later.map(({ domain }) => domain),
       hasParts: false,
       passMonth: () => standIn.passDays(30),
     },

@@ -3,7 +3,7 @@ import type { Answer } from '../../../src/sources/stand-in/faults.ts';
 import { type RequestLog, startServer } from '../../../src/sources/stand-in/server.ts';
 import { readZonesSettings } from '../../../src/sources/zones/settings.ts';
 import { zones } from '../../../src/sources/zones/zones.ts';
-import { load } from '../step.ts';
+import { type Lake, load } from '../step.ts';
 import { answersTo, messageOf, type Parts, questionOf, recordsOf } from './messages.ts';
 
 export type By = 'first' | 'fallback';
@@ -32,6 +32,7 @@ export async function startResolvers(env: Record<string, unknown> = {}): Promise
   const others = new Map<string, Instead>();
   const asked: Record<By, string[]> = { first: [], fallback: [] };
   const facts = new Map<string, Change['facts']>();
+  const lake: Lake = new Map();
   const answerOf = (by: By, url: URL): Answer => {
     const question = questionOf(Buffer.from(url.searchParams.get('dns') ?? '', 'base64url'));
     asked[by].push(`${question.type} ${question.name}`);
@@ -67,7 +68,7 @@ export async function startResolvers(env: Record<string, unknown> = {}): Promise
     async visit(domain, options = {}) {
       const change = { key: domain, cursor: '1', deleted: false, revision: null, skip: null };
       const visit = { facts: facts.get(domain) ?? null, ...change, ...options };
-      const loaded = await load(zones, settings, visit);
+      const loaded = await load(zones, settings, visit, { lake });
       facts.set(domain, loaded.seen!.facts);
       return loaded;
     },
