@@ -167,7 +167,7 @@ class Run {
         }),
       askText: async (server, query, { check, ...options }) =>
         this.#ask(async () => {
-          // Each server has a form of its own, and the permit's host says which: the top-level domain.
+          // Each server has a form of its own, and the permit's host says which.
           const of = options.permitHost === server ? '' : ` .${options.permitHost}`;
           const keep = (bytes: Uint8Array) => {
             this.#add(`${options.subject}${of}`, lineKeys(bytes), 'text');

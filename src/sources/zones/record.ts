@@ -85,7 +85,12 @@ export function partsOf(
   }
   if (end - at !== layout.after)
     throw new Error(`data of ${typeName(type)}: expected ${layout.after} octets after its names, got ${end - at}`);
-  return { before: message.slice(start, start + layout.before), names, after: message.slice(at, end) };
+  return { before: copyOf(message, start, start + layout.before), names, after: copyOf(message, at, end) };
+}
+
+/** A copy of octets, because `slice` of a Buffer is none. */
+function copyOf(message: Uint8Array, start: number, end: number): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(message.subarray(start, end));
 }
 
 /** Canonical data out of a message. Throws an Error where it does not fit its type. */
@@ -94,7 +99,7 @@ export function canonicalData(
   place: { type: number; start: number; end: number },
 ): Uint8Array<ArrayBuffer> {
   const parts = partsOf(message, place);
-  if (!parts) return message.slice(place.start, place.end) as Uint8Array<ArrayBuffer>;
+  if (!parts) return copyOf(message, place.start, place.end);
   return joinBytes([parts.before].concat(parts.names, parts.after));
 }
 

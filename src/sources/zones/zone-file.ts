@@ -77,5 +77,5 @@ export function zoneDigest(records: DnsRecord[], isRotating: (record: DnsRecord)
 function countedData(type: number, data: Uint8Array): Uint8Array {
   if (type !== TYPES.SOA) return data;
   const at = data.length - SERIAL_FROM_END;
-  return data.slice().fill(0, at, at + SERIAL_OCTETS);
+  return new Uint8Array(data).fill(0, at, at + SERIAL_OCTETS);
 }
