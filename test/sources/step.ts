@@ -20,6 +20,7 @@ export async function runStep<S, P, T>(
     afresh = false,
     timer,
     lake = new Map(),
+    nowMs = NOW_MS,
   }: {
     settings: S;
     step: AskedStep;
@@ -28,6 +29,7 @@ export async function runStep<S, P, T>(
     afresh?: boolean;
     timer?: FetcherOptions['timer'];
     lake?: Lake | undefined;
+    nowMs?: number;
   },
   work: (ctx: LoadContext<S, P> & ListingContext<S>) => Promise<T>,
 ): Promise<{ value: T; tallies: HostTally[]; granted: HostRequests }> {
@@ -50,7 +52,7 @@ export async function runStep<S, P, T>(
   });
   const value = await work({
     settings,
-    nowMs: NOW_MS,
+    nowMs,
     prepared,
     afresh,
     stored: async document => storedIn(lake, documentKey(source, document)),
@@ -116,7 +118,13 @@ export async function load<S, P>(
   source: Source<S, P>,
   settings: S,
   change: Change,
-  options: { prepared?: P | null; afresh?: boolean; timer?: FetcherOptions['timer']; lake?: Lake | undefined } = {},
+  options: {
+    prepared?: P | null;
+    afresh?: boolean;
+    timer?: FetcherOptions['timer'];
+    lake?: Lake | undefined;
+    nowMs?: number;
+  } = {},
 ) {
   const stepOptions = { ...options, settings, changes: [change], step: 'load' as const };
   const loaded = (await runStep(source, stepOptions, ctx => source.load(change, ctx))).value;

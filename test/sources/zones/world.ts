@@ -1,10 +1,14 @@
-import type { Change, Evidence, Loaded } from '../../../src/ports/change.ts';
+import { DAY } from '../../../src/limits.ts';
+import type { Change, Evidence, Loaded, Seen } from '../../../src/ports/change.ts';
 import type { Answer } from '../../../src/sources/stand-in/faults.ts';
 import { type RequestLog, startServer } from '../../../src/sources/stand-in/server.ts';
 import { readZonesSettings } from '../../../src/sources/zones/settings.ts';
 import { zones } from '../../../src/sources/zones/zones.ts';
 import { type Lake, load } from '../step.ts';
 import { answersTo, messageOf, type Parts, questionOf, recordsOf } from './messages.ts';
+
+/** When tests begin. */
+export const START_MS = Date.UTC(2026, 10, 29);
 
 export type By = 'first' | 'fallback';
 
@@ -15,23 +19,30 @@ export type Instead = Partial<Parts> | { http: Answer };
 export interface ResolverWorld {
   settings: ReturnType<typeof readZonesSettings>;
   requests: Record<By, RequestLog>;
-  /** Questions to a resolver so far, as `NS example.com.`, and how many were under way at once at most. */
+  /** Questions to a resolver so far, by the number of their type: `2 example.com.`. */
   asked: Record<By, string[]>;
-  mostAtOnce: number;
   setZone(domain: string, ...lines: string[]): void;
   removeZone(domain: string): void;
-  /** `types`: only for these questions, as `NS example.com.`; all of the domain by default. Null: answers from the zone. */
-  instead(by: By, domain: string, instead: Instead | null): void;
-  /** A visit, with what the last one of the domain left. */
-  visit(domain: string, options?: { evidence?: Evidence; facts?: Change['facts'] }): Promise<Loaded>;
+  /** What a resolver does for a domain, or for one question such as `2 example.com.`; null: it answers from the zone. */
+  instead(by: By, target: string, instead: Instead | null): void;
+  /** A visit, with what the last one of the domain left. `isRow`: it gives a row. */
+  visit(domain: string, options?: VisitOptions): Promise<Loaded & { isRow: boolean }>;
+  /** Sets what the last accepted visit of a domain left, as if later ones had been lost. */
+  forget(domain: string, seen: Seen): void;
   stop(): Promise<void>;
+}
+
+export interface VisitOptions {
+  evidence?: Evidence;
+  /** Days after the test began. */
+  day?: number;
 }
 
 export async function startResolvers(env: Record<string, unknown> = {}): Promise<ResolverWorld> {
   const zonesOf = new Map<string, string[]>();
   const others = new Map<string, Instead>();
   const asked: Record<By, string[]> = { first: [], fallback: [] };
-  const facts = new Map<string, Change['facts']>();
+  const left = new Map<string, Seen>();
   const lake: Lake = new Map();
   const answerOf = (by: By, url: URL): Answer => {
     const question = questionOf(Buffer.from(url.searchParams.get('dns') ?? '', 'base64url'));
@@ -58,20 +69,22 @@ export async function startResolvers(env: Record<string, unknown> = {}): Promise
     settings,
     requests: { first: servers.first.requests, fallback: servers.fallback.requests },
     asked,
-    mostAtOnce: 0,
     setZone: (domain, ...lines) => void zonesOf.set(domain, lines),
     removeZone: domain => void zonesOf.delete(domain),
     instead(by, target, instead) {
       if (instead) others.set(`${by} ${target}`, instead);
       else others.delete(`${by} ${target}`);
     },
-    async visit(domain, options = {}) {
+    async visit(domain, { evidence, day = 0 } = {}) {
+      const before = left.get(domain);
       const change = { key: domain, cursor: '1', deleted: false, revision: null, skip: null };
-      const visit = { facts: facts.get(domain) ?? null, ...change, ...options };
-      const loaded = await load(zones, settings, visit, { lake });
-      facts.set(domain, loaded.seen!.facts);
-      return loaded;
+      const visit: Change = { facts: before?.facts ?? null, ...change, ...(evidence && { evidence }) };
+      const loaded = await load(zones, settings, visit, { lake, nowMs: START_MS + day * DAY });
+      const { seen } = loaded;
+      left.set(domain, seen!);
+      return { ...loaded, isRow: before?.digests?.domain !== seen!.digests!.domain };
     },
+    forget: (domain, seen) => void left.set(domain, seen),
     async stop() {
       for (const { server } of Object.values(servers))
         await new Promise(resolve => void server.close(resolve).closeAllConnections());
