@@ -64,7 +64,9 @@ export async function metricsOf(engine: Engine): Promise<SourceMetrics> {
 function dueOf(engine: Engine): SourceMetrics['agenda'] {
   const count = agendaCount(engine);
   const { agenda } = engine.journal;
-  return count && agenda && { keys: count.keys, due: count.due, overdue: count.overdue, stretch: agenda.stretch() };
+  return (
+    count && agenda && { keys: count.keys, due: count.due, overdue: count.overdue, stretch: agenda.pace.stretch() }
+  );
 }
 
 function checksOf(engine: Engine): SourceMetrics['round'] {

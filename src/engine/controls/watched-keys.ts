@@ -94,7 +94,7 @@ export function agendaStatus(engine: Engine): AgendaStatus | null {
     overdue,
     oldest_due_at: isoTime(oldestDueMs),
     seconds_at_rate: seconds.length === 0 ? null : Math.ceil(seconds.reduce((most, one) => Math.max(most, one))),
-    stretch: agenda.stretch(),
+    stretch: agenda.pace.stretch(),
     refused_keys: visits.refusals(),
     signals: signalStatus(engine),
   };

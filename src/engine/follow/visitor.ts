@@ -69,11 +69,10 @@ export class Visitor {
     // Repair due times that a clock ahead of time has set.
     this.#agenda.correctDueTimes(this.#ports.clock.now());
     while (!(await isDone()) && !run.over) {
-      // Pick due keys whose hosts have room, and note how late visits are.
-      const { probe, load, oldestDueMs, roomAtMs } = this.#pick();
-      const waitingMs = this.#agenda.longestWaitingMs() ?? Number.POSITIVE_INFINITY;
-      const lateSinceMs = Math.min(oldestDueMs ?? Number.POSITIVE_INFINITY, waitingMs);
-      this.#agenda.adjustStretch({ oldestDueMs: lateSinceMs, nowMs: this.#ports.clock.now() });
+      // Pick due keys whose hosts have room, and note how long visits take.
+      const { probe, load, isIdle, roomAtMs } = this.#pick();
+      const isAtRest = isIdle && this.#agenda.longestWaitingMs() === null;
+      this.#agenda.adjustStretch({ isIdle: isAtRest, nowMs: this.#ports.clock.now() });
       if (probe.length + load.length === 0) return this.#wait(roomAtMs);
       // Ask the probe which keys changed, and append those that did not.
       const { changed, unchanged, failed } = await this.#probe(probe, run);

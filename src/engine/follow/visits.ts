@@ -11,8 +11,8 @@ export interface PickedVisits {
   probe: Change[];
   /** Visits to load. */
   load: Change[];
-  /** Since when the revisit has been due that has been due longest; null when none is. */
-  oldestDueMs: number | null;
+  /** Nothing is due, whether hosts have room or not. */
+  isIdle: boolean;
   /** When the first host without room has some again; null when every host has room. */
   roomAtMs: number | null;
 }
@@ -49,12 +49,13 @@ export function pickVisits(
     );
     const most = { kind, nowMs, most: LIMITS.visitsMax };
     return {
-      oldestDueMs: heads[0]?.dueMs ?? null,
+      isIdle: heads.length === 0,
       due: agenda.spreadDueVisits(open.slice(0, LIMITS.visitSpacesMax), most),
     };
   };
-  const firsts = dueOf('first', room).due;
-  const { due: again, oldestDueMs } = dueOf('again', probeRoom);
+  const { due: firsts, isIdle: isFirstIdle } = dueOf('first', room);
+  const { due: again, isIdle: isAgainIdle } = dueOf('again', probeRoom);
+  const isIdle = isFirstIdle && isAgainIdle;
   const isProbeWaiting = probeRoom !== room && probeAtMs > nowMs && again.length > 0;
   // Take the revisits, and leave room for first visits: at most half of it.
   const candidates = firsts.flatMap(({ space, visits }) =>
@@ -72,8 +73,8 @@ export function pickVisits(
   else room.keepReserved();
   const visits = takeTurns(firsts, { servers, room, most: LIMITS.visitsMax - revisits.length });
   const roomAtMs = earliest(earliest(room.atMs, probeRoom.atMs), isProbeWaiting ? probeAtMs : null);
-  if (probeRoom === room) return { probe: [], load: [...revisits, ...visits], oldestDueMs, roomAtMs };
-  return { probe: revisits, load: visits, oldestDueMs, roomAtMs };
+  if (probeRoom === room) return { probe: [], load: [...revisits, ...visits], isIdle, roomAtMs };
+  return { probe: revisits, load: visits, isIdle, roomAtMs };
 }
 
 /** The share of one key in the requests of a probe. */

@@ -2,20 +2,13 @@ import { MINUTE } from '../../limits.ts';
 import type { Change, Visit } from '../../ports/change.ts';
 import type { AgendaRules } from '../../ports/source.ts';
 import type { SqlPort, SqlValue } from '../../ports/sql.ts';
+import { AgendaPace } from './agenda-pace.ts';
 import { TAIL } from './changes.ts';
 import { MovedKeys } from './moved-keys.ts';
 import { JournalServers } from './servers.ts';
 
 /** No rule sets a later due time than this. A later one comes from a clock that was ahead, and counts as due. */
 export const AGENDA_AHEAD_MS_MAX = 200 * 24 * 60 * MINUTE;
-
-const HOUR = 60 * MINUTE;
-/** A revisit that has been due for longer is late. A slice takes 20 s, so shorter waits come and go. */
-const LATE_MS = 10 * MINUTE;
-/** The longest time between two slices that follow each other: one slice, and the start of the next run. */
-const SLICE_GAP_MS = 1 * MINUTE;
-/** With this stretch, a key that is due hourly is visited every 42 days. More keys need another pace, not another factor. */
-const STRETCH_MAX = 1_000;
 
 /** A watched key, which is visited again and again. Times are milliseconds since 1970. */
 export interface Watched {
@@ -99,6 +92,7 @@ export function agendaOf({ agenda }: { agenda: JournalAgenda | null }): JournalA
 export class JournalAgenda {
   readonly servers: JournalServers;
   readonly moved: MovedKeys;
+  readonly pace: AgendaPace;
   readonly #sql: SqlPort;
   readonly #rules: AgendaRules;
 
@@ -107,6 +101,7 @@ export class JournalAgenda {
     this.#rules = rules;
     this.servers = new JournalServers(sql);
     this.moved = new MovedKeys(sql);
+    this.pace = new AgendaPace(sql);
   }
 
   /**
@@ -373,22 +368,12 @@ export class JournalAgenda {
     return row!.ms;
   }
 
-  /** The factor by which intervals between visits are stretched at present; 1 while hosts have room for all visits. */
-  stretch(): number {
-    return this.#sql.exec<{ stretch: number }>('SELECT stretch FROM agenda_pace')[0]!.stretch;
-  }
-
-  /**
-   * Adjusts the stretch to how late visits are: it doubles with each hour in which keys stay due for longer than
-   * `LATE_MS`, and halves with each hour in which they do not.
-   */
-  adjustStretch({ oldestDueMs, nowMs }: { oldestDueMs: number | null; nowMs: number }): void {
-    const [pace] = this.#sql.exec<{ stretch: number; at_ms: number }>('SELECT stretch, at_ms FROM agenda_pace');
-    const isLate = oldestDueMs !== null && oldestDueMs < nowMs - LATE_MS;
-    // While keys are late, slices follow each other. A longer gap was a pause, which says nothing of the hosts' room.
-    const hours = Math.min(isLate ? SLICE_GAP_MS : HOUR, Math.max(0, nowMs - pace!.at_ms)) / HOUR;
-    const stretch = Math.min(STRETCH_MAX, Math.max(1, pace!.stretch * 2 ** (isLate ? hours : -hours)));
-    this.#sql.exec('UPDATE agenda_pace SET stretch = ?, at_ms = ?', stretch, nowMs);
+  /** Adjusts by what factor intervals are stretched. `isIdle`: no visit is due. */
+  adjustStretch({ isIdle, nowMs }: { isIdle: boolean; nowMs: number }): void {
+    const [{ keys }] = this.#sql.exec<{ keys: number }>('SELECT coalesce(sum(keys), 0) AS keys FROM agenda_spaces') as [
+      { keys: number },
+    ];
+    this.pace.adjust({ isIdle, keys, nowMs });
   }
 
   #spaceId(name: string): number {

@@ -25,11 +25,18 @@ export const AGENDA_SCHEMA = [
   // SQLite appends the primary key to it, so that due keys are read from the index alone.
   'CREATE INDEX agenda_due ON agenda (space, revisit, due_ms)',
   'CREATE INDEX agenda_waiting ON agenda (waiting_ms) WHERE waiting_ms IS NOT NULL',
-  // One row: the factor by which intervals between visits are stretched, and when it was adjusted last.
+  // One row: the factor by which intervals between visits are stretched; the visits that it is computed from, the time
+  // that they took, and the waits that they want; those since it was adjusted, and since when (0 while none is due).
   `CREATE TABLE agenda_pace (
     id INTEGER PRIMARY KEY CHECK (id = 1),
     stretch REAL NOT NULL DEFAULT 1,
-    at_ms INTEGER NOT NULL DEFAULT 0
+    visits REAL NOT NULL DEFAULT 0,
+    taken_ms REAL NOT NULL DEFAULT 0,
+    waits_ms REAL NOT NULL DEFAULT 0,
+    at_ms INTEGER NOT NULL DEFAULT 0,
+    new_visits INTEGER NOT NULL DEFAULT 0,
+    new_waits_ms INTEGER NOT NULL DEFAULT 0,
+    new_others INTEGER NOT NULL DEFAULT 0
   )`,
   'INSERT INTO agenda_pace (id) VALUES (1)',
   // How many keys that visits found are not watched, by the reason.

@@ -5,7 +5,7 @@ import { AGENDA_SCHEMA } from './schema-agenda.ts';
  * or upgraded. Every layout has the table `source` with the columns `layout` and `name`, so that every version can
  * tell.
  */
-export const LAYOUT = 15;
+export const LAYOUT = 16;
 
 /**
  * The tables of a source's object. Columns ending in `_ms` are milliseconds, or milliseconds since 1970; flags are 0 or

@@ -170,7 +170,8 @@ export class JournalVisits {
           notBeforeMs: retryAfterMs === null ? null : nowMs + retryAfterMs,
         });
     // Stretch the wait while hosts have too little room for all visits.
-    const stretchedMs = nowMs + (atMs - nowMs) * (outcome === 'failed' ? 1 : this.#agenda.stretch());
+    this.#agenda.pace.count(outcome === 'failed' || seen?.unfinished ? null : Math.max(0, atMs - nowMs));
+    const stretchedMs = nowMs + (atMs - nowMs) * (outcome === 'failed' ? 1 : this.#agenda.pace.stretch());
     this.#sql.exec(
       `UPDATE agenda SET due_ms = ?, reason = ?, revisit = coalesce(?, revisit), checked_ms = ?, waiting_ms = NULL,
          outcome = ?, times = ?, digest = ?, main_digest = ?, more_hosts = ?, facts = ? WHERE key = ?`,

@@ -251,7 +251,7 @@ describe('intervals between visits', () => {
   it('stretch while hosts have no room for all, the same for all keys, and shrink again', async () => {
     const slow = { hostRequestsPerSecond: 0.05, hostRequestsPerSecondMax: 0.05, pollMs: 10 * MINUTE };
     const world = await worldOf({ red: 150 }, slow);
-    const stretch = () => world.engine.journal.agenda!.stretch();
+    const stretch = () => world.engine.journal.agenda!.pace.stretch();
     await runUntil(world, { until: () => visitCount(world) >= 150, withinMs: 2 * HOUR });
     expect(stretch()).toBe(1);
     // Each key is due after an hour, then two, then three, and the host takes 50 minutes for all: they fit.
