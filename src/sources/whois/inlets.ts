@@ -16,4 +16,11 @@ export const WHOIS_INLETS: InletRules[] = [
     columns: ['homepage'],
     read: ({ row }) => hostsIn(row.homepage).map(key => ({ key })),
   },
+  {
+    source: 'zones',
+    table: 'domain',
+    columns: ['domain'],
+    // One that does not exist may still be registered, but it is watched since it existed.
+    read: ({ op, row }) => (op === 'delete' ? [] : [{ key: String(row.domain) }]),
+  },
 ];

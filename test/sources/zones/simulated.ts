@@ -1,4 +1,5 @@
 import { watchKeys } from '../../../src/engine/controls/watched-keys.ts';
+import { DAY } from '../../../src/limits.ts';
 import type { DnsAnswer } from '../../../src/sources/zones/message.ts';
 import { TYPES } from '../../../src/sources/zones/record.ts';
 import { readZonesSettings } from '../../../src/sources/zones/settings.ts';
@@ -21,18 +22,24 @@ const FIELDS = { id, prefix, tables, settingNames: [], folders: folders!, docume
 /** Questions of the simulator's requests that are about the root. */
 const ROOT = '.';
 
+interface SimulatedOptions {
+  isQuick: boolean;
+  requestsPerSecond: number;
+  everyMs: number;
+}
+
 /**
  * The source over resolvers in the simulator: a published domain has an A record, whose last octet is its text. With
  * `isQuick` answers do not go through messages, so that many domains take less time.
  */
 const kindOf =
-  ({ isQuick, requestsPerSecond }: { isQuick: boolean; requestsPerSecond: number }): SourceKind =>
+  ({ isQuick, requestsPerSecond, everyMs }: SimulatedOptions): SourceKind =>
   (upstream, call) => ({
     ...FIELDS,
     settings: () => DEFAULT_SETTINGS,
     pace: () => zones.pace({ ...settings, requestsPerSecond }),
     requests: (step, changes) => zones.requests(step, changes, settings),
-    agenda: { read: zones.agenda!.read, next: visit => zones.agenda!.next(visit, settings) },
+    agenda: { read: zones.agenda!.read, next: visit => zones.agenda!.next(visit, { ...settings, everyMs }) },
     async load(change, ctx) {
       return zones.load(change, {
         ...ctx,
@@ -68,9 +75,9 @@ const kindOf =
 /** A world that visits these domains, all of which exist and are due at once. */
 export async function zonesWorld(
   domains: string[],
-  { isQuick = false, requestsPerSecond = 10, ...options }: WorldOptions & { isQuick?: boolean } = {},
+  { isQuick = false, requestsPerSecond = 10, everyMs = DAY, ...options }: WorldOptions & Partial<SimulatedOptions> = {},
 ): Promise<World> {
-  const world = await startedWorld({ kind: kindOf({ isQuick, requestsPerSecond }), ...options });
+  const world = await startedWorld({ kind: kindOf({ isQuick, requestsPerSecond, everyMs }), ...options });
   world.upstream.publish(domains);
   await watchDomains(world, domains);
   return world;

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { expectProof } from '../../simulation/oracle/proof.ts';
-import { visitCount } from '../../simulation/world/visits.ts';
 import type { Fault } from '../../simulation/world/upstream.ts';
+import { visitCount } from '../../simulation/world/visits.ts';
 import { pass, runUntil, type World } from '../../simulation/world/world.ts';
 import { domainsOf, FALLBACK, FIRST, zonesWorld } from './simulated.ts';
 
@@ -24,22 +24,24 @@ describe('while both resolvers are down', () => {
     ['answer with status 502', { status: 502 }],
     ['break off', { reason: 'truncated' as const }],
     ['answer too late', { reason: 'timeout' as const }],
-  ])('for an hour, and %s, nothing is parked; afterwards each domain is visited once', async (_, fault: { reason?: 'unreachable' | 'truncated' | 'timeout'; status?: number }) => {
-    const world = await zonesWorld(DOMAINS);
-    for (const host of [FIRST, FALLBACK]) world.upstream.hostFaults.set(host, fault as Fault);
-    await pass(world, HOUR);
-    expect(visitCount(world)).toBe(0);
-    expect(world.parked).toEqual([]);
-    expect(world.state).not.toBe('following');
-    // A host that is late is not asked at all for a while, so there may be no failure.
-    if (fault.reason !== 'timeout')
-      expect(world.fault('follow')).toMatchObject({ kind: 'upstream-unreachable' });
-    // Resolvers that are down are not asked again and again.
-    expect(world.upstream.requests.length).toBeLessThan(10 * 3600);
-    world.upstream.hostFaults.clear();
-    await runUntil(world, { until: isVisited(world), withinMs: HOUR });
-    await expectOnce(world);
-  });
+  ])(
+    'for an hour, and %s, nothing is parked; afterwards each domain is visited once',
+    async (_, fault: { reason?: 'unreachable' | 'truncated' | 'timeout'; status?: number }) => {
+      const world = await zonesWorld(DOMAINS);
+      for (const host of [FIRST, FALLBACK]) world.upstream.hostFaults.set(host, fault as Fault);
+      await pass(world, HOUR);
+      expect(visitCount(world)).toBe(0);
+      expect(world.parked).toEqual([]);
+      expect(world.state).not.toBe('following');
+      // A host that is late is not asked at all for a while, so there may be no failure.
+      if (fault.reason !== 'timeout') expect(world.fault('follow')).toMatchObject({ kind: 'upstream-unreachable' });
+      // Resolvers that are down are not asked again and again.
+      expect(world.upstream.requests.length).toBeLessThan(10 * 3600);
+      world.upstream.hostFaults.clear();
+      await runUntil(world, { until: isVisited(world), withinMs: HOUR });
+      await expectOnce(world);
+    },
+  );
 });
 
 it.each([
