@@ -55,6 +55,16 @@ it.each([
   await expectOnce(world);
 });
 
+it.each([
+  ['the first', (host: string) => (host === FIRST ? 2_500 : 50)],
+  ['each', () => 1_500],
+])('%s that is slow holds nothing up but itself: each domain is visited once', async (_, latencyMs) => {
+  const world = await zonesWorld(DOMAINS);
+  world.upstream.latencyMs = (_subject, host) => latencyMs(host);
+  await runUntil(world, { until: isVisited(world), withinMs: HOUR });
+  await expectOnce(world);
+});
+
 it('a first resolver that asks for fewer requests is waited for, and no domain is parked', async () => {
   const world = await zonesWorld(DOMAINS);
   world.upstream.hostFaults.set(FIRST, { status: 429, retryAfterMs: 60_000 });

@@ -19,19 +19,22 @@ const SERVERS_ROWS_MIN = 3;
 /** Compares each row after an LSN with the row before it of the same domain. */
 const changesQuery = (afterLsn: number) => `WITH pairs AS (
   SELECT *, lag({servers: nameservers, mail: mx_records, addresses: a_records, keys: dnskey_records, file: zone_file_hash,
-    expiry: expiry_date}) OVER (PARTITION BY domain ORDER BY _lsn) AS was
+    expiry: expiry_date, updated: last_updated}) OVER (PARTITION BY domain ORDER BY _lsn) AS was
   FROM domain_history), named AS (
   SELECT *, CASE WHEN _op = 'delete' THEN 'deleted' WHEN was IS NULL THEN 'first answer'
     WHEN nameservers <> was.servers THEN 'name servers' WHEN mx_records <> was.mail THEN 'mail servers'
     WHEN a_records <> was.addresses THEN 'addresses' WHEN dnskey_records <> was.keys THEN 'keys'
     WHEN zone_file_hash IS DISTINCT FROM was.file THEN 'other records'
-    WHEN expiry_date IS DISTINCT FROM was.expiry THEN 'registration' ELSE 'other' END AS change
+    WHEN expiry_date IS DISTINCT FROM was.expiry THEN 'registration'
+    WHEN last_updated IS DISTINCT FROM was.updated THEN 'last update' ELSE 'other' END AS change
   FROM pairs WHERE _lsn > ${afterLsn})
 SELECT domain, change,
   left(CASE change WHEN 'name servers' THEN was.servers WHEN 'mail servers' THEN was.mail
-    WHEN 'addresses' THEN was.addresses WHEN 'keys' THEN was.keys WHEN 'registration' THEN was.expiry END, 60) AS before,
+    WHEN 'addresses' THEN was.addresses WHEN 'keys' THEN was.keys WHEN 'registration' THEN was.expiry
+    WHEN 'last update' THEN was.updated END, 60) AS before,
   left(CASE change WHEN 'name servers' THEN nameservers WHEN 'mail servers' THEN mx_records
-    WHEN 'addresses' THEN a_records WHEN 'keys' THEN dnskey_records WHEN 'registration' THEN expiry_date END, 60) AS after
+    WHEN 'addresses' THEN a_records WHEN 'keys' THEN dnskey_records WHEN 'registration' THEN expiry_date
+    WHEN 'last update' THEN last_updated END, 60) AS after
 FROM named ORDER BY change, domain`;
 
 /** What the first act leaves for the second: its last row, its visits, and the file that was printed. */
