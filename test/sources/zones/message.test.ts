@@ -7,7 +7,7 @@ import { numberOf, seedOf } from '../../budget.ts';
 import { messageOf, type Parts, recordsOf, uint16 } from './messages.ts';
 import { randomRecords } from './random-records.ts';
 
-const MESSAGES = numberOf('ZONES_MESSAGES', 4_000);
+const MESSAGES = numberOf('ZONES_MESSAGES', 2_000);
 const SEED = seedOf('ZONES_SEED');
 
 const QUESTION = { name: 'example.com', type: TYPES.A };

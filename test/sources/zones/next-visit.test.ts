@@ -6,7 +6,7 @@ import { numberOf, seedOf } from '../../budget.ts';
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
 const NOW = Date.UTC(2026, 10, 29);
-const CASES = numberOf('ZONE_VISITS', 20_000);
+const CASES = numberOf('ZONE_VISITS', 5_000);
 const SEED = seedOf('ZONES_SEED');
 
 type Visit = Parameters<typeof nextVisit>[0];

@@ -14,7 +14,7 @@ import { messageOf, recordsOf } from './messages.ts';
 import { randomRecords } from './random-records.ts';
 import { ZONES } from './recordings.ts';
 
-const SETS = numberOf('ZONES_SETS', 300);
+const SETS = numberOf('ZONES_SETS', 200);
 const SEED = seedOf('ZONES_SEED');
 
 const textOf = (records: DnsRecord[]) => Buffer.from(writeZoneFile(records)).toString();

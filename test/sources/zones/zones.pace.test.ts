@@ -6,9 +6,9 @@ import { requestTimes, visitCount } from '../../simulation/world/visits.ts';
 import { pass, type World } from '../../simulation/world/world.ts';
 import { domainsOf, FIRST, zonesWorld } from './simulated.ts';
 
-const DOMAINS = numberOf('ZONES_DOMAINS', 150);
-const DUE = numberOf('ZONES_DUE', 20_000);
-const DUE_MINUTES = numberOf('ZONES_DUE_MINUTES', 3);
+const DOMAINS = numberOf('ZONES_DOMAINS', 100);
+const DUE = numberOf('ZONES_DUE', 5_000);
+const DUE_MINUTES = numberOf('ZONES_DUE_MINUTES', 2);
 
 const REQUESTS_PER_SECOND = 10;
 /** 13 questions at 10 a second. */
