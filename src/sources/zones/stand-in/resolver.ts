@@ -2,6 +2,7 @@ import { type Query, RCODES, type Reply } from './message.ts';
 import { isWithin, type Name, nameKey } from './names.ts';
 import { type DnsRecord, dataOctets, isOf, TYPES } from './record.ts';
 import { denialOf, recordSets, signatureOf } from './signatures.ts';
+import { readZone } from './zone-text.ts';
 import { type KnownZone, parentSoa, recordsAt, rotated, soaOf, type Zones } from './zones.ts';
 
 /** Aliases that a resolver follows before it gives up. */
@@ -36,6 +37,14 @@ export interface As {
   /** Octets that are sent as they are. */
   message?: Uint8Array;
 }
+
+/** The root's own records. Resolvers are asked for them to learn whether they work at all. */
+const ROOT = readZone(
+  `. 86400 SOA a.nic. hostmaster.nic. 2026112500 1800 900 604800 86400
+. 518400 NS a.nic.
+. 518400 NS b.nic.`,
+  '',
+);
 
 /** What a question found, before TTLs, order and signatures. */
 interface Found {
@@ -166,6 +175,10 @@ function find(zones: Zones, { name, type }: Query): Found {
     secure: isKnown && passed.every(({ signed }) => signed),
   });
   let current = name;
+  if (name.length === 0) {
+    answers.push(...ROOT.filter(record => record.type === type));
+    return ended(RCODES.NOERROR, answers.length === 0 ? ROOT[0]! : null, false);
+  }
   for (let alias = 0; alias <= ALIASES_MAX; alias++) {
     const zone = zones.of(current);
     if (zone === null) return ended(RCODES.NXDOMAIN, parentSoa(current.slice(-2)), false);

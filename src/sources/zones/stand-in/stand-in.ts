@@ -65,7 +65,7 @@ const QUESTIONS_MAX = 100_000;
 const CONTENT_TYPE = 'application/dns-message';
 
 /** Settings that make the source visit without pauses. */
-const FAST = { ZONES_REQUESTS_PER_SECOND: '1000' };
+const FAST = { ZONES_REQUESTS_PER_SECOND: '1000', ZONES_POLL_MS: '200' };
 
 /** The first second of the stand-in's clock: signatures count from then on. */
 const START_SECONDS = Date.parse('2026-11-25T00:00:00Z') / 1000;
@@ -93,9 +93,9 @@ export async function startStandIn(options: ZonesStandInOptions = {}): Promise<Z
   const answerTo = (resolver: ResolverName, url: URL, sent: Sent): Answer => {
     const { query, refused } = queryOf(resolver, url, sent);
     if (query) log(questions, resolver, query);
-    const names = query
-      ? query.name.map((_, from) => nameText(query.name.slice(from)).slice(0, -1).toLowerCase())
-      : [''];
+    // The name that is asked for, then those above it up to the root.
+    const labels = query?.name ?? [];
+    const names = [...labels.map((_, from) => textOf(labels.slice(from)).toLowerCase()), ''];
     const path = `/${resolver}${url.pathname}`;
     const fault = names.reduce<Answer | null>((found, name) => found ?? faults.next({ path, name }), null);
     if (fault?.hold) onHold();

@@ -118,6 +118,13 @@ test('a signed zone has signatures and AD for a query with DO, proves what is mi
   expect((await ask(origin, { name, type: TYPES.A })).ad).toBe(false);
 });
 
+test('the root has records of its own', async () => {
+  const { origin } = await start();
+  expect((await ask(origin, { name: '', type: TYPES.NS })).records.answer).toHaveLength(2);
+  const none = await ask(origin, { name: '', type: TYPES.A });
+  expect([none.rcode, none.records.authority.map(({ owner }) => owner)]).toEqual([0, ['']]);
+});
+
 test('resolvers that fail say why, and one may say otherwise than the other', async () => {
   const { origin, fallbackOrigin, answer } = await start();
   const broken = await ask(origin, { name: 'www.stumbling-example.com', type: TYPES.A });

@@ -1,34 +1,13 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { lowerName, nameKey, nameText, readName } from '../../../../src/sources/zones/stand-in/names.ts';
-import {
-  type DnsRecord,
-  dataOctets,
-  type Piece,
-  TYPES,
-  typeName,
-} from '../../../../src/sources/zones/stand-in/record.ts';
+import { nameText, readName } from '../../../../src/sources/zones/stand-in/names.ts';
+import { TYPES } from '../../../../src/sources/zones/stand-in/record.ts';
 import { readZone } from '../../../../src/sources/zones/stand-in/zone-text.ts';
+import { askedOf, canonical, hexOf } from '../canonical.ts';
 import { readExpected, readZoneFile, recorded, ZONES } from '../recordings.ts';
 
-/** What a visit asks for, and so what a zone file may have. */
-const ASKED = new Map(
-  Object.entries({ '': 'SOA NS CNAME A AAAA MX TXT CAA DS DNSKEY HTTPS', www: 'CNAME A AAAA', _dmarc: 'CNAME TXT' }),
-);
-
-const hexOf = (data: Piece[]) => Buffer.from(dataOctets(data), 'latin1').toString('hex');
 const read = (line: string) => hexOf(readZone(line, 'example.com')[0]!.data);
-
-/** A record's owner, type and data in the canonical form of RFC 4034, section 6.2, as octets that sort. */
-function canonical({ owner, type, data }: DnsRecord): string {
-  const lower = type === TYPES.HTTPS ? data : data.map(piece => (typeof piece === 'string' ? piece : lowered(piece)));
-  return `${nameKey(owner)} ${type} ${hexOf(lower)}`;
-}
-
-function lowered({ name, compress }: Exclude<Piece, string>): Piece {
-  return { name: lowerName(name), compress };
-}
 
 describe('the reader of zones', () => {
   test.each([
@@ -104,14 +83,7 @@ describe.each([
   test.each(withFile)('$domain: has the records of the zone that a visit asks for, each once', recordedDomain => {
     const { domain, file, rotate } = recordedDomain;
     const apex = readName(`${domain}.`, []);
-    const wanted = readZone(readFileSync(path.join(ZONES, file!), 'utf8'), domain).flatMap(record => {
-      const below = nameText(record.owner.slice(0, record.owner.length - apex.length)).slice(0, -1);
-      // The wildcard has the names that are asked for.
-      const owners = below === '*' ? ['www', '_dmarc'] : [below];
-      return owners
-        .filter(owner => ASKED.get(owner)?.split(' ').includes(typeName(record.type)))
-        .map(owner => canonical({ ...record, owner: owner === '' ? apex : [owner, ...apex] }));
-    });
+    const wanted = askedOf(readZone(readFileSync(path.join(ZONES, file!), 'utf8'), domain), apex).map(canonical);
     const actual = readZone(readZoneFile(domain, isLater)!, domain).map(canonical);
     expect(new Set(actual).size).toBe(actual.length);
     if (rotate === 'set') expect(wanted).toEqual(expect.arrayContaining(actual));
