@@ -23,7 +23,7 @@ const OUTAGES = (
     ['answer after 30 seconds', { delayMs: 30_000 }],
     ['do not answer', 'silent'],
   ] satisfies [string, HostFault][]
-).slice(0, numberOf('ZONE_OUTAGES', 3));
+).slice(0, numberOf('ZONES_OUTAGES', 3));
 
 const open: ZonesStandIn[] = [];
 afterEach(async () => {
