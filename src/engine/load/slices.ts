@@ -117,8 +117,11 @@ export class SliceLoader {
     }
     // Judge the changes that got no answer, or were throttled: one by one where hosts differ, else as a whole.
     if (spread) {
+      // Where all keys are asked of the same hosts, a slice of which nothing was answered says that these are throttling
+      // us, and nothing of a key.
+      const isHostLimiting = !this.#source.agenda?.directory && admitted.every(index => outcomes[index] === null);
       for (const { index, park } of slice.unanswered) outcomes[index] = park;
-      this.#countThrottled(slice);
+      if (!isHostLimiting) this.#countThrottled(slice);
     } else {
       this.#judgeThrottled(slice, admitted);
       this.#judgeUnanswered(slice, admitted);
