@@ -31,10 +31,10 @@ const changesQuery = (afterLsn: number) => `WITH pairs AS (
 SELECT domain, change,
   left(CASE change WHEN 'name servers' THEN was.servers WHEN 'mail servers' THEN was.mail
     WHEN 'addresses' THEN was.addresses WHEN 'keys' THEN was.keys WHEN 'registration' THEN was.expiry
-    WHEN 'last update' THEN was.updated END, 60) AS before,
+    WHEN 'last update' THEN was.updated END, 120) AS before,
   left(CASE change WHEN 'name servers' THEN nameservers WHEN 'mail servers' THEN mx_records
     WHEN 'addresses' THEN a_records WHEN 'keys' THEN dnskey_records WHEN 'registration' THEN expiry_date
-    WHEN 'last update' THEN last_updated END, 60) AS after
+    WHEN 'last update' THEN last_updated END, 120) AS after
 FROM named ORDER BY change, domain`;
 
 /** What the first act leaves for the second: its last row, its visits, and the file that was printed. */
