@@ -4,6 +4,7 @@ import {
   type Asked,
   ask,
   failureOf,
+  hasName,
   hasRcode,
   hasSpoken,
   isBroken,
@@ -98,13 +99,13 @@ type Start =
 /** Whether there is a domain. One NXDOMAIN is no deletion, because a resolver may be wrong for a while. */
 async function askForDomain(question: Question, ctx: ZonesContext): Promise<Start> {
   const first = await ask(question, 'first', ctx);
-  if (hasRcode(first, RCODES.NOERROR)) return foundBy(first, null);
+  if (hasName(first, question)) return foundBy(first, null);
   if (isBroken(first)) return brokenBy(first);
   if (isUnreached(first)) throw await failureOf([first], ctx);
   // Ask the fallback.
   const second = await ask(question, 'fallback', ctx);
   const isMissing = hasRcode(first, RCODES.NXDOMAIN);
-  if (hasRcode(second, RCODES.NOERROR)) return foundBy(second, isMissing ? 'first' : null);
+  if (hasName(second, question)) return foundBy(second, isMissing ? 'first' : null);
   if (isMissing && hasRcode(second, RCODES.NXDOMAIN)) return { kind: 'gone' };
   if (!isMissing && isBroken(second)) return brokenBy(second);
   throw await failureOf([first, second], ctx);
@@ -125,7 +126,7 @@ async function askEither(
   ctx: ZonesContext,
 ): Promise<{ answer: DnsAnswer } | { got: string }> {
   // The SOA has shown that the domain is there, so NXDOMAIN of the same name is no answer.
-  const isUsable = (asked: Asked) => hasRcode(asked, RCODES.NOERROR) || (!isApex && hasRcode(asked, RCODES.NXDOMAIN));
+  const isUsable = (asked: Asked) => hasName(asked, question) || (!isApex && hasRcode(asked, RCODES.NXDOMAIN));
   const asked: Asked[] = [];
   for (const by of resolver === 'first' ? (['first', 'fallback'] as const) : (['fallback', 'first'] as const)) {
     const one = await ask(question, by, ctx);

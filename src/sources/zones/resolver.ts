@@ -82,6 +82,15 @@ export function hasRcode({ said, error }: Asked, rcode: number): boolean {
   return error === null && said?.rcode === rcode;
 }
 
+/**
+ * Whether an answer shows that the asked name is there. NXDOMAIN after an alias of that name is said of the alias's target
+ * (RFC 6604).
+ */
+export function hasName(asked: Asked, { name }: Question): boolean {
+  if (hasRcode(asked, RCODES.NOERROR)) return true;
+  return hasRcode(asked, RCODES.NXDOMAIN) && asked.said!.records.some(({ owner }) => owner === `${name}.`);
+}
+
 /** The zone is signed and broken. */
 export function isBroken({ said }: Asked): boolean {
   return said?.rcode === RCODES.SERVFAIL && said.extendedErrors.some(code => BROKEN.has(code));
