@@ -51,7 +51,14 @@ function contextOf(coin: Coin, share: number) {
     timer: () => () => undefined,
     fetch: send as typeof fetch,
   });
-  return { ...fetcher, settings, nowMs: hub.nowMs, prepared: null, afresh: true };
+  return {
+    ...fetcher,
+    settings,
+    nowMs: hub.nowMs,
+    prepared: null,
+    afresh: true,
+    stored: async () => ({ key: '', object: null }),
+  };
 }
 
 function mutated(bytes: Buffer, coin: Coin): Buffer<ArrayBuffer> {
@@ -106,7 +113,6 @@ function checkLoaded(key: string, { rows, documents, seen }: Loaded): void {
   expect(facts.length).toBeLessThan(FACTS_BYTES_MAX);
   expect(seen!.movedTo === undefined || 'key' in github.agenda!.read(seen!.movedTo)).toBe(true);
   const visited = { key, nowMs: hub.nowMs, outcome: 'found', times: 1, changed: true, notBeforeMs: null } as const;
-  expect(github.agenda!.next({ ...visited, facts: JSON.parse(facts) as Record<string, unknown> }).atMs).toBeGreaterThan(
-    hub.nowMs,
-  );
+  const next = github.agenda!.next({ ...visited, facts: JSON.parse(facts) as Record<string, unknown> }, settings);
+  expect(next.atMs).toBeGreaterThan(hub.nowMs);
 }

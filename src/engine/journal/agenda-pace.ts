@@ -15,21 +15,19 @@ const VISITS_MIN = 200;
 const VISITS_MAX = 10_000;
 
 interface Pace {
-  stretch: number;
-  at_ms: number;
-  taken_ms: number;
-  waits_ms: number;
+  wanting: number;
+  wanted: number;
   visits: number;
+  taken_ms: number;
+  at_ms: number;
   new_visits: number;
-  new_waits_ms: number;
   new_others: number;
 }
 
 /**
- * By which factor intervals between visits are stretched. Each visit says after what wait its key wants the next one, and
- * took a time while visits were due. All keys together want one visit each in the mean wait, and a visit of each takes
- * keys times the time of one: the quotient is the factor at which hosts have just room for all. The mean is over visits,
- * and keys that want more visits have more of them, so it is the harmonic mean over keys, as it must be.
+ * By which factor intervals between visits are stretched. Each key says after what wait it wants its next visit, and visits
+ * take a time while some are due. The visits that all keys want in a time, times what one takes, is the factor at which
+ * hosts have just room for all. Keys without a visit yet count like the others in the mean.
  */
 export class AgendaPace {
   readonly #sql: SqlPort;
@@ -43,21 +41,17 @@ export class AgendaPace {
     return this.#sql.exec<{ stretch: number }>('SELECT stretch FROM agenda_pace')[0]!.stretch;
   }
 
-  /**
-   * Counts an accepted visit. `waitMs`: when its key wants the next one, without any stretch; null for a visit that says
-   * nothing of that, because it failed or has more to load.
-   */
-  count(waitMs: number | null): void {
-    this.#sql.exec(
-      `UPDATE agenda_pace SET new_visits = new_visits + ?1, new_waits_ms = new_waits_ms + ?2, new_others = new_others + 1 - ?1`,
-      waitMs === null ? 0 : 1,
-      waitMs ?? 0,
-    );
+  /** Counts an accepted visit. `isWhole`: it did not fail, and has no more to load. */
+  count(isWhole: boolean): void {
+    const [whole, other] = isWhole ? [1, 0] : [0, 1];
+    this.#sql.exec('UPDATE agenda_pace SET new_visits = new_visits + ?, new_others = new_others + ?', whole, other);
   }
 
   /** Adjusts the stretch before visits are made, or none is due (`isIdle`). `keys`: how many there are. */
   adjust({ isIdle, keys, nowMs }: { isIdle: boolean; keys: number; nowMs: number }): void {
-    const pace = this.#sql.exec<Pace & Record<string, number>>('SELECT * FROM agenda_pace')[0]!;
+    // The sum is of visits in a trillion milliseconds, so that it is a whole number.
+    const columns = 'wanting, wanted / 1e12 AS wanted, visits, taken_ms, at_ms, new_visits, new_others';
+    const pace = this.#sql.exec<Pace & Record<string, number>>(`SELECT ${columns} FROM agenda_pace`)[0]!;
     const isNew = pace.new_visits + pace.new_others > 0;
     // Begin to measure when visits become due, and go on until some are accepted.
     const atMs = isIdle ? 0 : isNew || pace.at_ms === 0 ? nowMs : pace.at_ms;
@@ -71,16 +65,15 @@ export class AgendaPace {
     const most = Math.min(VISITS_MAX, Math.max(VISITS_MIN, keys));
     const weight = Math.min(1, most / (pace.visits + pace.new_visits));
     const takenMs = (pace.taken_ms + tookMs * share) * weight;
-    const waitsMs = (pace.waits_ms + pace.new_waits_ms) * weight;
     const visits = (pace.visits + pace.new_visits) * weight;
-    const stretch = waitsMs === 0 ? 1 : Math.min(STRETCH_MAX, Math.max(1, (keys * takenMs) / waitsMs));
+    // Compare what all keys want with what there is time for.
+    const wanted = pace.wanting === 0 ? 0 : pace.wanted * (keys / pace.wanting);
+    const stretch = visits === 0 ? 1 : Math.min(STRETCH_MAX, Math.max(1, (wanted * takenMs) / visits));
     this.#sql.exec(
-      `UPDATE agenda_pace SET stretch = ?, at_ms = ?, taken_ms = ?, waits_ms = ?, visits = ?, new_visits = 0,
-         new_waits_ms = 0, new_others = 0`,
+      `UPDATE agenda_pace SET stretch = ?, at_ms = ?, taken_ms = ?, visits = ?, new_visits = 0, new_others = 0`,
       stretch,
       atMs,
       takenMs,
-      waitsMs,
       visits,
     );
   }

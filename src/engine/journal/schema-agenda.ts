@@ -5,7 +5,7 @@ export const AGENDA_SCHEMA = [
   // Watched keys. `revisit` is 0 before the first visit that did not fail, while a key has more than one visit's work,
   // and after a change of its evidence. `outcome` is that of the last visit and `times`
   // how many visits in a row had it; `digest`, `more_hosts` and `facts` are JSON. `waiting_ms`: when a visit was due first
-  // that has got no permit since.
+  // that has got no permit since. `wait_ms`: after what time the key wants its next visit; null before the first.
   `CREATE TABLE agenda (
     key TEXT PRIMARY KEY,
     space INTEGER NOT NULL,
@@ -15,6 +15,7 @@ export const AGENDA_SCHEMA = [
     added_ms INTEGER NOT NULL,
     checked_ms INTEGER,
     waiting_ms INTEGER,
+    wait_ms INTEGER,
     outcome TEXT,
     times INTEGER NOT NULL DEFAULT 0,
     digest TEXT,
@@ -25,20 +26,32 @@ export const AGENDA_SCHEMA = [
   // SQLite appends the primary key to it, so that due keys are read from the index alone.
   'CREATE INDEX agenda_due ON agenda (space, revisit, due_ms)',
   'CREATE INDEX agenda_waiting ON agenda (waiting_ms) WHERE waiting_ms IS NOT NULL',
-  // One row: the factor by which intervals between visits are stretched; the visits that it is computed from, the time
-  // that they took, and the waits that they want; those since it was adjusted, and since when (0 while none is due).
+  // One row: the factor by which intervals between visits are stretched; how many keys say what wait they want, and the
+  // visits that they want in a trillion milliseconds; visits that were made, and the time that they took; those since it
+  // was adjusted, and since when (0 while none is due).
   `CREATE TABLE agenda_pace (
     id INTEGER PRIMARY KEY CHECK (id = 1),
     stretch REAL NOT NULL DEFAULT 1,
+    wanting INTEGER NOT NULL DEFAULT 0,
+    wanted INTEGER NOT NULL DEFAULT 0,
     visits REAL NOT NULL DEFAULT 0,
     taken_ms REAL NOT NULL DEFAULT 0,
-    waits_ms REAL NOT NULL DEFAULT 0,
     at_ms INTEGER NOT NULL DEFAULT 0,
     new_visits INTEGER NOT NULL DEFAULT 0,
-    new_waits_ms INTEGER NOT NULL DEFAULT 0,
     new_others INTEGER NOT NULL DEFAULT 0
   )`,
   'INSERT INTO agenda_pace (id) VALUES (1)',
+  // Triggers keep both sums, because keys come, go, move and change their wait in several places.
+  `CREATE TRIGGER agenda_wanted_more AFTER INSERT ON agenda WHEN NEW.wait_ms IS NOT NULL BEGIN
+    UPDATE agenda_pace SET wanting = wanting + 1, wanted = wanted + 1000000000000 / NEW.wait_ms;
+  END`,
+  `CREATE TRIGGER agenda_wanted_less AFTER DELETE ON agenda WHEN OLD.wait_ms IS NOT NULL BEGIN
+    UPDATE agenda_pace SET wanting = wanting - 1, wanted = wanted - 1000000000000 / OLD.wait_ms;
+  END`,
+  `CREATE TRIGGER agenda_wanted_other AFTER UPDATE OF wait_ms ON agenda WHEN NEW.wait_ms IS NOT OLD.wait_ms BEGIN
+    UPDATE agenda_pace SET wanting = wanting + (NEW.wait_ms IS NOT NULL) - (OLD.wait_ms IS NOT NULL),
+      wanted = wanted + coalesce(1000000000000 / NEW.wait_ms, 0) - coalesce(1000000000000 / OLD.wait_ms, 0);
+  END`,
   // How many keys that visits found are not watched, by the reason.
   'CREATE TABLE agenda_refusals (reason TEXT PRIMARY KEY, keys INTEGER NOT NULL)',
   // One row: which server serves each space, as JSON.

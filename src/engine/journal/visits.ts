@@ -170,15 +170,17 @@ export class JournalVisits {
           notBeforeMs: retryAfterMs === null ? null : nowMs + retryAfterMs,
         });
     // Stretch the wait while hosts have too little room for all visits.
-    this.#agenda.pace.count(outcome === 'failed' || seen?.unfinished ? null : Math.max(0, atMs - nowMs));
+    const isWhole = outcome !== 'failed' && !seen?.unfinished;
+    this.#agenda.pace.count(isWhole);
     const stretchedMs = nowMs + (atMs - nowMs) * (outcome === 'failed' ? 1 : this.#agenda.pace.stretch());
     this.#sql.exec(
       `UPDATE agenda SET due_ms = ?, reason = ?, revisit = coalesce(?, revisit), checked_ms = ?, waiting_ms = NULL,
-         outcome = ?, times = ?, digest = ?, main_digest = ?, more_hosts = ?, facts = ? WHERE key = ?`,
+         wait_ms = coalesce(?, wait_ms), outcome = ?, times = ?, digest = ?, main_digest = ?, more_hosts = ?, facts = ? WHERE key = ?`,
       isOvertaken ? watched.due_ms : Math.round(Math.min(stretchedMs, Math.max(atMs, nowMs + AGENDA_AHEAD_MS_MAX))),
       isOvertaken ? watched.reason : reason,
       seen && !isOvertaken ? (seen.unfinished ? 0 : 1) : null,
       seen ? nowMs : watched.checked_ms,
+      isWhole ? Math.max(1, Math.round(atMs - nowMs)) : null,
       outcome,
       times,
       digests ?? watched.digest,

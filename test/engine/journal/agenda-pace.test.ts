@@ -18,89 +18,135 @@ beforeEach(() => {
 });
 afterEach(() => sql.close());
 
-const adjust = (keys: number, isIdle = false) => pace.adjust({ isIdle, keys, nowMs });
+/** Watched keys, by the wait that they want; null for those without a visit yet. */
+function watch(...groups: [keys: number, waitMs: number | null][]): void {
+  sql.exec('DELETE FROM agenda');
+  for (const [index, [keys, waitMs]] of groups.entries())
+    sql.exec(
+      `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)
+       INSERT INTO agenda (key, space, due_ms, reason, added_ms, wait_ms) SELECT ? || i, 1, 0, 'added', 0, ? FROM n`,
+      keys,
+      `${index}-`,
+      waitMs,
+    );
+}
 
-/** Slices of visits, one right after the other. */
-function visit(keys: number, { slices, tookMs, waits }: { slices: number; tookMs: number; waits: (number | null)[] }) {
-  adjust(keys);
+const keysNow = () => sql.exec<{ keys: number }>('SELECT count(*) AS keys FROM agenda')[0]!.keys;
+const adjust = (isIdle = false) => pace.adjust({ isIdle, keys: keysNow(), nowMs });
+
+/** Slices of visits, one right after the other; the others failed, or have more to load. */
+function visit({
+  slices,
+  tookMs,
+  visits,
+  others = 0,
+}: {
+  slices: number;
+  tookMs: number;
+  visits: number;
+  others?: number;
+}) {
+  adjust();
   for (let slice = 0; slice < slices; slice++) {
     nowMs += tookMs;
-    for (const waitMs of waits) pace.count(waitMs);
-    adjust(keys);
+    for (let made = 0; made < visits; made++) pace.count(true);
+    for (let made = 0; made < others; made++) pace.count(false);
+    adjust();
   }
 }
 
-const daily = (count: number) => Array.from({ length: count }, () => DAY);
-
 describe('the stretch', () => {
-  it('is the time of a round of all keys, in the waits that they want, from the first slice on', () => {
-    visit(100_000, { slices: 1, tookMs: 15.6 * SECOND, waits: daily(12) });
-    // 100,000 visits of 1.3 s are 1.5 days.
+  it('is the visits that all keys want in a time, times what one takes, from the first slice on', () => {
+    watch([1_000, DAY]);
+    visit({ slices: 1, tookMs: 260 * SECOND, visits: 2 });
+    // 1,000 visits of 130 s are 1.5 days.
     expect(pace.stretch()).toBeCloseTo(1.505, 3);
-    visit(100_000, { slices: 500, tookMs: 15.6 * SECOND, waits: daily(12) });
+    visit({ slices: 500, tookMs: 260 * SECOND, visits: 2 });
     expect(pace.stretch()).toBeCloseTo(1.505, 3);
   });
 
   it('is 1 while there is room', () => {
-    visit(60_000, { slices: 20, tookMs: 15.6 * SECOND, waits: daily(12) });
+    watch([600, DAY]);
+    visit({ slices: 20, tookMs: 130 * SECOND, visits: 1 });
     expect(pace.stretch()).toBe(1);
   });
 
   it('does not rise while a backlog lasts, however late its keys are', () => {
-    visit(100_000, { slices: 8_000, tookMs: 15.6 * SECOND, waits: daily(12) });
+    watch([1_000, DAY]);
+    visit({ slices: 8_000, tookMs: 130 * SECOND, visits: 1 });
     expect(pace.stretch()).toBeCloseTo(1.505, 3);
   });
 
-  it('counts keys by how often they want visits', () => {
-    // Of 1,100 keys 1,000 want a visit a day and 100 one in 2.4 h, so half of all visits are of these.
-    visit(1_100, { slices: 500, tookMs: 100 * SECOND, waits: [DAY, DAY / 10] });
-    // They want 2,000 visits a day, and 1,728 are made.
+  it('counts keys by how often they want visits, however often they were visited', () => {
+    // They want 1,000 and 1,000 visits a day, and 1,728 are made.
+    watch([1_000, DAY], [100, DAY / 10]);
+    visit({ slices: 1_000, tookMs: 50 * SECOND, visits: 1 });
+    expect(pace.stretch()).toBeCloseTo(2_000 / 1_728, 2);
+    // A few that want one in years change nothing.
+    watch([1_000, DAY], [100, DAY / 10], [10, 1_000 * DAY]);
+    visit({ slices: 1, tookMs: 50 * SECOND, visits: 1 });
     expect(pace.stretch()).toBeCloseTo(2_000 / 1_728, 2);
   });
 
+  it('takes keys without a visit for keys like the others', () => {
+    watch([500, DAY], [500, null]);
+    visit({ slices: 1_000, tookMs: 130 * SECOND, visits: 1 });
+    expect(pace.stretch()).toBeCloseTo(1.505, 3);
+  });
+
   it('takes no time for work in which nothing is due', () => {
+    watch([1_000, DAY]);
     for (let run = 0; run < 100; run++) {
-      visit(1_000, { slices: 1, tookMs: SECOND, waits: daily(1) });
-      adjust(1_000, true);
+      visit({ slices: 1, tookMs: SECOND, visits: 1 });
+      adjust(true);
       nowMs += HOUR;
     }
     expect(pace.stretch()).toBe(1);
   });
 
   it('is hardly moved by an outage, or a pause, of hours', () => {
-    visit(100_000, { slices: 1_000, tookMs: 15.6 * SECOND, waits: daily(12) });
+    watch([1_000, DAY]);
+    visit({ slices: 1_000, tookMs: 130 * SECOND, visits: 1 });
     for (let run = 0; run < 60; run++) {
-      adjust(100_000);
+      adjust();
       nowMs += 6 * 60 * SECOND;
     }
-    visit(100_000, { slices: 1, tookMs: 15.6 * SECOND, waits: daily(12) });
+    visit({ slices: 1, tookMs: 130 * SECOND, visits: 1 });
     expect(pace.stretch()).toBeGreaterThan(1.5);
     expect(pace.stretch()).toBeLessThan(1.56);
   });
 
   it('has nothing of visits that failed, or have more to load', () => {
-    visit(100_000, { slices: 100, tookMs: 15.6 * SECOND, waits: daily(12) });
+    watch([1_000, DAY]);
+    visit({ slices: 1_000, tookMs: 130 * SECOND, visits: 1 });
     const before = pace.stretch();
-    visit(100_000, { slices: 100, tookMs: 15.6 * SECOND, waits: daily(12).map(() => null) });
+    visit({ slices: 100, tookMs: 130 * SECOND, visits: 0, others: 1 });
     expect(pace.stretch()).toBe(before);
-    visit(100_000, { slices: 100, tookMs: 31.2 * SECOND, waits: daily(12).concat(daily(12).map(() => null as never)) });
+    visit({ slices: 100, tookMs: 260 * SECOND, visits: 1, others: 1 });
     expect(pace.stretch()).toBeCloseTo(before, 6);
   });
 
-  it('follows another pace within a round, and the removal of keys at once', () => {
-    visit(1_000, { slices: 1_000, tookMs: 130 * SECOND, waits: daily(1) });
-    expect(pace.stretch()).toBeCloseTo(1.505, 2);
-    visit(1_000, { slices: 3_000, tookMs: 260 * SECOND, waits: daily(1) });
+  it('follows another pace within a round, and the removal of keys, and other waits, at once', () => {
+    watch([1_000, DAY]);
+    visit({ slices: 1_000, tookMs: 130 * SECOND, visits: 1 });
+    visit({ slices: 3_000, tookMs: 260 * SECOND, visits: 1 });
     expect(pace.stretch()).toBeGreaterThan(2.8);
-    visit(100, { slices: 1, tookMs: 260 * SECOND, waits: daily(1) });
+    sql.exec('UPDATE agenda SET wait_ms = 2 * wait_ms');
+    visit({ slices: 1, tookMs: 260 * SECOND, visits: 1 });
+    expect(pace.stretch()).toBeGreaterThan(1.4);
+    expect(pace.stretch()).toBeLessThan(1.6);
+    sql.exec("DELETE FROM agenda WHERE key > '0-2'");
+    visit({ slices: 1, tookMs: 260 * SECOND, visits: 1 });
     expect(pace.stretch()).toBe(1);
   });
 
-  it('is 1 at first, at most 1,000, and takes any clock', () => {
+  it('is 1 at first, at most 1,000, and takes any clock and any wait', () => {
     expect(pace.stretch()).toBe(1);
-    visit(1_000_000_000, { slices: 10, tookMs: 60 * SECOND, waits: [HOUR] });
+    watch([10_000, 1]);
+    visit({ slices: 10, tookMs: 60 * SECOND, visits: 1 });
     expect(pace.stretch()).toBe(1_000);
-    visit(10, { slices: 10, tookMs: -60 * SECOND, waits: [0] });
+    watch([10, 1]);
+    visit({ slices: 3_000, tookMs: -60 * SECOND, visits: 1 });
     expect(pace.stretch()).toBe(1);
   });
 });
