@@ -6,7 +6,7 @@ export interface Change {
   key: string;
   /** The cursor after this change, as text. A `resumable` source can continue from it. */
   cursor: string;
-  /** The feed says that the item was deleted. */
+  /** The feed says that the item was deleted, or a listing lacks it. */
   deleted: boolean;
   /** The revision that the feed announced, a number that only rises; null where the feed has none. */
   revision: number | null;

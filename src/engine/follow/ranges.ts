@@ -143,6 +143,11 @@ export class RangePuller {
     const waiting = Array.from(page.changes.keys()).filter(index => index >= pending.done && !loaded.has(index));
     const missing = waiting.slice(0, sliceOf(range));
     if (missing.length > 0) {
+      // An older change of a key that was deleted since is loaded as a deletion is.
+      for (const index of missing) {
+        const change = page.changes[index]!;
+        if (journal.isDeletedSince(change)) page.changes[index] = { ...change, deleted: true };
+      }
       const changes = missing.map(index => page.changes[index]!);
       const lastLsns = changes.map(({ key }) => journal.state.lastLsnOf(key));
       // Pull the page anew when a key of it got a row: a feed that shows each key once shows it at a later cursor now,

@@ -12,7 +12,7 @@ import { dropServedExtra } from './differences.ts';
 import { AppendedRows, type EntryFacts } from './entries.ts';
 import { JournalEvidence } from './evidence.ts';
 import { JournalInlets } from './inlets.ts';
-import { knownRevisionOf, noteAnnounced, rowStateOf } from './key-index.ts';
+import { noteAnnounced, rowStateOf } from './key-index.ts';
 import { type DeadFilter, ParkedChanges } from './parked.ts';
 import { JournalPushes, type PushedLine } from './pushes.ts';
 import { JournalRanges, type Range } from './ranges.ts';
@@ -22,6 +22,7 @@ import {
   judgeLaggingRevision,
   judgeSweepChange,
   laggingOf,
+  latestOf,
   recheckDelayMs,
 } from './rechecks.ts';
 import { JournalRound } from './round.ts';
@@ -242,6 +243,12 @@ export class Journal {
     });
   }
 
+  /** Whether a key was deleted after a change of it: what a range loads for an older change is then perhaps gone. */
+  isDeletedSince({ key, revision }: Change): boolean {
+    const latest = revision === null ? null : latestOf(this.#sql, key, { withRows: true });
+    return latest?.deleted === true && latest.revision > revision!;
+  }
+
   /** Why SQLite refuses the rows of a change; null when it takes them. */
   refusalOf(accepted: Accepted, nowMs: number): string | null {
     try {
@@ -297,11 +304,10 @@ export class Journal {
     if (outcome.kind === 'skip' && outcome.reason === 'coalesced') return change;
     // What a range pulled may be older than a parked change of the tail, and than the key's newest row: it must not end
     // the wait for a later revision, and where its document is older than what is known, a later one is waited for.
-    const known = isServed(outcome) ? knownRevisionOf(this.#sql, key) : null;
-    const awaited = isTail ? null : Math.max(this.parked.awaitedRevision(key) ?? -1, known ?? -1);
+    const latest = isTail || revision === null ? null : latestOf(this.#sql, key, { withRows: isServed(outcome) });
     const superseded = this.parked.removeAllOf(key, { status: 'superseded', nowMs });
     countOutcome(this.#sql, 'skipped:superseded', superseded);
-    return awaited !== null && revision !== null && awaited > revision ? { ...change, revision: awaited } : change;
+    return latest !== null && latest.revision > revision! ? { ...change, ...latest } : change;
   }
 
   /** The change with the outcome that the agenda gives it, which also sets when its key is due again. */

@@ -64,12 +64,6 @@ export class ParkedChanges {
     return removed.length;
   }
 
-  /** The highest revision that a parked or dead change of a key announced; null where none did. */
-  awaitedRevision(key: string): number | null {
-    const statement = 'SELECT max(revision) AS revision FROM parked WHERE key = ?';
-    return this.#sql.exec<{ revision: number | null }>(statement, key)[0]!.revision;
-  }
-
   /** Removes a change whose attempt gave an outcome; false when it is gone, or was attempted again meanwhile. */
   remove({ change_number, attempts }: ParkedChange, nowMs: number): boolean {
     const statement = 'DELETE FROM parked WHERE change_number = ? AND attempts = ? RETURNING change_number';

@@ -2,7 +2,7 @@ import { LIMITS } from '../../config.ts';
 import type { Failure } from '../../errors.ts';
 import type { SqlPort } from '../../ports/sql.ts';
 import { isGone, type Outcome, type ParkedChange } from './changes.ts';
-import { rowStateOf } from './key-index.ts';
+import { knownRevisionOf, rowStateOf } from './key-index.ts';
 
 /**
  * The outcome of an attempt at a change whose upstream served an older revision than its feed announced; null while the
@@ -17,6 +17,24 @@ export function judgeLaggingRevision(
   if (outcome.revision === null || known === null || outcome.revision > known) return outcome;
   const isReached = revision === null || outcome.revision >= revision;
   return isReached ? { kind: 'skip', reason: 'unchanged' } : null;
+}
+
+/** The newest that is known of a key: its revision, and whether that is its deletion. */
+interface Latest {
+  revision: number;
+  deleted: boolean;
+}
+
+/** The newest that a parked or dead change of a key announced and, `withRows`, that its rows say; null where nothing is known. */
+export function latestOf(sql: SqlPort, key: string, { withRows }: { withRows: boolean }): Latest | null {
+  // SQLite takes `deleted` from the row that has the highest revision.
+  const statement = 'SELECT max(revision) AS revision, deleted FROM parked WHERE key = ?';
+  const [parked] = sql.exec<{ revision: number | null; deleted: number | null }>(statement, key);
+  const known = withRows ? knownRevisionOf(sql, key) : null;
+  const awaited = parked!.revision;
+  if (awaited !== null && (known === null || awaited >= known))
+    return { revision: awaited, deleted: parked!.deleted === 1 };
+  return known === null ? null : { revision: known, deleted: rowStateOf(sql, key) === 'deleted' };
 }
 
 /** Why a change waits whose upstream served an older revision than was announced. */

@@ -1,8 +1,9 @@
 import type { Change, RoundAnswer } from '../../ports/change.ts';
 import type { SqlPort } from '../../ports/sql.ts';
 import { countOutcome } from './counts.ts';
-import { knownRevisionOf, presentKeys, rowStateOf } from './key-index.ts';
+import { presentKeys, rowStateOf } from './key-index.ts';
 import type { ParkedChanges } from './parked.ts';
+import { latestOf } from './rechecks.ts';
 import type { JournalState } from './state.ts';
 
 /** Changes of the round that wait for their first attempt. Few, so that most of the host's pace remains for the tail. */
@@ -139,12 +140,12 @@ export class JournalRound {
     }
     // End what is parked or dead for the key, because this change is newer. It waits for the revision that the other waited
     // for, and for that of the newest row, because its document may be an older one.
-    const awaited = Math.max(this.#parked.awaitedRevision(key) ?? -1, knownRevisionOf(this.#sql, key) ?? -1);
+    const { revision, deleted } = latestOf(this.#sql, key, { withRows: true }) ?? { revision: null, deleted: false };
     const superseded = this.#parked.removeAllOf(key, { status: 'superseded', nowMs });
     countOutcome(this.#sql, 'skipped:superseded', superseded);
     const change_number = this.#state.source().change_number + 1;
     this.#state.updateSource({ change_number });
-    const change = { key, cursor, deleted: false, revision: awaited < 0 ? null : awaited, skip: null };
+    const change = { key, cursor, deleted, revision, skip: null };
     const detail = 'the round found other facts of it';
     this.#parked.park(change_number, change, { reason: 'recheck', detail, nowMs, dueMs: nowMs });
   }

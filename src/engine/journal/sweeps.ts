@@ -282,8 +282,10 @@ export class JournalSweep {
   #parkMissed({ kind, key, revision }: Difference, { cursor, nowMs }: { cursor: string; nowMs: number }): void {
     const change_number = this.#state.source().change_number + 1;
     this.#state.updateSource({ change_number });
-    // Of a stale key, wait for the listed revision as for one that the feed announced.
-    const change = { key, cursor, deleted: false, revision: kind === 'stale' ? revision : null, skip: null };
+    // Of a stale key, wait for the listed revision as for one that the feed announced. An extra one was perhaps deleted: the
+    // load asks for it all the same.
+    const awaited = kind === 'stale' ? revision : null;
+    const change = { key, cursor, deleted: kind === 'extra', revision: awaited, skip: null };
     this.#parked.park(change_number, change, { reason: 'missed', detail: DETAILS[kind], nowMs, dueMs: nowMs });
     this.#sql.exec('UPDATE parked SET from_sweep = 1 WHERE change_number = ?', change_number);
   }

@@ -125,6 +125,20 @@ describe('a backfill', () => {
     await expectNewest(world);
   });
 
+  it('of an older change of a key that was deleted since gives its deletion, and no dead letter', async () => {
+    const world = await startedWorld({ kind: serials });
+    world.upstream.publish(['x', 'a']);
+    await followed(world);
+    await started(world, 'rewind', { to: '0', rate: 0.02 });
+    await runUntil(world, { until: () => rangeOf(world.engine, 'rewind')?.done === 1 });
+    // The range ends before the row of the removal.
+    world.upstream.remove('a');
+    await followed(world);
+    await runUntil(world, { until: isDone(world, 'rewind') });
+    expect(world.balance).toMatchObject({ tombstones: 2, parked: 0, dead: 0, balanced: true });
+    await expectNewest(world);
+  });
+
   it('counts first, and from then on says how long it takes', async () => {
     const world = await lateWorld(names(300), { pageChanges: 50, requestsPerSecond: 1_000 });
     await started(world, 'backfill', { from: '0', to: world.firstCursor, rate: 2 });

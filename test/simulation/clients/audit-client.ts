@@ -119,11 +119,15 @@ export class AuditClient {
     return this.#pushes.has(key);
   }
 
-  /** Dead changes of keys that upstream removed without showing it: a replay cannot load them. Those of a sweep end. */
+  /**
+   * Dead changes of keys that upstream removed without showing it: a replay cannot load them. Those of a sweep end. So are
+   * older changes, which a range loads, of a removed key whose newest row was pushed.
+   */
   get deadUnshown(): number {
     const statement = 'SELECT key FROM parked WHERE died_ms IS NOT NULL AND from_sweep = 0';
     const dead = this.#world.storage.sql.exec<{ key: string }>(statement);
-    return dead.filter(({ key }) => this.#silent.has(key)).length;
+    const isRemoved = (key: string) => this.#world.upstream.items.get(key)?.deleted === true;
+    return dead.filter(({ key }) => this.#silent.has(key) || (this.isPushed(key) && isRemoved(key))).length;
   }
 
   /** Keys listed since a sweep started; null when this client did not start it. */

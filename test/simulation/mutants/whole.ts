@@ -92,6 +92,12 @@ async function packed(`,
     edits: [{ file: SWEEPER, text: "[...LISTED_KINDS, 'extra' as const]", instead: '[...LISTED_KINDS]' }],
   },
   {
+    name: 'extra key that is gone not deleted',
+    breaks: NEWEST,
+    caughtBy: scene('a listing that is older than the rows'),
+    edits: [{ file: SWEEPS, text: "deleted: kind === 'extra',", instead: 'deleted: false,' }],
+  },
+  {
     name: 'stale key not checked again',
     breaks: DOUBLED,
     caughtBy: scene('a listing with revisions that the feed shows later'),
@@ -212,8 +218,8 @@ async function packed(`,
     edits: [
       {
         file: JOURNAL,
-        text: 'awaited > revision ? { ...change, revision: awaited } : change;',
-        instead: 'awaited < revision ? change : change;',
+        text: 'latest.revision > revision! ? { ...change, ...latest } : change;',
+        instead: 'latest.revision < 0 ? change : change;',
       },
     ],
   },

@@ -62,9 +62,7 @@ export const serials: SourceKind = (upstream, call) => {
         const documents = [{ name: change.key, bytes, revision: seq }];
         return { documents, rows: [{ table: npmPackage.name, op: 'upsert', row }], revision: seq };
       } catch (error) {
-        // The upstream's own answer that it has no such key is a deletion; a 404 that is a fault is not.
-        const isHeld = upstream.items.get(change.key)?.deleted === false;
-        if (error instanceof ChangeError && error.status === 404 && !isHeld) return gone;
+        if (change.deleted && error instanceof ChangeError && error.status === 404) return gone;
         throw error;
       }
     },
