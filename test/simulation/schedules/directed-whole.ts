@@ -132,11 +132,16 @@ async function rangeOfOlder(world: World, random: Random): Promise<void> {
   });
   world.startAt(String(upstream.seq));
   upstream.lagging.set('a', 1 + Math.floor(random() * 3));
+  // The newest row of `a` lags, or it has none yet, because its change is parked.
+  if (random() < 0.5) upstream.faults.set('a', { status: 403 });
+  world.queue.deliver = () => ({ delaysMs: [] });
   upstream.publish('a');
   await followed(world);
+  upstream.faults.clear();
   // It ends before the last row of `b`, which nothing else loads.
   await startRange(world.engine, 'backfill', { from: '0', to: String(seqs[2]), rate: 1_000 });
   await runUntil(world, { until: () => rangeOf(world.engine, 'backfill')?.state === 'done' });
+  world.queue.deliver = () => ({ delaysMs: [0] });
   upstream.lagging.clear();
   await runUntil(world, { until: () => world.parked.length === 0 && world.isFollowed });
   await expectNewest(world);
