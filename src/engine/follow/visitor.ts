@@ -71,7 +71,7 @@ export class Visitor {
     while (!(await isDone()) && !run.over) {
       // Pick due keys whose hosts have room, and note how long visits take.
       const { probe, load, isIdle, roomAtMs } = this.#pick();
-      const isAtRest = isIdle && this.#agenda.longestWaitingMs() === null;
+      const isAtRest = isIdle && !this.#agenda.hasWaiting();
       this.#agenda.adjustStretch({ isIdle: isAtRest, nowMs: this.#ports.clock.now() });
       if (probe.length + load.length === 0) return this.#wait(roomAtMs);
       // Ask the probe which keys changed, and append those that did not.

@@ -349,7 +349,7 @@ export class JournalAgenda {
     this.#sql.exec('UPDATE agenda_spaces SET keys = keys + 1 WHERE id = ?', space);
   }
 
-  /** Sets when keys that could not be visited now are due. They count as late from the time when they were due first. */
+  /** Sets when keys that could not be visited now are due. They count as due meanwhile. */
   postpone(keys: string[], { dueMs, reason }: { dueMs: number; reason: string }): void {
     this.#sql.exec(
       `UPDATE agenda SET waiting_ms = coalesce(waiting_ms, due_ms), due_ms = ?, reason = ?
@@ -360,12 +360,10 @@ export class JournalAgenda {
     );
   }
 
-  /** When the key was due first that has waited longest for a permit; null when none waits. */
-  longestWaitingMs(): number | null {
-    const [row] = this.#sql.exec<{ ms: number | null }>(
-      'SELECT min(waiting_ms) AS ms FROM agenda INDEXED BY agenda_waiting WHERE waiting_ms IS NOT NULL',
-    );
-    return row!.ms;
+  /** Whether a key waits for a permit. */
+  hasWaiting(): boolean {
+    const waiting = 'SELECT key FROM agenda INDEXED BY agenda_waiting WHERE waiting_ms IS NOT NULL LIMIT 1';
+    return this.#sql.exec(waiting).length > 0;
   }
 
   /** Adjusts by what factor intervals are stretched. `isIdle`: no visit is due. */
