@@ -51,14 +51,8 @@ function contextOf(coin: Coin, share: number) {
     timer: () => () => undefined,
     fetch: send as typeof fetch,
   });
-  return {
-    ...fetcher,
-    settings,
-    nowMs: hub.nowMs,
-    prepared: null,
-    afresh: true,
-    stored: async () => ({ key: '', object: null }),
-  };
+  const stored = async ({ name }: { name: string }) => ({ key: name, object: null });
+  return { ...fetcher, settings, nowMs: hub.nowMs, prepared: null, afresh: true, stored };
 }
 
 function mutated(bytes: Buffer, coin: Coin): Buffer<ArrayBuffer> {

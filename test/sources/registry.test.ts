@@ -234,10 +234,11 @@ describe.each(SOURCES)('source $id', source => {
             const seen = Object.fromEntries(inlet.columns.map(name => [name, row[name] ?? null]));
             return inlet.read(Object.freeze({ op, lsn: 1, key: 'key', row: Object.freeze(seen) }));
           });
-      const findings = (await plain(40)).map(({ loaded }) => [read(loaded), read(loaded)]);
+      const findings = (await plain(source.feed ? 40 : 10)).map(({ loaded }) => [read(loaded), read(loaded)]);
       expect(findings.map(([, again]) => again)).toEqual(findings.map(([first]) => first));
       const keys = findings.flatMap(([first]) => first!.map(({ key }) => agenda.read(key)));
-      expect(keys.some(key => 'key' in key)).toBe(true);
+      // Invented names may end in `.example`, which is reserved, so that agendas of domains take none of them.
+      expect(keys.some(key => 'key' in key || key.rejected === 'special-use')).toBe(true);
     }
   });
 

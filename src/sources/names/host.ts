@@ -1,4 +1,7 @@
-/** The host of a URL, in a list; none where the value is no URL, or one without a host. */
-export function hostsIn(url: unknown): string[] {
-  return typeof url === 'string' && URL.canParse(url) ? [new URL(url).hostname].filter(Boolean) : [];
+/** The host of a web address, in a list; none where the value is none. An address may lack its scheme: people write it so. */
+export function hostsIn(address: unknown): string[] {
+  if (typeof address !== 'string') return [];
+  const text = address.trim();
+  const url = URL.parse(/^[\w.-]+\.[a-z-]{2,}(\/|$)/i.test(text) ? `https://${text}` : text);
+  return url?.hostname ? [url.hostname] : [];
 }

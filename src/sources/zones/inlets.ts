@@ -6,6 +6,9 @@ import { REGISTRATION_COLUMNS, REGISTRATIONS, readRegistration } from './registr
 export const ZONES_INLETS: InletRules[] = [
   { source: 'whois', table: REGISTRATIONS, columns: REGISTRATION_COLUMNS, read: readRegistration },
   homepages('npm', 'npm_package', 'homepage'),
+  homepages('pypi', 'pypi_package', 'homepage'),
+  homepages('github', 'github_repo', 'homepage'),
+  homepages('github', 'github_profile', 'blog'),
 ];
 
 /** The domains of homepages that a column has. */

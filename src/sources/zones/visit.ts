@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import { domain as domainTable } from '../../../schemas/domain.ts';
 import { sha256Hex, shortDigest } from '../../digest.ts';
 import type { Document, Loaded } from '../../ports/change.ts';
@@ -24,6 +25,23 @@ export interface ZoneFacts extends VisitFacts {
   unknown: QuestionId[];
   /** Since when the zone is signed and broken, ISO 8601. */
   broken: string | null;
+}
+
+const factsShape = z.object({
+  quiet: z.number(),
+  digest: z.string(),
+  sets: z.record(
+    z.string(),
+    z.object({ digest: z.string(), changes: z.number(), stillSinceMs: z.number().optional() }),
+  ),
+  unknown: z.array(z.string()),
+  broken: z.string().nullable(),
+});
+
+/** The facts of the visit before; null where there is none, or another version of the code left them. */
+export function readFacts(facts: unknown): ZoneFacts | null {
+  const read = factsShape.safeParse(facts);
+  return read.success ? (facts as ZoneFacts) : null;
 }
 
 type Found = Exclude<LookedUp, { kind: 'gone' }>;

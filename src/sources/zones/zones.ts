@@ -7,7 +7,7 @@ import { MESSAGE_BYTES_MAX } from './message.ts';
 import { nextVisit, type VisitFacts } from './next-visit.ts';
 import { registrationOf } from './registration.ts';
 import { readZonesSettings, ZONES_SETTINGS, type ZonesSettings } from './settings.ts';
-import { goneVisit, seenVisit, ZONE_FOLDER, type ZoneFacts } from './visit.ts';
+import { goneVisit, readFacts, seenVisit, ZONE_FOLDER } from './visit.ts';
 
 /** One name space, because all domains are asked of the same resolvers. */
 const SPACE = 'dns';
@@ -38,7 +38,7 @@ export const zones: Source<ZonesSettings, null> = {
   },
 
   async load({ key: domain, facts, evidence }, ctx) {
-    const before = (facts ?? null) as ZoneFacts | null;
+    const before = readFacts(facts);
     const registration = registrationOf(evidence);
     const found = await lookUp(domain, ctx);
     return found.kind === 'gone'

@@ -59,14 +59,29 @@ describe('whois>zones', () => {
   });
 });
 
-describe('npm>zones', () => {
-  it.each([
+describe('home pages', () => {
+  const pages = [
     ['https://www.example.com/path', ['www.example.com']],
+    [' example.com ', ['example.com']],
+    ['example.com/about', ['example.com']],
     ['mailto:a@example.com', []],
     ['no url', []],
+    ['', []],
     [null, []],
-  ])('reads the domain of %s', (homepage, keys) => {
-    expect(read('npm', { homepage }).map(({ key }) => key)).toEqual(keys);
+  ] as const;
+
+  it.each([
+    'npm npm_package homepage',
+    'pypi pypi_package homepage',
+    'github github_repo homepage',
+    'github github_profile blog',
+  ])('name the domain: %s', place => {
+    const [source, table, column] = place.split(' ') as [string, string, string];
+    const inlet = ZONES_INLETS.find(one => one.source === source && one.table === table)!;
+    for (const [value, keys] of pages) {
+      const findings = inlet.read({ op: 'upsert', lsn: 1, key: 'key', row: { [column]: value } });
+      expect(findings).toEqual(keys.map(key => ({ key })));
+    }
   });
 });
 

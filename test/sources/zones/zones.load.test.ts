@@ -367,3 +367,13 @@ it('the file is put again where another one lies there than what was accepted la
   expect(again.row.zone_file_hash).not.toBe(first.row.zone_file_hash);
   expect(await visit()).toMatchObject({ isRow: false, row: { zone_file_hash: again.row.zone_file_hash } });
 });
+
+it.each([{}, { quiet: 1 }, { quiet: 0, digest: 'x', sets: [], unknown: null, broken: 7 }, []])(
+  'facts that another version of the code left count as none: %j',
+  async facts => {
+    const first = await visit();
+    world.forget(DOMAIN, { ...first.seen, facts: facts as Record<string, unknown> });
+    for (const by of ['first', 'fallback'] as const) world.instead(by, '15 example.com.', { rcode: 2, answers: [] });
+    expect(await visit()).toMatchObject({ row: { mx_records: null, nameservers: '["ns1.example.com"]' } });
+  },
+);
