@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import { build } from 'esbuild';
+import { build, type Plugin } from 'esbuild';
 // Miniflare and esbuild are what `wrangler dev` is made of, in the same versions. Wrangler itself would cost four times
 // the CPU time a start, and would take the connection to the runtime's inspector back.
 import { convertV4MiniflareOptions, Log, LogLevel, Miniflare, type V4MiniflareOptions } from 'miniflare';
@@ -119,11 +119,23 @@ async function buildModule(file: string): Promise<string> {
     target: 'es2024',
     conditions: ['workerd', 'worker', 'browser'],
     external: ['node:*', 'cloudflare:*'],
+    plugins: [nodeBuffer],
     keepNames: true,
     logLevel: 'silent',
   });
   return outputFiles[0]!.text;
 }
+
+/** Wrangler gives packages that ask for `buffer` the runtime's own. */
+const nodeBuffer: Plugin = {
+  name: 'buffer',
+  setup(bundle) {
+    bundle.onResolve({ filter: /^buffer$/ }, ({ path: name }) => ({ path: name, namespace: 'node' }));
+    bundle.onLoad({ filter: /.*/, namespace: 'node' }, ({ path: name }) => ({
+      contents: `export * from 'node:${name}';`,
+    }));
+  },
+};
 
 /**
  * What the isolate of a worker holds when it has nothing to do, garbage collected, in bytes. The inspector is closed at

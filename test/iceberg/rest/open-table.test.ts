@@ -217,7 +217,7 @@ describe('a table that differs from its declaration', () => {
     [
       'with one column less',
       ({ schemas }) => void schemas[0]!.fields.pop(),
-      'expected _cursor string optional, got no column',
+      'expected github_id string required, got no column',
     ],
     [
       'with a renamed column',

@@ -23,11 +23,11 @@ export function putSpecRows(server: LakeServer): void {
     { row: { domain: 'x.com', pattern: 'first', confidence: 1, verified: true, sources: 'c' } },
   ]);
   put('github_commit', 1, [
-    { row: { sha: '1', repo: 'o/r', author_email: 'ann@stripe.com' } },
-    { row: { sha: '2', repo: 'o/r', author_email: 'ann@stripe.com' } },
-    { row: { sha: '3', repo: 'o/q', author_email: 'bob@stripe.com' } },
-    { row: { sha: '2', repo: 'o/r', author_email: 'ann@stripe.com', message: 'a second row' } },
-    { row: { sha: '4', repo: 'o/r', author_email: 'eve@example.org' } },
+    { row: { sha: '1', repo: 'o/r', github_id: '1', author_email: 'ann@stripe.com' } },
+    { row: { sha: '2', repo: 'o/r', github_id: '1', author_email: 'ann@stripe.com' } },
+    { row: { sha: '3', repo: 'o/q', github_id: '2', author_email: 'bob@stripe.com' } },
+    { row: { sha: '2', repo: 'o/r', github_id: '1', author_email: 'ann@stripe.com', message: 'a second row' } },
+    { row: { sha: '4', repo: 'o/r', github_id: '1', author_email: 'eve@example.org' } },
   ]);
   const soon = new Date(Date.now() + 5 * DAY_MS).toISOString();
   put('whois_record', 1, [

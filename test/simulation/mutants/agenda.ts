@@ -281,6 +281,12 @@ export const AGENDA_MUTANTS: Mutant[] = [
         text: "if (!seen.found && rowState !== 'present')",
         instead: "if (!seen.found && rowState === 'missing')",
       },
+      // The simulated table has an identity, which refuses such a deletion too.
+      {
+        file: 'src/engine/journal/row-identities.ts',
+        text: "if (op === 'delete' && (current === null || (identity !== '' && identity !== current))) return null;",
+        instead: '',
+      },
     ],
   },
   {

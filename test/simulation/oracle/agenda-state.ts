@@ -17,6 +17,8 @@ export interface WatchedRow {
   main_digest: string | null;
   more_hosts: string | null;
   facts: string | null;
+  /** After what time the key wants its next visit. */
+  wait_ms: number | null;
 }
 
 export interface ParkedRow {

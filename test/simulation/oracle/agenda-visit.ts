@@ -105,6 +105,7 @@ function visitedRow(
   const answered = seen && {
     revisit: 1,
     checked_ms: rest.nowMs,
+    wait_ms: Math.max(1, Math.round(atMs - rest.nowMs)),
     more_hosts: seen.moreHosts?.length ? JSON.stringify(seen.moreHosts) : null,
     facts: JSON.stringify(facts),
   };
