@@ -133,15 +133,7 @@ export async function runStep<S extends keyof LoaderSteps>(
   const fetcher = createFetcher({
     contact: loading.contact,
     permits: request.permits,
-    // A source with a feed foresees its requests but for redirects: one without a permit is then a fault of ours.
-    // Halves of a bulk request that failed are not foreseen; without a permit for them, what was fetched counts.
-    // A round has permits for its keys only; one that asks more for a key ends there, and goes on with it later.
-    requestPermit:
-      step === 'prepare'
-        ? (permit ?? (async () => null))
-        : step === 'round'
-          ? async () => null
-          : source.agenda && permit,
+    requestPermit: requestPermitOf(step, loading),
     hosts,
     redirectPermit: permit,
     isPaced: host => others !== undefined || Object.hasOwn(hosts, host),
@@ -160,6 +152,16 @@ export async function runStep<S extends keyof LoaderSteps>(
     if (!failure) throw error;
     return { ok: false, failure, hosts: fetcher.tallies() };
   }
+}
+
+/** How a step gets permits for requests that were not foreseen; undefined where such a request is a fault of ours. */
+function requestPermitOf(step: keyof LoaderSteps, { source, permit }: Loading): Loading['permit'] {
+  // A round has permits for its keys only; one that asks more for a key ends there, and goes on with it later.
+  if (step === 'round') return async () => null;
+  // Halves of a bulk request that failed are not foreseen; without a permit for them, what was fetched counts.
+  if (step === 'prepare') return permit ?? (async () => null);
+  // A load's first answer may make a second request necessary, as one that says that there is no document.
+  return source.agenda || step === 'load' ? permit : undefined;
 }
 
 function failureOf(error: unknown): LoadFailure | null {

@@ -45,7 +45,7 @@ export async function runStep<S, P, T>(
     permits,
     connect,
     timer,
-    ...(source.agenda || step === 'prepare' ? { requestPermit } : {}),
+    ...(source.agenda || step === 'prepare' || step === 'load' ? { requestPermit } : {}),
     redirectPermit: requestPermit,
     deadlineAtMs: Date.now() + 60_000,
     retryMsMin: 1,

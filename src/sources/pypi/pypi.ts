@@ -11,9 +11,6 @@ import { feedHostOf, hostOf, type PypiSettings, paceOf, readPypiSettings, SERIAL
 import { fetchSimplePage, SIMPLE_JSON, type SimplePage } from './simple.ts';
 import { readSimpleIndex } from './simple-index.ts';
 
-/** Requests of one load: the document, and where the index has none the project's page of the simple index. */
-const LOAD_REQUESTS = 2;
-
 /** The index's cache keeps its list of all projects for 30 minutes, whatever changes. */
 const INDEX_FRESH_MS = 30 * MINUTE;
 
@@ -67,7 +64,8 @@ export const pypi: Source<PypiSettings, SliceDownloads> = {
     if (step === 'list') return { [index]: 1 };
     if (step === 'round') return changes.length === 0 ? {} : { [index]: changes.length };
     // A deletion counts, because a later load of it fetches the document.
-    if (step === 'load') return loads.length === 0 ? {} : { [index]: LOAD_REQUESTS * loads.length };
+    // A project without a document takes a second request, which is not foreseen, because most have one.
+    if (step === 'load') return loads.length === 0 ? {} : { [index]: loads.length };
     return keysToCount(changes).length === 0 ? {} : { [hostOf(settings.downloadsUrl)]: 1 };
   },
 
