@@ -254,7 +254,12 @@ describe('a Loader', () => {
     expect(await pull('0')).toMatchObject({ ok: false, failure: { kind: 'shape' } });
   });
 
-  it('dies of what is no fault of the upstream: a request without a permit', async () => {
-    await expect(load(['ms'], { permits: [] })).rejects.toThrow('permit');
+  it('dies of what is no fault of the upstream: a request of a pull without a permit', async () => {
+    const pull = async () => await exports.Loader.run('npm', 'pull', { cursor: '0', poll: 0, permits: [] });
+    await expect(pull()).rejects.toThrow('permit');
+  });
+
+  it('gets a permit from its object for a request of a load that was not foreseen', async () => {
+    expect(await load(['ms'], { permits: [] })).toMatchObject([{ kind: 'rows' }]);
   });
 });

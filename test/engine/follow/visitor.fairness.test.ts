@@ -249,15 +249,15 @@ describe('a second host', () => {
 
 describe('intervals between visits', () => {
   it('stretch while hosts have no room for all, the same for all keys, and shrink again', async () => {
-    const slow = { hostRequestsPerSecond: 0.05, hostRequestsPerSecondMax: 0.05, pollMs: 10 * MINUTE };
-    const world = await worldOf({ red: 150 }, slow);
+    const slow = { hostRequestsPerSecond: 0.02, hostRequestsPerSecondMax: 0.02, pollMs: 10 * MINUTE };
+    const world = await worldOf({ red: 60 }, slow);
     const stretch = () => world.engine.journal.agenda!.pace.stretch();
-    await runUntil(world, { until: () => visitCount(world) >= 150, withinMs: 2 * HOUR });
+    await runUntil(world, { until: () => visitCount(world) >= 60, withinMs: 2 * HOUR });
     expect(stretch()).toBe(1);
     // Each key is due after an hour, then two, then three, and the host takes 50 minutes for all: they fit.
     await pass(world, 6 * HOUR);
     expect(stretch()).toBe(1);
-    const more = names('red', 1_000).slice(150);
+    const more = names('red', 400).slice(60);
     world.upstream.publish(more);
     await watch(world, more);
     await pass(world, 12 * HOUR);
