@@ -5,7 +5,7 @@ import { numberOf, seedOf } from '../../budget.ts';
 import { countOf, type EngineWorld, engineWorld, visitAll, watchNames } from './engine-world.ts';
 
 /** The bounds are for 10,000 repositories; fewer have their share of them. */
-const REPOSITORIES = numberOf('GITHUB_ROUND_REPOS', 300);
+const REPOSITORIES = numberOf('GITHUB_ROUND_REPOS', 200);
 /** Visits of repositories find their owners, which are watched too. */
 const OWNERS = 5;
 const SEED = seedOf('GITHUB_ROUND_SEED');

@@ -8,7 +8,7 @@ import { type EngineWorld, engineWorld, rowsOf, shasOf, visitAll, watchNames } f
 import { Story } from './story.ts';
 
 const REPOSITORIES = numberOf('GITHUB_WORLD_REPOS', 8);
-const COMMITS = numberOf('GITHUB_WORLD_COMMITS', 800);
+const COMMITS = numberOf('GITHUB_WORLD_COMMITS', 500);
 const SEED = seedOf('GITHUB_WORLD_SEED');
 const PHASES = numberOf('GITHUB_WORLD_PHASES', 2);
 const HOUR = 3_600_000;
