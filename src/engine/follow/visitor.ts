@@ -117,7 +117,7 @@ export class Visitor {
     // Put off the changed keys that got no permit, because they would be picked and probed again before all others.
     const waiting = changed.filter((_, index) => outcomes[others.length + index] === null).map(({ key }) => key);
     const dueMs = Math.max(waitUntilMs ?? 0, this.#ports.clock.now() + PERMIT_WAIT_MS);
-    if (waiting.length > 0) this.#agenda.postpone(waiting, { dueMs, reason: 'no-permit' });
+    if (waiting.length > 0) this.#agenda.postpone(waiting, dueMs);
     return outcomes.flatMap((outcome, index) =>
       outcome ? [{ change: changes[index]!, outcome, evidenceVersion: evidenceVersions[index]! }] : [],
     );

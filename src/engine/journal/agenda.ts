@@ -349,20 +349,18 @@ export class JournalAgenda {
     this.#sql.exec('UPDATE agenda_spaces SET keys = keys + 1 WHERE id = ?', space);
   }
 
-  /** Sets when keys that could not be visited now are due. They count as due meanwhile. */
-  postpone(keys: string[], { dueMs, reason }: { dueMs: number; reason: string }): void {
+  /** Sets when keys that got no permit now are due. They count as due meanwhile. */
+  postpone(keys: string[], dueMs: number): void {
     this.#sql.exec(
-      `UPDATE agenda SET waiting_ms = coalesce(waiting_ms, due_ms), due_ms = ?, reason = ?
-       WHERE key IN (SELECT value FROM json_each(?))`,
+      "UPDATE agenda SET due_ms = ?, reason = 'no-permit' WHERE key IN (SELECT value FROM json_each(?))",
       Math.round(dueMs),
-      reason,
       JSON.stringify(keys),
     );
   }
 
   /** Whether a key waits for a permit. */
   hasWaiting(): boolean {
-    const waiting = 'SELECT key FROM agenda INDEXED BY agenda_waiting WHERE waiting_ms IS NOT NULL LIMIT 1';
+    const waiting = "SELECT key FROM agenda INDEXED BY agenda_waiting WHERE reason = 'no-permit' LIMIT 1";
     return this.#sql.exec(waiting).length > 0;
   }
 

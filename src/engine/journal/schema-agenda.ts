@@ -4,8 +4,8 @@ export const AGENDA_SCHEMA = [
   'CREATE TABLE agenda_spaces (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, keys INTEGER NOT NULL DEFAULT 0)',
   // Watched keys. `revisit` is 0 before the first visit that did not fail, while a key has more than one visit's work,
   // and after a change of its evidence. `outcome` is that of the last visit and `times`
-  // how many visits in a row had it; `digest`, `more_hosts` and `facts` are JSON. `waiting_ms`: when a visit was due first
-  // that has got no permit since. `wait_ms`: after what time the key wants its next visit; null before the first.
+  // how many visits in a row had it; `digest`, `more_hosts` and `facts` are JSON. `wait_ms`: after what time the key wants
+  // its next visit; null before the first.
   `CREATE TABLE agenda (
     key TEXT PRIMARY KEY,
     space INTEGER NOT NULL,
@@ -14,7 +14,6 @@ export const AGENDA_SCHEMA = [
     reason TEXT NOT NULL,
     added_ms INTEGER NOT NULL,
     checked_ms INTEGER,
-    waiting_ms INTEGER,
     wait_ms INTEGER,
     outcome TEXT,
     times INTEGER NOT NULL DEFAULT 0,
@@ -25,7 +24,7 @@ export const AGENDA_SCHEMA = [
   ) WITHOUT ROWID`,
   // SQLite appends the primary key to it, so that due keys are read from the index alone.
   'CREATE INDEX agenda_due ON agenda (space, revisit, due_ms)',
-  'CREATE INDEX agenda_waiting ON agenda (waiting_ms) WHERE waiting_ms IS NOT NULL',
+  "CREATE INDEX agenda_waiting ON agenda (reason) WHERE reason = 'no-permit'",
   // One row: the factor by which intervals between visits are stretched; how many keys say what wait they want, and the
   // visits that they want in a trillion milliseconds; visits that were made, and the time that they took; those since it
   // was adjusted, and since when (0 while none is due).

@@ -174,7 +174,7 @@ export class JournalVisits {
     this.#agenda.pace.count(isWhole);
     const stretchedMs = nowMs + (atMs - nowMs) * (outcome === 'failed' ? 1 : this.#agenda.pace.stretch());
     this.#sql.exec(
-      `UPDATE agenda SET due_ms = ?, reason = ?, revisit = coalesce(?, revisit), checked_ms = ?, waiting_ms = NULL,
+      `UPDATE agenda SET due_ms = ?, reason = ?, revisit = coalesce(?, revisit), checked_ms = ?,
          wait_ms = coalesce(?, wait_ms), outcome = ?, times = ?, digest = ?, main_digest = ?, more_hosts = ?, facts = ? WHERE key = ?`,
       isOvertaken ? watched.due_ms : Math.round(Math.min(stretchedMs, Math.max(atMs, nowMs + AGENDA_AHEAD_MS_MAX))),
       isOvertaken ? watched.reason : reason,

@@ -68,7 +68,7 @@ export const PROBE_MUTANTS: Mutant[] = [
     edits: [
       {
         file: VISITOR,
-        text: "if (waiting.length > 0) this.#agenda.postpone(waiting, { dueMs, reason: 'no-permit' });",
+        text: 'if (waiting.length > 0) this.#agenda.postpone(waiting, dueMs);',
         instead: 'void [waiting, dueMs];',
       },
     ],
