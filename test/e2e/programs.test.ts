@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { demoSettings } from '../../src/local/demo.ts';
+import { freePort } from '../../src/local/runtime/port.ts';
 import { listProcesses, sendSignal, treeOf } from '../../src/local/runtime/processes.ts';
-import { freePort } from '../../src/local/runtime/runtime.ts';
 import { startStandIn } from '../../src/sources/npm/stand-in/stand-in.ts';
 import { SOURCES } from '../../src/sources/registry.ts';
 
@@ -94,14 +94,14 @@ test('npm start follows its feed, answers queries while it runs, and ends on Ctr
   const port = await freePort(0);
   const settings = { ...demoSettings(standIn), PORT: String(port), STATE_DIR: path.join(folder, 'state') };
   const start = startProgram('start', [], settings);
-  await expect.poll(start.output, { timeout: 60_000 }).toMatch(/npm {2}following .* 5 changes/);
+  await expect.poll(start.output, { timeout: 120_000 }).toMatch(/npm {2}following .* 5 changes/);
   const query = 'SELECT name FROM npm_package ORDER BY name';
   const names = standIn
     .rows()
     .map(({ id }) => id)
     .sort();
   const ask = async () => JSON.parse(await runProgram('sql', ['--json', query], settings));
-  await expect.poll(ask, { timeout: 60_000 }).toEqual(names.map(name => ({ name })));
+  await expect.poll(ask, { timeout: 120_000 }).toEqual(names.map(name => ({ name })));
   start.program.kill('SIGINT');
   expect(await start.ended).toBe(0);
   expect(processesHere()).toEqual([]);
@@ -122,7 +122,7 @@ test('npm start names the upstream that it cannot reach, and says that the demo 
     PORT: String(await freePort(0)),
   };
   const start = startProgram('start', [], { ...settings, STATE_DIR: path.join(folder, 'unreachable') });
-  await expect.poll(start.output, { timeout: 60_000 }).toContain(`cannot reach ${feed}`);
+  await expect.poll(start.output, { timeout: 120_000 }).toContain(`cannot reach ${feed}`);
   expect(start.output()).toContain('npm run demo needs no network');
   start.program.kill('SIGTERM');
   expect(await start.ended).toBe(0);

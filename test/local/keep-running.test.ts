@@ -6,8 +6,9 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { keepRunning } from '../../src/local/runtime/keep-running.ts';
+import { freePort } from '../../src/local/runtime/port.ts';
 import { groupOf, sendSignal, treeOf } from '../../src/local/runtime/processes.ts';
-import { freePort, type Runtime, startRuntime } from '../../src/local/runtime/runtime.ts';
+import { type Runtime, startRuntime } from '../../src/local/runtime/runtime.ts';
 import { newS3Keys } from '../../src/local/runtime/s3-keys.ts';
 import { makeSmallProject } from './small-project.ts';
 

@@ -9,8 +9,9 @@ import { AwsClient } from 'aws4fetch';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { localAddress } from '../../src/local/query/lake.ts';
 import { queryDatabase } from '../../src/local/runtime/database.ts';
-import { groupOf, listProcesses, sendSignal, treeOf } from '../../src/local/runtime/processes.ts';
-import { freePort, type Runtime, startRuntime } from '../../src/local/runtime/runtime.ts';
+import { freePort } from '../../src/local/runtime/port.ts';
+import { findProcess, groupOf, listProcesses, sendSignal, treeOf } from '../../src/local/runtime/processes.ts';
+import { type Runtime, startRuntime } from '../../src/local/runtime/runtime.ts';
 import { newS3Keys, type S3Keys } from '../../src/local/runtime/s3-keys.ts';
 import { holderOf, lockState } from '../../src/local/runtime/state-lock.ts';
 import { enabledSources, readLocalSettings, withLocalSettings, workerSettings } from '../../src/local/settings.ts';
@@ -180,6 +181,7 @@ describe('a program with a runtime', () => {
     held.program.kill('SIGKILL');
     sendSignal(held.pid, 'SIGKILL');
     await once(held.program, 'exit');
+    await expect.poll(() => findProcess(held!.pid)).toBeNull();
     const [orphan] = groupOf(held.pid).filter(({ command }) => command.includes(`:${port}`));
     expect(holderOf(stateDir)).toBeNull();
     await expect(freePort(port)).rejects.toThrow(

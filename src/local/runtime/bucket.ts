@@ -5,7 +5,7 @@ import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { Log, LogLevel, Miniflare } from 'miniflare';
 import { runProgram } from '../program.ts';
-import { freePort } from './runtime.ts';
+import { freePort, HOST } from './port.ts';
 import type { S3Keys } from './s3-keys.ts';
 import { lockState } from './state-lock.ts';
 
@@ -22,7 +22,6 @@ interface BucketOptions {
   s3Keys: S3Keys;
 }
 
-const HOST = '127.0.0.1';
 /** The folder below a state folder where `wrangler dev --persist-to` keeps its buckets and databases. */
 const PERSISTED = 'v3';
 

@@ -1,14 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { closeSync, existsSync, openSync, readFileSync, renameSync } from 'node:fs';
-import { type AddressInfo, createServer } from 'node:net';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { stripVTControlCharacters } from 'node:util';
 import { LOCAL_MARK } from '../../config.ts';
-import { messageOf } from '../../errors.ts';
 import type { LaunchOptions } from './launcher.ts';
-import { findRuntimeOn, groupOf, killRuntimeGroup, sendSignal } from './processes.ts';
+import { freePort, HOST } from './port.ts';
+import { groupOf, killRuntimeGroup, sendSignal } from './processes.ts';
 import { newS3Keys, type S3Keys } from './s3-keys.ts';
 import { forgetAdminToken, keptAdminToken, makeStateFolder } from './state-folder.ts';
 import { lockState, type StateLock } from './state-lock.ts';
@@ -55,7 +53,6 @@ export interface Runtime {
   stop(): Promise<void>;
 }
 
-const HOST = '127.0.0.1';
 const LAUNCHER = path.join(import.meta.dirname, 'launcher.ts');
 const READY_PATH = '/v1/sources';
 const READY_MS_MAX = 90_000;
@@ -103,31 +100,6 @@ function runtimeSettings(stateDir: string, { settings, paused = false }: Runtime
   // An empty SOURCES would mean the default; a lone comma names no source.
   if (paused) all.SOURCES = ',';
   return all;
-}
-
-/** The port itself where it is free, a free one for 0. Throws with the process that holds it when the port is taken. */
-export async function freePort(port: number): Promise<number> {
-  const server = createServer();
-  server.listen(port, HOST);
-  try {
-    await once(server, 'listening');
-  } catch (error) {
-    throw new Error(`PORT: expected a free port, got ${port} (${messageOf(error)})${runtimeText(port)}`);
-  }
-  const { port: found } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return found;
-}
-
-/** Says which runtime holds a port, and how to end one that nothing else ends any more; empty when none does. */
-function runtimeText(port: number): string {
-  const found = findRuntimeOn(port);
-  if (found === null) return '';
-  // A launcher leads the group of its runtime, and ends it.
-  const isOrphan = !groupOf(found.group).some(({ pid }) => pid === found.group);
-  if (!isOrphan) return `: process ${found.pid} holds it, the runtime of another start`;
-  return `: process ${found.pid} holds it, which an earlier start left behind; end it with kill ${found.pid}`;
 }
 
 interface RuntimeLaunch {

@@ -1,6 +1,7 @@
 import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { isFree } from './port.ts';
 import { findProcess, groupOf, killRuntimeGroup } from './processes.ts';
 import type { S3Keys } from './s3-keys.ts';
 
@@ -43,7 +44,7 @@ export async function lockState(stateDir: string, port: number): Promise<StateLo
   const started = findProcess(process.pid)?.started ?? '';
   let mine: Holder = { pid: process.pid, started, port, group: null, s3Keys: null };
   const draft = `${file}.${process.pid}`;
-  const left: number[] = [];
+  const left: Left[] = [];
   writeFileSync(draft, JSON.stringify(mine), { mode: MODE });
   try {
     while (!linkIfAbsent(draft, file)) left.push(...removeStale(file, stateDir));
@@ -74,14 +75,21 @@ function linkIfAbsent(draft: string, file: string): boolean {
   }
 }
 
-/** Waits until no process of these groups runs, because a killed process holds its port until it has ended. */
-async function untilEnded(groups: number[]): Promise<void> {
-  const deadline = Date.now() + END_MS_MAX;
-  while (Date.now() < deadline && groups.some(group => groupOf(group).length > 0)) await sleep(POLL_MS);
+/** The group of a runtime that was killed, and its port. */
+interface Left {
+  group: number;
+  port: number;
 }
 
-/** Removes the lock file of a process that has ended, and kills its runtime. Gives the groups that were killed. */
-function removeStale(file: string, stateDir: string): number[] {
+/** Waits until these have ended, and their ports are free: the last thread of a killed process outlives its entry. */
+async function untilEnded(left: Left[]): Promise<void> {
+  const deadline = Date.now() + END_MS_MAX;
+  for (const { group, port } of left)
+    while (Date.now() < deadline && (groupOf(group).length > 0 || !(await isFree(port)))) await sleep(POLL_MS);
+}
+
+/** Removes the lock file of a process that has ended, and kills its runtime. Gives what was killed. */
+function removeStale(file: string, stateDir: string): Left[] {
   const holder = readHolder(file);
   if (holder !== null && isRunning(holder)) {
     throw new Error(
@@ -102,7 +110,8 @@ function removeStale(file: string, stateDir: string): number[] {
   if (isNew) linkIfAbsent(aside, file);
   rmSync(aside, { force: true });
   if (isNew || !moved?.group) return [];
-  return killRuntimeGroup(moved.group) ? [moved.group] : [];
+  const { group, port } = moved;
+  return killRuntimeGroup(group) ? [{ group, port }] : [];
 }
 
 function isRunning(holder: Holder): boolean {

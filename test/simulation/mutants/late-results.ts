@@ -63,6 +63,12 @@ export const LATE_RESULT_MUTANTS: Mutant[] = [
         text: 'if (source.resumable && lastLsns.some(',
         instead: 'if (!source.resumable && lastLsns.some(',
       },
+      // A change that is loaded as a deletion would do as well.
+      {
+        file: RANGES,
+        text: 'if (journal.isDeletedSince(change)) page',
+        instead: 'if (change.deleted) page',
+      },
     ],
   },
   {

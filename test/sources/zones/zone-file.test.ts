@@ -33,9 +33,9 @@ const inWordsOfOther = ({ owner, ttl, type, data }: DnsRecord) => ({
   content: dataText(type, data),
 });
 
-/** `dnsz` takes no names with escaped characters. */
+/** `dnsz` takes no names with escaped characters; also within a quoted text it makes one of two spaces, and ends at `;`. */
 const isPlain = ({ owner, type, data }: DnsRecord) =>
-  !/\\/.test(owner + dataText(type, data).replace(/"([^"\\]|\\.)*"/g, ''));
+  !/\\/.test(owner + dataText(type, data).replace(/"([^"\\]|\\.)*"/g, '')) && !/ {2}|;/.test(dataText(type, data));
 
 const FILES = readdirSync(path.join(ZONES, 'files'), { recursive: true, encoding: 'utf8' }).filter(
   file => file.endsWith('.zone') && file !== 'plain.zone',
