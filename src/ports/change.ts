@@ -169,8 +169,8 @@ export interface Seen {
   /** The key has more than one visit's work: the next visit goes on at once. */
   unfinished?: boolean;
   /**
-   * Keys that this visit found, in any form that the agenda reads. They are watched from now on. Beside `movedTo`, the key
-   * of the visit itself says that another thing has its old name: that is watched as a new key.
+   * Keys that this visit found, in any form that the agenda reads. They are watched from now on. Where the visit has
+   * `movedTo` and another thing has taken the old name, list the visit's own key here: it is watched as a new key.
    */
   keys?: string[];
   /** The name that the key has at the upstream now, where it is another one. The watched key moves there. */

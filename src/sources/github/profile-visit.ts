@@ -2,9 +2,9 @@ import { githubProfile } from '../../../schemas/github_profile.ts';
 import { ChangeError } from '../../errors.ts';
 import type { Change, Loaded } from '../../ports/change.ts';
 import { isForLater } from './commits-visit.ts';
-import { type AccountFacts, countedFacts, missesAfter, readAccountFacts } from './facts.ts';
+import { type AccountFacts, countedFacts, readAccountFacts } from './facts.ts';
 import { nameOf } from './keys.ts';
-import { etagOf, MISSES_MIN, missingOf } from './repository-visit.ts';
+import { etagOf, missing } from './repository-visit.ts';
 import { Blocked, type Context, findRest, type RestAnswer } from './rest.ts';
 import { type AccountDocument, accountShape, digestsOf, profileGone, profileRow, timeOf } from './rows.ts';
 import { tokenMark } from './settings.ts';
@@ -18,7 +18,10 @@ export async function visitProfile(change: Change, ctx: Context): Promise<Loaded
   const login = nameOf(change.key);
   const before = readAccountFacts(change.facts);
   const found = await findAccount(login, before, ctx);
-  if (found === 'missing' || found === 'blocked') return missing(change, { before, isBlocked: found === 'blocked' });
+  if (found === 'missing' || found === 'blocked') {
+    const row = profileGone(nameOf(change.key), before?.id ?? null);
+    return missing(change, { before, isBlocked: found === 'blocked', row });
+  }
   if (found === 'not-modified') {
     const { misses: _, ...facts } = before!;
     return { documents: [], rows: [], revision: null, seen: { ...SEEN, unchanged: true, facts } };
@@ -96,16 +99,4 @@ async function organizationOf(found: RestAnswer<AccountDocument>, ctx: Context):
   });
   if (organization === null || organization.json.id !== id) return found;
   return { ...organization, json: { ...organization.json, type } };
-}
-
-function missing(
-  { key, facts }: Change,
-  { before, isBlocked }: { before: AccountFacts | null; isBlocked: boolean },
-): Loaded {
-  const misses = isBlocked && before ? Math.max(MISSES_MIN, missesAfter(facts)) : missesAfter(facts);
-  return missingOf({
-    isGone: before === null || misses >= MISSES_MIN,
-    facts: before ? { ...before, etag: null, misses } : { misses },
-    row: profileGone(nameOf(key), before?.id ?? null),
-  });
 }

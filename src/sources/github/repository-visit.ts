@@ -50,7 +50,10 @@ export async function visitRepository(change: Change, ctx: Context): Promise<Loa
   }
   // Get the document, by the number of the repository where it is known, because names pass on.
   const found = await findRepository(name, before, ctx);
-  if (found.kind === 'missing') return missing(change, { before, isBlocked: found.isBlocked });
+  if (found.kind === 'missing') {
+    const row = repositoryGone(name, before?.id ?? null);
+    return missing(change, { before: before && known(before), isBlocked: found.isBlocked, row });
+  }
   const begun =
     found.kind === 'found'
       ? await begin(name, { found, before }, ctx)
@@ -218,32 +221,19 @@ function headFacts({ head = null }: RepositoryFacts, aim: string | null): Pick<R
   return aim === null ? { head, isEmpty: true } : { head: aim };
 }
 
-/** A repository that is not there: deleted, private, renamed without a trace, or blocked. */
-function missing(
-  { key, facts }: Change,
-  { before, isBlocked }: { before: RepositoryFacts | null; isBlocked: boolean },
+/**
+ * A visit that found nothing: the thing is deleted, private, renamed without a trace, or blocked. Until that is sure, its
+ * row stays. `before`: what is kept of the facts before; null where the thing was never found.
+ */
+export function missing(
+  { facts }: Change,
+  { before, isBlocked, row }: { before: object | null; isBlocked: boolean; row: Loaded['rows'][number] },
 ): Loaded {
   const misses = isBlocked && before ? Math.max(MISSES_MIN, missesAfter(facts)) : missesAfter(facts);
-  return missingOf({
-    isGone: before === null || misses >= MISSES_MIN,
-    // Without its ETag, because a row is wanted when it comes back as it was.
-    facts: before ? { ...known(before), etag: null, misses } : { misses },
-    row: repositoryGone(nameOf(key), before?.id ?? null),
-  });
-}
-
-/** A visit that found nothing. Until it is sure that the thing is gone, its row stays. */
-export function missingOf({
-  isGone,
-  facts,
-  row,
-}: {
-  isGone: boolean;
-  facts: Record<string, unknown>;
-  row: Loaded['rows'][number];
-}): Loaded {
   const none = { documents: [], revision: null };
-  const seen = { partial: false, moreHosts: [], facts };
-  if (!isGone) return { ...none, rows: [], seen: { ...seen, found: true, unchanged: true } };
+  // Drop the ETag, because a row is wanted when the thing comes back as it was.
+  const seen = { partial: false, moreHosts: [], facts: before ? { ...before, etag: null, misses } : { misses } };
+  if (before !== null && misses < MISSES_MIN)
+    return { ...none, rows: [], seen: { ...seen, found: true, unchanged: true } };
   return { ...none, rows: [row], seen: { ...seen, found: false } };
 }

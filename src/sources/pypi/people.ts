@@ -7,7 +7,7 @@ const ADDRESSES_LENGTH_MAX = 100_000;
 
 /**
  * The names of the authors. Where `author` is empty they are in `author_email`, as the tools of today write them, and there
- * the address stands for a person without a name.
+ * a person without a name is given by the address.
  */
 export function authorOf(info: JsonObject): string | null {
   const author = textOf(info.author)?.trim() ?? null;

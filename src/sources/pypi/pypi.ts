@@ -95,7 +95,7 @@ export const pypi: Source<PypiSettings, SliceDownloads> = {
 
 /**
  * What a change says whose project has no document: the index answers 404 for a project that is gone, is quarantined, or
- * has no release. The simple index tells which. Throws the 404 where it does not, so that the change is loaded again.
+ * has no release. The simple index tells which. Where it does not, this throws the 404, so that the change is loaded again.
  */
 async function loadWithoutDocument(change: Change, notFound: ChangeError, ctx: Context): Promise<Loaded> {
   const { key, deleted, revision } = change;

@@ -134,7 +134,7 @@ class Reader {
     return this.#ended(this.#scalar(type));
   }
 
-  /** The value, once the end of its element was read. Undefined stands for a type that XML-RPC does not have. */
+  /** The value, once the end of its element was read; undefined where its type is none of XML-RPC's. */
   #ended(value: XmlRpcValue | undefined): XmlRpcValue {
     if (value === undefined) throw this.#unexpected('a type');
     this.#expect('close', 'value');

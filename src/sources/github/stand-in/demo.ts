@@ -37,7 +37,7 @@ const DOMAINS_QUERY = `SELECT split_part(author_email, '@', 2) AS domain, count(
   count(DISTINCT author_email) AS people, count(DISTINCT repo) AS repositories
 FROM github_commit GROUP BY domain ORDER BY commits DESC, domain LIMIT 8`;
 
-/** The made-up people. The domain of the query is a company's; nobody of it is meant. */
+/** The made-up people. The query names the domain of a real company, so these invented people have addresses there. */
 const PEOPLE = [
   ['Pat Pattern', 'pat.pattern@stripe.com'],
   ['Sam Specimen', 'sam@stripe.com'],

@@ -8,7 +8,7 @@ const MONTH_DAYS = 31;
 /** The domain whose zone file is printed: signed, and with another key a month later. */
 const PRINTED = 'zones/tld=com/signed-example.com.zone';
 
-/** Who serves a domain and its mail, beside who registered it. */
+/** Which servers a domain and its mail have, and which registrar registered it. */
 const SERVERS_QUERY = `SELECT domain, registrar, nameservers, mx_records, dnssec_enabled
 FROM domain
 WHERE mx_records <> '[]' AND registrar IS NOT NULL
